@@ -1,0 +1,109 @@
+"""The loss of one scored step, with its gradient with respect to the network's raw outputs.
+
+A network's output is linear: for the two cross-entropies it is a logit. Every loss works on rows, one row a scored
+step; a batch's loss is the plain mean over its rows.
+"""
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+class AbstractLoss(ABC):
+    """A loss by rows: N scored steps, O output features."""
+
+    name: ClassVar[str]
+    integer_targets: ClassVar[bool]
+
+    @abstractmethod
+    def values(self, outputs: Array, targets: Array) -> Array:
+        """Return the loss of each row, shape (N,), from outputs (N, O) and targets (N, O) or (N,)."""
+
+    @abstractmethod
+    def gradient(self, outputs: Array, targets: Array) -> Array:
+        """Return d value / d outputs of each row, shape (N, O); not divided by N."""
+
+
+class MeanSquaredError(AbstractLoss):
+    """(1/O)·Σ (y - t)²; targets (N, O), real.
+
+    Example:
+        >>> MeanSquaredError().values(np.array([[1.0, 3.0]]), np.array([[0.0, 1.0]])).tolist()
+        [2.5]
+    """
+
+    name = "mse"
+    integer_targets = False
+
+    def values(self, outputs: Array, targets: Array) -> Array:
+        return np.asarray(np.mean(np.square(outputs - targets), axis=-1))
+
+    def gradient(self, outputs: Array, targets: Array) -> Array:
+        difference = outputs - targets
+        difference *= 2.0 / outputs.shape[-1]
+        return difference
+
+
+class CrossEntropy(AbstractLoss):
+    """-ln softmax(y)[t], in nats; targets (N,), integers 0 … O-1.
+
+    Example:
+        >>> CrossEntropy().values(np.zeros((1, 4)), np.array([2])).round(4).tolist()  # ln 4
+        [1.3863]
+    """
+
+    name = "cross_entropy"
+    integer_targets = True
+
+    def values(self, outputs: Array, targets: Array) -> Array:
+        shifted = outputs - outputs.max(axis=-1, keepdims=True)
+        chosen = np.take_along_axis(shifted, targets[..., None], axis=-1)[..., 0]
+        return np.asarray(np.log(np.exp(shifted).sum(axis=-1)) - chosen)
+
+    def gradient(self, outputs: Array, targets: Array) -> Array:
+        probabilities = softmax(outputs)
+        rows = np.arange(len(targets))
+        probabilities[rows, targets] -= 1
+        return probabilities
+
+
+class BinaryCrossEntropy(AbstractLoss):
+    """(1/O)·Σ [ln(1 + eʸ) - t·y], in nats; targets (N, O), 0 or 1 or a probability between.
+
+    Example:
+        >>> BinaryCrossEntropy().values(np.zeros((1, 2)), np.array([[0.0, 1.0]])).round(4).tolist()  # ln 2
+        [0.6931]
+    """
+
+    name = "binary_cross_entropy"
+    integer_targets = False
+
+    def values(self, outputs: Array, targets: Array) -> Array:
+        return np.asarray(np.mean(np.logaddexp(0, outputs).astype(outputs.dtype) - targets * outputs, axis=-1))
+
+    def gradient(self, outputs: Array, targets: Array) -> Array:
+        difference = sigmoid(outputs) - targets
+        difference /= outputs.shape[-1]
+        return difference
+
+
+def softmax(logits: Array) -> Array:
+    """Return eʸ/Σeʸ over the last axis, the shape and dtype of `logits`."""
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    np.exp(shifted, out=shifted)
+    shifted /= shifted.sum(axis=-1, keepdims=True)
+    return np.asarray(shifted)
+
+
+def sigmoid(logits: Array) -> Array:
+    """Return 1/(1 + e⁻ʸ), the shape and dtype of `logits`."""
+    return np.asarray(0.5 * np.tanh(0.5 * logits) + 0.5)
+
+
+LOSSES: dict[str, AbstractLoss] = {
+    loss.name: loss for loss in (MeanSquaredError(), CrossEntropy(), BinaryCrossEntropy())
+}

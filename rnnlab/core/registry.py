@@ -1,0 +1,64 @@
+"""A registry is a folder: the file's stem is the name, and other people's packages join by entry point."""
+
+import difflib
+import importlib
+import pkgutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from rnnlab.core.errors import UsageError
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return a hint that names the nearest of `known`, or lists them all.
+
+    Example:
+        >>> nearest("addding", ["adding", "parity"])
+        "did you mean 'adding'?"
+        >>> nearest("zebra", ["adding", "parity"])
+        'known: adding, parity'
+    """
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    return f"did you mean '{close[0]}'?" if close else f"known: {', '.join(names)}"
+
+
+@dataclass(frozen=True)
+class Registry:
+    """The members of one kind: one module each in `package`, or an entry point in group `package`.
+
+    Args:
+        package: The folder, e.g. `rnnlab.cells`; also the entry-point group for packages outside rnnlab.
+        attribute: The name each module exports, e.g. `CELL`.
+        kind: What a member is called in messages, e.g. `cell`.
+    """
+
+    package: str
+    attribute: str
+    kind: str
+
+    def names(self) -> list[str]:
+        """Return the names of all members, sorted, without importing any of them."""
+        return sorted({*self._modules(), *self._entry_points()})
+
+    def get(self, name: str) -> Any:
+        """Return what the member `name` exports.
+
+        Raises:
+            UsageError: There is no such member; the hint names the nearest.
+        """
+        if name in self._modules():
+            return getattr(importlib.import_module(f"{self.package}.{name}"), self.attribute)
+        outside = self._entry_points()
+        if name in outside:
+            return outside[name].load()
+        raise UsageError(f"unknown {self.kind} {name!r}", hint=nearest(name, self.names()))
+
+    def _modules(self) -> list[str]:
+        path = importlib.import_module(self.package).__path__
+        return [m.name for m in pkgutil.iter_modules(path) if m.name != "base" and not m.name.startswith("_")]
+
+    def _entry_points(self) -> dict[str, EntryPoint]:
+        return {point.name: point for point in entry_points(group=self.package)}

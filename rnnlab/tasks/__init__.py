@@ -1,0 +1,32 @@
+"""The shelf of tasks: one file each, named variants inside."""
+
+from rnnlab.core.errors import UsageError
+from rnnlab.core.registry import Registry, nearest
+from rnnlab.tasks.base import AbstractTask
+
+TASKS = Registry("rnnlab.tasks", "TASKS", "task")
+
+
+def task_names() -> list[str]:
+    """Return the full names of all definitions, e.g. `adding@urnn`; the default of each file comes first."""
+    return [task.name for stem in TASKS.names() for task in TASKS.get(stem)]
+
+
+def task_class(name: str) -> type[AbstractTask]:
+    """Return the task called `name`: a full name, or a plain one that means its file's first definition.
+
+    Raises:
+        UsageError: There is no such task or definition; the hint names the nearest.
+
+    Example:
+        >>> task_class("adding").name
+        'adding@urnn'
+    """
+    stem, _, variant = name.partition("@")
+    if stem not in TASKS.names():
+        raise UsageError(f"unknown task {name!r}", hint=nearest(name, [*TASKS.names(), *task_names()]))
+    members: tuple[type[AbstractTask], ...] = TASKS.get(stem)
+    for member in members:
+        if not variant or member.name == name:
+            return member
+    raise UsageError(f"unknown definition {name!r}", hint=nearest(name, [member.name for member in members]))
