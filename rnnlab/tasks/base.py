@@ -149,7 +149,29 @@ class Threshold:
         return f"validation {self.metric} at most {self.at_most:g}"
 
 
-SuccessRule = Streak | Threshold
+@dataclass(frozen=True, slots=True)
+class AllOf:
+    """All of several validation thresholds hold at once.
+
+    Example:
+        >>> rule = AllOf((Threshold("error_rate", 0.0), Threshold("mae", 0.01)))
+        >>> rule.is_met(Evidence({"error_rate": 0.0, "mae": 0.02}, np.zeros(0), 1.0))
+        False
+        >>> str(rule)
+        'validation error_rate at most 0 and validation mae at most 0.01'
+    """
+
+    rules: tuple[Threshold, ...]
+
+    def is_met(self, evidence: Evidence) -> bool:
+        """Return whether the evidence satisfies every rule; False without a validation."""
+        return all(rule.is_met(evidence) for rule in self.rules)
+
+    def __str__(self) -> str:
+        return " and ".join(map(str, self.rules))
+
+
+SuccessRule = Streak | Threshold | AllOf
 
 
 class TaskOptions(Options):
@@ -233,6 +255,10 @@ class AbstractTask(ABC):
     @abstractmethod
     def oracle(self, batch: Batch) -> Array:
         """Return the raw outputs of a tiny program that solves the task from `batch.inputs` alone."""
+
+    def floor(self, timesteps: Lengths) -> float:
+        """Return the expected loss of the oracle at these lengths; `oracle_loss` unless the lengths change it."""
+        return self.oracle_loss
 
     def baseline(self, timesteps: Lengths) -> float:
         """Return the expected loss of the best predictor without memory."""

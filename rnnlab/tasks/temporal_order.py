@@ -1,0 +1,205 @@
+"""Telling the order of two or three marked symbols far apart: a test of remembering what came when."""
+
+from functools import partial
+from itertools import count, pairwise
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from rnnlab.core.losses import softmax
+from rnnlab.tasks.base import (
+    AbstractTask,
+    Array,
+    Batch,
+    Card,
+    Lengths,
+    Published,
+    Rung,
+    Streak,
+    TaskOptions,
+    draw_lengths,
+    last_step_mask,
+    within_lengths,
+)
+
+SYMBOLS = "EBabcdXY"
+START, TRIGGER, FIRST_DISTRACTOR, FIRST_MARK, NOTHING = 0, 1, 2, 6, 8
+# A logit so large that the softmax of the others is exactly 0 in either precision.
+CERTAIN = 1e3
+
+
+class TemporalOrderOptions(TaskOptions):
+    """`temporal_order@hs1997` has no options beyond its length."""
+
+    type: Literal["temporal_order@hs1997"] = "temporal_order@hs1997"
+
+
+class TemporalOrder3Options(TaskOptions):
+    """`temporal_order@hs1997_3` has no options beyond its length."""
+
+    type: Literal["temporal_order@hs1997_3"] = "temporal_order@hs1997_3"
+
+
+class AbstractTemporalOrder(AbstractTask):
+    """k symbols X or Y stand far apart among distractors; the class at the end is their order, Σ 2ᵏ⁻ʲ·[markⱼ is Y].
+
+    Attributes:
+        windows: The first and last position of each mark in per cent of the shortest length, step 0 being E.
+    """
+
+    windows: ClassVar[tuple[tuple[int, int], ...]]
+    tolerance: ClassVar[float] = 0.3
+    loss = "cross_entropy"
+    return_sequences = False
+    solved = Streak(2000, wrong=0, loss_below=0.1)
+
+    @property
+    def input_features(self) -> int:
+        return len(SYMBOLS)
+
+    @property
+    def output_features(self) -> int:
+        return int(2 ** len(self.windows))
+
+    @property
+    def default_timesteps(self) -> Lengths:
+        return (100, 110)
+
+    def timesteps_fault(self, timesteps: Lengths) -> str | None:
+        if self._fits(timesteps[0]):
+            return None
+        least = next(steps for steps in count() if self._fits(steps))
+        return f"needs at least {least} steps: E, {len(self.windows)} marked symbols apart from each other, B"
+
+    def sample(self, rng: np.random.Generator, *, batch_size: int, timesteps: Lengths) -> Batch:
+        longest, rows = timesteps[1], np.arange(batch_size)[:, None]
+        lengths = draw_lengths(rng, batch_size, timesteps)
+        first, last = np.array(self._places(timesteps[0])).T
+        places = rng.integers(first, last + 1, size=(batch_size, len(first)))
+        is_y = rng.integers(0, 2, size=places.shape)
+
+        symbols = rng.integers(FIRST_DISTRACTOR, FIRST_MARK, size=(batch_size, longest), dtype=np.uint8)
+        symbols[rows, places] = FIRST_MARK + is_y
+        symbols[:, 0] = START
+        symbols[rows[:, 0], lengths - 1] = TRIGGER
+        symbols[~within_lengths(lengths, longest)] = NOTHING
+        one_hot = np.eye(NOTHING + 1, NOTHING)
+        return Batch(one_hot[symbols], _class_of(is_y), last_step_mask(lengths, longest), lengths)
+
+    def rungs(self, timesteps: Lengths) -> tuple[Rung, ...]:
+        marks = len(self.windows)
+        names = ("memoryless: all classes alike", "knows the last mark", "knows the last two marks")
+        return tuple(
+            Rung(names[known], float((marks - known) * np.log(2)), partial(self._knowing, known))
+            for known in range(marks)
+        )
+
+    def correct(self, outputs: Array, batch: Batch) -> Array:
+        errors = softmax(outputs) - np.eye(self.output_features)[batch.targets]
+        return np.asarray((np.abs(errors) < self.tolerance).all(axis=-1))
+
+    def metrics(self, outputs: Array, batch: Batch) -> dict[str, float]:
+        hits = outputs.argmax(axis=-1) == batch.targets
+        return {**super().metrics(outputs, batch), "accuracy": float(hits.mean())}
+
+    def oracle(self, batch: Batch) -> Array:
+        return self._knowing(len(self.windows), batch)
+
+    def _knowing(self, known: int, batch: Batch) -> Array:
+        """Return logits that leave open only the classes that agree with the last `known` marks."""
+        mark_or_not = batch.inputs[:, :, FIRST_MARK:]
+        rows, places = np.nonzero(mark_or_not.any(axis=2))
+        is_y = mark_or_not[rows, places, 1].reshape(batch.size, -1).astype(int)
+        seen = 2**known - 1
+        agrees = (np.arange(self.output_features) & seen) == (_class_of(is_y) & seen)[:, None]
+        return np.asarray(CERTAIN * agrees)
+
+    def _places(self, shortest: int) -> list[tuple[int, int]]:
+        return [((first * shortest + 50) // 100, (last * shortest + 50) // 100) for first, last in self.windows]
+
+    def _fits(self, shortest: int) -> bool:
+        edges = [(0, 0), *self._places(shortest), (shortest - 1, shortest - 1)]
+        return all(before[1] < after[0] for before, after in pairwise(edges))
+
+
+class TemporalOrder(AbstractTemporalOrder):
+    """Two marks, four classes: XX → 0, XY → 1, YX → 2, YY → 3.
+
+    E, distractors a-d with one X or Y at t₁ in [10, 20] and one at t₂ in [50, 60], then B; 100 to 110 steps. Input
+    features in the order `EBabcdXY`. Without memory only B is seen: ln 4; with the second mark alone: ln 2.
+
+    Source: Hochreiter, Schmidhuber 1997, "Long short-term memory", section 5.6, task 6a and table 9.
+    Differs: Cross-entropy over a softmax, where the paper has squared error over four sigmoids; its limits, 0.3 on
+        every output and 0.1 on the mean training loss, apply to the softmax and to the cross-entropy. Positions
+        count from E = 0 and scale with the shortest length, in per cent; at 100 they are the paper's.
+
+    Example:
+        >>> task = TemporalOrder(TemporalOrderOptions())
+        >>> word = np.eye(8)[["EBabcdXY".index(symbol) for symbol in "EXaYdB"]]
+        >>> batch = Batch(word[None], np.array([1]), last_step_mask(np.array([6]), 6), np.array([6]))
+        >>> task.oracle(batch).argmax(axis=-1).tolist()  # X then Y
+        [1]
+    """
+
+    name = "temporal_order@hs1997"
+    Options = TemporalOrderOptions
+    windows = ((10, 20), (50, 60))
+    card = Card(
+        title="Tell the order of two symbols",
+        definition="Inputs: 8 one-hot symbols E B a b c d X Y. E first, B last, random a-d between, and X or Y at one "
+        "step in [10 %, 20 %] and at one in [50 %, 60 %] of the shortest length. Target: one of 4 classes, the two "
+        "marks in order, scored at the last step only. A sequence is right when every probability is within 0.3.",
+        source="Hochreiter, Schmidhuber 1997, section 5.6, task 6a",
+        differs="Softmax and cross-entropy instead of sigmoids and squared error; positions scale with the length.",
+        published=(
+            Published(
+                "LSTM, 2 blocks of 2 cells, 156 weights, learning rate 0.5: solved after 31,390 sequences (mean of 20 "
+                "trials), then 1 of 2,560 test sequences wrong",
+                "Hochreiter, Schmidhuber 1997, table 9",
+            ),
+        ),
+    )
+
+
+class TemporalOrder3(AbstractTemporalOrder):
+    """Three marks, eight classes: XXX → 0, XXY → 1, XYX → 2, … YYY → 7.
+
+    As `temporal_order@hs1997` with t₁ in [10, 20], t₂ in [33, 43], t₃ in [66, 76]. Without memory: ln 8; with the
+    last mark alone: ln 4; with the last two: ln 2.
+
+    Source: Hochreiter, Schmidhuber 1997, "Long short-term memory", section 5.6, task 6b and table 9.
+    Differs: As `temporal_order@hs1997`.
+
+    Example:
+        >>> task = TemporalOrder3(TemporalOrder3Options())
+        >>> word = np.eye(8)[["EBabcdXY".index(symbol) for symbol in "EYaXcXB"]]
+        >>> batch = Batch(word[None], np.array([4]), last_step_mask(np.array([7]), 7), np.array([7]))
+        >>> task.oracle(batch).argmax(axis=-1).tolist()  # Y, X, X = binary 100
+        [4]
+    """
+
+    name = "temporal_order@hs1997_3"
+    Options = TemporalOrder3Options
+    windows = ((10, 20), (33, 43), (66, 76))
+    card = Card(
+        title="Tell the order of three symbols",
+        definition="As temporal_order@hs1997 with three marks, in [10 %, 20 %], [33 %, 43 %] and [66 %, 76 %] of the "
+        "shortest length, and 8 classes.",
+        source="Hochreiter, Schmidhuber 1997, section 5.6, task 6b",
+        differs="Softmax and cross-entropy instead of sigmoids and squared error; positions scale with the length.",
+        published=(
+            Published(
+                "LSTM, 3 blocks of 2 cells, 308 weights, learning rate 0.1: solved after 571,100 sequences (mean of "
+                "10 trials), then 2 of 2,560 test sequences wrong",
+                "Hochreiter, Schmidhuber 1997, table 9",
+            ),
+        ),
+    )
+
+
+def _class_of(is_y: Array) -> Array:
+    """Return the marks (B, k), 0 for X and 1 for Y, read as binary numbers, (B,)."""
+    return np.asarray(is_y @ (1 << np.arange(is_y.shape[1])[::-1]))
+
+
+TASKS = (TemporalOrder, TemporalOrder3)
