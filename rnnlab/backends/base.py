@@ -1,0 +1,179 @@
+"""The backend contract: one description of a network and its training, several engines that compute it.
+
+A backend is a folder or file in `rnnlab/backends` that exports `BACKEND`. Parameters are drawn by `rnnlab.core` and
+handed in; weights and optimiser slots go in and out as plain NumPy arrays, so that files are the same everywhere.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnlab.cells.base import AbstractCell
+from rnnlab.core.losses import LOSSES, AbstractLoss
+from rnnlab.core.parameters import Parameter, draw_parameters
+from rnnlab.optim.rules.base import AbstractOptimizer
+from rnnlab.optim.schedules.base import AbstractSchedule
+from rnnlab.tasks.base import Batch
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """Stacked recurrent layers and a linear output layer: all that defines the function computed.
+
+    Attributes:
+        cell: The cell of every layer, configured.
+        input_features: I.
+        output_features: O.
+        return_sequences: Whether the output layer reads every step or only each sequence's last.
+        loss: Key of `rnnlab.core.losses.LOSSES`.
+        precision: `float32` or `float64`.
+    """
+
+    cell: AbstractCell
+    input_features: int
+    output_features: int
+    return_sequences: bool
+    loss: str
+    precision: str
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The dtype of parameters, states and outputs."""
+        return np.dtype(self.precision)
+
+    @property
+    def loss_function(self) -> AbstractLoss:
+        """The loss itself."""
+        return LOSSES[self.loss]
+
+    def layer_parameters(self, layer: int) -> dict[str, Parameter]:
+        """Return one layer's parameters by the cell's own names; the first layer reads the inputs."""
+        return self.cell.parameters(self.input_features if layer == 0 else self.cell.options.units)
+
+    def parameters(self) -> dict[str, Parameter]:
+        """Return all parameters by full name, `layers.0.W` … `head.b`, in their fixed order."""
+        described = {
+            f"layers.{layer}.{name}": parameter
+            for layer in range(self.cell.options.layers)
+            for name, parameter in self.layer_parameters(layer).items()
+        }
+        described["head.W"] = Parameter((self.cell.options.units, self.output_features), "kernel")
+        described["head.b"] = Parameter((self.output_features,), "bias")
+        return described
+
+    def draw(self, seed: int) -> dict[str, Array]:
+        """Draw the initial parameters of a run with this seed."""
+        initializers = self.cell.options.initializers
+        roles = {role: getattr(initializers, role) for role in ("kernel", "recurrent_kernel", "bias")}
+        return draw_parameters(self.parameters(), initializers=roles, seed=seed, dtype=self.dtype)
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """How parameters are updated.
+
+    Attributes:
+        optimizer: The update rule, configured.
+        learning_rate: The base rate, > 0.
+        schedule: Multiplies the base rate; a function of the number of updates done.
+        clip_norm: Bound on the global norm of all gradients together, or None.
+        clip_value: Bound on each gradient's absolute value, or None.
+        bptt_steps: Gradients are cut at every multiple of this many steps from the start, or None to reach all the way.
+    """
+
+    optimizer: AbstractOptimizer[Any]
+    learning_rate: float
+    schedule: AbstractSchedule[Any]
+    clip_norm: float | None = None
+    clip_value: float | None = None
+    bptt_steps: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """What a training step reports.
+
+    Attributes:
+        loss: Mean loss over the batch's scored steps, before the update.
+        outputs: Raw outputs before the update, (B, O), or (B, T, O) for sequences; zero at steps that are not scored.
+        gradient_norm: Global norm of the gradient before clipping.
+        learning_rate: The rate this update used.
+    """
+
+    loss: float
+    outputs: Array
+    gradient_norm: float
+    learning_rate: float
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What a network gives for inputs.
+
+    Attributes:
+        outputs: Raw outputs: (B, O), or (B, T, O) for sequences.
+        states: On request, every state after every step: `layers.0.h` … each (B, T, H); else empty.
+    """
+
+    outputs: Array
+    states: dict[str, Array]
+
+
+class AbstractModel(ABC):
+    """A network built on an engine, with its parameters and optimiser slots."""
+
+    def __init__(self, network: Network, training: Training | None) -> None:
+        self.network = network
+        self.training = training
+
+    @abstractmethod
+    def train_step(self, batch: Batch) -> StepResult:
+        """Run forward, backward, clip and update once."""
+
+    @abstractmethod
+    def loss_and_gradients(self, batch: Batch) -> tuple[float, dict[str, Array]]:
+        """Return the batch's loss and the gradient of every parameter, unclipped; nothing is updated."""
+
+    @abstractmethod
+    def predict(self, inputs: Array, lengths: Array | None = None, *, states: bool = False) -> Prediction:
+        """Return outputs, and states on request, for inputs (B, T, I) of any T.
+
+        Args:
+            inputs: (B, T, I).
+            lengths: Steps of each sequence, (B,); None when all are T.
+            states: Whether to return every state after every step.
+        """
+
+    @abstractmethod
+    def parameters(self) -> dict[str, Array]:
+        """Return copies of all parameters by full name."""
+
+    @abstractmethod
+    def state_dict(self) -> dict[str, Array]:
+        """Return copies of everything an update changes: `parameters/…` and `optimizer/…`."""
+
+    @abstractmethod
+    def load_state_dict(self, state: Mapping[str, Array]) -> None:
+        """Take back what `state_dict` gave."""
+
+
+class AbstractBackend(ABC):
+    """An engine that builds models."""
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def build(
+        self, network: Network, *, parameters: Mapping[str, Array], training: Training | None = None
+    ) -> AbstractModel:
+        """Return a model with these parameters; without `training` it can only predict.
+
+        Raises:
+            EnvironmentFault: The engine is not installed.
+        """

@@ -1,0 +1,5 @@
+"""The shelf of cells: one file each."""
+
+from rnnlab.core.registry import Registry
+
+CELLS = Registry("rnnlab.cells", "CELL", "cell")

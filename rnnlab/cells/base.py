@@ -1,0 +1,135 @@
+"""The cell contract: parameters, initial state, one step, and that step's vector-Jacobian product.
+
+A cell is one file in this folder that exports `CELL`. Its `step` is the equation as on paper, written once against an
+array namespace `xp` (`numpy`, or `keras.ops`); its `step_vjp` is the hand-written derivative. This is the readable
+reference: the NumPy backend's fast kernels and the Keras layers are held to it by `tests/cells/test_contract.py`.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from pydantic import Field, field_validator
+
+from rnnlab.core import activations
+from rnnlab.core.errors import UsageError
+from rnnlab.core.initializers import GlorotUniform, Initializer, Orthogonal, Zeros
+from rnnlab.core.options import Options
+from rnnlab.core.parameters import Parameter
+
+Array = Any
+Arrays = Mapping[str, Array]
+
+
+class Initializers(Options):
+    """One initialiser for each role of parameter; the defaults are Keras's."""
+
+    kernel: Initializer = Field(GlorotUniform(), description="W: from inputs, and the output layer's matrix")
+    recurrent_kernel: Initializer = Field(Orthogonal(), description="U and V: from the state and the carry")
+    bias: Initializer = Field(Zeros(), description="b")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _name_alone(cls, value: object) -> object:
+        return {"type": value} if isinstance(value, str) else value
+
+
+class CellOptions(Options):
+    """Options of every cell; a cell adds its own typed fields."""
+
+    type: str = Field(description="which cell; see `rnnlab cells`")
+    units: int = Field(32, ge=1, le=65_536, description="H, the size of each layer's state")
+    layers: int = Field(1, ge=1, le=64, description="stacked recurrent layers")
+    activation: str = Field("tanh", description=f"of the output: {', '.join(activations.names())}")
+    initializers: Initializers = Field(Initializers(), description="how parameters are first drawn")
+
+    @field_validator("activation", "recurrent_activation", check_fields=False)
+    @classmethod
+    def _known_activation(cls, value: str) -> str:
+        try:
+            activations.get(value)
+        except UsageError as error:
+            raise ValueError(str(error)) from error
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one step gives.
+
+    Attributes:
+        output: (B, H).
+        state: Named arrays, each (B, H): the state the next step starts from.
+        saved: What `step_vjp` needs of this step.
+    """
+
+    output: Array
+    state: dict[str, Array]
+    saved: dict[str, Array]
+
+
+@dataclass(frozen=True, slots=True)
+class StepGradients:
+    """What one step's vector-Jacobian product gives: each array shaped like what it is the gradient of."""
+
+    parameters: dict[str, Array]
+    inputs: Array
+    state: dict[str, Array]
+
+
+class AbstractCell(ABC):
+    """One recurrent cell, configured.
+
+    Attributes:
+        name: The file's stem, the YAML name.
+        version: Raised whenever the equation changes; stored with weights and checked on load.
+        Options: The typed options block of this cell.
+        states: Names of the state's arrays, each (B, H); zero at the start of every sequence.
+        title, source: For `rnnlab cells`.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[int] = 1
+    Options: ClassVar[type[CellOptions]]
+    states: ClassVar[tuple[str, ...]]
+    title: ClassVar[str]
+    equations: ClassVar[str]
+    source: ClassVar[str]
+
+    def __init__(self, options: CellOptions) -> None:
+        self.options = options
+        self.activation = activations.get(options.activation)
+
+    @abstractmethod
+    def parameters(self, input_features: int) -> dict[str, Parameter]:
+        """Return the parameters of one layer, in their fixed order, for inputs of I features."""
+
+    @abstractmethod
+    def step(self, xp: Any, parameters: Arrays, inputs: Array, state: Arrays) -> Step:
+        """Run one step.
+
+        Args:
+            xp: The array namespace.
+            parameters: One layer's parameters by name.
+            inputs: (B, I).
+            state: Named arrays, each (B, H).
+        """
+
+    @abstractmethod
+    def step_vjp(
+        self, xp: Any, parameters: Arrays, saved: Arrays, *, output_gradient: Array, state_gradient: Arrays
+    ) -> StepGradients:
+        """Pull gradients back through one step.
+
+        Args:
+            xp: The array namespace.
+            parameters: One layer's parameters by name.
+            saved: What `step` saved.
+            output_gradient: dL/d output from outside the recurrence, (B, H).
+            state_gradient: dL/d of each array of the state after the step, (B, H).
+        """
+
+    def initial_state(self, xp: Any, batch_size: int, dtype: Any) -> dict[str, Array]:
+        """Return the zero state, each array (B, H)."""
+        return {name: xp.zeros((batch_size, self.options.units), dtype=dtype) for name in self.states}

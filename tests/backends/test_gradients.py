@@ -1,0 +1,111 @@
+"""Every gradient against central differences along random directions: all cells, activations, layers, masks, cuts."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from rnnlab.backends.base import Network
+from rnnlab.backends.numpy.model import NumpyBackend
+from rnnlab.cells import CELLS
+from rnnlab.core import activations
+from rnnlab.core.streams import stream
+from rnnlab.tasks.base import Batch
+from tests.networks import batch, network, parameters, training
+
+STEP = 1e-5
+TOLERANCE = 1e-7
+# Points where a function has a kink make a central difference meaningless; these seeds keep clear of them.
+PAIRS = [("simple", name, None) for name in activations.names()] + [
+    ("carry", *pair) for pair in itertools.product(activations.names(), activations.names())
+]
+
+
+def assert_gradients(net: Network, data: Batch, *, bptt_steps: int | None = None, reference: bool = False) -> None:
+    start = parameters(net)
+    recipe = training(bptt_steps=bptt_steps)
+    backend = NumpyBackend(reference=reference)
+    _, gradients = backend.build(net, parameters=start, training=recipe).loss_and_gradients(data)
+
+    def loss(moved: dict[str, np.ndarray]) -> float:
+        return cut_loss(net, data, start=start, moved=moved, stretch=bptt_steps)
+
+    for n, name in enumerate(start):
+        for direction_number in range(2):
+            direction = stream(direction_number, f"test/direction/{n}").normal(size=start[name].shape)
+            direction /= np.linalg.norm(direction)
+            ahead = loss({**start, name: start[name] + STEP * direction})
+            behind = loss({**start, name: start[name] - STEP * direction})
+            expected = (ahead - behind) / (2 * STEP)
+            got = float((gradients[name] * direction).sum())
+            assert abs(got - expected) <= TOLERANCE * max(abs(expected), 1e-2), (name, got, expected)
+
+
+def cut_loss(net: Network, data: Batch, *, start: dict, moved: dict, stretch: int | None) -> float:
+    """The loss whose gradient truncated back-propagation is.
+
+    Each stretch starts from the state that the unmoved parameters reach, so moving them acts within a stretch only.
+    A loop over the cell's step, independent of the backend.
+    """
+    layers, cell = net.cell.options.layers, net.cell
+    own = [{k.split(".")[2]: v for k, v in moved.items() if k.startswith(f"layers.{n}.")} for n in range(layers)]
+    fixed = [{k.split(".")[2]: v for k, v in start.items() if k.startswith(f"layers.{n}.")} for n in range(layers)]
+    timesteps = data.inputs.shape[1]
+    free = [cell.initial_state(np, data.size, "f8") for _ in range(layers)]
+    anchor = [dict(state) for state in free]
+    total = 0.0
+    for t in range(timesteps):
+        if stretch and t % stretch == 0:
+            free = [dict(state) for state in anchor]
+        x = y = data.inputs[:, t]
+        for n in range(layers):
+            step = cell.step(np, own[n], x, free[n])
+            x, free[n] = step.output, step.state
+            kept = cell.step(np, fixed[n], y, anchor[n])
+            y, anchor[n] = kept.output, kept.state
+        rows = np.flatnonzero(data.mask[:, t])
+        if len(rows):
+            outputs = x[rows] @ moved["head.W"] + moved["head.b"]
+            targets = data.targets[rows, t] if net.return_sequences else data.targets[rows]
+            total += float(net.loss_function.values(outputs, targets).sum())
+    return total / int(data.mask.sum())
+
+
+def options_of(cell: str, activation: str, recurrent: str | None) -> dict[str, object]:
+    return {"activation": activation} | ({"recurrent_activation": recurrent} if recurrent else {})
+
+
+@pytest.mark.parametrize(("cell", "activation", "recurrent"), PAIRS)
+def test_every_activation(cell: str, activation: str, recurrent: str | None) -> None:
+    net = network(cell, **options_of(cell, activation, recurrent))
+    assert_gradients(net, batch(net))
+
+
+@pytest.mark.parametrize("reference", [False, True], ids=["fast", "reference"])
+@pytest.mark.parametrize("loss", ["mse", "cross_entropy", "binary_cross_entropy"])
+@pytest.mark.parametrize("sequences", [False, True], ids=["last", "sequence"])
+@pytest.mark.parametrize("cell", CELLS.names())
+def test_every_loss_and_output(cell: str, sequences: bool, loss: str, reference: bool) -> None:
+    net = network(cell, sequences=sequences, loss=loss)
+    assert_gradients(net, batch(net), reference=reference)
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3])
+@pytest.mark.parametrize("bptt_steps", [None, 1, 3, 100])
+@pytest.mark.parametrize("sequences", [False, True], ids=["last", "sequence"])
+@pytest.mark.parametrize("cell", CELLS.names())
+def test_layers_masks_and_cuts(cell: str, sequences: bool, bptt_steps: int | None, layers: int) -> None:
+    net = network(cell, sequences=sequences, layers=layers)
+    assert_gradients(net, batch(net, ragged=True, holes=sequences), bptt_steps=bptt_steps)
+
+
+def test_a_cut_takes_gradient_away() -> None:
+    net = network("simple")
+    data, start = batch(net, timesteps=9), parameters(net)
+
+    def gradient(bptt_steps: int | None) -> np.ndarray:
+        model = NumpyBackend().build(net, parameters=start, training=training(bptt_steps=bptt_steps))
+        return model.loss_and_gradients(data)[1]["layers.0.U"]
+
+    assert np.array_equal(gradient(9), gradient(None))
+    assert np.abs(gradient(5) - gradient(None)).max() > 1e-6

@@ -1,0 +1,70 @@
+"""Small networks and batches that the numerical tests share."""
+
+from typing import Any
+
+import numpy as np
+
+from rnnlab.backends.base import Network, Training
+from rnnlab.cells import CELLS
+from rnnlab.core.losses import LOSSES
+from rnnlab.core.streams import stream
+from rnnlab.optim.rules import OPTIMIZERS
+from rnnlab.optim.schedules import SCHEDULES
+from rnnlab.tasks.base import Batch, last_step_mask, within_lengths
+
+LEARNING_RATE = 0.01
+
+
+def network(
+    cell: str = "simple", *, sequences: bool = False, loss: str = "mse", precision: str = "float64", **options: Any
+) -> Network:
+    """Return a network of 3 inputs, 2 outputs; options are the cell's (units 5 unless given)."""
+    kind = CELLS.get(cell)
+    return Network(
+        cell=kind(kind.Options(**{"units": 5, **options})),
+        input_features=3,
+        output_features=2,
+        return_sequences=sequences,
+        loss=loss,
+        precision=precision,
+    )
+
+
+def parameters(network: Network, seed: int = 1) -> dict[str, Any]:
+    """Return parameters with no zero among them, so that no gradient hides."""
+    rng = stream(seed, "test/parameters")
+    return {
+        name: rng.normal(0, 0.4, parameter.shape).astype(network.dtype)
+        for name, parameter in network.parameters().items()
+    }
+
+
+def training(rule: str = "sgd", bptt_steps: int | None = None, **options: Any) -> Training:
+    """Return a training recipe with a constant schedule and no clipping."""
+    optimizer, schedule = OPTIMIZERS.get(rule), SCHEDULES.get("constant")
+    return Training(
+        optimizer=optimizer(optimizer.Options(**options)),
+        learning_rate=LEARNING_RATE,
+        schedule=schedule(schedule.Options(), total_steps=1),
+        bptt_steps=bptt_steps,
+    )
+
+
+def batch(
+    network: Network, *, batch_size: int = 4, timesteps: int = 7, ragged: bool = False, holes: bool = False
+) -> Batch:
+    """Return random inputs and targets; `ragged` draws lengths, `holes` leaves steps unscored."""
+    rng = stream(2, "test/batch")
+    lengths = rng.integers(2, timesteps + 1, batch_size) if ragged else np.full(batch_size, timesteps)
+    mask = within_lengths(lengths, timesteps) if network.return_sequences else last_step_mask(lengths, timesteps)
+    if holes:
+        mask &= rng.random(mask.shape) < 0.6
+        mask[0, 0] = True
+    shape = (batch_size, timesteps) if network.return_sequences else (batch_size,)
+    if LOSSES[network.loss].integer_targets:
+        targets = rng.integers(0, network.output_features, shape)
+    else:
+        targets = (rng.random((*shape, network.output_features)) < 0.5).astype(float)
+    inputs = rng.normal(size=(batch_size, timesteps, network.input_features))
+    inputs *= within_lengths(lengths, timesteps)[:, :, None]
+    return Batch(inputs, targets, mask, lengths)
