@@ -1,0 +1,1 @@
+"""How parameters move: update rules, learning-rate schedules and clipping, one definition for every backend."""

@@ -1,0 +1,105 @@
+"""Adam: momentum over a running root mean square, both corrected for starting at zero."""
+
+import math
+from typing import Final, Literal, TypeVar, final
+
+import numpy as np
+from pydantic import Field
+
+from rnnlab.optim.rules.base import AbstractOptimizer, OptimizerOptions, Slots, Vector
+
+
+class AbstractAdamOptions(OptimizerOptions):
+    """The numbers of every member of the Adam family, with Keras's defaults."""
+
+    learning_rate: float = Field(default=0.001, gt=0, le=1e3, description="size of a step; a schedule multiplies it")
+    beta_1: float = Field(default=0.9, ge=0, lt=1, description="share of the running mean gradient that is kept")
+    beta_2: float = Field(default=0.999, ge=0, lt=1, description="share of the running mean square that is kept")
+    epsilon: float = Field(default=1e-7, ge=1e-30, description="added to the root: no division by zero")
+    amsgrad: bool = Field(default=False, description="divide by the largest mean square so far, not the present one")
+
+
+class AdamOptions(AbstractAdamOptions):
+    """The numbers of `adam`."""
+
+    type: Literal["adam"] = "adam"
+
+
+FamilyT = TypeVar("FamilyT", bound=AbstractAdamOptions)
+
+
+class AbstractAdam(AbstractOptimizer[FamilyT]):
+    """The moments and the descent that Adam's family shares; the equation is `Adam`'s."""
+
+    def slot_names(self) -> tuple[str, ...]:
+        """Return the two moments' slots, and the one that amsgrad adds."""
+        return ("momentum", "velocity", "velocity_hat") if self.options.amsgrad else ("momentum", "velocity")
+
+    def _descend(
+        self, parameters: Vector, gradients: Vector, slots: Slots, *, scratch: Vector, learning_rate: float
+    ) -> None:
+        root = self._update_moments(gradients, slots, scratch)
+        np.sqrt(root, out=scratch)
+        scratch += self.options.epsilon
+        np.divide(slots["momentum"], scratch, out=scratch)
+        scratch *= learning_rate * self._correction(int(slots["step"][0]))
+        parameters -= scratch
+
+    def _update_moments(self, gradients: Vector, slots: Slots, scratch: Vector) -> Vector:
+        """Move m, v and v̂ by one step and return the mean square to divide by."""
+        momentum, velocity = slots["momentum"], slots["velocity"]
+        # The additions are in Keras's order, so that float32 rounds as it does there.
+        np.subtract(gradients, momentum, out=scratch)
+        scratch *= 1 - self.options.beta_1
+        momentum += scratch
+        np.square(gradients, out=scratch)
+        scratch -= velocity
+        scratch *= 1 - self.options.beta_2
+        velocity += scratch
+        if not self.options.amsgrad:
+            return velocity
+        return np.maximum(slots["velocity_hat"], velocity, out=slots["velocity_hat"])
+
+    def _correction(self, step: int) -> float:
+        """Return η_t/η: what makes up for moments that started at zero."""
+        return math.sqrt(1 - self.options.beta_2**step) / (1 - self.options.beta_1**step)
+
+
+@final
+class Adam(AbstractAdam[AdamOptions]):
+    """Divide the running mean of the gradient by the root of the running mean of its square.
+
+        m ← m + (1-β₁)·(g - m)
+        v ← v + (1-β₂)·(g² - v)
+        v̂ ← max(v̂, v)                      (amsgrad; else v̂ = v)
+        η_t = η·√(1 - β₂ᵗ)/(1 - β₁ᵗ)
+        θ ← θ - η_t·m / (√v̂ + ε)
+
+    θ parameters, g gradients, m slot `momentum`, v slot `velocity`, v̂ slot `velocity_hat`, each (P,) of the parameters'
+    dtype; t 1 at the first step; η learning rate; β₁ `beta_1`; β₂ `beta_2`; ε `epsilon`.
+
+    Source: Kingma and Ba 2015, "Adam: a method for stochastic optimization", the faster form before section 2.1;
+        amsgrad: Reddi, Kale, Kumar 2018, "On the convergence of Adam and beyond", algorithm 2.
+    Differs: As in Keras, ε is the paper's ε-hat, added to the root before the correction for the start, and is 1e-7
+        (paper: 1e-8); amsgrad keeps the correction, which its paper leaves out. Unlike Keras, η_t is worked out in
+        double precision: Keras rounds β₁ and β₂ to float32 on the way, which puts η_t off by about 1e-5 of itself.
+
+    Example:
+        >>> import numpy
+        >>> rule = Adam(AdamOptions(beta_1=0.75, beta_2=0.75, epsilon=1.0))
+        >>> weights, slots = numpy.array([1.0]), rule.initial_slots(1, "float64")
+        >>> rule.update(weights, numpy.array([2.0]), slots, learning_rate=0.5)  # m = 0.5, v = 1, η_t = 0.5·0.5/0.25
+        >>> weights.tolist()
+        [0.75]
+    """
+
+    name = "adam"
+    Options = AdamOptions
+
+    def _move(
+        self, parameters: Vector, gradients: Vector, slots: Slots, *, scratch: Vector, learning_rate: float
+    ) -> None:
+        self._descend(parameters, gradients, slots, scratch=scratch, learning_rate=learning_rate)
+
+
+OPTIMIZER: Final = Adam

@@ -1,0 +1,96 @@
+"""RMSprop: divide each gradient by a running root mean square of itself."""
+
+from typing import Final, Literal, final
+
+import numpy as np
+from pydantic import Field
+
+from rnnlab.optim.rules.base import AbstractOptimizer, OptimizerOptions, Slots, Vector
+
+
+class RmspropOptions(OptimizerOptions):
+    """The numbers of `rmsprop`, with Keras's defaults."""
+
+    type: Literal["rmsprop"] = "rmsprop"
+    learning_rate: float = Field(default=0.001, gt=0, le=1e3, description="size of a step; a schedule multiplies it")
+    rho: float = Field(default=0.9, ge=0, lt=1, description="share of the running mean square that is kept")
+    momentum: float = Field(default=0.0, ge=0, lt=1, description="share of the last move that is kept")
+    epsilon: float = Field(default=1e-7, ge=1e-30, description="added under the root: no division by zero")
+    centered: bool = Field(default=False, description="divide by the running deviation, not the root mean square")
+
+
+@final
+class Rmsprop(AbstractOptimizer[RmspropOptions]):
+    """Divide the gradient by the root of the running mean of its square.
+
+        v ← r·v + (1-r)·g²
+        a ← r·a + (1-r)·g                  (centered)
+        d = g / √(v + ε)                   (centered: g / √(max(v - a², 0) + ε))
+        θ ← θ - η·d                        (momentum: m ← μ·m + η·d, θ ← θ - m)
+
+    θ parameters, g gradients, v slot `velocity`, a slot `average_gradient`, m slot `momentum`, each (P,) of the
+    parameters' dtype; η learning rate; r `rho`; μ `momentum`; ε `epsilon`.
+
+    Source: Tieleman and Hinton 2012, "Neural networks for machine learning", lecture 6.5; centered with momentum:
+        Graves 2013, "Generating sequences with recurrent neural networks", section 4.2, eq. 38-41.
+    Differs: The lecture has neither ε nor momentum; both are as in Graves and Keras (PyTorch has ε outside the root and
+        the learning rate outside the momentum). On paper v - a² cannot be negative; where rounding makes it so we take
+        0, and Keras may give nan.
+
+    Example:
+        >>> import numpy
+        >>> rule = Rmsprop(RmspropOptions(rho=0.75, epsilon=1.25))
+        >>> weights, slots = numpy.array([1.0]), rule.initial_slots(1, "float64")
+        >>> rule.update(weights, numpy.array([2.0]), slots, learning_rate=0.375)  # 1 - 0.375·2/√(0.25·4 + 1.25)
+        >>> weights.tolist()
+        [0.5]
+    """
+
+    name = "rmsprop"
+    Options = RmspropOptions
+
+    def slot_names(self) -> tuple[str, ...]:
+        """Return `velocity`, and the slots that momentum and centring add."""
+        momentum = ("momentum",) if self.options.momentum else ()
+        average = ("average_gradient",) if self.options.centered else ()
+        return ("velocity", *momentum, *average)
+
+    def _move(
+        self, parameters: Vector, gradients: Vector, slots: Slots, *, scratch: Vector, learning_rate: float
+    ) -> None:
+        velocity = slots["velocity"]
+        np.square(gradients, out=scratch)
+        self._blend(velocity, scratch)
+        if self.options.centered:
+            self._variance(gradients, slots, scratch)
+            scratch += self.options.epsilon
+        else:
+            np.add(velocity, self.options.epsilon, out=scratch)
+        np.sqrt(scratch, out=scratch)
+        np.divide(gradients, scratch, out=scratch)
+        scratch *= learning_rate
+        if self.options.momentum:
+            momentum = slots["momentum"]
+            momentum *= self.options.momentum
+            momentum += scratch
+            parameters -= momentum
+        else:
+            parameters -= scratch
+
+    def _blend(self, mean: Vector, fresh: Vector) -> None:
+        """Move the running mean towards `fresh`, which is overwritten."""
+        mean *= self.options.rho
+        fresh *= 1 - self.options.rho
+        mean += fresh
+
+    def _variance(self, gradients: Vector, slots: Slots, scratch: Vector) -> None:
+        """Leave max(v - a², 0) in `scratch`."""
+        average = slots["average_gradient"]
+        np.copyto(scratch, gradients)
+        self._blend(average, scratch)
+        np.square(average, out=scratch)
+        np.subtract(slots["velocity"], scratch, out=scratch)
+        np.maximum(scratch, 0, out=scratch)
+
+
+OPTIMIZER: Final = Rmsprop

@@ -1,0 +1,77 @@
+"""Gradient descent, plain, with momentum, or with Nesterov's momentum."""
+
+from typing import Final, Literal, Self, final
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from rnnlab.optim.rules.base import AbstractOptimizer, OptimizerOptions, Slots, Vector
+
+
+class SgdOptions(OptimizerOptions):
+    """The numbers of `sgd`, with Keras's defaults."""
+
+    type: Literal["sgd"] = "sgd"
+    learning_rate: float = Field(default=0.01, gt=0, le=1e3, description="size of a step; a schedule multiplies it")
+    momentum: float = Field(default=0.0, ge=0, lt=1, description="share of the last move that is kept")
+    nesterov: bool = Field(default=False, description="take the gradient as of the point the momentum leads to")
+
+    @model_validator(mode="after")
+    def _nesterov_needs_momentum(self) -> Self:
+        if self.nesterov and self.momentum == 0:
+            raise ValueError("nesterov changes nothing without momentum; set momentum above 0, or leave nesterov out")
+        return self
+
+
+@final
+class Sgd(AbstractOptimizer[SgdOptions]):
+    """Move against the gradient, with a velocity that remembers earlier moves.
+
+        v ← μ·v - η·g
+        θ ← θ + v                  (plain when μ = 0: θ ← θ - η·g)
+        θ ← θ + μ·v - η·g          (nesterov)
+
+    θ parameters, g gradients, v slot `momentum`, each (P,) of the parameters' dtype; η learning rate; μ `momentum`.
+
+    Source: Polyak 1964 (heavy ball); Sutskever, Martens, Dahl, Hinton 2013, "On the importance of initialization and
+        momentum in deep learning", eq. 1-4.
+    Differs: As in Keras, Nesterov's form takes the gradient at θ itself and looks ahead in the update; the paper takes
+        it at θ + μ·v. Unlike Keras, the options refuse `nesterov` without momentum, which would have no effect, and a
+        momentum of 1, which never forgets.
+
+    Example:
+        >>> import numpy
+        >>> rule = Sgd(SgdOptions(momentum=0.5))
+        >>> weights, slots = numpy.array([1.0]), rule.initial_slots(1, "float64")
+        >>> rule.update(weights, numpy.array([2.0]), slots, learning_rate=0.25)  # v = -0.5
+        >>> rule.update(weights, numpy.array([2.0]), slots, learning_rate=0.25)  # v = -0.25 - 0.5
+        >>> weights.tolist()
+        [-0.25]
+    """
+
+    name = "sgd"
+    Options = SgdOptions
+
+    def slot_names(self) -> tuple[str, ...]:
+        """Return the velocity's slot, if there is momentum."""
+        return ("momentum",) if self.options.momentum else ()
+
+    def _move(
+        self, parameters: Vector, gradients: Vector, slots: Slots, *, scratch: Vector, learning_rate: float
+    ) -> None:
+        np.multiply(gradients, learning_rate, out=scratch)
+        if not self.options.momentum:
+            parameters -= scratch
+            return
+        velocity = slots["momentum"]
+        velocity *= self.options.momentum
+        velocity -= scratch
+        if self.options.nesterov:
+            parameters -= scratch
+            np.multiply(velocity, self.options.momentum, out=scratch)
+            parameters += scratch
+        else:
+            parameters += velocity
+
+
+OPTIMIZER: Final = Sgd
