@@ -1,0 +1,58 @@
+"""What every schedule is: a multiplier of the base learning rate, a pure function of the step."""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar, Generic, TypeVar, final
+
+from pydantic import Field
+
+from rnnlab.core.options import Options
+
+
+class ScheduleOptions(Options):
+    """The `training.schedule` block; each schedule adds its own numbers."""
+
+    type: str
+    warmup_steps: int = Field(default=0, ge=0, description="steps of linear rise to the full rate, before any decay")
+
+
+OptionsT = TypeVar("OptionsT", bound=ScheduleOptions)
+
+
+class AbstractSchedule(ABC, Generic[OptionsT]):
+    """A learning-rate schedule: warm-up, then decay.
+
+        factor(s) = (s+1)/w          while s < w
+        factor(s) = decay(s - w)     from there on; decay(0) = 1
+
+    s is the 0-based step, w `warmup_steps`. The rise leaves out zero, a step that would change nothing: the first step
+    gets 1/w, and step w-1 is the first at the full rate. The decay's own clock starts when the warm-up is over.
+
+    Args:
+        options: The schedule's numbers.
+        total_steps: Steps of the whole training; a decay whose `decay_steps` is left out spans what the warm-up leaves.
+
+    Differs: Keras has warm-up in CosineDecay alone; there the rise starts at its initial rate and step w is the first
+        at the full rate.
+    """
+
+    name: ClassVar[str]
+    Options: type[OptionsT]
+
+    def __init__(self, options: OptionsT, *, total_steps: int) -> None:
+        self.options = options
+        # At least 1: a training cut short inside its warm-up never gets as far as the decay.
+        self._steps_after_warmup = max(1, total_steps - options.warmup_steps)
+
+    @abstractmethod
+    def _decay(self, step: int) -> float:
+        """Return the multiplier `step` steps after the warm-up; 1 at step 0."""
+
+    @final
+    def factor(self, step: int) -> float:
+        """Return the multiplier of the base learning rate, in [0, 1].
+
+        Args:
+            step: The number of updates already done, 0 or greater.
+        """
+        warmup = self.options.warmup_steps
+        return (step + 1) / warmup if step < warmup else self._decay(step - warmup)

@@ -1,0 +1,119 @@
+"""The contract of every schedule: Keras's decay after one warm-up, a pure function of the step."""
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from rnnlab.optim.schedules import SCHEDULES
+
+NEEDED = {"step": {"decay_steps": 30}}
+ONE = np.float64(1.0)  # Keras works in the dtype of the initial rate, to which other numbers come by way of float32
+
+
+def schedule_of(name, numbers=None, total_steps=100):
+    member = SCHEDULES.get(name)
+    return member(member.Options(**NEEDED.get(name, {}), **(numbers or {})), total_steps=total_steps)
+
+
+def factors(schedule, steps=150):
+    return [schedule.factor(step) for step in range(steps)]
+
+
+def keras_decay(keras, name, numbers):
+    schedules = keras.optimizers.schedules
+    return {
+        "constant": lambda: schedules.PiecewiseConstantDecay([40], [ONE, ONE]),
+        "step": lambda: schedules.ExponentialDecay(ONE, numbers["decay_steps"], numbers["decay_rate"], staircase=True),
+        "exponential": lambda: schedules.ExponentialDecay(ONE, numbers["decay_steps"], numbers["decay_rate"]),
+        "cosine": lambda: schedules.CosineDecay(ONE, numbers["decay_steps"], alpha=numbers["final_fraction"]),
+    }[name]()
+
+
+@pytest.mark.parametrize("warmup", [0, 20])
+@pytest.mark.parametrize(
+    ("name", "numbers"),
+    [
+        ("constant", {}),
+        ("step", {"decay_steps": 30, "decay_rate": 0.3125}),
+        ("exponential", {"decay_steps": 30, "decay_rate": 0.3125}),
+        ("cosine", {"decay_steps": 90, "final_fraction": 0.1}),
+        ("cosine", {"decay_steps": 37, "final_fraction": 0.0}),
+    ],
+)
+def test_after_the_warmup_the_decay_is_that_of_keras(keras, name, numbers, warmup):
+    member = SCHEDULES.get(name)
+    schedule = member(member.Options(**numbers, warmup_steps=warmup), total_steps=100)
+    theirs = keras_decay(keras, name, numbers)
+    expected = [float(theirs(step)) for step in range(130)]
+    np.testing.assert_allclose(factors(schedule)[warmup : warmup + 130], expected, rtol=0, atol=1e-12)
+
+
+def test_step_drops_where_keras_piecewise_constant_does(keras):
+    schedule = schedule_of("step", {"decay_rate": 0.5})
+    # Keras's boundary is the last step of the higher rate.
+    theirs = keras.optimizers.schedules.PiecewiseConstantDecay([29, 59, 89], [ONE, 0.5 * ONE, 0.25 * ONE, 0.125 * ONE])
+    assert factors(schedule, 120) == [float(theirs(step)) for step in range(120)]
+
+
+@pytest.mark.parametrize("name", SCHEDULES.names())
+def test_the_warmup_is_linear_from_just_above_zero_and_delays_the_decay(name):
+    without, warmed = schedule_of(name, total_steps=100), schedule_of(name, {"warmup_steps": 4}, total_steps=104)
+    assert factors(warmed, 5) == [0.25, 0.5, 0.75, 1.0, 1.0]
+    assert factors(warmed)[4:] == factors(without)[:146]
+
+
+@pytest.mark.parametrize("name", SCHEDULES.names())
+def test_the_factor_is_a_pure_function_of_the_step_within_0_and_1(name):
+    schedule = schedule_of(name, {"warmup_steps": 7})
+    forwards, backwards = factors(schedule), [schedule.factor(step) for step in reversed(range(150))]
+    assert forwards == backwards[::-1]
+    assert {type(factor) for factor in forwards} == {float}
+    assert min(forwards) >= 0
+    assert max(forwards) == 1
+
+
+@pytest.mark.parametrize(("name", "end"), [("cosine", 0.25), ("exponential", 0.25)])
+def test_a_decay_without_steps_spans_what_the_warmup_leaves_of_the_training(name, end):
+    key = {"cosine": "final_fraction", "exponential": "decay_rate"}[name]
+    schedule = schedule_of(name, {key: end, "warmup_steps": 10}, total_steps=50)
+    given = schedule_of(name, {key: end, "warmup_steps": 10, "decay_steps": 40}, total_steps=9999)
+    assert factors(schedule) == factors(given)
+    assert schedule.factor(49) > end
+    assert schedule.factor(50) == end
+
+
+@pytest.mark.parametrize("name", ["cosine", "exponential"])
+@pytest.mark.parametrize("total", [2, 10])
+def test_a_training_that_ends_in_its_warmup_sees_the_warmup_whole_if_asked_for_more(name, total):
+    schedule = schedule_of(name, {"warmup_steps": 10}, total_steps=total)
+    assert factors(schedule, 11) == [*((step + 1) / 10 for step in range(10)), 1.0]
+
+
+def test_cosine_stays_at_its_floor():
+    schedule = schedule_of("cosine", {"final_fraction": 0.125}, total_steps=10)
+    assert {schedule.factor(step) for step in (10, 11, 25, 10**9)} == {0.125}
+
+
+def test_a_very_late_step_of_a_geometric_decay_is_zero_not_an_error():
+    assert [schedule_of(name).factor(10**9) for name in ("step", "exponential")] == [0.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "value"),
+    [
+        *((name, "warmup_steps", value) for name in SCHEDULES.names() for value in (-1, 1.5)),
+        *((name, "decay_steps", 0) for name in ("step", "exponential", "cosine")),
+        *((name, "decay_rate", value) for name in ("step", "exponential") for value in (0.0, 1.1, float("nan"))),
+        *(("cosine", "final_fraction", value) for value in (-0.1, 1.1, float("nan"))),
+    ],
+)
+def test_options_refuse_bad_values(name, key, value):
+    with pytest.raises(ValidationError) as caught:
+        SCHEDULES.get(name).Options(**{**NEEDED.get(name, {}), key: value})
+    assert [error["loc"] for error in caught.value.errors()] == [(key,)]
+
+
+@pytest.mark.parametrize("name", SCHEDULES.names())
+def test_the_type_is_the_file_name(name):
+    member = SCHEDULES.get(name)
+    assert name == member.name == member.Options(**NEEDED.get(name, {})).type
