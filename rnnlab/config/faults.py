@@ -1,0 +1,25 @@
+"""The faults of a config, raised together."""
+
+from rnnlab.core.errors import ConfigError, UsageError
+
+MOST_SHOWN = 20
+
+
+def raise_together(faults: list[UsageError]) -> None:
+    """Raise all `faults` as one error; return if there are none.
+
+    Raises:
+        ConfigError: There is a fault. Beyond `MOST_SHOWN`, the rest is counted and not shown.
+
+    Example:
+        >>> raise_together([UsageError("wrong", where="x.yaml:1:1"), UsageError("worse", where="x.yaml:2:1")])
+        Traceback (most recent call last):
+            ...
+        rnnlab.core.errors.ConfigError: x.yaml:1:1: wrong
+        x.yaml:2:1: worse
+    """
+    if len(faults) > MOST_SHOWN:
+        rest = UsageError(f"{len(faults) - MOST_SHOWN} more faults", hint="correct these first")
+        raise ConfigError([*faults[:MOST_SHOWN], rest])
+    if faults:
+        raise ConfigError(faults)
