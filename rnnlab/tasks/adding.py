@@ -1,5 +1,6 @@
 """Adding two marked numbers far apart: the standard test of remembering real values."""
 
+from abc import abstractmethod
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -12,10 +13,12 @@ from rnnlab.tasks.base import (
     Lengths,
     Published,
     Rung,
+    Streak,
     TaskOptions,
     Threshold,
     draw_lengths,
     last_step_mask,
+    within_lengths,
 )
 
 
@@ -97,7 +100,7 @@ class AddingURNN(AbstractTask):
     def rungs(self, timesteps: Lengths) -> tuple[Rung, ...]:
         return (
             Rung("memoryless: always 1", 1 / 6, lambda batch: np.ones((batch.size, 1))),
-            Rung("knows the second number", 1 / 12, lambda batch: 0.5 + _last_marked(batch)[:, None]),
+            Rung("knows the second number", 1 / 12, lambda batch: 0.5 + last_marked(batch)[:, None]),
         )
 
     def correct(self, outputs: Array, batch: Batch) -> Array:
@@ -107,10 +110,150 @@ class AddingURNN(AbstractTask):
         return np.asarray((batch.inputs[:, :, 0] * (batch.inputs[:, :, 1] == 1)).sum(axis=1, keepdims=True))
 
 
-def _last_marked(batch: Batch) -> Array:
+class AddingHS1997Options(TaskOptions):
+    """`adding@hs1997` has no options beyond its length."""
+
+    type: Literal["adding@hs1997"] = "adding@hs1997"
+
+
+class AbstractMarkedPairs(AbstractTask):
+    """Two inputs a step, a value and a marker; the target at the last step combines the two values marked 1.
+
+    With T the shortest length, one mark falls on the first 10 pairs, the other on the first T/2 - 1 pairs still
+    unmarked; the first and the last pair carry the marker -1 unless they are marked. A marked first pair has its value
+    set to the neutral element of the combination, so that reading it or not comes to the same.
+
+    Attributes:
+        lowest: The least value; the greatest is 1.
+        neutral: What a marked first pair's value is set to.
+    """
+
+    lowest: ClassVar[float]
+    neutral: ClassVar[float]
+    tolerance: ClassVar[float] = 0.04
+    loss = "mse"
+    return_sequences = False
+
+    @property
+    def input_features(self) -> int:
+        return 2
+
+    @property
+    def output_features(self) -> int:
+        return 1
+
+    @property
+    def default_timesteps(self) -> Lengths:
+        return (100, 110)
+
+    def timesteps_fault(self, timesteps: Lengths) -> str | None:
+        return None if timesteps[0] >= 4 else "needs at least 4 steps: two marked pairs in the first half"
+
+    def sample(self, rng: np.random.Generator, *, batch_size: int, timesteps: Lengths) -> Batch:
+        longest, rows = timesteps[1], np.arange(batch_size)
+        lengths = draw_lengths(rng, batch_size, timesteps)
+        values = self.lowest + (1 - self.lowest) * rng.random((batch_size, longest))
+        early, half = _windows(timesteps[0])
+        one, other = rng.integers(0, early, batch_size), rng.integers(0, half - 1, batch_size)
+        other += other >= one
+        values[(one == 0) | (other == 0), 0] = self.neutral
+
+        inputs = np.zeros((batch_size, longest, 2))
+        inputs[:, :, 0] = values * within_lengths(lengths, longest)
+        inputs[:, 0, 1] = inputs[rows, lengths - 1, 1] = -1.0
+        inputs[rows, one, 1] = inputs[rows, other, 1] = 1.0
+        targets = self._combine(inputs[rows, one, 0], inputs[rows, other, 0])
+        return Batch(inputs, targets[:, None], last_step_mask(lengths, longest), lengths)
+
+    def correct(self, outputs: Array, batch: Batch) -> Array:
+        return np.asarray(np.abs(outputs - batch.targets)[:, 0] < self.tolerance)
+
+    def oracle(self, batch: Batch) -> Array:
+        marked = np.nonzero(batch.inputs[:, :, 1] == 1)
+        one, other = batch.inputs[*marked, 0].reshape(batch.size, 2).T
+        return self._combine(one, other)[:, None]
+
+    @abstractmethod
+    def _combine(self, one: Array, other: Array) -> Array:
+        """Return the targets (B,) of the marked values (B,) and (B,)."""
+
+
+class AddingHS1997(AbstractMarkedPairs):
+    """Values x ~ U[-1, 1] with markers; the target at the last step is ½ + (x₁ + x₂)/4 of the two marked.
+
+    With p the chance that the first pair is marked (its value is then 0) and Var(x) = 1/3, the best constant ½ scores
+    (2 - p)/48, near 1/24; the second number alone leaves (1 - p)/48.
+
+    Source: Hochreiter, Schmidhuber 1997, "Long short-term memory", section 5.4 and table 7.
+    Differs: A linear output, where the paper has a sigmoid. Below a shortest length T of 20 the early mark falls on the
+        first T/2 pairs, not the first 10. Whichever mark falls on the first pair, it is that pair's value that is 0.
+
+    Example:
+        >>> task = AddingHS1997(AddingHS1997Options())
+        >>> batch = Batch(
+        ...     inputs=np.array([[[0.3, -1.0], [0.5, 1.0], [-0.9, 1.0], [0.2, 0.0], [0.7, -1.0]]]),
+        ...     targets=np.array([[0.4]]),
+        ...     mask=np.array([[False, False, False, False, True]]),
+        ...     lengths=np.array([5]),
+        ... )
+        >>> task.oracle(batch).round(3).tolist()  # 1/2 + (0.5 - 0.9)/4
+        [[0.4]]
+    """
+
+    name = "adding@hs1997"
+    Options = AddingHS1997Options
+    solved = Streak(2000, wrong=0, loss_below=0.01)
+    lowest = -1.0
+    neutral = 0.0
+    card = Card(
+        title="Add two marked numbers (1997)",
+        definition="Inputs: value U[-1,1] and a marker: 1 at one of the first 10 steps and at one of the first T/2 - 1 "
+        "steps still unmarked (T the shortest length), -1 at the first and last step, else 0; a marked first value is "
+        "0. Target: 0.5 + (sum of the two marked)/4, scored at the last step only. Right when within 0.04.",
+        source="Hochreiter, Schmidhuber 1997, section 5.4, experiment 4",
+        differs="Linear output instead of a sigmoid; below T = 20 the early mark falls on the first T/2 steps.",
+        published=tuple(
+            Published(
+                f"LSTM, 2 blocks of 2 cells, 93 weights, learning rate 0.5, T = {timesteps}: solved after {sequences} "
+                f"sequences (mean of 10 trials), then {wrong} of 2,560 test sequences wrong",
+                "Hochreiter, Schmidhuber 1997, table 7",
+            )
+            for timesteps, sequences, wrong in ((100, "74,000", 1), (500, "209,000", 0), (1000, "853,000", 1))
+        ),
+    )
+
+    def rungs(self, timesteps: Lengths) -> tuple[Rung, ...]:
+        p = first_pair_chance(timesteps)
+        return (
+            Rung("memoryless: always 1/2", (2 - p) / 48, lambda batch: np.full((batch.size, 1), 0.5)),
+            Rung("knows the second number", (1 - p) / 48, lambda batch: 0.5 + last_marked(batch)[:, None] / 4),
+        )
+
+    def _combine(self, one: Array, other: Array) -> Array:
+        return np.asarray(0.5 + (one + other) / 4)
+
+
+def first_pair_chance(timesteps: Lengths) -> float:
+    """Return the chance that the first of all pairs is marked.
+
+    Example:
+        >>> round(first_pair_chance((100, 110)), 6)  # 1/10 + 9/10 · 1/49
+        0.118367
+    """
+    early, half = _windows(timesteps[0])
+    return 1 / early + (1 - 1 / early) / (half - 1)
+
+
+def last_marked(batch: Batch) -> Array:
+    """Return the value at each sequence's last marker of 1, (B,)."""
     marked = batch.inputs[:, :, 1] == 1
     last = marked.shape[1] - 1 - np.argmax(marked[:, ::-1], axis=1)
     return np.asarray(batch.inputs[np.arange(batch.size), last, 0])
 
 
-TASKS = (AddingURNN,)
+def _windows(shortest: int) -> Lengths:
+    """Return how many pairs the early mark and both marks may fall on."""
+    return min(10, shortest // 2), shortest // 2
+
+
+TASKS = (AddingURNN, AddingHS1997)

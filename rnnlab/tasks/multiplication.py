@@ -1,0 +1,82 @@
+"""Multiplying two marked numbers far apart: remembering real values that no integration can combine."""
+
+from typing import Literal
+
+import numpy as np
+
+from rnnlab.tasks.adding import AbstractMarkedPairs, first_pair_chance, last_marked
+from rnnlab.tasks.base import Array, Card, Lengths, Published, Rung, Streak, TaskOptions
+
+
+class MultiplicationOptions(TaskOptions):
+    """`multiplication@hs1997` has no options beyond its length."""
+
+    type: Literal["multiplication@hs1997"] = "multiplication@hs1997"
+
+
+class Multiplication(AbstractMarkedPairs):
+    """Values x ~ U[0, 1] with markers; the target at the last step is the product x₁·x₂ of the two marked.
+
+    With p the chance that the first pair is marked (its value is then 1), the earlier factor has the mean (1 + p)/2 and
+    the mean square (1 + 2p)/3; the later one, never the first pair, has 1/2 and 1/3. The best constant (1 + p)/4
+    scores (1 + 2p)/9 - (1 + p)²/16, near 7/144; knowing the later factor leaves a third of the earlier one's
+    variance, near 1/36.
+
+    Source: Hochreiter, Schmidhuber 1997, "Long short-term memory", section 5.5 and table 8.
+    Differs: A linear output, where the paper has a sigmoid. The paper tests twice, with fewer than 140 and with fewer
+        than 13 of the last 2,000 sequences wrong; the rule here is the first. Marks as in `adding@hs1997`.
+
+    Example:
+        >>> from rnnlab.tasks.base import Batch
+        >>> task = Multiplication(MultiplicationOptions())
+        >>> batch = Batch(
+        ...     inputs=np.array([[[1.0, 1.0], [0.3, 0.0], [0.5, 1.0], [0.8, 0.0], [0.6, -1.0]]]),
+        ...     targets=np.array([[0.5]]),
+        ...     mask=np.array([[False, False, False, False, True]]),
+        ...     lengths=np.array([5]),
+        ... )
+        >>> task.oracle(batch).tolist()  # the first pair is marked, so its value is 1
+        [[0.5]]
+    """
+
+    name = "multiplication@hs1997"
+    Options = MultiplicationOptions
+    solved = Streak(2000, wrong=139)
+    lowest = 0.0
+    neutral = 1.0
+    card = Card(
+        title="Multiply two marked numbers",
+        definition="Inputs: value U[0,1] and a marker: 1 at one of the first 10 steps and at one of the first T/2 - 1 "
+        "steps still unmarked (T the shortest length), -1 at the first and last step, else 0; a marked first value is "
+        "1. Target: the product of the two marked, scored at the last step only. Right when within 0.04.",
+        source="Hochreiter, Schmidhuber 1997, section 5.5, experiment 5",
+        differs="Linear output instead of a sigmoid; below T = 20 the early mark falls on the first T/2 steps. Solved "
+        "is the looser of the paper's two rules, fewer than 140 of the last 2,000 wrong; the strict one is 13.",
+        published=tuple(
+            Published(
+                f"LSTM, 2 blocks of 2 cells, 93 weights, learning rate 0.1, T = 100, fewer than {limit} of the last "
+                f"2,000 wrong: after {sequences} sequences (mean of 10 trials), then {wrong} of 2,560 test sequences "
+                "wrong",
+                "Hochreiter, Schmidhuber 1997, table 8",
+            )
+            for limit, sequences, wrong in ((140, "482,000", 139), (13, "1,273,000", 14))
+        ),
+    )
+
+    def rungs(self, timesteps: Lengths) -> tuple[Rung, ...]:
+        p = first_pair_chance(timesteps)
+        mean, square = (1 + p) / 2, (1 + 2 * p) / 3
+        return (
+            Rung(
+                "memoryless: always the mean",
+                square / 3 - (mean / 2) ** 2,
+                lambda batch: np.full((batch.size, 1), mean / 2),
+            ),
+            Rung("knows the second number", (square - mean**2) / 3, lambda batch: mean * last_marked(batch)[:, None]),
+        )
+
+    def _combine(self, one: Array, other: Array) -> Array:
+        return np.asarray(one * other)
+
+
+TASKS = (Multiplication,)
