@@ -260,6 +260,10 @@ class AbstractTask(ABC):
         """Return the expected loss of the oracle at these lengths; `oracle_loss` unless the lengths change it."""
         return self.oracle_loss
 
+    def facts(self) -> dict[str, Any]:
+        """Return plain data that a run should record of this instance, e.g. the hash and the scale of a file it read."""
+        return {}
+
     def baseline(self, timesteps: Lengths) -> float:
         """Return the expected loss of the best predictor without memory."""
         return self.rungs(timesteps)[0].loss
