@@ -179,7 +179,10 @@ class TaskOptions(Options):
 
     Attributes:
         type: The full name of the definition, e.g. `adding@urnn`.
+        paths: Names of the options that hold a path; the config makes it absolute, from the file that gives it.
     """
+
+    paths: ClassVar[tuple[str, ...]] = ()
 
     type: str
 
