@@ -1,0 +1,102 @@
+"""One experiment, complete: what a config becomes when everything is checked and every default is filled in."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from rnnlab.backends.base import Network, Training
+from rnnlab.cells import CELLS
+from rnnlab.cells.base import CellOptions
+from rnnlab.config.blocks import EvaluationOptions, TrainingOptions
+from rnnlab.optim.rules import OPTIMIZERS
+from rnnlab.optim.rules.base import OptimizerOptions
+from rnnlab.optim.schedules import SCHEDULES
+from rnnlab.optim.schedules.base import ScheduleOptions
+from rnnlab.tasks import task_class
+from rnnlab.tasks.base import AbstractTask, Lengths, TaskOptions
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """What to train, on what, how, and from which seed; frozen and complete.
+
+    Attributes:
+        name: What the run is called.
+        seed: From it all random streams are drawn, 0 … 2³²-1.
+        precision: `float32` or `float64`.
+        backend: Name of the engine.
+        cell: Options of the cell, its units and layers.
+        timesteps: Shortest and longest sequence drawn.
+        task: Options of the task, by its full name.
+        optimizer: The update rule's options.
+        schedule: The learning-rate schedule's options.
+        training: Budget, batch, clipping, evaluation and stopping.
+        evaluation: The validation set.
+    """
+
+    name: str
+    seed: int
+    precision: str
+    backend: str
+    cell: CellOptions
+    timesteps: Lengths
+    task: TaskOptions
+    optimizer: OptimizerOptions
+    schedule: ScheduleOptions
+    training: TrainingOptions
+    evaluation: EvaluationOptions
+
+    def build_task(self) -> AbstractTask:
+        """Return the task, configured."""
+        return task_class(self.task.type)(self.task)
+
+    def network(self, task: AbstractTask) -> Network:
+        """Return the network for this task."""
+        return Network(
+            cell=CELLS.get(self.cell.type)(self.cell),
+            input_features=task.input_features,
+            output_features=task.output_features,
+            return_sequences=task.return_sequences,
+            loss=task.loss,
+            precision=self.precision,
+        )
+
+    def recipe(self) -> Training:
+        """Return how parameters are updated."""
+        return Training(
+            optimizer=OPTIMIZERS.get(self.optimizer.type)(self.optimizer),
+            learning_rate=self.optimizer.learning_rate,
+            schedule=SCHEDULES.get(self.schedule.type)(self.schedule, total_steps=self.training.steps),
+            clip_norm=self.training.clip_norm,
+            clip_value=self.training.clip_value,
+            bptt_steps=self.training.bptt_steps,
+        )
+
+    def resolved(self) -> dict[str, Any]:
+        """Return the experiment as a config with nothing left out; training from it repeats the run."""
+        task = self.build_task()
+        shape = {
+            "timesteps": self.timesteps[0] if self.timesteps[0] == self.timesteps[1] else list(self.timesteps),
+            "input_features": task.input_features,
+            "output_features": task.output_features,
+            "return_sequences": task.return_sequences,
+        }
+        training = self.training.model_dump()
+        training |= {"optimizer": self.optimizer.model_dump(), "schedule": self.schedule.model_dump()}
+        return {
+            "name": self.name,
+            "seed": self.seed,
+            "precision": self.precision,
+            "backend": self.backend,
+            "cell": self.cell.model_dump(),
+            "shape": shape,
+            "task": self.task.model_dump(),
+            "training": training,
+            "evaluation": self.evaluation.model_dump(),
+        }
+
+    def sha256(self) -> str:
+        """Return the SHA-256 of the resolved config: equal for equal experiments, however they were written."""
+        canonical = json.dumps(self.resolved(), sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return hashlib.sha256(canonical.encode()).hexdigest()

@@ -1,0 +1,175 @@
+"""YAML file to `Experiment`: every block checked, all faults at once, nothing created."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rnnlab.backends import BACKENDS
+from rnnlab.cells import CELLS
+from rnnlab.cells.base import CellOptions
+from rnnlab.config.blocks import EvaluationOptions, ShapeOptions, TopOptions, TrainingOptions
+from rnnlab.config.checking import Checker
+from rnnlab.config.document import Document, read_document
+from rnnlab.config.experiment import Experiment
+from rnnlab.config.faults import raise_together
+from rnnlab.config.overrides import apply_overrides
+from rnnlab.core.errors import UsageError
+from rnnlab.core.naming import check_name
+from rnnlab.core.registry import nearest
+from rnnlab.optim.rules import OPTIMIZERS
+from rnnlab.optim.schedules import SCHEDULES
+from rnnlab.tasks import task_class
+from rnnlab.tasks.base import AbstractTask, Lengths
+
+BLOCKS = ("cell", "shape", "task", "training", "evaluation")
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """An experiment and the document it was read from."""
+
+    experiment: Experiment
+    document: Document
+
+
+def load_experiment(path: Path, overrides: Sequence[str] = ()) -> Loaded:
+    """Read, override and check a config file.
+
+    Args:
+        path: The YAML file.
+        overrides: `training.steps=500` and the like; the value is read as YAML.
+
+    Raises:
+        ConfigError: All that is wrong, each fault with file, line, column and dotted key.
+    """
+    document = read_document(path)
+    document = apply_overrides(document, overrides)
+    return Loaded(check_document(document, default_name=path.stem), document)
+
+
+def check_document(document: Document, *, default_name: str) -> Experiment:
+    """Return the experiment that a document describes.
+
+    Raises:
+        ConfigError: All that is wrong, each fault with file, line, column and dotted key.
+    """
+    checker, data = Checker(document), document.data
+    known = [*TopOptions.model_fields, *BLOCKS]
+    for key in data:
+        if key not in known:
+            checker.refuse_key((key,), known)
+    top = checker.block(TopOptions, {key: data[key] for key in TopOptions.model_fields if key in data}, ())
+    cell = _cell(checker, data.get("cell", {}))
+    shape = checker.block(ShapeOptions, data.get("shape", {}), ("shape",))
+    task = _task(checker, data)
+    optimizer, schedule, training = _training(checker, data.get("training", {}))
+    evaluation = checker.block(EvaluationOptions, data.get("evaluation", {}), ("evaluation",))
+    name = _name(checker, top, default_name) if top else ""
+    if top and top.backend not in BACKENDS.names():
+        checker.refuse(("backend",), f"unknown backend {top.backend!r}", hint=nearest(top.backend, BACKENDS.names()))
+    timesteps = _shape(checker, shape, task) if shape and task else None
+    raise_together(checker.faults())
+    assert top and cell and task and timesteps and optimizer and schedule and training and evaluation  # noqa: PT018
+    return Experiment(
+        name=name,
+        seed=top.seed,
+        precision=top.precision,
+        backend=top.backend,
+        cell=cell,
+        timesteps=timesteps,
+        task=task.options,
+        optimizer=optimizer,
+        schedule=schedule,
+        training=training,
+        evaluation=evaluation,
+    )
+
+
+def _name(checker: Checker, top: TopOptions, default_name: str) -> str:
+    name = top.name if "name" in top.model_fields_set else default_name
+    try:
+        check_name(name)
+    except UsageError as error:
+        checker.refuse(("name",), error.problem, hint=error.hint)
+    return name
+
+
+def _cell(checker: Checker, data: Any) -> CellOptions | None:
+    kind, data = checker.member(CELLS, data, ("cell",), default="simple")
+    return checker.block(kind.Options, data, ("cell",)) if kind else None
+
+
+def _task(checker: Checker, data: dict[str, Any]) -> AbstractTask | None:
+    if "task" not in data:
+        checker.refuse((), "no `task`", hint="add `task: adding`; `rnnlab tasks` lists them")
+        return None
+    given = data["task"]
+    given = {"type": given} if isinstance(given, str) else given
+    if not isinstance(given, dict) or not isinstance(given.get("type"), str):
+        checker.refuse(("task",), "expected a task's name, or a mapping with `type`", hint="`rnnlab tasks` lists them")
+        return None
+    try:
+        kind = task_class(given["type"])
+    except UsageError as error:
+        checker.refuse(
+            ("task", "type") if isinstance(data["task"], dict) else ("task",), error.problem, hint=error.hint
+        )
+        return None
+    options = checker.block(kind.Options, {**given, "type": kind.name}, ("task",))
+    if options is None:
+        return None
+    try:
+        return kind(_with_paths(options, checker.document))
+    except UsageError as error:
+        checker.refuse(("task",), str(error))
+        return None
+
+
+def _with_paths(options: Any, document: Document) -> Any:
+    """Make paths relative to the file that gives them; a path given on the command line is relative to where one is."""
+    updates = {}
+    for key in options.paths:
+        value, mark = getattr(options, key), document.mark(("task", key))
+        if value is not None and mark.line:
+            updates[key] = str(Path(mark.source).parent.joinpath(value).absolute())
+        elif value is not None:
+            updates[key] = str(Path(value).absolute())
+    return options.model_copy(update=updates)
+
+
+def _training(checker: Checker, data: Any) -> tuple[Any, Any, TrainingOptions | None]:
+    if not isinstance(data, dict):
+        checker.refuse(("training",), "expected a mapping")
+        return None, None, None
+    optimizer = _poly(checker, OPTIMIZERS, data.get("optimizer", "adam"), "optimizer")
+    schedule = _poly(checker, SCHEDULES, data.get("schedule", "constant"), "schedule")
+    rest = {key: value for key, value in data.items() if key not in {"optimizer", "schedule"}}
+    return optimizer, schedule, checker.block(TrainingOptions, rest, ("training",))
+
+
+def _poly(checker: Checker, registry: Any, data: Any, key: str) -> Any:
+    kind, data = checker.member(registry, data, ("training", key))
+    return checker.block(kind.Options, data, ("training", key)) if kind else None
+
+
+def _shape(checker: Checker, shape: ShapeOptions, task: AbstractTask) -> Lengths | None:
+    for key in ("input_features", "output_features", "return_sequences"):
+        given, wanted = getattr(shape, key), getattr(task, key)
+        if given is not None and given != wanted:
+            checker.refuse(
+                ("shape", key),
+                f"got {_yaml(given)}, but task {task.name} has {_yaml(wanted)}",
+                hint=f"leave shape.{key} out, or choose another task",
+            )
+    low, high = shape.timesteps or task.default_timesteps
+    fault = task.timesteps_fault((low, high))
+    if fault:
+        got = low if low == high else [low, high]
+        checker.refuse(("shape", "timesteps"), f"got {got}: task {task.name} {fault}")
+        return None
+    return low, high
+
+
+def _yaml(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
