@@ -1,0 +1,66 @@
+"""What the machine refused, told to the user: the path, the reason, what to do."""
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rnnlab.core.errors import EnvironmentFault
+from rnnlab.core.text import visible
+
+ELSEWHERE = "keep the runs elsewhere with --runs DIR or RNNLAB_RUNS"
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
+_TOO_MANY = {errno.EMFILE, errno.ENFILE}
+
+
+@contextmanager
+def reported(action: str, path: Path) -> Iterator[None]:
+    """Turn an `OSError` inside the block into an `EnvironmentFault`.
+
+    Args:
+        action: What was tried, as in "cannot `action`": `write 120 bytes`.
+        path: The file or folder it was tried on.
+
+    Raises:
+        EnvironmentFault: The system refused; the hint fits the reason.
+    """
+    try:
+        yield
+    except OSError as fault:
+        raise refused(action, path, fault) from fault
+
+
+def refused(action: str, path: Path, fault: OSError) -> EnvironmentFault:
+    """Return the error to raise for `fault`; the arguments are those of `reported`."""
+    return EnvironmentFault(f"cannot {action}: {_reason(fault, path)}", where=shown(path), hint=_hint(fault))
+
+
+def shown(path: Path) -> str:
+    """Return `path` as text that is safe to show."""
+    return visible(str(path))
+
+
+def _reason(fault: OSError, path: Path) -> str:
+    said = os.strerror(fault.errno) if fault.errno else str(fault)
+    return said + (_free_space(path) if fault.errno in _FULL else "")
+
+
+def _free_space(path: Path) -> str:
+    try:
+        return f", {shutil.disk_usage(path.parent).free:,} bytes free"
+    except OSError:
+        return ""
+
+
+def _hint(fault: OSError) -> str:
+    if fault.errno in _FULL:
+        return f"free some space, or {ELSEWHERE}"
+    if fault.errno in _DENIED:
+        return f"ask for the permission to write there, or {ELSEWHERE}"
+    if fault.errno in _TOO_MANY:
+        return "raise the limit on open files (ulimit -n)"
+    return f"check the disk (its log may say more), or {ELSEWHERE}"

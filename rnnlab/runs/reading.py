@@ -1,0 +1,88 @@
+"""The one reader of files: plain files only, of a size that such a file can have, without ever blocking."""
+
+import errno
+import os
+import stat
+from pathlib import Path
+from typing import Literal
+
+from rnnlab.core.errors import RnnlabError, VerificationError
+from rnnlab.runs import disk
+from rnnlab.runs.faults import refused, reported, shown
+
+_MISSING = {errno.ENOENT, errno.ENOTDIR}
+_NO_SUCH_NAME = _MISSING | {errno.ENAMETOOLONG, errno.ELOOP}
+# What opening a link, a socket or a folder answers.
+_NOT_PLAIN = {errno.ELOOP, errno.ENXIO, errno.EISDIR}
+
+
+def read_bytes(path: Path, limit: int) -> bytes:
+    """Return the content of a plain file of at most `limit` bytes.
+
+    Raises:
+        VerificationError: It is missing, a link, a pipe, a folder or another thing that is no plain file, or too large.
+        EnvironmentFault: The system refused to read it.
+    """
+    descriptor = open_plain(path)
+    try:
+        with reported("read", path):
+            data = _read_up_to(descriptor, limit + 1)
+    finally:
+        disk.close(descriptor)
+    if len(data) > limit:
+        raise VerificationError(f"is larger than the {limit:,} bytes such a file can have", where=shown(path))
+    return data
+
+
+def open_plain(path: Path, *, append: bool = False) -> int:
+    """Open a plain file for reading, or to append to it (then created if absent), and return its descriptor.
+
+    Raises:
+        VerificationError: It is no plain file; or, to be read, missing.
+        EnvironmentFault: The system refused to open it.
+    """
+    try:
+        descriptor = disk.open_append(path) if append else disk.open_read(path)
+    except OSError as fault:
+        raise _not_opened(path, fault, append=append) from fault
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        disk.close(descriptor)
+        raise _not_plain(path)
+    return descriptor
+
+
+def kind(path: Path) -> Literal["missing", "file", "folder", "other"]:
+    """Return what `path` itself is; a link is `other`, whatever it leads to.
+
+    Raises:
+        EnvironmentFault: The system refused to tell.
+    """
+    try:
+        mode = path.lstat().st_mode
+    except OSError as fault:
+        if fault.errno in _NO_SUCH_NAME:
+            return "missing"
+        raise refused("look at", path, fault) from fault
+    if stat.S_ISDIR(mode):
+        return "folder"
+    return "file" if stat.S_ISREG(mode) else "other"
+
+
+def _not_opened(path: Path, fault: OSError, *, append: bool) -> RnnlabError:
+    if fault.errno in _NOT_PLAIN:
+        return _not_plain(path)
+    if fault.errno in _MISSING and not append:
+        return VerificationError("is missing", where=shown(path))
+    return refused("open", path, fault)
+
+
+def _not_plain(path: Path) -> VerificationError:
+    return VerificationError("is not a plain file (a link, a folder, a pipe or a device)", where=shown(path))
+
+
+def _read_up_to(descriptor: int, limit: int) -> bytes:
+    pieces = []
+    while limit and (piece := disk.read(descriptor, min(limit, 1 << 24))):
+        pieces.append(piece)
+        limit -= len(piece)
+    return b"".join(pieces)
