@@ -1,0 +1,20 @@
+"""The run folder on disk: names, atomic writes, metrics, weights, provenance, finding runs."""
+
+from rnnlab.runs.find import Listing, all_runs, find_run, runs_root
+from rnnlab.runs.folder import RunFolder
+from rnnlab.runs.metrics import Metrics, MetricsWriter
+from rnnlab.runs.naming import check_name
+from rnnlab.runs.status import State, Status
+
+__all__ = [
+    "Listing",
+    "Metrics",
+    "MetricsWriter",
+    "RunFolder",
+    "State",
+    "Status",
+    "all_runs",
+    "check_name",
+    "find_run",
+    "runs_root",
+]

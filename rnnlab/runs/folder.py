@@ -1,0 +1,201 @@
+"""The run folder: one class that owns every file name in it.
+
+    config.yaml        the config, bytes as given          resolved.yaml     the whole experiment, nothing left out
+    provenance.json    who, where, with what               status.json       state and step
+    metrics.jsonl      a line for each measurement         evaluations.jsonl a line for each `rnnlab evaluate`
+    summary.json       the result in figures               log.txt           what was said
+    weights/           best.safetensors, last.safetensors  checkpoints/      to resume from
+    plots/             pictures
+
+A folder is a run if and only if it is a real folder with a plain `status.json` of ours. No path is stored inside, so a
+run may be moved and renamed. Checkpoints, resume and the lock add their names here.
+"""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal, Self, final
+
+from numpy.typing import NDArray
+
+from rnnlab.core.errors import EnvironmentFault, RunNotFoundError, VerificationError
+from rnnlab.runs import naming
+from rnnlab.runs.append import AppendFile
+from rnnlab.runs.faults import ELSEWHERE, shown
+from rnnlab.runs.files import ensure_folder, make_folder, write_atomic
+from rnnlab.runs.jsonfile import Json, read_json, write_json
+from rnnlab.runs.metrics import Metrics, MetricsWriter, read_metrics
+from rnnlab.runs.reading import kind, read_bytes
+from rnnlab.runs.status import Status, is_ours, read_status
+from rnnlab.runs.weights import Arrays, Expected, load_arrays, save_arrays
+
+Which = Literal["best", "last"]
+
+LARGEST_TEXT = 1 << 24  # bytes of a config, resolved
+_TRIES = 100
+
+
+@final
+@dataclass(frozen=True)
+class RunFolder:
+    """A run's folder; make one with `create`, or take an existing one with `open`.
+
+    Reading raises `VerificationError` where a file is missing or not what it should be; reading and writing raise
+    `EnvironmentFault` where the system refuses.
+
+    Args:
+        path: The folder.
+    """
+
+    path: Path
+
+    @classmethod
+    def create(cls, root: Path, name: str, *, now: datetime | None = None) -> Self:
+        """Make the folder of a new run called `name` in `root`, which is made too where it is missing.
+
+        However many processes start at once, each gets a folder of its own.
+
+        Raises:
+            UsageError: `name` cannot be a run's name.
+            EnvironmentFault: The system refused; nothing was made but `root`.
+        """
+        naming.check_name(name)
+        ensure_folder(root)
+        for _ in range(_TRIES):
+            try:
+                return cls(make_folder(root, naming.folder_name(name, now)))
+            except FileExistsError:
+                continue
+        raise EnvironmentFault(f"found no free folder name in {_TRIES} tries", where=shown(root), hint=ELSEWHERE)
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Return the run at `path`.
+
+        Raises:
+            RunNotFoundError: `path` is no rnnlab run.
+            VerificationError: It was one, but its `status.json` is damaged or of another version of rnnlab.
+        """
+        run = cls(path)
+        if kind(path) != "folder" or kind(run._status) != "file" or not is_ours(read_json(run._status)):
+            raise _no_run(path)
+        return run
+
+    @property
+    def name(self) -> str:
+        """The folder's name, which names the run among others."""
+        return self.path.name
+
+    @property
+    def label(self) -> str:
+        """The name the user gave: the middle of the folder's name, or all of it where the folder was renamed."""
+        match = naming.FOLDER_NAME.fullmatch(self.name)
+        return match["name"] if match else self.name
+
+    def write_config(self, data: bytes) -> None:
+        """Store the config exactly as the user wrote it."""
+        write_atomic(self.path / "config.yaml", data)
+
+    def read_config(self) -> bytes:
+        """Return the config exactly as the user wrote it."""
+        return read_bytes(self.path / "config.yaml", LARGEST_TEXT)
+
+    def write_resolved(self, text: str) -> None:
+        """Store the complete experiment as YAML."""
+        write_atomic(self.path / "resolved.yaml", text.encode())
+
+    def read_resolved(self) -> str:
+        """Return the complete experiment as YAML."""
+        path = self.path / "resolved.yaml"
+        try:
+            return read_bytes(path, LARGEST_TEXT).decode("utf-8")
+        except UnicodeDecodeError as fault:
+            raise VerificationError(f"is not UTF-8 at byte {fault.start}", where=shown(path)) from fault
+
+    def write_provenance(self, value: Mapping[str, Any]) -> None:
+        """Store what `provenance.collect` returned."""
+        write_json(self.path / "provenance.json", value)
+
+    def read_provenance(self) -> dict[str, Any]:
+        """Return what `provenance.collect` returned."""
+        return read_json(self.path / "provenance.json")
+
+    def write_status(self, status: Status) -> None:
+        """Store the state of the run; from the first time on, the folder is a run."""
+        write_json(self._status, status.model_dump(mode="json"))
+
+    def read_status(self) -> Status:
+        """Return the state of the run."""
+        return read_status(self._status)
+
+    def write_summary(self, value: Mapping[str, Any]) -> None:
+        """Store the result in figures; raise `ValueError` where one is not finite."""
+        write_json(self.path / "summary.json", value)
+
+    def read_summary(self) -> dict[str, Any]:
+        """Return the result in figures."""
+        return read_json(self.path / "summary.json")
+
+    def metrics_writer(self) -> MetricsWriter:
+        """Open the training record, to append to it."""
+        return MetricsWriter(self.path / "metrics.jsonl")
+
+    def read_metrics(self) -> Metrics:
+        """Return the training record."""
+        return read_metrics(self.path / "metrics.jsonl")
+
+    def evaluations_writer(self) -> MetricsWriter:
+        """Open the record of evaluations made after training, to append to it."""
+        return MetricsWriter(self.path / "evaluations.jsonl")
+
+    def read_evaluations(self) -> Metrics:
+        """Return the record of evaluations made after training; none were made where there is no such file."""
+        path = self.path / "evaluations.jsonl"
+        return Metrics([], torn=False) if kind(path) == "missing" else read_metrics(path)
+
+    def open_log(self) -> AppendFile:
+        """Open the log, to append lines to it."""
+        return AppendFile(self.path / "log.txt")
+
+    def save_weights(self, which: Which, arrays: Arrays, description: Mapping[str, Json]) -> str:
+        """Store the weights and return their SHA-256; see `weights.save_arrays`."""
+        return save_arrays(self._folder("weights") / f"{which}.safetensors", arrays, description)
+
+    def load_weights(
+        self, which: Which, expected: Expected | None = None, *, allow_nonfinite: bool = False
+    ) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        """Return the weights and their description; see `weights.load_arrays`."""
+        path = self.path / "weights" / f"{which}.safetensors"
+        self._exists(path.parent)
+        return load_arrays(path, expected, allow_nonfinite=allow_nonfinite)
+
+    def write_plot(self, name: str, data: bytes) -> Path:
+        """Store a picture under `plots/` and return its path; `name` must be a name that a run could have."""
+        naming.check_name(name)
+        path = self._folder("plots") / name
+        write_atomic(path, data)
+        return path
+
+    @property
+    def _status(self) -> Path:
+        return self.path / "status.json"
+
+    def _folder(self, name: str) -> Path:
+        """Return the inner folder `name`, made if missing; never one that leads out of the run."""
+        path = self.path / name
+        if not self._exists(path):
+            with suppress(FileExistsError):
+                make_folder(self.path, name)
+        return path
+
+    def _exists(self, path: Path) -> bool:
+        found = kind(path)
+        if found in {"file", "other"}:
+            raise VerificationError("is not a folder of this run (a link, or a file)", where=shown(path))
+        return found == "folder"
+
+
+def _no_run(path: Path) -> RunNotFoundError:
+    return RunNotFoundError("is not an rnnlab run", where=shown(path), hint="`rnnlab list` shows the runs")

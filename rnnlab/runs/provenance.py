@@ -1,0 +1,103 @@
+"""Where a run comes from: command, versions, machine, threads, repository. No secrets, no paths of the machine.
+
+Only variables named here are read from the environment; a prefix would not do, as `SLURM_JWT` is a password.
+"""
+
+import os
+import platform
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from threadpoolctl import threadpool_info
+
+from rnnlab.runs.repository import describe_repository
+
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS",
+    "OPENBLAS_CORETYPE", "OMP_PROC_BIND", "OMP_PLACES", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS",
+    "TF_ENABLE_ONEDNN_OPTS", "TF_DETERMINISTIC_OPS", "XLA_FLAGS", "CUDA_VISIBLE_DEVICES", "KERAS_BACKEND",
+)  # fmt: skip
+SLURM_VARIABLES = (
+    "SLURM_CLUSTER_NAME", "SLURM_JOB_PARTITION", "SLURM_JOB_NAME", "SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID",
+    "SLURM_ARRAY_TASK_ID", "SLURM_RESTART_COUNT", "SLURM_JOB_NODELIST", "SLURM_JOB_NUM_NODES", "SLURM_NODEID",
+    "SLURM_NTASKS", "SLURM_PROCID", "SLURM_LOCALID", "SLURM_CPUS_PER_TASK", "SLURM_MEM_PER_NODE", "SLURM_MEM_PER_CPU",
+)  # fmt: skip
+
+_PACKAGES = ("rnnlab", "numpy", "safetensors", "pydantic")
+# Too slow to import for their version alone.
+_HEAVY = ("tensorflow", "keras")
+
+
+def collect(
+    *,
+    argv: Sequence[str],
+    seed: int,
+    config_sha256: str,
+    extra: Mapping[str, Any] | None = None,
+    folder: Path | None = None,
+) -> dict[str, Any]:
+    """Return what is known about this process and machine, ready for JSON.
+
+    Args:
+        argv: The command line.
+        seed: The run's seed.
+        config_sha256: The hash of the config's bytes, 64 hex digits.
+        extra: Further entries, which come last.
+        folder: Where to look for a git repository: the folder of the config. The current folder if None.
+    """
+    return {
+        "started": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "argv": list(argv),
+        "seed": seed,
+        "config_sha256": config_sha256,
+        "versions": _versions(),
+        "host": platform.node(),
+        "platform": platform.platform(),
+        "machine": platform.machine(),
+        "cpu": _cpu(),
+        "blas": _blas(),
+        "threads": _chosen(THREAD_VARIABLES),
+        "slurm": _chosen(SLURM_VARIABLES),
+        "git": describe_repository(folder or Path()),
+        **(extra or {}),
+    }
+
+
+def _versions() -> dict[str, str | None]:
+    heavy = {name: str(sys.modules[name].__version__) for name in _HEAVY if name in sys.modules}
+    return {"python": platform.python_version(), **{name: _version(name) for name in _PACKAGES}, **heavy}
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _cpu() -> dict[str, Any]:
+    affinity = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
+    return {"model": _cpu_model(), "logical_cores": os.cpu_count(), "affinity": affinity}
+
+
+def _cpu_model() -> str:
+    """Return the name of the processor; Python itself knows it on few systems."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(errors="replace")
+    except OSError:
+        text = ""
+    names = [line.partition(":")[2].strip() for line in text.splitlines() if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def _blas() -> list[dict[str, Any]]:
+    """Return the linear algebra and thread libraries in use; their paths are nobody's business."""
+    return [{key: value for key, value in entry.items() if key != "filepath"} for entry in threadpool_info()]
+
+
+def _chosen(names: Sequence[str]) -> dict[str, str]:
+    return {name: os.environ[name] for name in names if name in os.environ}
