@@ -264,7 +264,7 @@ class AbstractTask(ABC):
         return self.oracle_loss
 
     def facts(self) -> dict[str, Any]:
-        """Return plain data that a run should record of this instance, e.g. the hash and the scale of a file it read."""
+        """Return plain data of this instance that a run should record, e.g. the hash and scale of a file it read."""
         return {}
 
     def baseline(self, timesteps: Lengths) -> float:
