@@ -1,0 +1,141 @@
+"""A recorded series, cut into a training part and a later validation part, seen through windows."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from rnnlab.core.errors import UsageError
+from rnnlab.core.text import visible
+from rnnlab.tasks._csv_table import Column, Table, find_column, read_table
+from rnnlab.tasks.base import (
+    Array,
+    Batch,
+    Lengths,
+    Part,
+    Rung,
+    SuccessRule,
+    Threshold,
+    draw_lengths,
+    last_step_mask,
+    within_lengths,
+)
+
+
+class Recorded:
+    """A CSV file: the first rows for training, the rest for validation; no window and no target crosses the cut.
+
+    Every column is normalised by the mean and standard deviation of its training rows; a column that never changes
+    there is only centred. Lengths are uniform and so is the start of a window. The rungs are measured, not estimated:
+    over every window of the validation part.
+
+    Args:
+        path: The file.
+        target: Name or index of the column to predict.
+        ignore: Columns left out.
+        horizon: Rows from the last input to the target.
+        train_fraction: Share of the rows that is for training.
+
+    Raises:
+        UsageError: The file cannot be used; see `read_table`. Or a part is too short for a single window, or the target
+            never changes.
+    """
+
+    floor = 0.0
+    solved: SuccessRule
+
+    def __init__(
+        self, path: Path, *, target: Column, ignore: Sequence[Column], horizon: int, train_fraction: float
+    ) -> None:
+        table = read_table(path, ignore=ignore)
+        self.path, self.horizon, self.sha256 = path, horizon, table.sha256
+        self.names, self.target = table.names, find_column(target, table.names, path=path)
+        self.features = len(table.names)
+        cut = int(len(table.values) * train_fraction)
+        self._check(table, cut)
+        self.mean, self.deviation = table.values[:cut].mean(axis=0), table.values[:cut].std(axis=0)
+        values = (table.values - self.mean) / np.where(self.deviation > 0, self.deviation, 1.0)
+        self._train, self._validation = values[:cut], values[cut:]
+        self._drawn = self._train
+        self.solved = Threshold("loss", min(rung.loss for rung in self.rungs(self.default_timesteps)))
+
+    @property
+    def default_timesteps(self) -> Lengths:
+        longest = min(120, self._longest)
+        return (longest, longest)
+
+    def part(self, part: Part) -> Self:
+        copy = object.__new__(type(self))
+        copy.__dict__.update(self.__dict__, _drawn=self._train if part == "train" else self._validation)
+        return copy
+
+    def timesteps_fault(self, timesteps: Lengths) -> str | None:
+        if timesteps[0] < 1:
+            return "needs at least 1 step"
+        rows = f"{len(self._train):,} training and {len(self._validation):,} validation rows"
+        longest = f"a window and the target {self.horizon} ahead fit up to {self._longest:,} steps into {rows}"
+        return None if timesteps[1] <= self._longest else longest
+
+    def sample(self, rng: np.random.Generator, *, batch_size: int, timesteps: Lengths) -> Batch:
+        longest = timesteps[1]
+        lengths = draw_lengths(rng, batch_size, timesteps)
+        start = rng.integers(0, len(self._drawn) - longest - self.horizon + 1, size=batch_size)
+        inputs = self._drawn[start[:, None] + np.arange(longest)]  # (B, T, I)
+        inputs *= within_lengths(lengths, longest)[:, :, None]
+        targets = self._drawn[start + lengths - 1 + self.horizon, self.target]
+        return Batch(inputs, targets[:, None], last_step_mask(lengths, longest), lengths)
+
+    def rungs(self, timesteps: Lengths) -> tuple[Rung, ...]:
+        column, first = self._validation[:, self.target], timesteps[0] - 1
+        starts = len(column) - timesteps[1] - self.horizon + 1
+        # How often each row is the last of a window, over all starts and lengths.
+        weight = np.convolve(np.ones(starts), np.ones(timesteps[1] - first)) / starts / (timesteps[1] - first)
+        now = column[first : first + len(weight)]
+        ahead = column[first + self.horizon :][: len(weight)]
+        constant = float(weight @ ahead**2)
+        persistence = float(weight @ (ahead - now) ** 2)
+        ladder = [Rung("constant: the training mean", constant, lambda batch: np.zeros((batch.size, 1)))]
+        if persistence < constant:
+            ladder.append(Rung("persistence: the last value again", persistence, self._last))
+        return tuple(ladder)
+
+    def correct(self, outputs: Array, batch: Batch) -> Array:
+        naive = np.abs(self._last(batch) - batch.targets)
+        return np.asarray(np.abs(outputs - batch.targets) <= naive)[:, 0]
+
+    def metrics(self, outputs: Array, batch: Batch) -> dict[str, float]:
+        return {"mae_in_file_units": float(np.abs(outputs - batch.targets).mean() * self.deviation[self.target])}
+
+    def oracle(self, batch: Batch) -> Array:
+        raise UsageError(
+            "a recorded series has no oracle: nobody knows what it could be predicted to",
+            where=visible(str(self.path)),
+            hint="compare with the rungs of the task, or leave out `csv` for a series with a known floor",
+        )
+
+    def facts(self) -> dict[str, Any]:
+        columns = zip(self.names, self.mean.tolist(), self.deviation.tolist(), strict=True)
+        return {
+            "csv_sha256": self.sha256,
+            "training_rows": len(self._train),
+            "validation_rows": len(self._validation),
+            "columns": [{"name": name, "mean": mean, "deviation": deviation} for name, mean, deviation in columns],
+        }
+
+    @property
+    def _longest(self) -> int:
+        return min(len(self._train), len(self._validation)) - self.horizon
+
+    def _last(self, batch: Batch) -> Array:
+        return np.asarray(batch.inputs[np.arange(batch.size), batch.lengths - 1, self.target])[:, None]
+
+    def _check(self, table: Table, cut: int) -> None:
+        where, rows, least = visible(str(self.path)), len(table.values), self.horizon + 1
+        if min(cut, rows - cut) < least:
+            parts = f"{rows:,} rows make {cut:,} for training and {rows - cut:,} for validation"
+            hint = "give more rows, a smaller `horizon` or another `train_fraction`"
+            raise UsageError(f"{parts}, but each part needs at least {least}", where=where, hint=hint)
+        if np.ptp(table.values[:cut, self.target]) == 0:
+            name = visible(table.names[self.target])
+            raise UsageError(f"the target, {name}, never changes in the {cut:,} training rows", where=where)

@@ -1,0 +1,149 @@
+"""A made-up year of hourly weather whose unpredictable part is known in closed form."""
+
+from typing import Any, Self
+
+import numpy as np
+
+from rnnlab.tasks.base import (
+    Array,
+    Batch,
+    Lengths,
+    Part,
+    Rung,
+    SuccessRule,
+    Threshold,
+    draw_lengths,
+    last_step_mask,
+    within_lengths,
+)
+
+DAY, YEAR = 24, 8760  # hours; 365 whole days, so that every hour of the day is equally frequent
+STATIONS = 12
+FEATURES = STATIONS + 2
+SUN, SEASON = STATIONS, STATIONS + 1
+DAILY, YEARLY, NOISE = 0.8, 0.8, 0.6  # amplitude, amplitude, standard deviation: 0.8²/2 + 0.8²/2 + 0.6² = 1
+KEEP = 0.9  # of this hour's weather, in the next hour
+ARRIVING = 0.8  # share of a shock at station 0 that station 1 saw a day before
+
+
+class Weather:
+    """Twelve stations with a daily cycle, a yearly cycle and weather, and two clocks.
+
+    At hour t of the year, at station j:
+
+        x_j(t) = 0.8·cos(2π(t - 3 - j)/24) + 0.8·cos(2π(t - 720 - 480j)/8760) + w_j(t)
+        w_j(t) = 0.9·w_j(t-1) + 0.6·√(1 - 0.9²)·e_j(t)          so that w_j has a standard deviation of 0.6
+        e_0(t) = 0.8·e_1(t-24) + 0.6·f(t);   e_1 … e_11 and f are independent, U[-√3, √3], so of variance 1
+        x_12(t) = cos(2πt/24),   x_13(t) = cos(2πt/8760)
+
+    Station 1 tells today what shakes station 0 tomorrow, and a clock tells the time only to who remembers whether it
+    rises or falls. Every window starts at a uniform hour of the year. Mean 0 and variance 1 for each station.
+
+    With a = 0.9^h the loss h hours ahead, h at most 24, is: 1 for the constant 0; for persistence
+    0.64·(1 - cos(2πh/24)) + 0.64·(1 - cos(2πh/8760)) + 0.72·(1 - a); 0.36·(1 - a²) for who knows the clock and the
+    weather at station 0; and 0.36·(1 - a²)·(1 - 0.8²) at best.
+
+    Args:
+        horizon: h, hours from the last input to the target, 1 … 24.
+    """
+
+    features = FEATURES
+    solved: SuccessRule
+    default_timesteps = (120, 120)
+
+    def __init__(self, horizon: int) -> None:
+        self.horizon = horizon
+        self.known_now = NOISE**2 * (1 - KEEP ** (2 * horizon))
+        self.floor = self.known_now * (1 - ARRIVING**2)
+        # A tenth of what remembering station 1 is worth.
+        self.solved = Threshold("excess_loss", float(f"{0.1 * (self.known_now - self.floor):.2g}"))
+        self.year = _year()
+
+    def facts(self) -> dict[str, Any]:
+        return {}
+
+    def part(self, part: Part) -> Self:
+        return self
+
+    def timesteps_fault(self, timesteps: Lengths) -> str | None:
+        least = DAY + 1
+        return None if timesteps[0] >= least else f"needs at least {least} steps: what is to come was seen a day before"
+
+    def sample(self, rng: np.random.Generator, *, batch_size: int, timesteps: Lengths) -> Batch:
+        longest, rows = timesteps[1], np.arange(batch_size)
+        lengths = draw_lengths(rng, batch_size, timesteps)
+        start = rng.integers(0, YEAR, size=batch_size)
+        weather = _draw_weather(rng, batch_size=batch_size, hours=longest + self.horizon)  # (T + h, B, 12)
+        inputs = self.year[(start[:, None] + np.arange(longest)) % YEAR]  # (B, T, 14)
+        inputs[:, :, :STATIONS] += weather[:longest].swapaxes(0, 1)
+        inputs *= within_lengths(lengths, longest)[:, :, None]
+        ahead = lengths - 1 + self.horizon
+        targets = self.year[(start + ahead) % YEAR, 0] + weather[ahead, rows, 0]
+        return Batch(inputs, targets[:, None], last_step_mask(lengths, longest), lengths)
+
+    def rungs(self, timesteps: Lengths) -> tuple[Rung, ...]:
+        turn = 2 * np.pi * self.horizon
+        cycles = DAILY**2 * (1 - np.cos(turn / DAY)) + YEARLY**2 * (1 - np.cos(turn / YEAR))
+        persistence = float(cycles + 2 * NOISE**2 * (1 - KEEP**self.horizon))
+        constant = (DAILY**2 + YEARLY**2) / 2 + NOISE**2
+        ladder = (
+            Rung("constant: the mean", constant, lambda batch: np.zeros((batch.size, 1))),
+            Rung("persistence: the last value again", persistence, last_value),
+            Rung("knows the clock and the present", self.known_now, lambda batch: self._present(batch)[:, None]),
+        )
+        # Half a day ahead the last value is worse than the mean.
+        return tuple(rung for rung in ladder if rung.name.startswith("constant") or rung.loss < constant)
+
+    def correct(self, outputs: Array, batch: Batch) -> Array:
+        return np.asarray(np.abs(outputs - self.oracle(batch))[:, 0] < 0.1)
+
+    def metrics(self, outputs: Array, batch: Batch) -> dict[str, float]:
+        return {"excess_loss": float(np.square(outputs - self.oracle(batch)).mean())}
+
+    def oracle(self, batch: Batch) -> Array:
+        hours = np.arange(-DAY, 1)
+        last = batch.lengths[:, None] - 1
+        seen = batch.inputs[np.arange(batch.size)[:, None], last + hours, 1]  # (B, 25): station 1, a day ago … now
+        weather = seen - self.year[(_hour(batch)[:, None] + hours) % YEAR, 1]
+        shocks = weather[:, 1:] - KEEP * weather[:, :-1]
+        fading = KEEP ** np.arange(self.horizon - 1, -1, -1)
+        return np.asarray(self._present(batch) + ARRIVING * shocks[:, : self.horizon] @ fading)[:, None]
+
+    def _present(self, batch: Batch) -> Array:
+        hour = _hour(batch)
+        weather = last_value(batch)[:, 0] - self.year[hour, 0]
+        return np.asarray(self.year[(hour + self.horizon) % YEAR, 0] + KEEP**self.horizon * weather)
+
+
+def last_value(batch: Batch, column: int = 0) -> Array:
+    """Return (B, 1): the last input of one column."""
+    return np.asarray(batch.inputs[np.arange(batch.size), batch.lengths - 1, column])[:, None]
+
+
+def _year() -> Array:
+    hour = np.arange(YEAR)[:, None]
+    station = np.arange(STATIONS)
+    daily = DAILY * np.cos(2 * np.pi * (hour - 3 - station) / DAY)
+    yearly = YEARLY * np.cos(2 * np.pi * (hour - 720 - 480 * station) / YEAR)
+    return np.hstack([daily + yearly, np.cos(2 * np.pi * hour / DAY), np.cos(2 * np.pi * hour / YEAR)])  # (8760, 14)
+
+
+def _draw_weather(rng: np.random.Generator, *, batch_size: int, hours: int) -> Array:
+    # It starts a day early, with its stationary variance, so that station 0 has yesterday's shocks from the first hour.
+    # Uniform shocks: the floor is the same as with normal ones, and they are drawn three times as fast.
+    weather = rng.uniform(-np.sqrt(3), np.sqrt(3), size=(DAY + hours, batch_size, STATIONS))
+    weather[DAY:, :, 0] *= np.sqrt(1 - ARRIVING**2)
+    weather[DAY:, :, 0] += ARRIVING * weather[:-DAY, :, 1]
+    weather[0] *= NOISE
+    weather[1:] *= NOISE * np.sqrt(1 - KEEP**2)
+    for t in range(1, len(weather)):
+        weather[t] += KEEP * weather[t - 1]
+    return weather[DAY:]
+
+
+def _hour(batch: Batch) -> Array:
+    """Return (B,), the hour of the year at the last input, from the last two readings of the yearly clock."""
+    rows, last, step = np.arange(batch.size), batch.lengths - 1, 2 * np.pi / YEAR
+    cosine = batch.inputs[rows, last, SEASON]
+    sine = (batch.inputs[rows, last - 1, SEASON] - cosine * np.cos(step)) / np.sin(step)
+    return np.asarray(np.rint(np.arctan2(sine, cosine) / step).astype(int) % YEAR)

@@ -1,0 +1,157 @@
+"""Forecasting one column of a multivariate series: made-up weather with a known floor, or a CSV file of your own."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Protocol, Self
+
+import numpy as np
+from pydantic import Field
+
+from rnnlab.core.errors import UsageError
+from rnnlab.tasks._recorded import Recorded
+from rnnlab.tasks._weather import Weather
+from rnnlab.tasks.base import AbstractTask, Array, Batch, Card, Lengths, Part, Rung, SuccessRule, TaskOptions
+
+Column = Annotated[int, Field(ge=0)] | str
+
+
+class ForecastOptions(TaskOptions):
+    """Which series, which column of it, how far ahead."""
+
+    type: Literal["forecast"] = "forecast"
+    csv: str | None = Field(
+        None, min_length=1, description="a CSV file of numbers, relative to the config; none: the built-in weather"
+    )
+    target: Column = Field(0, description="name or index, from 0, of the column to predict")
+    ignore: Annotated[tuple[Column, ...], Field(strict=False)] = Field(
+        (), description="names or indices of columns of the file to leave out, such as a date"
+    )
+    horizon: int = Field(1, ge=1, le=1_000_000, description="steps from the last input to the target")
+    train_fraction: float = Field(
+        0.75, gt=0.0, lt=1.0, description="share of the file's rows, from its start, that is for training"
+    )
+
+
+class Forecast(AbstractTask):
+    """From T steps of all columns, predict one column `horizon` steps after the last: real (B, 1), squared error.
+
+    Without `csv`, the built-in weather of `rnnlab.tasks._weather.Weather`: 14 features, hourly, target station 0. Its
+    floor is known, and the last part of it only to who remembers a neighbour's weather of a day before. With `csv`, the
+    windows of `rnnlab.tasks._recorded.Recorded`; a loss is then in units of the target's variance in the training part.
+
+    The baseline is the best constant, and so a loss is the share of the variance that is left unexplained; persistence,
+    a rung, is the forecast to beat where it is better.
+
+    Raises:
+        UsageError: The file cannot be used, or the built-in weather is asked for another column or beyond a day ahead.
+
+    Source: Shape (120 hourly steps, 14 features) and naive forecast after Chollet, "Deep learning with Python", the
+        temperature forecast on the Jena weather; the built-in series is ours.
+    Differs: The book's rows were measured; ours are made up so that the irreducible loss is known. The success rules
+        are ours: the built-in weather within a tenth of what memory is worth of the best possible forecast; a file
+        better than its best naive forecast.
+
+    Example:
+        >>> task = Forecast(ForecastOptions())
+        >>> [round(rung.loss, 4) for rung in task.rungs((120, 120))]  # constant, persistence, clock and present
+        [1.0, 0.0938, 0.0684]
+        >>> round(task.oracle_loss, 4)  # 0.36·(1 - 0.81)·(1 - 0.64)
+        0.0246
+    """
+
+    name = "forecast"
+    Options = ForecastOptions
+    loss = "mse"
+    return_sequences = False
+    card = Card(
+        title="Forecast one column of a series",
+        definition="Inputs: 120 hourly steps of 14 features: 12 stations with a daily cycle, a yearly cycle and "
+        "autoregressive weather, and two clocks; station 1 foretells a day ahead what shakes station 0. Target: "
+        "station 0, `horizon` steps after the last. Or the rows of a CSV file, the first part for training.",
+        source="shape and naive forecast after Chollet, 'Deep learning with Python', the Jena weather; series our own",
+        differs="Made up instead of measured, so that the irreducible loss is known; success rules are ours: within a "
+        "tenth of what memory is worth (weather), better than the best naive forecast (file).",
+    )
+
+    def __init__(self, options: ForecastOptions) -> None:
+        super().__init__(options)
+        self._series = _series(options)
+        self.solved, self.oracle_loss = self._series.solved, self._series.floor
+
+    @property
+    def input_features(self) -> int:
+        return self._series.features
+
+    @property
+    def output_features(self) -> int:
+        return 1
+
+    @property
+    def default_timesteps(self) -> Lengths:
+        return self._series.default_timesteps
+
+    def timesteps_fault(self, timesteps: Lengths) -> str | None:
+        return self._series.timesteps_fault(timesteps)
+
+    def part(self, part: Part) -> Self:
+        copy = object.__new__(type(self))
+        copy.__dict__.update(self.__dict__, _series=self._series.part(part))
+        return copy
+
+    def sample(self, rng: np.random.Generator, *, batch_size: int, timesteps: Lengths) -> Batch:
+        return self._series.sample(rng, batch_size=batch_size, timesteps=timesteps)
+
+    def rungs(self, timesteps: Lengths) -> tuple[Rung, ...]:
+        return self._series.rungs(timesteps)
+
+    def correct(self, outputs: Array, batch: Batch) -> Array:
+        """Return which forecasts are within 0.1 of the best possible one; of a file, no worse than the last value."""
+        return self._series.correct(outputs, batch)
+
+    def metrics(self, outputs: Array, batch: Batch) -> dict[str, float]:
+        mae = {"mae": float(np.abs(outputs - batch.targets).mean())}
+        return super().metrics(outputs, batch) | mae | self._series.metrics(outputs, batch)
+
+    def oracle(self, batch: Batch) -> Array:
+        return self._series.oracle(batch)
+
+    def facts(self) -> dict[str, Any]:
+        return self._series.facts()
+
+
+class _Series(Protocol):
+    """What a forecast needs of a series; the methods mean what they mean for a task."""
+
+    features: int
+    floor: float
+    solved: SuccessRule
+
+    @property
+    def default_timesteps(self) -> Lengths: ...
+    def part(self, part: Part) -> "_Series": ...
+    def timesteps_fault(self, timesteps: Lengths) -> str | None: ...
+    def sample(self, rng: np.random.Generator, *, batch_size: int, timesteps: Lengths) -> Batch: ...
+    def rungs(self, timesteps: Lengths) -> tuple[Rung, ...]: ...
+    def correct(self, outputs: Array, batch: Batch) -> Array: ...
+    def metrics(self, outputs: Array, batch: Batch) -> dict[str, float]: ...
+    def oracle(self, batch: Batch) -> Array: ...
+    def facts(self) -> dict[str, Any]: ...
+
+
+def _series(options: ForecastOptions) -> _Series:
+    if options.csv is not None:
+        return Recorded(
+            Path(options.csv),
+            target=options.target,
+            ignore=options.ignore,
+            horizon=options.horizon,
+            train_fraction=options.train_fraction,
+        )
+    if options.target != 0 or options.ignore:
+        raise UsageError("the built-in weather predicts its column 0 from all", hint="`target`, `ignore` need `csv`")
+    if options.horizon > 24:
+        hint = "its floor is known no further; a `csv` has no such bound"
+        raise UsageError(f"the built-in weather goes up to 24 steps ahead, not {options.horizon}", hint=hint)
+    return Weather(options.horizon)
+
+
+TASKS = (Forecast,)

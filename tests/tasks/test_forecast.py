@@ -1,0 +1,230 @@
+"""What is peculiar to forecasting: horizons of the built-in weather, and everything a CSV file can be."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rnnlab.core.errors import UsageError
+from rnnlab.core.streams import stream
+from rnnlab.tasks.base import mean_loss
+from rnnlab.tasks.forecast import Forecast, ForecastOptions
+
+
+def forecast(**options: Any) -> Forecast:
+    return Forecast(ForecastOptions(**options))
+
+
+def table(path: Path, rows: list[str] | str) -> str:
+    file = path / "table.csv"
+    file.write_text(rows if isinstance(rows, str) else "\n".join(rows))
+    return str(file)
+
+
+def draw(task: Forecast, size: int, *timesteps: int) -> Any:
+    return task.sample(stream(5, "data/train"), batch_size=size, timesteps=(timesteps[0], timesteps[-1]))
+
+
+# --- the built-in weather ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("horizon", [1, 6, 12, 24])
+def test_floor_and_rungs_hold_at_every_horizon(horizon: int) -> None:
+    task = forecast(horizon=horizon)
+    batch = draw(task, 40_000, 25)
+    rungs = task.rungs((25, 25))
+    assert [rung.name.partition(":")[0] for rung in rungs] == [
+        "constant",
+        *(["persistence"] if horizon != 12 else []),
+        "knows the clock and the present",
+    ]
+    for rung in rungs:
+        assert mean_loss(task, rung.predict(batch), batch) == pytest.approx(rung.loss, rel=0.03), rung.name
+    assert mean_loss(task, task.oracle(batch), batch) == pytest.approx(task.oracle_loss, rel=0.03)
+
+
+def test_the_neighbour_is_worth_what_the_rungs_say() -> None:
+    task = forecast(horizon=24)
+    assert task.oracle_loss == pytest.approx(0.36 * (1 - 0.9**48) * 0.36)
+    assert task.rungs((120, 120))[-1].loss == pytest.approx(0.36 * (1 - 0.9**48))
+
+
+def test_clocks_and_cycles_are_where_the_docstring_puts_them() -> None:
+    batch = draw(forecast(), 20_000, 25)
+    sun, season = batch.inputs[:, -1, 12], batch.inputs[:, -1, 13]
+    before = batch.inputs[:, -2]
+    daily = np.arctan2((before[:, 12] - sun * np.cos(2 * np.pi / 24)) / np.sin(2 * np.pi / 24), sun)
+    yearly = np.arctan2((before[:, 13] - season * np.cos(2 * np.pi / 8760)) / np.sin(2 * np.pi / 8760), season)
+    for station in (0, 5, 11):
+        cycles = 0.8 * np.cos(daily - 2 * np.pi * (3 + station) / 24)
+        cycles += 0.8 * np.cos(yearly - 2 * np.pi * (720 + 480 * station) / 8760)
+        weather = batch.inputs[:, -1, station] - cycles
+        assert weather.mean() == pytest.approx(0, abs=0.02)
+        assert weather.std() == pytest.approx(0.6, abs=0.02)
+
+
+def test_excess_loss_is_free_of_the_noise() -> None:
+    task = forecast()
+    batch = draw(task, 100, 30)
+    metrics = task.metrics(task.oracle(batch) + 0.2, batch)
+    assert metrics["excess_loss"] == pytest.approx(0.04)
+    assert metrics["error_rate"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"horizon": 25},
+            "the built-in weather goes up to 24 steps ahead, not 25 — "
+            "its floor is known no further; a `csv` has no such bound",
+        ),
+        ({"target": 3}, "the built-in weather predicts its column 0 from all — `target`, `ignore` need `csv`"),
+    ],
+)
+def test_what_the_weather_cannot_do(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError) as error:
+        forecast(**options)
+    assert str(error.value) == message
+
+
+# --- a file -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_file_is_normalised_cut_and_windowed(tmp_path: Path) -> None:
+    rows = ["hour;temperature;fixed", *(f"{t};{10 + 3 * (-1) ** t};7" for t in range(40))]
+    task = forecast(csv=table(tmp_path, rows), target="temperature", train_fraction=0.5, horizon=2)
+    assert task.input_features == 3
+    assert task.default_timesteps == (18, 18)
+    facts = task.facts()
+    assert facts["columns"] == [
+        {"name": "hour", "mean": 9.5, "deviation": pytest.approx(np.sqrt(399 / 12))},
+        {"name": "temperature", "mean": 10.0, "deviation": 3.0},
+        {"name": "fixed", "mean": 7.0, "deviation": 0.0},
+    ]
+    assert (facts["training_rows"], facts["validation_rows"], len(facts["csv_sha256"])) == (20, 20, 64)
+    for part, first in (("train", 0), ("validation", 20)):
+        batch = draw(task.part(part), 300, 3, 6)  # type: ignore[arg-type]
+        hours = np.rint(batch.inputs[:, :, 0] * np.sqrt(399 / 12) + 9.5)
+        last = hours[np.arange(300), batch.lengths - 1]
+        assert (hours[:, 0].min(), last.max() + 2) == (first, first + 19)  # every row is used, and no other
+        np.testing.assert_allclose(batch.targets[:, 0], (-1.0) ** last)
+        np.testing.assert_array_equal(batch.inputs[:, :3, 2], 0.0)
+
+
+def test_rungs_of_a_file_are_measured_on_every_validation_window(tmp_path: Path) -> None:
+    walk = stream(1, "walk").normal(size=(400, 2)).cumsum(axis=0)
+    task = forecast(csv=table(tmp_path, [",".join(map(repr, row)) for row in walk.tolist()]), target=1, horizon=3)
+    constant, persistence = task.rungs((10, 14))
+    scaled = (walk[:, 1] - walk[:300, 1].mean()) / walk[:300, 1].std()
+    ends = [300 + start + length - 1 for start in range(100 - 14 - 3 + 1) for length in range(10, 15)]
+    assert constant.loss == pytest.approx(np.mean([scaled[end + 3] ** 2 for end in ends]))
+    assert persistence.loss == pytest.approx(np.mean([(scaled[end + 3] - scaled[end]) ** 2 for end in ends]))
+    batch = draw(task.part("validation"), 20_000, 10, 14)
+    assert mean_loss(task, persistence.predict(batch), batch) == pytest.approx(persistence.loss, rel=0.03)
+    assert task.correct(persistence.predict(batch), batch).all()
+    assert task.solved.at_most == min(rung.loss for rung in task.rungs(task.default_timesteps))  # type: ignore[union-attr]
+
+
+def test_one_column_is_a_series(tmp_path: Path) -> None:
+    task = forecast(csv=table(tmp_path, "".join(f"{t % 5}\r\n" for t in range(60))), train_fraction=0.5)
+    assert (task.input_features, task.default_timesteps) == (1, (29, 29))
+    assert task.timesteps_fault((29, 29)) is None
+    assert task.timesteps_fault((1, 30)) == (
+        "a window and the target 1 ahead fit up to 29 steps into 30 training and 30 validation rows"
+    )
+
+
+def test_a_file_has_no_oracle(tmp_path: Path) -> None:
+    task = forecast(csv=table(tmp_path, "".join(f"{t}\n" for t in range(9))))
+    with pytest.raises(UsageError, match="a recorded series has no oracle"):
+        task.oracle(draw(task, 2, 1))
+
+
+def test_dates_can_be_left_out(tmp_path: Path) -> None:
+    path = table(tmp_path, ["Date,T,p", *(f"2009-01-0{t},{t},{t * t}" for t in range(1, 9))])
+    task = forecast(csv=path, ignore=["Date"], target="p")
+    assert [column["name"] for column in task.facts()["columns"]] == ["T", "p"]
+
+
+NINE = [f"{t},{t}" for t in range(9)]
+
+
+@pytest.mark.parametrize(
+    ("rows", "options", "message"),
+    [
+        ("", {}, ": the file is empty"),
+        ("\n\n", {}, ": the file is empty"),
+        ("a,b\n", {}, ":1: there is a header, but no row of numbers"),
+        (
+            ["a,b", *NINE, "3,x\x1b[31m"],
+            {},
+            r":11: 'x\x1b[31m' in column 1 (b) is not a finite number"
+            " — fill or remove it, or leave the column out by `ignore`",
+        ),
+        (
+            [*NINE, "", "nan,4"],
+            {},
+            ":11: 'nan' in column 0 (column 0) is not a finite number"
+            " — fill or remove it, or leave the column out by `ignore`",
+        ),
+        (
+            [*NINE, ",4"],
+            {},
+            ":10: '' in column 0 (column 0) is not a finite number"
+            " — fill or remove it, or leave the column out by `ignore`",
+        ),
+        ([*NINE, "1,2,3"], {}, ":10: 3 cells where the first row has 2"),
+        (
+            ["2009-01-01,3", *NINE],
+            {},
+            ":1: the first row mixes names and numbers: '2009-01-01' in column 0, '3' in column 1"
+            " — leave such columns out by `ignore`",
+        ),
+        (["a,b", *NINE], {"target": "B"}, ": no column named 'B' — known: a, b"),
+        (["a,a", *NINE], {"target": "a"}, ": 2 columns are named 'a' — give its index instead"),
+        (NINE, {"target": 2}, ": no column 2 — the columns are 0 to 1"),
+        (NINE, {"ignore": [0, 1]}, ": every column is ignored"),
+        (
+            NINE,
+            {"horizon": 3},
+            ": 9 rows make 6 for training and 3 for validation, but each part needs at least 4"
+            " — give more rows, a smaller `horizon` or another `train_fraction`",
+        ),
+        (
+            [f"{t},1" for t in range(9)],
+            {"target": 1},
+            ": the target, column 1, never changes in the 6 training rows",
+        ),
+    ],
+)
+def test_faults_name_file_line_and_column(
+    tmp_path: Path, rows: list[str] | str, options: dict[str, Any], message: str
+) -> None:
+    path = table(tmp_path, rows)
+    with pytest.raises(UsageError) as error:
+        forecast(csv=path, **options)
+    assert str(error.value) == path + message
+
+
+def test_what_is_not_a_file_is_refused_without_blocking(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "latin").write_bytes(b"a\n1\n\xe9\n")
+    for name, problem in {
+        "none": "no such file — a path in a config is relative to the config file",
+        "pipe": "not a regular file — give a plain CSV file",
+        "": "not a regular file — give a plain CSV file",
+        "latin": "byte 4 is not UTF-8 — save the file as UTF-8",
+    }.items():
+        with pytest.raises(UsageError) as error:
+            forecast(csv=str(tmp_path / name))
+        assert str(error.value) == f"{tmp_path / name}: {problem}"
+
+
+def test_a_huge_file_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    with (tmp_path / "huge").open("wb") as file:
+        file.truncate(2**28 + 1)
+    with pytest.raises(UsageError, match="268,435,457 bytes, more than the 268,435,456 that are read"):
+        forecast(csv=str(tmp_path / "huge"))
