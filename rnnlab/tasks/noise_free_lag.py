@@ -1,0 +1,229 @@
+"""Predicting every next symbol, the last of which repeats the first: a long lag without noise."""
+
+from abc import abstractmethod
+from functools import partial
+from typing import ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from rnnlab.core.losses import LOSSES
+from rnnlab.tasks.base import AbstractTask, Array, Batch, Card, Lengths, Published, Rung, Streak, TaskOptions
+
+# Stands for the logarithm of a chance of 0: its softmax is 0 to 300 digits.
+TINY = 1e-300
+
+
+class AbstractNoiseFreeLagOptions(TaskOptions):
+    """What the two definitions have in common."""
+
+    symbols: int = Field(
+        default=100, ge=3, le=10_000, description="p: the alphabet is a1 … a(p-1), x, y; the paper's length is p steps"
+    )
+
+
+class NoiseFreeLag2aOptions(AbstractNoiseFreeLagOptions):
+    """Options of `noise_free_lag@hs1997_2a`."""
+
+    type: Literal["noise_free_lag@hs1997_2a"] = "noise_free_lag@hs1997_2a"
+
+
+class NoiseFreeLag2bOptions(AbstractNoiseFreeLagOptions):
+    """Options of `noise_free_lag@hs1997_2b`."""
+
+    type: Literal["noise_free_lag@hs1997_2b"] = "noise_free_lag@hs1997_2b"
+
+
+class AbstractNoiseFreeLag(AbstractTask):
+    """The string z m₁ … m_{T-1} z, with z = x or y at even odds: T symbols are read, each time the next is predicted.
+
+    Input features, and classes, in the order a1 … a(p-1), x, y.
+
+    Attributes:
+        judged: The steps at which the success rule looks.
+    """
+
+    options: AbstractNoiseFreeLagOptions
+    judged: ClassVar[slice]
+    tolerance: ClassVar[float] = 0.25
+    loss = "cross_entropy"
+    return_sequences = True
+    solved = Streak(10_000)
+
+    @property
+    def input_features(self) -> int:
+        return self.options.symbols + 1
+
+    @property
+    def output_features(self) -> int:
+        return self.options.symbols + 1
+
+    @property
+    def default_timesteps(self) -> Lengths:
+        return (self.options.symbols, self.options.symbols)
+
+    def timesteps_fault(self, timesteps: Lengths) -> str | None:
+        if timesteps[0] < 3:
+            return "needs at least 3 steps: the symbol to keep and two between"
+        return None if timesteps[0] == timesteps[1] else "needs one number of steps: all strings are equally long"
+
+    def sample(self, rng: np.random.Generator, *, batch_size: int, timesteps: Lengths) -> Batch:
+        steps, features = timesteps[1], self.input_features
+        kept = features - 2 + rng.integers(0, 2, size=(batch_size, 1))
+        string = np.concatenate([kept, self._middle(rng, (batch_size, steps - 1)), kept], axis=1)
+        inputs = np.zeros((batch_size, steps, features))
+        inputs.reshape(-1)[np.arange(0, inputs.size, features) + string[:, :-1].reshape(-1)] = 1.0
+        mask = np.ones((batch_size, steps), dtype=bool)
+        return Batch(inputs, string[:, 1:], mask, np.full(batch_size, steps))
+
+    def correct(self, outputs: Array, batch: Batch) -> Array:
+        # No output is off by 0.25 just when the target's own probability is above 0.75: the others share the rest.
+        losses = LOSSES[self.loss].values(outputs[:, self.judged], batch.targets[:, self.judged])
+        return np.asarray((losses < -np.log(1 - self.tolerance)).all(axis=1))
+
+    def metrics(self, outputs: Array, batch: Batch) -> dict[str, float]:
+        """Return `error_rate` and `accuracy`, the share of last symbols whose output is the greatest."""
+        hits = outputs[:, -1].argmax(axis=-1) == batch.targets[:, -1]
+        return {**super().metrics(outputs, batch), "accuracy": float(hits.mean())}
+
+    def oracle(self, batch: Batch) -> Array:
+        return self._predict(batch, knows_first=True, counts=True)
+
+    def _predict(self, batch: Batch, *, knows_first: bool, counts: bool) -> Array:
+        """Return the best logits, (B, T, p + 1), of one who remembers the first symbol, counts the steps, or both."""
+        steps = batch.inputs.shape[1]
+        ending = np.eye(steps)[-1] if counts else np.where(np.arange(steps) == 0, 0.0, 1 / (steps - 1))
+        last = batch.inputs[:, 0, -2:] if knows_first else np.full((batch.size, 2), 0.5)
+        chances = np.empty((batch.size, steps, self.output_features))
+        chances[:, :, :-2] = (1 - ending)[:, None] * self._middle_chances(steps)
+        chances[:, :, -2:] = ending[:, None] * last[:, None]
+        return np.asarray(np.log(np.maximum(chances, TINY)))
+
+    @abstractmethod
+    def _middle(self, rng: np.random.Generator, shape: tuple[int, int]) -> Array:
+        """Draw the symbols between the first and the last, classes 0 … p - 2."""
+
+    @abstractmethod
+    def _middle_chances(self, steps: int) -> Array:
+        """Return the chance of each of a1 … a(p-1) to follow each step, (T, p - 1), unless the string ends."""
+
+
+class NoiseFreeLag2a(AbstractNoiseFreeLag):
+    """The middle counts up, a1 a2 … : all but the last symbol can be told from the one before.
+
+    Without memory only the last of the T steps is in doubt: ln 2/T.
+
+    Source: Hochreiter, Schmidhuber 1997, "Long short-term memory", section 5.2, task 2a and table 2.
+    Differs: Cross-entropy over a softmax, where the paper has squared error over sigmoids; its limit of 0.25 on every
+        output applies to the softmax. Strings shorter than p leave the last of the a's unused.
+
+    Example:
+        >>> task = NoiseFreeLag2a(NoiseFreeLag2aOptions(symbols=3))  # features and classes: a1 a2 x y
+        >>> batch = task.sample(np.random.default_rng(0), batch_size=1, timesteps=(3, 3))
+        >>> batch.inputs[0].argmax(axis=-1).tolist(), batch.targets[0].tolist()  # y a1 a2 → a1 a2 y
+        ([3, 0, 1], [0, 1, 3])
+        >>> task.oracle(batch)[0].argmax(axis=-1).tolist()
+        [0, 1, 3]
+    """
+
+    name = "noise_free_lag@hs1997_2a"
+    Options = NoiseFreeLag2aOptions
+    judged = slice(None)
+    card = Card(
+        title="Keep one symbol over a counted lag",
+        definition="Inputs: p + 1 one-hot symbols a1 … a(p-1), x, y; the string x a1 … a(p-1) x or y a1 … a(p-1) y. "
+        "Target: the next symbol, scored at every step. A string is right when every probability is within 0.25.",
+        source="Hochreiter, Schmidhuber 1997, section 5.2, task 2a",
+        differs="Softmax and cross-entropy instead of sigmoids and squared error.",
+        published=(
+            *(
+                Published(result, "Hochreiter, Schmidhuber 1997, table 2")
+                for result in (
+                    "LSTM, p = 100, 1 cell, learning rate 1.0: 100 % of 18 trials solved, mean after 5,040 sequences",
+                    "sequence chunker, p = 100: 33 % of 18 trials solved, mean after 32,400 sequences",
+                    "RTRL, p = 4: 78 % of 18 trials solved, mean after 1,043,000 sequences; p = 10: none in 5,000,000",
+                    "back-propagation through time, p = 100: none of 18 trials solved in 5,000,000 sequences",
+                )
+            ),
+        ),
+    )
+
+    def timesteps_fault(self, timesteps: Lengths) -> str | None:
+        fault, most = super().timesteps_fault(timesteps), self.options.symbols
+        too_long = f"needs at most {most} steps, as many as the option symbols: the middle is a1 … a{most - 1}"
+        return fault or (too_long if timesteps[1] > most else None)
+
+    def rungs(self, timesteps: Lengths) -> tuple[Rung, ...]:
+        # Each symbol has its own place in the string, so to see it is to know the step.
+        predict = partial(self._predict, knows_first=False, counts=True)
+        return (Rung("memoryless: last symbol at even odds", float(np.log(2) / timesteps[1]), predict),)
+
+    def _middle(self, rng: np.random.Generator, shape: tuple[int, int]) -> Array:
+        return np.broadcast_to(np.arange(shape[1]), shape)
+
+    def _middle_chances(self, steps: int) -> Array:
+        return np.eye(steps, self.options.symbols - 1)
+
+
+class NoiseFreeLag2b(AbstractNoiseFreeLag):
+    """The middle is random over a1 … a(p-1): only the last symbol can be told at all, by the first.
+
+    With q = 1/(T - 1) and H(q) the entropy of a coin, the mean losses times T are: without memory
+    (T - 1)·ln(p - 1) + ln 2 + (T - 1)·H(q); remembering the first symbol takes off ln 2, counting the steps
+    (T - 1)·H(q), and both leave (T - 1)·ln(p - 1), which nobody can predict.
+
+    Source: Hochreiter, Schmidhuber 1997, "Long short-term memory", section 5.2, task 2b and the text around table 2.
+    Differs: Cross-entropy over a softmax, where the paper has squared error over sigmoids; its limit of 0.25 on every
+        output at the end of the string applies to the softmax. The length may differ from p.
+
+    Example:
+        >>> task = NoiseFreeLag2b(NoiseFreeLag2bOptions(symbols=3))  # features and classes: a1 a2 x y
+        >>> string = np.array([[2, 1, 1, 2]])  # x a2 a2 x
+        >>> batch = Batch(np.eye(4)[string[:, :-1]], string[:, 1:], np.ones((1, 3), dtype=bool), np.array([3]))
+        >>> np.exp(task.oracle(batch)[0]).round(3).tolist()
+        [[0.5, 0.5, 0.0, 0.0], [0.5, 0.5, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0]]
+    """
+
+    name = "noise_free_lag@hs1997_2b"
+    Options = NoiseFreeLag2bOptions
+    judged = slice(-1, None)
+    card = Card(
+        title="Keep one symbol over a random lag",
+        definition="As noise_free_lag@hs1997_2a with p - 1 random symbols of a1 … a(p-1) in the middle. A string is "
+        "right when every probability at its last step is within 0.25.",
+        source="Hochreiter, Schmidhuber 1997, section 5.2, task 2b",
+        differs="Softmax and cross-entropy instead of sigmoids and squared error; the length may differ from p.",
+        published=(
+            Published(
+                "LSTM, p = 100, 1 cell, learning rate 1.0: 100 % of 18 trials solved, mean after 5,680 sequences; "
+                "back-propagation through time, RTRL and the sequence chunker never",
+                "Hochreiter, Schmidhuber 1997, section 5.2",
+            ),
+        ),
+    )
+
+    def rungs(self, timesteps: Lengths) -> tuple[Rung, ...]:
+        steps, q = timesteps[1], 1 / (timesteps[1] - 1)
+        when = float(-np.log(q) - (steps - 2) * np.log1p(-q)) / steps
+        which, floor = float(np.log(2)) / steps, self.floor(timesteps)
+        ladder = (
+            ("memoryless", floor + which + when, False, False),
+            ("remembers the first symbol", floor + when, True, False),
+            ("counts the steps", floor + which, False, True),
+        )
+        return tuple(
+            Rung(name, loss, partial(self._predict, knows_first=knows_first, counts=counts))
+            for name, loss, knows_first, counts in ladder
+        )
+
+    def floor(self, timesteps: Lengths) -> float:
+        return float(np.log(self.options.symbols - 1)) * (timesteps[1] - 1) / timesteps[1]
+
+    def _middle(self, rng: np.random.Generator, shape: tuple[int, int]) -> Array:
+        return rng.integers(0, self.options.symbols - 1, size=shape)
+
+    def _middle_chances(self, steps: int) -> Array:
+        return np.full((steps, self.options.symbols - 1), 1 / (self.options.symbols - 1))
+
+
+TASKS = (NoiseFreeLag2a, NoiseFreeLag2b)
