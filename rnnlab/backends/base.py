@@ -6,6 +6,7 @@ handed in; weights and optimiser slots go in and out as plain NumPy arrays, so t
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -66,6 +67,19 @@ class Network:
         described["head.W"] = Parameter((self.cell.options.units, self.output_features), "kernel")
         described["head.b"] = Parameter((self.output_features,), "bias")
         return described
+
+    def describe(self) -> dict[str, Any]:
+        """Return all that defines the function, as plain data: stored with weights and compared on load."""
+        return {
+            "cell": self.cell.name,
+            "cell_version": self.cell.version,
+            "cell_options": self.cell.options.model_dump(exclude={"type", "initializers"}),
+            "input_features": self.input_features,
+            "output_features": self.output_features,
+            "return_sequences": self.return_sequences,
+            "loss": self.loss,
+            "precision": self.precision,
+        }
 
     def draw(self, seed: int) -> dict[str, Array]:
         """Draw the initial parameters of a run with this seed."""
@@ -134,7 +148,7 @@ class AbstractModel(ABC):
 
     @abstractmethod
     def train_step(self, batch: Batch) -> StepResult:
-        """Run forward, backward, clip and update once."""
+        """Run forward, backward, clip and update once; no update where the loss or the gradient is not finite."""
 
     @abstractmethod
     def loss_and_gradients(self, batch: Batch) -> tuple[float, dict[str, Array]]:
@@ -167,6 +181,10 @@ class AbstractBackend(ABC):
     """An engine that builds models."""
 
     name: ClassVar[str]
+
+    @abstractmethod
+    def running(self) -> AbstractContextManager[None]:
+        """Return the context in which this engine's models run: threads set, and set back at the end."""
 
     @abstractmethod
     def build(

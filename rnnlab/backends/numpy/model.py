@@ -1,6 +1,8 @@
 """A network on NumPy: stacked layers, the linear output layer, the loss, clipping and the update."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any
 
@@ -30,6 +32,14 @@ class NumpyBackend(AbstractBackend):
 
     def __init__(self, *, reference: bool = False) -> None:
         self.reference = reference
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Hold BLAS at one thread: at these sizes two cost more than they bring, and on a busy machine far more."""
+        from threadpoolctl import threadpool_limits
+
+        with threadpool_limits(1, user_api="blas"):
+            yield
 
     def build(
         self, network: Network, *, parameters: Mapping[str, Array], training: Training | None = None
@@ -61,6 +71,7 @@ class NumpyModel(AbstractModel):
         ]
         self._slots = training.optimizer.initial_slots(self._parameters.flat.size, network.dtype) if training else {}
 
+    @np.errstate(over="ignore", invalid="ignore")  # divergence is the caller's to see, in the result
     def train_step(self, batch: Batch) -> StepResult:
         if self.training is None:
             raise RuntimeError("this model was built without `training`")
@@ -70,7 +81,8 @@ class NumpyModel(AbstractModel):
         if training.clip_value is not None:
             clip_by_value(gradients, training.clip_value)
         rate = training.learning_rate * training.schedule.factor(int(self._slots["step"][0]))
-        training.optimizer.update(self._parameters.flat, gradients, self._slots, learning_rate=rate)
+        if math.isfinite(loss) and math.isfinite(norm):  # else the weights stay those of the last good step
+            training.optimizer.update(self._parameters.flat, gradients, self._slots, learning_rate=rate)
         return StepResult(loss=loss, outputs=outputs, gradient_norm=norm, learning_rate=rate)
 
     def loss_and_gradients(self, batch: Batch) -> tuple[float, dict[str, Array]]:

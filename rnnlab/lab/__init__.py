@@ -1,0 +1,1 @@
+"""What rnnlab does: train and evaluate, told as events; nothing here prints."""

@@ -1,0 +1,94 @@
+"""How a training stands: success, the best so far, plateaus, and the averages since the last record."""
+
+import math
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnlab.config.blocks import PlateauOptions
+from rnnlab.tasks.base import Evidence, Streak, SuccessRule
+
+Array = NDArray[Any]
+
+
+class Success:
+    """Watches the training stream and the validations for the moment the task's rule is met.
+
+    Args:
+        rule: The task's success rule.
+        batch_size: Sequences a training step.
+    """
+
+    def __init__(self, rule: SuccessRule, batch_size: int) -> None:
+        self._rule = rule
+        window = rule.sequences if isinstance(rule, Streak) else batch_size
+        self._recent: Array = np.zeros(window, bool)  # sequences not seen yet count as wrong
+        self._losses: deque[float] = deque(maxlen=-(-window // batch_size))
+
+    def after_step(self, correct: Array, loss: float) -> bool:
+        """Take in a training batch; return whether the rule is met by the training stream."""
+        new = correct[-len(self._recent) :]
+        self._recent[: -len(new)] = self._recent[len(new) :]
+        self._recent[-len(new) :] = new
+        self._losses.append(loss)
+        return isinstance(self._rule, Streak) and self._rule.is_met(self._evidence(None))
+
+    def after_validation(self, metrics: Mapping[str, float]) -> bool:
+        """Return whether the rule is met by these metrics."""
+        return not isinstance(self._rule, Streak) and self._rule.is_met(self._evidence(metrics))
+
+    def _evidence(self, validation: Mapping[str, float] | None) -> Evidence:
+        return Evidence(validation, self._recent, sum(self._losses) / len(self._losses) if self._losses else np.inf)
+
+
+class Best:
+    """The lowest validation loss so far, whose weights they were, and how long ago it last improved enough.
+
+    Args:
+        plateau: When to call it a plateau; None for never.
+    """
+
+    def __init__(self, plateau: PlateauOptions | None) -> None:
+        self._plateau = plateau
+        self._lowest = self._mark = math.inf
+        self._stalled = 0
+        self.step = 0
+        self.metrics: dict[str, float] = {}
+        self.parameters: dict[str, Array] = {}
+
+    def take(self, loss: float) -> bool:
+        """Take in a validation loss; return whether it is the lowest so far."""
+        enough = self._plateau.min_improvement if self._plateau else 0.0
+        if loss < self._mark - enough:
+            self._mark, self._stalled = loss, 0
+        else:
+            self._stalled += 1
+        lowest, self._lowest = self._lowest, min(loss, self._lowest)
+        return loss < lowest
+
+    def is_plateau(self) -> bool:
+        """Return whether it is time to stop for want of improvement."""
+        return self._plateau is not None and self._stalled >= self._plateau.evaluations
+
+
+class Averages:
+    """Means of named numbers since they were last taken."""
+
+    def __init__(self) -> None:
+        self._totals: dict[str, float] = {}
+        self._count = 0
+
+    def add(self, values: Mapping[str, float]) -> None:
+        """Take in one step's numbers; the names are the same every time."""
+        for name, value in values.items():
+            self._totals[name] = self._totals.get(name, 0.0) + value
+        self._count += 1
+
+    def take(self) -> dict[str, float]:
+        """Return the means, and begin anew; nothing if nothing was added."""
+        means = {name: total / self._count for name, total in self._totals.items()}
+        self._totals, self._count = {}, 0
+        return means

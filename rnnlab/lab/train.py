@@ -1,0 +1,254 @@
+"""Training: one experiment to one run folder, as a generator of events."""
+
+import math
+import time
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from rnnlab.backends import BACKENDS
+from rnnlab.config.experiment import Experiment
+from rnnlab.config.yaml_writer import dump_yaml
+from rnnlab.core.errors import DivergedError
+from rnnlab.core.streams import stream
+from rnnlab.lab.events import Evaluated, Event, Finished, Started, Stepped
+from rnnlab.lab.progress import Averages, Best, Success
+from rnnlab.lab.record import record_line
+from rnnlab.lab.validation import ValidationSet
+from rnnlab.runs import RunFolder, State, Status, provenance
+
+Stopped = Literal["solved", "budget", "plateau", "diverged", "interrupted", "failed"]
+_STATES: dict[Stopped, State] = {"diverged": "diverged", "interrupted": "interrupted", "failed": "failed"}
+_EXIT_CODES: dict[Stopped, int] = {"diverged": 7, "interrupted": 130, "failed": 1}
+_SAVE_SECONDS = 10.0  # weights go to the disk this often, so a crash loses no more; each write waits for the disk
+
+
+def train(
+    experiment: Experiment, *, runs: Path, config: bytes, argv: Sequence[str], beside: Path | None = None
+) -> Iterator[Event]:
+    """Train an experiment in a new run folder.
+
+    Everything that can be wrong with the experiment shows before the folder is made. However the training ends, the
+    folder then holds its metrics, the best and the last weights, and a true status. Close the generator to interrupt.
+
+    Args:
+        experiment: What to train.
+        runs: The folder that holds run folders.
+        config: The config's bytes as given, stored with the run.
+        argv: The command line, for the provenance.
+        beside: The config's folder: a git repository around it is recorded.
+
+    Raises:
+        DivergedError: The loss or the gradient was not finite.
+        EnvironmentFault: The engine is missing, or the disk refuses.
+    """
+    session = _Session(experiment)
+    session.open_folder(runs, config=config, argv=argv, beside=beside)
+    with session.backend.running():
+        try:
+            yield Started(session.run, experiment, session.task, session.parameters)
+            stopped = yield from session.steps()
+        except (KeyboardInterrupt, GeneratorExit):
+            session.close("interrupted")
+            raise
+        except Exception as error:
+            session.close("failed", message=f"{type(error).__name__}: {error}"[:500])
+            raise
+    summary = session.close(stopped, message=session.divergence() if stopped == "diverged" else "")
+    if stopped == "diverged":
+        raise DivergedError(session.divergence(), where=str(session.run.path), hint=session.advice())
+    yield Finished(session.run, summary)
+
+
+class _Session:
+    """One training under way: the loop, what it knows, and what it stores."""
+
+    run: RunFolder
+
+    def __init__(self, experiment: Experiment) -> None:
+        self.experiment, self.options = experiment, experiment.training
+        self.task = experiment.build_task()
+        self.source = self.task.part("train")
+        network = experiment.network(self.task)
+        self.backend = BACKENDS.get(experiment.backend)()
+        self.model = self.backend.build(network, parameters=network.draw(experiment.seed), training=experiment.recipe())
+        self.description: dict[str, Any] = {"network": network.describe(), "task": self.task.name}
+        self.parameters = sum(parameter.size for parameter in network.parameters().values())
+        self.validation = ValidationSet(
+            self.task, sequences=experiment.evaluation.sequences, timesteps=experiment.timesteps, seed=experiment.seed
+        )
+        self.success = Success(self.task.solved, self.options.batch_size)
+        self.averages = Averages()
+        self.best = Best(self.options.stop_on_plateau)
+        self.step = 0
+        self.metrics: dict[str, float] = {}
+        self.solved_at: dict[str, float | int] | None = None
+        self.good_step, self.good = 0, self.model.parameters()
+        self.bad = ""
+
+    def open_folder(self, runs: Path, *, config: bytes, argv: Sequence[str], beside: Path | None) -> None:
+        experiment = self.experiment
+        self.run = RunFolder.create(runs, experiment.name)
+        self.status = Status.start(self.run.name)
+        self.run.write_status(self.status)
+        self.run.write_config(config)
+        self.run.write_resolved(dump_yaml(experiment.resolved()))
+        self.run.write_provenance(
+            provenance.collect(argv=argv, seed=experiment.seed, config_sha256=experiment.sha256(), folder=beside)
+        )
+        self.record, self.log = self.run.metrics_writer(), self.run.open_log()
+        self.started = self.saved = time.perf_counter()
+
+    def steps(self) -> Generator[Event, None, Stopped]:
+        """Train until a reason to stop, and return it."""
+        yield self.evaluate()
+        while not self.bad:
+            yield self.train_step()
+            done = self.solved_at is not None and self.options.stop_when_solved
+            if not self.bad and (done or self.step % self.options.evaluate_every == 0 or self.is_budget_spent()):
+                yield self.evaluate()
+                done = self.solved_at is not None and self.options.stop_when_solved
+            if self.bad:
+                break
+            if done:
+                return "solved"
+            if self.best.is_plateau():
+                return "plateau"
+            if self.is_budget_spent():
+                return "budget"
+        return "diverged"
+
+    def train_step(self) -> Stepped:
+        """Draw the next batch and learn from it."""
+        rng = stream(self.experiment.seed, "data/train", self.step)
+        size = self.options.batch_size
+        batch = self.source.sample(rng, batch_size=size, timesteps=self.experiment.timesteps)
+        result = self.model.train_step(batch)
+        self.step += 1
+        self.watch("training loss", result.loss)
+        self.watch("gradient norm", result.gradient_norm)
+        correct = self.task.correct(result.outputs, batch)
+        self.averages.add(
+            {
+                "train/loss": result.loss,
+                "train/error_rate": 1 - float(correct.mean()),
+                "gradient_norm": result.gradient_norm,
+                "learning_rate": result.learning_rate,
+            }
+        )
+        if self.success.after_step(correct, result.loss):
+            self.mark_solved()
+        return Stepped(self.step, result.loss)
+
+    def evaluate(self) -> Evaluated:
+        """Score the validation set, write the record, and keep what is worth keeping."""
+        self.metrics = self.validation.score(self.model)
+        self.watch("validation loss", self.metrics["loss"])
+        if self.step and self.success.after_validation(self.metrics):
+            self.mark_solved()
+        record: dict[str, float | int | str] = {"step": self.step, "sequences": self.step * self.options.batch_size}
+        record |= {"seconds": round(self.seconds(), 6)} | self.averages.take()
+        record |= {f"validation/{name}": value for name, value in self.metrics.items()}
+        self.record.write(record)
+        self.log.append(f"{record_line(record)}\n".encode())
+        if not self.bad:
+            self.keep()
+        return Evaluated(self.step, record, solved=self.solved_at is not None)
+
+    def keep(self) -> None:
+        """Remember these weights as good, as best where they are, and write both now and then."""
+        self.good_step, self.good = self.step, self.model.parameters()
+        if self.best.take(self.metrics["loss"]):
+            self.best.step, self.best.metrics, self.best.parameters = self.step, self.metrics, self.good
+        if time.perf_counter() - self.saved > _SAVE_SECONDS:
+            self.save()
+            self.status = self.status.changed(step=self.step)
+            self.run.write_status(self.status)
+
+    def save(self) -> None:
+        """Write the best and the last good weights."""
+        description = {**self.description, "run": self.run.name}
+        self.run.save_weights("best", self.best.parameters, {**description, "step": self.best.step})
+        self.run.save_weights("last", self.good, {**description, "step": self.good_step})
+        self.record.sync()
+        self.saved = time.perf_counter()
+
+    def close(self, stopped: Stopped, *, message: str = "") -> dict[str, Any]:
+        """Store everything, the status last, and return the summary."""
+        current = self.model.parameters()
+        if stopped != "failed" and all(np.isfinite(array).all() for array in current.values()):
+            self.good_step, self.good = self.step - bool(self.bad), current
+        if self.best.parameters:
+            self.save()
+        summary = self.summary(stopped)
+        self.run.write_summary(summary)
+        self.log.append(f"{stopped} at step {self.step} {message}".rstrip().encode() + b"\n")
+        self.record.close()
+        self.log.close()
+        state, code = _STATES.get(stopped, "completed"), _EXIT_CODES.get(stopped, 0)
+        self.run.write_status(self.status.changed(state=state, step=self.step, exit_code=code, message=message))
+        return summary
+
+    def summary(self, stopped: Stopped) -> dict[str, Any]:
+        """Return the result in figures; a number that is not finite is null."""
+        experiment, timesteps = self.experiment, self.experiment.timesteps
+        seconds = self.seconds()
+        return {
+            "run": self.run.name,
+            "name": experiment.name,
+            "state": _STATES.get(stopped, "completed"),
+            "stopped": stopped,
+            "task": self.task.name,
+            "timesteps": list(timesteps),
+            "backend": experiment.backend,
+            "cell": experiment.cell.type,
+            "seed": experiment.seed,
+            "parameters": self.parameters,
+            "steps": self.step,
+            "sequences": self.step * self.options.batch_size,
+            "seconds": round(seconds, 3),
+            "steps_per_second": round(self.step / seconds, 3),
+            "baseline": self.task.baseline(timesteps),
+            "solved": self.solved_at is not None,
+            "solved_rule": str(self.task.solved),
+            "solved_at": self.solved_at,
+            "loss": _finite(self.metrics).get("loss"),
+            "metrics": _finite(self.metrics),
+            "best": {"step": self.best.step, "metrics": _finite(self.best.metrics)},
+        }
+
+    def seconds(self) -> float:
+        """Return the seconds since training began, by the monotonic clock."""
+        return time.perf_counter() - self.started
+
+    def is_budget_spent(self) -> bool:
+        """Return whether all steps are done."""
+        return self.step >= self.options.steps
+
+    def mark_solved(self) -> None:
+        """Note when the task was first solved."""
+        if self.solved_at is None:
+            sequences = self.step * self.options.batch_size
+            self.solved_at = {"step": self.step, "sequences": sequences, "seconds": round(self.seconds(), 3)}
+
+    def watch(self, name: str, value: float) -> None:
+        """Note the first number that is not finite."""
+        if not math.isfinite(value) and not self.bad:
+            self.bad = f"{name} is {value}"
+
+    def divergence(self) -> str:
+        """Return what diverged, and when."""
+        return f"diverged at step {self.step}: {self.bad}, expected a finite number"
+
+    def advice(self) -> str:
+        """Return where the last finite weights are, and what to try."""
+        return (
+            f"weights/last.safetensors there holds the last finite weights, of step {self.good_step}; "
+            "lower training.optimizer.learning_rate or set training.clip_norm"
+        )
+
+
+def _finite(metrics: Mapping[str, float]) -> dict[str, float | None]:
+    return {name: value if math.isfinite(value) else None for name, value in metrics.items()}

@@ -1,0 +1,57 @@
+"""The fixed set of sequences that a network is scored on."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from rnnlab.backends.base import AbstractModel
+from rnnlab.core.streams import stream
+from rnnlab.tasks.base import AbstractTask, Batch, Lengths, mean_loss
+
+_MOST_SEQUENCES = 256  # a batch
+_MOST_NUMBERS = 4_000_000  # of inputs in a batch
+_KEPT_BYTES = 64 << 20
+
+
+class ValidationSet:
+    """Sequences drawn from the stream `data/validation`: the same ones every time they are asked for.
+
+    Args:
+        task: Draws and scores them.
+        sequences: How many.
+        timesteps: Shortest and longest.
+        seed: The run's seed.
+    """
+
+    def __init__(self, task: AbstractTask, *, sequences: int, timesteps: Lengths, seed: int) -> None:
+        self._task, self._timesteps, self._seed = task.part("validation"), timesteps, seed
+        self._sizes = _batch_sizes(sequences, numbers_each=timesteps[1] * task.input_features)
+        small = sequences * timesteps[1] * task.input_features * 8 <= _KEPT_BYTES
+        self._kept = [self._draw(n) for n in range(len(self._sizes))] if small else None
+
+    def score(self, model: AbstractModel) -> dict[str, float]:
+        """Return `loss`, the mean over all scored steps, and the task's metrics, means over all sequences."""
+        steps = sequences = 0
+        totals: dict[str, float] = {}
+        with np.errstate(over="ignore", invalid="ignore"):  # a diverged network scores inf or nan, and says so there
+            for batch in self._batches():
+                outputs = model.predict(batch.inputs, batch.lengths).outputs
+                scored = int(np.count_nonzero(batch.mask))
+                totals["loss"] = totals.get("loss", 0.0) + scored * mean_loss(self._task, outputs, batch)
+                for name, value in self._task.metrics(outputs, batch).items():
+                    totals[name] = totals.get(name, 0.0) + batch.size * value
+                steps, sequences = steps + scored, sequences + batch.size
+        return {name: total / (steps if name == "loss" else sequences) for name, total in totals.items()}
+
+    def _batches(self) -> Iterator[Batch]:
+        yield from self._kept if self._kept is not None else map(self._draw, range(len(self._sizes)))
+
+    def _draw(self, n: int) -> Batch:
+        rng = stream(self._seed, "data/validation", n)
+        return self._task.sample(rng, batch_size=self._sizes[n], timesteps=self._timesteps)
+
+
+def _batch_sizes(sequences: int, *, numbers_each: int) -> list[int]:
+    size = max(1, min(_MOST_SEQUENCES, _MOST_NUMBERS // numbers_each))
+    full, rest = divmod(sequences, size)
+    return [size] * full + [rest] * (rest > 0)
