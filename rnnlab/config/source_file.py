@@ -1,5 +1,6 @@
 """The bytes of a config file and the text in them: regular files only, at most 1 MiB, UTF-8."""
 
+import codecs
 import difflib
 import os
 import stat
@@ -54,12 +55,12 @@ def decode(raw: bytes, source: str) -> str:
         rnnlab.core.errors.UsageError: x.yaml:1:10: byte 0xe9 at offset 9 is not UTF-8 — save the file as UTF-8
     """
     _refuse_other_encodings(raw, source)
+    body = raw.removeprefix(codecs.BOM_UTF8)
     try:
-        return raw.decode("utf-8-sig")
+        return body.decode()
     except UnicodeDecodeError as error:
-        # With a byte-order mark, Python counts the offset from behind it.
-        offset = raw.index(error.object[error.start :]) if error.start else len(raw) - len(error.object)
-        mark = mark_after(raw[:offset].decode("utf-8-sig"), Mark(source, 1, 1))
+        offset = error.start + len(raw) - len(body)
+        mark = mark_after(body[: error.start].decode(), Mark(source, 1, 1))
         problem = f"byte 0x{raw[offset]:02x} at offset {offset} is not UTF-8"
         raise UsageError(problem, where=str(mark), hint="save the file as UTF-8") from None
 

@@ -199,8 +199,8 @@ class _Reader:
             self.refuse(problem, event, path=path, hint="delete it")
 
     def refuse_duplicate(self, event: yaml.Event, path: KeyPath) -> None:
-        first = self.key_marks[path].line
-        self.refuse(f"duplicate key, first given at line {first}", event, path=path, hint="keep one of them")
+        first = f", first given at line {self.key_marks[path].line}" if self.start.line else ""
+        self.refuse(f"duplicate key{first}", event, path=path, hint="keep one of them")
 
     def refuse_second_document(self, event: yaml.Event) -> None:
         if not isinstance(event, yaml.StreamEndEvent):

@@ -33,7 +33,7 @@ def _fault(error: yaml.MarkedYAMLError, start: Mark) -> UsageError:
     mark, context = error.problem_mark or error.context_mark, error.context_mark
     if start.line and mark and context and context.line != mark.line:
         said += f" that starts at line {context.line + 1}"
-    hint = next((hint for sign, hint in _HINTS if sign in said), "")
+    hint = next((hint for sign, hint in _HINTS if sign in said), "put the text in quotes")
     return UsageError(f"not YAML: {visible(said)[:LIMIT]}", where=_mark(mark, start), hint=hint)
 
 
@@ -41,7 +41,8 @@ def _mark(mark: yaml.Mark | None, start: Mark) -> str:
     return str(Mark(start.source, mark.line + 1, mark.column + 1) if mark and start.line else start)
 
 
-# A sign in the parser's words, and what most often causes it; the first that fits is taken.
+# A sign in the parser's words, and what most often helps; the first that fits is taken. What is left over is text that
+# begins with a character that means something else in YAML.
 _HINTS = [
     ("'\\t'", "use spaces, not tabs"),
     ("unexpected end of stream", "close the quotation mark"),
@@ -51,6 +52,5 @@ _HINTS = [
     ("mapping values are not allowed", "check the indent, or put text that holds ': ' in quotes"),
     ("sequence entries are not allowed", "begin a list on a line of its own, or put the text in quotes"),
     ("could not find expected ':'", "write `key: value`, with a space after the colon"),
-    ("cannot start any token", "put the text in quotes"),
     ("block", "give the keys of one mapping the same indent"),
 ]
