@@ -96,7 +96,13 @@ class _Session:
         self.run.write_config(config)
         self.run.write_resolved(dump_yaml(experiment.resolved()))
         self.run.write_provenance(
-            provenance.collect(argv=argv, seed=experiment.seed, config_sha256=experiment.sha256(), folder=beside)
+            provenance.collect(
+                argv=argv,
+                seed=experiment.seed,
+                config_sha256=experiment.sha256(),
+                extra={"task": self.task.facts()},
+                folder=beside,
+            )
         )
         self.record, self.log = self.run.metrics_writer(), self.run.open_log()
         self.started = self.saved = time.perf_counter()

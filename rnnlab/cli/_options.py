@@ -1,0 +1,31 @@
+"""Options that several commands share, so that they read and behave the same everywhere."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ConfigArgument = Annotated[Path, typer.Argument(metavar="CONFIG", help="The YAML file.", show_default=False)]
+RunArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN", help="A run: its path, any unique part of its name, or `latest`.", show_default=False
+    ),
+]
+RunsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--runs", envvar="RNNLAB_RUNS", help="The folder that holds the runs.", show_default="runs", metavar="DIR"
+    ),
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Override a config value: training.steps=500. Repeatable.",
+        show_default=False,
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, all else on stderr.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Show nothing but errors and the result.")]

@@ -1,0 +1,61 @@
+"""Where a command's output goes: tables and text through Rich, results as JSON, and a reader that left early."""
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.table import Table
+
+_NARROWEST = 40
+
+
+def console(*, stderr: bool = False) -> "Console":
+    """Return a console as wide as the terminal is now; 80 columns, no colour and no control codes to a file.
+
+    Nothing is read as markup or as an emoji code: text from users and files is shown as it is.
+    """
+    from rich.console import Console
+
+    made = Console(stderr=stderr, markup=False, emoji=False, highlight=False)
+    made.width = max(made.width, _NARROWEST)
+    return made
+
+
+def show(*parts: "RenderableType") -> None:
+    """Print to stdout; if the reader has gone (`| head`), stop quietly."""
+    try:
+        out = console()
+        for part in parts:
+            out.print(part)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _reader_has_gone()
+
+
+def show_json(value: Mapping[str, Any] | list[Any]) -> None:
+    """Print one JSON object to stdout."""
+    try:
+        print(json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _reader_has_gone()
+
+
+def plain_table(*headers: str, title: str = "", numbers: tuple[str, ...] = ()) -> "Table":
+    """Return an empty table without a frame; columns named in `numbers` are set flush right."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, title=title or None, title_justify="left", pad_edge=False, show_edge=False)
+    for header in headers:
+        table.add_column(header, justify="right" if header in numbers else "left", overflow="fold")
+    return table
+
+
+def _reader_has_gone() -> None:
+    # Python would complain once more when it flushes stdout at exit.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

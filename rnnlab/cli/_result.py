@@ -1,0 +1,34 @@
+"""The result of a training: a few lines to read, or one JSON object."""
+
+from typing import Any
+
+from rnnlab.cli._output import plain_table, show, show_json
+from rnnlab.core.text import visible
+from rnnlab.lab.events import Finished
+
+
+def show_result(finished: Finished, *, json: bool) -> None:
+    """Print the result on stdout."""
+    summary = finished.summary
+    if json:
+        show_json({**summary, "run": str(finished.run.path)})
+        return
+    table = plain_table("", "final", "best", "baseline", numbers=("final", "best", "baseline"))
+    for name, value in summary["metrics"].items():
+        baseline = summary["baseline"] if name == "loss" else None
+        table.add_row(name, figure(value), figure(summary["best"]["metrics"].get(name)), figure(baseline))
+    show(_verdict(summary), table, f"run  {visible(str(finished.run.path))}")
+
+
+def _verdict(summary: dict[str, Any] | Any) -> str:
+    rate = f"{summary['steps']:,} steps in {summary['seconds']:.1f} s"
+    if summary["solved"]:
+        at = summary["solved_at"]
+        return f"SOLVED at step {at['step']:,}, after {at['sequences']:,} sequences and {at['seconds']:.1f} s ({rate})"
+    why = {"budget": "the budget is spent", "plateau": "the validation loss stalled"}[summary["stopped"]]
+    return f"not solved: {why} ({rate}); solved when {summary['solved_rule']}"
+
+
+def figure(value: float | None) -> str:
+    """Return a number in four digits, or a dash."""
+    return "—" if value is None else f"{value:.4g}"

@@ -1,0 +1,43 @@
+"""`rnnlab train`."""
+
+from typing import Annotated
+
+import typer
+
+from rnnlab.cli._options import ConfigArgument, JsonOption, QuietOption, RunsOption, SetOption
+
+
+def command(
+    config: ConfigArgument,
+    overrides: SetOption = None,
+    name: Annotated[str | None, typer.Option(help="What to call the run; the config's name when left out.")] = None,
+    runs: RunsOption = None,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Train the network that CONFIG describes, into a new run folder."""
+    import sys
+    from contextlib import closing
+
+    from rnnlab.cli._result import show_result
+    from rnnlab.cli._training import follow
+    from rnnlab.config.load import load_experiment
+    from rnnlab.lab.train import train
+    from rnnlab.runs import runs_root
+
+    naming = [f"name={_as_text(name)}"] if name is not None else []
+    loaded = load_experiment(config, [*(overrides or []), *naming])
+    events = train(
+        loaded.experiment,
+        runs=runs_root(runs),
+        config=loaded.document.raw,
+        argv=sys.argv,
+        beside=config.absolute().parent,
+    )
+    with closing(events):  # type: ignore[type-var]
+        finished = follow(events, quiet=quiet)
+    show_result(finished, json=json)
+
+
+def _as_text(name: str) -> str:
+    return "'" + name.replace("'", "''") + "'"
