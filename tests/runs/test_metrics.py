@@ -1,6 +1,7 @@
 import errno
 import os
 import resource
+import tracemalloc
 import zlib
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,17 @@ def test_damage_is_named_with_its_line(tmp_path: Path, change: Any, line: int, s
     with pytest.raises(VerificationError) as caught:
         read_metrics(path)
     assert str(caught.value).startswith(f"{path}:{line}: the record is damaged: {symptom}")
+
+
+def test_an_endless_line_takes_no_memory(tmp_path: Path) -> None:
+    written(tmp_path / "m")
+    os.truncate(tmp_path / "m", 1 << 26)
+    tracemalloc.start()
+    with pytest.raises(VerificationError, match="longer than 1,048,576 bytes"):
+        read_metrics(tmp_path / "m")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1 << 23
 
 
 def vouched(text: bytes) -> bytes:

@@ -84,10 +84,15 @@ def test_the_repository_starts_no_program(repo: Path) -> None:
     assert not (repo / "started").exists()
 
 
-def test_asking_does_not_change_the_repository(repo: Path) -> None:
+@pytest.mark.parametrize("dirty", [False, True])
+def test_asking_does_not_change_the_repository(repo: Path, dirty: bool) -> None:
+    (repo / "b").touch()
+    git(repo, "add", "b")
+    git(repo, "commit", "-qm", "m")
     os.utime(repo / "a", (1, 1))
+    (repo / "b").write_text("x" * dirty)
     before = (repo / ".git" / "index").stat().st_mtime_ns, (repo / ".git" / "index").read_bytes()
-    assert (describe_repository(repo) or {})["dirty"] is False
+    assert (describe_repository(repo) or {})["dirty"] is dirty
     assert ((repo / ".git" / "index").stat().st_mtime_ns, (repo / ".git" / "index").read_bytes()) == before
 
 
