@@ -23,7 +23,7 @@ FEATURES = STATIONS + 2
 SUN, SEASON = STATIONS, STATIONS + 1
 DAILY, YEARLY, NOISE = 0.8, 0.8, 0.6  # amplitude, amplitude, standard deviation: 0.8²/2 + 0.8²/2 + 0.6² = 1
 KEEP = 0.9  # of this hour's weather, in the next hour
-ARRIVING = 0.8  # share of a shock at station 0 that station 1 saw a day before
+ARRIVING, DELAY = 0.8, 3  # of a shock at station 1, at station 0, hours later
 
 
 class Weather:
@@ -33,18 +33,19 @@ class Weather:
 
         x_j(t) = 0.8·cos(2π(t - 3 - j)/24) + 0.8·cos(2π(t - 720 - 480j)/8760) + w_j(t)
         w_j(t) = 0.9·w_j(t-1) + 0.6·√(1 - 0.9²)·e_j(t)          so that w_j has a standard deviation of 0.6
-        e_0(t) = 0.8·e_1(t-24) + 0.6·f(t);   e_1 … e_11 and f are independent, U[-√3, √3], so of variance 1
+        e_0(t) = 0.8·e_1(t-3) + 0.6·f(t);   e_1 … e_11 and f are independent, U[-√3, √3], so of variance 1
         x_12(t) = cos(2πt/24),   x_13(t) = cos(2πt/8760)
 
-    Station 1 tells today what shakes station 0 tomorrow, and a clock tells the time only to who remembers whether it
-    rises or falls. Every window starts at a uniform hour of the year. Mean 0 and variance 1 for each station.
+    Station 1 tells what will shake station 0 in three hours, and a clock tells the time only to who remembers whether
+    it rises or falls. Every window starts at a uniform hour of the year. Mean 0 and variance 1 for each station.
 
-    With a = 0.9^h the loss h hours ahead, h at most 24, is: 1 for the constant 0; for persistence
+    With a = 0.9^h the loss h hours ahead is: 1 for the constant 0; for persistence
     0.64·(1 - cos(2πh/24)) + 0.64·(1 - cos(2πh/8760)) + 0.72·(1 - a); 0.36·(1 - a²) for who knows the clock and the
-    weather at station 0; and 0.36·(1 - a²)·(1 - 0.8²) at best.
+    weather at station 0. Knowing what m = min(h, 3) hours will bring from station 1 takes away 0.64 of what those hours
+    add, 0.36·0.9^(2(h-m))·(1 - 0.9^(2m)), and leaves the floor.
 
     Args:
-        horizon: h, hours from the last input to the target, 1 … 24.
+        horizon: h, hours from the last input to the target, 1 or more.
     """
 
     features = FEATURES
@@ -54,9 +55,10 @@ class Weather:
     def __init__(self, horizon: int) -> None:
         self.horizon = horizon
         self.known_now = NOISE**2 * (1 - KEEP ** (2 * horizon))
-        self.floor = self.known_now * (1 - ARRIVING**2)
-        # A tenth of what remembering station 1 is worth.
-        self.solved = Threshold("excess_loss", float(f"{0.1 * (self.known_now - self.floor):.2g}"))
+        self._told = min(horizon, DELAY)
+        added = NOISE**2 * KEEP ** (2 * (horizon - self._told)) * (1 - KEEP ** (2 * self._told))
+        self.floor = self.known_now - ARRIVING**2 * added
+        self.solved = Threshold("excess_loss", float(f"{0.1 * self.floor:.2g}"))
         self.year = _year()
 
     def facts(self) -> dict[str, Any]:
@@ -66,8 +68,12 @@ class Weather:
         return self
 
     def timesteps_fault(self, timesteps: Lengths) -> str | None:
-        least = DAY + 1
-        return None if timesteps[0] >= least else f"needs at least {least} steps: what is to come was seen a day before"
+        least = DELAY + 1
+        return (
+            None
+            if timesteps[0] >= least
+            else f"needs at least {least} steps: what arrives next was seen {DELAY} before"
+        )
 
     def sample(self, rng: np.random.Generator, *, batch_size: int, timesteps: Lengths) -> Batch:
         longest, rows = timesteps[1], np.arange(batch_size)
@@ -101,13 +107,13 @@ class Weather:
         return {"excess_loss": float(np.square(outputs - self.oracle(batch)).mean())}
 
     def oracle(self, batch: Batch) -> Array:
-        hours = np.arange(-DAY, 1)
+        hours = np.arange(-DELAY, 1)
         last = batch.lengths[:, None] - 1
-        seen = batch.inputs[np.arange(batch.size)[:, None], last + hours, 1]  # (B, 25): station 1, a day ago … now
+        seen = batch.inputs[np.arange(batch.size)[:, None], last + hours, 1]  # (B, 4): station 1, up to now
         weather = seen - self.year[(_hour(batch)[:, None] + hours) % YEAR, 1]
         shocks = weather[:, 1:] - KEEP * weather[:, :-1]
-        fading = KEEP ** np.arange(self.horizon - 1, -1, -1)
-        return np.asarray(self._present(batch) + ARRIVING * shocks[:, : self.horizon] @ fading)[:, None]
+        fading = KEEP ** (self.horizon - np.arange(1, self._told + 1))
+        return np.asarray(self._present(batch) + ARRIVING * shocks[:, : self._told] @ fading)[:, None]
 
     def _present(self, batch: Batch) -> Array:
         hour = _hour(batch)
@@ -129,16 +135,16 @@ def _year() -> Array:
 
 
 def _draw_weather(rng: np.random.Generator, *, batch_size: int, hours: int) -> Array:
-    # It starts a day early, with its stationary variance, so that station 0 has yesterday's shocks from the first hour.
+    # It starts early, with its stationary variance, so that station 1 has told of the first hour at station 0 too.
     # Uniform shocks: the floor is the same as with normal ones, and they are drawn three times as fast.
-    weather = rng.uniform(-np.sqrt(3), np.sqrt(3), size=(DAY + hours, batch_size, STATIONS))
-    weather[DAY:, :, 0] *= np.sqrt(1 - ARRIVING**2)
-    weather[DAY:, :, 0] += ARRIVING * weather[:-DAY, :, 1]
+    weather = rng.uniform(-np.sqrt(3), np.sqrt(3), size=(DELAY + hours, batch_size, STATIONS))
+    weather[DELAY:, :, 0] *= np.sqrt(1 - ARRIVING**2)
+    weather[DELAY:, :, 0] += ARRIVING * weather[:-DELAY, :, 1]
     weather[0] *= NOISE
     weather[1:] *= NOISE * np.sqrt(1 - KEEP**2)
     for t in range(1, len(weather)):
         weather[t] += KEEP * weather[t - 1]
-    return weather[DAY:]
+    return weather[DELAY:]
 
 
 def _hour(batch: Batch) -> Array:
