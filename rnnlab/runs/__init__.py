@@ -3,7 +3,6 @@
 from rnnlab.runs.find import Listing, all_runs, find_run, runs_root
 from rnnlab.runs.folder import RunFolder
 from rnnlab.runs.metrics import Metrics, MetricsWriter
-from rnnlab.runs.naming import check_name
 from rnnlab.runs.status import State, Status
 
 __all__ = [
@@ -14,7 +13,6 @@ __all__ = [
     "State",
     "Status",
     "all_runs",
-    "check_name",
     "find_run",
     "runs_root",
 ]

@@ -21,6 +21,7 @@ from typing import Any, Literal, Self, final
 from numpy.typing import NDArray
 
 from rnnlab.core.errors import EnvironmentFault, RunNotFoundError, VerificationError
+from rnnlab.core.naming import check_name
 from rnnlab.runs import naming
 from rnnlab.runs.append import AppendFile
 from rnnlab.runs.faults import ELSEWHERE, shown
@@ -61,7 +62,7 @@ class RunFolder:
             UsageError: `name` cannot be a run's name.
             EnvironmentFault: The system refused; nothing was made but `root`.
         """
-        naming.check_name(name)
+        check_name(name)
         ensure_folder(root)
         for _ in range(_TRIES):
             try:
@@ -173,7 +174,7 @@ class RunFolder:
 
     def write_plot(self, name: str, data: bytes) -> Path:
         """Store a picture under `plots/` and return its path; `name` must be a name that a run could have."""
-        naming.check_name(name)
+        check_name(name)
         path = self._folder("plots") / name
         write_atomic(path, data)
         return path
