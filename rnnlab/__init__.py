@@ -1,3 +1,25 @@
-"""rnnlab: train, evaluate and compare small recurrent networks on published synthetic tasks."""
+"""rnnlab: train, evaluate and compare small recurrent networks on published synthetic tasks.
+
+import rnnlab
+run = rnnlab.train("configs/quickstart.yaml")
+run.summary["loss"], run.metrics, run.weights("best")
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rnnlab.lab.run import Run as Run
+    from rnnlab.lab.run import open_run as open_run
+    from rnnlab.lab.run import train as train
 
 __version__ = "0.1.0"
+__all__ = ["Run", "__version__", "open_run", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    # Imported when first used: `rnnlab --help` must not wait for NumPy and pydantic.
+    if name in {"Run", "open_run", "train"}:
+        from rnnlab.lab import run
+
+        return getattr(run, name)
+    raise AttributeError(f"module 'rnnlab' has no attribute {name!r}")

@@ -34,9 +34,18 @@ def warn(text: str) -> None:
     _line("warning", visible(text))
 
 
+def note(text: str) -> None:
+    """Print a remark on stderr."""
+    _echo(visible(text))
+
+
 def _line(kind: str, text: str) -> None:
     head = typer.style(kind, fg=typer.colors.YELLOW if kind == "warning" else typer.colors.RED, bold=True)
+    _echo(f"rnnlab: {head}: {text}")
+
+
+def _echo(line: str) -> None:
     try:
-        typer.echo(f"rnnlab: {head}: {text}", err=True)
+        typer.echo(line, err=True)
     except OSError:  # stderr is closed or full: the exit code still tells
         sys.stderr = None

@@ -30,7 +30,16 @@ def show(*parts: "RenderableType") -> None:
     try:
         out = console()
         for part in parts:
-            out.print(part)
+            out.print(part, soft_wrap=isinstance(part, str))  # a line of text is cut by the terminal, if at all
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _reader_has_gone()
+
+
+def show_text(text: str) -> None:
+    """Print text to stdout exactly as it is: no wrapping, whatever the width."""
+    try:
+        sys.stdout.write(text)
         sys.stdout.flush()
     except BrokenPipeError:
         _reader_has_gone()
@@ -38,11 +47,7 @@ def show(*parts: "RenderableType") -> None:
 
 def show_json(value: Mapping[str, Any] | list[Any]) -> None:
     """Print one JSON object to stdout."""
-    try:
-        print(json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False))
-        sys.stdout.flush()
-    except BrokenPipeError:
-        _reader_has_gone()
+    show_text(json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
 
 
 def plain_table(*headers: str, title: str = "", numbers: tuple[str, ...] = ()) -> "Table":

@@ -34,7 +34,7 @@ def command(
         argv=sys.argv,
         beside=config.absolute().parent,
     )
-    with closing(events):  # type: ignore[type-var]
+    with closing(events):
         finished = follow(events, quiet=quiet)
     show_result(finished, json=json)
 

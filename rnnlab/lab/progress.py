@@ -92,3 +92,20 @@ class Averages:
         means = {name: total / self._count for name, total in self._totals.items()}
         self._totals, self._count = {}, 0
         return means
+
+
+def judge(rule: SuccessRule, metrics: Mapping[str, float], sequences: int) -> bool:
+    """Return whether scored sequences meet a success rule outside training.
+
+    A rule over the newest training sequences is applied to these, in proportion to their number.
+
+    Example:
+        >>> judge(Streak(sequences=2000, wrong=140), {"error_rate": 0.07, "loss": 0.1}, 1000)
+        True
+        >>> judge(Streak(sequences=2000), {"error_rate": 0.001, "loss": 0.1}, 1000)
+        False
+    """
+    if not isinstance(rule, Streak):
+        return rule.is_met(Evidence(metrics, np.zeros(0, bool), metrics["loss"]))
+    wrong = round(metrics["error_rate"] * sequences)
+    return wrong * rule.sequences <= rule.wrong * sequences and metrics["loss"] < rule.loss_below

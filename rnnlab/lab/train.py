@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,7 +27,7 @@ _SAVE_SECONDS = 10.0  # weights go to the disk this often, so a crash loses no m
 
 def train(
     experiment: Experiment, *, runs: Path, config: bytes, argv: Sequence[str], beside: Path | None = None
-) -> Iterator[Event]:
+) -> Generator[Event, None, None]:
     """Train an experiment in a new run folder.
 
     Everything that can be wrong with the experiment shows before the folder is made. However the training ends, the

@@ -1,0 +1,84 @@
+"""The JSON Schema of a config, put together from the typed options of every member on the shelves."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from rnnlab.backends import BACKENDS
+from rnnlab.cells import CELLS
+from rnnlab.cells.base import Initializers
+from rnnlab.config.blocks import EvaluationOptions, ShapeOptions, TopOptions, TrainingOptions
+from rnnlab.core import activations
+from rnnlab.core.registry import Registry
+from rnnlab.optim.rules import OPTIMIZERS
+from rnnlab.optim.schedules import SCHEDULES
+from rnnlab.tasks import TASKS, task_class, task_names
+
+Schema = dict[str, Any]
+
+
+def config_schema() -> Schema:
+    """Return the JSON Schema (2020-12) that every valid config satisfies.
+
+    It is a help for editors and allows a little more than `rnnlab check`, which also compares blocks with each other.
+    """
+    cells, tasks = _options(CELLS), {name: task_class(name).Options for name in task_names()}
+    optimizers, schedules = _options(OPTIMIZERS), _options(SCHEDULES)
+    blocks: list[type[BaseModel]] = [TopOptions, ShapeOptions, TrainingOptions, EvaluationOptions]
+    members = [*cells.values(), *tasks.values(), *optimizers.values(), *schedules.values()]
+    references, shared = models_json_schema(
+        [(model, "validation") for model in dict.fromkeys([*blocks, *members])], ref_template="#/$defs/{model}"
+    )
+    definitions = shared["$defs"]
+    where = {model: reference["$ref"].rsplit("/", 1)[1] for (model, _), reference in references.items()}
+
+    def choice(models: Mapping[str, type[BaseModel]], plain: dict[str, list[str]] | None = None) -> Schema:
+        for name, model in models.items():
+            definition = definitions[where[model]]
+            definition["properties"]["type"] = {"enum": [name, *(plain or {}).get(name, [])]}
+            definition["required"] = sorted({*definition.get("required", []), "type"})
+        names = [*models, *(other for others in (plain or {}).values() for other in others)]
+        return {"anyOf": [{"enum": names}, *(references[model, "validation"] for model in models.values())]}
+
+    _allow_names(definitions[_initializers(definitions)])
+    for model in cells.values():
+        for key in ("activation", "recurrent_activation"):
+            definitions[where[model]]["properties"].get(key, {})["enum"] = activations.names()
+    training = definitions[where[TrainingOptions]]
+    training["properties"] |= {"optimizer": choice(optimizers), "schedule": choice(schedules)}
+    top = definitions.pop(where[TopOptions])
+    top["properties"]["backend"]["enum"] = BACKENDS.names()
+    properties = {
+        "extends": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]},
+        **top["properties"],
+        "cell": choice(cells),
+        "shape": references[ShapeOptions, "validation"],
+        "task": choice(tasks, {TASKS.get(stem)[0].name: [stem] for stem in TASKS.names() if stem not in tasks}),
+        "training": references[TrainingOptions, "validation"],
+        "evaluation": references[EvaluationOptions, "validation"],
+    }
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "rnnlab experiment",
+        "type": "object",
+        "additionalProperties": False,
+        "properties": properties,
+        "$defs": definitions,
+    }
+
+
+def _options(registry: Registry) -> dict[str, type[BaseModel]]:
+    return {name: registry.get(name).Options for name in registry.names()}
+
+
+def _initializers(definitions: Schema) -> str:
+    return next(name for name in definitions if name == Initializers.__name__)
+
+
+def _allow_names(definition: Schema) -> None:
+    """Let `kernel: zeros` stand for `kernel: {type: zeros}`."""
+    for key, initializer in definition["properties"].items():
+        names = sorted(initializer["discriminator"]["mapping"])
+        definition["properties"][key] = {"anyOf": [{"enum": names}, initializer]}

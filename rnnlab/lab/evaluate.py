@@ -1,0 +1,148 @@
+"""Scoring a trained run again: on fresh sequences of the same definition, at other lengths, with other weights."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from rnnlab.backends import BACKENDS
+from rnnlab.backends.base import Network
+from rnnlab.config.document import read_document
+from rnnlab.config.experiment import Experiment
+from rnnlab.config.load import check_document
+from rnnlab.config.overrides import apply_overrides
+from rnnlab.core.errors import UsageError, VerificationError
+from rnnlab.lab.progress import judge
+from rnnlab.lab.validation import ValidationSet
+from rnnlab.runs import RunFolder
+
+Which = Literal["best", "last"]
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """A run's score.
+
+    Attributes:
+        run: The run.
+        experiment: What was evaluated: the run's own, with the overrides.
+        weights: Which weights.
+        step: The training step they are of.
+        metrics: `loss` and the task's metrics.
+        baseline: The loss of the best predictor without memory, at these lengths.
+        solved: Whether these sequences meet the task's success rule.
+        seconds: How long it took.
+    """
+
+    run: RunFolder
+    experiment: Experiment
+    weights: Which
+    step: int
+    metrics: Mapping[str, float]
+    baseline: float
+    solved: bool
+    seconds: float
+
+
+def evaluate(
+    run: RunFolder, *, overrides: Sequence[str] = (), weights: Which = "best", sequences: int | None = None
+) -> Evaluation:
+    """Score a run and append the score to its evaluations; its training record is never touched.
+
+    Args:
+        run: The run.
+        overrides: Changes to its config, e.g. `shape.timesteps=400`. The network itself cannot be changed.
+        weights: `best` by validation loss, or `last`.
+        sequences: How many to score; the run's own number when left out.
+
+    Raises:
+        ConfigError: An override cannot be.
+        UsageError: An override would change the network.
+        VerificationError: The weights are damaged, or of another network.
+    """
+    more = [] if sequences is None else [f"evaluation.sequences={sequences}"]
+    own = experiment_of(run)
+    experiment = experiment_of(run, [*overrides, *more])
+    task = experiment.build_task()
+    network = experiment.network(task)
+    _refuse_other_network(own.network(own.build_task()), network)
+    arrays, step = load_weights(run, network, weights)
+    backend = BACKENDS.get(experiment.backend)()
+    model = backend.build(network, parameters=arrays)
+    asked = ValidationSet(
+        task, sequences=experiment.evaluation.sequences, timesteps=experiment.timesteps, seed=experiment.seed
+    )
+    began = time.perf_counter()
+    with backend.running():
+        metrics = asked.score(model)
+    result = Evaluation(
+        run=run,
+        experiment=experiment,
+        weights=weights,
+        step=step,
+        metrics=metrics,
+        baseline=task.baseline(experiment.timesteps),
+        solved=judge(task.solved, metrics, experiment.evaluation.sequences),
+        seconds=time.perf_counter() - began,
+    )
+    _append(result)
+    return result
+
+
+def experiment_of(run: RunFolder, overrides: Sequence[str] = ()) -> Experiment:
+    """Return the experiment of a run, with changes."""
+    document = apply_overrides(read_document(run.path / "resolved.yaml"), overrides)
+    return check_document(document, default_name=run.label)
+
+
+def load_weights(run: RunFolder, network: Network, which: Which) -> tuple[dict[str, Any], int]:
+    """Return a run's weights and the step they are of.
+
+    Raises:
+        VerificationError: They are damaged, or were made for another network.
+    """
+    expected = {name: (parameter.shape, network.dtype) for name, parameter in network.parameters().items()}
+    arrays, description = run.load_weights(which, expected)
+    stored, wanted = _flat(description.get("network", {})), _flat(network.describe())
+    differing = sorted(key for key in {*stored, *wanted} if stored.get(key) != wanted.get(key))
+    if differing:
+        shown = "; ".join(f"{key}: stored {stored.get(key)}, expected {wanted.get(key)}" for key in differing)
+        raise VerificationError(
+            f"these weights are of another network: {shown}", where=str(run.path / "weights" / f"{which}.safetensors")
+        )
+    return arrays, int(description["step"])
+
+
+def _refuse_other_network(own: Network, asked: Network) -> None:
+    before, after = _flat(own.describe()), _flat(asked.describe())
+    differing = [key for key in before | after if before.get(key) != after.get(key)]
+    if differing:
+        key = differing[0]
+        raise UsageError(
+            f"--set would change the network: {key} from {before.get(key)} to {after.get(key)}",
+            hint="evaluate may change shape.timesteps, task, seed and evaluation; train a new run for the rest",
+        )
+
+
+def _flat(description: Mapping[str, Any]) -> dict[str, Any]:
+    cell = {f"cell.{key}": value for key, value in description.get("cell_options", {}).items()}
+    return {key: value for key, value in description.items() if key != "cell_options"} | cell
+
+
+def _append(result: Evaluation) -> None:
+    experiment = result.experiment
+    record = {
+        "step": result.step,
+        "weights": result.weights,
+        "task": experiment.task.type,
+        "shortest": experiment.timesteps[0],
+        "longest": experiment.timesteps[1],
+        "sequences": experiment.evaluation.sequences,
+        "seed": experiment.seed,
+        "baseline": result.baseline,
+        "solved": result.solved,
+        "seconds": round(result.seconds, 3),
+    }
+    with result.run.evaluations_writer() as writer:
+        writer.write(record | dict(result.metrics))
+        writer.sync()

@@ -1,0 +1,146 @@
+"""A run as a Python object, and the calls that make one: what `import rnnlab` offers."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Literal, final
+
+from numpy.typing import NDArray
+
+from rnnlab.backends import BACKENDS
+from rnnlab.backends.base import AbstractModel
+from rnnlab.config.document import Document, read_document
+from rnnlab.config.experiment import Experiment
+from rnnlab.config.load import check_document
+from rnnlab.config.marks import Mark
+from rnnlab.config.overrides import apply_overrides
+from rnnlab.config.yaml_writer import dump_yaml
+from rnnlab.lab.evaluate import Evaluation, experiment_of, load_weights
+from rnnlab.lab.evaluate import evaluate as _evaluate
+from rnnlab.lab.events import Event, Finished
+from rnnlab.lab.train import train as _train
+from rnnlab.runs import RunFolder, find_run, runs_root
+
+Which = Literal["best", "last"]
+
+
+@final
+class Run:
+    """A trained (or failed, or running) experiment on disk.
+
+    Everything is read from the run folder when asked for; a damaged file raises `VerificationError`.
+
+    Args:
+        folder: The run folder.
+    """
+
+    def __init__(self, folder: RunFolder) -> None:
+        self.folder = folder
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r}, state={self.state!r})"
+
+    @property
+    def path(self) -> Path:
+        """The run folder."""
+        return self.folder.path
+
+    @property
+    def state(self) -> str:
+        """`running`, `completed`, `interrupted`, `failed` or `diverged`."""
+        return self.folder.read_status().state
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """The result in figures: `loss`, `baseline`, `solved`, `solved_at`, `metrics`, `best`, `seconds` and more."""
+        return self.folder.read_summary()
+
+    @property
+    def metrics(self) -> list[dict[str, Any]]:
+        """One record an evaluation: `step`, `sequences`, `seconds`, `train/loss`, `validation/loss` and the like."""
+        return self.folder.read_metrics().records
+
+    @property
+    def evaluations(self) -> list[dict[str, Any]]:
+        """One record for each evaluation made after training."""
+        return self.folder.read_evaluations().records
+
+    @property
+    def experiment(self) -> Experiment:
+        """What was trained, complete."""
+        return experiment_of(self.folder)
+
+    def weights(self, which: Which = "best") -> dict[str, NDArray[Any]]:
+        """Return the parameters by full name: `layers.0.W` (I, H), `layers.0.U` (H, H), … `head.b` (O,)."""
+        experiment = self.experiment
+        return load_weights(self.folder, experiment.network(experiment.build_task()), which)[0]
+
+    def model(self, which: Which = "best") -> AbstractModel:
+        """Return the trained network, ready to predict: `run.model().predict(inputs, states=True)`."""
+        experiment = self.experiment
+        network = experiment.network(experiment.build_task())
+        backend = BACKENDS.get(experiment.backend)()
+        built: AbstractModel = backend.build(network, parameters=self.weights(which))
+        return built
+
+    def evaluate(
+        self, overrides: Sequence[str] = (), *, weights: Which = "best", sequences: int | None = None
+    ) -> Evaluation:
+        """Score the run again, e.g. `run.evaluate(["shape.timesteps=400"])`; see `rnnlab.lab.evaluate.evaluate`."""
+        return _evaluate(self.folder, overrides=overrides, weights=weights, sequences=sequences)
+
+
+def train(
+    config: str | Path | Mapping[str, Any],
+    overrides: Sequence[str] = (),
+    *,
+    runs: str | Path | None = None,
+    watch: Callable[[Event], None] | None = None,
+) -> Run:
+    """Train what a config describes and return the run.
+
+    Args:
+        config: Path of a YAML file, or the same as a mapping.
+        overrides: Changes, as after `--set`: `["training.steps=500"]`.
+        runs: The folder for the run folder; left out, `RNNLAB_RUNS` or `runs` here.
+        watch: Called with every event; it may raise to stop the training.
+
+    Raises:
+        ConfigError: All that is wrong with the config; nothing was created.
+        DivergedError: The loss was not finite.
+        EnvironmentFault: The machine says no.
+
+    Example:
+        >>> import tempfile
+        >>> config = {"task": "parity", "shape": {"timesteps": 2}, "training": {"steps": 2, "batch_size": 4}}
+        >>> run = train(config, ["cell.units=3"], runs=tempfile.mkdtemp())
+        >>> run.state, run.summary["steps"], run.weights("last")["layers.0.U"].shape
+        ('completed', 2, (3, 3))
+    """
+    document = _document_of(config) if isinstance(config, Mapping) else read_document(Path(config))
+    default_name = "run" if isinstance(config, Mapping) else Path(config).stem
+    experiment = check_document(apply_overrides(document, overrides), default_name=default_name)
+    beside = None if isinstance(config, Mapping) else Path(config).absolute().parent
+    root = runs_root(Path(runs) if runs is not None else None)
+    events = _train(experiment, runs=root, config=document.raw, argv=["rnnlab.train"], beside=beside)
+    with closing(events):
+        for event in events:
+            if watch is not None:
+                watch(event)
+            if isinstance(event, Finished):
+                folder = event.run
+    return Run(folder)
+
+
+def open_run(name: str | Path, *, runs: str | Path | None = None) -> Run:
+    """Return a run by its path, any unique part of its name, or `latest`.
+
+    Raises:
+        RunNotFoundError: No run, or several, fit.
+    """
+    return Run(find_run(runs_root(Path(runs) if runs is not None else None), str(name)))
+
+
+def _document_of(config: Mapping[str, Any]) -> Document:
+    text = dump_yaml(config)
+    return Document(dict(config), {(): Mark("config", 0, 0)}, {}, text.encode(), ())
