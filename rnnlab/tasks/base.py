@@ -151,15 +151,7 @@ class Threshold:
 
 @dataclass(frozen=True, slots=True)
 class AllOf:
-    """All of several validation thresholds hold at once.
-
-    Example:
-        >>> rule = AllOf((Threshold("error_rate", 0.0), Threshold("mae", 0.01)))
-        >>> rule.is_met(Evidence({"error_rate": 0.0, "mae": 0.02}, np.zeros(0), 1.0))
-        False
-        >>> str(rule)
-        'validation error_rate at most 0 and validation mae at most 0.01'
-    """
+    """All of several validation thresholds hold at once."""
 
     rules: tuple[Threshold, ...]
 
@@ -197,7 +189,7 @@ class AbstractTask(ABC):
         loss: Key of `rnnlab.core.losses.LOSSES`.
         return_sequences: True when steps are scored throughout, False when only the last step is.
         solved: The success rule, the paper's own where it has one.
-        oracle_loss: Expected loss of the oracle: 0 unless the task has noise that nobody can predict.
+        oracle_loss: What `floor` returns where the lengths do not change it: 0 unless part of the task is noise.
     """
 
     name: ClassVar[str]
