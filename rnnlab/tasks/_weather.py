@@ -82,7 +82,7 @@ class Weather:
         weather = _draw_weather(rng, batch_size=batch_size, hours=longest + self.horizon)  # (T + h, B, 12)
         inputs = self.year[(start[:, None] + np.arange(longest)) % YEAR]  # (B, T, 14)
         inputs[:, :, :STATIONS] += weather[:longest].swapaxes(0, 1)
-        inputs *= within_lengths(lengths, longest)[:, :, None]
+        inputs[~within_lengths(lengths, longest)] = 0.0
         ahead = lengths - 1 + self.horizon
         targets = self.year[(start + ahead) % YEAR, 0] + weather[ahead, rows, 0]
         return Batch(inputs, targets[:, None], last_step_mask(lengths, longest), lengths)
@@ -137,11 +137,12 @@ def _year() -> Array:
 def _draw_weather(rng: np.random.Generator, *, batch_size: int, hours: int) -> Array:
     # It starts early, with its stationary variance, so that station 1 has told of the first hour at station 0 too.
     # Uniform shocks: the floor is the same as with normal ones, and they are drawn three times as fast.
-    weather = rng.uniform(-np.sqrt(3), np.sqrt(3), size=(DELAY + hours, batch_size, STATIONS))
+    weather = rng.random((DELAY + hours, batch_size, STATIONS))
+    weather -= 0.5
+    weather *= NOISE * np.sqrt(12 * (1 - KEEP**2))
     weather[DELAY:, :, 0] *= np.sqrt(1 - ARRIVING**2)
     weather[DELAY:, :, 0] += ARRIVING * weather[:-DELAY, :, 1]
-    weather[0] *= NOISE
-    weather[1:] *= NOISE * np.sqrt(1 - KEEP**2)
+    weather[0] /= np.sqrt(1 - KEEP**2)
     for t in range(1, len(weather)):
         weather[t] += KEEP * weather[t - 1]
     return weather[DELAY:]
