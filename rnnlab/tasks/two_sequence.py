@@ -101,12 +101,9 @@ class AbstractTwoSequence(AbstractTask):
         return Batch(values[:, :, None], targets[:, None], last_step_mask(lengths, longest), lengths)
 
     def rungs(self, timesteps: Lengths) -> tuple[Rung, ...]:
-        gap, middle = self.levels[0] - self.levels[1], sum(self.levels) / 2
-        memoryless = Rung(
-            f"memoryless: always {middle:g}",
-            gap**2 / 4 + self.target_noise,
-            lambda batch: np.full((batch.size, 1), middle),
-        )
+        middle = sum(self.levels) / 2
+        loss = (self.levels[0] - middle) ** 2 + self.target_noise
+        memoryless = Rung(f"memoryless: always {middle:g}", loss, lambda batch: np.full((batch.size, 1), middle))
         if not self.noisy_elements or self.options.informative == 1:
             return (memoryless,)
         return memoryless, Rung("knows the first element", self._loss_knowing(1), partial(self._knowing, 1))
