@@ -20,7 +20,7 @@ from rnnlab.tasks.base import (
 DAY, YEAR = 24, 8760  # hours; 365 whole days, so that every hour of the day is equally frequent
 STATIONS = 12
 FEATURES = STATIONS + 2
-SUN, SEASON = STATIONS, STATIONS + 1
+SEASON = STATIONS + 1  # the yearly clock
 DAILY, YEARLY, NOISE = 0.8, 0.8, 0.6  # amplitude, amplitude, standard deviation: 0.8²/2 + 0.8²/2 + 0.6² = 1
 KEEP = 0.9  # of this hour's weather, in the next hour
 ARRIVING, DELAY = 0.8, 3  # of a shock at station 1, at station 0, hours later
