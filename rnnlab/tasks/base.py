@@ -190,6 +190,7 @@ class AbstractTask(ABC):
         return_sequences: True when steps are scored throughout, False when only the last step is.
         solved: The success rule, the paper's own where it has one.
         oracle_loss: What `floor` returns where the lengths do not change it: 0 unless part of the task is noise.
+        memoryless_rungs: How many rungs at the foot of the ladder need no memory; the last of them is the baseline.
     """
 
     name: ClassVar[str]
@@ -199,6 +200,7 @@ class AbstractTask(ABC):
     return_sequences: ClassVar[bool]
     solved: SuccessRule
     oracle_loss: float = 0.0
+    memoryless_rungs: int = 1
 
     def __init__(self, options: TaskOptions) -> None:
         self.options = options
@@ -232,7 +234,7 @@ class AbstractTask(ABC):
 
     @abstractmethod
     def rungs(self, timesteps: Lengths) -> tuple[Rung, ...]:
-        """Return the ladder, loss descending; the first is the baseline: the best predictor without memory."""
+        """Return the ladder, loss descending: first what needs no memory, the best of it the baseline; then the rest."""
 
     @abstractmethod
     def correct(self, outputs: Array, batch: Batch) -> Array:
@@ -261,7 +263,7 @@ class AbstractTask(ABC):
 
     def baseline(self, timesteps: Lengths) -> float:
         """Return the expected loss of the best predictor without memory."""
-        return self.rungs(timesteps)[0].loss
+        return self.rungs(timesteps)[self.memoryless_rungs - 1].loss
 
 
 def draw_lengths(rng: np.random.Generator, batch_size: int, timesteps: Lengths) -> Array:

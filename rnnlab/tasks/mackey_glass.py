@@ -44,8 +44,8 @@ class MackeyGlass(AbstractTask):
     variance 1 over the training samples. All numbers of the ladder are exact for the windows that can be drawn.
 
     What the literature calls NRMSE at 84 is the root of this loss: the error 84 steps after the last known value, in
-    standard deviations. The baseline is the best constant, 1 in that unit; persistence is worse, about 1.65. The first
-    34 steps are not scored: the equation's state is a whole delay of x, with the slopes that the delay before tells.
+    standard deviations. The best constant scores 1 in that unit and persistence, about 1.65, is worse; the baseline is
+    the best straight line through the present value. The first 34 steps are not scored: the equation's state is a whole delay of x, with the slopes that the delay before tells.
 
     Source: Mackey, Glass 1977; the horizon of 84 after Jaeger, Haas 2004, "Harnessing nonlinearity".
     Differs: Reservoirs are measured by a free run of 84 steps of a one-step model; here the network answers 84 steps
@@ -114,6 +114,8 @@ class MackeyGlass(AbstractTask):
         inputs, targets = self._drawn[steps] * inside, self._drawn[steps + self.horizon] * inside
         mask = inside & (np.arange(longest) >= WARM_UP)
         return Batch(inputs[:, :, None], targets[:, :, None], mask, lengths)
+
+    memoryless_rungs = 2
 
     def rungs(self, timesteps: Lengths) -> tuple[Rung, ...]:
         known: dict[str, tuple[int, ...]] = {
