@@ -234,7 +234,7 @@ class AbstractTask(ABC):
 
     @abstractmethod
     def rungs(self, timesteps: Lengths) -> tuple[Rung, ...]:
-        """Return the ladder, loss descending: first what needs no memory, the best of it the baseline; then the rest."""
+        """Return the ladder, loss descending: what needs no memory, the best of it the baseline; then what does."""
 
     @abstractmethod
     def correct(self, outputs: Array, batch: Batch) -> Array:

@@ -45,7 +45,8 @@ class MackeyGlass(AbstractTask):
 
     What the literature calls NRMSE at 84 is the root of this loss: the error 84 steps after the last known value, in
     standard deviations. The best constant scores 1 in that unit and persistence, about 1.65, is worse; the baseline is
-    the best straight line through the present value. The first 34 steps are not scored: the equation's state is a whole delay of x, with the slopes that the delay before tells.
+    the best straight line through the present value. The first 34 steps are not scored: the equation's state is a whole
+    delay of x, with the slopes that the delay before tells.
 
     Source: Mackey, Glass 1977; the horizon of 84 after Jaeger, Haas 2004, "Harnessing nonlinearity".
     Differs: Reservoirs are measured by a free run of 84 steps of a one-step model; here the network answers 84 steps
