@@ -1,0 +1,224 @@
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import numpy as np
+import pytest
+
+from rnnlab.cli._card import option_rows
+from rnnlab.cli._example import draw_example
+from rnnlab.config.load import load_experiment
+from rnnlab.core.options import Options
+from rnnlab.tasks import task_class, task_names
+from rnnlab.tasks.base import AbstractTask, Array, Batch, Lengths, Rung, TaskOptions
+from tests.stored_runs import rnnlab
+
+
+def test_the_table_names_every_definition_with_its_baseline() -> None:
+    lines = rnnlab("tasks", columns=120).lines
+    assert [line.split()[0] for line in lines[2 : 2 + len(task_names())]] == task_names()
+    start = lines[2 + task_names().index("adding@urnn")]
+    assert start.split("  ")[0] == "adding@urnn"
+    assert start.endswith("mse     0.1667      100")
+    parity = lines[2 + task_names().index("parity")]
+    assert " Is the number of ones odd? " in parity
+    assert parity.endswith("bce     0.6931     1…40")
+
+
+def test_json_of_the_table() -> None:
+    tasks = {task["name"]: task for task in rnnlab("tasks", "--json").json["tasks"]}
+    assert list(tasks) == task_names()
+    assert tasks["temporal_order@hs1997"] == {
+        "name": "temporal_order@hs1997",
+        "title": "Tell the order of two symbols",
+        "loss": "cross_entropy",
+        "baseline": pytest.approx(2 * np.log(2)),
+        "timesteps": [100, 110],
+    }
+
+
+def test_a_card() -> None:
+    lines = rnnlab("tasks", "copy_memory", columns=100).lines
+    assert lines[0] == "copy_memory@urnn: Copy ten symbols over a delay"
+    for line in (
+        "shape       10 inputs and 9 outputs a step, scored at the steps marked in the example",
+        "steps       120, unless shape.timesteps says otherwise",
+        "loss        cross-entropy, in nats",
+        "solved      validation error_rate at most 0.01",
+        "symbols   10       how many symbols are to be copied (whole number, 1 ≤ x ≤ 1000)",
+        "memoryless: counts the steps, guesses the symbols (the baseline)   0.1733",
+        "remembers 9 symbols                                               0.01733",
+        "solves the task                                                         0",
+    ):
+        assert line in lines
+    assert lines[lines.index("In a config:") :] == [
+        "In a config:", "  task:", "    type: copy_memory@urnn", "    symbols: 10", "    alphabet: 8", "  shape:",
+        "    timesteps: 120",
+    ]  # fmt: skip
+
+
+def test_a_plain_name_means_the_first_and_names_the_others() -> None:
+    lines = rnnlab("tasks", "adding").lines
+    assert lines[0] == "adding@urnn: Add two marked numbers"
+    assert lines[-1] == "Other definitions: adding@hs1997 (Add two marked numbers (1997))"
+
+
+@pytest.mark.parametrize("name", task_names())
+def test_every_card_fits_and_its_config_works(name: str, tmp_path: Path) -> None:
+    for columns in (80, 120):
+        lines = rnnlab("tasks", name, columns=columns).lines
+        assert lines[0].startswith(f"{name}: ")
+        example = lines[next(n for n, line in enumerate(lines) if line.startswith("An example")) + 1 :]
+        drawn = example[: example.index("")]
+        assert len(drawn) >= 4
+        assert max(map(len, drawn)) <= columns
+    card = rnnlab("tasks", name, "--json").json
+    (tmp_path / "x.yaml").write_text(card["config"])
+    experiment = load_experiment(tmp_path / "x.yaml").experiment
+    assert (experiment.task.type, list(experiment.timesteps)) == (name, card["timesteps"])
+    kind = task_class(name)
+    assert card["rungs"][kind(kind.Options(type=name)).memoryless_rungs - 1]["loss"] == card["baseline"]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("addin", "unknown task 'addin' — did you mean 'adding'?"),
+        ("adding@urn", "unknown definition 'adding@urn' — did you mean 'adding@urnn'?"),
+    ],
+)
+def test_an_unknown_task_names_the_nearest(name: str, message: str) -> None:
+    assert rnnlab("tasks", name) == (2, "", f"rnnlab: error[E_USAGE]: {message}\n")
+
+
+class DrawnOptions(TaskOptions):
+    type: Literal["drawn"] = "drawn"
+
+
+class Drawn(AbstractTask):
+    """A task whose one sequence is given."""
+
+    name = "drawn"
+    Options = DrawnOptions
+    loss = "mse"
+    return_sequences = False
+    steps: ClassVar[Lengths] = (100, 100)
+    shortest = 1
+
+    def __init__(self, inputs: Array, targets: Array, mask: Array) -> None:
+        super().__init__(DrawnOptions())
+        self.given = inputs, targets, mask
+        self.return_sequences = mask.sum() > 1
+        self.steps = (len(mask), len(mask))
+
+    @property
+    def input_features(self) -> int:
+        return int(self.given[0].shape[1])
+
+    @property
+    def output_features(self) -> int:
+        return 4
+
+    @property
+    def default_timesteps(self) -> Lengths:
+        return self.steps
+
+    def timesteps_fault(self, timesteps: Lengths) -> str | None:
+        return None if timesteps[0] >= self.shortest else "too short"
+
+    def sample(self, rng: np.random.Generator, *, batch_size: int, timesteps: Lengths) -> Batch:
+        inputs, targets, mask = self.given
+        cut = slice(-timesteps[1], None)
+        targets = targets[cut] if self.return_sequences else targets
+        return Batch(inputs[cut][None], targets[None], mask[cut][None], np.array([min(len(mask), timesteps[1])]))
+
+    def rungs(self, timesteps: Lengths) -> tuple[Rung, ...]:
+        raise NotImplementedError
+
+    def correct(self, outputs: Array, batch: Batch) -> Array:
+        raise NotImplementedError
+
+    def oracle(self, batch: Batch) -> Array:
+        raise NotImplementedError
+
+
+def last(steps: int) -> Array:
+    return np.arange(steps) == steps - 1
+
+
+def test_numbers_are_bars_and_markers_are_signs() -> None:
+    inputs = np.stack([np.linspace(0, 0.7, 8), [-1, 0, 1, 0, 0, 1, 0, -1]], axis=1)
+    assert draw_example(Drawn(inputs, np.array([0.25, -3.0]), last(8)), 60) == [
+        "step       0",
+        "input 0    ▁▂▃▄▅▆▇█",
+        "input 1    -·+··+·-",
+        "scored            ^",
+        "target     0.25, -3, at step 7, the last",
+    ]
+
+
+def test_one_hot_inputs_are_symbols_and_targets_only_stand_where_scored() -> None:
+    inputs = np.eye(4)[[3, 0, 1, 2, 2, 0]]
+    mask = np.array([False, False, True, False, True, True])
+    assert draw_example(Drawn(inputs, np.array([9, 9, 1, 9, 2, 3]), mask), 60) == [
+        "step       0",
+        "input      301220",
+        "target       1 23",
+        "scored       ^ ^^",
+    ]
+
+
+def test_symbols_of_two_digits_take_three_places() -> None:
+    inputs = np.eye(12)[[11, 0, 1, 2, 3, 4, 5]]
+    assert draw_example(Drawn(inputs, np.array(2), last(7)), 60) == [
+        "step       0              5",
+        "input      11 0  1  2  3  4  5",
+        "scored                       ^",
+        "target     class 2 of 0…3, at step 6, the last",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("shortest", "lines"),
+    [
+        (1, ["step       0         10        20", "input      -+-+-+-+-+-+-+-+-+-+-+-+-+-+-",
+             "scored                                 ^", "target     1, at step 28, the last"]),
+        (100, ["step       0         10  …    90", "input      +-+-+-+-+-+-+-…+-+-+-+-+-+-+-",
+               "scored                   …             ^", "target     1, at step 99, the last"]),
+    ],
+)  # fmt: skip
+def test_a_long_sequence_is_drawn_shorter_or_cut(shortest: int, lines: list[str]) -> None:
+    task = Drawn(1.0 - 2.0 * (np.arange(100) % 2)[:, None], np.array([1.0]), last(100))
+    task.shortest = shortest
+    assert draw_example(task, 40) == lines
+
+
+def test_many_inputs_are_cut_off() -> None:
+    lines = draw_example(Drawn(np.zeros((3, 20)), np.array([1.0]), last(3)), 60)
+    assert lines[16:18] == ["input 15   ···", "           … 4 more"]
+
+
+def test_temporal_order_shows_its_letters() -> None:
+    task = task_class("temporal_order")(task_class("temporal_order").Options(type="temporal_order@hs1997"))
+    row = draw_example(task, 80)[1].split()[1]
+    assert (row[0], row[-1], set(row[1:-1]) - set("abcdXY"), sum(map(row.count, "XY"))) == ("E", "B", set(), 2)
+
+
+def test_kinds_bounds_and_defaults_of_options() -> None:
+    class Inner(Options):
+        scale: float = 2.0
+
+    class Some(Options):
+        type: Literal["some"] = "some"
+        needed: int
+        word: str | None = None
+        flag: bool = True
+        way: Literal["a", "b"] = "a"
+        inner: Inner = Inner(scale=3.0)
+
+    assert [tuple(row.values()) for row in option_rows(Some)] == [
+        ("needed", "whole number", "required", "", ""),
+        ("word", "text or null", "null", "", ""),
+        ("flag", "true or false", "true", "", ""),
+        ("way", "a, b", "a", "", ""),
+        ("inner.scale", "number", "3.0", "", ""),
+    ]
