@@ -1,0 +1,101 @@
+import pytest
+
+from rnnlab.cells import CELLS
+from rnnlab.cli.cells import count_formula, docstring_section
+from tests.stored_runs import rnnlab
+
+
+def test_the_table_counts_parameters() -> None:
+    answer = rnnlab("cells")
+    assert answer.lines == [
+        "cell     what it is                           state   numbers in a layer",
+        "────────────────────────────────────────────────────────────────────────",
+        "carry    Carry cell (a simplified LSTM)       h, c    4·I·H + 5·H² + 4·H",
+        "simple   Simple recurrent cell (a tanh RNN)   h       I·H + H² + H",
+        "",
+        "I inputs, H units. `rnnlab cells NAME` shows a card.",
+    ]
+
+
+@pytest.mark.parametrize("name", CELLS.names())
+def test_the_formula_is_the_count(name: str) -> None:
+    kind = CELLS.get(name)
+    formula = next(cell for cell in rnnlab("cells", "--json").json["cells"] if cell["name"] == name)["parameter_count"]
+    for inputs, units in ((1, 1), (2, 32), (14, 5)):
+        counted = sum(parameter.size for parameter in kind(kind.Options(units=units)).parameters(inputs).values())
+        assert eval(formula.replace("·", "*").replace("²", "**2"), {"I": inputs, "H": units}) == counted
+
+
+@pytest.mark.parametrize(
+    ("shapes", "formula"),
+    [([("H",)], "H"), ([("3", "H"), ("2",)], "3·H + 2"), ([("2H", "H"), ("I", "4H"), ("H",)], "4·I·H + 2·H² + H")],
+)
+def test_formulas(shapes: list[tuple[str, ...]], formula: str) -> None:
+    assert count_formula(shapes) == formula
+
+
+def test_the_card_of_carry() -> None:
+    lines = rnnlab("cells", "carry", columns=120).lines
+    assert lines[:7] == [
+        "carry: Carry cell (a simplified LSTM)",
+        "",
+        "  output_t = activation(state_t·Uo + input_t·Wo + c_t·Vo + bo)",
+        "  i_t = recurrent_activation(state_t·Ui + input_t·Wi + bi)",
+        "  f_t = recurrent_activation(state_t·Uf + input_t·Wf + bf)",
+        "  k_t = activation(state_t·Uk + input_t·Wk + bk)",
+        "  c_{t+1} = i_t * k_t + c_t * f_t,   state_{t+1} = output_t",
+    ]
+    assert "source   Chollet 2018, Deep learning with Python, section 6.2.2" in lines
+    assert "numbers  4·I·H + 5·H² + 4·H in a layer of H units with I inputs: 5,504 for I = 2, H = 32" in lines
+    assert "bf         (H,)    initializers.bias, plus 1" in lines
+    assert "Vo         (H, H)  initializers.recurrent_kernel" in lines
+    assert lines[-3:] == ["In a config:", "  cell:", "    type: carry"]
+
+
+def test_the_options_are_those_of_the_model() -> None:
+    options = {option["name"]: option for option in rnnlab("cells", "carry", "--json").json["options"]}
+    assert list(options) == [
+        "units", "layers", "activation", "initializers.kernel", "initializers.recurrent_kernel", "initializers.bias",
+        "recurrent_activation", "forget_bias",
+    ]  # fmt: skip
+    assert options["units"] == {
+        "name": "units", "type": "whole number", "default": "32", "bounds": "1 ≤ x ≤ 65536",
+        "description": "H, the size of each layer's state",
+    }  # fmt: skip
+    assert (options["forget_bias"]["default"], options["forget_bias"]["bounds"]) == ("1.0", "-100 ≤ x ≤ 100")
+    assert options["initializers.recurrent_kernel"]["default"] == "orthogonal"
+    kinds = "glorot_uniform, identity, normal, orthogonal, uniform, zeros"
+    assert options["initializers.kernel"]["type"] == kinds
+
+
+def test_json_of_a_card() -> None:
+    card = rnnlab("cells", "simple", "--json").json
+    assert card["parameters"] == [
+        {"name": "W", "shape": ["I", "H"], "role": "kernel", "offset": 0.0},
+        {"name": "U", "shape": ["H", "H"], "role": "recurrent_kernel", "offset": 0.0},
+        {"name": "b", "shape": ["H"], "role": "bias", "offset": 0.0},
+    ]
+    assert (card["states"], card["version"], card["differs"]) == (["h"], 1, "")
+
+
+def test_an_unknown_cell_names_the_nearest() -> None:
+    answer = rnnlab("cells", "cary")
+    assert answer == (2, "", "rnnlab: error[E_USAGE]: unknown cell 'cary' — did you mean 'carry'?\n")
+
+
+def test_a_section_of_a_docstring() -> None:
+    class Documented:
+        """Title.
+
+        Source: A book,
+            second edition.
+        Differs: In two
+            lines.
+
+        Example:
+            None.
+        """
+
+    assert docstring_section(Documented, "Source") == "A book, second edition."
+    assert docstring_section(Documented, "Differs") == "In two lines."
+    assert docstring_section(Documented, "Raises") == ""
