@@ -1,0 +1,92 @@
+"""`rnnlab show`."""
+
+from typing import Any
+
+import typer
+
+from rnnlab.cli._options import JsonOption, RunArgument, RunsOption
+
+
+def command(run: RunArgument, runs: RunsOption = None, json: JsonOption = False) -> None:
+    """Show one run: its state, its result beside the task's yardsticks, its curve, where it comes from, its files.
+
+    A damaged part is named on stderr and left out, and the exit code is then 4.
+    """
+    from rnnlab.cli._output import show_json
+    from rnnlab.runs import find_run, runs_root
+
+    folder = find_run(runs_root(runs), run)
+    status = folder.read_status()
+    parts, faults = _read(folder, running=status.state == "running")
+    if json:
+        show_json({"run": str(folder.path), "status": status.model_dump(mode="json"), **parts})
+    else:
+        _show(folder, status, parts)
+    if faults and status.state != "running":
+        raise typer.Exit(4)
+
+
+def _read(folder: Any, *, running: bool) -> tuple[dict[str, Any], int]:
+    """Return every part that can be read, None for the others, and how many those are."""
+    from rnnlab.cli._errors import warn
+    from rnnlab.core.errors import VerificationError
+
+    parts: dict[str, Any] = {}
+    for name, read in {
+        # Only a run that has ended has a summary of its own.
+        "summary": (lambda: None) if running else folder.read_summary,
+        "provenance": folder.read_provenance,
+        "config": lambda: _config(folder),
+        "metrics": lambda: folder.read_metrics().records,
+        "evaluations": lambda: folder.read_evaluations().records,
+    }.items():
+        try:
+            parts[name] = read()
+        except VerificationError as fault:
+            parts[name] = None
+            warn(str(fault))
+    wanted = [name for name in parts if name != "summary" or not running]
+    return parts, sum(parts[name] is None for name in wanted)
+
+
+def _config(folder: Any) -> dict[str, Any]:
+    from rnnlab.config.marks import Mark
+    from rnnlab.config.yaml_reader import read_yaml
+    from rnnlab.core.errors import VerificationError
+
+    tree = read_yaml(folder.read_resolved(), Mark(f"{folder.path}: the resolved config", 1, 1))
+    if tree.faults or not isinstance(tree.data, dict):
+        problem = str(tree.faults[0]) if tree.faults else "is not a mapping"
+        raise VerificationError(problem, where="" if tree.faults else f"{folder.path}: the resolved config")
+    return tree.data
+
+
+def _show(folder: Any, status: Any, parts: dict[str, Any]) -> None:
+    from shlex import quote
+
+    from rnnlab.cli._card import facts
+    from rnnlab.cli._output import show
+    from rnnlab.cli._story import curve, evaluations, ladder, origin, scores, story
+    from rnnlab.core.text import visible
+
+    again = f"rnnlab train {quote(str(folder.path / 'resolved.yaml'))}"
+    show(visible(folder.name), facts([*story(status, parts), ("curve", curve(parts["metrics"]))]), "")
+    for table in (scores(parts), ladder(parts), evaluations(parts["evaluations"] or [])):
+        if table is not None:
+            show(table, "")
+    show(facts(origin(parts["provenance"] or {})), "", _files(folder), f"\nto repeat it:  {visible(again)}")
+
+
+def _files(folder: Any) -> Any:
+    import stat
+    from contextlib import suppress
+
+    from rnnlab.cli._output import plain_table
+    from rnnlab.core.text import visible
+
+    table = plain_table("file", "bytes", numbers=("bytes",))
+    for path in sorted(folder.path.rglob("*")):
+        with suppress(FileNotFoundError):  # a run under way replaces its files
+            if stat.S_ISREG((state := path.lstat()).st_mode):
+                table.add_row(visible(str(path.relative_to(folder.path))), f"{state.st_size:,}")
+    return table

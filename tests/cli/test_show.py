@@ -1,0 +1,183 @@
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.stored_runs import CONFIG, PROVENANCE, SUMMARY, rnnlab, store
+
+SOLVED = {"solved": True, "stopped": "solved", "solved_at": {"step": 2000, "sequences": 64000, "seconds": 5.5}}
+
+
+def test_a_run_at_a_glance(tmp_path: Path) -> None:
+    run = store(tmp_path, "x-aaaaaa", summary=SOLVED)
+    answer = rnnlab("show", "aaaaaa", "--runs", tmp_path, columns=120)
+    assert (answer.code, answer.err) == (0, "")
+    sizes = {path.name: f"{path.stat().st_size:,}" for path in run.path.iterdir()}
+    assert answer.lines == [
+        "20261122T102531Z-x-aaaaaa",
+        "trained  carry cell, 16 units, 1,489 parameters, on adding@urnn (T=50); numpy float32, seed 7",
+        "state    completed at step 3,000 of 3,000",
+        "result   solved at step 2,000, after 64,000 sequences and 5.5 s (3,000 steps in 8 s, 375 a second)",
+        "rule     validation loss at most 0.005",
+        "curve    validation loss 1 █▂▁▁ 0.125",
+        "",
+        "validation  final    best",
+        "─────────────────────────",
+        "loss        0.125  0.0625",
+        "error_rate   0.75     0.5",
+        "of step     3,000   2,000",
+        "",
+        "who scores what                         loss",
+        "────────────────────────────────────────────",
+        "memoryless: always 1 (the baseline)   0.1667",
+        "knows the second number              0.08333",
+        "▶ this run, at its best               0.0625",
+        "solves the task                            0",
+        "",
+        "started   2026-11-22T10:25:31Z on here (Abacus, 2 cores; openblas ×1)",
+        "versions  python 3.11.7, rnnlab 0.1.0",
+        "git       commit 0123456789ab with uncommitted changes (the diff is in provenance.json)",
+        "command   rnnlab train 'x y.yaml'",
+        "",
+        "file              bytes",
+        "───────────────────────",
+        *(f"{name:16}{sizes[name]:>7}" for name in sorted(sizes)),
+        "",
+        f"to repeat it:  rnnlab train {run.path}/resolved.yaml",
+    ]
+
+
+def test_evaluations_made_later(tmp_path: Path) -> None:
+    run = store(tmp_path, "x-aaaaaa")
+    about = {"weights": "best", "task": "adding@urnn", "seed": 7, "seconds": 0.1, "sequences": 1000}
+    with run.evaluations_writer() as writer:
+        writer.write(
+            {"step": 2000, **about, "shortest": 400, "longest": 400, "baseline": 1 / 6, "solved": False, "loss": 0.2}
+        )
+        writer.write(
+            {"step": 2000, **about, "shortest": 1, "longest": 9, "baseline": 0.5, "solved": True, "mae": float("nan")}
+        )
+    lines = rnnlab("show", run.path).lines
+    start = lines.index("evaluated   step    T  sequences  loss  mae  baseline  solved")
+    assert lines[start + 2 : start + 4] == [
+        "best       2,000  400      1,000   0.2    —    0.1667  no",
+        "best       2,000  1…9      1,000     —    —       0.5  yes",
+    ]
+
+
+def test_json(tmp_path: Path) -> None:
+    run = store(tmp_path, "x-aaaaaa")
+    shown = rnnlab("show", "latest", "--runs", tmp_path, "--json").json
+    assert list(shown) == ["run", "status", "summary", "provenance", "config", "metrics", "evaluations"]
+    assert (shown["run"], shown["summary"], shown["provenance"]) == (str(run.path), SUMMARY, PROVENANCE)
+    assert (shown["config"], shown["evaluations"]) == (CONFIG, [])
+    assert (shown["status"]["state"], shown["status"]["step"]) == ("completed", 3000)
+    assert [(record["step"], record["validation/loss"]) for record in shown["metrics"]] == [
+        (0, 1.0), (1000, 0.1875), (2000, 0.0625), (3000, 0.125),
+    ]  # fmt: skip
+
+
+def state_of(root: Path) -> str:
+    [line] = [line for line in rnnlab("show", "latest", "--runs", root, columns=200).lines if line.startswith("state")]
+    return line.removeprefix("state    ")
+
+
+def test_how_it_stands(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
+        gone.wait()
+    here = platform.node()
+    for n, (given, told) in enumerate(
+        [
+            ({"state": "running", "pid": 12, "host": "elsewhere"},
+             "running: process 12 on elsewhere; at step 1,000 of 3,000 when last written"),
+            ({"state": "running", "pid": gone.pid, "host": here},
+             f"stale: it says running, but process {gone.pid} on {here} is gone; last heard of at step 1,000 of 3,000"),
+            ({"state": "interrupted", "exit_code": 130}, "interrupted at step 1,000 of 3,000, exit code 130"),
+            ({"state": "diverged", "exit_code": 7, "message": "loss is nan\x1b"},
+             r"diverged at step 1,000 of 3,000, exit code 7: loss is nan\x1b"),
+        ]
+    ):  # fmt: skip
+        store(tmp_path / str(n), "x-aaaaaa", **given)
+        assert state_of(tmp_path / str(n)) == told
+
+
+def test_a_run_under_way_is_told_by_its_record(tmp_path: Path) -> None:
+    store(tmp_path, "x-aaaaaa", state="running", step=3000)
+    answer = rnnlab("show", "latest", "--runs", tmp_path)
+    assert (answer.code, answer.err) == (0, "")
+    for line in (
+        "trained  carry cell, 16 units, on adding@urnn (T=50); numpy float32, seed 7",
+        "validation  newest    best",
+        "loss         0.125  0.0625",
+        "of step      3,000   2,000",
+        "▶ this run, at its best               0.0625",
+    ):
+        assert line in answer.lines
+    assert not any(line.startswith(("result", "rule")) for line in answer.lines)
+    assert rnnlab("show", "latest", "--runs", tmp_path, "--json").json["summary"] is None
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "fault", "missing"),
+    [
+        ("summary.json", b"{", "summary.json:1: is not valid JSON", "result"),
+        ("provenance.json", b"[]", "provenance.json:1: holds a list, expected an object", "started"),
+        ("metrics.jsonl", b"{}\n", "metrics.jsonl:1: the record is damaged", "curve"),
+        ("resolved.yaml", b"a: [", "the resolved config:1:", "trained"),
+        ("resolved.yaml", b"- 1\n", "the resolved config", "trained"),
+    ],
+)
+def test_a_damaged_part_is_named_and_the_rest_shown(
+    tmp_path: Path, name: str, content: bytes, fault: str, missing: str
+) -> None:
+    run = store(tmp_path, "x-aaaaaa")
+    (run.path / name).write_bytes(content)
+    answer = rnnlab("show", run.path)
+    assert answer.code == 4
+    assert fault in answer.err
+    assert len(answer.err.splitlines()) == 1
+    assert not any(line.startswith(missing) for line in answer.lines)
+    assert any(line.split()[:2] == ["state", "completed"] for line in answer.lines)
+    assert answer.lines[-1].startswith("to repeat it:")
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"task": {"type": "unheard@of"}},
+        {"task": {"type": "adding@urnn", "strange": 1}},
+        {"task": {"type": "forecast", "csv": "/no/such.csv"}},
+        {"shape": {"timesteps": 1}},
+        {"shape": {"timesteps": ["x", 3]}},
+    ],
+)
+def test_a_task_that_cannot_be_built_leaves_the_stored_baseline(tmp_path: Path, config: dict[str, object]) -> None:
+    answer = rnnlab("show", store(tmp_path, "x-aaaaaa", config=config).path)
+    start = answer.lines.index("who scores what            loss")
+    assert answer.lines[start + 2 : start + 5] == [
+        "baseline                 0.1667",
+        "▶ this run, at its best  0.0625",
+        "",
+    ]
+
+
+def test_a_long_curve_keeps_its_ends(tmp_path: Path) -> None:
+    run = store(tmp_path, "x-aaaaaa")
+    with run.metrics_writer() as writer:
+        for step in range(4000, 200_000, 1000):
+            writer.write({"step": step, "validation/loss": 2.0 if step < 199_000 else 0.0})
+    [line] = [line for line in rnnlab("show", run.path).lines if line.startswith("curve")]
+    assert line.startswith("curve    validation loss 1 ▅")
+    assert line.endswith("█▁ 0")
+    assert len(line) == len("curve    validation loss 1  0") + 48
+
+
+def test_no_such_run(tmp_path: Path) -> None:
+    store(tmp_path, "x-aaaaaa")
+    answer = rnnlab("show", "zzz", "--runs", tmp_path)
+    assert (answer.code, answer.out) == (3, "")
+    assert answer.err == (
+        f"rnnlab: error[E_RUN]: {tmp_path}: no run's name holds 'zzz' — `rnnlab list` shows the runs\n"
+    )
