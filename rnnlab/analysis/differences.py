@@ -1,0 +1,24 @@
+"""What differs between the configs of runs."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from rnnlab.analysis.result import Result
+
+_NAME = "name"
+
+
+def differences(results: Sequence[Result]) -> dict[str, dict[str, Any]]:
+    """Return dotted key -> name of a run -> value, for every key whose value is not the same in all runs.
+
+    A run whose config lacks a key is not among that key's values. The name of a run differs trivially and is left out.
+    """
+    keys = dict.fromkeys(key for result in results for key in result.config if key != _NAME)
+    rows = {key: {one.name: one.config[key] for one in results if key in one.config} for key in keys}
+    return {key: row for key, row in rows.items() if len(row) < len(results) or len(_kinds(row)) > 1}
+
+
+def _kinds(row: dict[str, Any]) -> set[str]:
+    # As JSON, because to Python 1, 1.0 and True are equal.
+    return {json.dumps(value, sort_keys=True) for value in row.values()}
