@@ -1,0 +1,105 @@
+import math
+
+import pytest
+
+from rnnlab.cli._curves import Curve, Level, draw
+
+
+def text(*arguments: object, **options: object) -> list[str]:
+    return [line.plain for line in draw(*arguments, **options)]  # type: ignore[arg-type]
+
+
+def test_ascii_is_the_curve_in_letters() -> None:
+    lines = text(
+        [Curve("down", [(0, 4.0), (38, 0.0)]), Curve("flat", [(0, 1.0), (38, 1.0)])],
+        y_label="loss",
+        levels=[Level("baseline 2", 2.0)],
+        width=50,
+        height=5,
+        braille=False,
+    )
+    assert lines == [
+        "loss over steps",
+        "        4 +aaaaaaaa",
+        "          |        aaaaaaaa",
+        "        2 +- - - - - - - - aaaaaaaa- - - - - - - -",
+        "          |bbbbbbbbbbbbbbbbbbbbbbbbbababababbbbbbb",
+        "        0 +                                aaaaaaa",
+        "          ++-------------------+------------------",
+        "     step  0                  20",
+        "           a down  b flat  - - baseline 2",
+    ]
+
+
+def test_braille_has_the_letters_too() -> None:
+    lines = text([Curve("up", [(0, 0.0), (1, 1.0)])], y_label="y", width=40, height=4)
+    assert lines == [
+        "y over steps",
+        "        1 ┤                      ⣀⣀⠤⠤⠒⠒a",
+        "      0.5 ┤              ⢀⣀⡠⠤⠔⠒⠉⠉",
+        "          │       ⣀⣀⠤⠔⠒⠊⠉a",
+        "        0 ┤⣀⠤⠤⠒⠒⠉⠉",
+        "          └┬───────────────────────────┬",
+        "     step  0                           1",
+        "           a up",
+    ]
+
+
+@pytest.mark.parametrize(("low", "ticks"), [(0.06, ["0.5", "1"]), (0.04, ["0.05", "0.1", "0.2", "0.5", "1"])])
+def test_a_range_over_20_makes_the_axis_logarithmic(low: float, ticks: list[str]) -> None:
+    lines = text([Curve("x", [(0, 1.0), (9, low)])], y_label="loss", may_log=True, height=12)
+    logarithmic = len(ticks) > 2
+    assert lines[0] == "loss over steps" + (", log scale" if logarithmic else "")
+    shown = [line[:9].strip() for line in lines[1:13] if line[10] == "┤"]
+    assert [tick for tick in shown if tick in ticks] == ticks[::-1]
+
+
+@pytest.mark.parametrize("values", [[1.0, 0.0], [1.0, -0.01]])
+def test_values_without_a_logarithm_are_drawn_as_they_are(values: list[float]) -> None:
+    assert text([Curve("x", list(enumerate(values)))], y_label="loss", may_log=True)[0] == "loss over steps"
+
+
+@pytest.mark.parametrize("braille", [True, False])
+def test_a_gap_stays_a_gap(braille: bool) -> None:
+    points = [(0, 1.0), (10, 1.0), (20, None), (30, 1.0), (40, 1.0)]
+    line = text([Curve("x", points)], y_label="y", height=4, width=51, braille=braille)
+    row = next(row for row in line[1:5] if "a" in row)[11:]
+    assert len(row) == 40
+    assert row[12:28].strip() == ""
+    assert "" not in (row[:9].strip(), row[31:].strip())
+
+
+def test_one_point_and_equal_values_are_drawn() -> None:
+    lines = text([Curve("x", [(5, 3.0)]), Curve("none", [])], y_label="y", height=4, width=40)
+    assert lines[1:5] == ["          │", "          │", "        3 ┤a", "          │"]
+    assert lines[-2:] == ["     step  5                           6", "           a x  b none (no record)"]
+
+
+def test_nothing_to_draw_draws_nothing() -> None:
+    assert text([Curve("x", []), Curve("y", [(0, None)])], y_label="y") == []
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [1.0, 1.0 + 2e-16],
+        [0.0, 1.7e308],
+        [-1.7e308, 1.7e308, 1.0],
+        [5e-324, 1e-320],
+        [0.0, 1e-320],
+        [1e-9, 1e300],
+        [0.0, 0.0],
+    ],
+)
+def test_extreme_values_do_no_harm(values: list[float]) -> None:
+    lines = text([Curve("x", list(enumerate(values)))], y_label="loss", may_log=True, height=6, width=50)
+    assert lines[-1] == "           a x"
+    assert max(map(len, lines)) <= 50
+    assert any("a" in line for line in lines[1:7])
+
+
+def test_a_hundred_thousand_points_keep_their_peak() -> None:
+    points = [(n, 5.0 if n == 54_321 else math.sin(n) / 10) for n in range(100_000)]
+    lines = text([Curve("x", points)], y_label="y", width=80, height=8)
+    peak = {index for line in lines[1:3] for index, letter in enumerate(line[11:]) if letter != " "}
+    assert peak == {round(0.54321 * 69 - 0.5)}
