@@ -9,7 +9,7 @@ from rnnlab.cli._options import JsonOption
 
 def command(
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="A cell: simple, carry.", show_default=False)
+        str | None, typer.Argument(metavar="NAME", help="A cell: simple, carry.", show_default=False)
     ] = None,
     json: JsonOption = False,
 ) -> None:

@@ -28,8 +28,9 @@ def command(
 ) -> None:
     """List the runs, the newest last.
 
-    Every name under `run` may be given to the other commands. A `stale` run says it is running, but its process is gone
-    from this machine. Keys are = != < <= > >= with any column of `--json` or any dotted key of the config.
+    What stands under `run` names the run to the other commands. A `stale` run says it is running, but its process is
+    gone from this machine. A filter compares (= != < <= > >=) any column of `--json`, `metrics.error_rate` and the
+    like, or any dotted key of the config; `*` stands for any letters.
     """
     from rnnlab.cli._errors import warn
     from rnnlab.cli._output import show_json

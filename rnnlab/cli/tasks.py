@@ -9,7 +9,7 @@ from rnnlab.cli._options import JsonOption
 
 def command(
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="A task: adding, or adding@hs1997.", show_default=False)
+        str | None, typer.Argument(metavar="NAME", help="A task: adding, or adding@hs1997.", show_default=False)
     ] = None,
     json: JsonOption = False,
 ) -> None:
@@ -36,6 +36,8 @@ def _build(kind: Any) -> Any:
 
 
 def _show_all(tasks: list[Any]) -> None:
+    from rich.text import Text
+
     from rnnlab.cli._output import plain_table, show
     from rnnlab.core.text import visible
 
@@ -46,7 +48,7 @@ def _show_all(tasks: list[Any]) -> None:
         figure = f"{task.baseline(task.default_timesteps):.4g}"
         steps = _range(task.default_timesteps)
         table.add_row(visible(task.name), visible(task.card.title), _LOSSES[task.loss][0], figure, steps)
-    show(table, _LEGEND)
+    show(table, "", Text(_LEGEND))
 
 
 _LOSSES = {
@@ -55,7 +57,7 @@ _LOSSES = {
     "binary_cross_entropy": ("bce", "binary cross-entropy, in nats"),
 }
 _LEGEND = (
-    "\nloss: mean squared error (mse), cross-entropy (ce) or binary cross-entropy (bce) in nats; baseline: what the "
+    "loss: mean squared error (mse), cross-entropy (ce) or binary cross-entropy (bce) in nats; baseline: what the "
     "best predictor without memory scores. Before @ is the task, after it the definition; a task without @ means the "
     "first of its definitions here. `rnnlab tasks NAME` shows a card."
 )
@@ -74,7 +76,7 @@ def _show_card(task: Any) -> None:
     show(_ladder(task), "")
     example = draw_example(task, min(console().width, 100) - 2)
     show(
-        "An example, at a length that fits here; a bar runs from its row's least to its greatest value:",
+        "An example, at a length that fits here (bars: each row's least to greatest):",
         "\n".join(f"  {visible(line)}" for line in example),
         "",
     )

@@ -103,3 +103,9 @@ def test_list_and_show_never_load_a_framework(root: Path) -> None:
         )
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         assert done.stdout.splitlines()[-1] == "0 []"
+
+
+def test_a_run_whose_process_is_gone_is_stale(tmp_path: Path) -> None:
+    store(tmp_path, "x-aaaaaa", state="running", pid=2**70)
+    [run] = rnnlab("list", "--runs", tmp_path, "--json", "--filter", "state=stale").json["runs"]
+    assert (run["state"], run["steps"], run["solved"]) == ("stale", 1000, None)
