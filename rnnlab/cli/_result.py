@@ -2,7 +2,10 @@
 
 from typing import Any
 
-from rnnlab.cli._output import plain_table, show, show_json
+from rich.text import Text
+
+from rnnlab.cli._curves import Curve, Level, draw
+from rnnlab.cli._output import console, plain_table, show, show_json
 from rnnlab.core.text import visible
 from rnnlab.lab.events import Finished
 
@@ -17,7 +20,7 @@ def show_result(finished: Finished, *, json: bool) -> None:
     for name, value in summary["metrics"].items():
         baseline = summary["baseline"] if name == "loss" else None
         table.add_row(name, figure(value), figure(summary["best"]["metrics"].get(name)), figure(baseline))
-    show(_verdict(summary), table, f"run  {visible(str(finished.run.path))}")
+    show(_verdict(summary), table, *_curve(finished), f"run  {visible(str(finished.run.path))}")
 
 
 def _verdict(summary: dict[str, Any] | Any) -> str:
@@ -27,6 +30,22 @@ def _verdict(summary: dict[str, Any] | Any) -> str:
         return f"SOLVED at step {at['step']:,}, after {at['sequences']:,} sequences and {at['seconds']:.1f} s ({rate})"
     why = {"budget": "the budget is spent", "plateau": "the validation loss stalled"}[summary["stopped"]]
     return f"not solved: {why} ({rate}); solved when {summary['solved_rule']}"
+
+
+def _curve(finished: Finished) -> list[Text]:
+    records = finished.run.read_metrics().records
+    losses = Curve("validation loss", [(record["step"], record["validation/loss"]) for record in records])
+    baseline = Level("baseline", finished.summary["baseline"])
+    screen = console()
+    return draw(
+        [losses],
+        y_label="validation loss",
+        levels=[baseline],
+        width=min(screen.width, 80),
+        height=8,
+        braille=screen.encoding.startswith("utf"),
+        may_log=True,
+    )
 
 
 def figure(value: float | None) -> str:
