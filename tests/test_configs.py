@@ -1,0 +1,58 @@
+"""Every shipped config is complete, commented and trains."""
+
+from pathlib import Path
+
+import pytest
+
+import rnnlab
+from rnnlab.config.load import load_experiment
+from rnnlab.tasks import TASKS
+
+FOLDER = Path(__file__).parent.parent / "configs"
+CONFIGS = sorted(FOLDER.glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_trains_two_steps(path: Path, tmp_path: Path) -> None:
+    run = rnnlab.train(
+        path, ["training.steps=2", "training.batch_size=4", "evaluation.sequences=8"], runs=tmp_path / "runs"
+    )
+    assert run.state == "completed"
+    assert run.summary["steps"] == 2
+    assert [record["step"] for record in run.metrics] == [0, 2]
+    assert run.metrics[-1]["validation/loss"] > 0
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_says_what_it_is(path: Path) -> None:
+    lines = path.read_text().splitlines()
+    assert lines[0] == "# yaml-language-server: $schema=schema.json"
+    assert lines[1].startswith("# ")
+    experiment = load_experiment(path).experiment
+    assert experiment.name == path.stem.replace("_", "-")
+
+
+def test_every_task_has_a_config() -> None:
+    shown = {load_experiment(path).experiment.task.type.partition("@")[0] for path in CONFIGS}
+    assert shown == set(TASKS.names())
+
+
+def test_the_vanishing_pair_differs_in_the_cell_alone() -> None:
+    simple, carry = (
+        load_experiment(FOLDER / f"vanishing_{cell}.yaml").experiment.resolved() for cell in ("simple", "carry")
+    )
+    assert {key for key in simple if simple[key] != carry[key]} == {"name", "cell"}
+    cell = {key: value for key, value in carry["cell"].items() if simple["cell"].get(key) != value}
+    assert cell == {"type": "carry", "recurrent_activation": "sigmoid", "forget_bias": 2.0}
+    assert simple["shape"]["timesteps"] == 100
+
+
+def test_the_notebook_pair_has_the_notebook_shape() -> None:
+    for cell in ("simple", "carry"):
+        experiment = load_experiment(FOLDER / f"notebook_{cell}.yaml").experiment
+        task = experiment.build_task()
+        assert (experiment.timesteps, task.input_features, experiment.cell.units) == ((120, 120), 14, 16)
+        assert experiment.cell.type == cell
+        assert {experiment.cell.model_dump().get("recurrent_activation", "tanh"), experiment.cell.activation} == {
+            "tanh"
+        }
