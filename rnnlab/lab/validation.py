@@ -25,7 +25,7 @@ class ValidationSet:
 
     def __init__(self, task: AbstractTask, *, sequences: int, timesteps: Lengths, seed: int) -> None:
         self._task, self._timesteps, self._seed = task.part("validation"), timesteps, seed
-        self._sizes = _batch_sizes(sequences, numbers_each=timesteps[1] * task.input_features)
+        self._sizes = batch_sizes(sequences, numbers_each=timesteps[1] * task.input_features)
         small = sequences * timesteps[1] * task.input_features * 8 <= _KEPT_BYTES
         self._kept = [self._draw(n) for n in range(len(self._sizes))] if small else None
 
@@ -51,7 +51,13 @@ class ValidationSet:
         return self._task.sample(rng, batch_size=self._sizes[n], timesteps=self._timesteps)
 
 
-def _batch_sizes(sequences: int, *, numbers_each: int) -> list[int]:
+def batch_sizes(sequences: int, *, numbers_each: int) -> list[int]:
+    """Return how many sequences are scored at a time, the largest batch first.
+
+    Example:
+        >>> batch_sizes(600, numbers_each=1000), batch_sizes(2, numbers_each=10**9)
+        ([256, 256, 88], [1, 1])
+    """
     size = max(1, min(_MOST_SEQUENCES, _MOST_NUMBERS // numbers_each))
     full, rest = divmod(sequences, size)
     return [size] * full + [rest] * (rest > 0)
