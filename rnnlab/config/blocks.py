@@ -8,6 +8,9 @@ from rnnlab.core.options import Options
 
 LARGEST_SEED = 2**32 - 1
 MOST_TIMESTEPS = 10_000_000
+MOST_STEPS = 1_000_000_000
+# What a block is where it does not say its `type`.
+DEFAULT_TYPES = {"cell": "simple", "optimizer": "adam", "schedule": "constant"}
 
 
 class ShapeOptions(Options):
@@ -16,8 +19,12 @@ class ShapeOptions(Options):
     timesteps: list[int] | None = Field(
         None, description="steps of a sequence: a number, or [shortest, longest] to draw each length uniformly"
     )
-    input_features: int | None = Field(None, ge=1, description="I, numbers a step; the task's own when left out")
-    output_features: int | None = Field(None, ge=1, description="O, raw outputs a step; the task's own when left out")
+    input_features: int | None = Field(
+        None, ge=1, le=1_000_000, description="I, numbers a step; the task's own when left out"
+    )
+    output_features: int | None = Field(
+        None, ge=1, le=1_000_000, description="O, raw outputs a step; the task's own when left out"
+    )
     return_sequences: bool | None = Field(None, description="score every step, or the last; the task's own")
 
     @field_validator("timesteps", mode="plain", json_schema_input_type=int | list[int] | None)
@@ -38,20 +45,29 @@ class PlateauOptions(Options):
     """Stop when the validation loss no longer improves."""
 
     evaluations: int = Field(ge=1, le=1_000_000, description="how many evaluations in a row may bring no improvement")
-    min_improvement: float = Field(0.0, ge=0, description="how much lower than the best counts as an improvement")
+    min_improvement: float = Field(
+        0.0, ge=0, le=1e9, description="how much lower than the best counts as an improvement"
+    )
 
 
 class TrainingOptions(Options):
     """How long and with what to train; `optimizer` and `schedule` are blocks of their own."""
 
-    steps: int = Field(1000, ge=1, le=1_000_000_000, description="updates at most: the budget")
+    steps: int = Field(1000, ge=1, le=MOST_STEPS, description="updates at most: the budget")
     batch_size: int = Field(32, ge=1, le=1_048_576, description="B, sequences a step")
-    clip_norm: float | None = Field(None, gt=0, description="bound on the global norm of the gradient; null: none")
-    clip_value: float | None = Field(None, gt=0, description="bound on each gradient's absolute value; null: none")
-    bptt_steps: int | None = Field(
-        None, ge=1, description="cut gradients at every multiple of this many steps; null: reach to the first step"
+    clip_norm: float | None = Field(
+        None, gt=0, le=1e9, description="bound on the global norm of the gradient; null: none"
     )
-    evaluate_every: int = Field(100, ge=1, description="steps between evaluations on the validation set")
+    clip_value: float | None = Field(
+        None, gt=0, le=1e9, description="bound on each gradient's absolute value; null: none"
+    )
+    bptt_steps: int | None = Field(
+        None,
+        ge=1,
+        le=MOST_TIMESTEPS,
+        description="cut gradients at every multiple of this many steps; null: reach to the first step",
+    )
+    evaluate_every: int = Field(100, ge=1, le=MOST_STEPS, description="steps between evaluations on the validation set")
     stop_when_solved: bool = Field(True, description="stop as soon as the task's own success rule is met")
     stop_on_plateau: PlateauOptions | None = Field(
         None, description="stop when the validation loss stalls; null: never"

@@ -1,7 +1,7 @@
 """A block of plain data checked against its typed options, every fault in the user's words and at its place."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import astuple
 from typing import Any, TypeVar
 
@@ -22,6 +22,7 @@ _EXPECTED = {
     "string_type": "text",
     "bool_type": "true or false",
     "list_type": "a list",
+    "tuple_type": "a list",
     "dict_type": "a mapping",
     "model_type": "a mapping",
     "model_attributes_type": "a mapping",
@@ -35,7 +36,6 @@ class Checker:
 
     Args:
         document: The config as read.
-
     """
 
     def __init__(self, document: Document) -> None:
@@ -46,36 +46,49 @@ class Checker:
         """Return all faults so far, in the order of the files' lines."""
         return [fault for _, fault in sorted(self._found, key=lambda pair: (not pair[0].line, *astuple(pair[0])))]
 
-    def block(self, model: type[Model], data: Any, path: KeyPath) -> Model | None:
-        """Return `data` as `model`, or None with its faults kept."""
+    def block(self, model: type[Model], data: Any, path: KeyPath, *, shelf: Registry | None = None) -> Model | None:
+        """Return `data` as `model`, or None with its faults kept.
+
+        Args:
+            model: The typed options.
+            data: The block as read.
+            path: Where the block stands.
+            shelf: Where `model`'s owner stands among others: a key that is theirs is told apart from one unknown to all.
+        """
         if not isinstance(data, dict):
-            self.refuse(path, f"got {_shown(data)}, expected a mapping")
+            self.refuse(path, f"got {shown(data)}, expected a mapping")
             return None
         try:
             return model.model_validate(data)
         except ValidationError as error:
+            places: dict[KeyPath, list[ErrorDetails]] = {}
             for detail in error.errors(include_url=False, include_context=True):
-                self._translate(detail, model, path)
+                places.setdefault(_without_tags(detail["loc"], self.document, path), []).append(detail)
+            for inner, details in places.items():
+                if details[0]["type"] == "extra_forbidden":
+                    self.refuse_key((*path, *inner), hint=_whose(inner, model, data, shelf=shelf))
+                else:
+                    self._translate(details, model, path, inner=inner)
             return None
 
-    def member(self, registry: Registry, data: Any, path: KeyPath, *, default: str | None = None) -> Any:
+    def member(self, registry: Registry, data: Any, path: KeyPath, *, default: str) -> Any:
         """Return the registry's member that `data` names in its `type`, and the data as a mapping with that `type`.
 
-        A name alone (`optimizer: adam`) stands for a mapping with that type.
+        A name alone (`optimizer: adam`) stands for a mapping with that type; a mapping without one has the default's.
         """
+        at = path if isinstance(data, str) else (*path, "type")
         data = {"type": data} if isinstance(data, str) else data
         if not isinstance(data, dict):
-            self.refuse(path, f"got {_shown(data)}, expected a name or a mapping with `type`")
+            self.refuse(path, f"got {shown(data)}, expected a name or a mapping with `type`")
             return None, data
         name = data.get("type", default)
         if not isinstance(name, str):
-            got = "no `type`" if name is None else _shown(name)
-            self.refuse((*path, "type"), f"got {got}, expected one of {', '.join(registry.names())}")
+            self.refuse(at, f"got {shown(name)}, expected one of {', '.join(registry.names())}")
             return None, data
         try:
             return registry.get(name), {**data, "type": name}
         except UsageError as error:
-            self.refuse((*path, "type"), error.problem, hint=error.hint)
+            self.refuse(at, error.problem, hint=error.hint)
             return None, data
 
     def refuse(self, path: KeyPath, problem: str, *, hint: str = "") -> None:
@@ -83,28 +96,30 @@ class Checker:
         fault = UsageError(problem, where=self.document.where(path), hint=hint)
         self._found.append((self.document.mark(path), fault))
 
-    def refuse_key(self, path: KeyPath, known: Iterable[str]) -> None:
-        """Keep an unknown key as a fault; the hint names the nearest of `known`."""
-        key = str(path[-1])
-        fault = UsageError(f"unknown key {quoted(key)}", where=self.document.where_key(path), hint=nearest(key, known))
+    def refuse_key(self, path: KeyPath, *, hint: str) -> None:
+        """Keep an unknown key as a fault."""
+        fault = UsageError(f"unknown key {quoted(str(path[-1]))}", where=self.document.where_key(path), hint=hint)
         self._found.append((self.document.key_mark(path), fault))
 
-    def _translate(self, detail: ErrorDetails, model: type[BaseModel], path: KeyPath) -> None:
-        inner = _without_tags(detail["loc"], self.document, path)
-        place, got = (*path, *inner), _shown(detail["input"])
-        kind_of_fault, context = detail["type"], detail.get("ctx", {})
-        if kind_of_fault == "extra_forbidden":
-            self.refuse_key(place, _known_keys(model, inner[:-1]))
-        elif kind_of_fault == "union_tag_invalid":
+    def _translate(self, details: list[ErrorDetails], model: type[BaseModel], path: KeyPath, *, inner: KeyPath) -> None:
+        """Keep what pydantic says about one value; of a union it says something for every branch."""
+        first, place = details[0], (*path, *inner)
+        got, context = shown(first["input"]), first.get("ctx", {})
+        if first["type"] == "union_tag_invalid":
             known = re.findall(r"'(\w+)'", context["expected_tags"])
             self.refuse(place, f"unknown type {quoted(context['tag'])}", hint=nearest(context["tag"], known))
-        elif kind_of_fault == "missing":
+        elif first["type"] == "union_tag_not_found":
+            known = [branch.model_fields["type"].default for branch in _branches(model, inner)]
+            self.refuse(place, f"got {got} without `type`, expected one of {', '.join(sorted(known))}")
+        elif first["type"] == "missing":
             self.refuse(place, "missing, and it has no default", hint=f"add `{inner[-1]}:`")
-        elif kind_of_fault == "value_error":
-            reason = _reason(detail)
-            self.refuse(place, reason if got in reason else f"got {got}: {reason}")
+        elif first["type"] == "value_error":
+            reason = _reason(first)
+            is_told = isinstance(first["input"], str) and got in reason
+            self.refuse(place, reason if is_told else f"got {got}: {reason}")
         else:
-            self.refuse(place, f"got {got}, expected {_expected(kind_of_fault, context, detail['msg'])}")
+            expected = " or ".join(_expected(one["type"], one.get("ctx", {}), one["msg"]) for one in details)
+            self.refuse(place, f"got {got}, expected {expected}")
 
 
 def _expected(kind_of_fault: str, context: Mapping[str, Any], message: str) -> str:
@@ -121,9 +136,17 @@ def _reason(detail: ErrorDetails) -> str:
     return str(error) if error is not None else detail["msg"]
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
+    """Return a value from YAML as a message shows what was got.
+
+    Example:
+        >>> shown("a"), shown(True), shown([100, 50]), shown({"a": 1})
+        ("'a'", 'true', '[100, 50]', 'a mapping')
+    """
     if isinstance(value, str):
         return quoted(value)
+    if isinstance(value, list) and all(type(item) in {int, float} for item in value):
+        return bare(str(value))
     if isinstance(value, dict | list) or value is None:
         return kind(value)
     return bare(str(value).lower() if isinstance(value, bool) else str(value))
@@ -145,12 +168,30 @@ def _without_tags(location: tuple[str | int, ...], document: Document, path: Key
     return tuple(kept)
 
 
-def _known_keys(model: type[BaseModel], path: KeyPath) -> list[str]:
+def _whose(inner: KeyPath, model: type[BaseModel], data: Any, *, shelf: Registry | None) -> str:
+    """Return the hint for a key that the block does not have."""
+    key = str(inner[-1])
+    if shelf and len(inner) == 1:
+        owners = [name for name in shelf.names() if key in shelf.get(name).Options.model_fields]
+        if owners:
+            return f"{shelf.kind} {data.get('type')} has no such option, only {' and '.join(owners)}"
+    for step in inner[:-1]:
+        data = data[step]
+        branches = _branches(model, (step,))
+        named = [branch for branch in branches if _type_of(branch) == data.get("type")]
+        model = (named or branches)[0]
+    return nearest(key, model.model_fields)
+
+
+def _branches(model: type[BaseModel], path: KeyPath) -> list[type[BaseModel]]:
+    """Return the models that may stand at `path` inside `model`."""
+    branches = [model]
     for key in path:
-        field = model.model_fields.get(str(key))
-        candidates = [field.annotation, *getattr(field.annotation, "__args__", ())] if field else []
-        inner = [kind for kind in candidates if isinstance(kind, type) and issubclass(kind, BaseModel)]
-        if not inner:
-            return []
-        model = inner[0]
-    return list(model.model_fields)
+        annotation = branches[0].model_fields[str(key)].annotation
+        candidates = [annotation, *getattr(annotation, "__args__", ())]
+        branches = [kind for kind in candidates if isinstance(kind, type) and issubclass(kind, BaseModel)]
+    return branches
+
+
+def _type_of(model: type[BaseModel]) -> object:
+    return model.model_fields["type"].default if "type" in model.model_fields else None

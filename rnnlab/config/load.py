@@ -8,15 +8,15 @@ from typing import Any
 from rnnlab.backends import BACKENDS
 from rnnlab.cells import CELLS
 from rnnlab.cells.base import CellOptions
-from rnnlab.config.blocks import EvaluationOptions, ShapeOptions, TopOptions, TrainingOptions
-from rnnlab.config.checking import Checker
+from rnnlab.config.blocks import DEFAULT_TYPES, EvaluationOptions, ShapeOptions, TopOptions, TrainingOptions
+from rnnlab.config.checking import Checker, shown
 from rnnlab.config.document import Document, read_document
 from rnnlab.config.experiment import Experiment
 from rnnlab.config.faults import raise_together
 from rnnlab.config.overrides import apply_overrides
 from rnnlab.core.errors import UsageError
 from rnnlab.core.naming import check_name
-from rnnlab.core.registry import nearest
+from rnnlab.core.registry import Registry, nearest
 from rnnlab.optim.rules import OPTIMIZERS
 from rnnlab.optim.schedules import SCHEDULES
 from rnnlab.tasks import task_class
@@ -58,7 +58,7 @@ def check_document(document: Document, *, default_name: str) -> Experiment:
     known = [*TopOptions.model_fields, *BLOCKS]
     for key in data:
         if key not in known:
-            checker.refuse_key((key,), known)
+            checker.refuse_key((key,), hint=nearest(key, known))
     top = checker.block(TopOptions, {key: data[key] for key in TopOptions.model_fields if key in data}, ())
     cell = _cell(checker, data.get("cell", {}))
     shape = checker.block(ShapeOptions, data.get("shape", {}), ("shape",))
@@ -91,13 +91,15 @@ def _name(checker: Checker, top: TopOptions, default_name: str) -> str:
     try:
         check_name(name)
     except UsageError as error:
-        checker.refuse(("name",), error.problem, hint=error.hint)
+        is_given = "name" in top.model_fields_set
+        problem = error.problem if is_given else f"no `name`, and the file's own will not do: {error.problem}"
+        checker.refuse(("name",), problem, hint=error.hint if is_given else "add `name:`")
     return name
 
 
 def _cell(checker: Checker, data: Any) -> CellOptions | None:
-    kind, data = checker.member(CELLS, data, ("cell",), default="simple")
-    return checker.block(kind.Options, data, ("cell",)) if kind else None
+    kind, data = checker.member(CELLS, data, ("cell",), default=DEFAULT_TYPES["cell"])
+    return checker.block(kind.Options, data, ("cell",), shelf=CELLS) if kind else None
 
 
 def _task(checker: Checker, data: dict[str, Any]) -> AbstractTask | None:
@@ -107,7 +109,8 @@ def _task(checker: Checker, data: dict[str, Any]) -> AbstractTask | None:
     given = data["task"]
     given = {"type": given} if isinstance(given, str) else given
     if not isinstance(given, dict) or not isinstance(given.get("type"), str):
-        checker.refuse(("task",), "expected a task's name, or a mapping with `type`", hint="`rnnlab tasks` lists them")
+        problem = f"got {shown(data['task'])}, expected a task's name, or a mapping with `type`"
+        checker.refuse(("task",), problem, hint="`rnnlab tasks` lists them")
         return None
     try:
         kind = task_class(given["type"])
@@ -122,7 +125,8 @@ def _task(checker: Checker, data: dict[str, Any]) -> AbstractTask | None:
     try:
         return kind(_with_paths(options, checker.document))
     except UsageError as error:
-        checker.refuse(("task",), str(error))
+        given_paths = [("task", key) for key in options.paths if getattr(options, key) is not None]
+        checker.refuse(given_paths[0] if given_paths else ("task",), str(error))
         return None
 
 
@@ -140,17 +144,18 @@ def _with_paths(options: Any, document: Document) -> Any:
 
 def _training(checker: Checker, data: Any) -> tuple[Any, Any, TrainingOptions | None]:
     if not isinstance(data, dict):
-        checker.refuse(("training",), "expected a mapping")
+        checker.refuse(("training",), f"got {shown(data)}, expected a mapping")
         return None, None, None
-    optimizer = _poly(checker, OPTIMIZERS, data.get("optimizer", "adam"), "optimizer")
-    schedule = _poly(checker, SCHEDULES, data.get("schedule", "constant"), "schedule")
+    optimizer = _poly(checker, OPTIMIZERS, data, "optimizer")
+    schedule = _poly(checker, SCHEDULES, data, "schedule")
     rest = {key: value for key, value in data.items() if key not in {"optimizer", "schedule"}}
     return optimizer, schedule, checker.block(TrainingOptions, rest, ("training",))
 
 
-def _poly(checker: Checker, registry: Any, data: Any, key: str) -> Any:
-    kind, data = checker.member(registry, data, ("training", key))
-    return checker.block(kind.Options, data, ("training", key)) if kind else None
+def _poly(checker: Checker, registry: Registry, data: dict[str, Any], key: str) -> Any:
+    path = ("training", key)
+    kind, block = checker.member(registry, data.get(key, {}), path, default=DEFAULT_TYPES[key])
+    return checker.block(kind.Options, block, path, shelf=registry) if kind else None
 
 
 def _shape(checker: Checker, shape: ShapeOptions, task: AbstractTask) -> Lengths | None:

@@ -9,7 +9,7 @@ from pydantic.json_schema import models_json_schema
 from rnnlab.backends import BACKENDS
 from rnnlab.cells import CELLS
 from rnnlab.cells.base import Initializers
-from rnnlab.config.blocks import EvaluationOptions, ShapeOptions, TopOptions, TrainingOptions
+from rnnlab.config.blocks import DEFAULT_TYPES, EvaluationOptions, ShapeOptions, TopOptions, TrainingOptions
 from rnnlab.core import activations
 from rnnlab.core.registry import Registry
 from rnnlab.optim.rules import OPTIMIZERS
@@ -38,7 +38,8 @@ def config_schema() -> Schema:
         for name, model in models.items():
             definition = definitions[where[model]]
             definition["properties"]["type"] = {"enum": [name, *(plain or {}).get(name, [])]}
-            definition["required"] = sorted({*definition.get("required", []), "type"})
+            if name not in DEFAULT_TYPES.values():
+                definition["required"] = sorted({*definition.get("required", []), "type"})
         names = [*models, *(other for others in (plain or {}).values() for other in others)]
         return {"anyOf": [{"enum": names}, *(references[model, "validation"] for model in models.values())]}
 
@@ -65,6 +66,7 @@ def config_schema() -> Schema:
         "type": "object",
         "additionalProperties": False,
         "properties": properties,
+        "anyOf": [{"required": ["task"]}, {"required": ["extends"]}],
         "$defs": definitions,
     }
 
