@@ -6,6 +6,8 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from rnnlab.core.errors import EnvironmentFault
+
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.table import Table
@@ -27,27 +29,31 @@ def console(*, stderr: bool = False) -> "Console":
 
 def show(*parts: "RenderableType") -> None:
     """Print to stdout; if the reader has gone (`| head`), stop quietly."""
-    try:
-        out = console()
+    out = console()
+    with out.capture() as captured:
         for part in parts:
             out.print(part, soft_wrap=isinstance(part, str))  # a line of text is cut by the terminal, if at all
-        sys.stdout.flush()
-    except BrokenPipeError:
-        _reader_has_gone()
+    show_text(captured.get())
 
 
 def show_text(text: str) -> None:
-    """Print text to stdout exactly as it is: no wrapping, whatever the width."""
+    """Print text to stdout exactly as it is, no wrapping; if the reader has gone (`| head`), stop quietly.
+
+    Raises:
+        EnvironmentFault: stdout cannot be written, e.g. because the disk is full.
+    """
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
-    except BrokenPipeError:
-        _reader_has_gone()
+    except OSError as error:
+        forget_stdout()
+        if not isinstance(error, BrokenPipeError):
+            raise EnvironmentFault(f"cannot be written: {error.strerror}", where="stdout") from error
 
 
 def show_json(value: Mapping[str, Any] | list[Any]) -> None:
-    """Print one JSON object to stdout."""
-    show_text(json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
+    """Print one JSON object to stdout, in ASCII: the same bytes whatever the locale."""
+    show_text(json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
 def plain_table(*headers: str, title: str = "", numbers: tuple[str, ...] = ()) -> "Table":
@@ -61,6 +67,6 @@ def plain_table(*headers: str, title: str = "", numbers: tuple[str, ...] = ()) -
     return table
 
 
-def _reader_has_gone() -> None:
-    # Python would complain once more when it flushes stdout at exit.
+def forget_stdout() -> None:
+    """Send what is still held for stdout nowhere: Python would complain once more when it flushes at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from rnnlab.cli._errors import note
 from rnnlab.cli._output import console
 from rnnlab.core.text import visible
 from rnnlab.lab.events import Evaluated, Event, Finished, Started, Stepped
@@ -28,12 +29,20 @@ def follow(events: Iterable[Event], *, quiet: bool) -> Finished:
         watchers = _Live(screen)
     else:
         watchers = _Lines()
-    with watchers as watcher:
-        for event in events:
-            if isinstance(event, Finished):
-                finished = event
-            else:
-                watcher.take(event)
+    run = None
+    try:
+        with watchers as watcher:
+            for event in events:
+                if isinstance(event, Finished):
+                    finished = event
+                else:
+                    watcher.take(event)
+                if isinstance(event, Started):
+                    run = event.run
+    except KeyboardInterrupt:
+        if run is not None:
+            note(f"interrupted: the metrics and weights so far are in {run.path}")
+        raise
     return finished
 
 
@@ -89,6 +98,8 @@ class _Lines:
 
     @staticmethod
     def _say(line: str) -> None:
+        if sys.stderr is None:  # print would turn to stdout
+            return
         try:
             print(line, file=sys.stderr, flush=True)
         except OSError:  # a full or closed log must not cost the training

@@ -9,9 +9,11 @@ def command(config: ConfigArgument, overrides: SetOption = None) -> None:
     from rnnlab.cli._output import show_text
     from rnnlab.config.load import load_experiment
     from rnnlab.config.yaml_writer import dump_yaml
+    from rnnlab.lab.memory import in_words, memory_needed
 
     experiment = load_experiment(config, overrides or []).experiment
     task = experiment.build_task()
     count = sum(parameter.size for parameter in experiment.network(task).parameters().values())
     show_text(dump_yaml(experiment.resolved()))
-    note(f"ok: {count:,} parameters, baseline {task.baseline(experiment.timesteps):.4g}, solved when {task.solved}")
+    baseline, memory = task.baseline(experiment.timesteps), in_words(memory_needed(experiment))
+    note(f"ok: {count:,} parameters, about {memory} of memory, baseline {baseline:.4g}, solved when {task.solved}")

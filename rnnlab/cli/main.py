@@ -4,9 +4,13 @@ A command is a file in this folder that exports `command`; the file's stem is it
 their help alone, so they import nothing but Typer at the top.
 """
 
+import errno
 import importlib
+import io
+import os
 import pkgutil
 import sys
+from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
@@ -14,7 +18,8 @@ import typer
 from rnnlab import __version__
 from rnnlab.cli import __path__ as _folder
 from rnnlab.cli._errors import report, report_bug
-from rnnlab.core.errors import RnnlabError
+from rnnlab.cli._output import forget_stdout
+from rnnlab.core.errors import EnvironmentFault, RnnlabError
 
 app = typer.Typer(
     name="rnnlab",
@@ -56,23 +61,58 @@ for _name in _commands():
 
 def main() -> NoReturn:
     """Run the program and exit; the one place where errors become exit codes."""
+    _settle_streams()
     try:
         app(prog_name="rnnlab")
     except RnnlabError as error:
-        report(error)
-        sys.exit(error.exit_code)
+        _fail(error)
     except MemoryError:
-        report(_out_of_memory())
-        sys.exit(5)
+        _fail(_out_of_memory())
+    except SystemExit as stop:
+        # The reader of the help has gone (`| head`): Click calls that 1, and 1 is a bug.
+        sys.exit(0 if isinstance(stop.__context__, BrokenPipeError) else stop.code)
+    except OSError as error:
+        if error.errno not in _MACHINE_SAYS_NO:
+            _report_bug(error)
+        _fail(EnvironmentFault(error.strerror or str(error), where=str(error.filename or "stdout")))
     except Exception as error:  # whatever else comes is a bug, and says so in one line
-        report_bug(error)
-        sys.exit(1)
+        _report_bug(error)
     sys.exit(0)
 
 
-def _out_of_memory() -> RnnlabError:
-    from rnnlab.core.errors import EnvironmentFault
+_MACHINE_SAYS_NO = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 
+
+def _settle_streams() -> None:
+    """See to it that no output can end a training, whatever the streams are."""
+    for name in ("stdin", "stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed by whoever started us: the next file opened, a run's, would stand in its place
+            setattr(sys, name, Path(os.devnull).open("r" if name == "stdin" else "w"))  # noqa: SIM115
+        elif isinstance(stream, io.TextIOWrapper) and name != "stdin":
+            stream.reconfigure(errors="backslashreplace")  # where the locale has no such character
+
+
+def _fail(error: RnnlabError) -> NoReturn:
+    report(error)
+    _leave(error.exit_code)
+
+
+def _report_bug(error: Exception) -> NoReturn:
+    report_bug(error)
+    _leave(1)
+
+
+def _leave(code: int) -> NoReturn:
+    """Exit; a stdout that cannot be flushed must not change the code."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        forget_stdout()
+    sys.exit(code)
+
+
+def _out_of_memory() -> RnnlabError:
     return EnvironmentFault(
         "out of memory", hint="lower training.batch_size, shape.timesteps or cell.units, or set training.bptt_steps"
     )

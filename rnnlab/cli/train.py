@@ -25,7 +25,7 @@ def command(
     from rnnlab.lab.train import train
     from rnnlab.runs import runs_root
 
-    naming = [f"name={_as_text(name)}"] if name is not None else []
+    naming = [f"name='{_checked(name)}'"] if name is not None else []
     loaded = load_experiment(config, [*(overrides or []), *naming])
     events = train(
         loaded.experiment,
@@ -39,5 +39,12 @@ def command(
     show_result(finished, json=json)
 
 
-def _as_text(name: str) -> str:
-    return "'" + name.replace("'", "''") + "'"
+def _checked(name: str) -> str:
+    from rnnlab.core.errors import UsageError
+    from rnnlab.core.naming import check_name
+
+    try:
+        check_name(name)
+    except UsageError as error:
+        raise UsageError(error.problem, where="--name", hint=error.hint) from error
+    return name
