@@ -14,7 +14,7 @@ from pydantic import Field, field_validator
 
 from rnnlab.core import activations
 from rnnlab.core.errors import UsageError
-from rnnlab.core.initializers import GlorotUniform, Initializer, Orthogonal, Zeros
+from rnnlab.core.initializers import GlorotUniform, Initializer, Orthogonal, VectorInitializer, Zeros
 from rnnlab.core.options import Options
 from rnnlab.core.parameters import Parameter
 
@@ -27,7 +27,7 @@ class Initializers(Options):
 
     kernel: Initializer = Field(GlorotUniform(), description="W: from inputs, and the output layer's matrix")
     recurrent_kernel: Initializer = Field(Orthogonal(), description="U and V: from the state and the carry")
-    bias: Initializer = Field(Zeros(), description="b")
+    bias: VectorInitializer = Field(Zeros(), description="b")
 
     @field_validator("*", mode="before")
     @classmethod

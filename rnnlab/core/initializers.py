@@ -89,6 +89,8 @@ class Zeros(Options):
         return np.zeros(shape)
 
 
+# A bias is a vector: it cannot be orthogonal or the identity.
+VectorInitializer = Annotated[GlorotUniform | Uniform | Normal | Zeros, Field(discriminator="type")]
 Initializer = Annotated[
     GlorotUniform | Orthogonal | Identity | Uniform | Normal | Zeros,
     Field(discriminator="type"),
