@@ -4,11 +4,12 @@ import difflib
 import importlib
 import pkgutil
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, distributions
 from typing import Any
 
-from rnnlab.core.errors import UsageError
+from rnnlab.core.errors import EnvironmentFault, UsageError
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -48,12 +49,13 @@ class Registry:
 
         Raises:
             UsageError: There is no such member; the hint names the nearest.
+            EnvironmentFault: Another package's member cannot be imported.
         """
         if name in self._modules():
             return getattr(importlib.import_module(f"{self.package}.{name}"), self.attribute)
         outside = self._entry_points()
         if name in outside:
-            return outside[name].load()
+            return self._load(outside[name])
         raise UsageError(f"unknown {self.kind} {name!r}", hint=nearest(name, self.names()))
 
     def _modules(self) -> list[str]:
@@ -61,4 +63,20 @@ class Registry:
         return [m.name for m in pkgutil.iter_modules(path) if m.name != "base" and not m.name.startswith("_")]
 
     def _entry_points(self) -> dict[str, EntryPoint]:
-        return {point.name: point for point in entry_points(group=self.package)}
+        found: dict[str, EntryPoint] = {}
+        for distribution in distributions():
+            with suppress(Exception):  # a damaged package of somebody else's must not stop rnnlab
+                for point in distribution.entry_points.select(group=self.package):
+                    found.setdefault(point.name, point)
+        return found
+
+    def _load(self, point: EntryPoint) -> Any:
+        try:
+            return point.load()
+        except Exception as error:
+            package = point.dist.name if point.dist else point.module
+            raise EnvironmentFault(
+                f"the {self.kind} {point.name!r} of the package {package!r} cannot be loaded: "
+                f"{type(error).__name__}: {error}",
+                hint=f"mend, upgrade or uninstall {package}",
+            ) from error
