@@ -3,7 +3,7 @@
 Each class is one row of the exit-code table. Anything that is not an `RnnlabError` is a bug in rnnlab (exit code 1).
 """
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
 
 class RnnlabError(Exception):
@@ -43,6 +43,10 @@ class ConfigError(RnnlabError):
     def __init__(self, faults: "list[UsageError]") -> None:
         self.faults = faults
         super().__init__("\n".join(str(fault) for fault in faults))
+
+    def __reduce__(self) -> tuple[type[Self], tuple[list[UsageError]]]:
+        # By default an exception is rebuilt from its message, so it could not travel between processes.
+        return type(self), (self.faults,)
 
 
 class RunNotFoundError(RnnlabError):
