@@ -1,0 +1,245 @@
+"""What every registered cell must hold; a cell that somebody else adds is held to the same."""
+
+import itertools
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+import tests.backends.test_numpy as hand_worked
+from rnnlab.cells import CELLS
+from rnnlab.cells.base import AbstractCell, CellOptions, Step, StepGradients
+from rnnlab.cells.carry import Carry
+from rnnlab.core import activations
+from rnnlab.core.streams import stream
+
+FEATURES, UNITS, ROWS = 3, 5, 4
+DIFFERENCE = 1e-6
+EVERY_CELL = pytest.mark.parametrize("name", CELLS.names())
+PARAMETERS = {"simple": "W U b", "carry": "Wi Ui bi Wf Uf bf Wk Uk bk Wo Uo Vo bo"}
+COUNTS = {"simple": UNITS * (FEATURES + UNITS + 1), "carry": 4 * UNITS * (FEATURES + UNITS + 1) + UNITS * UNITS}
+
+
+def make(name: str, **options: object) -> AbstractCell:
+    kind = CELLS.get(name)
+    return kind(kind.Options(units=UNITS, **options))
+
+
+def normal(what: str, shape: tuple[int, ...], dtype: str = "f8") -> np.ndarray:
+    return stream(3, f"test/{what}").normal(0, 0.5, shape).astype(dtype)
+
+
+def given(cell: AbstractCell, dtype: str = "f8") -> tuple[dict, np.ndarray, dict]:
+    """Parameters, inputs and a state, none of them zero."""
+    parameters = {name: normal(name, p.shape, dtype) for name, p in cell.parameters(FEATURES).items()}
+    state = {name: normal(f"state/{name}", (ROWS, UNITS), dtype) for name in cell.states}
+    return parameters, normal("inputs", (ROWS, FEATURES), dtype), state
+
+
+def cotangents(cell: AbstractCell) -> tuple[np.ndarray, dict]:
+    return normal("d/output", (ROWS, UNITS)), {name: normal(f"d/{name}", (ROWS, UNITS)) for name in cell.states}
+
+
+def scalar(cell: AbstractCell, point: dict) -> float:
+    """A number whose gradient is the vector-Jacobian product with the cotangents."""
+    step = cell.step(np, point, point["inputs"], {name: point[name] for name in cell.states})
+    to_output, to_state = cotangents(cell)
+    return float((step.output * to_output).sum() + sum((step.state[s] * to_state[s]).sum() for s in cell.states))
+
+
+def assert_vjp(cell: AbstractCell) -> None:
+    parameters, inputs, state = given(cell)
+    saved = cell.step(np, parameters, inputs, state).saved
+    to_output, to_state = cotangents(cell)
+    back = cell.step_vjp(np, parameters, saved, output_gradient=to_output, state_gradient=to_state)
+    point = {**parameters, "inputs": inputs, **state}
+    gradients = {**back.parameters, "inputs": back.inputs, **back.state}
+    assert {name: array.shape for name, array in gradients.items()} == {name: a.shape for name, a in point.items()}
+    for name, n in itertools.product(point, range(3)):
+        direction = stream(n, f"test/direction/{name}").normal(size=point[name].shape)
+        direction /= np.linalg.norm(direction)
+        ahead, behind = (scalar(cell, {**point, name: point[name] + sign * DIFFERENCE * direction}) for sign in (1, -1))
+        expected, got = (ahead - behind) / (2 * DIFFERENCE), float((gradients[name] * direction).sum())
+        assert abs(got - expected) <= 1e-7 * max(abs(expected), 1e-2), (name, got, expected)
+
+
+@EVERY_CELL
+def test_the_file_the_name_and_the_type_are_one_word(name: str) -> None:
+    kind = CELLS.get(name)
+    assert kind.name == name
+    assert kind.Options().type == name
+    assert kind.__module__.rpartition(".")[2] == name
+
+
+@EVERY_CELL
+def test_it_says_what_it_is(name: str) -> None:
+    kind = CELLS.get(name)
+    assert type(kind.version) is int
+    assert kind.version >= 1
+    assert ">>>" in kind.__doc__
+    assert "Source:" in kind.__doc__
+    assert all(text.strip() for text in (kind.title, kind.equations, kind.source))
+    assert [key for key, field in kind.Options.model_fields.items() if not field.description and key != "type"] == []
+
+
+@EVERY_CELL
+def test_parameters(name: str) -> None:
+    """W reads the inputs, b is a bias, everything else is recurrent: names, order, shapes, roles."""
+    parameters = make(name).parameters(FEATURES)
+    if name in PARAMETERS:
+        assert list(parameters) == PARAMETERS[name].split()
+        assert sum(p.size for p in parameters.values()) == COUNTS[name]
+    for key, parameter in parameters.items():
+        shape, role = {"W": ((FEATURES, UNITS), "kernel"), "b": ((UNITS,), "bias")}.get(
+            key[0], ((UNITS, UNITS), "recurrent_kernel")
+        )
+        assert (parameter.shape, parameter.role) == (shape, role), key
+
+
+def test_the_forget_bias_is_added_to_bf_alone() -> None:
+    offsets = {name: p.offset for name, p in make("carry", forget_bias=2.5).parameters(FEATURES).items()}
+    assert offsets == {**dict.fromkeys(PARAMETERS["carry"].split(), 0.0), "bf": 2.5}
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@EVERY_CELL
+def test_shapes_and_dtypes(name: str, dtype: str) -> None:
+    cell = make(name)
+    parameters, inputs, state = given(cell, dtype)
+    step = cell.step(np, parameters, inputs, state)
+    back = cell.step_vjp(np, parameters, step.saved, output_gradient=step.output, state_gradient=step.state)
+    assert list(step.state) == list(cell.states)
+    for array in [step.output, *step.state.values(), *back.state.values()]:
+        assert (array.shape, array.dtype) == ((ROWS, UNITS), np.dtype(dtype))
+    assert (back.inputs.shape, back.inputs.dtype) == ((ROWS, FEATURES), np.dtype(dtype))
+    assert {array.dtype for array in back.parameters.values()} == {np.dtype(dtype)}
+
+
+@EVERY_CELL
+def test_the_first_state_is_zero(name: str) -> None:
+    cell = make(name)
+    state = cell.initial_state(np, ROWS, "f4")
+    assert list(state) == list(cell.states)
+    for array in state.values():
+        assert array.dtype == np.float32
+        assert np.array_equal(array, np.zeros((ROWS, UNITS)))
+
+
+@pytest.mark.parametrize("activation", ["tanh", "sigmoid", "softsign", "linear"])
+@EVERY_CELL
+def test_the_derivative_is_that_of_the_step(name: str, activation: str) -> None:
+    assert_vjp(make(name, activation=activation))
+
+
+@EVERY_CELL
+def test_a_row_does_not_see_the_others(name: str) -> None:
+    cell = make(name)
+    parameters, inputs, state = given(cell)
+    together = cell.step(np, parameters, inputs, state)
+    for row in range(ROWS):
+        alone = cell.step(np, parameters, inputs[[row]], {s: a[[row]] for s, a in state.items()})
+        np.testing.assert_allclose(alone.output[0], together.output[row], rtol=0, atol=1e-15)
+        for s in cell.states:
+            np.testing.assert_allclose(alone.state[s][0], together.state[s][row], rtol=0, atol=1e-15)
+
+
+@EVERY_CELL
+def test_a_step_changes_nothing_and_saves_all_its_derivative_needs(name: str) -> None:
+    """Another instance, which never made the step, gives the same derivative; no argument was written to."""
+    cell = make(name)
+    parameters, inputs, state = given(cell)
+    arrays = [*parameters.values(), inputs, *state.values(), *cotangents(cell)[1].values()]
+    for array in arrays:
+        array.flags.writeable = False
+    saved = cell.step(np, parameters, inputs, state).saved
+    to_output, to_state = cotangents(cell)
+    own, other = (
+        c.step_vjp(np, parameters, saved, output_gradient=to_output, state_gradient=to_state)
+        for c in (cell, make(name))
+    )
+    assert np.array_equal(own.inputs, other.inputs)
+    assert all(np.array_equal(own.parameters[p], other.parameters[p]) for p in parameters)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "reason"),
+    [
+        ("units", 0, "greater than or equal to 1"),
+        ("units", 65_537, "less than or equal to 65536"),
+        ("units", 2.5, "valid integer"),
+        ("units", True, "valid integer"),
+        ("layers", 0, "greater than or equal to 1"),
+        ("layers", 65, "less than or equal to 64"),
+        ("activation", "tanhh", "unknown activation 'tanhh' — did you mean 'tanh'?"),
+        ("activtion", "tanh", "Extra inputs are not permitted"),
+        ("initializers", {"kernel": "glorot"}, "does not match any of the expected tags"),
+        ("initializers", {"bias": "orthogonal"}, "does not match any of the expected tags"),
+        ("initializers", {"bias": "identity"}, "does not match any of the expected tags"),
+        ("initializers", {"kernel": {"type": "normal", "scale": 0.0}}, "greater than 0"),
+    ],
+)
+@EVERY_CELL
+def test_bad_options_are_refused(name: str, key: str, value: object, reason: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        CELLS.get(name).Options(**{key: value})
+    assert reason in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "reason"),
+    [
+        ("recurrent_activation", "sigmoidd", "did you mean 'sigmoid'?"),
+        ("forget_bias", 101.0, "less than or equal to 100"),
+        ("forget_bias", float("nan"), "finite number"),
+    ],
+)
+def test_bad_options_of_carry_are_refused(key: str, value: object, reason: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Carry.Options(**{key: value})
+    assert reason in str(caught.value)
+
+
+@EVERY_CELL
+def test_every_activation_is_an_option(name: str) -> None:
+    for activation in activations.names():
+        assert make(name, activation=activation).activation is activations.get(activation)
+
+
+class Swapped(Carry):
+    """Carry with two gates in each other's place, forward and backward alike."""
+
+    pair = "if"
+
+    def step(self, xp, parameters, inputs, state) -> Step:
+        return super().step(xp, self._swap(parameters), inputs, state)
+
+    def step_vjp(self, xp, parameters, saved, *, output_gradient, state_gradient) -> StepGradients:
+        back = super().step_vjp(
+            xp, self._swap(parameters), saved, output_gradient=output_gradient, state_gradient=state_gradient
+        )
+        return StepGradients(self._swap(back.parameters), back.inputs, back.state)
+
+    def _swap(self, arrays):
+        a, b = self.pair
+        trade = {f"{kind}{x}": f"{kind}{y}" for kind in "WUb" for x, y in ((a, b), (b, a))}
+        return {name: arrays[trade.get(name, name)] for name in arrays}
+
+
+class SwappedOutput(Swapped):
+    pair = "ok"
+
+
+@pytest.mark.parametrize("mutant", [Swapped, SwappedOutput])
+def test_swapped_gates_pass_their_own_derivative_but_not_the_numbers_worked_by_hand(
+    mutant: type[Carry], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert_vjp(mutant(mutant.Options(units=UNITS)))
+    hand_worked.test_carry_by_hand(reference=True)
+    monkeypatch.setattr(hand_worked, "Carry", mutant)
+    with pytest.raises(AssertionError, match="Not equal to tolerance"):
+        hand_worked.test_carry_by_hand(reference=True)
+
+
+def test_options_of_the_contract_are_those_of_every_cell() -> None:
+    shared = set(CellOptions.model_fields)
+    assert all(shared <= set(CELLS.get(name).Options.model_fields) for name in CELLS.names())

@@ -1,0 +1,97 @@
+"""Losses against numbers worked by hand, central differences, Keras, and logits far beyond what exp can take."""
+
+import math
+
+import numpy as np
+import pytest
+
+from rnnlab.core.losses import LOSSES, AbstractLoss, sigmoid, softmax
+from rnnlab.core.streams import stream
+
+EVERY_LOSS = pytest.mark.parametrize("loss", LOSSES.values(), ids=list(LOSSES))
+ROWS, OUTPUTS = 6, 4
+
+
+def rows(loss: AbstractLoss) -> tuple[np.ndarray, np.ndarray]:
+    rng = stream(1, "test/losses")
+    outputs = rng.normal(0, 2, (ROWS, OUTPUTS))
+    return outputs, rng.integers(0, OUTPUTS, ROWS) if loss.integer_targets else rng.random((ROWS, OUTPUTS))
+
+
+@pytest.mark.parametrize(
+    ("name", "outputs", "targets", "value", "gradient"),
+    [
+        ("mse", [[1.0, -2.0]], [[3.0, 0.0]], (4 + 4) / 2, [[-2.0, -2.0]]),
+        ("mse", [[0.5]], [[0.0]], 0.25, [[1.0]]),
+        # softmax(ln 1, ln 3) = (1/4, 3/4)
+        ("cross_entropy", [[0.0, math.log(3)]], [0], math.log(4), [[-0.75, 0.75]]),
+        ("cross_entropy", [[5.0, 5.0 + math.log(3)]], [1], math.log(4 / 3), [[0.25, -0.25]]),
+        # sigmoid(ln 3) = 3/4
+        ("binary_cross_entropy", [[math.log(3)]], [[1.0]], math.log(4 / 3), [[-0.25]]),
+        ("binary_cross_entropy", [[math.log(3)]], [[0.0]], math.log(4), [[0.75]]),
+        ("binary_cross_entropy", [[math.log(3), 0.0]], [[0.0, 0.5]], (math.log(4) + math.log(2)) / 2, [[0.375, 0.0]]),
+    ],
+)
+def test_by_hand(name: str, outputs: list, targets: list, value: float, gradient: list) -> None:
+    y, t = np.array(outputs), np.array(targets)
+    assert LOSSES[name].values(y, t).tolist() == pytest.approx([value], rel=1e-14)
+    np.testing.assert_allclose(LOSSES[name].gradient(y, t), gradient, rtol=1e-14, atol=1e-15)
+
+
+@EVERY_LOSS
+def test_the_gradient_is_the_derivative(loss: AbstractLoss) -> None:
+    outputs, targets = rows(loss)
+    kept = outputs.copy()
+    gradient = loss.gradient(outputs, targets)
+    for feature in range(OUTPUTS):
+        step = np.zeros(OUTPUTS)
+        step[feature] = 1e-6
+        expected = (loss.values(outputs + step, targets) - loss.values(outputs - step, targets)) / 2e-6
+        np.testing.assert_allclose(gradient[:, feature], expected, rtol=1e-7, atol=1e-9)
+    assert np.array_equal(outputs, kept)
+
+
+@EVERY_LOSS
+def test_keras_agrees(keras, loss: AbstractLoss) -> None:
+    outputs, targets = rows(loss)
+    theirs = {
+        "mse": lambda: keras.losses.mean_squared_error(targets, outputs),
+        "cross_entropy": lambda: keras.losses.sparse_categorical_crossentropy(targets, outputs, from_logits=True),
+        "binary_cross_entropy": lambda: keras.losses.binary_crossentropy(targets, outputs, from_logits=True),
+    }[loss.name]()
+    np.testing.assert_allclose(loss.values(outputs, targets), np.asarray(theirs), rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@EVERY_LOSS
+def test_float32_stays_float32(loss: AbstractLoss, dtype: str) -> None:
+    outputs, targets = rows(loss)
+    y, t = outputs.astype(dtype), targets if loss.integer_targets else targets.astype(dtype)
+    assert {loss.values(y, t).dtype, loss.gradient(y, t).dtype} == {np.dtype(dtype)}
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize(
+    ("name", "targets", "values", "gradients"),
+    [
+        ("cross_entropy", [0, 1], [0, 2e4], [[0, 0], [1, -1]]),
+        ("binary_cross_entropy", [[1.0, 0.0], [0.0, 1.0]], [0, 1e4], [[0, 0], [0.5, -0.5]]),
+    ],
+)
+def test_extreme_logits(name: str, dtype: str, targets: list, values: list, gradients: list) -> None:
+    """Outputs (1e4, -1e4), the first row right and the second wrong: exact, no overflow, no warning."""
+    y = np.array([[1e4, -1e4]] * 2, dtype)
+    t = np.array(targets) if name == "cross_entropy" else np.array(targets, dtype)
+    with np.errstate(over="raise", invalid="raise", divide="raise"):
+        assert LOSSES[name].values(y, t).tolist() == values
+        assert LOSSES[name].gradient(y, t).tolist() == gradients
+
+
+def test_softmax_and_sigmoid() -> None:
+    assert softmax(np.log([[1.0, 2.0, 5.0]])).tolist() == [pytest.approx([0.125, 0.25, 0.625], rel=1e-15)]
+    assert softmax(np.array([1e4, -1e4])).tolist() == [1, 0]
+    assert sigmoid(np.array([0.0, math.log(3), 1e4, -1e4])).tolist() == pytest.approx([0.5, 0.75, 1, 0], rel=1e-15)
+
+
+def test_names() -> None:
+    assert list(LOSSES) == ["mse", "cross_entropy", "binary_cross_entropy"]

@@ -1,0 +1,134 @@
+"""Registries: the shelf is the folder, and other people's packages join without a change to rnnlab."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import rnnlab
+from rnnlab.backends import BACKENDS
+from rnnlab.cells import CELLS
+from rnnlab.core.errors import EnvironmentFault, UsageError
+from rnnlab.tasks import TASKS, task_class
+
+CELL = '''
+from typing import Literal
+from rnnlab.cells.simple import Simple, SimpleOptions
+
+class MirrorOptions(SimpleOptions):
+    type: Literal["mirror"] = "mirror"
+
+class Mirror(Simple):
+    """The simple cell with its output turned round."""
+    name = "mirror"
+    Options = MirrorOptions
+
+    def step(self, xp, parameters, inputs, state):
+        return super().step(xp, {name: -array for name, array in parameters.items()}, inputs, state)
+'''
+TASK = """
+from typing import Literal
+from rnnlab.tasks.base import TaskOptions
+from rnnlab.tasks.parity import Parity
+
+class EvenOptions(TaskOptions):
+    type: Literal["evenness"] = "evenness"
+
+class Evenness(Parity):
+    name = "evenness"
+    Options = EvenOptions
+
+    def __init__(self, options):
+        self.options, self.noise = options, 0.0
+
+TASKS = (Evenness,)
+"""
+
+
+OWN = CELLS.names()
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Put a distribution on the path: its entry points, and a module of its own."""
+
+    def put(package: str, entry_points: str, source: str = "") -> None:
+        folder = tmp_path / f"{package}-1.0.dist-info"
+        folder.mkdir()
+        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
+        (folder / "entry_points.txt").write_text(entry_points)
+        (tmp_path / f"{package}.py").write_text(source)
+
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return put
+
+
+def test_the_folder_is_the_list() -> None:
+    for registry in (CELLS, TASKS):
+        files = {path.stem for path in Path(rnnlab.__file__).parent.joinpath(registry.kind + "s").glob("*.py")}
+        assert registry.names() == sorted(name for name in files - {"base"} if not name.startswith("_"))
+    assert {"simple", "carry"} <= set(CELLS.names())
+    assert "numpy" in BACKENDS.names()  # a folder is a member as well as a file
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("simpel", "did you mean 'simple'?"),
+        ("Carry", "did you mean 'carry'?"),
+        ("zebra", f"known: {', '.join(OWN)}"),
+        ("base", f"known: {', '.join(OWN)}"),
+        ("../simple", "did you mean 'simple'?"),
+        ("", f"known: {', '.join(OWN)}"),
+    ],
+)
+def test_unknown_names(name: str, hint: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        CELLS.get(name)
+    assert (caught.value.problem, caught.value.hint) == (f"unknown cell {name!r}", hint)
+
+
+def test_other_peoples_cell_and_task_join(install, tmp_path: Path) -> None:
+    install("lab_mirror", "[rnnlab.cells]\nmirror = lab_mirror:Mirror\n", CELL)
+    install("lab_evenness", "[rnnlab.tasks]\nevenness = lab_evenness:TASKS\n", TASK)
+    assert CELLS.names() == sorted([*OWN, "mirror"])
+    assert task_class("evenness").name == "evenness"
+    config = {
+        "cell": {"type": "mirror", "units": 3},
+        "task": "evenness",
+        "shape": {"timesteps": 3},
+        "training": {"steps": 2, "batch_size": 4},
+        "evaluation": {"sequences": 8},
+    }
+    run = rnnlab.train(config, runs=tmp_path / "runs")
+    assert (run.state, run.summary["cell"], run.summary["task"]) == ("completed", "mirror", "evenness")
+    inputs = np.ones((1, 1, 1))
+    first = run.model("last").predict(inputs, states=True).states["layers.0.h"][0, 0]
+    weights = run.weights("last")
+    np.testing.assert_allclose(first, np.tanh(-(weights["layers.0.W"][0] + weights["layers.0.b"])), atol=1e-6)
+
+
+def test_the_own_member_wins_over_a_namesake(install) -> None:
+    install("lab_namesake", "[rnnlab.cells]\nsimple = lab_namesake:Nothing\n")
+    assert CELLS.get("simple").__module__ == "rnnlab.cells.simple"
+
+
+def test_a_broken_plug_in_breaks_nothing_else(install) -> None:
+    install("lab_broken", "[rnnlab.cells]\nbroken = lab_broken:Missing\nabsent = no_such_module:CELL\n")
+    assert CELLS.names() == sorted([*OWN, "absent", "broken"])
+    assert CELLS.get("carry").name == "carry"
+    with pytest.raises(EnvironmentFault) as caught:
+        CELLS.get("absent")
+    assert caught.value.problem == (
+        "the cell 'absent' of the package 'lab_broken' cannot be loaded: "
+        "ModuleNotFoundError: No module named 'no_such_module'"
+    )
+    assert caught.value.hint == "mend, upgrade or uninstall lab_broken"
+    with pytest.raises(EnvironmentFault, match="AttributeError: module 'lab_broken' has no attribute 'Missing'"):
+        CELLS.get("broken")
+
+
+def test_a_damaged_package_of_somebody_elses_breaks_nothing(install) -> None:
+    install("lab_damaged", "[rnnlab.cells]\nno equals sign here\n")
+    install("lab_binary", "[\x00\nrnnlab.cells")
+    assert CELLS.names() == OWN
