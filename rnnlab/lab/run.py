@@ -5,6 +5,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Literal, final
 
+import numpy as np
 from numpy.typing import NDArray
 
 from rnnlab.backends import BACKENDS
@@ -15,6 +16,7 @@ from rnnlab.config.load import check_document
 from rnnlab.config.marks import Mark
 from rnnlab.config.overrides import apply_overrides
 from rnnlab.config.yaml_writer import dump_yaml
+from rnnlab.core.errors import ConfigError, UsageError
 from rnnlab.lab.evaluate import Evaluation, experiment_of, load_weights
 from rnnlab.lab.evaluate import evaluate as _evaluate
 from rnnlab.lab.events import Event, Finished
@@ -142,5 +144,21 @@ def open_run(name: str | Path, *, runs: str | Path | None = None) -> Run:
 
 
 def _document_of(config: Mapping[str, Any]) -> Document:
-    text = dump_yaml(config)
-    return Document(dict(config), {(): Mark("config", 0, 0)}, {}, text.encode(), ())
+    data = _plain(config)
+    try:
+        text = dump_yaml(data)
+    except (TypeError, ValueError) as fault:
+        hint = "use what YAML has: mappings with text as keys, lists, text, finite numbers, True, False, None"
+        raise ConfigError([UsageError(str(fault), where="config", hint=hint)]) from fault
+    return Document(data, {(): Mark("config", 0, 0)}, {}, text.encode(), ())
+
+
+def _plain(value: Any) -> Any:
+    """Return what a script naturally has, tuples, paths and NumPy's numbers, as what YAML would have read."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        return value.item()
+    return str(value) if isinstance(value, Path) else value
