@@ -1,0 +1,205 @@
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rnnlab.cells.carry import CarryOptions
+from rnnlab.config.experiment import Experiment
+from rnnlab.config.load import load_experiment
+from rnnlab.core.errors import ConfigError
+
+
+def load(folder: Path, text: str, *overrides: str, name: str = "x.yaml") -> Experiment:
+    config = folder / name
+    config.write_text(text, encoding="utf-8")
+    return load_experiment(config, overrides).experiment
+
+
+def faults(folder: Path, text: str, *overrides: str, name: str = "x.yaml") -> list[str]:
+    with pytest.raises(ConfigError) as refused:
+        load(folder, text, *overrides, name=name)
+    return [str(fault).replace(f"{folder}/", "") for fault in refused.value.faults]
+
+
+def test_a_task_alone_is_a_config(tmp_path: Path) -> None:
+    loaded = load(tmp_path, "task: adding\n", name="first-try.yaml")
+    assert (loaded.name, loaded.seed, loaded.precision, loaded.backend) == ("first-try", 0, "float32", "numpy")
+    assert (loaded.cell.type, loaded.cell.units, loaded.cell.layers) == ("simple", 32, 1)
+    assert (loaded.task.type, loaded.timesteps) == ("adding@urnn", (100, 100))
+    assert (loaded.optimizer.type, loaded.optimizer.learning_rate, loaded.schedule.type) == ("adam", 0.001, "constant")
+    assert (loaded.training.steps, loaded.training.batch_size, loaded.evaluation.sequences) == (1000, 32, 1000)
+
+
+@pytest.mark.parametrize(
+    ("block", "field", "value"),
+    [
+        ("shape: {timesteps: 7}", "timesteps", (7, 7)),
+        ("shape: {timesteps: [50, 100]}", "timesteps", (50, 100)),
+        ("shape: {timesteps: null}", "timesteps", (100, 100)),
+        ("shape: {input_features: 2, output_features: 1, return_sequences: false}", "timesteps", (100, 100)),
+        ("name: no", "name", "no"),
+        ("training: {optimizer: {learning_rate: 1}}", "optimizer.learning_rate", 1.0),
+        ("training: {optimizer: {learning_rate: 1}}", "optimizer.type", "adam"),
+        ("training: {schedule: {warmup_steps: 5}}", "schedule.type", "constant"),
+        ("cell: {units: 3}", "cell.type", "simple"),
+        ("cell: carry", "cell", CarryOptions()),
+        ("cell: {initializers: {kernel: zeros}}", "cell.initializers.kernel.type", "zeros"),
+        ("seed: 4294967295", "seed", 4294967295),
+        ("task: {type: adding}", "task.type", "adding@urnn"),
+        ("task: adding@hs1997", "task.type", "adding@hs1997"),
+    ],
+)
+def test_what_a_block_means(tmp_path: Path, block: str, field: str, value: Any) -> None:
+    loaded: Any = load(tmp_path, block if block.startswith("task") else f"task: adding\n{block}\n")
+    for part in field.split("."):
+        loaded = getattr(loaded, part)
+    assert loaded == value
+    assert type(loaded) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("name: a", "x.yaml:1:1: no `task` — add `task: adding`; `rnnlab tasks` lists them"),
+        ("task: addding", "x.yaml:1:7 task: unknown task 'addding' — did you mean 'adding'?"),
+        ("task: adding@urn", "x.yaml:1:7 task: unknown definition 'adding@urn' — did you mean 'adding@urnn'?"),
+        ("task: {type: ../adding}", "x.yaml:1:14 task.type: unknown task '../adding' — did you mean 'adding'?"),
+        ("task: {type: adding, foo: 3}", "x.yaml:1:22 task.foo: unknown key 'foo' — known: type"),
+        (
+            "task: 5",
+            "x.yaml:1:7 task: got 5, expected a task's name, or a mapping with `type` — `rnnlab tasks` lists them",
+        ),
+        (
+            "task: null",
+            "x.yaml:1:7 task: got null, expected a task's name, or a mapping with `type` — `rnnlab tasks` lists them",
+        ),
+        (
+            "task: {type: forecast, target: 4}",
+            "x.yaml:1:7 task: the built-in weather predicts its column 0 from all — `target`, `ignore` need `csv`",
+        ),
+        ("task: adding\nbackend: numpi", "x.yaml:2:10 backend: unknown backend 'numpi' — did you mean 'numpy'?"),
+    ],
+)
+def test_a_task_or_backend_that_is_not_there(tmp_path: Path, text: str, told: str) -> None:
+    assert faults(tmp_path, text) == [told]
+
+
+@pytest.mark.parametrize(
+    ("block", "told"),
+    [
+        ("input_features: 3", "got 3, but task adding@urnn has 2 — leave shape.input_features out"),
+        ("output_features: 2", "got 2, but task adding@urnn has 1 — leave shape.output_features out"),
+        ("return_sequences: true", "got true, but task adding@urnn has false — leave shape.return_sequences out"),
+    ],
+)
+def test_a_shape_against_the_task_tells_both(tmp_path: Path, block: str, told: str) -> None:
+    (only,) = faults(tmp_path, f"task: adding\nshape:\n  {block}\n")
+    key = block.split(":", maxsplit=1)[0]
+    assert only == f"x.yaml:3:{len(key) + 5} shape.{key}: {told}, or choose another task"
+
+
+def test_lengths_that_the_task_cannot_draw_are_told_in_its_words(tmp_path: Path) -> None:
+    (only,) = faults(tmp_path, "task: temporal_order\nshape: {timesteps: [3, 90]}\n")
+    assert only.startswith(
+        "x.yaml:2:20 shape.timesteps: got [3, 90]: task temporal_order@hs1997 needs at least 5 steps"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("../x", "'../x': it starts with '.'"),
+        ("a b", "'a b': it holds ' '"),
+        ('"a\\nb"', r"'a\nb': it holds '\n'"),
+        ("''", "'': it is empty"),
+        ("con", "'con': Windows keeps this name for a device"),
+        ("x" * 61, f"'{'x' * 61}': it has 61 characters"),
+        ("latest", "'latest': `latest` already means the latest run"),
+        ("$(id)", "'$(id)': it holds '$'"),
+        ("naïve", "'naïve': it holds 'ï'"),
+    ],
+)
+def test_a_bad_name(tmp_path: Path, name: str, reason: str) -> None:
+    told = f"x.yaml:2:7 name: bad run name {reason} — use 1 to 60 of A-Z a-z 0-9 . _ -"
+    assert faults(tmp_path, f"task: adding\nname: {name}\n") == [told]
+
+
+def test_a_file_name_that_makes_no_run_name_asks_for_one(tmp_path: Path) -> None:
+    (only,) = faults(tmp_path, "task: adding\n", name="my config.yaml")
+    assert only == (
+        "my config.yaml:1:1 name: no `name`, and the file's own will not do: "
+        "bad run name 'my config': it holds ' ' — add `name:`"
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "told"),
+    [
+        (None, "", "no such file"),
+        (b"", "", "the file is empty"),
+        (b"a,b\n1,2\n3,foo\n", "", "'foo' in column 1 (b) is not a finite number"),
+        (b"a,b\n1,2\n3,nan\n", "", "'nan' in column 1 (b) is not a finite number"),
+        (b"a,b\n1,2\n3,4\n", "", "2 rows make 1 for training and 1 for validation, but each part needs at least 2"),
+        (b"a,b\n1,2\n3\n", "", "1 cells where the first row has 2"),
+        (b"a,b\n1,\xff\n", "", "byte 6 is not UTF-8"),
+        (b"a,b\n1,2\n2,3\n", ", target: zz", "no column named 'zz'"),
+    ],
+)
+def test_a_csv_file_that_is_none(tmp_path: Path, content: bytes | None, options: str, told: str) -> None:
+    if content is not None:
+        (tmp_path / "data.csv").write_bytes(content)
+    (only,) = faults(tmp_path, f"task: {{type: forecast, csv: {tmp_path}/data.csv{options}}}\n")
+    assert only.startswith(("x.yaml:1:7 task: data.csv", "x.yaml:1:29 task.csv: data.csv"))
+    assert told in only
+
+
+@pytest.mark.parametrize("path", ["/dev/zero", "."])
+def test_a_csv_that_is_no_file_never_blocks(tmp_path: Path, path: str) -> None:
+    (only,) = faults(tmp_path, f"task: {{type: forecast, csv: {path}}}\n")
+    assert "not a regular file" in only
+
+
+def test_a_pipe_for_a_csv_never_blocks(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.csv")
+    (only,) = faults(tmp_path, f"task: {{type: forecast, csv: {tmp_path}/pipe.csv}}\n")
+    assert "pipe.csv: not a regular file" in only
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("training.stepz=3", "--set training.stepz=3: unknown key 'stepz' — did you mean 'steps'?"),
+        ("training.steps=abc", "--set training.steps=abc: got 'abc', expected an integer"),
+        ("seed=1e3", "--set seed=1e3: got 1000.0, expected an integer"),
+        ("cell=null", "--set cell=null: got null, expected a name or a mapping with `type`"),
+        ("cell.type=gru", "--set cell.type=gru: unknown cell 'gru' — known: carry, simple"),
+        ("shape.timesteps=[9, 3]", "--set shape.timesteps=[9, 3]: got [9, 3]: expected 1 <= shortest <= longest"),
+        (
+            "training.optimizer.learning_rate=nan",
+            "--set training.optimizer.learning_rate=nan: got 'nan', expected a number",
+        ),
+    ],
+)
+def test_a_fault_from_the_command_line_names_the_option(tmp_path: Path, override: str, told: str) -> None:
+    (only,) = faults(tmp_path, "task: adding\n", override)
+    assert only.startswith(told)
+
+
+def test_faults_of_the_file_come_before_those_of_the_command_line(tmp_path: Path) -> None:
+    told = faults(tmp_path, "task: adding\nname: 5\n", "seed=-1")
+    assert told == ["x.yaml:2:7 name: got 5, expected text", "--set seed=-1: got -1, expected at least 0"]
+
+
+def test_a_fault_inherited_from_a_base_is_told_at_the_base(tmp_path: Path) -> None:
+    (tmp_path / "base.yaml").write_text("task: adding\ncell:\n  units: 0\n", encoding="utf-8")
+    told = faults(tmp_path, "extends: base.yaml\ncell: {layers: 0}\n")
+    assert told == [
+        "base.yaml:3:10 cell.units: got 0, expected at least 1",
+        "x.yaml:2:16 cell.layers: got 0, expected at least 1",
+    ]
+
+
+def test_loading_makes_nothing(tmp_path: Path) -> None:
+    load(tmp_path, "task: adding\n")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["x.yaml"]

@@ -1,0 +1,17 @@
+"""The same surroundings for every test: a plain terminal of 80 columns, and runs that go to a temporary folder."""
+
+from collections.abc import Iterator
+
+import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def plain_surroundings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("FORCE_COLOR", "CLICOLOR_FORCE", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "LINES"):
+            patch.delenv(name, raising=False)
+        patch.setenv("NO_COLOR", "1")
+        patch.setenv("COLUMNS", "80")
+        patch.setenv("PYTHONUTF8", "1")
+        patch.setenv("RNNLAB_RUNS", str(tmp_path_factory.mktemp("runs")))
+        yield
