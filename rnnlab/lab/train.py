@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Generator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,9 +12,10 @@ import numpy as np
 from rnnlab.backends import BACKENDS
 from rnnlab.config.experiment import Experiment
 from rnnlab.config.yaml_writer import dump_yaml
-from rnnlab.core.errors import DivergedError
+from rnnlab.core.errors import DivergedError, EnvironmentFault, RnnlabError
 from rnnlab.core.streams import stream
 from rnnlab.lab.events import Evaluated, Event, Finished, Started, Stepped
+from rnnlab.lab.memory import require_memory
 from rnnlab.lab.progress import Averages, Best, Success
 from rnnlab.lab.record import record_line
 from rnnlab.lab.validation import ValidationSet
@@ -21,7 +23,7 @@ from rnnlab.runs import RunFolder, State, Status, provenance
 
 Stopped = Literal["solved", "budget", "plateau", "diverged", "interrupted", "failed"]
 _STATES: dict[Stopped, State] = {"diverged": "diverged", "interrupted": "interrupted", "failed": "failed"}
-_EXIT_CODES: dict[Stopped, int] = {"diverged": 7, "interrupted": 130, "failed": 1}
+_EXIT_CODES: dict[Stopped, int] = {"diverged": DivergedError.exit_code, "interrupted": 130}
 _SAVE_SECONDS = 10.0  # weights go to the disk this often, so a crash loses no more; each write waits for the disk
 
 
@@ -42,21 +44,22 @@ def train(
 
     Raises:
         DivergedError: The loss or the gradient was not finite.
-        EnvironmentFault: The engine is missing, or the disk refuses.
+        EnvironmentFault: The engine is missing, the memory would not suffice, or the disk refuses.
     """
+    require_memory(experiment)
     session = _Session(experiment)
     session.open_folder(runs, config=config, argv=argv, beside=beside)
-    with session.backend.running():
-        try:
+    try:
+        with session.backend.running():
             yield Started(session.run, experiment, session.task, session.parameters)
             stopped = yield from session.steps()
-        except (KeyboardInterrupt, GeneratorExit):
-            session.close("interrupted")
-            raise
-        except Exception as error:
-            session.close("failed", message=f"{type(error).__name__}: {error}"[:500])
-            raise
-    summary = session.close(stopped, message=session.divergence() if stopped == "diverged" else "")
+        summary = session.close(stopped, message=session.divergence() if stopped == "diverged" else "")
+    except (KeyboardInterrupt, GeneratorExit):
+        session.close("interrupted")
+        raise
+    except Exception as error:
+        session.fail(error)
+        raise
     if stopped == "diverged":
         raise DivergedError(session.divergence(), where=str(session.run.path), hint=session.advice())
     yield Finished(session.run, summary)
@@ -82,7 +85,7 @@ class _Session:
         self.success = Success(self.task.solved, self.options.batch_size)
         self.averages = Averages()
         self.best = Best(self.options.stop_on_plateau)
-        self.step = 0
+        self.step = self.updates = 0  # a step whose loss is not finite updates nothing
         self.metrics: dict[str, float] = {}
         self.solved_at: dict[str, float | int] | None = None
         self.good_step, self.good = 0, self.model.parameters()
@@ -93,18 +96,22 @@ class _Session:
         self.run = RunFolder.create(runs, experiment.name)
         self.status = Status.start(self.run.name)
         self.run.write_status(self.status)
-        self.run.write_config(config)
-        self.run.write_resolved(dump_yaml(experiment.resolved()))
-        self.run.write_provenance(
-            provenance.collect(
-                argv=argv,
-                seed=experiment.seed,
-                config_sha256=experiment.sha256(),
-                extra={"task": self.task.facts()},
-                folder=beside,
+        try:
+            self.run.write_config(config)
+            self.run.write_resolved(dump_yaml(experiment.resolved()))
+            self.run.write_provenance(
+                provenance.collect(
+                    argv=argv,
+                    seed=experiment.seed,
+                    config_sha256=experiment.sha256(),
+                    extra={"task": self.task.facts()},
+                    folder=beside,
+                )
             )
-        )
-        self.record, self.log = self.run.metrics_writer(), self.run.open_log()
+            self.record, self.log = self.run.metrics_writer(), self.run.open_log()
+        except BaseException as error:
+            self.write_failure(error)
+            raise
         self.started = self.saved = time.perf_counter()
 
     def steps(self) -> Generator[Event, None, Stopped]:
@@ -135,6 +142,7 @@ class _Session:
         self.step += 1
         self.watch("training loss", result.loss)
         self.watch("gradient norm", result.gradient_norm)
+        self.updates += not self.bad
         correct = self.task.correct(result.outputs, batch)
         self.averages.add(
             {
@@ -174,9 +182,10 @@ class _Session:
             self.run.write_status(self.status)
 
     def save(self) -> None:
-        """Write the best and the last good weights."""
+        """Write the best weights, if any were ever scored, and the last good ones."""
         description = {**self.description, "run": self.run.name}
-        self.run.save_weights("best", self.best.parameters, {**description, "step": self.best.step})
+        if self.best.parameters:
+            self.run.save_weights("best", self.best.parameters, {**description, "step": self.best.step})
         self.run.save_weights("last", self.good, {**description, "step": self.good_step})
         self.record.sync()
         self.saved = time.perf_counter()
@@ -185,22 +194,40 @@ class _Session:
         """Store everything, the status last, and return the summary."""
         current = self.model.parameters()
         if stopped != "failed" and all(np.isfinite(array).all() for array in current.values()):
-            self.good_step, self.good = self.step - bool(self.bad), current
-        if self.best.parameters:
-            self.save()
+            self.good_step, self.good = self.updates, current
+        self.save()
         summary = self.summary(stopped)
         self.run.write_summary(summary)
         self.log.append(f"{stopped} at step {self.step} {message}".rstrip().encode() + b"\n")
+        if stopped != "failed":
+            state, code = _STATES.get(stopped, "completed"), _EXIT_CODES.get(stopped, 0)
+            self.run.write_status(self.status.changed(state=state, step=self.step, exit_code=code, message=message))
         self.record.close()
         self.log.close()
-        state, code = _STATES.get(stopped, "completed"), _EXIT_CODES.get(stopped, 0)
-        self.run.write_status(self.status.changed(state=state, step=self.step, exit_code=code, message=message))
         return summary
+
+    def fail(self, error: Exception) -> None:
+        """Store what can be stored after an error, and the status whatever happens."""
+        with suppress(Exception):  # where the disk is full it refuses again; the first error is the one to tell
+            self.close("failed", message=_message(error))
+        self.record.close()
+        self.log.close()
+        self.write_failure(error)
+
+    def write_failure(self, error: BaseException) -> None:
+        """Store the status of a training that an error has ended."""
+        state, code = ("failed", _exit_code(error)) if isinstance(error, Exception) else ("interrupted", 130)
+        with suppress(EnvironmentFault):
+            self.run.write_status(
+                self.status.changed(state=state, step=self.step, exit_code=code, message=_message(error))
+            )
 
     def summary(self, stopped: Stopped) -> dict[str, Any]:
         """Return the result in figures; a number that is not finite is null."""
         experiment, timesteps = self.experiment, self.experiment.timesteps
         seconds = self.seconds()
+        # Once the loss is not finite, the metrics of the last evaluation are no longer those of this network.
+        metrics = dict.fromkeys(self.metrics, math.nan) if self.bad else self.metrics
         return {
             "run": self.run.name,
             "name": experiment.name,
@@ -220,8 +247,8 @@ class _Session:
             "solved": self.solved_at is not None,
             "solved_rule": str(self.task.solved),
             "solved_at": self.solved_at,
-            "loss": _finite(self.metrics).get("loss"),
-            "metrics": _finite(self.metrics),
+            "loss": _finite(metrics).get("loss"),
+            "metrics": _finite(metrics),
             "best": {"step": self.best.step, "metrics": _finite(self.best.metrics)},
         }
 
@@ -254,6 +281,16 @@ class _Session:
             f"weights/last.safetensors there holds the last finite weights, of step {self.good_step}; "
             "lower training.optimizer.learning_rate or set training.clip_norm"
         )
+
+
+def _message(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"[:500]
+
+
+def _exit_code(error: Exception) -> int:
+    if isinstance(error, MemoryError):
+        return EnvironmentFault.exit_code
+    return error.exit_code if isinstance(error, RnnlabError) else 1
 
 
 def _finite(metrics: Mapping[str, float]) -> dict[str, float | None]:
