@@ -1,0 +1,283 @@
+"""Broken configs and a hostile machine, through the whole program: one clear line a fault and the right exit code."""
+
+import os
+import re
+import resource
+import time
+from pathlib import Path
+
+import pytest
+
+from rnnlab.lab import memory
+from tests.cli.program import TINY, child, rnnlab, start
+
+# A line of a message: the program, the code, then file:line:column and the key, the problem, perhaps what to do.
+LINE = re.compile(r"rnnlab: error\[E_[A-Z]+\]: (x\.yaml(:\d+:\d+( [\w.@'\[\]]+)?)?|--set [^:]+|--name)[:.] .+")
+
+BROKEN = {
+    "unknown key at the top": "task: adding\ntaks: parity",
+    "unknown key in a block": "task: adding\ntraining: {stepz: 3}",
+    "unknown key three levels down": "task: adding\ncell: {initializers: {kernel: {type: normal, scal: 1}}}",
+    "option of the other cell": "task: adding\ncell: {type: simple, recurrent_activation: tanh}",
+    "text for a number": "task: adding\ncell: {units: '12'}",
+    "true for an integer": "task: adding\ncell: {units: true}",
+    "fraction for an integer": "task: adding\ntraining: {steps: 1.5}",
+    "null for a block": "task: adding\ntraining: null",
+    "list for a block": "task: adding\ncell: [simple]",
+    "nan": "task: adding\ntraining: {optimizer: {learning_rate: .nan}}",
+    "infinity": "task: adding\ntraining: {clip_norm: .inf}",
+    "beyond any float": "task: adding\ntraining: {optimizer: {learning_rate: 1e400}}",
+    "negative": "task: adding\nseed: -1",
+    "zero units": "task: adding\ncell: {units: 0}",
+    "10^30 units": f"task: adding\ncell: {{units: 1{'0' * 30}}}",
+    "10^9 units in 10^9 layers": "task: adding\ncell: {units: 1000000000, layers: 1000000000}",
+    "5000 digits": f"task: adding\nseed: {'9' * 5000}",
+    "no task": "name: x",
+    "unknown task": "task: addding",
+    "unknown definition": "task: adding@urn",
+    "unknown cell": "task: adding\ncell: lstm",
+    "unknown optimizer": "task: adding\ntraining: {optimizer: adma}",
+    "unknown schedule": "task: adding\ntraining: {schedule: linear}",
+    "unknown initializer": "task: adding\ncell: {initializers: {kernel: glorot}}",
+    "unknown activation": "task: adding\ncell: {activation: tahn}",
+    "unknown backend": "task: adding\nbackend: torch",
+    "shape against the task": "task: adding\nshape: {input_features: 3}",
+    "steps that the task cannot bear": "task: temporal_order\nshape: {timesteps: 3}",
+    "lengths the wrong way round": "task: adding\nshape: {timesteps: [100, 50]}",
+    "name that climbs": "task: adding\nname: ../x",
+    "name with a space": "task: adding\nname: a b",
+    "name with a newline": 'task: adding\nname: "a\\nb"',
+    "csv that is not there": "task: {type: forecast, csv: nowhere.csv}",
+    "csv with text": "task: {type: forecast, csv: text.csv}",
+    "csv with nan": "task: {type: forecast, csv: nan.csv}",
+    "csv too short": "task: {type: forecast, csv: short.csv}",
+    "duplicate key": "task: adding\ntask: parity",
+    "alias": "name: &a x\ntask: *a",
+    "merge key": "task: adding\ncell: {<<: {units: 3}}",
+    "tag": "task: !!python/object/apply:os.system [id]",
+    "empty": "",
+    "only a remark": "# nothing\n",
+    "a list": "- task",
+    "two documents": "task: adding\n---\ntask: parity",
+    "a tab": "task: adding\ncell:\n\tunits: 3",
+    "open bracket": "task: {type: adding",
+    "extends itself": "task: adding\nextends: x.yaml",
+    "extends nothing": "task: adding\nextends: nowhere.yaml",
+    "octal": "task: adding\nseed: 010",
+    "terminal escape": 'task: "\\e[31madding"',
+    "markup": "task: '[/bold]'",
+    "64 levels": "task: " + "[" * 70 + "]" * 70,
+    "a mebibyte": "#" * (1 << 21),
+}
+EXAMPLE = " — for example --set training.steps=500"
+HUGE = ["cell: {units: 65536, layers: 64}", "training: {batch_size: 1048576}\nshape: {timesteps: 10000000}"]
+
+
+@pytest.fixture
+def broken(here: Path) -> Path:
+    (here / "text.csv").write_text("a,b\n1,2\n3,foo\n")
+    (here / "nan.csv").write_text("a,b\n1,2\n3,nan\n")
+    (here / "short.csv").write_text("a,b\n1,2\n")
+    return here / "x.yaml"
+
+
+@pytest.mark.parametrize("text", BROKEN.values(), ids=BROKEN)
+def test_a_broken_config(broken: Path, text: str) -> None:
+    broken.write_text(text)
+    began = time.perf_counter()
+    result = rnnlab("train", "x.yaml")
+    assert time.perf_counter() - began < 1.0
+    assert (result.code, result.stdout) == (2, "")
+    lines = result.stderr.splitlines()
+    assert lines
+    assert [line for line in lines if not LINE.fullmatch(line)] == []
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", result.stderr)
+    assert not (broken.parent / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("task: adding\n".encode("utf-16"), "UTF-16 text, by the mark at byte offset 0 — save the file as UTF-8"),
+        (b"\x7fELF\0\0", "NUL byte at offset 4: binary data, or UTF-16 text — save the file as UTF-8 text"),
+    ],
+)
+def test_a_config_that_is_no_text(here: Path, content: bytes, told: str) -> None:
+    (here / "x.yaml").write_bytes(content)
+    assert rnnlab("train", "x.yaml").stderr == f"rnnlab: error[E_CONFIG]: x.yaml: {told}\n"
+
+
+def test_a_config_that_is_no_file(here: Path) -> None:
+    os.mkfifo("pipe")
+    assert rnnlab("train", ".").stderr == (
+        "rnnlab: error[E_CONFIG]: .: is a folder, a regular file wanted — name a YAML file\n"
+    )
+    assert rnnlab("train", "pipe").stderr == (
+        "rnnlab: error[E_CONFIG]: pipe: is a pipe, a regular file wanted — name a YAML file\n"
+    )
+    assert rnnlab("train", "/dev/zero").code == 2
+    (here / "near.yaml").touch()
+    assert rnnlab("train", "nea.yaml").stderr == (
+        "rnnlab: error[E_CONFIG]: nea.yaml: no such file — did you mean near.yaml?\n"
+    )
+    assert not (here / "runs").exists()
+
+
+def test_several_faults_are_several_lines_in_order(here: Path) -> None:
+    (here / "x.yaml").write_text("sed: 3\ntask: adding\ncell:\n  layrs: 2\n  units: true\n")
+    result = rnnlab("train", "x.yaml", "--set", "training.steps=0")
+    assert result.stderr.splitlines() == [
+        "rnnlab: error[E_CONFIG]: x.yaml:1:1 sed: unknown key 'sed' — did you mean 'seed'?",
+        "rnnlab: error[E_CONFIG]: x.yaml:4:3 cell.layrs: unknown key 'layrs' — did you mean 'layers'?",
+        "rnnlab: error[E_CONFIG]: x.yaml:5:10 cell.units: got true, expected an integer",
+        "rnnlab: error[E_CONFIG]: --set training.steps=0: got 0, expected at least 1",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("option", "told"),
+    [
+        (
+            "--set=training.steps",
+            "--set training.steps: key=value wanted, got no '=' — for example --set training.steps=500",
+        ),
+        ("--set=cell.unit=3", "--set cell.unit=3: unknown key 'unit' — did you mean 'units'?"),
+        ("--set=name=a b", "--set name=a b: bad run name 'a b': it holds ' ' — use 1 to 60 of A-Z a-z 0-9 . _ -"),
+        ("--name=../x", "--name: bad run name '../x': it starts with '.' — use 1 to 60 of A-Z a-z 0-9 . _ -"),
+        ("--name=a\nb", "--name: bad run name 'a\\nb': it holds '\\n' — use 1 to 60 of A-Z a-z 0-9 . _ -"),
+        ("--name='", "--name: bad run name ''': it holds ''' — use 1 to 60 of A-Z a-z 0-9 . _ -"),
+    ],
+)
+def test_a_bad_option(here: Path, option: str, told: str) -> None:
+    (here / "x.yaml").write_text(TINY)
+    result = rnnlab("train", "x.yaml", option)
+    assert (result.code, result.stdout) == (2, "")
+    assert re.sub(r"E_\w+", "E", result.stderr) == f"rnnlab: error[E]: {told}\n"
+    assert not (here / "runs").exists()
+
+
+@pytest.mark.parametrize("block", ["cell: {units: true}", "task: *x", "name: ../x", "seed: .nan"])
+def test_a_broken_config_in_a_real_process(here: Path, block: str) -> None:
+    (here / "x.yaml").write_text(f"task: adding\n{block}\n")
+    result = child("train", "x.yaml", "--json")
+    assert (result.code, result.stdout) == (2, "")
+    assert all(line.startswith("rnnlab: error[E_CONFIG]: x.yaml:2:") for line in result.stderr.splitlines())
+    assert [entry.name for entry in here.iterdir()] == ["x.yaml"]
+
+
+def test_too_little_memory_is_told_before_anything_is_made(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "memory_available", lambda: 8 << 30)
+    (here / "x.yaml").write_text("task: adding\ncell: {type: carry, units: 65536, layers: 64}\n")
+    assert rnnlab("train", "x.yaml").stderr == (
+        "rnnlab: error[E_ENVIRONMENT]: training needs about 75.8 TiB of memory, and 8 GiB are available — lower "
+        "cell.units, cell.layers, training.batch_size or shape.timesteps, or set training.bptt_steps\n"
+    )
+    assert rnnlab("train", "x.yaml").code == 5
+    assert not (here / "runs").exists()
+
+
+@pytest.mark.parametrize("block", HUGE)
+def test_this_very_machine_refuses_what_it_cannot_hold(here: Path, block: str) -> None:
+    (here / "x.yaml").write_text(f"task: adding\n{block}\n")
+    result = child("train", "x.yaml")
+    assert (result.code, result.stdout) == (5, "")
+    assert re.fullmatch(
+        r"rnnlab: error\[E_ENVIRONMENT\]: training needs about [\d.e+]+ [TP]iB of memory, .*\n", result.stderr
+    )
+    assert not (here / "runs").exists()
+
+
+def test_a_limit_on_the_address_space_counts(here: Path) -> None:
+    (here / "x.yaml").write_text("task: adding\ncell: {units: 8192}\n")
+    gib = 1 << 30
+    result = child("train", "x.yaml", preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (2 * gib, 2 * gib)))
+    assert result.code == 5
+    assert "training needs about" in result.stderr
+    assert not (here / "runs").exists()
+
+
+@pytest.mark.parametrize("folder", ["x.yaml", "x.yaml/runs", "/proc", "/dev/null", "a" * 300])
+def test_a_place_where_no_runs_can_be(here: Path, folder: str) -> None:
+    (here / "x.yaml").write_text(TINY)
+    result = rnnlab("train", "x.yaml", "--runs", folder)
+    assert (result.code, result.stdout) == (5, "")
+    (line,) = result.stderr.splitlines()
+    assert line.startswith(f"rnnlab: error[E_ENVIRONMENT]: {folder.split('/runs', maxsplit=1)[0]}")
+    assert line.endswith("keep the runs elsewhere with --runs DIR or RNNLAB_RUNS")
+
+
+def test_a_bug_is_one_line_and_a_file_with_the_traceback(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("two\nlines \x1b[31m")
+
+    (here / "x.yaml").write_text(TINY)
+    monkeypatch.setattr("tempfile.tempdir", str(here))
+    monkeypatch.setattr("rnnlab.config.load.load_experiment", fail)
+    result = rnnlab("train", "x.yaml")
+    (told,) = here.glob("rnnlab-bug-*.txt")
+    assert (result.code, result.stdout) == (1, "")
+    assert result.stderr == (
+        f"rnnlab: bug[E_BUG]: RuntimeError: two\\nlines \\x1b[31m; the traceback is in {told}"
+        " — this is a fault of rnnlab: please report it with that file\n"
+    )
+    assert told.read_text().startswith("Traceback (most recent call last):\n")
+
+
+def test_memory_that_runs_out_is_no_bug(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    (here / "x.yaml").write_text(TINY)
+    monkeypatch.setattr("rnnlab.config.load.load_experiment", fail)
+    result = rnnlab("train", "x.yaml")
+    assert (result.code, result.stderr) == (
+        5,
+        "rnnlab: error[E_ENVIRONMENT]: out of memory — lower training.batch_size, shape.timesteps or cell.units, "
+        "or set training.bptt_steps\n",
+    )
+
+
+def full() -> int:
+    return os.open("/dev/full", os.O_WRONLY)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["--version"], ["check", "x.yaml"], ["schema"], ["train", "x.yaml", "-q"]],
+    ids=lambda a: a[0],
+)
+def test_a_full_stdout_is_the_machines_fault(here: Path, arguments: list[str]) -> None:
+    (here / "x.yaml").write_text(TINY)
+    result = child(*arguments, stdout=full())
+    assert result.code == 5
+    assert re.search(
+        r"^rnnlab: error\[E_ENVIRONMENT\]: stdout: .*No space left on device$", result.stderr, re.MULTILINE
+    )
+
+
+@pytest.mark.parametrize("arguments", [["schema"], ["train", "x.yaml", "-q"]], ids=lambda a: a[0])
+def test_a_reader_that_left_is_no_fault(here: Path, arguments: list[str]) -> None:
+    (here / "x.yaml").write_text(TINY)
+    read, write = os.pipe()
+    os.close(read)
+    result = child(*arguments, stdout=write)
+    assert (result.code, result.stderr) == (0, "")
+
+
+def test_closed_streams_do_not_stop_a_training(here: Path) -> None:
+    (here / "x.yaml").write_text(TINY)
+    for closed in ((1,), (2,), (0, 1, 2)):
+        process = start("train", "x.yaml", "--json", preexec_fn=lambda closed=closed: [os.close(fd) for fd in closed])
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == 0
+        assert (out == "") == (1 in closed)
+        assert not out or out.startswith("{")
+        assert (err == "") == (2 in closed)
+    assert len(list((here / "runs").iterdir())) == 3
+
+
+def test_a_full_stderr_costs_neither_the_training_nor_the_exit_code(here: Path) -> None:
+    (here / "x.yaml").write_text(TINY)
+    result = child("train", "x.yaml", "--json", stderr=full())
+    assert (result.code, result.stdout[:1]) == (0, "{")
+    assert child("train", "nowhere.yaml", stderr=full()).code == 2
