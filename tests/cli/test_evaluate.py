@@ -1,0 +1,170 @@
+"""`rnnlab evaluate`: a trained run scored again, at other lengths too, and nothing of its record touched."""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from rnnlab.runs import RunFolder
+from tests.cli.program import TINY, child, rnnlab
+
+RAGGED = TINY.replace("[5, 10]", "[50, 100]")
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run trained on lengths of 50 to 100 steps."""
+    folder = tmp_path_factory.mktemp("original")
+    (folder / "x.yaml").write_text(RAGGED)
+    assert rnnlab("train", folder / "x.yaml", "--runs", folder / "runs", "--quiet").code == 0
+    (run,) = (folder / "runs").iterdir()
+    return run
+
+
+@pytest.fixture
+def run(here: Path, original: Path) -> RunFolder:
+    """A copy of it, alone in `runs`."""
+    shutil.copytree(original, here / "runs" / original.name)
+    return RunFolder(here / "runs" / original.name)
+
+
+def hashes(run: RunFolder) -> dict[str, str]:
+    files = (path for path in run.path.rglob("*") if path.is_file())
+    return {str(path.relative_to(run.path)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+@pytest.mark.parametrize("timesteps", [10, 100, 1000])
+def test_at_other_lengths_than_trained(run: RunFolder, timesteps: int) -> None:
+    before = hashes(run)
+    result = rnnlab("evaluate", "latest", "--set", f"shape.timesteps={timesteps}", "--json")
+    told = json.loads(result.stdout)
+    assert (result.code, result.stderr) == (0, "")
+    assert (told["timesteps"], told["sequences"], told["weights"]) == ([timesteps, timesteps], 20, "best")
+    assert (told["state"], told["task"], told["solved"]) == ("completed", "adding@urnn", False)
+    assert told["baseline"] == pytest.approx(1 / 6)
+    assert told["loss"] == told["metrics"]["loss"] > 0
+    after = hashes(run)
+    assert after.keys() - before.keys() == {"evaluations.jsonl"}
+    assert {name: after[name] for name in before} == before
+    (record,) = run.read_evaluations().records
+    assert (record["shortest"], record["longest"], record["loss"]) == (timesteps, timesteps, told["loss"])
+
+
+def test_at_the_lengths_it_was_trained_on_the_best_loss_comes_back(run: RunFolder) -> None:
+    told = json.loads(rnnlab("evaluate", "x", "--json").stdout)
+    assert told["loss"] == run.read_summary()["best"]["metrics"]["loss"]
+    assert set(told) == {
+        "run", "state", "steps", "weights", "task", "timesteps", "sequences", "loss", "baseline", "solved", "metrics",
+        "seconds",
+    }  # fmt: skip
+
+
+def test_every_evaluation_is_appended(run: RunFolder) -> None:
+    for option in ("seed=1", "seed=2", "evaluation.sequences=7"):
+        assert rnnlab("evaluate", run.path, "--set", option).code == 0
+    records = run.read_evaluations().records
+    assert [(record["seed"], record["sequences"]) for record in records] == [(1, 20), (2, 20), (0, 7)]
+    assert len({record["loss"] for record in records}) == 3
+
+
+def test_which_weights_and_how_many_sequences(run: RunFolder) -> None:
+    result = rnnlab("evaluate", "latest", "--weights", "last", "--sequences", "300", "--json")
+    told = json.loads(result.stdout)
+    assert (told["weights"], told["steps"], told["sequences"]) == ("last", 20, 300)
+
+
+def test_the_score_as_a_table(run: RunFolder) -> None:
+    result = rnnlab("evaluate", "latest", "--set", "shape.timesteps=30", "--sequences", "1000")
+    lines = [line.rstrip() for line in result.stdout.splitlines()]
+    loss = run.read_evaluations().records[0]["loss"]
+    assert lines[0] == f"{run.name}: best weights (step 20) on 1,000 sequences of adding@urnn, T=30"
+    assert [line.split() for line in lines if line.startswith("loss")] == [["loss", f"{loss:.4g}", "0.1667"]]
+    assert lines[-1] == "does not meet the success rule"
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("cell.units=5", "cell.units from 4 to 5"),
+        ("cell.activation=relu", "cell.activation from tanh to relu"),
+        ("cell.layers=2", "cell.layers from 1 to 2"),
+        ("precision=float64", "precision from float32 to float64"),
+        ("task=copy_memory", "input_features from 2 to "),
+    ],
+)
+def test_the_network_is_not_to_be_changed(run: RunFolder, override: str, told: str) -> None:
+    before = hashes(run)
+    result = rnnlab("evaluate", "latest", "--set", "shape={}", "--set", override)
+    assert (result.code, result.stdout) == (2, "")
+    assert f"--set would change the network: {told}" in result.stderr
+    assert hashes(run) == before
+
+
+@pytest.mark.parametrize("override", ["cell.unit=3", "shape.timesteps=0", "seed", "evaluation.sequences=x"])
+def test_a_bad_override(run: RunFolder, override: str) -> None:
+    result = rnnlab("evaluate", "latest", "--set", override)
+    assert (result.code, result.stdout) == (2, "")
+    assert result.stderr.startswith(f"rnnlab: error[E_CONFIG]: --set {override}: ")
+
+
+def test_damaged_weights_are_refused(run: RunFolder) -> None:
+    path = run.path / "weights" / "best.safetensors"
+    sound = path.read_bytes()
+    flipped = sound[:-3] + bytes([sound[-3] ^ 1]) + sound[-2:]
+    for damage in (flipped, sound[:-1], sound + b"x", b"", None):
+        path.unlink()
+        if damage is not None:
+            path.write_bytes(damage)
+        result = rnnlab("evaluate", "latest")
+        assert (result.code, result.stdout) == (4, "")
+        assert result.stderr.startswith("rnnlab: error[E_DATA]: ")
+        assert "best.safetensors: " in result.stderr
+        assert len(result.stderr.splitlines()) == 1
+        path.write_bytes(sound)
+    assert not (run.path / "evaluations.jsonl").exists()
+    assert rnnlab("evaluate", "latest").code == 0
+
+
+@pytest.mark.parametrize(
+    ("cell", "told"),
+    [
+        ("{units: 5}", "does not fit this network: head.W is (5, 1) float32, expected (4, 1) float32"),
+        (
+            "{units: 4, activation: relu}",
+            "of another network: cell.activation: stored relu, expected tanh",
+        ),
+        ("{type: carry, units: 4}", "does not fit this network: "),
+    ],
+)
+def test_weights_of_another_network_are_refused(run: RunFolder, cell: str, told: str) -> None:
+    Path("other.yaml").write_text(RAGGED.replace("{units: 4}", cell))
+    assert rnnlab("train", "other.yaml", "--runs", "others").code == 0
+    (other,) = Path("others").iterdir()
+    shutil.copy(other / "weights" / "best.safetensors", run.path / "weights" / "best.safetensors")
+    result = rnnlab("evaluate", "latest")
+    assert (result.code, result.stdout) == (4, "")
+    assert told in result.stderr
+
+
+@pytest.mark.parametrize("name", ["nothing", "./runs", "/", "runs/.."])
+def test_a_run_that_is_not_there(run: RunFolder, name: str) -> None:
+    result = rnnlab("evaluate", name)
+    assert (result.code, result.stdout) == (3, "")
+    assert result.stderr.startswith("rnnlab: error[E_RUN]: ")
+
+
+def test_a_name_that_fits_two_runs_is_refused(run: RunFolder) -> None:
+    twin = run.name[:-6] + "aaaaaa"
+    shutil.copytree(run.path, run.path.with_name(twin))
+    result = rnnlab("evaluate", "x")
+    assert result.code == 3
+    assert "'x' fits 2 runs" in result.stderr
+    assert rnnlab("evaluate", twin).code == 0
+
+
+def test_in_a_process_of_its_own(run: RunFolder) -> None:
+    result = child("evaluate", run.path, "--json")
+    assert (result.code, result.stderr) == (0, "")
+    assert json.loads(result.stdout)["run"] == str(run.path)
