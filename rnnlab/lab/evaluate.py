@@ -18,6 +18,8 @@ from rnnlab.runs import RunFolder
 
 Which = Literal["best", "last"]
 
+_HINT = "evaluate may change shape.timesteps, task, seed and evaluation; train a new run for the rest"
+
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
@@ -57,7 +59,7 @@ def evaluate(
 
     Raises:
         ConfigError: An override cannot be.
-        UsageError: An override would change the network.
+        UsageError: An override would change the network, or nothing that an evaluation looks at.
         VerificationError: The weights are damaged, or of another network.
     """
     more = [] if sequences is None else [f"evaluation.sequences={sequences}"]
@@ -66,6 +68,7 @@ def evaluate(
     task = experiment.build_task()
     network = experiment.network(task)
     _refuse_other_network(own.network(own.build_task()), network)
+    _refuse_idle_changes(own, experiment)
     arrays, step = load_weights(run, network, weights)
     backend = BACKENDS.get(experiment.backend)()
     model = backend.build(network, parameters=arrays)
@@ -120,8 +123,15 @@ def _refuse_other_network(own: Network, asked: Network) -> None:
         key = differing[0]
         raise UsageError(
             f"--set would change the network: {key} from {before.get(key)} to {after.get(key)}",
-            hint="evaluate may change shape.timesteps, task, seed and evaluation; train a new run for the rest",
+            hint=_HINT,
         )
+
+
+def _refuse_idle_changes(own: Experiment, asked: Experiment) -> None:
+    for key in ("name", "cell", "optimizer", "schedule", "training"):
+        if getattr(own, key) != getattr(asked, key):
+            shown = f"training.{key}" if key in {"optimizer", "schedule"} else key
+            raise UsageError(f"--set changes {shown}, which has no part in an evaluation", hint=_HINT)
 
 
 def _flat(description: Mapping[str, Any]) -> dict[str, Any]:

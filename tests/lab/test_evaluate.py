@@ -86,9 +86,13 @@ def test_other_lengths_than_trained(fit: Fit, timesteps: int) -> None:
         ("cell.activation=relu", "--set would change the network: cell.activation from tanh to relu"),
         ("cell=carry", "--set would change the network: cell from simple to carry"),
         ("precision=float64", "--set would change the network: precision from float32 to float64"),
+        ("training.steps=9", "--set changes training, which has no part in an evaluation"),
+        ("training.optimizer.learning_rate=1", "--set changes training.optimizer, which has no part in an evaluation"),
+        ("cell.initializers.bias=normal", "--set changes cell, which has no part in an evaluation"),
+        ("name=other", "--set changes name, which has no part in an evaluation"),
     ],
 )
-def test_the_network_cannot_be_changed(fit: Fit, override: str, message: str) -> None:
+def test_only_what_is_scored_can_be_changed(fit: Fit, override: str, message: str) -> None:
     run = fit()
     with pytest.raises(UsageError) as caught:
         run.evaluate([override])
