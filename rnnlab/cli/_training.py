@@ -1,9 +1,11 @@
 """How a training looks: redrawn in place on a terminal, one plain line now and then in a log."""
 
 import math
+import signal
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from rnnlab.cli._errors import note
@@ -33,12 +35,12 @@ def follow(events: Iterable[Event], *, quiet: bool) -> Finished:
     try:
         with watchers as watcher:
             for event in events:
+                if isinstance(event, Started):
+                    run = event.run
                 if isinstance(event, Finished):
                     finished = event
                 else:
                     watcher.take(event)
-                if isinstance(event, Started):
-                    run = event.run
     except KeyboardInterrupt:
         if run is not None:
             note(f"interrupted: the metrics and weights so far are in {run.path}")
@@ -141,7 +143,8 @@ class _Live:
             self._losses.append(float(event.record["validation/loss"]))
         if time.monotonic() - self._drawn > 1 / _REDRAWS_PER_SECOND:
             self._drawn = time.monotonic()
-            self._live.update(self._picture(), refresh=True)
+            with _undisturbed():
+                self._live.update(self._picture(), refresh=True)
 
     def _picture(self) -> "Table":
         from rich.progress_bar import ProgressBar
@@ -174,6 +177,19 @@ class _Live:
             f"baseline {task.baseline(timesteps):.4g}; solved when {task.solved}",
             f"validation loss {sparkline(self._losses)}",
         ]
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Hold Ctrl-C back until the block is done: a picture half drawn could not be wiped away."""
+    pressed: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda *_: pressed.append(1))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if pressed:
+        raise KeyboardInterrupt
 
 
 def sparkline(values: list[float], width: int = 48) -> str:

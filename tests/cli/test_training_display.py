@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from rnnlab.cli._training import _undisturbed
 from tests.cli.program import ENDLESS, TINY, child
 
 LONG_ENOUGH = TINY.replace("steps: 20", "steps: 3000").replace("evaluate_every: 10", "evaluate_every: 300")
@@ -85,6 +86,15 @@ def test_ctrl_c_gives_the_cursor_back(here: Path) -> None:
     left = [line for line in rest_on_screen(shown) if line]
     assert left[-1].startswith("interrupted: the metrics and weights so far are in runs/")
     assert not any("steps/s" in line for line in left)
+
+
+def test_ctrl_c_waits_until_a_picture_is_whole() -> None:
+    done = []
+    with pytest.raises(KeyboardInterrupt), _undisturbed():
+        os.kill(os.getpid(), signal.SIGINT)
+        done.append("drawn")
+    assert done == ["drawn"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 @pytest.mark.parametrize(
