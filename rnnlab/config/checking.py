@@ -53,7 +53,7 @@ class Checker:
             model: The typed options.
             data: The block as read.
             path: Where the block stands.
-            shelf: Where `model`'s owner stands among others: a key that is theirs is told apart from one unknown to all.
+            shelf: Where `model`'s owner stands among others: a key that is theirs is told as such.
         """
         if not isinstance(data, dict):
             self.refuse(path, f"got {shown(data)}, expected a mapping")

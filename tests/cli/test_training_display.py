@@ -90,9 +90,14 @@ def test_ctrl_c_gives_the_cursor_back(here: Path) -> None:
 
 def test_ctrl_c_waits_until_a_picture_is_whole() -> None:
     done = []
-    with pytest.raises(KeyboardInterrupt), _undisturbed():
-        os.kill(os.getpid(), signal.SIGINT)
-        done.append("drawn")
+
+    def draw() -> None:
+        with _undisturbed():
+            os.kill(os.getpid(), signal.SIGINT)
+            done.append("drawn")
+
+    with pytest.raises(KeyboardInterrupt):
+        draw()
     assert done == ["drawn"]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
