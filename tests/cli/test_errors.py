@@ -255,7 +255,7 @@ def test_a_full_stdout_is_the_machines_fault(here: Path, arguments: list[str]) -
     )
 
 
-@pytest.mark.parametrize("arguments", [["schema"], ["train", "x.yaml", "-q"]], ids=lambda a: a[0])
+@pytest.mark.parametrize("arguments", [["--help"], ["schema"], ["train", "x.yaml", "-q"]], ids=lambda a: a[0])
 def test_a_reader_that_left_is_no_fault(here: Path, arguments: list[str]) -> None:
     (here / "x.yaml").write_text(TINY)
     read, write = os.pipe()
