@@ -32,7 +32,8 @@ def show(*parts: "RenderableType") -> None:
     out = console()
     with out.capture() as captured:
         for part in parts:
-            out.print(part, soft_wrap=isinstance(part, str))  # a line of text is cut by the terminal, if at all
+            # A file keeps a line of text whole; a terminal gets it folded between words.
+            out.print(part, soft_wrap=isinstance(part, str) and not out.is_terminal)
     show_text(captured.get())
 
 

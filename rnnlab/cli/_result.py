@@ -8,19 +8,25 @@ from rnnlab.cli._curves import Curve, Level, draw
 from rnnlab.cli._output import console, plain_table, show, show_json
 from rnnlab.core.text import visible
 from rnnlab.lab.events import Finished
+from rnnlab.runs import RunFolder
 
 
 def show_result(finished: Finished, *, json: bool) -> None:
     """Print the result on stdout."""
     summary = finished.summary
     if json:
-        show_json({**summary, "run": str(finished.run.path)})
+        show_summary(finished.run)
         return
     table = plain_table("", "final", "best", "baseline", numbers=("final", "best", "baseline"))
     for name, value in summary["metrics"].items():
         baseline = summary["baseline"] if name == "loss" else None
         table.add_row(name, figure(value), figure(summary["best"]["metrics"].get(name)), figure(baseline))
     show(_verdict(summary), table, *_curve(finished), f"run  {visible(str(finished.run.path))}")
+
+
+def show_summary(run: RunFolder) -> None:
+    """Print a run's summary on stdout as one JSON object; `run` in it is the path."""
+    show_json({**run.read_summary(), "run": str(run.path)})
 
 
 def _verdict(summary: dict[str, Any] | Any) -> str:

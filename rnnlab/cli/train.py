@@ -18,12 +18,14 @@ def command(
     """Train the network that CONFIG describes, into a new run folder."""
     import sys
     from contextlib import closing
+    from pathlib import Path
 
-    from rnnlab.cli._result import show_result
+    from rnnlab.cli._result import show_result, show_summary
     from rnnlab.cli._training import follow
     from rnnlab.config.load import load_experiment
+    from rnnlab.core.errors import DivergedError
     from rnnlab.lab.train import train
-    from rnnlab.runs import runs_root
+    from rnnlab.runs import RunFolder, runs_root
 
     naming = [f"name='{_checked(name)}'"] if name is not None else []
     loaded = load_experiment(config, [*(overrides or []), *naming])
@@ -34,8 +36,13 @@ def command(
         argv=sys.argv,
         beside=config.absolute().parent,
     )
-    with closing(events):
-        finished = follow(events, quiet=quiet)
+    try:
+        with closing(events):
+            finished = follow(events, quiet=quiet)
+    except DivergedError as error:
+        if json:
+            show_summary(RunFolder.open(Path(error.where)))
+        raise
     show_result(finished, json=json)
 
 

@@ -21,7 +21,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
         >>> nearest("zebra", ["adding", "parity"])
         'known: adding, parity'
     """
-    names = sorted(known)
+    names = sorted(set(known))
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     return f"did you mean '{close[0]}'?" if close else f"known: {', '.join(names)}"
 

@@ -48,7 +48,8 @@ def train(
     """
     require_memory(experiment)
     session = _Session(experiment)
-    session.open_folder(runs, config=config, argv=argv, beside=beside)
+    with session.backend.running():  # entered by now, so that the provenance tells the threads that training has
+        session.open_folder(runs, config=config, argv=argv, beside=beside)
     try:
         with session.backend.running():
             yield Started(session.run, experiment, session.task, session.parameters)

@@ -45,7 +45,7 @@ def collect(
     Args:
         argv: The command line.
         seed: The run's seed.
-        config_sha256: The hash of the config's bytes, 64 hex digits.
+        config_sha256: The hash of the resolved experiment, 64 hex digits.
         extra: Further entries, which come last.
         folder: Where to look for a git repository: the folder of the config. The current folder if None.
     """

@@ -17,6 +17,8 @@ Column = Annotated[int, Field(ge=0)] | str
 class ForecastOptions(TaskOptions):
     """Which series, which column of it, how far ahead."""
 
+    paths = ("csv",)
+
     type: Literal["forecast"] = "forecast"
     csv: str | None = Field(
         None, min_length=1, description="a CSV file of numbers, relative to the config; none: the built-in weather"

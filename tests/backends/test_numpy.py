@@ -85,6 +85,7 @@ def test_carry_by_hand(reference: bool) -> None:
     np.testing.assert_allclose(prediction.states["layers.0.c"].ravel(), [0.229481, 0.605308], atol=1e-6)
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize("activation", ["tanh", "relu"])
 @pytest.mark.parametrize("layers", [1, 2])
 def test_pytorch_rnn_agrees(layers: int, activation: str) -> None:

@@ -225,7 +225,7 @@ def test_quiet_shows_only_the_result(here: Path) -> None:
 
 def test_a_diverging_training_keeps_the_last_finite_weights(here: Path) -> None:
     (here / "x.yaml").write_text(DIVERGING)
-    result = rnnlab("train", "x.yaml", "--json")
+    result = rnnlab("train", "x.yaml")
     run = newest(here)
     assert (result.code, result.stdout) == (7, "")
     message = result.stderr.splitlines()[-1]
@@ -279,3 +279,32 @@ def test_eight_trainings_at_once_are_eight_runs(here: Path) -> None:
     assert [process.returncode for process in processes] == [0] * 8
     assert len({one["run"] for one in told}) == len(list((here / "runs").iterdir())) == 8
     assert len({one["loss"] for one in told}) == 1
+
+
+def test_a_divergence_is_one_json_object_too(here: Path) -> None:
+    (here / "x.yaml").write_text(DIVERGING)
+    result = rnnlab("train", "x.yaml", "--json")
+    assert result.code == 7
+    told = json.loads(result.stdout)
+    assert (told["state"], told["stopped"], told["loss"], told["solved"]) == ("diverged", "diverged", None, False)
+    assert told["run"] == str(Path("runs") / newest(here).name)
+
+
+def test_the_provenance_tells_the_threads_that_training_had(here: Path) -> None:
+    libraries = trained(here, TINY).read_provenance()["blas"]
+    assert libraries
+    assert {library["num_threads"] for library in libraries} == {1}
+
+
+def test_a_csv_is_found_from_the_config_that_names_it(here: Path) -> None:
+    (here / "data").mkdir()
+    rows = "\n".join(f"{n % 7},{n % 3}" for n in range(200))
+    (here / "data" / "series.csv").write_text(f"{rows}\n")
+    task = "task: {type: forecast, csv: series.csv}\nshape: {timesteps: 10}\n"
+    training = "training: {steps: 2, batch_size: 4}\nevaluation: {sequences: 4}\n"
+    (here / "data" / "x.yaml").write_text(task + training)
+    result = rnnlab("train", "data/x.yaml")
+    assert result.code == 0, result.stderr
+    assert newest(here).read_provenance()["task"]["csv_sha256"]
+    again = rnnlab("train", newest(here).path / "resolved.yaml")
+    assert again.code == 0, again.stderr

@@ -15,7 +15,7 @@ class AbstractAdamOptions(OptimizerOptions):
     learning_rate: float = Field(default=0.001, gt=0, le=1e3, description="size of a step; a schedule multiplies it")
     beta_1: float = Field(default=0.9, ge=0, lt=1, description="share of the running mean gradient that is kept")
     beta_2: float = Field(default=0.999, ge=0, lt=1, description="share of the running mean square that is kept")
-    epsilon: float = Field(default=1e-7, ge=1e-30, description="added to the root: no division by zero")
+    epsilon: float = Field(default=1e-7, ge=1e-30, le=1e6, description="added to the root: no division by zero")
     amsgrad: bool = Field(default=False, description="divide by the largest mean square so far, not the present one")
 
 

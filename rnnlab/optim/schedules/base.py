@@ -12,7 +12,9 @@ class ScheduleOptions(Options):
     """The `training.schedule` block; each schedule adds its own numbers."""
 
     type: str
-    warmup_steps: int = Field(default=0, ge=0, description="steps of linear rise to the full rate, before any decay")
+    warmup_steps: int = Field(
+        default=0, ge=0, le=1_000_000_000, description="steps of linear rise to the full rate, before any decay"
+    )
 
 
 OptionsT = TypeVar("OptionsT", bound=ScheduleOptions)
