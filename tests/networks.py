@@ -6,11 +6,11 @@ import numpy as np
 
 from rnnlab.backends.base import Network, Training
 from rnnlab.cells import CELLS
+from rnnlab.core.batch import Batch, last_step_mask, within_lengths
 from rnnlab.core.losses import LOSSES
 from rnnlab.core.streams import stream
 from rnnlab.optim.rules import OPTIMIZERS
 from rnnlab.optim.schedules import SCHEDULES
-from rnnlab.tasks.base import Batch, last_step_mask, within_lengths
 
 LEARNING_RATE = 0.01
 

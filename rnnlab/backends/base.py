@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnlab.cells.base import AbstractCell
+from rnnlab.core.batch import Batch
 from rnnlab.core.losses import LOSSES, AbstractLoss
 from rnnlab.core.parameters import Parameter, draw_parameters
 from rnnlab.optim.rules.base import AbstractOptimizer
 from rnnlab.optim.schedules.base import AbstractSchedule
-from rnnlab.tasks.base import Batch
 
 Array = NDArray[Any]
 

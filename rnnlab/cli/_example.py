@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnlab.core.batch import Batch, Lengths
 from rnnlab.core.streams import stream
-from rnnlab.tasks.base import AbstractTask, Batch, Lengths
+from rnnlab.tasks.base import AbstractTask
 
 Array = NDArray[Any]
 Cells = list[str]

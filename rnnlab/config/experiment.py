@@ -9,12 +9,13 @@ from rnnlab.backends.base import Network, Training
 from rnnlab.cells import CELLS
 from rnnlab.cells.base import CellOptions
 from rnnlab.config.blocks import EvaluationOptions, TrainingOptions
+from rnnlab.core.batch import Lengths
 from rnnlab.optim.rules import OPTIMIZERS
 from rnnlab.optim.rules.base import OptimizerOptions
 from rnnlab.optim.schedules import SCHEDULES
 from rnnlab.optim.schedules.base import ScheduleOptions
 from rnnlab.tasks import task_class
-from rnnlab.tasks.base import AbstractTask, Lengths, TaskOptions
+from rnnlab.tasks.base import AbstractTask, TaskOptions
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,13 +14,14 @@ from rnnlab.config.document import Document, read_document
 from rnnlab.config.experiment import Experiment
 from rnnlab.config.faults import raise_together
 from rnnlab.config.overrides import apply_overrides
+from rnnlab.core.batch import Lengths
 from rnnlab.core.errors import UsageError
 from rnnlab.core.naming import check_name
 from rnnlab.core.registry import Registry, nearest
 from rnnlab.optim.rules import OPTIMIZERS
 from rnnlab.optim.schedules import SCHEDULES
 from rnnlab.tasks import task_class
-from rnnlab.tasks.base import AbstractTask, Lengths
+from rnnlab.tasks.base import AbstractTask
 
 BLOCKS = ("cell", "shape", "task", "training", "evaluation")
 

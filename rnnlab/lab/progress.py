@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnlab.config.blocks import PlateauOptions
-from rnnlab.tasks.base import Evidence, Streak, SuccessRule
+from rnnlab.core.success import Evidence, Streak, SuccessRule
 
 Array = NDArray[Any]
 

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from rnnlab.backends.base import AbstractModel
+from rnnlab.core.batch import Batch, Lengths
 from rnnlab.core.streams import stream
-from rnnlab.tasks.base import AbstractTask, Batch, Lengths, mean_loss
+from rnnlab.tasks.base import AbstractTask, mean_loss
 
 _MOST_SEQUENCES = 256  # a batch
 _MOST_NUMBERS = 4_000_000  # of inputs in a batch

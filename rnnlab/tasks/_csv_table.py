@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
+from rnnlab.core.batch import Array
 from rnnlab.core.errors import UsageError
 from rnnlab.core.registry import nearest
 from rnnlab.core.text import visible
-from rnnlab.tasks.base import Array
 
 SIZE_CAP = 256 * 2**20
 Column = int | str

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from rnnlab.tasks.base import Array
+from rnnlab.core.batch import Array
 
 DELAY = 17
 GAIN, DECAY = 0.2, 0.1

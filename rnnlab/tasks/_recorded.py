@@ -6,21 +6,12 @@ from typing import Any, Self
 
 import numpy as np
 
+from rnnlab.core.batch import Array, Batch, Lengths, draw_lengths, last_step_mask, within_lengths
 from rnnlab.core.errors import UsageError
+from rnnlab.core.success import SuccessRule, Threshold
 from rnnlab.core.text import visible
 from rnnlab.tasks._csv_table import Column, Table, find_column, read_table
-from rnnlab.tasks.base import (
-    Array,
-    Batch,
-    Lengths,
-    Part,
-    Rung,
-    SuccessRule,
-    Threshold,
-    draw_lengths,
-    last_step_mask,
-    within_lengths,
-)
+from rnnlab.tasks.base import Part, Rung
 
 
 class Recorded:

@@ -5,21 +5,9 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from rnnlab.tasks.base import (
-    AbstractTask,
-    Array,
-    Batch,
-    Card,
-    Lengths,
-    Published,
-    Rung,
-    Streak,
-    TaskOptions,
-    Threshold,
-    draw_lengths,
-    last_step_mask,
-    within_lengths,
-)
+from rnnlab.core.batch import Array, Batch, Lengths, draw_lengths, last_step_mask, within_lengths
+from rnnlab.core.success import Streak, Threshold
+from rnnlab.tasks.base import AbstractTask, Card, Published, Rung, TaskOptions
 
 
 class AddingURNNOptions(TaskOptions):

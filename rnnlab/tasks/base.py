@@ -6,42 +6,18 @@ nothing without its definition. Every member goes through `tests/tasks/test_cont
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rnnlab.core.batch import Array, Batch, Lengths
 from rnnlab.core.losses import LOSSES
 from rnnlab.core.options import Options
+from rnnlab.core.success import SuccessRule
 
-Array = NDArray[Any]
-Lengths = tuple[int, int]
 Part = Literal["train", "validation"]
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """B sequences of up to T steps; what lies beyond a sequence's own length is zero and is never scored.
-
-    Attributes:
-        inputs: (B, T, I), float64.
-        targets: Real (B, O), or integer classes (B,), when only one step a sequence is scored; real (B, T, O), or
-            integer (B, T), when steps are scored throughout.
-        mask: (B, T), bool: the steps that are scored. Last-step tasks have one True a row, at `lengths - 1`.
-        lengths: (B,), int: the steps of each sequence, 1 … T.
-    """
-
-    inputs: Array
-    targets: Array
-    mask: Array
-    lengths: Array
-
-    @property
-    def size(self) -> int:
-        """The number of sequences, B."""
-        return len(self.inputs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,86 +60,6 @@ class Card:
     source: str
     differs: str = ""
     published: tuple[Published, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """What a success rule may look at.
-
-    Attributes:
-        validation: Metrics of the newest validation, or None when this step had none.
-        recent: Correctness of the newest training sequences, oldest first, (N,) bool.
-        recent_loss: Mean training loss over the batches those sequences came from.
-    """
-
-    validation: Mapping[str, float] | None
-    recent: Array
-    recent_loss: float
-
-
-@dataclass(frozen=True, slots=True)
-class Streak:
-    """Of the last `sequences` training sequences at most `wrong` are wrong, and their mean loss is below `loss_below`.
-
-    Example:
-        >>> rule = Streak(sequences=3, wrong=0)
-        >>> rule.is_met(Evidence(None, np.array([False, True, True, True]), 0.0))
-        True
-        >>> rule.is_met(Evidence(None, np.array([True, True]), 0.0))
-        False
-    """
-
-    sequences: int
-    wrong: int = 0
-    loss_below: float = float("inf")
-
-    def is_met(self, evidence: Evidence) -> bool:
-        """Return whether the evidence satisfies the rule."""
-        newest = evidence.recent[-self.sequences :]
-        enough = len(newest) == self.sequences and self.sequences - int(newest.sum()) <= self.wrong
-        return bool(enough and evidence.recent_loss < self.loss_below)
-
-    def __str__(self) -> str:
-        limit = "all" if self.wrong == 0 else f"all but {self.wrong}"
-        loss = "" if self.loss_below == float("inf") else f", with a mean training loss below {self.loss_below:g}"
-        return f"{limit} of the last {self.sequences:,} training sequences correct{loss}"
-
-
-@dataclass(frozen=True, slots=True)
-class Threshold:
-    """The validation metric `metric` is at most `at_most`.
-
-    Example:
-        >>> Threshold("error_rate", 0.01).is_met(Evidence({"error_rate": 0.008}, np.zeros(0), 1.0))
-        True
-    """
-
-    metric: str
-    at_most: float
-
-    def is_met(self, evidence: Evidence) -> bool:
-        """Return whether the evidence satisfies the rule; False without a validation."""
-        return evidence.validation is not None and evidence.validation[self.metric] <= self.at_most
-
-    def __str__(self) -> str:
-        return f"validation {self.metric} at most {self.at_most:g}"
-
-
-@dataclass(frozen=True, slots=True)
-class AllOf:
-    """All of several validation thresholds hold at once."""
-
-    rules: tuple[Threshold, ...]
-
-    def is_met(self, evidence: Evidence) -> bool:
-        """Return whether the evidence satisfies every rule; False without a validation."""
-        return all(rule.is_met(evidence) for rule in self.rules)
-
-    def __str__(self) -> str:
-        return " and ".join(map(str, self.rules))
-
-
-SuccessRule = Streak | Threshold | AllOf
 
 
 class TaskOptions(Options):
@@ -264,31 +160,6 @@ class AbstractTask(ABC):
     def baseline(self, timesteps: Lengths) -> float:
         """Return the expected loss of the best predictor without memory."""
         return self.rungs(timesteps)[self.memoryless_rungs - 1].loss
-
-
-def draw_lengths(rng: np.random.Generator, batch_size: int, timesteps: Lengths) -> Array:
-    """Return (B,) lengths, uniform in the closed range `timesteps`."""
-    return rng.integers(timesteps[0], timesteps[1] + 1, size=batch_size)
-
-
-def last_step_mask(lengths: Array, timesteps: int) -> Array:
-    """Return the (B, T) mask that is True at each sequence's last step only.
-
-    Example:
-        >>> last_step_mask(np.array([1, 3]), 3).astype(int).tolist()
-        [[1, 0, 0], [0, 0, 1]]
-    """
-    return np.asarray(np.arange(timesteps) == lengths[:, None] - 1)
-
-
-def within_lengths(lengths: Array, timesteps: int) -> Array:
-    """Return the (B, T) mask that is True on every step of each sequence.
-
-    Example:
-        >>> within_lengths(np.array([1, 3]), 3).astype(int).tolist()
-        [[1, 0, 0], [1, 1, 1]]
-    """
-    return np.asarray(np.arange(timesteps) < lengths[:, None])
 
 
 def mean_loss(task: AbstractTask, outputs: Array, batch: Batch) -> float:

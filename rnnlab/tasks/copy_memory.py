@@ -6,19 +6,9 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from rnnlab.tasks.base import (
-    AbstractTask,
-    Array,
-    Batch,
-    Card,
-    Lengths,
-    Published,
-    Rung,
-    TaskOptions,
-    Threshold,
-    draw_lengths,
-    within_lengths,
-)
+from rnnlab.core.batch import Array, Batch, Lengths, draw_lengths, within_lengths
+from rnnlab.core.success import Threshold
+from rnnlab.tasks.base import AbstractTask, Card, Published, Rung, TaskOptions
 
 
 class CopyMemoryOptions(TaskOptions):

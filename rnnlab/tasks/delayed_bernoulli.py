@@ -6,20 +6,10 @@ from typing import Annotated, Literal, Self
 import numpy as np
 from pydantic import Field, model_validator
 
+from rnnlab.core.batch import Array, Batch, Lengths, draw_lengths, within_lengths
 from rnnlab.core.losses import softmax
-from rnnlab.tasks.base import (
-    AbstractTask,
-    Array,
-    Batch,
-    Card,
-    Lengths,
-    Published,
-    Rung,
-    TaskOptions,
-    Threshold,
-    draw_lengths,
-    within_lengths,
-)
+from rnnlab.core.success import Threshold
+from rnnlab.tasks.base import AbstractTask, Card, Published, Rung, TaskOptions
 
 Lag = Annotated[int, Field(ge=1, le=100_000)]
 

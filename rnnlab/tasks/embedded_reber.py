@@ -6,20 +6,10 @@ from typing import Literal, Self
 import numpy as np
 from pydantic import Field
 
+from rnnlab.core.batch import Array, Batch, Lengths, within_lengths
 from rnnlab.core.streams import stream
-from rnnlab.tasks.base import (
-    AbstractTask,
-    Array,
-    Batch,
-    Card,
-    Lengths,
-    Part,
-    Published,
-    Rung,
-    TaskOptions,
-    Threshold,
-    within_lengths,
-)
+from rnnlab.core.success import Threshold
+from rnnlab.tasks.base import AbstractTask, Card, Part, Published, Rung, TaskOptions
 
 SYMBOLS = "BTPSXVE"
 HALF = 256

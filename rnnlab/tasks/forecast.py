@@ -6,10 +6,12 @@ from typing import Annotated, Any, Literal, Protocol, Self
 import numpy as np
 from pydantic import Field
 
+from rnnlab.core.batch import Array, Batch, Lengths
 from rnnlab.core.errors import UsageError
+from rnnlab.core.success import SuccessRule
 from rnnlab.tasks._recorded import Recorded
 from rnnlab.tasks._weather import Weather
-from rnnlab.tasks.base import AbstractTask, Array, Batch, Card, Lengths, Part, Rung, SuccessRule, TaskOptions
+from rnnlab.tasks.base import AbstractTask, Card, Part, Rung, TaskOptions
 
 Column = Annotated[int, Field(ge=0)] | str
 

@@ -6,21 +6,10 @@ from typing import Literal, Self
 import numpy as np
 from pydantic import Field
 
+from rnnlab.core.batch import Array, Batch, Lengths, draw_lengths, within_lengths
+from rnnlab.core.success import Threshold
 from rnnlab.tasks._mackey_glass_equation import DELAY, continued, orbit
-from rnnlab.tasks.base import (
-    AbstractTask,
-    Array,
-    Batch,
-    Card,
-    Lengths,
-    Part,
-    Published,
-    Rung,
-    TaskOptions,
-    Threshold,
-    draw_lengths,
-    within_lengths,
-)
+from rnnlab.tasks.base import AbstractTask, Card, Part, Published, Rung, TaskOptions
 
 TRANSIENT, TRAINING, VALIDATION = 1020, 12_000, 4_000
 # Two delays: what it takes to know the state of the equation from samples alone.

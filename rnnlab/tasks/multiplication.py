@@ -4,8 +4,10 @@ from typing import Literal
 
 import numpy as np
 
+from rnnlab.core.batch import Array, Lengths
+from rnnlab.core.success import Streak
 from rnnlab.tasks.adding import AbstractMarkedPairs, first_pair_chance, last_marked
-from rnnlab.tasks.base import Array, Card, Lengths, Published, Rung, Streak, TaskOptions
+from rnnlab.tasks.base import Card, Published, Rung, TaskOptions
 
 
 class MultiplicationOptions(TaskOptions):
@@ -27,7 +29,7 @@ class Multiplication(AbstractMarkedPairs):
         than 13 of the last 2,000 sequences wrong; the rule here is the first. Marks as in `adding@hs1997`.
 
     Example:
-        >>> from rnnlab.tasks.base import Batch
+        >>> from rnnlab.core.batch import Batch
         >>> task = Multiplication(MultiplicationOptions())
         >>> batch = Batch(
         ...     inputs=np.array([[[1.0, 1.0], [0.3, 0.0], [0.5, 1.0], [0.8, 0.0], [0.6, -1.0]]]),

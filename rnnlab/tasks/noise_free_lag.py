@@ -7,8 +7,10 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
+from rnnlab.core.batch import Array, Batch, Lengths
 from rnnlab.core.losses import LOSSES
-from rnnlab.tasks.base import AbstractTask, Array, Batch, Card, Lengths, Published, Rung, Streak, TaskOptions
+from rnnlab.core.success import Streak
+from rnnlab.tasks.base import AbstractTask, Card, Published, Rung, TaskOptions
 
 # Stands for the logarithm of a chance of 0: its softmax is 0 to 300 digits.
 TINY = 1e-300

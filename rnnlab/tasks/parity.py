@@ -5,20 +5,9 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from rnnlab.tasks.base import (
-    AbstractTask,
-    Array,
-    Batch,
-    Card,
-    Lengths,
-    Published,
-    Rung,
-    TaskOptions,
-    Threshold,
-    draw_lengths,
-    last_step_mask,
-    within_lengths,
-)
+from rnnlab.core.batch import Array, Batch, Lengths, draw_lengths, last_step_mask, within_lengths
+from rnnlab.core.success import Threshold
+from rnnlab.tasks.base import AbstractTask, Card, Published, Rung, TaskOptions
 
 
 class ParityOptions(TaskOptions):

@@ -9,8 +9,8 @@ from rnnlab.backends.base import Network
 from rnnlab.backends.numpy.model import NumpyBackend
 from rnnlab.cells import CELLS
 from rnnlab.core import activations
+from rnnlab.core.batch import Batch
 from rnnlab.core.streams import stream
-from rnnlab.tasks.base import Batch
 from tests.networks import batch, network, parameters, training
 
 STEP = 1e-5

@@ -9,7 +9,7 @@ from rnnlab.backends.numpy.model import NumpyBackend, NumpyModel
 from rnnlab.cells import CELLS
 from rnnlab.cells.carry import Carry, CarryOptions
 from rnnlab.cells.simple import Simple, SimpleOptions
-from rnnlab.tasks.base import Batch
+from rnnlab.core.batch import Batch
 from tests.networks import batch, network, parameters, training
 
 

@@ -7,9 +7,10 @@ import pytest
 from rnnlab.cli._card import option_rows
 from rnnlab.cli._example import draw_example
 from rnnlab.config.load import load_experiment
+from rnnlab.core.batch import Array, Batch, Lengths
 from rnnlab.core.options import Options
 from rnnlab.tasks import task_class, task_names
-from rnnlab.tasks.base import AbstractTask, Array, Batch, Lengths, Rung, TaskOptions
+from rnnlab.tasks.base import AbstractTask, Rung, TaskOptions
 from tests.stored_runs import rnnlab
 
 

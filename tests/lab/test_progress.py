@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from rnnlab.config.blocks import PlateauOptions
+from rnnlab.core.success import AllOf, Streak, SuccessRule, Threshold
 from rnnlab.lab.progress import Averages, Best, Success, judge
 from rnnlab.lab.record import record_line
-from rnnlab.tasks.base import AllOf, Streak, SuccessRule, Threshold
 
 
 def follow(rule: Streak, batches: list[str], losses: list[float] | None = None) -> list[bool]:

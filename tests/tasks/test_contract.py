@@ -8,19 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rnnlab.core.batch import Batch, Lengths, last_step_mask, within_lengths
 from rnnlab.core.losses import LOSSES
 from rnnlab.core.streams import stream
+from rnnlab.core.success import Evidence, Streak
 from rnnlab.tasks import TASKS, task_class, task_names
-from rnnlab.tasks.base import (
-    AbstractTask,
-    Batch,
-    Evidence,
-    Lengths,
-    Streak,
-    last_step_mask,
-    mean_loss,
-    within_lengths,
-)
+from rnnlab.tasks.base import AbstractTask, mean_loss
 
 NUMBERS = 2_000_000  # the most input numbers drawn at once
 MOST_SEQUENCES = 3_000_000

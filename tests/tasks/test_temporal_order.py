@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from rnnlab.core.batch import Batch, last_step_mask
 from rnnlab.core.streams import stream
 from rnnlab.tasks import task_class
-from rnnlab.tasks.base import Batch, last_step_mask
 
 
 def build(name):

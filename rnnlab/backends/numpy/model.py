@@ -14,8 +14,8 @@ from rnnlab.backends.numpy.fast import KERNELS
 from rnnlab.backends.numpy.layer import AbstractLayer, State
 from rnnlab.backends.numpy.reference import ReferenceLayer
 from rnnlab.backends.numpy.vector import NamedVector
+from rnnlab.core.batch import Batch
 from rnnlab.optim.clipping import clip_by_global_norm, clip_by_value
-from rnnlab.tasks.base import Batch
 
 Array = NDArray[Any]
 _PREDICT_STEPS = 256  # predictions run in stretches of this many steps, so that their memory does not grow with T

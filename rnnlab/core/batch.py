@@ -1,0 +1,58 @@
+"""A batch of sequences: what a task draws, a network learns from and a score is taken of."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+Lengths = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """B sequences of up to T steps; what lies beyond a sequence's own length is zero and is never scored.
+
+    Attributes:
+        inputs: (B, T, I), float64.
+        targets: Real (B, O), or integer classes (B,), when only one step a sequence is scored; real (B, T, O), or
+            integer (B, T), when steps are scored throughout.
+        mask: (B, T), bool: the steps that are scored. Last-step tasks have one True a row, at `lengths - 1`.
+        lengths: (B,), int: the steps of each sequence, 1 … T.
+    """
+
+    inputs: Array
+    targets: Array
+    mask: Array
+    lengths: Array
+
+    @property
+    def size(self) -> int:
+        """The number of sequences, B."""
+        return len(self.inputs)
+
+
+def draw_lengths(rng: np.random.Generator, batch_size: int, timesteps: Lengths) -> Array:
+    """Return (B,) lengths, uniform in the closed range `timesteps`."""
+    return rng.integers(timesteps[0], timesteps[1] + 1, size=batch_size)
+
+
+def last_step_mask(lengths: Array, timesteps: int) -> Array:
+    """Return the (B, T) mask that is True at each sequence's last step only.
+
+    Example:
+        >>> last_step_mask(np.array([1, 3]), 3).astype(int).tolist()
+        [[1, 0, 0], [0, 0, 1]]
+    """
+    return np.asarray(np.arange(timesteps) == lengths[:, None] - 1)
+
+
+def within_lengths(lengths: Array, timesteps: int) -> Array:
+    """Return the (B, T) mask that is True on every step of each sequence.
+
+    Example:
+        >>> within_lengths(np.array([1, 3]), 3).astype(int).tolist()
+        [[1, 0, 0], [1, 1, 1]]
+    """
+    return np.asarray(np.arange(timesteps) < lengths[:, None])
