@@ -5,26 +5,20 @@ import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from rnnlab.backends import BACKENDS
 from rnnlab.config.experiment import Experiment
-from rnnlab.config.yaml_writer import dump_yaml
-from rnnlab.core.errors import DivergedError, EnvironmentFault, RnnlabError
+from rnnlab.core.errors import DivergedError
 from rnnlab.core.streams import stream
 from rnnlab.lab.events import Evaluated, Event, Finished, Started, Stepped
 from rnnlab.lab.memory import require_memory
 from rnnlab.lab.progress import Averages, Best, Success
-from rnnlab.lab.record import record_line
+from rnnlab.lab.storing import Stopped, Store, in_short, state_of
 from rnnlab.lab.validation import ValidationSet
-from rnnlab.runs import RunFolder, State, Status, provenance
-
-Stopped = Literal["solved", "budget", "plateau", "diverged", "interrupted", "failed"]
-_STATES: dict[Stopped, State] = {"diverged": "diverged", "interrupted": "interrupted", "failed": "failed"}
-_EXIT_CODES: dict[Stopped, int] = {"diverged": DivergedError.exit_code, "interrupted": 130}
-_SAVE_SECONDS = 10.0  # weights go to the disk this often, so a crash loses no more; each write waits for the disk
+from rnnlab.runs import RunFolder
 
 
 def train(
@@ -49,10 +43,10 @@ def train(
     require_memory(experiment)
     session = _Session(experiment)
     with session.backend.running():  # entered by now, so that the provenance tells the threads that training has
-        session.open_folder(runs, config=config, argv=argv, beside=beside)
+        session.open(runs, config=config, argv=argv, beside=beside)
     try:
         with session.backend.running():
-            yield Started(session.run, experiment, session.task, session.parameters)
+            yield Started(session.store.run, experiment, session.task, session.parameters)
             stopped = yield from session.steps()
         summary = session.close(stopped, message=session.divergence() if stopped == "diverged" else "")
     except (KeyboardInterrupt, GeneratorExit):
@@ -62,14 +56,14 @@ def train(
         session.fail(error)
         raise
     if stopped == "diverged":
-        raise DivergedError(session.divergence(), where=str(session.run.path), hint=session.advice())
-    yield Finished(session.run, summary)
+        raise DivergedError(session.divergence(), where=str(session.store.run.path), hint=session.advice())
+    yield Finished(session.store.run, summary)
 
 
 class _Session:
-    """One training under way: the loop, what it knows, and what it stores."""
+    """One training under way: the loop and what it knows; what it stores is the store's."""
 
-    run: RunFolder
+    store: Store
 
     def __init__(self, experiment: Experiment) -> None:
         self.experiment, self.options = experiment, experiment.training
@@ -89,31 +83,15 @@ class _Session:
         self.step = self.updates = 0  # a step whose loss is not finite updates nothing
         self.metrics: dict[str, float] = {}
         self.solved_at: dict[str, float | int] | None = None
-        self.good_step, self.good = 0, self.model.parameters()
         self.bad = ""
 
-    def open_folder(self, runs: Path, *, config: bytes, argv: Sequence[str], beside: Path | None) -> None:
-        experiment = self.experiment
-        self.run = RunFolder.create(runs, experiment.name)
-        self.status = Status.start(self.run.name)
-        self.run.write_status(self.status)
-        try:
-            self.run.write_config(config)
-            self.run.write_resolved(dump_yaml(experiment.resolved()))
-            self.run.write_provenance(
-                provenance.collect(
-                    argv=argv,
-                    seed=experiment.seed,
-                    config_sha256=experiment.sha256(),
-                    extra={"task": self.task.facts()},
-                    folder=beside,
-                )
-            )
-            self.record, self.log = self.run.metrics_writer(), self.run.open_log()
-        except BaseException as error:
-            self.write_failure(error)
-            raise
-        self.started = self.saved = time.perf_counter()
+    def open(self, runs: Path, *, config: bytes, argv: Sequence[str], beside: Path | None) -> None:
+        """Make the run folder, and start the clock."""
+        initial, facts = self.model.parameters(), self.task.facts()
+        run = RunFolder.create(runs, self.experiment.name)
+        self.store = Store(run, description=self.description, initial=initial, best=self.best)
+        self.store.open(self.experiment, config=config, argv=argv, facts=facts, beside=beside)
+        self.started = time.perf_counter()
 
     def steps(self) -> Generator[Event, None, Stopped]:
         """Train until a reason to stop, and return it."""
@@ -166,62 +144,34 @@ class _Session:
         record: dict[str, float | int | str] = {"step": self.step, "sequences": self.step * self.options.batch_size}
         record |= {"seconds": round(self.seconds(), 6)} | self.averages.take()
         record |= {f"validation/{name}": value for name, value in self.metrics.items()}
-        self.record.write(record)
-        self.log.append(f"{record_line(record)}\n".encode())
+        self.store.record(record)
         if not self.bad:
             self.keep()
         return Evaluated(self.step, record, solved=self.solved_at is not None)
 
     def keep(self) -> None:
-        """Remember these weights as good, as best where they are, and write both now and then."""
-        self.good_step, self.good = self.step, self.model.parameters()
+        """Keep these weights as good, and as best where they are."""
+        parameters = self.model.parameters()
+        self.store.keep(self.step, parameters)
         if self.best.take(self.metrics["loss"]):
-            self.best.step, self.best.metrics, self.best.parameters = self.step, self.metrics, self.good
-        if time.perf_counter() - self.saved > _SAVE_SECONDS:
-            self.save()
-            self.status = self.status.changed(step=self.step)
-            self.run.write_status(self.status)
-
-    def save(self) -> None:
-        """Write the best weights, if any were ever scored, and the last good ones."""
-        description = {**self.description, "run": self.run.name}
-        if self.best.parameters:
-            self.run.save_weights("best", self.best.parameters, {**description, "step": self.best.step})
-        self.run.save_weights("last", self.good, {**description, "step": self.good_step})
-        self.record.sync()
-        self.saved = time.perf_counter()
+            self.best.step, self.best.metrics, self.best.parameters = self.step, self.metrics, parameters
+        self.store.save_now_and_then(self.step)
 
     def close(self, stopped: Stopped, *, message: str = "") -> dict[str, Any]:
-        """Store everything, the status last, and return the summary."""
+        """Store everything, and return the summary."""
         current = self.model.parameters()
         if stopped != "failed" and all(np.isfinite(array).all() for array in current.values()):
-            self.good_step, self.good = self.updates, current
-        self.save()
+            self.store.keep(self.updates, current)
+        self.store.save()
         summary = self.summary(stopped)
-        self.run.write_summary(summary)
-        self.log.append(f"{stopped} at step {self.step} {message}".rstrip().encode() + b"\n")
-        if stopped != "failed":
-            state, code = _STATES.get(stopped, "completed"), _EXIT_CODES.get(stopped, 0)
-            self.run.write_status(self.status.changed(state=state, step=self.step, exit_code=code, message=message))
-        self.record.close()
-        self.log.close()
+        self.store.close(stopped, summary=summary, step=self.step, message=message)
         return summary
 
     def fail(self, error: Exception) -> None:
         """Store what can be stored after an error, and the status whatever happens."""
         with suppress(Exception):  # where the disk is full it refuses again; the first error is the one to tell
-            self.close("failed", message=_message(error))
-        self.record.close()
-        self.log.close()
-        self.write_failure(error)
-
-    def write_failure(self, error: BaseException) -> None:
-        """Store the status of a training that an error has ended."""
-        state, code = ("failed", _exit_code(error)) if isinstance(error, Exception) else ("interrupted", 130)
-        with suppress(EnvironmentFault):
-            self.run.write_status(
-                self.status.changed(state=state, step=self.step, exit_code=code, message=_message(error))
-            )
+            self.close("failed", message=in_short(error))
+        self.store.fail(error, step=self.step)
 
     def summary(self, stopped: Stopped) -> dict[str, Any]:
         """Return the result in figures; a number that is not finite is null."""
@@ -230,9 +180,9 @@ class _Session:
         # Once the loss is not finite, the metrics of the last evaluation are no longer those of this network.
         metrics = dict.fromkeys(self.metrics, math.nan) if self.bad else self.metrics
         return {
-            "run": self.run.name,
+            "run": self.store.run.name,
             "name": experiment.name,
-            "state": _STATES.get(stopped, "completed"),
+            "state": state_of(stopped),
             "stopped": stopped,
             "task": self.task.name,
             "timesteps": list(timesteps),
@@ -279,19 +229,9 @@ class _Session:
     def advice(self) -> str:
         """Return where the last finite weights are, and what to try."""
         return (
-            f"weights/last.safetensors there holds the last finite weights, of step {self.good_step}; "
+            f"weights/last.safetensors there holds the last finite weights, of step {self.store.good_step}; "
             "lower training.optimizer.learning_rate or set training.clip_norm"
         )
-
-
-def _message(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"[:500]
-
-
-def _exit_code(error: Exception) -> int:
-    if isinstance(error, MemoryError):
-        return EnvironmentFault.exit_code
-    return error.exit_code if isinstance(error, RnnlabError) else 1
 
 
 def _finite(metrics: Mapping[str, float]) -> dict[str, float | None]:
