@@ -145,7 +145,7 @@ def _rungs(config: Parts) -> list[tuple[str, float]]:
         return []
     if task.timesteps_fault(exact):
         return []
-    marks = {task.memoryless_rungs: " (the baseline)"}
+    marks = {task.memoryless_rungs(exact): " (the baseline)"}
     ladder = [(rung.name + marks.get(n, ""), rung.loss) for n, rung in enumerate(task.rungs(exact), start=1)]
     return [*ladder, ("solves the task", task.floor(exact))]
 

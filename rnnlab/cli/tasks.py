@@ -108,7 +108,7 @@ def _ladder(task: Any) -> Any:
     table = plain_table(f"who scores what ({_range(task.default_timesteps)} steps)", "loss", numbers=("loss",))
     table.padding = (0, 1, 0, 0)
     for n, rung in enumerate(task.rungs(task.default_timesteps), start=1):
-        mark = " (the baseline)" if n == task.memoryless_rungs else ""
+        mark = " (the baseline)" if n == task.memoryless_rungs(task.default_timesteps) else ""
         table.add_row(visible(rung.name + mark), f"{rung.loss:.4g}")
     table.add_row("solves the task", f"{task.floor(task.default_timesteps):.4g}")
     return table

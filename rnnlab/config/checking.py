@@ -112,7 +112,9 @@ class Checker:
             known = [branch.model_fields["type"].default for branch in _branches(model, inner)]
             self.refuse(place, f"got {got} without `type`, expected one of {', '.join(sorted(known))}")
         elif first["type"] == "missing":
-            self.refuse(place, "missing, and it has no default", hint=f"add `{inner[-1]}:`")
+            key = first["loc"][-1]  # `inner` has it only where its block is written as a mapping
+            place = place if inner else (*path, key)
+            self.refuse(place, "missing, and it has no default", hint=f"add `{key}:`")
         elif first["type"] == "value_error":
             reason = _reason(first)
             is_told = isinstance(first["input"], str) and got in reason

@@ -15,6 +15,7 @@ from rnnlab.core.errors import UsageError, VerificationError
 from rnnlab.lab.progress import judge
 from rnnlab.lab.validation import ValidationSet
 from rnnlab.runs import RunFolder
+from rnnlab.tasks.base import AbstractTask
 
 Which = Literal["best", "last"]
 
@@ -60,7 +61,7 @@ def evaluate(
     Raises:
         ConfigError: An override cannot be.
         UsageError: An override would change the network, or nothing that an evaluation looks at.
-        VerificationError: The weights are damaged, or of another network.
+        VerificationError: The weights are damaged, or of another network; or the task's file is no longer the same.
     """
     more = [] if sequences is None else [f"evaluation.sequences={sequences}"]
     own = experiment_of(run)
@@ -69,6 +70,8 @@ def evaluate(
     network = experiment.network(task)
     _refuse_other_network(own.network(own.build_task()), network)
     _refuse_idle_changes(own, experiment)
+    if experiment.task == own.task:
+        _require_same_data(run, task)
     arrays, step = load_weights(run, network, weights)
     backend = BACKENDS.get(experiment.backend)()
     model = backend.build(network, parameters=arrays)
@@ -132,6 +135,18 @@ def _refuse_idle_changes(own: Experiment, asked: Experiment) -> None:
         if getattr(own, key) != getattr(asked, key):
             shown = f"training.{key}" if key in {"optimizer", "schedule"} else key
             raise UsageError(f"--set changes {shown}, which has no part in an evaluation", hint=_HINT)
+
+
+def _require_same_data(run: RunFolder, task: AbstractTask) -> None:
+    """Pass if the task finds what it found in training: a changed file would score the network on another scale."""
+    stored = run.read_provenance().get("task", {})
+    changed = [name for name, value in task.facts().items() if name in stored and stored[name] != value]
+    if changed:
+        raise VerificationError(
+            f"the data that this run was trained on have changed: {', '.join(changed)}",
+            where=str(run.path / "provenance.json"),
+            hint="bring the old file back, or train a new run",
+        )
 
 
 def _flat(description: Mapping[str, Any]) -> dict[str, Any]:

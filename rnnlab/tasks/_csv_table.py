@@ -27,14 +27,29 @@ class Table:
     """Numbers in columns.
 
     Attributes:
-        names: One a column: from the header, else `column 0`, `column 1`, …
-        values: (rows, columns), float64, finite.
+        names: One a kept column: from the header, else `column 0`, `column 1`, …
+        values: (rows, kept columns), float64, finite.
         sha256: Of the bytes of the file.
+        all_names: One a column of the file, those left out too.
+        kept: Indices in the file of the kept columns.
     """
 
     names: list[str]
     values: Array
     sha256: str
+    all_names: list[str]
+    kept: list[int]
+
+    def find(self, column: Column, *, path: Path) -> int:
+        """Return the place among the kept columns of a column given by its name or its index in the file.
+
+        Raises:
+            UsageError: There is none, several have that name, or it is left out.
+        """
+        position = find_column(column, self.all_names, path=path)
+        if position not in self.kept:
+            raise _fault(path, f"column {visible(str(column))!r} is ignored", hint="take it out of `ignore`")
+        return self.kept.index(position)
 
 
 def read_table(path: Path, *, ignore: Sequence[Column] = ()) -> Table:
@@ -58,7 +73,8 @@ def read_table(path: Path, *, ignore: Sequence[Column] = ()) -> Table:
         raise _fault(path, f"cannot be read: {error.strerror}") from error
     names, keep, values = _parse(io.StringIO(text, newline=""), path=path, ignore=ignore)
     table = np.array(values).reshape(-1, len(keep))
-    return Table([names[k] for k in keep], table, hashlib.sha256(content).hexdigest())
+    kept_names = [names[k] for k in keep]
+    return Table(kept_names, table, hashlib.sha256(content).hexdigest(), all_names=names, kept=keep)
 
 
 def find_column(column: Column, names: Sequence[str], *, path: Path) -> int:

@@ -10,7 +10,7 @@ from rnnlab.core.batch import Array, Batch, Lengths, draw_lengths, last_step_mas
 from rnnlab.core.errors import UsageError
 from rnnlab.core.success import SuccessRule, Threshold
 from rnnlab.core.text import visible
-from rnnlab.tasks._csv_table import Column, Table, find_column, read_table
+from rnnlab.tasks._csv_table import Column, Table, read_table
 from rnnlab.tasks.base import Part, Rung
 
 
@@ -41,7 +41,7 @@ class Recorded:
     ) -> None:
         table = read_table(path, ignore=ignore)
         self.path, self.horizon, self.sha256 = path, horizon, table.sha256
-        self.names, self.target = table.names, find_column(target, table.names, path=path)
+        self.names, self.target = table.names, table.find(target, path=path)
         self.features = len(table.names)
         cut = int(len(table.values) * train_fraction)
         self._check(table, cut)

@@ -86,7 +86,6 @@ class AbstractTask(ABC):
         return_sequences: True when steps are scored throughout, False when only the last step is.
         solved: The success rule, the paper's own where it has one.
         oracle_loss: What `floor` returns where the lengths do not change it: 0 unless part of the task is noise.
-        memoryless_rungs: How many rungs at the foot of the ladder need no memory; the last of them is the baseline.
     """
 
     name: ClassVar[str]
@@ -96,7 +95,6 @@ class AbstractTask(ABC):
     return_sequences: ClassVar[bool]
     solved: SuccessRule
     oracle_loss: float = 0.0
-    memoryless_rungs: int = 1
 
     def __init__(self, options: TaskOptions) -> None:
         self.options = options
@@ -132,6 +130,10 @@ class AbstractTask(ABC):
     def rungs(self, timesteps: Lengths) -> tuple[Rung, ...]:
         """Return the ladder, loss descending: what needs no memory, the best of it the baseline; then what does."""
 
+    def memoryless_rungs(self, timesteps: Lengths) -> int:
+        """Return how many rungs at the foot of the ladder need no memory; the last of them is the baseline."""
+        return 1
+
     @abstractmethod
     def correct(self, outputs: Array, batch: Batch) -> Array:
         """Return which sequences count as right by the paper's own criterion, (B,) bool.
@@ -159,7 +161,7 @@ class AbstractTask(ABC):
 
     def baseline(self, timesteps: Lengths) -> float:
         """Return the expected loss of the best predictor without memory."""
-        return self.rungs(timesteps)[self.memoryless_rungs - 1].loss
+        return self.rungs(timesteps)[self.memoryless_rungs(timesteps) - 1].loss
 
 
 def mean_loss(task: AbstractTask, outputs: Array, batch: Batch) -> float:

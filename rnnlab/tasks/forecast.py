@@ -25,7 +25,7 @@ class ForecastOptions(TaskOptions):
     csv: str | None = Field(
         None, min_length=1, description="a CSV file of numbers, relative to the config; none: the built-in weather"
     )
-    target: Column = Field(0, description="name or index, from 0, of the column to predict")
+    target: Column = Field(0, description="name of the column to predict, or its index in the file, from 0")
     ignore: Annotated[tuple[Column, ...], Field(strict=False)] = Field(
         (), description="names or indices of columns of the file to leave out, such as a date"
     )
@@ -79,7 +79,6 @@ class Forecast(AbstractTask):
     def __init__(self, options: ForecastOptions) -> None:
         super().__init__(options)
         self._series = _series(options)
-        self.memoryless_rungs = len(self._series.rungs(self._series.default_timesteps))  # they use the present alone
         self.solved, self.oracle_loss = self._series.solved, self._series.floor
 
     @property
@@ -107,6 +106,9 @@ class Forecast(AbstractTask):
 
     def rungs(self, timesteps: Lengths) -> tuple[Rung, ...]:
         return self._series.rungs(timesteps)
+
+    def memoryless_rungs(self, timesteps: Lengths) -> int:
+        return len(self.rungs(timesteps))  # they use the present alone
 
     def correct(self, outputs: Array, batch: Batch) -> Array:
         """Return which forecasts are within 0.1 of the best possible one; of a file, no worse than the last value."""

@@ -105,7 +105,8 @@ class MackeyGlass(AbstractTask):
         mask = inside & (np.arange(longest) >= WARM_UP)
         return Batch(inputs[:, :, None], targets[:, :, None], mask, lengths)
 
-    memoryless_rungs = 2
+    def memoryless_rungs(self, timesteps: Lengths) -> int:
+        return 2
 
     def rungs(self, timesteps: Lengths) -> tuple[Rung, ...]:
         known: dict[str, tuple[int, ...]] = {

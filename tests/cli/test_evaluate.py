@@ -168,3 +168,18 @@ def test_in_a_process_of_its_own(run: RunFolder) -> None:
     result = child("evaluate", run.path, "--json")
     assert (result.code, result.stderr) == (0, "")
     assert json.loads(result.stdout)["run"] == str(run.path)
+
+
+def test_a_changed_file_is_refused(here: Path) -> None:
+    (here / "s.csv").write_text("".join(f"{n % 5},{n % 3}\n" for n in range(200)))
+    (here / "x.yaml").write_text(
+        "task: {type: forecast, csv: s.csv}\nshape: {timesteps: 10}\n"
+        "training: {steps: 2, batch_size: 4}\nevaluation: {sequences: 4}\n"
+    )
+    assert rnnlab("train", "x.yaml").code == 0
+    assert rnnlab("evaluate", "latest").code == 0
+    (here / "s.csv").write_text("".join(f"{n % 7},{n % 3}\n" for n in range(200)))
+    result = rnnlab("evaluate", "latest")
+    assert result.code == 4
+    assert "the data that this run was trained on have changed: " in result.stderr
+    assert "csv_sha256" in result.stderr

@@ -203,3 +203,15 @@ def test_a_fault_inherited_from_a_base_is_told_at_the_base(tmp_path: Path) -> No
 def test_loading_makes_nothing(tmp_path: Path) -> None:
     load(tmp_path, "task: adding\n")
     assert [entry.name for entry in tmp_path.iterdir()] == ["x.yaml"]
+
+
+@pytest.mark.parametrize("schedule", ["step", "{type: step, warmup_steps: 2}"])
+def test_a_member_named_alone_is_asked_for_what_it_needs(tmp_path: Path, schedule: str) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text(f"task: adding\ntraining: {{schedule: {schedule}}}\n")
+    with pytest.raises(ConfigError) as caught:
+        load_experiment(path)
+    (fault,) = caught.value.faults
+    assert str(fault) == (
+        f"{path}:2:12 training.schedule.decay_steps: missing, and it has no default — add `decay_steps:`"
+    )

@@ -208,7 +208,7 @@ def test_rungs_descend_from_baseline_to_floor(task: AbstractTask) -> None:
     for timesteps in (task.default_timesteps, short_lengths(task)):
         losses = [*(rung.loss for rung in task.rungs(timesteps)), task.floor(timesteps)]
         assert losses == sorted(set(losses), reverse=True)
-        assert task.baseline(timesteps) == losses[task.memoryless_rungs - 1]
+        assert task.baseline(timesteps) == losses[task.memoryless_rungs(timesteps) - 1]
         assert losses[-1] >= 0
 
 

@@ -226,3 +226,22 @@ def test_a_huge_file_is_refused_before_it_is_read(tmp_path: Path) -> None:
         file.truncate(2**28 + 1)
     with pytest.raises(UsageError, match="268,435,457 bytes, more than the 268,435,456 that are read"):
         forecast(csv=str(tmp_path / "huge"))
+
+
+@pytest.mark.parametrize(("target", "mean"), [(2, 200.0), ("b", 100.0), (3, 300.0)])
+def test_the_target_is_counted_in_the_file(tmp_path: Path, target: int | str, mean: float) -> None:
+    """Column k holds 100·k and a little more; leaving out the first must not move the others."""
+    path = tmp_path / "x.csv"
+    path.write_text("date,b,c,d\n" + "".join(f"{n},{100 + n % 2},{200 + n % 2},{300 + n % 2}\n" for n in range(80)))
+    task = Forecast(ForecastOptions(csv=str(path), ignore=("date",), target=target))
+    facts = task.facts()
+    assert facts["csv_sha256"]
+    series = task._series
+    assert series.mean[series.target] == pytest.approx(mean + 0.5)
+
+
+def test_an_ignored_target_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("a,b\n" + "1,2\n" * 50)
+    with pytest.raises(UsageError, match="column 'a' is ignored — take it out of `ignore`"):
+        Forecast(ForecastOptions(csv=str(path), ignore=(0,), target="a"))
