@@ -12,6 +12,7 @@ def command(
     overrides: SetOption = None,
     weights: Annotated[Literal["best", "last"], typer.Option(help="Best by validation loss, or last.")] = "best",
     sequences: Annotated[int | None, typer.Option(min=1, help="How many; the run's own number when left out.")] = None,
+    backend: Annotated[str | None, typer.Option(help="Which engine computes; the run's own when left out.")] = None,
     runs: RunsOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -23,7 +24,12 @@ def command(
     from rnnlab.runs import find_run, runs_root
 
     folder = find_run(runs_root(runs), run)
-    result = evaluate(folder, overrides=overrides or [], weights=weights, sequences=sequences)
+    result = evaluate(
+        folder,
+        overrides=[*(overrides or []), *([f"backend={backend}"] if backend else [])],
+        weights=weights,
+        sequences=sequences,
+    )
     experiment, (low, high) = result.experiment, result.experiment.timesteps
     if json:
         show_json(

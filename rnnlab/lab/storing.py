@@ -1,5 +1,6 @@
 """The run folder's side of a training: opened, fed while it runs, and closed with a true account however it ends."""
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -80,7 +81,7 @@ class Store:
         except BaseException as error:
             self._write_failure(error, step=0)
             raise
-        self._saved = time.perf_counter()
+        self._saved = -math.inf  # so that the first evaluation is stored at once
 
     def record(self, record: dict[str, float | int | str]) -> None:
         """Append a record to the metrics, and in words to the log."""

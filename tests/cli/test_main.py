@@ -15,7 +15,7 @@ from rnnlab import __version__
 from rnnlab.cli.main import app
 from tests.cli.program import TINY, child, rnnlab
 
-COMMANDS = ["cells", "check", "compare", "evaluate", "list", "schema", "show", "tasks", "train"]
+COMMANDS = ["cells", "check", "compare", "evaluate", "list", "schema", "show", "tasks", "train", "verify"]
 FRAMEWORKS = {"tensorflow", "keras", "matplotlib", "scipy", "torch", "jax", "pandas"}
 # Runs the program and writes the names of all modules it has loaded, however it ends.
 SPY = """\

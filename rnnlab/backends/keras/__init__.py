@@ -1,0 +1,27 @@
+"""The Keras backend: real Keras models on TensorFlow, with the parameters, batches and numbers of the NumPy backend.
+
+`CarryCell` and `Carry` are Keras layers of their own: `keras.layers.RNN(CarryCell(64))(x)`. They are imported, and
+Keras with them, when first asked for.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from rnnlab.backends.keras.backend import KerasBackend
+
+if TYPE_CHECKING:
+    from rnnlab.backends.keras.layers import Carry as Carry
+    from rnnlab.backends.keras.layers import CarryCell as CarryCell
+
+BACKEND = KerasBackend
+__all__ = ["BACKEND", "Carry", "CarryCell", "KerasBackend"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in {"Carry", "CarryCell"}:
+        from rnnlab.backends.keras.engine import start
+
+        start()
+        from rnnlab.backends.keras import layers
+
+        return getattr(layers, name)
+    raise AttributeError(f"module 'rnnlab.backends.keras' has no attribute {name!r}")

@@ -1,0 +1,137 @@
+"""The same numbers on every backend: shown for one config, from outputs to weights after training."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnlab.backends import BACKENDS
+from rnnlab.backends.base import AbstractModel, Network
+from rnnlab.config.experiment import Experiment
+from rnnlab.core.batch import Batch
+from rnnlab.core.streams import stream
+
+Array = NDArray[Any]
+_REFERENCE = "numpy"
+_STEP = 1e-5  # of a central difference
+_DIFFERENCES = 1e-6  # for central differences, always taken in float64
+# Largest relative difference that two orders of the same sums may make: outputs and states, loss and gradients,
+# weights after training.
+_TOLERANCES = {"float64": (1e-12, 1e-9, 1e-8), "float32": (1e-5, 1e-4, 1e-3)}
+# A long recurrence can amplify a rounding error beyond any fixed tolerance. How far is measured: the reference runs
+# once more from parameters rounded once, and other backends may differ by this many times what that changes.
+_ROUNDINGS = 32.0
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One comparison.
+
+    Attributes:
+        what: What was compared, e.g. `gradient of layers.0.U`.
+        against: With what: a backend, or `central differences`.
+        difference: Largest absolute difference over the largest absolute value.
+        rounding: What rounding the parameters once changes on the reference itself, in the same unit.
+        tolerance: What the difference may be.
+    """
+
+    what: str
+    against: str
+    difference: float
+    rounding: float
+    tolerance: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether the difference is within the tolerance; a nan is not."""
+        return self.difference <= self.tolerance
+
+
+def verify(experiment: Experiment, *, steps: int = 20) -> Iterator[Check]:
+    """Compare the backends with each other, and the gradient with central differences, on a config's own batches.
+
+    Every backend starts from the same parameters and sees the same batches as a training of this config would.
+
+    Args:
+        experiment: The config; its own `backend` plays no part.
+        steps: Updates after which the weights are compared, at least 1.
+    """
+    task = experiment.build_task()
+    network = experiment.network(task)
+    parameters = network.draw(experiment.seed)
+    size, source = experiment.training.batch_size, task.part("train")
+    batches = [
+        source.sample(stream(experiment.seed, "data/train", n), batch_size=size, timesteps=experiment.timesteps)
+        for n in range(steps)
+    ]
+
+    def figures(backend: str, start: dict[str, Array]) -> dict[str, Array]:
+        built = BACKENDS.get(backend)()
+        with built.running():
+            return _figures(built.build(network, parameters=start, training=experiment.recipe()), batches)
+
+    expected = figures(_REFERENCE, parameters)
+    rounded = figures(_REFERENCE, _rounded_once(parameters, experiment.seed))
+    for name in BACKENDS.names():
+        if name != _REFERENCE:
+            for what, got in figures(name, parameters).items():
+                rounding = _relative(expected[what], rounded[what])
+                tolerance = max(_fixed_tolerance(what, network.precision), _ROUNDINGS * rounding)
+                yield Check(what, name, _relative(expected[what], got), rounding, tolerance)
+    if experiment.training.bptt_steps is None:  # a truncated gradient is no slope of the loss
+        yield from _central_differences(experiment, network, batches[0])
+
+
+def _figures(model: AbstractModel, batches: list[Batch]) -> dict[str, Array]:
+    prediction = model.predict(batches[0].inputs, batches[0].lengths, states=True)
+    loss, gradients = model.loss_and_gradients(batches[0])
+    figures = {"outputs": prediction.outputs}
+    figures |= {f"state {name}": array for name, array in prediction.states.items()}
+    figures |= {"loss": np.array(loss)} | {f"gradient of {name}": array for name, array in gradients.items()}
+    for batch in batches:
+        model.train_step(batch)
+    return figures | {f"after {len(batches)} steps, {name}": array for name, array in model.parameters().items()}
+
+
+def _fixed_tolerance(what: str, precision: str) -> float:
+    exact, close, trained = _TOLERANCES[precision]
+    if what.startswith("after"):
+        return trained
+    return close if what == "loss" or what.startswith("gradient") else exact
+
+
+def _rounded_once(parameters: dict[str, Array], seed: int) -> dict[str, Array]:
+    return {
+        name: array + np.spacing(array) * stream(seed, f"verify/rounding/{name}").choice([-1, 1], array.shape)
+        for name, array in parameters.items()
+    }
+
+
+def _central_differences(experiment: Experiment, network: Network, batch: Batch) -> Iterator[Check]:
+    """Compare each parameter's gradient with the slope of the loss along one random direction, in float64."""
+    double = replace(network, precision="float64")
+    start = double.draw(experiment.seed)
+    build = BACKENDS.get(_REFERENCE)().build
+    _, gradients = build(double, parameters=start).loss_and_gradients(batch)
+    for name, value in start.items():
+        direction = stream(experiment.seed, f"verify/direction/{name}").normal(size=value.shape)
+        direction /= np.linalg.norm(direction)
+        slopes = []
+        for step in (_STEP, _STEP / 2):
+            ahead, behind = (
+                build(double, parameters={**start, name: value + sign * step * direction}).loss_and_gradients(batch)[0]
+                for sign in (1, -1)
+            )
+            slopes.append((ahead - behind) / (2 * step))
+        slope = (4 * slopes[1] - slopes[0]) / 3  # Richardson: the error falls with the fourth power of the step
+        scale = max(float(np.linalg.norm(gradients[name])), 1e-4)  # along one direction it may be near zero by chance
+        difference = abs(float((gradients[name] * direction).sum()) - slope) / scale
+        noise = abs(slopes[1] - slopes[0]) / scale
+        yield Check(f"gradient of {name}", "central differences", difference, noise, max(_DIFFERENCES, noise))
+
+
+def _relative(ours: Array, theirs: Array) -> float:
+    scale = float(np.abs(ours).max())
+    return float(np.abs(ours - theirs).max()) / scale if scale else float(np.abs(theirs).max())
