@@ -99,6 +99,7 @@ class Training:
         clip_norm: Bound on the global norm of all gradients together, or None.
         clip_value: Bound on each gradient's absolute value, or None.
         bptt_steps: Gradients are cut at every multiple of this many steps from the start, or None to reach all the way.
+        longest: Steps of the longest sequence to come, where that is known: an engine may lay out its buffers for it.
     """
 
     optimizer: AbstractOptimizer[Any]
@@ -107,6 +108,7 @@ class Training:
     clip_norm: float | None = None
     clip_value: float | None = None
     bptt_steps: int | None = None
+    longest: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +183,10 @@ class AbstractBackend(ABC):
     """An engine that builds models."""
 
     name: ClassVar[str]
+
+    @abstractmethod
+    def facts(self, network: Network) -> dict[str, Any]:
+        """Return what computes this network and how, for the provenance."""
 
     @abstractmethod
     def running(self) -> AbstractContextManager[None]:

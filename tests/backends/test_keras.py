@@ -1,5 +1,6 @@
 """The Keras backend against the NumPy backend and Keras itself: the same numbers, and layers that are real Keras."""
 
+import importlib
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 import rnnlab
 from rnnlab.backends.base import Network
 from rnnlab.backends.keras import KerasBackend
-from rnnlab.backends.keras.engine import start
+from rnnlab.backends.keras.starting import start
 from rnnlab.backends.numpy.model import NumpyBackend
 from rnnlab.cells import CELLS
 from rnnlab.core import activations
@@ -27,7 +28,8 @@ TINY = {
 
 @pytest.fixture(scope="module")
 def keras() -> Any:
-    return start()
+    start()
+    return importlib.import_module("keras")
 
 
 def both(net: Network, **recipe: Any) -> tuple[Any, Any]:

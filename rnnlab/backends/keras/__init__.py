@@ -4,6 +4,7 @@
 Keras with them, when first asked for.
 """
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from rnnlab.backends.keras.backend import KerasBackend
@@ -18,9 +19,9 @@ __all__ = ["BACKEND", "Carry", "CarryCell", "KerasBackend"]
 
 def __getattr__(name: str) -> Any:
     if name in {"Carry", "CarryCell"}:
-        from rnnlab.backends.keras.engine import start
+        from rnnlab.backends.keras.starting import DEFAULT_ENGINE, running_engine, start
 
-        start()
+        start(running_engine() or os.environ.get("KERAS_BACKEND", DEFAULT_ENGINE))
         from rnnlab.backends.keras import layers
 
         return getattr(layers, name)

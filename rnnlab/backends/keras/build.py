@@ -5,32 +5,26 @@ from typing import Any
 import keras
 
 from rnnlab.backends.base import Network
-from rnnlab.backends.keras.layers import Carry, EquationCell, RecordingCell
+from rnnlab.backends.keras.layers import Carry, EquationCell
 from rnnlab.cells.base import AbstractCell
 from rnnlab.cells.carry import CarryOptions
 
 Layer = Any
 
 
-def recurrent_layer(cell: AbstractCell, precision: str) -> Layer:
+def recurrent_layer(cell: AbstractCell, precision: str, *, unroll: bool = False) -> Layer:
     """Return a layer that gives the output of every step (B, T, H) and its last states.
 
     Its weights have the order of the cell's own parameters.
     """
     options = cell.options
-    whole: dict[str, Any] = {"return_sequences": True, "return_state": True, "dtype": precision}
+    whole: dict[str, Any] = {"return_sequences": True, "return_state": True, "unroll": unroll, "dtype": precision}
     if cell.name == "simple":
         return keras.layers.SimpleRNN(options.units, activation=options.activation, **whole)
     if isinstance(options, CarryOptions):
         gates = options.model_dump(include={"activation", "recurrent_activation", "forget_bias"})
         return Carry(options.units, cell_options=gates, **whole)
     return keras.layers.RNN(EquationCell(cell.name, options.model_dump(), dtype=precision), **whole)
-
-
-def recording_layer(cell: AbstractCell, precision: str) -> Layer:
-    """Return a layer of the same function and weights that gives output and every state at every step, side by side."""
-    recorder = RecordingCell(cell.name, cell.options.model_dump(), dtype=precision)
-    return keras.layers.RNN(recorder, return_sequences=True, dtype=precision)
 
 
 def head_layer(network: Network) -> Layer:

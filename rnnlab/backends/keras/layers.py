@@ -90,30 +90,6 @@ class EquationCell(AbstractEquationCell):
 
 
 @final
-class RecordingCell(AbstractEquationCell):
-    """A cell whose output is its output and then each array of its state, side by side: (B, H·(1 + states))."""
-
-    def __init__(self, cell: str, options: dict[str, Any], **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        kind = CELLS.get(cell)
-        self._equations: AbstractCell = kind(kind.Options.model_validate(options))
-
-    @property
-    def equations(self) -> AbstractCell:
-        return self._equations
-
-    @property
-    def output_size(self) -> int:
-        """H for the output and each array of the state."""
-        return self._equations.options.units * (1 + len(self._equations.states))
-
-    def call(self, inputs: Tensor, states: Sequence[Tensor], training: bool = False) -> tuple[Tensor, list[Tensor]]:
-        """Return output and states side by side, and the new states."""
-        output, after = super().call(inputs, states)
-        return keras.ops.concatenate([output, *after], axis=-1), after
-
-
-@final
 @keras.saving.register_keras_serializable(package="rnnlab")
 class CarryCell(AbstractEquationCell):
     """The carry cell for `keras.layers.RNN`; the equations are those of `rnnlab.cells.carry`.

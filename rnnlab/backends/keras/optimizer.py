@@ -1,15 +1,18 @@
 """Keras's own optimisers, with their slots as the named flat vectors that every backend stores."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, final
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnlab.optim.rules.base import AbstractOptimizer
+from rnnlab.backends.base import Training
+from rnnlab.backends.keras.engines.base import AbstractEngine
 
 Array = NDArray[Any]
+Tensor = Any
+ops = keras.ops
 _CLASSES = {"sgd": "SGD", "rmsprop": "RMSprop", "adam": "Adam", "adamw": "AdamW"}
 
 
@@ -26,40 +29,65 @@ class _HeldRate(keras.optimizers.schedules.LearningRateSchedule):
         return {"dtype": self.rate.dtype}
 
 
-class Slots:
+@final
+class KerasOptimizer:
     """A Keras optimiser and its state.
 
+    Attributes:
+        trained: The variables that it updates.
+        rate: A variable, the learning rate of the next update.
+
     Args:
-        rule: The update rule, configured.
+        engine: What Keras runs on.
+        training: The update rule and the clipping.
         variables: What it updates, in the order of the network's parameters.
         dtype: Of the variables.
     """
 
-    def __init__(self, rule: AbstractOptimizer[Any], variables: Sequence[Any], dtype: np.dtype[Any]) -> None:
+    def __init__(
+        self, engine: AbstractEngine, training: Training, variables: Sequence[Any], *, dtype: np.dtype[Any]
+    ) -> None:
+        self._engine, self._training, rule = engine, training, training.optimizer
         numbers = rule.options.model_dump(exclude={"type", "learning_rate"})
-        self.held = _HeldRate(dtype.name)
+        held = _HeldRate(dtype.name)
         # Keras rounds a Python float to float32, also beside float64 variables.
         exact = {name: dtype.type(value) if isinstance(value, float) else value for name, value in numbers.items()}
-        self.optimizer = getattr(keras.optimizers, _CLASSES[rule.name])(learning_rate=self.held, **exact)
+        self.optimizer = getattr(keras.optimizers, _CLASSES[rule.name])(learning_rate=held, **exact)
         self.optimizer.build(variables)
         self._names = rule.slot_names()
-        self._variables = variables
+        self.trained, self.rate = list(variables), held.rate
 
-    def update(self, gradients: Sequence[Any], rate: Any) -> None:
-        """Do one update of the variables at this rate."""
-        self.held.rate.assign(rate)
-        self.optimizer.apply(gradients, self._variables)
+    @property
+    def slots(self) -> list[Any]:
+        """The optimiser's own variables."""
+        return list(self.optimizer.variables)
+
+    def clipped(self, gradients: Sequence[Tensor]) -> tuple[list[Tensor], Tensor]:
+        """Return the clipped gradients, and their global norm before that."""
+        norm = ops.sqrt(sum(ops.sum(ops.square(gradient)) for gradient in gradients))
+        bound, value = self._training.clip_norm, self._training.clip_value
+        clipped = list(gradients)
+        if bound is not None:
+            clipped = [gradient * (bound / ops.maximum(norm, bound)) for gradient in clipped]
+        if value is not None:
+            clipped = [ops.clip(gradient, -value, value) for gradient in clipped]
+        return clipped, norm
+
+    def apply(self, gradients: Sequence[Tensor]) -> None:
+        """Do one update at the rate that `rate` holds."""
+        self.optimizer.apply(gradients, self.trained)
 
     @property
     def step(self) -> int:
         """The number of updates done."""
-        return int(self.optimizer.iterations.numpy())
+        return int(self._engine.array(self.optimizer.iterations.value))
 
     def arrays(self) -> dict[str, Array]:
         """Return `step` and one flat vector for each slot."""
         step = np.array([self.step], np.int64)
         return {"step": step} | {
-            name: np.concatenate([np.ravel(part.numpy()) for part in self._parts(name)]) for name in self._names
+            name: np.concatenate([np.ravel(self._engine.array(part.value)) for part in self._parts(name)])
+            for name in self._names
         }
 
     def load(self, arrays: Mapping[str, Array]) -> None:

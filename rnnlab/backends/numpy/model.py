@@ -33,6 +33,9 @@ class NumpyBackend(AbstractBackend):
     def __init__(self, *, reference: bool = False) -> None:
         self.reference = reference
 
+    def facts(self, network: Network) -> dict[str, Any]:
+        return {"name": self.name, "path": "fast" if self._has_kernel(network) else "reference"}
+
     @contextmanager
     def running(self) -> Iterator[None]:
         """Hold BLAS at one thread: at these sizes two cost more than they bring, and on a busy machine far more."""
@@ -44,9 +47,11 @@ class NumpyBackend(AbstractBackend):
     def build(
         self, network: Network, *, parameters: Mapping[str, Array], training: Training | None = None
     ) -> "NumpyModel":
-        has_kernel = network.cell.name in KERNELS.names() and not self.reference
-        layer_class = KERNELS.get(network.cell.name) if has_kernel else ReferenceLayer
+        layer_class = KERNELS.get(network.cell.name) if self._has_kernel(network) else ReferenceLayer
         return NumpyModel(network, training, parameters=parameters, layer_class=layer_class)
+
+    def _has_kernel(self, network: Network) -> bool:
+        return network.cell.name in KERNELS.names() and not self.reference
 
 
 class NumpyModel(AbstractModel):

@@ -1,0 +1,114 @@
+"""JAX: everything is compiled by XLA."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, final
+
+import jax
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnlab.backends.keras.engines.base import (
+    AbstractEngine,
+    Gradients,
+    Loss,
+    Parts,
+    ScanBody,
+    Step,
+    Tensors,
+    Updater,
+)
+
+Array = NDArray[Any]
+Tensor = Any
+
+
+@final
+class JaxEngine(AbstractEngine):
+    """Pure functions, compiled; XLA spreads their work over the processors itself."""
+
+    name = "jax"
+
+    def __init__(self, cpus: int) -> None:
+        super().__init__(cpus)
+        # Otherwise products of float32 on a GPU are rounded, and no longer those of NumPy.
+        jax.config.update("jax_default_matmul_precision", "highest")
+
+    def facts(self) -> dict[str, Any]:
+        return {
+            "engine": "jax",
+            "version": jax.__version__,
+            "devices": [str(device) for device in jax.devices()],
+            "matmul_precision": jax.config.jax_default_matmul_precision,
+        }
+
+    def tensor(self, array: Array) -> Tensor:
+        return jax.numpy.asarray(array)
+
+    def array(self, tensor: Tensor) -> Array:
+        return np.array(tensor)
+
+    def scan(
+        self,
+        body: ScanBody,
+        initial: list[Tensor],
+        sequences: list[Tensor],
+        *,
+        widths: Sequence[int],
+        reverse: bool = False,
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        flowing, kept = jax.lax.scan(body, initial, sequences, reverse=reverse)
+        return flowing, kept
+
+    def with_gradient(
+        self,
+        forward: Callable[..., tuple[tuple[Tensor, ...], tuple[Tensor, ...]]],
+        backward: Callable[[tuple[Tensor, ...], tuple[Tensor, ...]], tuple[Tensor, ...]],
+    ) -> Callable[..., tuple[Tensor, ...]]:
+        function = jax.custom_vjp(lambda *given: forward(*given)[0])
+        function.defvjp(forward, backward)
+        return function  # type: ignore[no-any-return]
+
+    def compile_function(self, function: Callable[..., Any], *, xla: bool) -> Callable[..., Any]:
+        return jax.jit(function)
+
+    def compile_gradients(self, loss: Loss, *, xla: bool) -> Gradients:
+        gradients: Gradients = jax.jit(_gradients_of(loss))
+        return gradients
+
+    def compile_step(self, loss: Loss, updater: Updater, *, parts: Parts, xla: bool) -> Step:
+        gradients, changing = _gradients_of(loss), [*updater.trained, *updater.slots]
+        count, dtype = len(updater.trained), np.dtype(updater.rate.dtype)
+
+        def step(state: list[Tensor], arrays: list[Tensor], rate: Tensor) -> tuple[list[Tensor], Tensor, Tensor, Tensor]:
+            total, outputs, found = gradients(state[:count], arrays)
+            clipped, norm = updater.clipped(found)
+            good = jax.numpy.isfinite(total) & jax.numpy.isfinite(norm)  # else the last good weights stay
+            mapping = [*zip(changing, state, strict=True), (updater.rate, rate)]
+            with keras.StatelessScope(state_mapping=mapping) as scope:
+                updater.apply(clipped)
+            new = [scope.get_current_value(variable) for variable in changing]
+            kept = [jax.numpy.where(good, after, before) for after, before in zip(new, state, strict=True)]
+            return kept, total, outputs, norm
+
+        compiled = jax.jit(step)
+
+        def run(arrays: Sequence[Array], rate: float) -> tuple[float, Array, float]:
+            state = [variable.value for variable in changing]
+            state, total, outputs, norm = compiled(state, list(arrays), dtype.type(rate))
+            for variable, value in zip(changing, state, strict=True):
+                variable.assign(value)
+            return float(total), self.array(outputs), float(norm)
+
+        return run
+
+
+def _gradients_of(loss: Loss) -> Gradients:
+    def gradients(values: Tensors, arrays: Tensors) -> tuple[Tensor, Tensor, list[Tensor]]:
+        (total, outputs), found = jax.value_and_grad(loss, has_aux=True)(list(values), arrays)
+        return total, outputs, found
+
+    return gradients
+
+
+ENGINE = JaxEngine

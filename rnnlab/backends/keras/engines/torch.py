@@ -1,0 +1,117 @@
+"""PyTorch: eager, step by step."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rnnlab.backends.keras.engines.base import (
+    AbstractEngine,
+    Gradients,
+    Loss,
+    Parts,
+    ScanBody,
+    Step,
+    Tensors,
+    Updater,
+)
+
+Array = NDArray[Any]
+Tensor = Any
+
+
+@final
+class TorchEngine(AbstractEngine):
+    """Eager tensors, on a GPU where Keras finds one."""
+
+    name = "torch"
+
+    def __init__(self, cpus: int) -> None:
+        super().__init__(cpus)
+        torch.set_num_threads(cpus)
+        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")  # as Keras chooses
+
+    def facts(self) -> dict[str, Any]:
+        return {
+            "engine": "torch",
+            "version": torch.__version__,
+            "devices": [torch.cuda.get_device_name()] if torch.cuda.is_available() else ["cpu"],
+            "threads": torch.get_num_threads(),
+            "tf32": torch.backends.cuda.matmul.allow_tf32,
+        }
+
+    def tensor(self, array: Array) -> Tensor:
+        return torch.from_numpy(np.array(array)).to(self._device)
+
+    def array(self, tensor: Tensor) -> Array:
+        return np.array(tensor.detach().cpu().numpy())
+
+    def scan(
+        self,
+        body: ScanBody,
+        initial: list[Tensor],
+        sequences: list[Tensor],
+        *,
+        widths: Sequence[int],
+        reverse: bool = False,
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        flowing, kept = initial, []
+        steps = list(zip(*(sequence.unbind(0) for sequence in sequences), strict=True))
+        for at in reversed(steps) if reverse else steps:
+            flowing, keep = body(flowing, list(at))
+            kept.append(keep)
+        if reverse:
+            kept.reverse()
+        return flowing, [torch.stack(parts) for parts in zip(*kept, strict=True)]
+
+    def with_gradient(
+        self,
+        forward: Callable[..., tuple[tuple[Tensor, ...], tuple[Tensor, ...]]],
+        backward: Callable[[tuple[Tensor, ...], tuple[Tensor, ...]], tuple[Tensor, ...]],
+    ) -> Callable[..., tuple[Tensor, ...]]:
+        class Function(torch.autograd.Function):
+            @staticmethod
+            def forward(ctx: Any, *given: Tensor) -> tuple[Tensor, ...]:
+                outputs, saved = forward(*given)
+                ctx.save_for_backward(*saved)
+                return outputs
+
+            @staticmethod
+            @torch.autograd.function.once_differentiable
+            def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, ...]:
+                return backward(ctx.saved_tensors, gradients)
+
+        function: Callable[..., tuple[Tensor, ...]] = Function.apply
+        return function
+
+    def compile_function(self, function: Callable[..., Any], *, xla: bool) -> Callable[..., Any]:
+        return torch.no_grad()(function)
+
+    def compile_gradients(self, loss: Loss, *, xla: bool) -> Gradients:
+        def gradients(values: Tensors, arrays: Tensors) -> tuple[Tensor, Tensor, list[Tensor]]:
+            leaves = [value.detach().requires_grad_() for value in values]
+            total, outputs = loss(leaves, arrays)
+            found = torch.autograd.grad(total, leaves, allow_unused=True, materialize_grads=True)
+            return total.detach(), outputs.detach(), list(found)
+
+        return gradients
+
+    def compile_step(self, loss: Loss, updater: Updater, *, parts: Parts, xla: bool) -> Step:
+        gradients = self.compile_gradients(loss, xla=xla)
+
+        def run(arrays: Sequence[Array], rate: float) -> tuple[float, Array, float]:
+            values = [variable.value for variable in updater.trained]
+            total, outputs, found = gradients(values, [self.tensor(array) for array in arrays])
+            with torch.no_grad():
+                clipped, norm = updater.clipped(found)
+                updater.rate.assign(rate)
+                if bool(torch.isfinite(total) & torch.isfinite(norm)):  # else the last good weights stay
+                    updater.apply(clipped)
+            return float(total), self.array(outputs), float(norm)
+
+        return run
+
+
+ENGINE = TorchEngine

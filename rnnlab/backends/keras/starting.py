@@ -1,0 +1,78 @@
+"""Starting Keras on an engine: when first needed, and without its start-up noise."""
+
+import contextlib
+import importlib
+import importlib.util
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from rnnlab.backends.keras.engines import ENGINES
+from rnnlab.backends.keras.engines.base import AbstractEngine
+from rnnlab.core.allotment import allotted_cpus
+from rnnlab.core.errors import EnvironmentFault, UsageError
+
+DEFAULT_ENGINE = "tensorflow"
+_INSTALL = {"tensorflow": "pip install tensorflow", "jax": "pip install 'rnnlab[jax]'", "torch": "pip install 'rnnlab[torch]'"}
+_started: dict[str, AbstractEngine] = {}
+
+
+def start(engine: str = DEFAULT_ENGINE, *, verbose: bool = False) -> AbstractEngine:
+    """Import Keras on an engine, once a process, and set the engine up.
+
+    Args:
+        engine: `tensorflow`, `jax` or `torch`.
+        verbose: Whether to let the engine's native code write to stderr while it loads.
+
+    Raises:
+        UsageError: There is no such engine, or it is not installed.
+        EnvironmentFault: This process runs Keras on another engine already.
+    """
+    if engine not in ENGINES.names():
+        ENGINES.get(engine)  # raises, and names the nearest
+    if "keras" not in sys.modules:
+        _require(engine)
+        os.environ["KERAS_BACKEND"] = engine
+        if not verbose:
+            os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what matters comes as an exception
+        with contextlib.nullcontext() if verbose else _quiet_native_code():
+            importlib.import_module("keras")
+        if not verbose:
+            logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of every second model of a process
+    running = running_engine()
+    if running != engine:
+        raise EnvironmentFault(
+            f"this process runs Keras on {running}, expected {engine}", hint="one process, one engine: start another"
+        )
+    if engine not in _started:
+        _started[engine] = ENGINES.get(engine)(allotted_cpus())
+    return _started[engine]
+
+
+def running_engine() -> str | None:
+    """Return the engine that this process runs Keras on; None where Keras is not imported yet."""
+    keras: Any = sys.modules.get("keras")
+    return keras.backend.backend() if keras else None
+
+
+def _require(engine: str) -> None:
+    missing = [name for name in (engine, "keras") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise UsageError(f"{missing[0]} is not installed, and engine {engine} needs it", hint=_INSTALL[engine])
+
+
+@contextlib.contextmanager
+def _quiet_native_code() -> Iterator[None]:
+    """Keep silent what native libraries write to file descriptor 2 while they load; Python's own errors still come."""
+    if sys.stderr is not None:
+        sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
