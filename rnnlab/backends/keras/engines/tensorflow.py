@@ -38,7 +38,7 @@ class TensorFlowEngine(AbstractEngine):
         if not tf.executing_eagerly() or threading.get_inter_op_parallelism_threads():
             return
         threading.set_inter_op_parallelism_threads(cpus)
-        threading.set_intra_op_parallelism_threads(max(1, cpus // 2))
+        threading.set_intra_op_parallelism_threads(cpus)
         # Otherwise products of float32 on a GPU are rounded to 10 bits, and no longer those of NumPy.
         tf.config.experimental.enable_tensor_float_32_execution(False)
         for device in tf.config.list_physical_devices("GPU"):
@@ -103,7 +103,10 @@ class TensorFlowEngine(AbstractEngine):
         return function
 
     def compile_function(self, function: Callable[..., Any], *, xla: bool) -> Callable[..., Any]:
-        compiled: Callable[..., Any] = tf.function(function, jit_compile=xla or None, reduce_retracing=not xla)
+        # Autograph would rewrite Python loops over tensors; there are none, and it takes most of the time of a trace.
+        compiled: Callable[..., Any] = tf.function(
+            function, jit_compile=xla or None, reduce_retracing=not xla, autograph=False
+        )
         return compiled
 
     def compile_gradients(self, loss: Loss, *, xla: bool) -> Gradients:
