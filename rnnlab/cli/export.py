@@ -1,11 +1,10 @@
 """`rnnlab export`."""
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from rnnlab.cli._options import JsonOption, RunArgument, RunsOption
+from rnnlab.cli._options import JsonOption, OutOption, RunArgument, RunsOption
 
 
 def command(
@@ -19,12 +18,7 @@ def command(
         ),
     ],
     weights: Annotated[Literal["best", "last"], typer.Option(help="Best by validation loss, or last.")] = "best",
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out", metavar="PATH", help="Where to write.", show_default="RUN-WEIGHTS.ENDING in the current folder"
-        ),
-    ] = None,
+    out: OutOption = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an export that is there already.")] = False,
     runs: RunsOption = None,
     json: JsonOption = False,
