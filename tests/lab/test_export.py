@@ -133,7 +133,9 @@ def test_arrays_need_no_tensorflow(here: Path, simple: rnnlab.Run) -> None:
 
 
 @in_saving
-@pytest.mark.parametrize("format", ENDINGS)
+@pytest.mark.parametrize(
+    "format", [pytest.param(name, marks=[pytest.mark.onnx] if name == "onnx" else []) for name in ENDINGS]
+)
 def test_every_format_has_its_ending_and_is_replaced_by_force(here: Path, simple: rnnlab.Run, format: Format) -> None:
     if format == "onnx":
         pytest.importorskip("tf2onnx", reason="needs the extra `onnx`")
