@@ -20,6 +20,8 @@ from rnnlab.core.errors import ConfigError, UsageError
 from rnnlab.lab.evaluate import Evaluation, experiment_of, load_weights
 from rnnlab.lab.evaluate import evaluate as _evaluate
 from rnnlab.lab.events import Event, Finished
+from rnnlab.lab.export import Export, Format
+from rnnlab.lab.export import export as _export
 from rnnlab.lab.train import train as _train
 from rnnlab.runs import RunFolder, find_run, runs_root
 
@@ -90,6 +92,12 @@ class Run:
     ) -> Evaluation:
         """Score the run again, e.g. `run.evaluate(["shape.timesteps=400"])`; see `rnnlab.lab.evaluate.evaluate`."""
         return _evaluate(self.folder, overrides=overrides, weights=weights, sequences=sequences)
+
+    def export(
+        self, format: Format, *, weights: Which = "best", out: str | Path | None = None, force: bool = False
+    ) -> Export:
+        """Write the network for other programs, e.g. `run.export("onnx").path`; see `rnnlab.lab.export.export`."""
+        return _export(self.folder, format, weights=weights, out=Path(out) if out is not None else None, force=force)
 
 
 def train(

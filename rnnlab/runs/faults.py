@@ -18,12 +18,13 @@ _TOO_MANY = {errno.EMFILE, errno.ENFILE}
 
 
 @contextmanager
-def reported(action: str, path: Path) -> Iterator[None]:
+def reported(action: str, path: Path, *, elsewhere: str = ELSEWHERE) -> Iterator[None]:
     """Turn an `OSError` inside the block into an `EnvironmentFault`.
 
     Args:
         action: What was tried, as in "cannot `action`": `write 120 bytes`.
         path: The file or folder it was tried on.
+        elsewhere: How the user chooses another place.
 
     Raises:
         EnvironmentFault: The system refused; the hint fits the reason.
@@ -31,12 +32,12 @@ def reported(action: str, path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as fault:
-        raise refused(action, path, fault) from fault
+        raise refused(action, path, fault, elsewhere=elsewhere) from fault
 
 
-def refused(action: str, path: Path, fault: OSError) -> EnvironmentFault:
+def refused(action: str, path: Path, fault: OSError, *, elsewhere: str = ELSEWHERE) -> EnvironmentFault:
     """Return the error to raise for `fault`; the arguments are those of `reported`."""
-    return EnvironmentFault(f"cannot {action}: {_reason(fault, path)}", where=shown(path), hint=_hint(fault))
+    return EnvironmentFault(f"cannot {action}: {_reason(fault, path)}", where=shown(path), hint=_hint(fault, elsewhere))
 
 
 def shown(path: Path) -> str:
@@ -56,11 +57,11 @@ def _free_space(path: Path) -> str:
         return ""
 
 
-def _hint(fault: OSError) -> str:
+def _hint(fault: OSError, elsewhere: str) -> str:
     if fault.errno in _FULL:
-        return f"free some space, or {ELSEWHERE}"
+        return f"free some space, or {elsewhere}"
     if fault.errno in _DENIED:
-        return f"ask for the permission to write there, or {ELSEWHERE}"
+        return f"ask for the permission to write there, or {elsewhere}"
     if fault.errno in _TOO_MANY:
         return "raise the limit on open files (ulimit -n)"
-    return f"check the disk (its log may say more), or {ELSEWHERE}"
+    return f"check the disk (its log may say more), or {elsewhere}"

@@ -21,19 +21,24 @@ from rnnlab.runs.faults import ELSEWHERE, refused, reported, shown
 _NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP}
 
 
-def write_atomic(path: Path, data: bytes) -> None:
+def write_atomic(path: Path, data: bytes, *, elsewhere: str = ELSEWHERE) -> None:
     """Make `data` the content of `path`, now and after a power cut, or leave `path` as it was.
 
     The file's mode follows the umask. A link at `path` is replaced, not followed.
+
+    Args:
+        path: The file.
+        data: Its new content.
+        elsewhere: How the user chooses another place, for the hint.
 
     Raises:
         EnvironmentFault: The system refused. The old content is in place, or, where the fault came after the rename,
             the new, whole; nothing is left beside it.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
-    with reported(f"write {len(data):,} bytes", path):
+    with reported(f"write {len(data):,} bytes", path, elsewhere=elsewhere):
         try:
-            _write_new(temporary, data)
+            write_new(temporary, data)
             disk.rename(temporary, path)
         except BaseException:
             # An open that reports failure may still have made the file (NFS), so this covers the open as well.
@@ -43,7 +48,8 @@ def write_atomic(path: Path, data: bytes) -> None:
         sync_folder(path.parent)
 
 
-def _write_new(path: Path, data: bytes) -> None:
+def write_new(path: Path, data: bytes) -> None:
+    """Create `path` with the content `data`, pushed to the disk; raise `OSError` where that fails."""
     descriptor = disk.open_new(path)
     try:
         write_all(descriptor, data)

@@ -15,7 +15,7 @@ from rnnlab import __version__
 from rnnlab.cli.main import app
 from tests.cli.program import TINY, child, rnnlab
 
-COMMANDS = ["cells", "check", "compare", "evaluate", "list", "schema", "show", "tasks", "train", "verify"]
+COMMANDS = ["cells", "check", "compare", "evaluate", "export", "list", "schema", "show", "tasks", "train", "verify"]
 FRAMEWORKS = {"tensorflow", "keras", "matplotlib", "scipy", "torch", "jax", "pandas"}
 # Runs the program and writes the names of all modules it has loaded, however it ends.
 SPY = """\
@@ -72,6 +72,7 @@ def test_the_version() -> None:
             "Error: Invalid value for '--sequences'",
         ),
         (["evaluate", "latest", "--sequences", "many"], "Error: Invalid value for '--sequences'"),
+        (["export", "latest", "--format", "h5"], "Error: Invalid value for '--format'"),
     ],
 )
 def test_a_bad_command_line(here: Path, arguments: list[str], told: str) -> None:

@@ -12,13 +12,13 @@ from rnnlab.cells.carry import CarryOptions
 Layer = Any
 
 
-def recurrent_layer(cell: AbstractCell, precision: str, *, unroll: bool = False) -> Layer:
-    """Return a layer that gives the output of every step (B, T, H) and its last states.
+def recurrent_layer(cell: AbstractCell, precision: str, **settings: Any) -> Layer:
+    """Return a layer that gives the output of every step (B, T, H) and its last states, unless `settings` say else.
 
     Its weights have the order of the cell's own parameters.
     """
     options = cell.options
-    whole: dict[str, Any] = {"return_sequences": True, "return_state": True, "unroll": unroll, "dtype": precision}
+    whole: dict[str, Any] = {"return_sequences": True, "return_state": True, "dtype": precision} | settings
     if cell.name == "simple":
         return keras.layers.SimpleRNN(options.units, activation=options.activation, **whole)
     if isinstance(options, CarryOptions):
@@ -27,9 +27,9 @@ def recurrent_layer(cell: AbstractCell, precision: str, *, unroll: bool = False)
     return keras.layers.RNN(EquationCell(cell.name, options.model_dump(), dtype=precision), **whole)
 
 
-def head_layer(network: Network) -> Layer:
+def head_layer(network: Network, **settings: Any) -> Layer:
     """Return the linear output layer."""
-    return keras.layers.Dense(network.output_features, dtype=network.precision)
+    return keras.layers.Dense(network.output_features, dtype=network.precision, **settings)
 
 
 def loss_of(network: Network) -> Any:

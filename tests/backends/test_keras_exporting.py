@@ -1,0 +1,177 @@
+"""Exported networks compute what the NumPy backend computes, as files that Keras and ONNX runtimes read."""
+
+import io
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pytest
+
+from rnnlab.backends.base import Network
+from rnnlab.backends.keras.starting import start
+from rnnlab.backends.numpy.model import NumpyBackend
+from rnnlab.cells import CELLS
+from rnnlab.cells.simple import Simple, SimpleOptions
+from rnnlab.core import activations
+from rnnlab.core.errors import EnvironmentFault
+from rnnlab.core.registry import Registry
+from tests.networks import network, parameters
+
+TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
+SIZES = [(1, 1), (2, 7), (5, 40)]  # B, T
+in_saving = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras's own
+
+
+@pytest.fixture(scope="module")
+def keras() -> Any:
+    return start()
+
+
+def built(net: Network) -> Any:
+    start()
+    from rnnlab.backends.keras.exporting import keras_model
+
+    return keras_model(net, parameters(net))
+
+
+def assert_agrees(compute: Any, net: Network) -> None:
+    """Compare with the NumPy backend at several B and T."""
+    peer = NumpyBackend().build(net, parameters=parameters(net))
+    for size in SIZES:
+        x = np.random.default_rng(size).normal(size=(*size, net.input_features)).astype(net.dtype)
+        outputs = np.asarray(compute(x))
+        assert outputs.dtype == net.dtype
+        np.testing.assert_allclose(outputs, peer.predict(x).outputs, rtol=0, atol=TOLERANCE[net.precision])
+
+
+every_shape = pytest.mark.parametrize(
+    ("cell", "layers", "sequences", "precision"),
+    [
+        (cell, layers, sequences, precision)
+        for cell in CELLS.names()
+        for layers in (1, 2)
+        for sequences in (False, True)
+        for precision in ("float32", "float64")
+    ],
+)
+
+
+@every_shape
+def test_the_model_gives_raw_outputs(cell: str, layers: int, sequences: bool, precision: str) -> None:
+    net = network(cell, layers=layers, sequences=sequences, precision=precision, loss="cross_entropy")
+    assert_agrees(built(net), net)
+
+
+def test_a_simple_network_is_stock_keras() -> None:
+    model = built(network("simple", layers=2, activation="relu"))
+    assert [(type(layer).__name__, layer.name) for layer in model.layers] == [
+        ("InputLayer", "inputs"), ("SimpleRNN", "layers_0"), ("SimpleRNN", "layers_1"), ("Dense", "head"),
+    ]  # fmt: skip
+    assert [getattr(layer, "return_sequences", None) for layer in model.layers] == [None, True, False, None]
+    assert (model.input_shape, model.output_shape) == ((None, None, 3), (None, 2))
+    assert "rnnlab" not in model.to_json()
+
+
+@in_saving
+@pytest.mark.parametrize("cell", CELLS.names())
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_the_keras_file_is_loaded_by_keras(keras: Any, tmp_path: Path, cell: str, precision: str) -> None:
+    from rnnlab.backends.keras.exporting import keras_file
+
+    net = network(cell, layers=2, sequences=True, precision=precision)
+    (tmp_path / "x.keras").write_bytes(keras_file(built(net)))
+    assert_agrees(keras.models.load_model(tmp_path / "x.keras"), net)
+
+
+@in_saving
+@pytest.mark.parametrize("cell", CELLS.names())
+def test_the_weights_fit_a_model_written_by_hand(keras: Any, tmp_path: Path, cell: str) -> None:
+    from rnnlab.backends.keras import Carry
+    from rnnlab.backends.keras.exporting import weights_file
+
+    net, kind = network(cell, layers=2, precision="float32"), {"simple": keras.layers.SimpleRNN, "carry": Carry}[cell]
+    layers = [kind(5, return_sequences=True), kind(5), keras.layers.Dense(2)]
+    model = keras.Sequential([keras.Input((None, 3)), *layers])
+    (tmp_path / "x.weights.h5").write_bytes(weights_file(built(net)))
+    model.load_weights(tmp_path / "x.weights.h5")
+    assert_agrees(model, net)
+
+
+@in_saving
+def test_a_cell_without_a_layer_of_its_own(keras: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class ThirdOptions(SimpleOptions):
+        type: Literal["third"] = "third"  # type: ignore[assignment]
+
+    class Third(Simple):
+        name = "third"
+        Options = ThirdOptions
+
+    from rnnlab.backends.keras.exporting import keras_file
+
+    peer, known = network("simple", layers=2), Registry.get
+    monkeypatch.setattr(Registry, "get", lambda self, name: Third if name == "third" else known(self, name))
+    net = replace(peer, cell=Third(ThirdOptions(units=5, layers=2)))
+    (tmp_path / "x.keras").write_bytes(keras_file(built(net)))
+    model = keras.models.load_model(tmp_path / "x.keras")
+    assert [type(layer.cell).__name__ for layer in model.layers[1:3]] == ["EquationCell"] * 2
+    assert_agrees(model, peer)
+
+
+def session(net: Network) -> Any:
+    for package in ("onnx", "tf2onnx"):
+        pytest.importorskip(package, reason="needs the extra `onnx`")
+    runtime = pytest.importorskip("onnxruntime", reason="needs the extra `onnx`")
+    model = built(net)
+    from rnnlab.backends.keras.onnx_graph import onnx_file
+
+    return runtime.InferenceSession(onnx_file(model), providers=["CPUExecutionProvider"])
+
+
+@pytest.mark.onnx
+@every_shape
+def test_onnx_agrees_and_names_its_axes(cell: str, layers: int, sequences: bool, precision: str) -> None:
+    net = network(cell, layers=layers, sequences=sequences, precision=precision)
+    runner = session(net)
+    kind = {"float32": "tensor(float)", "float64": "tensor(double)"}[precision]
+    (given,), (made,) = runner.get_inputs(), runner.get_outputs()
+    assert (given.name, given.shape, given.type) == ("inputs", ["batch", "time", 3], kind)
+    shape = ["batch", "time", 2] if sequences else ["batch", 2]
+    assert (made.name, made.shape, made.type) == ("outputs", shape, kind)
+    assert_agrees(lambda x: runner.run(None, {"inputs": x})[0], net)
+
+
+@pytest.mark.onnx
+@pytest.mark.parametrize("name", activations.names())
+@pytest.mark.parametrize("cell", CELLS.names())
+def test_onnx_knows_every_activation(cell: str, name: str) -> None:
+    gates = {"recurrent_activation": name} if cell == "carry" else {}
+    net = network(cell, activation=name, **gates, sequences=True)
+    peer = NumpyBackend().build(net, parameters=parameters(net))
+    x = np.random.default_rng(0).normal(size=(2, 4, 3))
+    (outputs,) = session(net).run(None, {"inputs": x})
+    np.testing.assert_allclose(outputs, peer.predict(x).outputs, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.onnx
+def test_the_converter_leaves_the_log_as_it_was(caplog: pytest.LogCaptureFixture) -> None:
+    import logging
+
+    session(network("simple", precision="float64"))
+    assert logging.root.manager.disable == 0
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize("package", ["onnx", "tf2onnx"])
+def test_a_missing_converter_is_told(keras: Any, monkeypatch: pytest.MonkeyPatch, package: str) -> None:
+    from rnnlab.backends.keras.onnx_graph import onnx_file
+
+    if package == "tf2onnx":
+        monkeypatch.setitem(sys.modules, "onnx", io)
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(EnvironmentFault) as caught:
+        onnx_file(built(network("simple")))
+    told = f"import of {package} halted; None in sys.modules — pip install 'rnnlab[onnx]'"
+    assert str(caught.value) == f"the ONNX converter cannot be imported: {told}"
+    assert caught.value.exit_code == 5

@@ -1,0 +1,85 @@
+"""`rnnlab export`: what it says of what it wrote, and how it ends when it cannot."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rnnlab.runs import RunFolder
+from tests.cli.program import TINY, child, rnnlab
+
+
+@pytest.fixture
+def run(here: Path) -> RunFolder:
+    """A run of 2 inputs, 4 units, 1 output."""
+    (here / "x.yaml").write_text(TINY)
+    assert rnnlab("train", "x.yaml", "--quiet").code == 0
+    (path,) = Path("runs").iterdir()
+    return RunFolder(path)
+
+
+def test_what_was_written_is_told(run: RunFolder) -> None:
+    result = rnnlab("export", "latest", "--format", "npz")
+    path = Path(f"{run.name}-best.npz")
+    assert (result.code, result.stderr) == (0, "")
+    assert [line.rstrip() for line in result.stdout.splitlines()] == [
+        f"{path}: best weights (step 20), {path.stat().st_size:,} bytes",
+        "inputs   (B, T, 2) float32",
+        "outputs  (B, 1) float32, raw",
+        f"import numpy; arrays = numpy.load('{path}')  # arrays['head.W']",
+    ]
+    with np.load(path) as arrays:
+        assert arrays["layers.0.U"].shape == (4, 4)
+
+
+def test_as_json(run: RunFolder) -> None:
+    result = rnnlab("export", "x", "--format", "npz", "--weights", "last", "--out", "a b.npz", "--json")
+    assert (result.code, result.stderr) == (0, "")
+    assert json.loads(result.stdout) == {
+        "run": str(run.path), "weights": "last", "steps": 20, "format": "npz", "path": "a b.npz",
+        "bytes": Path("a b.npz").stat().st_size,
+        "inputs": {"shape": [None, None, 2], "dtype": "float32"}, "outputs": {"shape": [None, 1], "dtype": "float32"},
+        "load": "import numpy; arrays = numpy.load('a b.npz')  # arrays['head.W']",
+    }  # fmt: skip
+
+
+def test_a_keras_file_in_a_process_of_its_own(run: RunFolder) -> None:
+    result = child("export", run.path, "--format", "keras", "--out", "x.keras")
+    assert (result.code, result.stderr) == (0, "")
+    assert result.stdout.splitlines()[-1] == "import keras; model = keras.models.load_model('x.keras')"
+
+
+def test_what_is_there_stays_unless_forced(run: RunFolder) -> None:
+    Path("x.npz").write_bytes(b"mine")
+    refused = rnnlab("export", "latest", "--format", "npz", "--out", "x.npz")
+    told = "is there already — replace it with --force, or choose another place with --out"
+    assert (refused.code, refused.stdout) == (2, "")
+    assert refused.stderr == f"rnnlab: error[E_USAGE]: x.npz: {told}\n"
+    assert Path("x.npz").read_bytes() == b"mine"
+    assert rnnlab("export", "latest", "--format", "npz", "--out", "x.npz", "--force").code == 0
+    assert Path("x.npz").read_bytes() != b"mine"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (["nothing", "--format", "npz"], 3, "no run's name holds 'nothing'"),
+        (["latest", "--format", "npz", "--out", "x.zip"], 2, "x.zip: expected a name that ends in .npz"),
+        (["latest", "--format", "npz", "--out", "/proc/x.npz"], 5, "/proc/x.npz: cannot write "),
+    ],
+)
+def test_what_cannot_be(run: RunFolder, arguments: list[str], code: int, told: str) -> None:
+    before = sorted(Path().iterdir())
+    result = rnnlab("export", *arguments)
+    assert (result.code, result.stdout) == (code, "")
+    assert told in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert sorted(Path().iterdir()) == before
+
+
+def test_damaged_weights(run: RunFolder) -> None:
+    (run.path / "weights" / "best.safetensors").write_bytes(b"")
+    result = rnnlab("export", "latest", "--format", "npz")
+    assert (result.code, result.stdout) == (4, "")
+    assert "best.safetensors: " in result.stderr
