@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
+from rnnlab.backends.keras.starting import DEFAULT_ENGINE
 from rnnlab.core.options import Options
 
 LARGEST_SEED = 2**32 - 1
@@ -86,4 +87,7 @@ class TopOptions(Options):
     name: str = Field("run", description="what the run is called; left out, the file's own name")
     seed: int = Field(0, ge=0, le=LARGEST_SEED, description="from it all random streams of the run are drawn")
     precision: Literal["float32", "float64"] = Field("float32", description="of parameters and states")
-    backend: str = Field("numpy", description="which engine computes")
+    backend: str = Field("numpy", description="what computes: numpy or keras")
+    engine: str = Field(
+        DEFAULT_ENGINE, description="what Keras runs on: tensorflow, jax or torch; with backend numpy it has no part"
+    )

@@ -5,7 +5,10 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from rnnlab.backends.base import Network, Training
+from rnnlab.backends import BACKENDS
+from rnnlab.backends.base import AbstractBackend, Network, Training
+from rnnlab.backends.keras.backend import KerasBackend
+from rnnlab.backends.keras.options import KerasOptions
 from rnnlab.cells import CELLS
 from rnnlab.cells.base import CellOptions
 from rnnlab.config.blocks import EvaluationOptions, TrainingOptions
@@ -26,7 +29,9 @@ class Experiment:
         name: What the run is called.
         seed: From it all random streams are drawn, 0 … 2³²-1.
         precision: `float32` or `float64`.
-        backend: Name of the engine.
+        backend: Name of what computes.
+        engine: What Keras runs on.
+        keras: How Keras computes.
         cell: Options of the cell, its units and layers.
         timesteps: Shortest and longest sequence drawn.
         task: Options of the task, by its full name.
@@ -40,6 +45,8 @@ class Experiment:
     seed: int
     precision: str
     backend: str
+    engine: str
+    keras: KerasOptions
     cell: CellOptions
     timesteps: Lengths
     task: TaskOptions
@@ -47,6 +54,12 @@ class Experiment:
     schedule: ScheduleOptions
     training: TrainingOptions
     evaluation: EvaluationOptions
+
+    def build_backend(self) -> AbstractBackend:
+        """Return the backend, configured."""
+        kind = BACKENDS.get(self.backend)
+        backend: AbstractBackend = kind(engine=self.engine, options=self.keras) if kind is KerasBackend else kind()
+        return backend
 
     def build_task(self) -> AbstractTask:
         """Return the task, configured."""
@@ -72,6 +85,7 @@ class Experiment:
             clip_norm=self.training.clip_norm,
             clip_value=self.training.clip_value,
             bptt_steps=self.training.bptt_steps,
+            longest=self.timesteps[1],
         )
 
     def resolved(self) -> dict[str, Any]:
@@ -90,6 +104,7 @@ class Experiment:
             "seed": self.seed,
             "precision": self.precision,
             "backend": self.backend,
+            **({"engine": self.engine, "keras": self.keras.model_dump()} if self.backend == KerasBackend.name else {}),
             "cell": self.cell.model_dump(),
             "shape": shape,
             "task": self.task.model_dump(),

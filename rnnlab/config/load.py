@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from rnnlab.backends import BACKENDS
+from rnnlab.backends.keras.engines import ENGINES
+from rnnlab.backends.keras.options import KerasOptions
 from rnnlab.cells import CELLS
 from rnnlab.cells.base import CellOptions
 from rnnlab.config.blocks import DEFAULT_TYPES, EvaluationOptions, ShapeOptions, TopOptions, TrainingOptions
@@ -23,7 +25,7 @@ from rnnlab.optim.schedules import SCHEDULES
 from rnnlab.tasks import task_class
 from rnnlab.tasks.base import AbstractTask
 
-BLOCKS = ("cell", "shape", "task", "training", "evaluation")
+BLOCKS = ("keras", "cell", "shape", "task", "training", "evaluation")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +69,20 @@ def check_document(document: Document, *, default_name: str) -> Experiment:
     optimizer, schedule, training = _training(checker, data.get("training", {}))
     evaluation = checker.block(EvaluationOptions, data.get("evaluation", {}), ("evaluation",))
     name = _name(checker, top, default_name) if top else ""
-    if top and top.backend not in BACKENDS.names():
-        checker.refuse(("backend",), f"unknown backend {top.backend!r}", hint=nearest(top.backend, BACKENDS.names()))
+    keras = checker.block(KerasOptions, data.get("keras", {}), ("keras",))
+    if top:
+        _known(checker, "backend", top.backend, BACKENDS)
+        _known(checker, "engine", top.engine, ENGINES)
     timesteps = _shape(checker, shape, task) if shape and task else None
     raise_together(checker.faults())
-    assert top and cell and task and timesteps and optimizer and schedule and training and evaluation  # noqa: PT018
+    assert top and keras and cell and task and timesteps and optimizer and schedule and training and evaluation  # noqa: PT018
     return Experiment(
         name=name,
         seed=top.seed,
         precision=top.precision,
         backend=top.backend,
+        engine=top.engine,
+        keras=keras,
         cell=cell,
         timesteps=timesteps,
         task=task.options,
@@ -85,6 +91,11 @@ def check_document(document: Document, *, default_name: str) -> Experiment:
         training=training,
         evaluation=evaluation,
     )
+
+
+def _known(checker: Checker, key: str, name: str, registry: Registry) -> None:
+    if name not in registry.names():
+        checker.refuse((key,), f"unknown {registry.kind} {name!r}", hint=nearest(name, registry.names()))
 
 
 def _name(checker: Checker, top: TopOptions, default_name: str) -> str:

@@ -7,6 +7,8 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from rnnlab.backends import BACKENDS
+from rnnlab.backends.keras.engines import ENGINES
+from rnnlab.backends.keras.options import KerasOptions
 from rnnlab.cells import CELLS
 from rnnlab.cells.base import Initializers
 from rnnlab.config.blocks import DEFAULT_TYPES, EvaluationOptions, ShapeOptions, TopOptions, TrainingOptions
@@ -26,7 +28,7 @@ def config_schema() -> Schema:
     """
     cells, tasks = _options(CELLS), {name: task_class(name).Options for name in task_names()}
     optimizers, schedules = _options(OPTIMIZERS), _options(SCHEDULES)
-    blocks: list[type[BaseModel]] = [TopOptions, ShapeOptions, TrainingOptions, EvaluationOptions]
+    blocks: list[type[BaseModel]] = [TopOptions, KerasOptions, ShapeOptions, TrainingOptions, EvaluationOptions]
     members = [*cells.values(), *tasks.values(), *optimizers.values(), *schedules.values()]
     references, shared = models_json_schema(
         [(model, "validation") for model in dict.fromkeys([*blocks, *members])], ref_template="#/$defs/{model}"
@@ -51,9 +53,11 @@ def config_schema() -> Schema:
     training["properties"] |= {"optimizer": choice(optimizers), "schedule": choice(schedules)}
     top = definitions.pop(where[TopOptions])
     top["properties"]["backend"]["enum"] = BACKENDS.names()
+    top["properties"]["engine"]["enum"] = ENGINES.names()
     properties = {
         "extends": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]},
         **top["properties"],
+        "keras": references[KerasOptions, "validation"],
         "cell": choice(cells),
         "shape": references[ShapeOptions, "validation"],
         "task": choice(tasks, {TASKS.get(stem)[0].name: [stem] for stem in TASKS.names() if stem not in tasks}),

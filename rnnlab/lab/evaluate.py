@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from rnnlab.backends import BACKENDS
 from rnnlab.backends.base import Network
 from rnnlab.config.document import read_document
 from rnnlab.config.experiment import Experiment
@@ -73,7 +72,7 @@ def evaluate(
     if experiment.task == own.task:
         _require_same_data(run, task)
     arrays, step = load_weights(run, network, weights)
-    backend = BACKENDS.get(experiment.backend)()
+    backend = experiment.build_backend()
     model = backend.build(network, parameters=arrays)
     asked = ValidationSet(
         task, sequences=experiment.evaluation.sequences, timesteps=experiment.timesteps, seed=experiment.seed

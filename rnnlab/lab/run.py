@@ -8,7 +8,6 @@ from typing import Any, Literal, final
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnlab.backends import BACKENDS
 from rnnlab.backends.base import AbstractModel
 from rnnlab.config.document import Document, read_document
 from rnnlab.config.experiment import Experiment
@@ -83,7 +82,7 @@ class Run:
         """Return the trained network, ready to predict: `run.model().predict(inputs, states=True)`."""
         experiment = self.experiment
         network = experiment.network(experiment.build_task())
-        backend = BACKENDS.get(experiment.backend)()
+        backend = experiment.build_backend()
         built: AbstractModel = backend.build(network, parameters=self.weights(which))
         return built
 

@@ -61,7 +61,7 @@ class Store:
             experiment: What is trained.
             config: The config's bytes as given.
             argv: The command line.
-            facts: What the task knows of its data.
+            facts: What the backend knows of what computes, and the task of its data.
             beside: The config's folder: a git repository around it is recorded.
         """
         self.run.write_status(self._status)
@@ -73,7 +73,7 @@ class Store:
                     argv=argv,
                     seed=experiment.seed,
                     config_sha256=experiment.sha256(),
-                    extra={"task": dict(facts)},
+                    extra=facts,
                     folder=beside,
                 )
             )

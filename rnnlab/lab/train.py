@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from rnnlab.backends import BACKENDS
 from rnnlab.config.experiment import Experiment
 from rnnlab.core.errors import DivergedError
 from rnnlab.core.streams import stream
@@ -70,7 +69,7 @@ class _Session:
         self.task = experiment.build_task()
         self.source = self.task.part("train")
         network = experiment.network(self.task)
-        self.backend = BACKENDS.get(experiment.backend)()
+        self.backend = experiment.build_backend()
         self.model = self.backend.build(network, parameters=network.draw(experiment.seed), training=experiment.recipe())
         self.description: dict[str, Any] = {"network": network.describe(), "task": self.task.name}
         self.parameters = sum(parameter.size for parameter in network.parameters().values())
@@ -87,7 +86,8 @@ class _Session:
 
     def open(self, runs: Path, *, config: bytes, argv: Sequence[str], beside: Path | None) -> None:
         """Make the run folder, and start the clock."""
-        initial, facts = self.model.parameters(), self.task.facts()
+        initial = self.model.parameters()
+        facts = {"backend": self.backend.facts(self.model.network), "task": self.task.facts()}
         run = RunFolder.create(runs, self.experiment.name)
         self.store = Store(run, description=self.description, initial=initial, best=self.best)
         self.store.open(self.experiment, config=config, argv=argv, facts=facts, beside=beside)

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from rnnlab.backends import BACKENDS
 from rnnlab.backends.base import AbstractModel, Network
+from rnnlab.backends.keras.backend import KerasBackend
+from rnnlab.backends.keras.starting import DEFAULT_ENGINE
 from rnnlab.config.experiment import Experiment
 from rnnlab.core.batch import Batch
 from rnnlab.core.streams import stream
@@ -55,7 +57,7 @@ def verify(experiment: Experiment, *, steps: int = 20) -> Iterator[Check]:
     Every backend starts from the same parameters and sees the same batches as a training of this config would.
 
     Args:
-        experiment: The config; its own `backend` plays no part.
+        experiment: The config; its own `backend` plays no part, its `engine` and `keras` do.
         steps: Updates after which the weights are compared, at least 1.
     """
     task = experiment.build_task()
@@ -68,7 +70,7 @@ def verify(experiment: Experiment, *, steps: int = 20) -> Iterator[Check]:
     ]
 
     def figures(backend: str, start: dict[str, Array]) -> dict[str, Array]:
-        built = BACKENDS.get(backend)()
+        built = replace(experiment, backend=backend).build_backend()
         with built.running():
             return _figures(built.build(network, parameters=start, training=experiment.recipe()), batches)
 
@@ -79,9 +81,14 @@ def verify(experiment: Experiment, *, steps: int = 20) -> Iterator[Check]:
             for what, got in figures(name, parameters).items():
                 rounding = _relative(expected[what], rounded[what])
                 tolerance = max(_fixed_tolerance(what, network.precision), _ROUNDINGS * rounding)
-                yield Check(what, name, _relative(expected[what], got), rounding, tolerance)
+                yield Check(what, _label(name, experiment), _relative(expected[what], got), rounding, tolerance)
     if experiment.training.bptt_steps is None:  # a truncated gradient is no slope of the loss
         yield from _central_differences(experiment, network, batches[0])
+
+
+def _label(backend: str, experiment: Experiment) -> str:
+    is_plain = backend != KerasBackend.name or experiment.engine == DEFAULT_ENGINE
+    return backend if is_plain else f"{backend} on {experiment.engine}"
 
 
 def _figures(model: AbstractModel, batches: list[Batch]) -> dict[str, Array]:

@@ -161,7 +161,10 @@ def test_every_format_has_its_ending_and_is_replaced_by_force(here: Path, simple
 @in_saving
 def test_a_run_trained_on_keras(here: Path) -> None:
     run = rnnlab.train(SMALL, ["backend=keras", "training.steps=1"], runs="runs")
-    model = start().models.load_model(run.export("keras").path)
+    start()
+    from keras.models import load_model
+
+    model = load_model(run.export("keras").path)
     x = np.random.default_rng(0).normal(size=(3, 6, 1)).astype("float32")
     np.testing.assert_allclose(model(x).numpy(), run.model().predict(x).outputs, rtol=0, atol=1e-6)
 

@@ -37,9 +37,7 @@ class KerasModel(AbstractModel):
     ) -> None:
         super().__init__(network, training)
         self._engine = engine
-        self._program = Program(
-            network, engine=engine, plan=plan, bptt_steps=training.bptt_steps if training else None
-        )
+        self._program = Program(network, engine=engine, plan=plan, bptt_steps=training.bptt_steps if training else None)
         self.model, self._variables = self._program.model, self._program.variables
         self._assign(parameters)
         variables = list(self._variables.values())
@@ -57,9 +55,7 @@ class KerasModel(AbstractModel):
             raise RuntimeError("this model was built without `training`")
         rate = self.training.learning_rate * self.training.schedule.factor(self._optimizer.step)
         loss, outputs, norm = self._step(self._arrays(batch), rate)
-        return StepResult(
-            loss=loss, outputs=self._scored(outputs, batch), gradient_norm=norm, learning_rate=rate
-        )
+        return StepResult(loss=loss, outputs=self._scored(outputs, batch), gradient_norm=norm, learning_rate=rate)
 
     def loss_and_gradients(self, batch: Batch) -> tuple[float, dict[str, Array]]:
         loss, _, gradients = self._gradients(self._values(), [self._engine.tensor(a) for a in self._arrays(batch)])

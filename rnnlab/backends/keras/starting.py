@@ -1,6 +1,7 @@
 """Starting Keras on an engine: when first needed, and without its start-up noise."""
 
 import contextlib
+import functools
 import importlib
 import importlib.util
 import logging
@@ -15,8 +16,11 @@ from rnnlab.core.allotment import allotted_cpus
 from rnnlab.core.errors import EnvironmentFault, UsageError
 
 DEFAULT_ENGINE = "tensorflow"
-_INSTALL = {"tensorflow": "pip install tensorflow", "jax": "pip install 'rnnlab[jax]'", "torch": "pip install 'rnnlab[torch]'"}
-_started: dict[str, AbstractEngine] = {}
+_INSTALL = {
+    "tensorflow": "pip install tensorflow",
+    "jax": "pip install 'rnnlab[jax]'",
+    "torch": "pip install 'rnnlab[torch]'",
+}
 
 
 def start(engine: str = DEFAULT_ENGINE, *, verbose: bool = False) -> AbstractEngine:
@@ -46,9 +50,14 @@ def start(engine: str = DEFAULT_ENGINE, *, verbose: bool = False) -> AbstractEng
         raise EnvironmentFault(
             f"this process runs Keras on {running}, expected {engine}", hint="one process, one engine: start another"
         )
-    if engine not in _started:
-        _started[engine] = ENGINES.get(engine)(allotted_cpus())
-    return _started[engine]
+    return _set_up(engine)
+
+
+@functools.cache
+def _set_up(engine: str) -> AbstractEngine:
+    """Once a process: an engine's threads cannot be changed any more once it has computed something."""
+    built: AbstractEngine = ENGINES.get(engine)(allotted_cpus())
+    return built
 
 
 def running_engine() -> str | None:

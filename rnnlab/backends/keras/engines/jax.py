@@ -67,10 +67,12 @@ class JaxEngine(AbstractEngine):
     ) -> Callable[..., tuple[Tensor, ...]]:
         function = jax.custom_vjp(lambda *given: forward(*given)[0])
         function.defvjp(forward, backward)
-        return function  # type: ignore[no-any-return]
+        wrapped: Callable[..., tuple[Tensor, ...]] = function
+        return wrapped
 
     def compile_function(self, function: Callable[..., Any], *, xla: bool) -> Callable[..., Any]:
-        return jax.jit(function)
+        compiled: Callable[..., Any] = jax.jit(function)
+        return compiled
 
     def compile_gradients(self, loss: Loss, *, xla: bool) -> Gradients:
         gradients: Gradients = jax.jit(_gradients_of(loss))
@@ -80,7 +82,9 @@ class JaxEngine(AbstractEngine):
         gradients, changing = _gradients_of(loss), [*updater.trained, *updater.slots]
         count, dtype = len(updater.trained), np.dtype(updater.rate.dtype)
 
-        def step(state: list[Tensor], arrays: list[Tensor], rate: Tensor) -> tuple[list[Tensor], Tensor, Tensor, Tensor]:
+        def step(
+            state: list[Tensor], arrays: list[Tensor], rate: Tensor
+        ) -> tuple[list[Tensor], Tensor, Tensor, Tensor]:
             total, outputs, found = gradients(state[:count], arrays)
             clipped, norm = updater.clipped(found)
             good = jax.numpy.isfinite(total) & jax.numpy.isfinite(norm)  # else the last good weights stay

@@ -1,6 +1,7 @@
 """TensorFlow: the default engine."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, final
 
 import numpy as np
@@ -34,15 +35,13 @@ class TensorFlowEngine(AbstractEngine):
 
     def __init__(self, cpus: int) -> None:
         super().__init__(cpus)
-        threading = tf.config.threading
-        if not tf.executing_eagerly() or threading.get_inter_op_parallelism_threads():
-            return
-        threading.set_inter_op_parallelism_threads(cpus)
-        threading.set_intra_op_parallelism_threads(cpus)
         # Otherwise products of float32 on a GPU are rounded to 10 bits, and no longer those of NumPy.
         tf.config.experimental.enable_tensor_float_32_execution(False)
-        for device in tf.config.list_physical_devices("GPU"):
-            tf.config.experimental.set_memory_growth(device, True)
+        with suppress(RuntimeError):  # a program that has used TensorFlow before has made its own choice
+            tf.config.threading.set_inter_op_parallelism_threads(cpus)
+            tf.config.threading.set_intra_op_parallelism_threads(cpus)
+            for device in tf.config.list_physical_devices("GPU"):
+                tf.config.experimental.set_memory_growth(device, True)
 
     def facts(self) -> dict[str, Any]:
         threading = tf.config.threading
@@ -95,11 +94,11 @@ class TensorFlowEngine(AbstractEngine):
         forward: Callable[..., tuple[tuple[Tensor, ...], tuple[Tensor, ...]]],
         backward: Callable[[tuple[Tensor, ...], tuple[Tensor, ...]], tuple[Tensor, ...]],
     ) -> Callable[..., tuple[Tensor, ...]]:
-        @tf.custom_gradient
-        def function(*given: Tensor) -> tuple[tuple[Tensor, ...], Callable[..., tuple[Tensor, ...]]]:
+        def with_its_gradient(*given: Tensor) -> tuple[tuple[Tensor, ...], Callable[..., tuple[Tensor, ...]]]:
             outputs, saved = forward(*given)
             return outputs, lambda *gradients: backward(saved, gradients)
 
+        function: Callable[..., tuple[Tensor, ...]] = tf.custom_gradient(with_its_gradient)
         return function
 
     def compile_function(self, function: Callable[..., Any], *, xla: bool) -> Callable[..., Any]:

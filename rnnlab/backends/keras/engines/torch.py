@@ -87,7 +87,8 @@ class TorchEngine(AbstractEngine):
         return function
 
     def compile_function(self, function: Callable[..., Any], *, xla: bool) -> Callable[..., Any]:
-        return torch.no_grad()(function)
+        compiled: Callable[..., Any] = torch.no_grad()(function)
+        return compiled
 
     def compile_gradients(self, loss: Loss, *, xla: bool) -> Gradients:
         def gradients(values: Tensors, arrays: Tensors) -> tuple[Tensor, Tensor, list[Tensor]]:

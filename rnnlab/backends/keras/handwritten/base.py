@@ -88,7 +88,7 @@ class AbstractHandwritten(ABC):
         """
 
     def cuts(self, inputs: Tensor) -> list[Tensor]:
-        """Return, where gradients are cut, 1 for each step whose gradient goes on to the step before, else 0: (T, 1, 1)."""
+        """Return, where gradients are cut, for each step whether its gradient goes on to the one before: (T, 1, 1)."""
         if self.bptt_steps is None:
             return []
         goes_on = [[[float(step % self.bptt_steps != 0)]] for step in range(inputs.shape[0])]
