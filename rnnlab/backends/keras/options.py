@@ -3,12 +3,21 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from rnnlab.cells.base import AbstractCell
 from rnnlab.core.options import Options
 
 Path = Literal["loop", "unrolled", "handwritten"]
+
+
+class CallbackOptions(Options):
+    """One callback, by name."""
+
+    name: str = Field(
+        pattern=r"^keras\.callbacks\.[A-Za-z]\w*$", description="dotted name, e.g. keras.callbacks.EarlyStopping"
+    )
+    options: dict[str, bool | int | float | str | None] = Field({}, description="its arguments")
 
 
 class KerasOptions(Options):
@@ -20,6 +29,16 @@ class KerasOptions(Options):
         "handwritten: the whole sequence with a gradient of its own; auto: handwritten where there is one",
     )
     xla: bool | None = Field(None, description="compile by XLA; null: with the handwritten path, and always on JAX")
+    callbacks: tuple[CallbackOptions, ...] = Field(
+        (), description="Keras callbacks; their epoch is what lies between two evaluations"
+    )
+
+    @field_validator("callbacks", mode="before")
+    @classmethod
+    def _names_alone(cls, value: object) -> object:
+        if not isinstance(value, list | tuple):
+            return value
+        return tuple({"name": one} if isinstance(one, str) else one for one in value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnlab.backends.base import AbstractBackend, AbstractModel, Network, Prediction, StepResult, Training
+from rnnlab.backends.base import (
+    AbstractBackend,
+    AbstractModel,
+    AbstractObserver,
+    Network,
+    Prediction,
+    StepResult,
+    Training,
+)
 from rnnlab.backends.numpy.fast import KERNELS
 from rnnlab.backends.numpy.layer import AbstractLayer, State
 from rnnlab.backends.numpy.reference import ReferenceLayer
@@ -43,6 +51,9 @@ class NumpyBackend(AbstractBackend):
 
         with threadpool_limits(1, user_api="blas"):
             yield
+
+    def observers(self, model: AbstractModel) -> list[AbstractObserver]:
+        return []
 
     def build(
         self, network: Network, *, parameters: Mapping[str, Array], training: Training | None = None

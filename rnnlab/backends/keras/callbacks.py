@@ -1,0 +1,89 @@
+"""Keras callbacks on an rnnlab training: they hear what they would hear under `fit`, and may stop it."""
+
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, final
+
+from rnnlab.backends.base import AbstractObserver
+from rnnlab.backends.keras.options import CallbackOptions
+from rnnlab.core.errors import UsageError
+from rnnlab.core.registry import nearest
+
+# These set the learning rate, which here is a function of the step, so that a run can be resumed to the bit.
+_OF_THE_RATE = ("LearningRateScheduler", "ReduceLROnPlateau")
+
+
+@final
+class KerasCallbacks(AbstractObserver):
+    """Callbacks from `keras.callbacks`; what lies between two evaluations is their epoch.
+
+    They are told `loss`, the mean over the epoch's steps (of the step alone at a step's end), and at the end of an
+    epoch `val_loss` and `val_` before each other metric of the validation set. Their own state is not part of a
+    checkpoint: after a resume they start anew.
+
+    Args:
+        model: The `keras.Model` that they are given.
+        asked: What the config names.
+
+    Raises:
+        UsageError: There is no such callback, it does not take these options, or it would set the learning rate.
+    """
+
+    def __init__(self, model: Any, asked: Sequence[CallbackOptions]) -> None:
+        import keras
+
+        self._model = model
+        model.stop_training = False
+        made = [_made(one, where=f"keras.callbacks[{number}]") for number, one in enumerate(asked)]
+        self._callbacks = keras.callbacks.CallbackList(made, model=model)
+        self._epoch, self._losses = 0, list[float]()
+
+    @property
+    def wants_stop(self) -> bool:
+        return bool(self._model.stop_training)
+
+    def begin(self) -> None:
+        self._told(self._callbacks.on_train_begin)
+        self._told(self._callbacks.on_epoch_begin, self._epoch)
+
+    def before_step(self) -> None:
+        self._told(self._callbacks.on_train_batch_begin, len(self._losses))
+
+    def after_step(self, loss: float) -> None:
+        self._losses.append(loss)
+        self._told(self._callbacks.on_train_batch_end, len(self._losses) - 1, {"loss": loss})
+
+    def evaluated(self, metrics: Mapping[str, float]) -> None:
+        if not self._losses:  # before the first step
+            return
+        logs = {"loss": sum(self._losses) / len(self._losses)} | {f"val_{name}": one for name, one in metrics.items()}
+        self._told(self._callbacks.on_epoch_end, self._epoch, logs)
+        self._epoch, self._losses = self._epoch + 1, []
+        self._told(self._callbacks.on_epoch_begin, self._epoch)
+
+    def end(self) -> None:
+        self._told(self._callbacks.on_train_end)
+
+    def _told(self, hear: Callable[..., None], *what: Any) -> None:
+        try:
+            hear(*what)
+        except Exception as error:
+            raise UsageError(
+                f"a callback failed: {type(error).__name__}: {error}",
+                where="keras.callbacks",
+                hint="mend its options, or leave it out",
+            ) from error
+
+
+def _made(asked: CallbackOptions, *, where: str) -> Any:
+    shelf, name = importlib.import_module("keras.callbacks"), asked.name.rpartition(".")[2]
+    base = shelf.Callback
+    known = [key for key, kind in vars(shelf).items() if isinstance(kind, type) and issubclass(kind, base)]
+    if name not in known:
+        raise UsageError(f"unknown callback {asked.name!r}", where=where, hint=nearest(name, known))
+    if name in _OF_THE_RATE:
+        raise UsageError(f"{asked.name} would set the learning rate", where=where, hint="use training.schedule")
+    try:
+        return getattr(shelf, name)(**asked.options)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{asked.name} does not take these options: {error}", where=where) from error
