@@ -64,7 +64,7 @@ def test_the_version() -> None:
     ("arguments", "told"),
     [
         (["trian"], "Error: No such command 'trian'. Did you mean 'train'?"),
-        (["train"], "Error: Missing argument 'CONFIG'."),
+        (["train"], "rnnlab: error[E_USAGE]: a CONFIG or --resume RUN is needed, got neither — `rnnlab train --help`"),
         (["train", "x.yaml", "--stes", "3"], "Error: No such option: --stes"),
         (["evaluate", "latest", "--weights", "worst"], "Error: Invalid value for '--weights'"),
         (
