@@ -2,6 +2,7 @@
 
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
+from json import dumps
 from pathlib import Path
 from typing import Any
 
@@ -165,7 +166,8 @@ def _restored(run: RunFolder, session: Session, status: Status) -> tuple[Checkpo
         return checkpoint, _losses(bad, step, reached=max(status.step, *bad, step))
     where = str(run.path / "checkpoints")
     if bad:
-        raise VerificationError(f"no checkpoint can be used: {'; '.join(bad.values())}", where=where, hint=_AFRESH)
+        reasons = "; ".join(dict.fromkeys(bad.values()))  # damaged metrics are the same reason for each
+        raise VerificationError(f"no checkpoint can be used: {reasons}", where=where, hint=_AFRESH)
     if status.step or checkpoints.set_aside_before():
         problem = f"there is no checkpoint, though the run got to step {status.step:,}"
         raise VerificationError(problem, where=where, hint=_AFRESH)
@@ -228,7 +230,7 @@ def _require_same(run: RunFolder, stored: Experiment, asked: Experiment) -> None
         return
     before, now = _flat(stored.resolved()), _flat(asked.resolved())
     keys = [key for key in before | now if before.get(key) != now.get(key)]
-    shown = ", ".join(f"{key}: {before.get(key)} there, {now.get(key)} here" for key in keys[:5])
+    shown = ", ".join(f"{key}: {dumps(before.get(key))} there, {dumps(now.get(key))} here" for key in keys[:5])
     raise UsageError(
         f"holds the run of another config: {shown}{'…' if len(keys) > 5 else ''}",
         where=str(run.path),

@@ -11,7 +11,7 @@ from rnnlab.runs.checkpoint import KEPT
 from rnnlab.runs.faults import ELSEWHERE, reported
 from rnnlab.runs.files import probe
 
-_RECORD = 400  # bytes of a line in the metrics, and about as much again in the log
+_RECORD = 250  # bytes of a line in the metrics, and about as much again in the log
 _OTHER = 1 << 16  # config, provenance, status, summary
 
 

@@ -32,7 +32,7 @@ class Deadline:
         max_seconds: The budget of this process, from now on; None for none.
 
     Example:
-        >>> Deadline(None).is_near(saving=1e9), Deadline(60.0).is_near(saving=1.0), Deadline(60.0).is_near(saving=31.0)
+        >>> Deadline(None).is_near(saving=1e9), Deadline(60.0).is_near(saving=1.0), Deadline(60.0).is_near(saving=21.0)
         (False, False, True)
     """
 
@@ -53,4 +53,6 @@ class Deadline:
         # Forgotten by and by: the first stretches also start up and compile, which does not happen again.
         self._longest = max(now - self._last, 0.9 * self._longest)
         self._last = now
-        return now - self._began + self._longest + 2 * saving >= self.max_seconds
+        # What is written at the end is more than a checkpoint, and the disk may be slower by then.
+        reserve = self._longest + max(3 * saving, 0.02 * self.max_seconds)
+        return now - self._began + reserve >= self.max_seconds
