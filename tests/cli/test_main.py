@@ -15,7 +15,7 @@ from rnnlab import __version__
 from rnnlab.cli.main import app
 from tests.cli.program import TINY, child, rnnlab
 
-COMMANDS = ["cells", "check", "compare", "evaluate", "list", "schema", "show", "tasks", "train", "verify"]
+COMMANDS = ["cells", "check", "compare", "doctor", "evaluate", "list", "schema", "show", "tasks", "train", "verify"]
 FRAMEWORKS = {"tensorflow", "keras", "matplotlib", "scipy", "torch", "jax", "pandas"}
 # Runs the program and writes the names of all modules it has loaded, however it ends.
 SPY = """\
@@ -42,7 +42,16 @@ def test_the_help_names_every_command_and_every_exit_code() -> None:
     listed = result.stdout.split("Commands:\n")[1]
     assert [line.split()[0] for line in listed.splitlines() if line[2:3].isalpha()] == COMMANDS
     text = " ".join(result.stdout.split())
-    for told in ("0 done", "1 a bug", "2 bad command", "3 no such run", "4 stored data", "5 the machine", "7 training"):
+    for told in (
+        "0 done",
+        "1 a bug",
+        "2 bad command",
+        "3 no such run",
+        "4 stored data",
+        "5 the machine",
+        "7 training",
+        "75 training",
+    ):
         assert told in text
 
 
