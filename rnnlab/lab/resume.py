@@ -127,7 +127,7 @@ def _go_on(
     if status.state == "completed" and not _is_longer(run, experiment):
         yield Finished(run, run.read_summary(), already=True)
         return
-    session = prepare(experiment, stop, folder=run.path)
+    session = prepare(experiment, stop, folder=run.path, taken=run.size())
     require_same_data(run, session.task)
     store = session.open(run, lock)
     checkpoint, notes = _restored(run, session, status)

@@ -15,8 +15,13 @@ _RECORD = 250  # bytes of a line in the metrics, and about as much again in the 
 _OTHER = 1 << 16  # config, provenance, status, summary
 
 
-def require_space(experiment: Experiment, folder: Path) -> None:
+def require_space(experiment: Experiment, folder: Path, *, taken: int = 0) -> None:
     """Pass if `folder`, or the nearest one around it that exists, takes files and has space for a run.
+
+    Args:
+        experiment: What is to be trained.
+        folder: Where.
+        taken: Bytes that the run has already.
 
     Raises:
         EnvironmentFault: It does not; the message says how much is needed and how much there is.
@@ -24,10 +29,11 @@ def require_space(experiment: Experiment, folder: Path) -> None:
     there = _nearest(folder)
     with reported("look at", there):
         free = shutil.disk_usage(there).free
-    needed = space_needed(experiment)
+    needed = space_needed(experiment) - taken
     if needed > free:
+        more = " more" if taken else ""
         raise EnvironmentFault(
-            f"the run needs about {in_words(needed)} of disk space, and {in_words(free)} are free",
+            f"the run needs about {in_words(needed)}{more} of disk space, and {in_words(free)} are free",
             where=str(there),
             hint=f"free some space, or {ELSEWHERE}",
         )

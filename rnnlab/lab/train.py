@@ -55,14 +55,20 @@ def train(
         lock.release()
 
 
-def prepare(experiment: Experiment, stop: Stop | None, *, folder: Path) -> Session:
+def prepare(experiment: Experiment, stop: Stop | None, *, folder: Path, taken: int = 0) -> Session:
     """Return the training of an experiment, once the machine has the memory for it and `folder` the space.
+
+    Args:
+        experiment: What to train.
+        stop: Through it somebody may ask the training to stop.
+        folder: Where the run is to be kept.
+        taken: Bytes that it has already.
 
     Raises:
         EnvironmentFault: It has not, or the engine is missing; nothing was made.
     """
     require_memory(experiment)
-    require_space(experiment, folder)
+    require_space(experiment, folder, taken=taken)
     return Session(experiment, stop or Stop())
 
 

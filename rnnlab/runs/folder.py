@@ -127,6 +127,11 @@ class RunFolder:
         match = naming.FOLDER_NAME.fullmatch(self.name)
         return match["name"] if match else self.name
 
+    def size(self) -> int:
+        """Return the bytes of all files in the run."""
+        with reported("look at", self.path):
+            return sum(path.lstat().st_size for path in self.path.rglob("*") if path.is_file())
+
     def write_config(self, data: bytes) -> None:
         """Store the config exactly as the user wrote it."""
         write_atomic(self.path / "config.yaml", data)

@@ -10,9 +10,11 @@ import pytest
 import rnnlab
 from rnnlab.config.experiment import Experiment
 from rnnlab.core.errors import EnvironmentFault
+from rnnlab.lab.resume import resume
 from rnnlab.lab.space import require_space, space_needed
 from rnnlab.runs import disk
 from tests.lab.conftest import Fit
+from tests.lab.test_resume import begin
 
 Make = Callable[..., Experiment]
 
@@ -55,3 +57,18 @@ def test_a_folder_that_takes_no_files_is_told_before_anything_is_made(
     with pytest.raises(EnvironmentFault, match="Permission denied"):
         rnnlab.train(tmp_path / "small.yaml", runs=tmp_path / "runs")
     assert [path.name for path in tmp_path.iterdir()] == ["small.yaml"]
+
+
+def test_what_a_run_has_already_is_not_asked_for_again(
+    experiment: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that ran full with the run on it has room for the rest once a little is freed."""
+    run = begin(experiment(), tmp_path / "run", stop_at=3)
+    assert run.size() == sum(path.stat().st_size for path in run.path.rglob("*") if path.is_file())
+    rest = space_needed(experiment()) - run.size()
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=rest - 1000))
+    with pytest.raises(EnvironmentFault, match=r"the run needs about .* more of disk space"):
+        list(resume(run, argv=[]))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=rest))
+    list(resume(run, argv=[]))
+    assert run.read_status().state == "completed"
