@@ -14,15 +14,16 @@ from rnnlab.core.importing import after_import
 if TYPE_CHECKING:
     from rnnlab.lab.run import Run as Run
     from rnnlab.lab.run import open_run as open_run
+    from rnnlab.lab.run import resume as resume
     from rnnlab.lab.run import train as train
 
 __version__ = "0.1.0"
-__all__ = ["Run", "__version__", "open_run", "train"]
+__all__ = ["Run", "__version__", "open_run", "resume", "train"]
 
 
 def __getattr__(name: str) -> Any:
     # Imported when first used: `rnnlab --help` must not wait for NumPy and pydantic.
-    if name in {"Run", "open_run", "train"}:
+    if name in {"Run", "open_run", "resume", "train"}:
         from rnnlab.lab import run
 
         return getattr(run, name)

@@ -13,6 +13,7 @@ from unittest import mock
 from rnnlab.cli.main import main
 from rnnlab.config.yaml_writer import dump_yaml
 from rnnlab.runs import RunFolder, Status
+from rnnlab.runs.lock import Holder
 
 START = datetime(2026, 11, 22, 10, 25, 31, tzinfo=UTC)
 CONFIG: dict[str, Any] = {
@@ -62,9 +63,19 @@ def store(
             if at <= folder.read_status().step:
                 scores = {"validation/loss": loss, "validation/error_rate": error}
                 writer.write({"step": at, "sequences": 32 * at, "seconds": at / 375, **scores})
-    if state != "running":
+    if state == "running":
+        hold(folder)
+    else:
         folder.write_summary(SUMMARY | (summary or {}))
     return folder
+
+
+def hold(folder: RunFolder, **holder: Any) -> Path:
+    """Lock a run as a process on another machine would that gave a sign of life just now."""
+    other = Holder.here().model_copy(update={"host": "elsewhere", "machine": "another boot", "pid": 12} | holder)
+    path = folder.path / "lock-0001.json"
+    path.write_text(other.model_dump_json())
+    return path
 
 
 class Answer(NamedTuple):

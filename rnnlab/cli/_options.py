@@ -6,6 +6,12 @@ from typing import Annotated
 import typer
 
 ConfigArgument = Annotated[Path, typer.Argument(metavar="CONFIG", help="The YAML file.", show_default=False)]
+OptionalConfigArgument = Annotated[
+    Path | None, typer.Argument(metavar="[CONFIG]", help="The YAML file.", show_default=False)
+]
+IntoOption = Annotated[
+    Path | None, typer.Option("--into", metavar="DIR", help="The run's own folder: begin, go on, or find it complete.")
+]
 RunArgument = Annotated[
     str,
     typer.Argument(

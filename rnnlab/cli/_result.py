@@ -34,7 +34,8 @@ def _verdict(summary: dict[str, Any] | Any) -> str:
     if summary["solved"]:
         at = summary["solved_at"]
         return f"SOLVED at step {at['step']:,}, after {at['sequences']:,} sequences and {at['seconds']:.1f} s ({rate})"
-    why = {"budget": "the budget is spent", "plateau": "the validation loss stalled"}[summary["stopped"]]
+    reasons = {"budget": "the budget is spent", "plateau": "the validation loss stalled"}
+    why = (reasons | {"callback": "a Keras callback stopped it"})[summary["stopped"]]
     return f"not solved: {why} ({rate}); solved when {summary['solved_rule']}"
 
 

@@ -8,7 +8,7 @@ from rnnlab.cli._output import plain_table
 from rnnlab.cli._result import figure
 from rnnlab.cli._training import sparkline
 from rnnlab.core.text import visible
-from rnnlab.runs.table import is_stale, look_up
+from rnnlab.runs.table import look_up
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -20,12 +20,12 @@ Facts = list[tuple[str, str]]
 _POINTS = 48
 
 
-def story(status: "Status", parts: Parts) -> Facts:
+def story(status: "Status", parts: Parts, *, stale: bool) -> Facts:
     """Return what was trained, the state, how it ended, and the rule that decides what solved means."""
     config, summary = parts["config"] or {}, parts["summary"] or {}
     return [
         ("trained", _trained(config, summary)),
-        ("state", _state(status, look_up(config, "training.steps"))),
+        ("state", _state(status, look_up(config, "training.steps"), stale=stale)),
         ("result", _result(summary)),
         ("rule", str(summary.get("solved_rule") or "")),
     ]
@@ -41,13 +41,13 @@ def _trained(config: Parts, summary: Parts) -> str:
     return f"{', '.join(parts)}, on {look_up(config, 'task.type')} (T={steps}); {engine}" if config else ""
 
 
-def _state(status: "Status", budget: Any) -> str:
+def _state(status: "Status", budget: Any, *, stale: bool) -> str:
     of = f" of {budget:,}" if isinstance(budget, int) else ""
     where = f"process {status.pid} on {status.host}"
-    if is_stale(status):
-        return f"stale: it says running, but {where} is gone; last heard of at step {status.step:,}{of}"
+    if stale:
+        return f"stale: it says running, but {where} is gone; saved at step {status.step:,}{of}"
     if status.state == "running":
-        return f"running: {where}; at step {status.step:,}{of} when last written"
+        return f"running: {where}; saved at step {status.step:,}{of}"
     code = "" if not status.exit_code else f", exit code {status.exit_code}"
     message = f": {status.message}" if status.message else ""
     return f"{status.state} at step {status.step:,}{of}{code}{message}"
@@ -65,7 +65,11 @@ def _result(summary: Parts) -> str:
     return f"solved {when} ({speed})"
 
 
-_WHY = {"budget": ": the budget is spent", "plateau": ": the validation loss stalled"}
+_WHY = {
+    "budget": ": the budget is spent",
+    "plateau": ": the validation loss stalled",
+    "callback": ": a callback stopped it",
+}
 
 
 def curve(records: Sequence[Parts] | None) -> str:

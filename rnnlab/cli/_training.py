@@ -6,9 +6,10 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
-from rnnlab.cli._errors import note
+from rnnlab.cli._errors import note, warn
 from rnnlab.cli._output import console
 from rnnlab.core.text import visible
 from rnnlab.lab.events import Evaluated, Event, Finished, Started, Stepped
@@ -37,13 +38,15 @@ def follow(events: Iterable[Event], *, quiet: bool) -> Finished:
             for event in events:
                 if isinstance(event, Started):
                     run = event.run
+                    for one in event.notes:
+                        warn(one)
                 if isinstance(event, Finished):
                     finished = event
                 else:
                     watcher.take(event)
     except KeyboardInterrupt:
         if run is not None:
-            note(f"interrupted: the metrics and weights so far are in {run.path}")
+            note(f"stopped at once: `rnnlab train --resume {quote(str(run.path))}` goes on from the last checkpoint")
         raise
     return finished
 
@@ -87,7 +90,8 @@ class _Lines:
 
     def take(self, event: Event) -> None:
         if isinstance(event, Started):
-            self._say(f"run {visible(str(event.run.path))}")
+            again = f", from step {event.step:,} on" if event.step else ""
+            self._say(f"run {visible(str(event.run.path))}{again}")
             self._say(headline(event))
             self._say(
                 f"baseline {event.task.baseline(event.experiment.timesteps):.4g}; solved when {event.task.solved}"
@@ -134,7 +138,7 @@ class _Live:
 
     def take(self, event: Event) -> None:
         if isinstance(event, Started):
-            self._start, self._began = event, time.monotonic()
+            self._start, self._began, self._step = event, time.monotonic(), event.step
             self._screen.print(headline(event))
         elif isinstance(event, Stepped):
             self._step, self._loss = event.step, event.loss
@@ -152,7 +156,7 @@ class _Live:
 
         assert self._start is not None
         total = self._start.experiment.training.steps
-        rate = self._step / max(time.monotonic() - self._began, 1e-9)
+        rate = (self._step - self._start.step) / max(time.monotonic() - self._began, 1e-9)
         left = (total - self._step) / rate if rate else 0.0
         bar = Table.grid(padding=(0, 2))
         bar.add_row(
@@ -182,14 +186,14 @@ class _Live:
 @contextmanager
 def _undisturbed() -> Iterator[None]:
     """Hold Ctrl-C back until the block is done: a picture half drawn could not be wiped away."""
-    pressed: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda *_: pressed.append(1))
+    pressed: list[int] = []  # once for each time
+    before = signal.signal(signal.SIGINT, lambda number, _: pressed.append(number))
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-    if pressed:
-        raise KeyboardInterrupt
+    for number in pressed:
+        signal.raise_signal(number)
 
 
 def sparkline(values: list[float], width: int = 48) -> str:

@@ -29,8 +29,8 @@ def command(
     """List the runs, the newest last.
 
     What stands under `run` names the run to the other commands. A `stale` run says it is running, but its process is
-    gone from this machine. A filter compares (= != < <= > >=) any column of `--json`, `metrics.error_rate` and the
-    like, or any dotted key of the config; `*` stands for any letters.
+    gone, or, if on another machine, gave no sign of life for five minutes. A filter compares (= != < <= > >=) any
+    column of `--json`, `metrics.error_rate` and the like, or any dotted key of the config; `*` stands for any letters.
     """
     from rnnlab.cli._errors import warn
     from rnnlab.cli._output import show_json

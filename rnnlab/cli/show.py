@@ -17,13 +17,18 @@ def command(run: RunArgument, runs: RunsOption = None, json: JsonOption = False)
 
     folder = find_run(runs_root(runs), run)
     status = folder.read_status()
-    parts, faults = _read(folder, running=status.state == "running")
+    parts, faults = _read(folder, running=not folder.has_result(status))
     if json:
-        show_json({"run": str(folder.path), "status": status.model_dump(mode="json"), **parts})
+        show_json({"run": str(folder.path), "status": _told(folder, status), **parts})
     else:
         _show(folder, status, parts)
     if faults and status.state != "running":
         raise typer.Exit(4)
+
+
+def _told(folder: Any, status: Any) -> dict[str, Any]:
+    told: dict[str, Any] = status.model_dump(mode="json")
+    return told | ({"state": "stale"} if folder.is_stale(status) else {})
 
 
 def _read(folder: Any, *, running: bool) -> tuple[dict[str, Any], int]:
@@ -69,12 +74,16 @@ def _show(folder: Any, status: Any, parts: dict[str, Any]) -> None:
     from rnnlab.cli._story import curve, evaluations, ladder, origin, scores, story
     from rnnlab.core.text import visible
 
-    again = f"rnnlab train {quote(str(folder.path / 'resolved.yaml'))}"
-    show(visible(folder.name), facts([*story(status, parts), ("curve", curve(parts["metrics"]))]), "")
+    stale = folder.is_stale(status)
+    show(visible(folder.name), facts([*story(status, parts, stale=stale), ("curve", curve(parts["metrics"]))]), "")
     for table in (scores(parts), ladder(parts), evaluations(parts["evaluations"] or [])):
         if table is not None:
             show(table, "")
-    show(facts(origin(parts["provenance"] or {})), "", _files(folder), f"\nto repeat it:  {visible(again)}")
+    show(facts(origin(parts["provenance"] or {})), "", _files(folder), "")
+    whole, config = visible(quote(str(folder.path))), visible(quote(str(folder.path / "resolved.yaml")))
+    if stale or status.state in {"interrupted", "failed"}:
+        show(f"to go on:      rnnlab train --resume {whole}")
+    show(f"to repeat it:  rnnlab train {config}")
 
 
 def _files(folder: Any) -> Any:

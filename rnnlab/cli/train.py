@@ -1,49 +1,107 @@
 """`rnnlab train`."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from rnnlab.cli._options import ConfigArgument, JsonOption, QuietOption, RunsOption, SetOption
+from rnnlab.cli._options import IntoOption, JsonOption, OptionalConfigArgument, QuietOption, RunsOption, SetOption
 
 
 def command(
-    config: ConfigArgument,
+    config: OptionalConfigArgument = None,
     overrides: SetOption = None,
     name: Annotated[str | None, typer.Option(help="What to call the run; the config's name when left out.")] = None,
     runs: RunsOption = None,
+    resume: Annotated[
+        str | None, typer.Option(metavar="RUN", help="Go on with a run; only its budget can be changed.")
+    ] = None,
+    into: IntoOption = None,
+    force_unlock: Annotated[
+        bool, typer.Option("--force-unlock", help="Take the run from a process that is gone.")
+    ] = False,
+    signal: Annotated[
+        str, typer.Option(envvar="RNNLAB_SIGNAL", metavar="NAME", help="A further signal that saves and stops.")
+    ] = "SIGUSR1",
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Train the network that CONFIG describes, into a new run folder."""
-    import sys
+    """Train the network that CONFIG describes, in a new run folder, or go on with a run.
+
+    SIGTERM, SIGINT (Ctrl-C), SIGHUP and SIGUSR1 save the state at the end of the step and stop with exit code 75;
+    `--resume RUN`, or the same command with `--into DIR`, then goes on to the very numbers of a run never stopped. A
+    second Ctrl-C stops at once.
+    """
     from contextlib import closing
     from pathlib import Path
 
+    from rnnlab.cli._errors import note
     from rnnlab.cli._result import show_result, show_summary
+    from rnnlab.cli._signals import asking
     from rnnlab.cli._training import follow
-    from rnnlab.config.load import load_experiment
-    from rnnlab.core.errors import DivergedError
-    from rnnlab.lab.train import train
-    from rnnlab.runs import RunFolder, runs_root
+    from rnnlab.core.errors import DivergedError, StoppedError
+    from rnnlab.lab.stopping import Stop
+    from rnnlab.runs import RunFolder
 
+    _check_choice(config, resume=resume, into=into, name=name, force_unlock=force_unlock)
     naming = [f"name='{_checked(name)}'"] if name is not None else []
-    loaded = load_experiment(config, [*(overrides or []), *naming])
-    events = train(
-        loaded.experiment,
-        runs=runs_root(runs),
-        config=loaded.document.raw,
-        argv=sys.argv,
-        beside=config.absolute().parent,
-    )
-    try:
-        with closing(events):
-            finished = follow(events, quiet=quiet)
-    except DivergedError as error:
-        if json:
-            show_summary(RunFolder.open(Path(error.where)))
-        raise
+    more: dict[str, Any] = {"resume": resume, "into": into, "force_unlock": force_unlock, "runs": runs}
+    stop = Stop()
+    with asking(stop, more=signal):
+        try:
+            with closing(_events(config, [*(overrides or []), *naming], stop=stop, **more)) as events:
+                finished = follow(events, quiet=quiet)
+        except (DivergedError, StoppedError) as error:
+            if json:
+                show_summary(RunFolder.open(Path(error.where)))
+            if isinstance(error, DivergedError):
+                raise
+            note(str(error))
+            raise typer.Exit(error.exit_code) from error
+    if finished.already:
+        note(f"{finished.run.path}: already complete, nothing to do")
     show_result(finished, json=json)
+
+
+def _events(
+    config: Any,
+    overrides: list[str],
+    *,
+    stop: Any,
+    resume: str | None,
+    into: Any,
+    force_unlock: bool,
+    runs: Any,
+) -> Any:
+    """Return the events of what was asked for."""
+    import sys
+
+    from rnnlab.config.load import load_experiment
+    from rnnlab.lab.resume import resume as go_on
+    from rnnlab.lab.resume import train_into
+    from rnnlab.lab.train import train
+    from rnnlab.runs import find_run, runs_root
+
+    if config is None:
+        run = find_run(runs_root(runs), resume or "")
+        return go_on(run, overrides=overrides, argv=sys.argv, stop=stop, force_unlock=force_unlock)
+    loaded = load_experiment(config, overrides)
+    told: dict[str, Any] = {"config": loaded.document.raw, "argv": sys.argv, "beside": config.absolute().parent}
+    if into is not None:
+        return train_into(into, loaded.experiment, stop=stop, force_unlock=force_unlock, **told)
+    return train(loaded.experiment, runs=runs_root(runs), stop=stop, **told)
+
+
+def _check_choice(config: Any, *, resume: str | None, into: Any, name: str | None, force_unlock: bool) -> None:
+    from rnnlab.core.errors import UsageError
+
+    if (config is None) == (resume is None):
+        got = "neither" if config is None else "both"
+        raise UsageError(f"a CONFIG or --resume RUN is needed, got {got}", hint="`rnnlab train --help` tells more")
+    if resume is not None and (into is not None or name is not None):
+        other = "--into" if into is not None else "--name"
+        raise UsageError(f"{other} is for a CONFIG, a run that is resumed stays where and what it is", where="--resume")
+    if force_unlock and resume is None and into is None:
+        raise UsageError("a new run is locked by nobody", where="--force-unlock", hint="use it with --resume or --into")
 
 
 def _checked(name: str) -> str:

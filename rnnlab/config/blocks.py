@@ -51,6 +51,15 @@ class PlateauOptions(Options):
     )
 
 
+class CheckpointOptions(Options):
+    """How often all that a training has to remember goes to the disk; whichever comes first. Also when it stops."""
+
+    every_steps: int | None = Field(None, ge=1, le=MOST_STEPS, description="steps between checkpoints; null: any")
+    every_seconds: float | None = Field(
+        10.0, ge=0, le=1e9, description="seconds between checkpoints, at the next step's end; null: any"
+    )
+
+
 class TrainingOptions(Options):
     """How long and with what to train; `optimizer` and `schedule` are blocks of their own."""
 
@@ -72,6 +81,12 @@ class TrainingOptions(Options):
     stop_when_solved: bool = Field(True, description="stop as soon as the task's own success rule is met")
     stop_on_plateau: PlateauOptions | None = Field(
         None, description="stop when the validation loss stalls; null: never"
+    )
+    checkpoint: CheckpointOptions = Field(
+        CheckpointOptions(every_steps=None, every_seconds=10.0), description="how much a kill can cost at most"
+    )
+    max_seconds: float | None = Field(
+        None, gt=0, le=1e9, description="seconds a process may train, saving included, before it stops to be resumed"
     )
 
 

@@ -20,6 +20,9 @@ from rnnlab.optim.schedules.base import ScheduleOptions
 from rnnlab.tasks import task_class
 from rnnlab.tasks.base import AbstractTask, TaskOptions
 
+# Keys of `training` that change no number of a run.
+WITHOUT_EFFECT = ("checkpoint", "max_seconds")
+
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
@@ -113,6 +116,11 @@ class Experiment:
         }
 
     def sha256(self) -> str:
-        """Return the SHA-256 of the resolved config: equal for equal experiments, however they were written."""
-        canonical = json.dumps(self.resolved(), sort_keys=True, separators=(",", ":"), allow_nan=False)
+        """Return the SHA-256 of all that decides the numbers: equal for equal experiments, however they were written.
+
+        How often a training is saved and how long a process may run are left out: they change no number.
+        """
+        resolved = self.resolved()
+        resolved["training"] = {key: value for key, value in resolved["training"].items() if key not in WITHOUT_EFFECT}
+        canonical = json.dumps(resolved, sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(canonical.encode()).hexdigest()

@@ -77,6 +77,13 @@ class RunLockedError(RnnlabError):
     code = "E_LOCKED"
 
 
+class StoppedError(RnnlabError):
+    """Training was asked to stop, by a signal or its time budget; its state is saved, and it can be resumed."""
+
+    exit_code = 75
+    code = "E_STOPPED"
+
+
 class DivergedError(RnnlabError):
     """Training met a loss that is not finite."""
 

@@ -70,7 +70,7 @@ def evaluate(
     _refuse_other_network(own.network(own.build_task()), network)
     _refuse_idle_changes(own, experiment)
     if experiment.task == own.task:
-        _require_same_data(run, task)
+        require_same_data(run, task)
     arrays, step = load_weights(run, network, weights)
     backend = experiment.build_backend()
     model = backend.build(network, parameters=arrays)
@@ -118,6 +118,22 @@ def load_weights(run: RunFolder, network: Network, which: Which) -> tuple[dict[s
     return arrays, int(description["step"])
 
 
+def require_same_data(run: RunFolder, task: AbstractTask) -> None:
+    """Pass if the task finds what it found in training: a changed file would score the network on another scale.
+
+    Raises:
+        VerificationError: It does not.
+    """
+    stored = run.read_provenance().get("task", {})
+    changed = [name for name, value in task.facts().items() if name in stored and stored[name] != value]
+    if changed:
+        raise VerificationError(
+            f"the data that this run was trained on have changed: {', '.join(changed)}",
+            where=str(run.path / "provenance.json"),
+            hint="bring the old file back, or train a new run",
+        )
+
+
 def _refuse_other_network(own: Network, asked: Network) -> None:
     before, after = _flat(own.describe()), _flat(asked.describe())
     differing = [key for key in before | after if before.get(key) != after.get(key)]
@@ -134,18 +150,6 @@ def _refuse_idle_changes(own: Experiment, asked: Experiment) -> None:
         if getattr(own, key) != getattr(asked, key):
             shown = f"training.{key}" if key in {"optimizer", "schedule"} else key
             raise UsageError(f"--set changes {shown}, which has no part in an evaluation", hint=_HINT)
-
-
-def _require_same_data(run: RunFolder, task: AbstractTask) -> None:
-    """Pass if the task finds what it found in training: a changed file would score the network on another scale."""
-    stored = run.read_provenance().get("task", {})
-    changed = [name for name, value in task.facts().items() if name in stored and stored[name] != value]
-    if changed:
-        raise VerificationError(
-            f"the data that this run was trained on have changed: {', '.join(changed)}",
-            where=str(run.path / "provenance.json"),
-            hint="bring the old file back, or train a new run",
-        )
 
 
 def _flat(description: Mapping[str, Any]) -> dict[str, Any]:

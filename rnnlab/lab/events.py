@@ -18,12 +18,16 @@ class Started:
         experiment: What is trained.
         task: The task, with its yardstick.
         parameters: How many numbers are trained.
+        step: Steps done by earlier processes.
+        notes: What was out of the ordinary, a sentence each: steps lost, versions changed.
     """
 
     run: RunFolder
     experiment: Experiment
     task: AbstractTask
     parameters: int
+    step: int = 0
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +65,12 @@ class Finished:
     Attributes:
         run: The folder.
         summary: What `summary.json` holds.
+        already: Whether it was over before, so that there was nothing to do.
     """
 
     run: RunFolder
     summary: Mapping[str, Any]
+    already: bool = False
 
 
 Event = Started | Stepped | Evaluated | Finished

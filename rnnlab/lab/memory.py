@@ -31,6 +31,7 @@ def memory_needed(experiment: Experiment) -> int:
     """Return about how many bytes the arrays of a training take at their peak.
 
         P·D·(6 + slots)                 parameters, gradients, scratch, and the initial, newest good and best copies
+        P·D·(3 + 2·slots)               a checkpoint: parameters and slots copied, and the file's bytes with the best
                                         (or, if more, P·D + 3·8·largest: the largest is drawn in float64)
         + D·B·T·(I + L·(2G + S)·H) …    a stretch of time in every layer: G gates twice, S states; and the batch itself
 
@@ -69,7 +70,7 @@ def _parameters(experiment: Experiment, network: Network) -> int:
     sizes = [parameter.size for parameter in network.parameters().values()]
     slots = len(experiment.recipe().optimizer.slot_names())
     all_once = sum(sizes) * network.dtype.itemsize
-    return max((6 + slots) * all_once, all_once + 3 * _FLOAT64 * max(sizes))
+    return max((9 + 3 * slots) * all_once, all_once + 3 * _FLOAT64 * max(sizes))
 
 
 def _batch(network: Network, batch_size: int, timesteps: int) -> int:

@@ -1,8 +1,12 @@
-"""How a training stands: success, the best so far, plateaus, and the averages since the last record."""
+"""How a training stands: its place, success, the best so far, plateaus, and the averages since the last record.
+
+Each object's `state` is all it has to remember, for a checkpoint; after `restore` it goes on as if never stopped.
+"""
 
 import math
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,6 +16,39 @@ from rnnlab.config.blocks import PlateauOptions
 from rnnlab.core.success import Evidence, Streak, SuccessRule
 
 Array = NDArray[Any]
+
+
+State = Mapping[str, Any]  # arrays, and plain data that JSON can hold
+
+
+@dataclass
+class Place:
+    """How far a training is.
+
+    Attributes:
+        step: Steps done.
+        updates: Those that changed the weights; a step whose loss is not finite does not.
+        evaluated: The step of the last evaluation, -1 before the first.
+        metrics: What that evaluation gave.
+        solved_at: When the task's rule was first met: `step`, `sequences` and `seconds`.
+        seconds: Time spent in earlier processes and, when saved, in this one.
+    """
+
+    step: int = 0
+    updates: int = 0
+    evaluated: int = -1
+    metrics: dict[str, float] = field(default_factory=dict)
+    solved_at: dict[str, float | int] | None = None
+    seconds: float = 0.0
+
+    def state(self) -> State:
+        """Return all there is to remember."""
+        return asdict(self)
+
+    def restore(self, state: State) -> None:
+        """Take back what `state` gave."""
+        for name in asdict(self):
+            setattr(self, name, state[name])
 
 
 class Success:
@@ -27,6 +64,16 @@ class Success:
         window = rule.sequences if isinstance(rule, Streak) else batch_size
         self._recent: Array = np.zeros(window, bool)  # sequences not seen yet count as wrong
         self._losses: deque[float] = deque(maxlen=-(-window // batch_size))
+
+    def state(self) -> State:
+        """Return all there is to remember."""
+        return {"recent": self._recent.copy(), "losses": np.array(self._losses, np.float64)}
+
+    def restore(self, state: State) -> None:
+        """Take back what `state` gave."""
+        self._recent[...] = state["recent"]
+        self._losses.clear()
+        self._losses.extend(state["losses"].tolist())
 
     def after_step(self, correct: Array, loss: float) -> bool:
         """Take in a training batch; return whether the rule is met by the training stream."""
@@ -59,6 +106,18 @@ class Best:
         self.metrics: dict[str, float] = {}
         self.parameters: dict[str, Array] = {}
 
+    def state(self) -> State:
+        """Return all there is to remember; None stands for no loss so far."""
+        lowest, mark = (value if math.isfinite(value) else None for value in (self._lowest, self._mark))
+        counters = {"lowest": lowest, "mark": mark, "stalled": self._stalled, "step": self.step}
+        return counters | {"metrics": self.metrics} | {f"best/{name}": array for name, array in self.parameters.items()}
+
+    def restore(self, state: State) -> None:
+        """Take back what `state` gave."""
+        self._lowest, self._mark = (math.inf if state[key] is None else state[key] for key in ("lowest", "mark"))
+        self._stalled, self.step, self.metrics = state["stalled"], state["step"], state["metrics"]
+        self.parameters = {name.removeprefix("best/"): state[name] for name in state if name.startswith("best/")}
+
     def take(self, loss: float) -> bool:
         """Take in a validation loss; return whether it is the lowest so far."""
         enough = self._plateau.min_improvement if self._plateau else 0.0
@@ -80,6 +139,14 @@ class Averages:
     def __init__(self) -> None:
         self._totals: dict[str, float] = {}
         self._count = 0
+
+    def state(self) -> State:
+        """Return all there is to remember."""
+        return {"totals": dict(self._totals), "count": self._count}
+
+    def restore(self, state: State) -> None:
+        """Take back what `state` gave."""
+        self._totals, self._count = dict(state["totals"]), state["count"]
 
     def add(self, values: Mapping[str, float]) -> None:
         """Take in one step's numbers; the names are the same every time."""

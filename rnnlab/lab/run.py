@@ -1,6 +1,6 @@
 """A run as a Python object, and the calls that make one: what `import rnnlab` offers."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Literal, final
@@ -21,6 +21,7 @@ from rnnlab.lab.evaluate import evaluate as _evaluate
 from rnnlab.lab.events import Event, Finished
 from rnnlab.lab.export import Export, Format
 from rnnlab.lab.export import export as _export
+from rnnlab.lab.resume import resume as _resume
 from rnnlab.lab.train import train as _train
 from rnnlab.runs import RunFolder, find_run, runs_root
 
@@ -50,8 +51,9 @@ class Run:
 
     @property
     def state(self) -> str:
-        """`running`, `completed`, `interrupted`, `failed` or `diverged`."""
-        return self.folder.read_status().state
+        """`running`, `completed`, `interrupted`, `failed`, `diverged`, or `stale`: running, but its process is gone."""
+        status = self.folder.read_status()
+        return "stale" if self.folder.is_stale(status) else status.state
 
     @property
     def summary(self) -> dict[str, Any]:
@@ -131,7 +133,40 @@ def train(
     experiment = check_document(apply_overrides(document, overrides), default_name=default_name)
     beside = None if isinstance(config, Mapping) else Path(config).absolute().parent
     root = runs_root(Path(runs) if runs is not None else None)
-    events = _train(experiment, runs=root, config=document.raw, argv=["rnnlab.train"], beside=beside)
+    return _followed(_train(experiment, runs=root, config=document.raw, argv=["rnnlab.train"], beside=beside), watch)
+
+
+def resume(
+    name: str | Path,
+    overrides: Sequence[str] = (),
+    *,
+    runs: str | Path | None = None,
+    watch: Callable[[Event], None] | None = None,
+) -> Run:
+    """Go on with a run that was interrupted or killed, to the numbers it would have had; a complete one stays as it is.
+
+    Args:
+        name: The run's path, any unique part of its name, or `latest`.
+        overrides: A new budget: `["training.steps=5000"]`.
+        runs: The folder of the run folder; left out, `RNNLAB_RUNS` or `runs` here.
+        watch: Called with every event; it may raise to stop the training.
+
+    Raises:
+        VerificationError: What it would go on from is damaged.
+        RunLockedError: A live process trains it.
+        DivergedError, EnvironmentFault: As from `train`.
+
+    Example:
+        >>> import tempfile
+        >>> config = {"task": "parity", "shape": {"timesteps": 2}, "training": {"steps": 2, "batch_size": 4}}
+        >>> run = train(config, runs=tempfile.mkdtemp())
+        >>> resume(run.path, ["training.steps=3"]).summary["steps"]
+        3
+    """
+    return _followed(_resume(open_run(name, runs=runs).folder, overrides=overrides, argv=["rnnlab.resume"]), watch)
+
+
+def _followed(events: Generator[Event, None, None], watch: Callable[[Event], None] | None) -> Run:
     with closing(events):
         for event in events:
             if watch is not None:

@@ -1,27 +1,30 @@
 """The run folder's side of a training: opened, fed while it runs, and closed with a true account however it ends."""
 
-import math
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, final
 
+import numpy as np
 from numpy.typing import NDArray
 
+from rnnlab.config.blocks import CheckpointOptions
 from rnnlab.config.experiment import Experiment
 from rnnlab.config.yaml_writer import dump_yaml
-from rnnlab.core.errors import DivergedError, EnvironmentFault, RnnlabError
+from rnnlab.core.errors import DivergedError, EnvironmentFault, RnnlabError, RunLockedError, StoppedError
 from rnnlab.lab.progress import Best
 from rnnlab.lab.record import record_line
-from rnnlab.runs import RunFolder, State, Status, provenance
+from rnnlab.runs import Lock, RunFolder, State, Status, provenance
+from rnnlab.runs.checkpoint import Checkpoint, Part
+from rnnlab.runs.lock import BEAT_SECONDS
 
-Stopped = Literal["solved", "budget", "plateau", "diverged", "interrupted", "failed"]
+Stopped = Literal["solved", "budget", "plateau", "callback", "diverged", "interrupted", "failed"]
 Parameters = dict[str, NDArray[Any]]
 
 _STATES: dict[Stopped, State] = {"diverged": "diverged", "interrupted": "interrupted", "failed": "failed"}
-_EXIT_CODES: dict[Stopped, int] = {"diverged": DivergedError.exit_code, "interrupted": 130}
-_SAVE_SECONDS = 10.0  # weights go to the disk this often, so a crash loses no more; each write waits for the disk
+_EXIT_CODES: dict[Stopped, int] = {"diverged": DivergedError.exit_code, "interrupted": StoppedError.exit_code}
+AT_ONCE = 130  # the exit code of a process that Ctrl-C ended before its state was saved
 
 
 def state_of(stopped: Stopped) -> State:
@@ -34,19 +37,33 @@ class Store:
     """What one training writes, and the newest weights that are worth writing.
 
     Args:
-        run: The folder, new and empty.
+        run: The folder.
+        lock: The lock on it.
         description: What the weights are of; stored with them.
         initial: The weights before the first step.
         best: The best so far; the training takes note of it here, and the store writes it.
+        often: How often to save.
     """
 
-    def __init__(self, run: RunFolder, *, description: Mapping[str, Any], initial: Parameters, best: Best) -> None:
+    def __init__(
+        self,
+        run: RunFolder,
+        lock: Lock,
+        *,
+        description: Mapping[str, Any],
+        initial: Parameters,
+        best: Best,
+        often: CheckpointOptions,
+    ) -> None:
         self.run, self.best = run, best
         self.good_step, self.good = 0, initial
-        self._description = {**description, "run": run.name}
-        self._status = Status.start(run.name)
+        self.save_seconds = 0.0
+        self._lock, self._often, self._about = lock, often, dict(description)
+        self._written: dict[str, int] = {}  # the step of what each file of weights holds
+        self._saved_at: tuple[int, int] | None = None
+        self._saved = self._beaten = time.perf_counter()
 
-    def open(
+    def begin(
         self,
         experiment: Experiment,
         *,
@@ -55,7 +72,7 @@ class Store:
         facts: Mapping[str, Any],
         beside: Path | None,
     ) -> None:
-        """Write what is known before the first step: the status, the config, where it all comes from.
+        """Write what is known before the first step: the config, where it all comes from, and last the status.
 
         Args:
             experiment: What is trained.
@@ -64,7 +81,7 @@ class Store:
             facts: What the backend knows of what computes, and the task of its data.
             beside: The config's folder: a git repository around it is recorded.
         """
-        self.run.write_status(self._status)
+        self._status = Status.start(self.run.name).changed(attempt=self._lock.attempt)
         try:
             self.run.write_config(config)
             self.run.write_resolved(dump_yaml(experiment.resolved()))
@@ -77,58 +94,125 @@ class Store:
                     folder=beside,
                 )
             )
-            self._metrics, self._log = self.run.metrics_writer(), self.run.open_log()
+            self.run.cut_metrics(0)
+            self._start()
         except BaseException as error:
             self._write_failure(error, step=0)
             raise
-        self._saved = -math.inf  # so that the first evaluation is stored at once
+
+    def take_up(self, status: Status, checkpoint: Checkpoint | None) -> None:
+        """Go on from a checkpoint; without one, from the first step.
+
+        What was measured later is cut off: this training measures it again.
+        """
+        step = checkpoint.step if checkpoint else 0
+        self.run.cut_metrics(checkpoint.metrics_bytes if checkpoint else 0)
+        self._status = status.again(attempt=self._lock.attempt, step=step)
+        self._start()
+        if checkpoint:
+            self._checkpoints.trust(step)
+        self._log.append(f"resumed at step {step}, attempt {self._lock.attempt}".encode())
+
+    def _start(self) -> None:
+        self._metrics, self._log = self.run.metrics_writer(), self.run.open_log()
+        self._checkpoints = self.run.new_checkpoints()
+        self.run.write_status(self._status)
 
     def record(self, record: dict[str, float | int | str]) -> None:
         """Append a record to the metrics, and in words to the log."""
         self._metrics.write(record)
-        self._log.append(f"{record_line(record)}\n".encode())
+        self._log.append(record_line(record).encode())
 
     def keep(self, step: int, parameters: Parameters) -> None:
         """Remember weights as the last good ones."""
         self.good_step, self.good = step, parameters
 
-    def save_now_and_then(self, step: int) -> None:
-        """Write the weights and how far the training is, if the last time was long ago."""
-        if time.perf_counter() - self._saved > _SAVE_SECONDS:
-            self.save()
-            self._status = self._status.changed(step=step)
-            self.run.write_status(self._status)
+    def is_due(self, step: int) -> bool:
+        """Say whether to save now that these steps are done; the first time at once. Give a sign of life if need be."""
+        now = time.perf_counter()
+        if now - self._beaten >= BEAT_SECONDS:
+            self._lock.beat()
+            self._beaten = now
+        steps, seconds = self._often.every_steps, self._often.every_seconds
+        return (
+            self._saved_at is None
+            or (steps is not None and step % steps == 0 and step != self._saved_at[0])
+            or (seconds is not None and now - self._saved >= seconds)
+        )
 
-    def save(self) -> None:
-        """Write the best weights, if any were ever scored, and the last good ones."""
+    def save(self, step: int, state: Mapping[str, Part] | None, *, evaluated: int = -1) -> None:
+        """Write all there is to remember, the best weights if any were scored, the last good ones, and how far it is.
+
+        Args:
+            step: Steps done.
+            state: What to go on from; None where the training is in the middle of a step, or has diverged.
+            evaluated: The step of the last evaluation: after it there is more to remember.
+
+        Raises:
+            RunLockedError: Another process has taken the run over; nothing was written.
+            EnvironmentFault: The system refused.
+        """
+        began = time.perf_counter()
+        self._require_lock()
+        self._metrics.sync()  # before the checkpoint, which counts its bytes
+        if state is not None and (step, evaluated) != self._saved_at and _is_finite(state):
+            self._checkpoints.save(self._checkpoint(step, state))
+            self._saved_at = (step, evaluated)
         if self.best.parameters:
-            self.run.save_weights("best", self.best.parameters, {**self._description, "step": self.best.step})
-        self.run.save_weights("last", self.good, {**self._description, "step": self.good_step})
-        self._metrics.sync()
+            self._save_weights("best", self.best.step, self.best.parameters)
+        self._save_weights("last", self.good_step, self.good)
+        if self._saved_at is not None:
+            self._status = self._status.changed(step=self._saved_at[0])
+            self.run.write_status(self._status)
         self._saved = time.perf_counter()
+        self.save_seconds = max(self.save_seconds, self._saved - began)
 
     def close(self, stopped: Stopped, *, summary: Mapping[str, Any], step: int, message: str) -> None:
         """Write the summary and, the status last, how the training ended."""
+        self._require_lock()
         self.run.write_summary(summary)
-        self._log.append(f"{stopped} at step {step} {message}".rstrip().encode() + b"\n")
+        self._log.append(f"{stopped} at step {step} {message}".rstrip().encode())
         if stopped != "failed":
             code = _EXIT_CODES.get(stopped, 0)
             self.run.write_status(
                 self._status.changed(state=state_of(stopped), step=step, exit_code=code, message=message)
             )
-        self._close_files()
+        self.abandon()
 
-    def fail(self, error: Exception, *, step: int) -> None:
+    def fail(self, error: BaseException, *, step: int) -> None:
         """Write the status of a training that an error has ended, whatever else could be written."""
-        self._close_files()
-        self._write_failure(error, step=step)
+        self.abandon()
+        if not isinstance(error, RunLockedError):  # then it is another's to write
+            self._write_failure(error, step=step)
 
-    def _close_files(self) -> None:
+    def abandon(self) -> None:
+        """Close the files."""
         self._metrics.close()
         self._log.close()
 
+    def _checkpoint(self, step: int, state: Mapping[str, Part]) -> Checkpoint:
+        return Checkpoint(
+            run=self._status.id,
+            attempt=self._lock.attempt,
+            step=step,
+            metrics_bytes=self._metrics.size,
+            about=self._about,
+            state=state,
+        )
+
+    def _save_weights(self, which: Literal["best", "last"], step: int, parameters: Parameters) -> None:
+        if self._written.get(which) != step:
+            self.run.save_weights(which, parameters, {**self._about, "run": self.run.name, "step": step})
+            self._written[which] = step
+
+    def _require_lock(self) -> None:
+        """Pass if this process may write. The status is asked too: a lock that was given back leaves no trace."""
+        self._lock.check()
+        if self.run.read_status().attempt != self._lock.attempt:
+            raise RunLockedError("was trained on by another process meanwhile", where=str(self.run.path))
+
     def _write_failure(self, error: BaseException, *, step: int) -> None:
-        state, code = ("failed", _exit_code(error)) if isinstance(error, Exception) else ("interrupted", 130)
+        state, code = ("failed", _exit_code(error)) if isinstance(error, Exception) else ("interrupted", AT_ONCE)
         with suppress(EnvironmentFault):
             self.run.write_status(self._status.changed(state=state, step=step, exit_code=code, message=in_short(error)))
 
@@ -142,3 +226,8 @@ def _exit_code(error: Exception) -> int:
     if isinstance(error, MemoryError):
         return EnvironmentFault.exit_code
     return error.exit_code if isinstance(error, RnnlabError) else 1
+
+
+def _is_finite(state: Mapping[str, Part]) -> bool:
+    arrays = (value for part in state.values() for value in part.values() if isinstance(value, np.ndarray))
+    return all(np.isfinite(array).all() for array in arrays)

@@ -1,6 +1,6 @@
 """The fixed set of sequences that a network is scored on."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -30,12 +30,18 @@ class ValidationSet:
         small = sequences * timesteps[1] * task.input_features * 8 <= _KEPT_BYTES
         self._kept = [self._draw(n) for n in range(len(self._sizes))] if small else None
 
-    def score(self, model: AbstractModel) -> dict[str, float]:
-        """Return `loss`, the mean over all scored steps, and the task's metrics, means over all sequences."""
+    def score(self, model: AbstractModel, *, between: Callable[[], None] = lambda: None) -> dict[str, float]:
+        """Return `loss`, the mean over all scored steps, and the task's metrics, means over all sequences.
+
+        Args:
+            model: The network.
+            between: Called before each batch; what it raises ends the scoring.
+        """
         steps = sequences = 0
         totals: dict[str, float] = {}
         with np.errstate(over="ignore", invalid="ignore"):  # a diverged network scores inf or nan, and says so there
             for batch in self._batches():
+                between()
                 outputs = model.predict(batch.inputs, batch.lengths).outputs
                 scored = int(np.count_nonzero(batch.mask))
                 totals["loss"] = totals.get("loss", 0.0) + scored * mean_loss(self._task, outputs, batch)

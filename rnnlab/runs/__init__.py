@@ -2,11 +2,13 @@
 
 from rnnlab.runs.find import Listing, all_runs, find_run, runs_root
 from rnnlab.runs.folder import RunFolder
+from rnnlab.runs.lock import Lock
 from rnnlab.runs.metrics import Metrics, MetricsWriter
 from rnnlab.runs.status import State, Status
 
 __all__ = [
     "Listing",
+    "Lock",
     "Metrics",
     "MetricsWriter",
     "RunFolder",

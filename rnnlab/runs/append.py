@@ -41,6 +41,11 @@ class AppendFile:
         """Whether the file ends in what may be half a record."""
         return self._unfinished
 
+    @property
+    def size(self) -> int:
+        """The bytes in the file."""
+        return os.fstat(self._descriptor).st_size
+
     def append(self, record: bytes) -> None:
         """Append `record` and the end of its line, by one write where the system takes it whole.
 

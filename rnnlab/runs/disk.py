@@ -20,6 +20,7 @@ CALLS = (
     "fsync",
     "close",
     "rename",
+    "link",
     "unlink",
     "mkdir",
 )
@@ -68,6 +69,11 @@ def close(descriptor: int) -> None:
 def rename(source: Path, target: Path) -> None:
     """Give `source` the name `target`, in one step, replacing what has it."""
     source.replace(target)
+
+
+def link(source: Path, target: Path) -> None:
+    """Give the file `source` the second name `target`; raise `FileExistsError` where anything has it."""
+    target.hardlink_to(source)
 
 
 def unlink(path: Path) -> None:

@@ -9,6 +9,7 @@ Source: Pillai et al. 2014, "All file systems are not created equal" (OSDI), for
 
 import errno
 import os
+import re
 import secrets
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +20,11 @@ from rnnlab.runs.faults import ELSEWHERE, refused, reported, shown
 
 # Some network and FUSE file systems cannot sync a folder at all; there is then nothing to wait for.
 _NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP}
+# Some have no second names; there a reader may, for a moment, see a new file empty.
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS}
+
+
+_LEFTOVER = re.compile(r"\..+\.[0-9a-f]{16}\.tmp")
 
 
 def write_atomic(path: Path, data: bytes, *, elsewhere: str = ELSEWHERE) -> None:
@@ -35,7 +41,7 @@ def write_atomic(path: Path, data: bytes, *, elsewhere: str = ELSEWHERE) -> None
         EnvironmentFault: The system refused. The old content is in place, or, where the fault came after the rename,
             the new, whole; nothing is left beside it.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    temporary = _beside(path)
     with reported(f"write {len(data):,} bytes", path, elsewhere=elsewhere):
         try:
             write_new(temporary, data)
@@ -46,6 +52,40 @@ def write_atomic(path: Path, data: bytes, *, elsewhere: str = ELSEWHERE) -> None
                 disk.unlink(temporary)
             raise
         sync_folder(path.parent)
+
+
+def create_whole(path: Path, data: bytes) -> None:
+    """Make `path` with the content `data`, for this caller alone: nobody ever sees it empty or half written.
+
+    Raises:
+        FileExistsError: Something has that name already.
+        EnvironmentFault: The system refused; the file may be there, whole, all the same.
+    """
+    temporary = _beside(path)
+    try:
+        write_new(temporary, data)
+        _name_new(temporary, path, data)
+        sync_folder(path.parent)
+    except FileExistsError:
+        raise
+    except OSError as fault:
+        raise refused(f"write {len(data):,} bytes", path, fault) from fault
+    finally:
+        with suppress(OSError):
+            disk.unlink(temporary)
+
+
+def _name_new(temporary: Path, path: Path, data: bytes) -> None:
+    try:
+        disk.link(temporary, path)
+    except OSError as fault:
+        if fault.errno not in _NO_LINKS:
+            raise
+        write_new(path, data)
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
 
 
 def write_new(path: Path, data: bytes) -> None:
@@ -117,6 +157,18 @@ def ensure_folder(folder: Path) -> None:
         if not folder.is_dir():
             hint = f"move it away, or {ELSEWHERE}"
             raise EnvironmentFault("is in the way: a folder is needed", where=shown(folder), hint=hint) from None
+
+
+def is_leftover(name: str) -> bool:
+    """Say whether a file of this name is what a killed process left of an unfinished write."""
+    return _LEFTOVER.fullmatch(name) is not None
+
+
+def sweep(folder: Path) -> None:
+    """Delete what killed processes left in `folder`; call it only where no other process can be writing there."""
+    with suppress(OSError):
+        for path in [path for path in folder.iterdir() if is_leftover(path.name)]:
+            disk.unlink(path)
 
 
 def probe(folder: Path) -> None:

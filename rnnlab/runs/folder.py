@@ -4,11 +4,11 @@
     provenance.json    who, where, with what               status.json       state and step
     metrics.jsonl      a line for each measurement         evaluations.jsonl a line for each `rnnlab evaluate`
     summary.json       the result in figures               log.txt           what was said
-    weights/           best.safetensors, last.safetensors  checkpoints/      to resume from
-    plots/             pictures
+    weights/           best.safetensors, last.safetensors  checkpoints/      to resume from (see `checkpoint`)
+    plots/             pictures                            lock-0001.json    who trains it (see `lock`)
 
 A folder is a run if and only if it is a real folder with a plain `status.json` of ours. No path is stored inside, so a
-run may be moved and renamed. Checkpoints, resume and the lock add their names here.
+run may be moved and renamed.
 """
 
 from collections.abc import Mapping
@@ -24,15 +24,20 @@ from rnnlab.core.errors import EnvironmentFault, RunNotFoundError, VerificationE
 from rnnlab.core.naming import check_name
 from rnnlab.runs import naming
 from rnnlab.runs.append import AppendFile
-from rnnlab.runs.faults import ELSEWHERE, shown
-from rnnlab.runs.files import ensure_folder, make_folder, write_atomic
+from rnnlab.runs.checkpoint import Checkpoints
+from rnnlab.runs.faults import ELSEWHERE, reported, shown
+from rnnlab.runs.files import ensure_folder, is_leftover, make_folder, sweep, write_atomic
 from rnnlab.runs.jsonfile import Json, read_json, write_json
-from rnnlab.runs.metrics import Metrics, MetricsWriter, read_metrics
+from rnnlab.runs.lock import Lock, acquire, is_held, is_lock
+from rnnlab.runs.metrics import Metrics, MetricsWriter, read_metrics, read_prefix
 from rnnlab.runs.reading import kind, read_bytes
 from rnnlab.runs.status import Status, is_ours, read_status
 from rnnlab.runs.weights import Arrays, Expected, load_arrays, save_arrays
 
 Which = Literal["best", "last"]
+
+# What a new folder holds before it is a run.
+_BEGUN = ("config.yaml", "resolved.yaml", "provenance.json", "metrics.jsonl", "log.txt")
 
 LARGEST_TEXT = 1 << 24  # bytes of a config, resolved
 _TRIES = 100
@@ -84,6 +89,33 @@ class RunFolder:
             raise _no_run(path)
         return run
 
+    @classmethod
+    def ensure(cls, path: Path) -> Self:
+        """Return the folder at `path`, which is made where it is missing, a run or not.
+
+        Raises:
+            UsageError: Its name cannot be a run's name.
+            EnvironmentFault: The system refused, or something that is no folder is in the way.
+        """
+        check_name(path.absolute().name)
+        ensure_folder(path)
+        return cls(path)
+
+    def is_run(self) -> bool:
+        """Say whether this folder is a run."""
+        return kind(self._status) != "missing"
+
+    def has_begun(self) -> bool:
+        """Say whether there is anything to go on with: a run that failed while it was made has no config yet."""
+        return self.is_run() and (kind(self.path / "resolved.yaml") != "missing" or bool(self.checkpoints().steps()))
+
+    def strangers(self) -> list[str]:
+        """Return the names in this folder that a run would not have before its status: none in a new one."""
+        begun = {*_BEGUN, "status.json", "checkpoints"}
+        with reported("look at", self.path):
+            names = sorted(path.name for path in self.path.iterdir())
+        return [name for name in names if name not in begun and not is_lock(name) and not is_leftover(name)]
+
     @property
     def name(self) -> str:
         """The folder's name, which names the run among others."""
@@ -94,6 +126,11 @@ class RunFolder:
         """The name the user gave: the middle of the folder's name, or all of it where the folder was renamed."""
         match = naming.FOLDER_NAME.fullmatch(self.name)
         return match["name"] if match else self.name
+
+    def size(self) -> int:
+        """Return the bytes of all files in the run."""
+        with reported("look at", self.path):
+            return sum(path.lstat().st_size for path in self.path.rglob("*") if path.is_file())
 
     def write_config(self, data: bytes) -> None:
         """Store the config exactly as the user wrote it."""
@@ -139,6 +176,11 @@ class RunFolder:
         """Return the result in figures."""
         return read_json(self.path / "summary.json")
 
+    def has_result(self, status: Status) -> bool:
+        """Say whether there should be a result: a run under way has none of its own, one stopped at once has none."""
+        ended = status.state == "completed" or kind(self.path / "summary.json") != "missing"
+        return ended and status.state != "running"
+
     def metrics_writer(self) -> MetricsWriter:
         """Open the training record, to append to it."""
         return MetricsWriter(self.path / "metrics.jsonl")
@@ -146,6 +188,18 @@ class RunFolder:
     def read_metrics(self) -> Metrics:
         """Return the training record."""
         return read_metrics(self.path / "metrics.jsonl")
+
+    def check_metrics(self, size: int) -> None:
+        """Pass if the first `size` bytes of the training record are whole records, none of them damaged."""
+        read_prefix(self.path / "metrics.jsonl", size)
+
+    def cut_metrics(self, size: int) -> None:
+        """Cut the training record off after its first `size` bytes, which must be whole records.
+
+        The rest goes into a new file of that name, so that a process that still has the old one open writes nowhere.
+        """
+        path = self.path / "metrics.jsonl"
+        write_atomic(path, read_prefix(path, size))
 
     def evaluations_writer(self) -> MetricsWriter:
         """Open the record of evaluations made after training, to append to it."""
@@ -172,12 +226,52 @@ class RunFolder:
         self._exists(path.parent)
         return load_arrays(path, expected, allow_nonfinite=allow_nonfinite)
 
+    def checkpoints(self) -> Checkpoints:
+        """Return what there is to resume from."""
+        path = self.path / "checkpoints"
+        self._exists(path)
+        return Checkpoints(path)
+
+    def new_checkpoints(self) -> Checkpoints:
+        """Return what there is to resume from, ready to take more."""
+        return Checkpoints(self._folder("checkpoints"))
+
+    def lock(self, *, force: bool = False) -> Lock:
+        """Take the lock on this folder, which is or will be a run; what killed processes left is then removed.
+
+        Raises:
+            RunLockedError: A live process has it.
+        """
+        lock = acquire(self.path, after=self._attempt(), force=force)
+        try:
+            if self._attempt() >= lock.attempt:  # another process has begun and ended since we looked
+                lock.release()
+                lock = acquire(self.path, after=self._attempt(), force=force)
+        except BaseException:
+            lock.release()
+            raise
+        for folder in (self.path, self.path / "weights", self.path / "checkpoints"):
+            if kind(folder) == "folder":
+                sweep(folder)
+        return lock
+
+    def is_stale(self, status: Status) -> bool:
+        """Say whether a run that says it is running cannot be: nobody who is alive holds its lock."""
+        return status.state == "running" and not is_held(self.path)
+
+    def has_weights(self, which: Which) -> bool:
+        """Say whether there are such weights, good or bad."""
+        return kind(self.path / "weights" / f"{which}.safetensors") != "missing"
+
     def write_plot(self, name: str, data: bytes) -> Path:
         """Store a picture under `plots/` and return its path; `name` must be a name that a run could have."""
         check_name(name)
         path = self._folder("plots") / name
         write_atomic(path, data)
         return path
+
+    def _attempt(self) -> int:
+        return self.read_status().attempt if self.is_run() else 0
 
     @property
     def _status(self) -> Path:

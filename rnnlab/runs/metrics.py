@@ -7,12 +7,13 @@ written as null and named in `nonfinite`. A record that follows half a record sa
 the half is known for what it is, and a damaged line anywhere else is an error that names the line.
 """
 
+import io
 import json
 import math
 import os
 import re
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, final
@@ -23,11 +24,12 @@ from rnnlab.core.errors import VerificationError
 from rnnlab.runs.append import AppendFile
 from rnnlab.runs.faults import reported, shown
 from rnnlab.runs.jsonfile import decode
-from rnnlab.runs.reading import open_plain
+from rnnlab.runs.reading import open_plain, read_bytes
 
 Value = float | int | str | bool | None
 
 LONGEST_LINE = 1 << 20  # bytes
+LARGEST = 1 << 32  # bytes of a file that is read at once
 _RESERVED = {"crc", "nonfinite", "torn_before"}
 
 
@@ -57,6 +59,11 @@ class MetricsWriter:
         if type(plain.get("step")) is not int or _RESERVED & plain.keys():
             raise ValueError(f"a record needs a whole `step` and none of {sorted(_RESERVED)}, got {plain}")
         self._file.append(_encoded(plain, torn_before=self._file.unfinished))
+
+    @property
+    def size(self) -> int:
+        """The bytes in the file."""
+        return self._file.size
 
     def sync(self) -> None:
         """Wait until every record is on the disk; raise `EnvironmentFault` where that fails."""
@@ -105,9 +112,29 @@ def read_metrics(path: Path) -> Metrics:
         VerificationError: The file is missing or no plain file, or a line is damaged; the error names the line.
         EnvironmentFault: The system refused to read.
     """
+    return _records(path, _lines(path))
+
+
+def read_prefix(path: Path, size: int) -> bytes:
+    """Return the first `size` bytes of a metrics file, which are whole records.
+
+    Raises:
+        VerificationError: The file is shorter, cut within a record there, or a line before is damaged.
+        EnvironmentFault: The system refused to read.
+    """
+    data = read_bytes(path, LARGEST) if size else b""
+    if len(data) < size:
+        raise VerificationError(f"holds {len(data):,} bytes, expected at least {size:,}", where=shown(path))
+    prefix = data[:size]
+    if _records(path, enumerate(io.BytesIO(prefix), start=1)).torn or not prefix.endswith(b"\n"[: len(prefix)]):
+        raise VerificationError(f"has no record that ends at byte {size:,}", where=shown(path))
+    return prefix
+
+
+def _records(path: Path, lines: Iterable[tuple[int, bytes]]) -> Metrics:
     records: list[dict[str, Any]] = []
     damaged: list[tuple[int, bytes]] = []
-    for number, line in _lines(path):
+    for number, line in lines:
         record = _decoded(line)
         if record is None:
             damaged.append((number, line))

@@ -50,10 +50,58 @@ def collect(
         folder: Where to look for a git repository: the folder of the config. The current folder if None.
     """
     return {
-        "started": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "started": _now(),
         "argv": list(argv),
         "seed": seed,
         "config_sha256": config_sha256,
+        **_surroundings(),
+        "git": describe_repository(folder or Path()),
+        **(extra or {}),
+    }
+
+
+def collect_again(*, argv: Sequence[str], attempt: int, step: int, config_sha256: str) -> dict[str, Any]:
+    """Return what is known about a process that goes on with a run, ready for JSON.
+
+    Args:
+        argv: The command line.
+        attempt: Which process of the run this is.
+        step: Steps done when it began.
+        config_sha256: The hash of the resolved experiment, 64 hex digits; a longer budget changes it.
+    """
+    told = {"attempt": attempt, "step": step, "started": _now(), "argv": list(argv), "config_sha256": config_sha256}
+    return told | _surroundings()
+
+
+def known_configs(provenance: Mapping[str, Any]) -> set[str]:
+    """Return the hashes of the configs that a run was trained with."""
+    attempts = provenance.get("attempts", [])
+    return {str(one.get("config_sha256")) for one in [provenance, *attempts] if isinstance(one, dict)}
+
+
+def changed_versions(provenance: Mapping[str, Any], again: Mapping[str, Any]) -> list[str]:
+    """Return a sentence for each package, or processor, that is another one now; the numbers may then differ.
+
+    Example:
+        >>> changed_versions({"versions": {"numpy": "2.4.6"}}, {"versions": {"numpy": "2.5.0"}})
+        ['numpy was 2.4.6 when the run began and is 2.5.0 now: the numbers may differ']
+    """
+    before, now = (dict(one.get("versions", {})) for one in (provenance, again))
+    for told, facts in ((before, provenance), (now, again)):
+        told["the processor"] = facts.get("cpu", {}).get("model")
+    return [
+        f"{name} was {before[name]} when the run began and is {now[name]} now: the numbers may differ"
+        for name in before
+        if name in now and before[name] != now[name]
+    ]
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _surroundings() -> dict[str, Any]:
+    return {
         "versions": _versions(),
         "host": platform.node(),
         "platform": platform.platform(),
@@ -62,8 +110,6 @@ def collect(
         "blas": _blas(),
         "threads": _chosen(THREAD_VARIABLES),
         "slurm": _chosen(SLURM_VARIABLES),
-        "git": describe_repository(folder or Path()),
-        **(extra or {}),
     }
 
 

@@ -6,10 +6,11 @@ import stat
 from pathlib import Path
 from typing import Literal
 
-from rnnlab.core.errors import RnnlabError, VerificationError
+from rnnlab.core.errors import EnvironmentFault, RnnlabError, VerificationError
 from rnnlab.runs import disk
 from rnnlab.runs.faults import refused, reported, shown
 
+_PIECE = 1 << 20  # bytes asked for at a time: the system sets them all aside, however small the file
 _MISSING = {errno.ENOENT, errno.ENOTDIR}
 _NO_SUCH_NAME = _MISSING | {errno.ENAMETOOLONG, errno.ELOOP}
 # What opening a link, a socket or a folder answers.
@@ -32,6 +33,25 @@ def read_bytes(path: Path, limit: int) -> bytes:
     if len(data) > limit:
         raise VerificationError(f"is larger than the {limit:,} bytes such a file can have", where=shown(path))
     return data
+
+
+def require_content(path: Path, data: bytes) -> None:
+    """Pass if `path` holds `data` and nothing else.
+
+    Raises:
+        EnvironmentFault: It does not, just after it was written: the disk cannot be trusted.
+    """
+    descriptor = open_plain(path)
+    try:
+        with reported("read", path):
+            offset, wanted = 0, memoryview(data)
+            while (piece := disk.read(descriptor, _PIECE)) and piece == wanted[offset : offset + len(piece)]:
+                offset += len(piece)
+    finally:
+        disk.close(descriptor)
+    if piece or offset != len(data):
+        problem = f"reads differently from what was written, from byte {offset:,} on or shortly after"
+        raise EnvironmentFault(problem, where=shown(path), hint="check the disk (its log may say more)")
 
 
 def open_plain(path: Path, *, append: bool = False) -> int:
@@ -82,7 +102,7 @@ def _not_plain(path: Path) -> VerificationError:
 
 def _read_up_to(descriptor: int, limit: int) -> bytes:
     pieces = []
-    while limit and (piece := disk.read(descriptor, min(limit, 1 << 24))):
+    while limit and (piece := disk.read(descriptor, min(limit, _PIECE))):
         pieces.append(piece)
         limit -= len(piece)
     return b"".join(pieces)

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +28,8 @@ class Status(Options):
 
     format: Literal["rnnlab-run/1"] = Field(default=FORMAT, description="Marks an rnnlab run and its version.")
     run: str = Field(description="The run's name, that of its folder when it was made.")
+    id: str = Field(description="Random: tells the run from any other, also where folders were copied or renamed.")
+    attempt: Annotated[int, Field(ge=1)] = Field(default=1, description="Which process that trains it, from 1.")
     state: State = Field(description="running until the process says otherwise.")
     step: Annotated[int, Field(ge=0)] = Field(default=0, description="Training steps done.")
     started: AwareDatetime = Field(description="When the run began, UTC.")
@@ -46,8 +49,12 @@ class Status(Options):
             ('running', 0, 500)
         """
         moment = now or datetime.now(UTC)
-        holder = {"pid": os.getpid(), "host": platform.node()}
-        return cls.model_validate({"run": run, "state": "running", "started": moment, "updated": moment, **holder})
+        new = {"run": run, "id": secrets.token_hex(8), "state": "running", "started": moment, "updated": moment}
+        return cls.model_validate({**new, **_here()})
+
+    def again(self, *, attempt: int, step: int) -> Self:
+        """Return the status of the run as this process takes it up once more, at this step."""
+        return self.changed(state="running", attempt=attempt, step=step, exit_code=None, message="", **_here())
 
     def changed(self, *, now: datetime | None = None, **changes: Any) -> Self:
         """Return the status with the fields in `changes` replaced, stamped with the time.
@@ -56,6 +63,10 @@ class Status(Options):
             pydantic.ValidationError: A field is unknown or a value does not fit.
         """
         return self.model_validate({**self.model_dump(), "updated": now or datetime.now(UTC), **changes})
+
+
+def _here() -> dict[str, Any]:
+    return {"pid": os.getpid(), "host": platform.node()}
 
 
 def is_ours(value: Mapping[str, Any]) -> bool:

@@ -1,7 +1,6 @@
 """All runs of a folder as plain rows, one a run, read from little more than its status and its summary."""
 
 import os
-import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,7 +13,6 @@ from rnnlab.core.errors import RnnlabError, VerificationError
 from rnnlab.runs.find import all_runs
 from rnnlab.runs.folder import RunFolder
 from rnnlab.runs.naming import FOLDER_NAME
-from rnnlab.runs.status import Status
 
 COLUMNS = (
     "run", "name", "path", "task", "timesteps", "backend", "cell", "seed", "state", "stopped", "steps", "sequences",
@@ -83,32 +81,16 @@ def read_table(root: Path, *, now: datetime | None = None) -> RunTable:
     return table
 
 
-def is_stale(status: Status) -> bool:
-    """Say whether a run that says it is running cannot be: its process ran on this machine and is gone.
-
-    Of a process on another machine nothing can be said here, so it is not stale.
-    """
-    if status.state != "running" or status.host != platform.node() or os.name != "posix":
-        return False
-    try:
-        os.kill(status.pid, 0)  # sends nothing: only asks whether the process is there
-    except (ProcessLookupError, OverflowError):
-        return True
-    except OSError:
-        return False
-    return False
-
-
 def _row(folder: RunFolder, now: datetime) -> Row:
     status = folder.read_status()
     # A running process writes its summary last of all; until then there is none, or that of an earlier part.
-    row = _of_running(folder) if status.state == "running" else Row(folder, _of_ended(folder.read_summary()))
+    row = Row(folder, _of_ended(folder.read_summary())) if folder.has_result(status) else _of_running(folder)
     match = FOLDER_NAME.fullmatch(folder.name)
     row.values |= {
         "run": match["token"] if match else folder.name,
         "name": folder.label,
         "path": str(folder.path),
-        "state": "stale" if is_stale(status) else status.state,
+        "state": "stale" if folder.is_stale(status) else status.state,
         "steps": max(status.step, row.values["steps"]),
         "started": status.started.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
         "age": round((now - status.started).total_seconds()),

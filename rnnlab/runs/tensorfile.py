@@ -32,12 +32,15 @@ def encode(arrays: Mapping[str, NDArray[Any]], texts: Mapping[str, str]) -> byte
         b'{"__metadata__":{},"b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
     """
     header: dict[str, Any] = {"__metadata__": dict(texts)}
-    pieces, end = [], 0
+    pieces: list[Any] = []
+    end = 0
     # Widest first, so that every array starts at a multiple of its item size.
     for name, array in sorted(arrays.items(), key=lambda item: (-item[1].dtype.itemsize, item[0])):
-        piece = little_endian(array).tobytes()
-        offsets = [end, end := end + len(piece)]
-        header[name] = {"dtype": _code(array), "shape": array.shape, "data_offsets": offsets}
+        code = _code(array)
+        # The array's own bytes, not a copy: `join` makes the only one.
+        piece = np.ascontiguousarray(little_endian(array)).reshape(-1).view(np.uint8)
+        offsets = [end, end := end + piece.size]
+        header[name] = {"dtype": code, "shape": array.shape, "data_offsets": offsets}
         pieces.append(piece)
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)

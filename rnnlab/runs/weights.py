@@ -24,8 +24,8 @@ from rnnlab.core.errors import VerificationError
 from rnnlab.core.text import visible
 from rnnlab.runs.faults import shown
 from rnnlab.runs.files import write_atomic
-from rnnlab.runs.jsonfile import Json, parse
-from rnnlab.runs.reading import read_bytes
+from rnnlab.runs.jsonfile import parse
+from rnnlab.runs.reading import read_bytes, require_content
 from rnnlab.runs.tensorfile import decode, encode, little_endian
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -37,17 +37,26 @@ LIMIT = 1 << 32  # bytes of one file
 _ANOTHER_COPY = "use another copy of the file"
 
 
-def save_arrays(path: Path, arrays: Arrays, description: Mapping[str, Json]) -> str:
+def save_arrays(path: Path, arrays: Arrays, description: Mapping[str, Any], *, read_back: bool = False) -> str:
     """Write `arrays` with their `description` to `path` atomically, and return their SHA-256 (64 hex digits).
+
+    Args:
+        path: The file.
+        arrays: Any shape; floats, integers and bools.
+        description: What JSON can hold.
+        read_back: Also read the file again and compare it with what was to be written.
 
     Raises:
         TypeError: A dtype is not float, integer or bool of at most 64 bits.
         ValueError: A number in `description` is not finite.
-        EnvironmentFault: The system refused; the old file is in place.
+        EnvironmentFault: The system refused, and the old file is in place; or it gave back something else.
     """
     text = json.dumps(description, sort_keys=True, allow_nan=False)
     digest = _digest(arrays, text)
-    write_atomic(path, encode(arrays, {"format": FORMAT, "sha256": digest, "description": text}))
+    data = encode(arrays, {"format": FORMAT, "sha256": digest, "description": text})
+    write_atomic(path, data)
+    if read_back:
+        require_content(path, data)
     return digest
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.stored_runs import START, rnnlab, store
+from tests.stored_runs import START, hold, rnnlab, store
 
 SOLVED = {"solved": True, "solved_at": {"step": 64, "sequences": 2048, "seconds": 0.5}}
 
@@ -18,7 +18,7 @@ def root(tmp_path: Path) -> Path:
         summary={"cell": "simple", "task": "temporal_order@hs1997"},
         started=START.replace(day=21),
     )
-    store(root, "cut-cccccc", state="interrupted", summary={"loss": None}, exit_code=130)
+    store(root, "cut-cccccc", state="interrupted", summary={"loss": None}, exit_code=75)
     return root
 
 
@@ -106,6 +106,6 @@ def test_list_and_show_never_load_a_framework(root: Path) -> None:
 
 
 def test_a_run_whose_process_is_gone_is_stale(tmp_path: Path) -> None:
-    store(tmp_path, "x-aaaaaa", state="running", pid=2**70)
+    hold(store(tmp_path, "x-aaaaaa", state="running"), heartbeat=START)
     [run] = rnnlab("list", "--runs", tmp_path, "--json", "--filter", "state=stale").json["runs"]
     assert (run["state"], run["steps"], run["solved"]) == ("stale", 1000, None)

@@ -15,7 +15,9 @@ from rnnlab import __version__
 from rnnlab.cli.main import app
 from tests.cli.program import TINY, child, rnnlab
 
-COMMANDS = ["cells", "check", "compare", "evaluate", "export", "list", "schema", "show", "tasks", "train", "verify"]
+COMMANDS = [
+    "cells", "check", "compare", "doctor", "evaluate", "export", "list", "schema", "show", "tasks", "train", "verify",
+]  # fmt: skip
 FRAMEWORKS = {"tensorflow", "keras", "matplotlib", "scipy", "torch", "jax", "pandas"}
 # Runs the program and writes the names of all modules it has loaded, however it ends.
 SPY = """\
@@ -42,7 +44,8 @@ def test_the_help_names_every_command_and_every_exit_code() -> None:
     listed = result.stdout.split("Commands:\n")[1]
     assert [line.split()[0] for line in listed.splitlines() if line[2:3].isalpha()] == COMMANDS
     text = " ".join(result.stdout.split())
-    for told in ("0 done", "1 a bug", "2 bad command", "3 no such run", "4 stored data", "5 the machine", "7 training"):
+    codes = ("0 done", "1 a bug", "2 bad command", "3 no such run", "4 stored data", "5 the machine", "7 training")
+    for told in (*codes, "75 training was asked to stop"):
         assert told in text
 
 
@@ -64,7 +67,7 @@ def test_the_version() -> None:
     ("arguments", "told"),
     [
         (["trian"], "Error: No such command 'trian'. Did you mean 'train'?"),
-        (["train"], "Error: Missing argument 'CONFIG'."),
+        (["train"], "rnnlab: error[E_USAGE]: a CONFIG or --resume RUN is needed, got neither — `rnnlab train --help`"),
         (["train", "x.yaml", "--stes", "3"], "Error: No such option: --stes"),
         (["evaluate", "latest", "--weights", "worst"], "Error: Invalid value for '--weights'"),
         (

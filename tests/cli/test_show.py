@@ -1,6 +1,3 @@
-import platform
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -85,22 +82,27 @@ def state_of(root: Path) -> str:
 
 
 def test_how_it_stands(tmp_path: Path) -> None:
-    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
-        gone.wait()
-    here = platform.node()
     for n, (given, told) in enumerate(
         [
             ({"state": "running", "pid": 12, "host": "elsewhere"},
-             "running: process 12 on elsewhere; at step 1,000 of 3,000 when last written"),
-            ({"state": "running", "pid": gone.pid, "host": here},
-             f"stale: it says running, but process {gone.pid} on {here} is gone; last heard of at step 1,000 of 3,000"),
-            ({"state": "interrupted", "exit_code": 130}, "interrupted at step 1,000 of 3,000, exit code 130"),
+             "running: process 12 on elsewhere; saved at step 1,000 of 3,000"),
+            ({"state": "interrupted", "exit_code": 75, "message": "stopped by SIGTERM"},
+             "interrupted at step 1,000 of 3,000, exit code 75: stopped by SIGTERM"),
             ({"state": "diverged", "exit_code": 7, "message": "loss is nan\x1b"},
              r"diverged at step 1,000 of 3,000, exit code 7: loss is nan\x1b"),
         ]
     ):  # fmt: skip
         store(tmp_path / str(n), "x-aaaaaa", **given)
         assert state_of(tmp_path / str(n)) == told
+
+
+def test_a_run_whose_process_is_gone(tmp_path: Path) -> None:
+    folder = store(tmp_path, "x-aaaaaa", state="running", pid=7, host="there")
+    (folder.path / "lock-0001.json").unlink()
+    told = "stale: it says running, but process 7 on there is gone; saved at step 1,000 of 3,000"
+    assert state_of(tmp_path) == told
+    assert f"to go on:      rnnlab train --resume {folder.path}" in rnnlab("show", "latest", "--runs", tmp_path).lines
+    assert rnnlab("show", "latest", "--runs", tmp_path, "--json").json["status"]["state"] == "stale"
 
 
 def test_a_run_under_way_is_told_by_its_record(tmp_path: Path) -> None:

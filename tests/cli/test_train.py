@@ -19,6 +19,7 @@ from rnnlab.runs import RunFolder
 from tests.cli.program import DIVERGING, ENDLESS, TINY, child, rnnlab, start
 
 FILES = [
+    "checkpoints/step-0000000000.safetensors", "checkpoints/step-0000000020.safetensors",
     "config.yaml", "log.txt", "metrics.jsonl", "provenance.json", "resolved.yaml", "status.json", "summary.json",
     "weights/best.safetensors", "weights/last.safetensors",
 ]  # fmt: skip
@@ -254,11 +255,14 @@ def test_ctrl_c_leaves_a_readable_run(here: Path, quiet: bool) -> None:
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=30)
     run = newest(here)
-    assert (process.returncode, out) == (130, "")
-    assert err.splitlines()[-1] == f"interrupted: the metrics and weights so far are in {run.path.relative_to(here)}"
+    status, path = run.read_status(), run.path.relative_to(here)
+    assert (process.returncode, out) == (75, "")
+    assert err.splitlines()[-1] == (
+        f"{path}: stopped by SIGINT at step {status.step:,}, and the state is saved"
+        f" — `rnnlab train --resume {path}` goes on"
+    )
     assert "Traceback" not in err
-    status = run.read_status()
-    assert (status.state, status.exit_code) == ("interrupted", 130)
+    assert (status.state, status.exit_code, status.message) == ("interrupted", 75, "stopped by SIGINT")
     assert len(run.read_metrics().records) >= 2
     assert weights(run, "last").keys() == weights(run, "best").keys()
     assert run.read_summary()["steps"] == status.step

@@ -14,6 +14,7 @@ TABLE = {
     "EnvironmentFault": (5, "E_ENVIRONMENT"),
     "RunLockedError": (6, "E_LOCKED"),
     "DivergedError": (7, "E_DIVERGED"),
+    "StoppedError": (75, "E_STOPPED"),
 }
 
 

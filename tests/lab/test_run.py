@@ -33,7 +33,7 @@ def test_training_on_numpy_loads_no_tensorflow_and_no_matplotlib(tmp_path: Path)
 
 
 def test_only_what_is_promised_is_there() -> None:
-    assert rnnlab.__all__ == ["Run", "__version__", "open_run", "train"]
+    assert rnnlab.__all__ == ["Run", "__version__", "open_run", "resume", "train"]
     with pytest.raises(AttributeError, match="module 'rnnlab' has no attribute 'trian'"):
         rnnlab.trian  # noqa: B018
 

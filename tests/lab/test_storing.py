@@ -6,28 +6,30 @@ from pathlib import Path
 import pytest
 
 from rnnlab.config.experiment import Experiment
-from rnnlab.lab import storing
-from rnnlab.lab.events import Evaluated
+from rnnlab.lab.events import Stepped
 from rnnlab.lab.train import train
 from rnnlab.runs import RunFolder
 
 
-@pytest.mark.parametrize(("interval", "stored"), [(0.0, [0, 2, 4]), (60.0, [0, 0, 0])])
-def test_weights_are_written_now_and_then(
-    experiment: Callable[..., Experiment],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    interval: float,
-    stored: list[int],
+@pytest.mark.parametrize(
+    ("often", "stored"),
+    [
+        ("{every_seconds: 0}", [0, 1, 2, 3, 4]),
+        ("{every_seconds: 60}", [0, 0, 0, 0, 0]),
+        ("{every_steps: 2, every_seconds: null}", [0, 0, 2, 2, 4]),
+        ("{every_seconds: null}", [0, 0, 0, 0, 0]),
+    ],
+)
+def test_the_state_is_written_now_and_then(
+    experiment: Callable[..., Experiment], tmp_path: Path, often: str, stored: list[int]
 ) -> None:
-    """The status tells the step of the weights, so that a killed training is known for what it left."""
-    monkeypatch.setattr(storing, "_SAVE_SECONDS", interval)
+    """The status tells the step of the weights and of the checkpoint, so that what a kill has cost is known."""
     found = []
-    events = train(experiment("training.steps=6"), runs=tmp_path, config=b"", argv=[])
+    events = train(experiment(f"training.checkpoint={often}"), runs=tmp_path, config=b"", argv=[])
     folder: RunFolder = next(events).run
     for event in events:
-        if isinstance(event, Evaluated) and event.step < 6 and (folder.path / "weights" / "last.safetensors").exists():
+        if isinstance(event, Stepped):
             found.append(folder.load_weights("last")[1]["step"])
-            assert folder.read_status().step == found[-1]
+            assert folder.read_status().step == folder.checkpoints().steps()[0] == found[-1]
     assert found == stored
-    assert folder.load_weights("last")[1]["step"] == 6
+    assert folder.load_weights("last")[1]["step"] == folder.checkpoints().steps()[0] == 5

@@ -18,7 +18,8 @@ def test_status_on_disk(tmp_path: Path) -> None:
     status = Status.start("demo", now=NOW).changed(state="failed", step=3, exit_code=5, message="x", now=NOW)
     RunFolder(tmp_path).write_status(status)
     assert json.loads((tmp_path / "status.json").read_bytes()) == {
-        "format": "rnnlab-run/1", "run": "demo", "state": "failed", "step": 3, "started": "2026-11-22T10:25:31Z",
+        "format": "rnnlab-run/1", "run": "demo", "id": status.id, "attempt": 1, "state": "failed",
+        "step": 3, "started": "2026-11-22T10:25:31Z",
         "updated": "2026-11-22T10:25:31Z", "pid": os.getpid(), "host": platform.node(), "exit_code": 5, "message": "x",
     }  # fmt: skip
     assert RunFolder(tmp_path).read_status() == status

@@ -1,7 +1,4 @@
 import os
-import platform
-import subprocess
-import sys
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -10,9 +7,8 @@ from typing import Any
 import pytest
 
 from rnnlab.core.errors import RunNotFoundError, UsageError
-from rnnlab.runs import Status
 from rnnlab.runs.choosing import Condition, choose, order
-from rnnlab.runs.table import COLUMNS, Row, is_stale, read_table
+from rnnlab.runs.table import COLUMNS, Row, read_table
 from tests.stored_runs import START, store
 
 SOLVED = {"solved": True, "solved_at": {"step": 64, "sequences": 2048, "seconds": 0.5}}
@@ -75,19 +71,6 @@ def test_a_renamed_run_goes_by_its_folder(tmp_path: Path) -> None:
 def test_no_folder(tmp_path: Path) -> None:
     with pytest.raises(RunNotFoundError):
         read_table(tmp_path / "none")
-
-
-def test_stale_is_only_a_dead_process_of_this_machine() -> None:
-    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
-        gone.wait()
-    here = {"state": "running", "host": platform.node()}
-    begun = Status.start("x")
-    assert is_stale(begun.changed(**here, pid=gone.pid))
-    assert is_stale(begun.changed(**here, pid=2**70))
-    assert not is_stale(begun.changed(**here, pid=os.getpid()))
-    assert not is_stale(begun.changed(**here, pid=1))
-    assert not is_stale(begun.changed(state="running", host="elsewhere", pid=gone.pid))
-    assert not is_stale(begun.changed(state="completed", host=platform.node(), pid=gone.pid))
 
 
 @pytest.fixture

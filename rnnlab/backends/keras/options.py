@@ -1,5 +1,6 @@
 """What a config may say of the Keras backend, and the rule for what it leaves open."""
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,10 +15,15 @@ Path = Literal["loop", "unrolled", "handwritten"]
 class CallbackOptions(Options):
     """One callback, by name."""
 
-    name: str = Field(
-        pattern=r"^keras\.callbacks\.[A-Za-z]\w*$", description="dotted name, e.g. keras.callbacks.EarlyStopping"
-    )
+    name: str = Field(description="dotted name, e.g. keras.callbacks.EarlyStopping")
     options: dict[str, bool | int | float | str | None] = Field({}, description="its arguments")
+
+    @field_validator("name")
+    @classmethod
+    def _of_keras_alone(cls, value: str) -> str:
+        if not re.fullmatch(r"keras\.callbacks\.[A-Za-z]\w*", value):
+            raise ValueError("expected a name from keras.callbacks, as in keras.callbacks.EarlyStopping")
+        return value
 
 
 class KerasOptions(Options):
