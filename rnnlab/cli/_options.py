@@ -1,9 +1,18 @@
 """Options that several commands share, so that they read and behave the same everywhere."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+
+def _speak_up(wanted: bool) -> bool:
+    """Tell whoever starts an engine in this process, or in one that it starts."""
+    if wanted:
+        os.environ["RNNLAB_VERBOSE"] = "1"
+    return wanted
+
 
 ConfigArgument = Annotated[Path, typer.Argument(metavar="CONFIG", help="The YAML file.", show_default=False)]
 OptionalConfigArgument = Annotated[
@@ -37,6 +46,12 @@ OutOption = Annotated[
     Path | None,
     typer.Option(
         "--out", metavar="PATH", help="Where to write.", show_default="RUN-WEIGHTS.ENDING in the current folder"
+    ),
+]
+VerboseOption = Annotated[
+    bool,
+    typer.Option(
+        "--verbose", envvar="RNNLAB_VERBOSE", help="Let the engine say what it says as it starts.", callback=_speak_up
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, all else on stderr.")]

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from rnnlab.cli._options import JsonOption, RunArgument, RunsOption, SetOption
+from rnnlab.cli._options import JsonOption, RunArgument, RunsOption, SetOption, VerboseOption
 
 
 def command(
@@ -15,6 +15,7 @@ def command(
     backend: Annotated[str | None, typer.Option(help="Which engine computes; the run's own when left out.")] = None,
     runs: RunsOption = None,
     json: JsonOption = False,
+    verbose: VerboseOption = False,
 ) -> None:
     """Score a trained RUN again, also at other lengths: --set shape.timesteps=400."""
     from rnnlab.cli._output import plain_table, show, show_json

@@ -4,7 +4,15 @@ from typing import Annotated, Any
 
 import typer
 
-from rnnlab.cli._options import IntoOption, JsonOption, OptionalConfigArgument, QuietOption, RunsOption, SetOption
+from rnnlab.cli._options import (
+    IntoOption,
+    JsonOption,
+    OptionalConfigArgument,
+    QuietOption,
+    RunsOption,
+    SetOption,
+    VerboseOption,
+)
 
 
 def command(
@@ -23,6 +31,7 @@ def command(
         str, typer.Option(envvar="RNNLAB_SIGNAL", metavar="NAME", help="A further signal that saves and stops.")
     ] = "SIGUSR1",
     json: JsonOption = False,
+    verbose: VerboseOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Train the network that CONFIG describes, in a new run folder, or go on with a run.

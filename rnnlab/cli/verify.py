@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from rnnlab.cli._options import ConfigArgument, JsonOption, SetOption
+from rnnlab.cli._options import ConfigArgument, JsonOption, SetOption, VerboseOption
 
 
 def command(
@@ -12,6 +12,7 @@ def command(
     overrides: SetOption = None,
     steps: Annotated[int, typer.Option(min=1, max=10_000, help="Updates after which the weights are compared.")] = 20,
     json: JsonOption = False,
+    verbose: VerboseOption = False,
 ) -> None:
     """Show that CONFIG gives the same numbers on every backend, and that its gradients are right."""
     from math import isfinite

@@ -23,12 +23,13 @@ _INSTALL = {
 }
 
 
-def start(engine: str = DEFAULT_ENGINE, *, verbose: bool = False) -> AbstractEngine:
+def start(engine: str = DEFAULT_ENGINE) -> AbstractEngine:
     """Import Keras on an engine, once a process, and set the engine up.
+
+    What the engine's native code writes to stderr as it loads is dropped, unless `RNNLAB_VERBOSE` is set.
 
     Args:
         engine: `tensorflow`, `jax` or `torch`.
-        verbose: Whether to let the engine's native code write to stderr while it loads.
 
     Raises:
         UsageError: There is no such engine, or it is not installed.
@@ -38,6 +39,7 @@ def start(engine: str = DEFAULT_ENGINE, *, verbose: bool = False) -> AbstractEng
         ENGINES.get(engine)  # raises, and names the nearest
     if "keras" not in sys.modules:
         _require(engine)
+        verbose = bool(os.environ.get("RNNLAB_VERBOSE"))
         os.environ["KERAS_BACKEND"] = engine
         if not verbose:
             os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what matters comes as an exception

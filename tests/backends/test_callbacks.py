@@ -1,0 +1,68 @@
+"""Keras callbacks hear a training as they would hear `fit`, may stop it, and change no number."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import rnnlab
+from rnnlab.core.errors import RnnlabError, UsageError
+
+SMALL: dict[str, Any] = {
+    "task": "adding",
+    "backend": "keras",
+    "cell": {"type": "simple", "units": 4},
+    "shape": {"timesteps": 5},
+    "training": {"steps": 6, "batch_size": 4, "evaluate_every": 2},
+    "evaluation": {"sequences": 20},
+}
+
+
+def trained(folder: Path, *callbacks: Any, **keras: Any) -> Any:
+    return rnnlab.train({**SMALL, "keras": {"callbacks": list(callbacks), **keras}}, runs=folder)
+
+
+def test_they_hear_each_epoch_and_change_nothing(tmp_path: Path) -> None:
+    log = tmp_path / "log.csv"
+    heard = trained(tmp_path, {"name": "keras.callbacks.CSVLogger", "options": {"filename": str(log)}})
+    plain = trained(tmp_path)
+    with log.open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == ["0", "1", "2"]
+    evaluated = heard.metrics[1:]  # the first is of the untrained network
+    assert [float(row["val_loss"]) for row in rows] == [one["validation/loss"] for one in evaluated]
+    assert [float(row["loss"]) for row in rows] == pytest.approx([one["train/loss"] for one in evaluated], rel=1e-6)
+    for name, array in plain.weights("last").items():
+        assert np.array_equal(array, heard.weights("last")[name]), name
+
+
+def test_they_may_stop_it(tmp_path: Path) -> None:
+    never_enough = {"monitor": "val_loss", "patience": 0, "min_delta": 1e6}
+    run = trained(tmp_path, {"name": "keras.callbacks.EarlyStopping", "options": never_enough})
+    assert (run.summary["stopped"], run.summary["state"], run.summary["steps"]) == ("callback", "completed", 4)
+
+
+@pytest.mark.parametrize(
+    ("callback", "told"),
+    [
+        ("keras.callbacks.EarlyStoping", "keras.callbacks[0]: unknown callback 'keras.callbacks.EarlyStoping'"),
+        ("keras.callbacks.ReduceLROnPlateau", "keras.callbacks.ReduceLROnPlateau would set the learning rate"),
+        ({"name": "keras.callbacks.EarlyStopping", "options": {"patienc": 1}}, "does not take these options"),
+        ("os.system", "got 'os.system': expected a name from keras.callbacks"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_is_made(tmp_path: Path, callback: Any, told: str) -> None:
+    with pytest.raises(RnnlabError) as caught:
+        trained(tmp_path, callback)
+    assert told in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_one_that_fails_is_told(tmp_path: Path) -> None:
+    folder = tmp_path / "there"
+    folder.mkdir()
+    with pytest.raises(UsageError, match="a callback failed: IsADirectoryError") as caught:
+        trained(tmp_path, {"name": "keras.callbacks.CSVLogger", "options": {"filename": str(folder)}})
+    assert caught.value.where == "keras.callbacks"
