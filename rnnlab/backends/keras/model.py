@@ -42,8 +42,9 @@ class KerasModel(AbstractModel):
         self._assign(parameters)
         variables = list(self._variables.values())
         self._gradients = engine.compile_gradients(self._program.loss, xla=plan.xla)
-        self._record: Callable[..., Any] = engine.compile_function(self._program.states, xla=plan.xla)
-        self._stretch: Callable[..., Any] = engine.compile_function(self._program.stretch, xla=plan.xla)
+        # Without XLA, whose compiling takes longer than it saves on the few predictions of a training.
+        self._record: Callable[..., Any] = engine.compile_function(self._program.states, xla=False)
+        self._stretch: Callable[..., Any] = engine.compile_function(self._program.stretch, xla=False)
         self._optimizer = KerasOptimizer(engine, training, variables, dtype=network.dtype) if training else None
         if self._optimizer:
             width = network.cell.options.units * network.cell.options.layers
