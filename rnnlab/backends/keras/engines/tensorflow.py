@@ -103,9 +103,7 @@ class TensorFlowEngine(AbstractEngine):
 
     def compile_function(self, function: Callable[..., Any], *, xla: bool) -> Callable[..., Any]:
         # Autograph would rewrite Python loops over tensors; there are none, and it takes most of the time of a trace.
-        compiled: Callable[..., Any] = tf.function(
-            function, jit_compile=xla or None, reduce_retracing=not xla, autograph=False
-        )
+        compiled: Callable[..., Any] = tf.function(function, jit_compile=xla or None, autograph=False)
         return compiled
 
     def compile_gradients(self, loss: Loss, *, xla: bool) -> Gradients:
