@@ -51,7 +51,9 @@ class KerasOptimizer:
         numbers = rule.options.model_dump(exclude={"type", "learning_rate"})
         held = _HeldRate(dtype.name)
         if dtype == np.float64:  # beside which Keras rounds a Python float to float32; some of its checks want one
-            numbers = {name: np.float64(value) if isinstance(value, float) else value for name, value in numbers.items()}
+            numbers = {
+                name: np.float64(value) if isinstance(value, float) else value for name, value in numbers.items()
+            }
         self.optimizer = getattr(keras.optimizers, _CLASSES[rule.name])(learning_rate=held, **numbers)
         self.optimizer.build(variables)
         self._names = rule.slot_names()
