@@ -5,6 +5,21 @@ from collections.abc import Iterator
 import pytest
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--engine",
+        choices=("tensorflow", "jax", "torch"),
+        default="tensorflow",
+        help="what Keras runs on in tests/backends; one process, one engine",
+    )
+
+
+@pytest.fixture(scope="session")
+def engine(pytestconfig: pytest.Config) -> str:
+    """What Keras runs on in this process."""
+    return str(pytestconfig.getoption("--engine"))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def plain_surroundings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:

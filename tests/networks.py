@@ -39,7 +39,7 @@ def parameters(network: Network, seed: int = 1) -> dict[str, Any]:
     }
 
 
-def training(rule: str = "sgd", bptt_steps: int | None = None, **options: Any) -> Training:
+def training(rule: str = "sgd", bptt_steps: int | None = None, longest: int | None = None, **options: Any) -> Training:
     """Return a training recipe with a constant schedule and no clipping."""
     optimizer, schedule = OPTIMIZERS.get(rule), SCHEDULES.get("constant")
     return Training(
@@ -47,6 +47,7 @@ def training(rule: str = "sgd", bptt_steps: int | None = None, **options: Any) -
         learning_rate=LEARNING_RATE,
         schedule=schedule(schedule.Options(), total_steps=1),
         bptt_steps=bptt_steps,
+        longest=longest,
     )
 
 

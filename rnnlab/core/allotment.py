@@ -10,4 +10,4 @@ def allotted_cpus() -> int:
     """
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     asked = os.environ.get("SLURM_CPUS_PER_TASK", "")
-    return min(int(asked), allowed) if asked.isdigit() and int(asked) > 0 else allowed
+    return min(int(asked), allowed) if asked.isdecimal() and int(asked) > 0 else allowed

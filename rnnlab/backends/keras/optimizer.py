@@ -50,9 +50,11 @@ class KerasOptimizer:
         self._engine, self._training, rule = engine, training, training.optimizer
         numbers = rule.options.model_dump(exclude={"type", "learning_rate"})
         held = _HeldRate(dtype.name)
-        # Keras rounds a Python float to float32, also beside float64 variables.
-        exact = {name: dtype.type(value) if isinstance(value, float) else value for name, value in numbers.items()}
-        self.optimizer = getattr(keras.optimizers, _CLASSES[rule.name])(learning_rate=held, **exact)
+        if dtype == np.float64:  # beside which Keras rounds a Python float to float32; some of its checks want one
+            numbers = {
+                name: np.float64(value) if isinstance(value, float) else value for name, value in numbers.items()
+            }
+        self.optimizer = getattr(keras.optimizers, _CLASSES[rule.name])(learning_rate=held, **numbers)
         self.optimizer.build(variables)
         self._names = rule.slot_names()
         self.trained, self.rate = list(variables), held.rate

@@ -1,0 +1,53 @@
+"""A mistake to be found: two gates of the carry cell in each other's place, forward and backward alike."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from rnnlab.backends.numpy.fast.carry import FastCarry
+from rnnlab.cells.base import StepGradients
+from rnnlab.cells.carry import Carry
+
+
+def swapped(arrays: Mapping[str, Any], pair: str) -> dict[str, Any]:
+    """Return the arrays, W, U and b of the two gates having changed names."""
+    a, b = pair
+    trade = {f"{kind}{x}": f"{kind}{y}" for kind in "WUb" for x, y in ((a, b), (b, a))}
+    return {name: arrays[trade.get(name, name)] for name in arrays}
+
+
+def in_the_cell(patch: pytest.MonkeyPatch, pair: str) -> None:
+    """Make the mistake where the equation stands."""
+    step, step_vjp = Carry.step, Carry.step_vjp
+
+    def wrong_vjp(self: Carry, xp: Any, parameters: Any, saved: Any, **gradients: Any) -> StepGradients:
+        back = step_vjp(self, xp, swapped(parameters, pair), saved, **gradients)
+        return StepGradients(swapped(back.parameters, pair), back.inputs, back.state)
+
+    patch.setattr(Carry, "step", lambda self, xp, p, inputs, state: step(self, xp, swapped(p, pair), inputs, state))
+    patch.setattr(Carry, "step_vjp", wrong_vjp)
+
+
+def in_the_kernel(patch: pytest.MonkeyPatch, pair: str) -> None:
+    """Make the mistake in NumPy's fast kernel."""
+    make = FastCarry.__init__
+
+    def wrong_init(self: FastCarry, cell: Any, parameters: Any, gradients: Any) -> None:
+        make(self, cell, swapped(parameters, pair), swapped(gradients, pair))
+
+    patch.setattr(FastCarry, "__init__", wrong_init)
+
+
+def in_the_handwritten_layer(patch: pytest.MonkeyPatch, pair: str) -> None:
+    """Make the mistake in the layer that Keras's engines run."""
+    from rnnlab.backends.keras.handwritten.carry import HandwrittenCarry
+
+    forward, backward = HandwrittenCarry.forward, HandwrittenCarry.backward
+
+    def wrong_backward(self: Any, parameters: Any, *given: Any, **named: Any) -> Any:
+        found, of_inputs = backward(self, swapped(parameters, pair), *given, **named)
+        return swapped(found, pair), of_inputs
+
+    patch.setattr(HandwrittenCarry, "forward", lambda self, p, *given: forward(self, swapped(p, pair), *given))
+    patch.setattr(HandwrittenCarry, "backward", wrong_backward)

@@ -1,0 +1,77 @@
+"""An engine that cannot be had is told before anything is made."""
+
+import importlib.util
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rnnlab.backends.keras.starting import start
+from rnnlab.core.errors import UsageError
+from tests.cli.program import Result, rnnlab
+
+CONFIG = "task: parity\nbackend: keras\ntraining: {steps: 1}\nevaluation: {sequences: 2}\n"
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to work in, with its runs in `runs`."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RNNLAB_RUNS", "runs")
+    return tmp_path
+
+
+def train(here: Path, *lines: str) -> Result:
+    """Train on what the lines add to the config; it must not come far."""
+    (here / "x.yaml").write_text(CONFIG + "".join(f"{line}\n" for line in lines))
+    result = rnnlab("train", "x.yaml")
+    assert [path.name for path in here.iterdir()] == ["x.yaml"]
+    assert result.stdout == ""
+    return result
+
+
+@pytest.mark.parametrize(
+    ("engine", "missing", "told"),
+    [
+        ("jax", "jax", "jax is not installed, and engine jax needs it — pip install 'rnnlab[jax]'"),
+        ("torch", "torch", "torch is not installed, and engine torch needs it — pip install 'rnnlab[torch]'"),
+        ("tensorflow", "keras", "keras is not installed, and engine tensorflow needs it — pip install tensorflow"),
+    ],
+)
+def test_an_engine_that_is_not_installed(
+    here: Path, monkeypatch: pytest.MonkeyPatch, engine: str, missing: str, told: str
+) -> None:
+    monkeypatch.delitem(sys.modules, "keras", raising=False)  # as in a process that has only begun
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == missing else object())
+    result = train(here, f"engine: {engine}")
+    assert (result.code, result.stderr) == (2, f"rnnlab: error[E_USAGE]: {told}\n")
+    assert "keras" not in sys.modules
+
+
+def test_an_engine_that_does_not_exist(here: Path) -> None:
+    result = train(here, "engine: jaxx")
+    told = "rnnlab: error[E_CONFIG]: x.yaml:5:9 engine: unknown engine 'jaxx' — did you mean 'jax'?\n"
+    assert (result.code, result.stderr) == (2, told)
+    with pytest.raises(UsageError, match="unknown engine 'pytorch' — did you mean 'torch'"):
+        start("pytorch")
+
+
+@pytest.mark.parametrize("engine", ["jax", "torch"])
+def test_keras_has_double_precision_on_tensorflow_alone(here: Path, engine: str) -> None:
+    result = train(here, f"engine: {engine}", "precision: float64")
+    assert (result.code, result.stderr) == (
+        2,
+        f"rnnlab: error[E_USAGE]: precision float64 on engine {engine}: Keras computes there in float32 — "
+        "set precision: float32, or engine: tensorflow\n",
+    )
+
+
+def test_one_process_has_one_engine(here: Path, keras: Any, engine: str) -> None:
+    other = "jax" if engine == "torch" else "torch"
+    result = train(here, f"engine: {other}")
+    assert (result.code, result.stderr) == (
+        5,
+        f"rnnlab: error[E_ENVIRONMENT]: this process runs Keras on {engine}, expected {other} — "
+        "one process, one engine: start another\n",
+    )
