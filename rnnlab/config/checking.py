@@ -174,7 +174,7 @@ def _whose(inner: KeyPath, model: type[BaseModel], data: Any, *, shelf: Registry
     """Return the hint for a key that the block does not have."""
     key = str(inner[-1])
     if shelf and len(inner) == 1:
-        owners = [name for name in shelf.names() if key in shelf.get(name).Options.model_fields]
+        owners = [name for name, one in shelf.members().items() if key in one.Options.model_fields]
         if owners:
             return f"{shelf.kind} {data.get('type')} has no such option, only {' and '.join(owners)}"
     for step in inner[:-1]:
