@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
-from rnnlab.config.extends import Family
+from rnnlab.config.extends import Family, shape_faults
 from rnnlab.config.faults import raise_together
 from rnnlab.config.marks import KeyPath, Mark, place
+from rnnlab.config.yaml_reader import read_yaml
 
 
 @final
@@ -74,3 +75,18 @@ def read_document(path: Path) -> Document:
     tree, raw = family.read(path)
     raise_together(family.faults)
     return Document(tree.data, tree.marks, tree.key_marks, raw, tuple(family.sources))
+
+
+def document_of(text: str, source: str) -> Document:
+    """Return the config that `text` holds, complete in itself: nothing else is read, whatever it extends.
+
+    Args:
+        text: YAML.
+        source: Where it comes from, for messages.
+
+    Raises:
+        ConfigError: All that is wrong with the text, each fault with line, column and dotted key.
+    """
+    tree = read_yaml(text, Mark(source, 1, 1))
+    raise_together(tree.faults or shape_faults(tree, source))
+    return Document(tree.data, tree.marks, tree.key_marks, text.encode(), ())
