@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from rnnlab.config.document import Document
-from rnnlab.config.marks import KeyPath, Mark
+from rnnlab.config.marks import KeyPath, Mark, dotted
 from rnnlab.config.quoting import bare, kind, quoted
 from rnnlab.core.errors import UsageError
 from rnnlab.core.registry import Registry, nearest
@@ -66,7 +66,8 @@ class Checker:
                 places.setdefault(_without_tags(detail["loc"], self.document, path), []).append(detail)
             for inner, details in places.items():
                 if details[0]["type"] == "extra_forbidden":
-                    self.refuse_key((*path, *inner), hint=_whose(inner, model, data, shelf=shelf))
+                    hint = _whose(inner, model, data, shelf=shelf) + self._left_over(path, inner, data)
+                    self.refuse_key((*path, *inner), hint=hint)
                 else:
                     self._translate(details, model, path, inner=inner)
             return None
@@ -100,6 +101,13 @@ class Checker:
         """Keep an unknown key as a fault."""
         fault = UsageError(f"unknown key {quoted(str(path[-1]))}", where=self.document.where_key(path), hint=hint)
         self._found.append((self.document.key_mark(path), fault))
+
+    def _left_over(self, path: KeyPath, inner: KeyPath, data: dict[str, Any]) -> str:
+        """Return how to be rid of a key that stands in the file while another `type` came by --set."""
+        kind, here = self.document.mark((*path, "type")), self.document.key_mark((*path, *inner))
+        if kind.line or not kind.source.startswith("--set") or not here.line:
+            return ""
+        return f"; --set {dotted(path)}={data.get('type')} leaves the keys of the file out"
 
     def _translate(self, details: list[ErrorDetails], model: type[BaseModel], path: KeyPath, *, inner: KeyPath) -> None:
         """Keep what pydantic says about one value; of a union it says something for every branch."""

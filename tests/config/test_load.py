@@ -186,6 +186,16 @@ def test_a_fault_from_the_command_line_names_the_option(tmp_path: Path, override
     assert only.startswith(told)
 
 
+def test_a_type_changed_on_the_command_line_tells_how_to_leave_its_keys_behind(tmp_path: Path) -> None:
+    text = "task: adding\ncell: {type: carry, units: 3, recurrent_activation: tanh}\n"
+    assert faults(tmp_path, text, "cell.type=simple") == [
+        "x.yaml:2:31 cell.recurrent_activation: unknown key 'recurrent_activation' — cell simple has no such option, "
+        "only carry; --set cell=simple leaves the keys of the file out"
+    ]
+    assert load(tmp_path, text, "cell=simple").cell.type == "simple"
+    assert faults(tmp_path, "task: adding\n", "cell.type=simple", "cell.forget_bias=1")[0].endswith("only carry")
+
+
 def test_faults_of_the_file_come_before_those_of_the_command_line(tmp_path: Path) -> None:
     told = faults(tmp_path, "task: adding\nname: 5\n", "seed=-1")
     assert told == ["x.yaml:2:7 name: got 5, expected text", "--set seed=-1: got -1, expected at least 0"]
