@@ -132,7 +132,7 @@ def _task(checker: Checker, data: dict[str, Any]) -> AbstractTask | None:
         )
         return None
     options = checker.block(kind.Options, {**given, "type": kind.name}, ("task",))
-    if options is None:
+    if options is None or _refuse_urls(checker, options):
         return None
     try:
         return kind(_with_paths(options, checker.document))
@@ -140,6 +140,15 @@ def _task(checker: Checker, data: dict[str, Any]) -> AbstractTask | None:
         given_paths = [("task", key) for key in options.paths if getattr(options, key) is not None]
         checker.refuse(given_paths[0] if given_paths else ("task",), str(error))
         return None
+
+
+def _refuse_urls(checker: Checker, options: Any) -> bool:
+    """Keep a fault for each path that is a URL, and say whether there was one."""
+    urls = [key for key in options.paths if "://" in str(getattr(options, key))]
+    for key in urls:
+        problem = f"{shown(getattr(options, key))} is a URL, and only files of this machine are read"
+        checker.refuse(("task", key), problem, hint="download it first")
+    return bool(urls)
 
 
 def _with_paths(options: Any, document: Document) -> Any:

@@ -117,7 +117,7 @@ def test_lengths_that_the_task_cannot_draw_are_told_in_its_words(tmp_path: Path)
         ("x" * 61, f"'{'x' * 61}': it has 61 characters"),
         ("latest", "'latest': `latest` already means the latest run"),
         ("$(id)", "'$(id)': it holds '$'"),
-        ("naïve", "'naïve': it holds 'ï'"),
+        ("naïve", "'naïve': it holds 'ï' (U+00EF)"),
     ],
 )
 def test_a_bad_name(tmp_path: Path, name: str, reason: str) -> None:
