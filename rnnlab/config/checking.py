@@ -40,7 +40,7 @@ class Checker:
 
     def __init__(self, document: Document) -> None:
         self.document = document
-        self._found: list[tuple[Mark, UsageError]] = []
+        self._found: list[tuple[Mark, UsageError]] = [(fault.mark, fault) for fault in document.misread]
 
     def faults(self) -> list[UsageError]:
         """Return all faults so far, in the order of the files' lines."""
@@ -93,7 +93,9 @@ class Checker:
             return None, data
 
     def refuse(self, path: KeyPath, problem: str, *, hint: str = "") -> None:
-        """Keep a fault in the value at `path`."""
+        """Keep a fault in the value at `path`, unless it, or a part of it, could not even be read."""
+        if path and any(fault.path[: len(path)] == path for fault in self.document.misread):
+            return
         fault = UsageError(problem, where=self.document.where(path), hint=hint)
         self._found.append((self.document.mark(path), fault))
 

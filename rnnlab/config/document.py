@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, final
 
 from rnnlab.config.extends import Family, shape_faults
-from rnnlab.config.faults import raise_together
+from rnnlab.config.faults import Misread, raise_together
 from rnnlab.config.marks import KeyPath, Mark, place
 from rnnlab.config.yaml_reader import read_yaml
 
@@ -22,6 +22,7 @@ class Document:
         key_marks: Where each key stands.
         raw: The bytes of the file that was asked for, as given.
         sources: The files read, that file first.
+        misread: What could not be read of them; a document is complete only without.
     """
 
     data: dict[str, Any]
@@ -29,6 +30,7 @@ class Document:
     key_marks: Mapping[KeyPath, Mark]
     raw: bytes
     sources: tuple[Path, ...]
+    misread: tuple[Misread, ...] = ()
 
     def mark(self, path: KeyPath) -> Mark:
         """Return the mark of the value at `path`; if nothing stands there, of the key that should hold it."""
@@ -71,10 +73,19 @@ def read_document(path: Path) -> Document:
         >>> document.mark(("cell", "units")).line, document.mark(("cell", "type")).column
         (3, 14)
     """
+    document = read_partly(path)
+    raise_together(list(document.misread))
+    return document
+
+
+def read_partly(path: Path) -> Document:
+    """Read like `read_document`, but keep for `check_document` the faults that leave the rest readable."""
     family = Family()
     tree, raw = family.read(path)
-    raise_together(family.faults)
-    return Document(tree.data, tree.marks, tree.key_marks, raw, tuple(family.sources))
+    misread = tuple(fault for fault in family.faults if isinstance(fault, Misread))
+    if len(misread) < len(family.faults):
+        raise_together(family.faults)
+    return Document(tree.data, tree.marks, tree.key_marks, raw, tuple(family.sources), misread)
 
 
 def document_of(text: str, source: str) -> Document:
