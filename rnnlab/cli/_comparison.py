@@ -184,7 +184,7 @@ def _fit(text: str) -> str:
     text = visible(text)
     if _can_show(text):
         return text
-    encoding = sys.stdout.encoding
+    encoding = sys.stdout.encoding or "ascii"
     return text.translate(_PLAIN).encode(encoding, "backslashreplace").decode(encoding)
 
 

@@ -7,6 +7,7 @@ import traceback
 import typer
 
 from rnnlab.core.errors import ConfigError, RnnlabError
+from rnnlab.core.registry import Registry
 from rnnlab.core.text import visible
 
 
@@ -14,7 +15,7 @@ def report(error: RnnlabError) -> None:
     """Print the error, one line a fault: `rnnlab: error[E_CONFIG]: x.yaml:7:3 training.steps: got …, expected …`."""
     faults = error.faults if isinstance(error, ConfigError) else [error]
     for fault in faults:
-        _line(f"error[{error.code}]", visible(str(fault)))
+        _line(f"error[{error.code}]", _shortened(visible(str(fault))))
 
 
 def report_bug(error: Exception) -> None:
@@ -34,9 +35,24 @@ def warn(text: str) -> None:
     _line("warning", visible(text))
 
 
+def warn_of_broken(*registries: Registry) -> None:
+    """Print a warning for each member that cannot be imported and is therefore left out."""
+    for registry in registries:
+        for fault in registry.broken():
+            warn(f"left out: {fault}")
+
+
 def note(text: str) -> None:
     """Print a remark on stderr."""
     _echo(visible(text))
+
+
+def _shortened(text: str) -> str:
+    """Cut a line that repeats a whole argument of 128 KiB, in its middle: the end tells what to do."""
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]} … {text[-_LONGEST // 2 :]}"
+
+
+_LONGEST = 4000
 
 
 def _line(kind: str, text: str) -> None:

@@ -1,6 +1,7 @@
 """Options that several commands share, so that they read and behave the same everywhere."""
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -56,3 +57,14 @@ VerboseOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, all else on stderr.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Show nothing but errors and the result.")]
+
+
+def whole_number(text: str) -> int:
+    """Return a number given on the command line, written as a config would have it: Python also takes 1_000 and ٣.
+
+    Raises:
+        typer.BadParameter: It is no such number.
+    """
+    if not re.fullmatch(r"[1-9][0-9]{0,17}", text):
+        raise typer.BadParameter(f"{text[:60]!r} is no whole number from 1 on")
+    return int(text)

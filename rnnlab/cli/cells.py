@@ -15,6 +15,7 @@ def command(
 ) -> None:
     """List the cells, or print the card of one: equations, sources, parameters, options."""
     from rnnlab.cells import CELLS
+    from rnnlab.cli._errors import warn_of_broken
     from rnnlab.cli._output import show_json
 
     if name is not None:
@@ -24,7 +25,8 @@ def command(
         else:
             _show_card(kind)
         return
-    kinds = [CELLS.get(known) for known in CELLS.names()]
+    kinds = list(CELLS.members().values())
+    warn_of_broken(CELLS)
     if json:
         show_json({"cells": [_summary(kind) for kind in kinds]})
     else:

@@ -4,14 +4,17 @@ from typing import Annotated, Literal
 
 import typer
 
-from rnnlab.cli._options import JsonOption, RunArgument, RunsOption, SetOption, VerboseOption
+from rnnlab.cli._options import JsonOption, RunArgument, RunsOption, SetOption, VerboseOption, whole_number
 
 
 def command(
     run: RunArgument,
     overrides: SetOption = None,
     weights: Annotated[Literal["best", "last"], typer.Option(help="Best by validation loss, or last.")] = "best",
-    sequences: Annotated[int | None, typer.Option(min=1, help="How many; the run's own number when left out.")] = None,
+    sequences: Annotated[
+        int | None,
+        typer.Option(parser=whole_number, metavar="INTEGER", help="How many; the run's own number when left out."),
+    ] = None,
     backend: Annotated[str | None, typer.Option(help="Which engine computes; the run's own when left out.")] = None,
     runs: RunsOption = None,
     json: JsonOption = False,

@@ -95,7 +95,7 @@ def _cells(values: dict[str, Any]) -> tuple[str, ...]:
 
     texts = (visible(_text(values[key])) for key in ("run", "name", "task", "cell", "state"))
     loss = f"{values['loss']:.4g}" if isinstance(values["loss"], int | float) else "—"
-    return (*texts, f"{values['steps']:,}", loss, _text(values["solved"]), short_age(values["age"]))
+    return (*texts, f"{values['steps']:,}", loss, visible(_text(values["solved"])), short_age(values["age"]))
 
 
 def _text(value: Any) -> str:

@@ -11,7 +11,7 @@ import os
 import pkgutil
 import sys
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, NoReturn, cast
 
 import typer
 
@@ -19,7 +19,10 @@ from rnnlab import __version__
 from rnnlab.cli import __path__ as _folder
 from rnnlab.cli._errors import report, report_bug
 from rnnlab.cli._output import forget_stdout
-from rnnlab.core.errors import EnvironmentFault, RnnlabError
+from rnnlab.core.errors import EnvironmentFault, RnnlabError, UsageError
+
+# The base of all that Typer refuses; where it stands depends on the version.
+ClickException = cast("type[Exception]", typer.BadParameter.__mro__[2])
 
 app = typer.Typer(
     name="rnnlab",
@@ -62,8 +65,13 @@ for _name in _commands():
 def main() -> NoReturn:
     """Run the program and exit; the one place where errors become exit codes."""
     _settle_streams()
+    code = 0
     try:
-        app(prog_name="rnnlab")
+        code = app(prog_name="rnnlab", standalone_mode=False) or 0
+    except ClickException as error:
+        _refuse_command_line(error)
+    except typer.Abort:
+        sys.exit(130)
     except RnnlabError as error:
         _fail(error)
     except MemoryError:
@@ -77,7 +85,7 @@ def main() -> NoReturn:
         _fail(EnvironmentFault(error.strerror or str(error), where=str(error.filename or "stdout")))
     except Exception as error:  # whatever else comes is a bug, and says so in one line
         _report_bug(error)
-    sys.exit(0)
+    sys.exit(code)
 
 
 _MACHINE_SAYS_NO = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
@@ -91,6 +99,18 @@ def _settle_streams() -> None:
             setattr(sys, name, Path(os.devnull).open("r" if name == "stdin" else "w"))  # noqa: SIM115
         elif isinstance(stream, io.TextIOWrapper) and name != "stdin":
             stream.reconfigure(errors="backslashreplace")  # where the locale has no such character
+
+
+def _refuse_command_line(error: Exception) -> NoReturn:
+    """Tell what Typer refuses in one line, like every other error; the help that was asked for by no word at all."""
+    message, context = error.format_message(), getattr(error, "ctx", None)  # type: ignore[attr-defined]
+    if message.startswith("Usage: "):
+        error.show()  # type: ignore[attr-defined]
+        sys.exit(2)
+    command = context.command_path if context is not None else "rnnlab"
+    # Typer has its values checked by pydantic, which starts so what it has to say.
+    problem = " ".join(message.replace("Value error, ", "").split()).removesuffix(".")
+    _fail(UsageError(problem, hint=f"`{command} --help` tells more"))
 
 
 def _fail(error: RnnlabError) -> NoReturn:

@@ -14,10 +14,12 @@ def command(
     json: JsonOption = False,
 ) -> None:
     """List the tasks, or print the card of one: definition, sources, yardsticks, an example, a config."""
+    from rnnlab.cli._errors import warn_of_broken
     from rnnlab.cli._output import show_json
-    from rnnlab.tasks import task_class, task_names
+    from rnnlab.tasks import TASKS, task_class, task_names
 
     if name is None:
+        warn_of_broken(TASKS)
         tasks = [_build(task_class(known)) for known in task_names()]
         if json:
             show_json({"tasks": [_summary(task) for task in tasks]})

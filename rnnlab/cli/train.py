@@ -20,8 +20,9 @@ def command(
     overrides: SetOption = None,
     name: Annotated[str | None, typer.Option(help="What to call the run; the config's name when left out.")] = None,
     runs: RunsOption = None,
-    resume: Annotated[
-        str | None, typer.Option(metavar="RUN", help="Go on with a run; only its budget can be changed.")
+    resumed: Annotated[
+        list[str] | None,
+        typer.Option("--resume", metavar="RUN", help="Go on with a run; only its budget can be changed."),
     ] = None,
     into: IntoOption = None,
     force_unlock: Annotated[
@@ -51,6 +52,7 @@ def command(
     from rnnlab.lab.stopping import Stop
     from rnnlab.runs import RunFolder
 
+    resume = _only(resumed)
     _check_choice(config, resume=resume, into=into, name=name, force_unlock=force_unlock)
     naming = [f"name='{_checked(name)}'"] if name is not None else []
     more: dict[str, Any] = {"resume": resume, "into": into, "force_unlock": force_unlock, "runs": runs}
@@ -98,6 +100,18 @@ def _events(
     if into is not None:
         return train_into(into, loaded.experiment, stop=stop, force_unlock=force_unlock, **told)
     return train(loaded.experiment, runs=runs_root(runs), stop=stop, **told)
+
+
+def _only(resumed: list[str] | None) -> str | None:
+    """Return the run to go on with: a second one, or an option taken for its name, is a slip of the hand."""
+    from rnnlab.core.errors import UsageError
+
+    if resumed and len(resumed) > 1:
+        raise UsageError(f"one run is resumed at a time, got {len(resumed)}", where="--resume", hint="name one run")
+    if resumed and resumed[0].startswith("-"):
+        problem = f"a run's name wanted, got the option '{resumed[0][:60]}'"
+        raise UsageError(problem, where="--resume", hint="name a run, or `latest`")
+    return resumed[0] if resumed else None
 
 
 def _check_choice(config: Any, *, resume: str | None, into: Any, name: str | None, force_unlock: bool) -> None:

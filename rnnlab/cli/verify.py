@@ -4,13 +4,25 @@ from typing import Annotated
 
 import typer
 
-from rnnlab.cli._options import ConfigArgument, JsonOption, SetOption, VerboseOption
+from rnnlab.cli._options import ConfigArgument, JsonOption, SetOption, VerboseOption, whole_number
+
+_MOST_STEPS = 10_000
+
+
+def _steps(text: str) -> int:
+    steps = whole_number(text)
+    if steps > _MOST_STEPS:
+        raise typer.BadParameter(f"{steps:,} is more than {_MOST_STEPS:,}")
+    return steps
 
 
 def command(
     config: ConfigArgument,
     overrides: SetOption = None,
-    steps: Annotated[int, typer.Option(min=1, max=10_000, help="Updates after which the weights are compared.")] = 20,
+    steps: Annotated[
+        int,
+        typer.Option(parser=_steps, metavar="INTEGER", help="Updates after which the weights are compared."),
+    ] = 20,
     json: JsonOption = False,
     verbose: VerboseOption = False,
 ) -> None:

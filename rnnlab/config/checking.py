@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from rnnlab.config.document import Document
-from rnnlab.config.marks import KeyPath, Mark
+from rnnlab.config.marks import KeyPath, Mark, dotted
 from rnnlab.config.quoting import bare, kind, quoted
 from rnnlab.core.errors import UsageError
 from rnnlab.core.registry import Registry, nearest
@@ -40,7 +40,7 @@ class Checker:
 
     def __init__(self, document: Document) -> None:
         self.document = document
-        self._found: list[tuple[Mark, UsageError]] = []
+        self._found: list[tuple[Mark, UsageError]] = [(fault.mark, fault) for fault in document.misread]
 
     def faults(self) -> list[UsageError]:
         """Return all faults so far, in the order of the files' lines."""
@@ -66,7 +66,8 @@ class Checker:
                 places.setdefault(_without_tags(detail["loc"], self.document, path), []).append(detail)
             for inner, details in places.items():
                 if details[0]["type"] == "extra_forbidden":
-                    self.refuse_key((*path, *inner), hint=_whose(inner, model, data, shelf=shelf))
+                    hint = _whose(inner, model, data, shelf=shelf) + self._left_over(path, inner, data)
+                    self.refuse_key((*path, *inner), hint=hint)
                 else:
                     self._translate(details, model, path, inner=inner)
             return None
@@ -92,7 +93,9 @@ class Checker:
             return None, data
 
     def refuse(self, path: KeyPath, problem: str, *, hint: str = "") -> None:
-        """Keep a fault in the value at `path`."""
+        """Keep a fault in the value at `path`, unless it, or a part of it, could not even be read."""
+        if path and any(fault.path[: len(path)] == path for fault in self.document.misread):
+            return
         fault = UsageError(problem, where=self.document.where(path), hint=hint)
         self._found.append((self.document.mark(path), fault))
 
@@ -100,6 +103,13 @@ class Checker:
         """Keep an unknown key as a fault."""
         fault = UsageError(f"unknown key {quoted(str(path[-1]))}", where=self.document.where_key(path), hint=hint)
         self._found.append((self.document.key_mark(path), fault))
+
+    def _left_over(self, path: KeyPath, inner: KeyPath, data: dict[str, Any]) -> str:
+        """Return how to be rid of a key that stands in the file while another `type` came by --set."""
+        kind, here = self.document.mark((*path, "type")), self.document.key_mark((*path, *inner))
+        if kind.line or not kind.source.startswith("--set") or not here.line:
+            return ""
+        return f"; --set {dotted(path)}={data.get('type')} leaves the keys of the file out"
 
     def _translate(self, details: list[ErrorDetails], model: type[BaseModel], path: KeyPath, *, inner: KeyPath) -> None:
         """Keep what pydantic says about one value; of a union it says something for every branch."""
@@ -174,7 +184,7 @@ def _whose(inner: KeyPath, model: type[BaseModel], data: Any, *, shelf: Registry
     """Return the hint for a key that the block does not have."""
     key = str(inner[-1])
     if shelf and len(inner) == 1:
-        owners = [name for name in shelf.names() if key in shelf.get(name).Options.model_fields]
+        owners = [name for name, one in shelf.members().items() if key in one.Options.model_fields]
         if owners:
             return f"{shelf.kind} {data.get('type')} has no such option, only {' and '.join(owners)}"
     for step in inner[:-1]:

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
-from rnnlab.config.extends import Family
-from rnnlab.config.faults import raise_together
+from rnnlab.config.extends import Family, shape_faults
+from rnnlab.config.faults import Misread, raise_together
 from rnnlab.config.marks import KeyPath, Mark, place
+from rnnlab.config.yaml_reader import read_yaml
 
 
 @final
@@ -21,6 +22,7 @@ class Document:
         key_marks: Where each key stands.
         raw: The bytes of the file that was asked for, as given.
         sources: The files read, that file first.
+        misread: What could not be read of them; a document is complete only without.
     """
 
     data: dict[str, Any]
@@ -28,6 +30,7 @@ class Document:
     key_marks: Mapping[KeyPath, Mark]
     raw: bytes
     sources: tuple[Path, ...]
+    misread: tuple[Misread, ...] = ()
 
     def mark(self, path: KeyPath) -> Mark:
         """Return the mark of the value at `path`; if nothing stands there, of the key that should hold it."""
@@ -70,7 +73,31 @@ def read_document(path: Path) -> Document:
         >>> document.mark(("cell", "units")).line, document.mark(("cell", "type")).column
         (3, 14)
     """
+    document = read_partly(path)
+    raise_together(list(document.misread))
+    return document
+
+
+def read_partly(path: Path) -> Document:
+    """Read like `read_document`, but keep for `check_document` the faults that leave the rest readable."""
     family = Family()
     tree, raw = family.read(path)
-    raise_together(family.faults)
-    return Document(tree.data, tree.marks, tree.key_marks, raw, tuple(family.sources))
+    misread = tuple(fault for fault in family.faults if isinstance(fault, Misread))
+    if len(misread) < len(family.faults):
+        raise_together(family.faults)
+    return Document(tree.data, tree.marks, tree.key_marks, raw, tuple(family.sources), misread)
+
+
+def document_of(text: str, source: str) -> Document:
+    """Return the config that `text` holds, complete in itself: nothing else is read, whatever it extends.
+
+    Args:
+        text: YAML.
+        source: Where it comes from, for messages.
+
+    Raises:
+        ConfigError: All that is wrong with the text, each fault with line, column and dotted key.
+    """
+    tree = read_yaml(text, Mark(source, 1, 1))
+    raise_together(tree.faults or shape_faults(tree, source))
+    return Document(tree.data, tree.marks, tree.key_marks, text.encode(), ())

@@ -63,7 +63,7 @@ class Family:
             tree = read_yaml(decode(raw, source), Mark(source, 1, 1))
         except UsageError as fault:
             tree = Tree(None, {}, {}, [fault], 0)
-        self.faults += tree.faults or _shape_faults(tree, source)
+        self.faults += tree.faults or shape_faults(tree, source)
         return tree if isinstance(tree.data, dict) else _EMPTY
 
     def _names(self, names: Any, tree: Tree) -> list[tuple[KeyPath, str]]:
@@ -134,7 +134,8 @@ def _without_bases(tree: Tree) -> Tree:
     return Tree(data, marks, key_marks, [], 0)
 
 
-def _shape_faults(tree: Tree, source: str) -> list[UsageError]:
+def shape_faults(tree: Tree, source: str) -> list[UsageError]:
+    """Return a fault where the whole of a config, read from `source`, is no mapping."""
     if isinstance(tree.data, dict):
         return []
     hint = "start from a shipped config, or write lines such as `task: {type: adding}`"

@@ -9,7 +9,8 @@ from rnnlab.core.errors import UsageError
 
 MOST_REPORTED = 20
 
-# All that `rnnlab.core.text.visible` escapes and all that PyYAML does not take; tab and line feed are text.
+# What `rnnlab.core.text.visible` escapes, but for spaces without width, and all that PyYAML does not take; tab and line
+# feed are text.
 HIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff]"
 )

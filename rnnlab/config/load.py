@@ -12,10 +12,10 @@ from rnnlab.cells import CELLS
 from rnnlab.cells.base import CellOptions
 from rnnlab.config.blocks import DEFAULT_TYPES, EvaluationOptions, ShapeOptions, TopOptions, TrainingOptions
 from rnnlab.config.checking import Checker, shown
-from rnnlab.config.document import Document, read_document
+from rnnlab.config.document import Document, read_partly
 from rnnlab.config.experiment import Experiment
 from rnnlab.config.faults import raise_together
-from rnnlab.config.overrides import apply_overrides
+from rnnlab.config.overrides import override_partly
 from rnnlab.core.batch import Lengths
 from rnnlab.core.errors import UsageError
 from rnnlab.core.naming import check_name
@@ -46,8 +46,7 @@ def load_experiment(path: Path, overrides: Sequence[str] = ()) -> Loaded:
     Raises:
         ConfigError: All that is wrong, each fault with file, line, column and dotted key.
     """
-    document = read_document(path)
-    document = apply_overrides(document, overrides)
+    document = override_partly(read_partly(path), overrides)
     return Loaded(check_document(document, default_name=path.stem), document)
 
 
@@ -55,7 +54,7 @@ def check_document(document: Document, *, default_name: str) -> Experiment:
     """Return the experiment that a document describes.
 
     Raises:
-        ConfigError: All that is wrong, each fault with file, line, column and dotted key.
+        ConfigError: All that is wrong, each fault with file, line, column and dotted key; what was misread included.
     """
     checker, data = Checker(document), document.data
     known = [*TopOptions.model_fields, *BLOCKS]
@@ -132,7 +131,7 @@ def _task(checker: Checker, data: dict[str, Any]) -> AbstractTask | None:
         )
         return None
     options = checker.block(kind.Options, {**given, "type": kind.name}, ("task",))
-    if options is None:
+    if options is None or _refuse_urls(checker, options):
         return None
     try:
         return kind(_with_paths(options, checker.document))
@@ -140,6 +139,15 @@ def _task(checker: Checker, data: dict[str, Any]) -> AbstractTask | None:
         given_paths = [("task", key) for key in options.paths if getattr(options, key) is not None]
         checker.refuse(given_paths[0] if given_paths else ("task",), str(error))
         return None
+
+
+def _refuse_urls(checker: Checker, options: Any) -> bool:
+    """Keep a fault for each path that is a URL, and say whether there was one."""
+    urls = [key for key in options.paths if "://" in str(getattr(options, key))]
+    for key in urls:
+        problem = f"{shown(getattr(options, key))} is a URL, and only files of this machine are read"
+        checker.refuse(("task", key), problem, hint="download it first")
+    return bool(urls)
 
 
 def _with_paths(options: Any, document: Document) -> Any:

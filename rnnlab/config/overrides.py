@@ -8,7 +8,7 @@ from typing import Any, final
 
 from rnnlab.config.document import Document
 from rnnlab.config.extends import KEY as EXTENDS
-from rnnlab.config.faults import raise_together
+from rnnlab.config.faults import Misread, raise_together
 from rnnlab.config.marks import KeyPath, Mark, dotted
 from rnnlab.config.quoting import bare, kind, quoted
 from rnnlab.config.yaml_reader import Tree, read_yaml
@@ -35,14 +35,21 @@ def apply_overrides(document: Document, overrides: Sequence[str]) -> Document:
         >>> edited.where(("seed",))
         '--set seed=7'
     """
+    edited = override_partly(document, overrides)
+    raise_together(list(edited.misread))
+    return edited
+
+
+def override_partly(document: Document, overrides: Sequence[str]) -> Document:
+    """Return what `apply_overrides` does, but keep for `check_document` the faults; such an override sets nothing."""
     edited = _Edited(copy.deepcopy(document.data), dict(document.marks), dict(document.key_marks), [])
     for override in overrides:
         try:
             edited.set(override)
         except UsageError as fault:
-            edited.faults.append(fault)
-    raise_together(edited.faults)
-    return replace(document, data=edited.data, marks=edited.marks, key_marks=edited.key_marks)
+            edited.faults.append(_kept(fault))
+    misread = (*document.misread, *edited.faults)
+    return replace(document, data=edited.data, marks=edited.marks, key_marks=edited.key_marks, misread=misread)
 
 
 @final
@@ -51,14 +58,14 @@ class _Edited:
     data: dict[str, Any]
     marks: dict[KeyPath, Mark]
     key_marks: dict[KeyPath, Mark]
-    faults: list[UsageError]
+    faults: list[Misread]
 
     def set(self, override: str) -> None:
         mark = Mark(f"--set {bare(override)}", 0, 0)
         path, text = _split(override, mark)
         tree = _value(text, mark, path)
         if tree.faults:
-            self.faults += tree.faults
+            self.faults += map(_kept, tree.faults)
             return
         holder = self._holder(path, mark)
         if isinstance(holder.get(path[-1]), dict | list):
@@ -95,6 +102,15 @@ class _Edited:
         for marks in (self.marks, self.key_marks):
             for known in [known for known in marks if known[: len(path)] == path]:
                 del marks[known]
+
+
+def _kept(fault: UsageError) -> Misread:
+    """Return the fault of an override, which leaves everything else readable."""
+    if isinstance(fault, Misread):
+        return fault
+    kept = Misread(fault.problem, where=fault.where, hint=fault.hint)
+    kept.mark, kept.path = Mark(fault.where, 0, 0), ()
+    return kept
 
 
 def _split(override: str, mark: Mark) -> tuple[tuple[str, ...], str]:

@@ -60,7 +60,9 @@ def config_schema() -> Schema:
         "keras": references[KerasOptions, "validation"],
         "cell": choice(cells),
         "shape": references[ShapeOptions, "validation"],
-        "task": choice(tasks, {TASKS.get(stem)[0].name: [stem] for stem in TASKS.names() if stem not in tasks}),
+        "task": choice(
+            tasks, {first.name: [stem] for stem, (first, *_) in TASKS.members().items() if stem not in tasks}
+        ),
         "training": references[TrainingOptions, "validation"],
         "evaluation": references[EvaluationOptions, "validation"],
     }
@@ -76,7 +78,7 @@ def config_schema() -> Schema:
 
 
 def _options(registry: Registry) -> dict[str, type[BaseModel]]:
-    return {name: registry.get(name).Options for name in registry.names()}
+    return {name: member.Options for name, member in registry.members().items()}
 
 
 def _initializers(definitions: Schema) -> str:

@@ -10,8 +10,9 @@ from typing import Any, final
 
 import yaml
 
+from rnnlab.config.faults import Misread
 from rnnlab.config.hidden import HIDDEN, character, hidden_faults
-from rnnlab.config.marks import KeyPath, Mark, place
+from rnnlab.config.marks import KeyPath, Mark
 from rnnlab.config.quoting import bare, kind, quoted
 from rnnlab.config.scalars import Scalar, plain_value
 from rnnlab.config.yaml_syntax import next_event
@@ -34,7 +35,8 @@ class Tree:
         data: The value: mappings with text keys, lists, text, int, float, bool and None.
         marks: Where each value stands; empty when the text holds no value at all.
         key_marks: Where each key of a mapping stands.
-        faults: All that is wrong with the text, in file order; with any of them, `data` is not to be used.
+        faults: All that is wrong with the text, in file order. With a `Misread`, what stands at its path is not to be
+            used; with any other, nothing is.
         end: How many characters of the text the value took; what follows is comment and white space.
     """
 
@@ -184,7 +186,7 @@ class _Reader:
         del self.faults[known:]
 
     def refuse(self, problem: str, event: yaml.Event, *, path: KeyPath, hint: str) -> None:
-        self.faults.append(UsageError(problem, where=place(self.mark(event), path), hint=hint))
+        self.faults.append(Misread.at(self.mark(event), path, problem=problem, hint=hint))
 
     def refuse_tag(self, event: yaml.Event, path: KeyPath) -> None:
         tag = getattr(event, "tag", None)

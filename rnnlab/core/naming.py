@@ -32,10 +32,15 @@ def _objection(name: str) -> str:
     objections = {
         "it is empty": not name,
         f"it starts with '{name[:1]}'": name[:1] in {".", "-"},
-        f"it holds '{visible(strange)}'": bool(strange),
+        f"it holds '{visible(strange)}'{_code(strange)}": bool(strange),
         f"it has {len(name)} characters": len(name) > 60,
         "it ends in '.'": name.endswith("."),
         "Windows keeps this name for a device": bool(_DEVICES.fullmatch(name)),
         "`latest` already means the latest run": name == "latest",
     }
     return next((objection for objection, holds in objections.items() if holds), "")
+
+
+def _code(letter: str) -> str:
+    """Return the code of a letter that may look like another."""
+    return "" if letter.isascii() or visible(letter) != letter else f" (U+{ord(letter):04X})"

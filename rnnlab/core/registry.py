@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from importlib.metadata import EntryPoint, distributions
 from typing import Any
 
-from rnnlab.core.errors import EnvironmentFault, UsageError
+from rnnlab.core.errors import EnvironmentFault, RnnlabError, UsageError
+from rnnlab.core.text import visible
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -49,14 +50,46 @@ class Registry:
 
         Raises:
             UsageError: There is no such member; the hint names the nearest.
-            EnvironmentFault: Another package's member cannot be imported.
+            EnvironmentFault: It cannot be imported: another package's, or a file put into the folder.
         """
         if name in self._modules():
-            return getattr(importlib.import_module(f"{self.package}.{name}"), self.attribute)
+            return self._import(name)
         outside = self._entry_points()
         if name in outside:
             return self._load(outside[name])
         raise UsageError(f"unknown {self.kind} {name!r}", hint=nearest(name, self.names()))
+
+    def members(self) -> dict[str, Any]:
+        """Return what every member exports, by name, sorted; those that cannot be imported are passed over."""
+        return self._all()[0]
+
+    def broken(self) -> list[EnvironmentFault]:
+        """Return why members cannot be imported, a fault each."""
+        return self._all()[1]
+
+    def _all(self) -> tuple[dict[str, Any], list[EnvironmentFault]]:
+        members: dict[str, Any] = {}
+        broken: list[EnvironmentFault] = []
+        for name in self.names():
+            try:
+                members[name] = self.get(name)
+            except EnvironmentFault as fault:
+                broken.append(fault)
+        return members, broken
+
+    def _import(self, name: str) -> Any:
+        module = f"{self.package}.{name}"
+        try:
+            return getattr(importlib.import_module(module), self.attribute)
+        except RnnlabError:
+            raise
+        except Exception as error:
+            file = importlib.import_module(self.package).__path__[0]
+            raise EnvironmentFault(
+                f"the {self.kind} {name!r} cannot be loaded: {type(error).__name__}: {error}",
+                where=visible(f"{file}/{name}.py"),
+                hint="mend that file, or take it out of the folder",
+            ) from error
 
     def _modules(self) -> list[str]:
         path = importlib.import_module(self.package).__path__

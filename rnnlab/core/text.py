@@ -2,16 +2,16 @@
 
 import re
 
-_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060\u2066-\u2069\ud800-\udfff\ufeff]")
 _NAMED = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
 
 
 def visible(text: str) -> str:
     r"""Return `text` with every character that acts instead of showing written as its escape.
 
-    Escaped are the control characters C0, DEL and C1, the bidirectional controls, the Unicode line separators, and lone
-    surrogates (bytes of a file name that are not UTF-8), which no stream could encode. A backslash stays as it is: the
-    result is for eyes, not for reading back.
+    Escaped are the control characters C0, DEL and C1, the bidirectional controls, the Unicode line separators, spaces
+    without width, and lone surrogates (bytes of a file name that are not UTF-8), which no stream could encode. A
+    backslash stays as it is: the result is for eyes, not for reading back.
 
     Source: Boucher, Anderson 2021, "Trojan Source" (the bidirectional controls); CWE-150 (terminal escapes).
 

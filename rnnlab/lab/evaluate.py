@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from rnnlab.backends.base import Network
-from rnnlab.config.document import read_document
+from rnnlab.config.document import document_of
 from rnnlab.config.experiment import Experiment
 from rnnlab.config.load import check_document
 from rnnlab.config.overrides import apply_overrides
-from rnnlab.core.errors import UsageError, VerificationError
+from rnnlab.core.errors import ConfigError, UsageError, VerificationError
+from rnnlab.core.text import visible
 from rnnlab.lab.progress import judge
 from rnnlab.lab.validation import ValidationSet
 from rnnlab.runs import RunFolder
@@ -62,6 +63,7 @@ def evaluate(
         UsageError: An override would change the network, or nothing that an evaluation looks at.
         VerificationError: The weights are damaged, or of another network; or the task's file is no longer the same.
     """
+    run.read_status()  # a run whose status is damaged gets no further record
     more = [] if sequences is None else [f"evaluation.sequences={sequences}"]
     own = experiment_of(run)
     experiment = experiment_of(run, [*overrides, *more])
@@ -95,9 +97,20 @@ def evaluate(
 
 
 def experiment_of(run: RunFolder, overrides: Sequence[str] = ()) -> Experiment:
-    """Return the experiment of a run, with changes."""
-    document = apply_overrides(read_document(run.path / "resolved.yaml"), overrides)
-    return check_document(document, default_name=run.label)
+    """Return the experiment of a run, with changes.
+
+    Raises:
+        VerificationError: The run's own config is missing or damaged.
+        ConfigError: An override cannot be.
+    """
+    path = run.path / "resolved.yaml"
+    text = run.read_resolved()
+    try:
+        document = document_of(text, visible(str(path)))
+        own = check_document(document, default_name=run.label)
+    except ConfigError as error:
+        raise VerificationError(f"is damaged: {error.faults[0]}", where=visible(str(path))) from error
+    return check_document(apply_overrides(document, overrides), default_name=run.label) if overrides else own
 
 
 def load_weights(run: RunFolder, network: Network, which: Which) -> tuple[dict[str, Any], int]:
@@ -106,6 +119,10 @@ def load_weights(run: RunFolder, network: Network, which: Which) -> tuple[dict[s
     Raises:
         VerificationError: They are damaged, or were made for another network.
     """
+    if which == "best" and not run.has_weights("best") and run.has_weights("last"):
+        # As of a run that diverged before any evaluation could count.
+        where = visible(str(run.path / "weights" / "best.safetensors"))
+        raise VerificationError("is missing", where=where, hint="use the last weights: `--weights last`")
     expected = {name: (parameter.shape, network.dtype) for name, parameter in network.parameters().items()}
     arrays, description = run.load_weights(which, expected)
     stored, wanted = _flat(description.get("network", {})), _flat(network.describe())

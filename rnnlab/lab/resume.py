@@ -8,11 +8,12 @@ from typing import Any
 
 from rnnlab.config.experiment import WITHOUT_EFFECT, Experiment
 from rnnlab.config.yaml_writer import dump_yaml
-from rnnlab.core.errors import ConfigError, DivergedError, UsageError, VerificationError
+from rnnlab.core.errors import DivergedError, UsageError, VerificationError
 from rnnlab.lab.evaluate import experiment_of, require_same_data
 from rnnlab.lab.events import Event, Finished
 from rnnlab.lab.session import Session
 from rnnlab.lab.stopping import Stop
+from rnnlab.lab.summary import own_summary
 from rnnlab.lab.train import conduct, prepare
 from rnnlab.runs import Lock, RunFolder, Status, provenance
 from rnnlab.runs.checkpoint import Checkpoint
@@ -102,16 +103,11 @@ def stored_experiment(run: RunFolder) -> Experiment:
     Raises:
         VerificationError: Its config is missing, damaged, or not the one that the provenance tells of.
     """
-    where = str(run.path / "resolved.yaml")
-    run.read_resolved()
-    try:
-        experiment = experiment_of(run)
-    except ConfigError as error:
-        raise VerificationError(f"is damaged: {error.faults[0]}", where=where) from error
+    experiment = experiment_of(run)
     if experiment.sha256() not in provenance.known_configs(run.read_provenance()):
         raise VerificationError(
             "was changed since the run began: provenance.json tells of another config",
-            where=where,
+            where=str(run.path / "resolved.yaml"),
             hint="bring the old file back; to train with other values, start a new run",
         )
     return experiment
@@ -125,7 +121,7 @@ def _go_on(
         hint = "resuming would only repeat it: lower the learning rate or set training.clip_norm, in a new run"
         raise DivergedError(status.message, where=str(run.path), hint=hint)
     if status.state == "completed" and not _is_longer(run, experiment):
-        yield Finished(run, run.read_summary(), already=True)
+        yield Finished(run, own_summary(run, status), already=True)
         return
     session = prepare(experiment, stop, folder=run.path, taken=run.size())
     require_same_data(run, session.task)
@@ -213,8 +209,8 @@ def _refuse_fewer(step: int, experiment: Experiment) -> None:
 
 
 def _is_longer(run: RunFolder, experiment: Experiment) -> bool:
-    summary = run.read_summary()
-    return bool(summary.get("stopped") == "budget" and experiment.training.steps > summary.get("steps", 0))
+    summary = own_summary(run, run.read_status())
+    return bool(summary["stopped"] == "budget" and experiment.training.steps > summary["steps"])
 
 
 def _require_empty(run: RunFolder) -> None:

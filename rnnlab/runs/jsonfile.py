@@ -41,7 +41,12 @@ def read_json(path: Path) -> dict[str, Any]:
             names the line.
         EnvironmentFault: The system refused to read.
     """
-    value = parse(read_bytes(path, LIMIT), path)
+    return parse_object(read_bytes(path, LIMIT), path)
+
+
+def parse_object(data: bytes, path: Path) -> dict[str, Any]:
+    """Return the object that `data`, read from `path`, stands for; see `read_json` for what is raised."""
+    value = parse(data, path)
     if not isinstance(value, dict):
         raise VerificationError(f"holds a {type(value).__name__}, expected an object", where=f"{shown(path)}:1")
     return value

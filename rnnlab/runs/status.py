@@ -14,7 +14,7 @@ from rnnlab.core.errors import VerificationError
 from rnnlab.core.options import Options
 from rnnlab.core.text import visible
 from rnnlab.runs.faults import shown
-from rnnlab.runs.jsonfile import LIMIT, parse
+from rnnlab.runs.jsonfile import LIMIT, parse_object
 from rnnlab.runs.reading import read_bytes
 
 FORMAT: Literal["rnnlab-run/1"] = "rnnlab-run/1"
@@ -82,8 +82,8 @@ def read_status(path: Path) -> Status:
         EnvironmentFault: The system refused to read.
     """
     data = read_bytes(path, LIMIT)
-    value = parse(data, path)
-    if isinstance(value, dict) and is_ours(value) and value["format"] != FORMAT:
+    value = parse_object(data, path)
+    if is_ours(value) and value["format"] != FORMAT:
         problem = f"is written in the format '{visible(value['format'])}', this rnnlab reads '{FORMAT}'"
         raise VerificationError(problem, where=shown(path), hint="use the version of rnnlab that wrote it")
     try:

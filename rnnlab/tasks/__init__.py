@@ -8,8 +8,11 @@ TASKS = Registry("rnnlab.tasks", "TASKS", "task")
 
 
 def task_names() -> list[str]:
-    """Return the full names of all definitions, e.g. `adding@urnn`; the default of each file comes first."""
-    return [task.name for stem in TASKS.names() for task in TASKS.get(stem)]
+    """Return the full names of all definitions, e.g. `adding@urnn`; the default of each file comes first.
+
+    Passed over is what cannot be imported: `TASKS.broken()` tells why.
+    """
+    return [task.name for tasks in TASKS.members().values() for task in tasks]
 
 
 def task_class(name: str) -> type[AbstractTask]:

@@ -66,23 +66,37 @@ def test_the_version() -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["trian"], "Error: No such command 'trian'. Did you mean 'train'?"),
-        (["train"], "rnnlab: error[E_USAGE]: a CONFIG or --resume RUN is needed, got neither — `rnnlab train --help`"),
-        (["train", "x.yaml", "--stes", "3"], "Error: No such option: --stes"),
-        (["evaluate", "latest", "--weights", "worst"], "Error: Invalid value for '--weights'"),
-        (
-            ["evaluate", "latest", "--sequences", "0"],
-            "Error: Invalid value for '--sequences'",
-        ),
-        (["evaluate", "latest", "--sequences", "many"], "Error: Invalid value for '--sequences'"),
-        (["export", "latest", "--format", "h5"], "Error: Invalid value for '--format'"),
+        (["trian"], "No such command 'trian'. Did you mean 'train'? — `rnnlab --help` tells more"),
+        (["train"], "a CONFIG or --resume RUN is needed, got neither — `rnnlab train --help` tells more"),
+        (["train", "x.yaml", "--stes", "3"], "No such option: --stes (Possible options: --set) — `rnnlab train"),
+        (["train", "--set"], "Option '--set' requires an argument"),
+        (["train", "a\0b"], "Invalid value for '[CONFIG]': embedded null byte"),
+        (["compare"], "Missing argument 'RUN' — `rnnlab compare --help` tells more"),
+        (["compare", "A"], "compare needs two runs or more, got 1"),
+        (["evaluate", "latest", "--weights", "x"], "Invalid value for '--weights': 'x' is not one of 'best', 'last' —"),
+        (["evaluate", "latest", "--sequences", "0"], "Invalid value for '--sequences': '0' is no whole number from 1"),
+        (["evaluate", "latest", "--sequences", "1_000"], "Invalid value for '--sequences': '1_000' is no whole number"),
+        (["verify", "x.yaml", "--steps", "10001"], "Invalid value for '--steps': 10,001 is more than 10,000 —"),
+        (["export", "latest", "--format", "h5"], "Invalid value for '--format'"),
+        (["train", "--resume", "a", "--resume", "b"], "--resume: one run is resumed at a time, got 2"),
+        (["train", "--resume", "-q"], "--resume: a run's name wanted, got the option '-q' — name a run, or `latest`"),
+        (["train", "x", "\x1b[31m\n\u202e"], "Got unexpected extra argument(s) (\\x1b[31m\\x0a\\u202e) —"),
+        (["--\udcff"], "No such option: --\\udcff —"),
     ],
 )
 def test_a_bad_command_line(here: Path, arguments: list[str], told: str) -> None:
     result = rnnlab(*arguments)
     assert (result.code, result.stdout) == (2, "")
-    assert result.stderr.splitlines()[-1].startswith(told)
+    (line,) = result.stderr.splitlines()
+    assert line.startswith(f"rnnlab: error[E_USAGE]: {told}")
     assert list(here.iterdir()) == []
+
+
+def test_an_argument_of_128_kib_is_not_told_whole(here: Path) -> None:
+    result = rnnlab("train", "x" * 131_071)
+    assert (result.code, len(result.stderr)) == (2, 4029)
+    assert result.stderr.startswith("rnnlab: error[E_CONFIG]: xxx")
+    assert result.stderr.endswith("x: cannot be read: File name too long — name a YAML file that you may read\n")
 
 
 def test_no_command_shows_the_help() -> None:

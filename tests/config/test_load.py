@@ -117,7 +117,7 @@ def test_lengths_that_the_task_cannot_draw_are_told_in_its_words(tmp_path: Path)
         ("x" * 61, f"'{'x' * 61}': it has 61 characters"),
         ("latest", "'latest': `latest` already means the latest run"),
         ("$(id)", "'$(id)': it holds '$'"),
-        ("naïve", "'naïve': it holds 'ï'"),
+        ("naïve", "'naïve': it holds 'ï' (U+00EF)"),
     ],
 )
 def test_a_bad_name(tmp_path: Path, name: str, reason: str) -> None:
@@ -184,6 +184,16 @@ def test_a_pipe_for_a_csv_never_blocks(tmp_path: Path) -> None:
 def test_a_fault_from_the_command_line_names_the_option(tmp_path: Path, override: str, told: str) -> None:
     (only,) = faults(tmp_path, "task: adding\n", override)
     assert only.startswith(told)
+
+
+def test_a_type_changed_on_the_command_line_tells_how_to_leave_its_keys_behind(tmp_path: Path) -> None:
+    text = "task: adding\ncell: {type: carry, units: 3, recurrent_activation: tanh}\n"
+    assert faults(tmp_path, text, "cell.type=simple") == [
+        "x.yaml:2:31 cell.recurrent_activation: unknown key 'recurrent_activation' — cell simple has no such option, "
+        "only carry; --set cell=simple leaves the keys of the file out"
+    ]
+    assert load(tmp_path, text, "cell=simple").cell.type == "simple"
+    assert faults(tmp_path, "task: adding\n", "cell.type=simple", "cell.forget_bias=1")[0].endswith("only carry")
 
 
 def test_faults_of_the_file_come_before_those_of_the_command_line(tmp_path: Path) -> None:

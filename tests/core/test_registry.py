@@ -1,5 +1,6 @@
 """Registries: the shelf is the folder, and other people's packages join without a change to rnnlab."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import rnnlab
 from rnnlab.backends import BACKENDS
 from rnnlab.cells import CELLS
 from rnnlab.core.errors import EnvironmentFault, UsageError
+from rnnlab.core.registry import Registry
 from rnnlab.tasks import TASKS, task_class
 
 CELL = '''
@@ -126,6 +128,36 @@ def test_a_broken_plug_in_breaks_nothing_else(install) -> None:
     assert caught.value.hint == "mend, upgrade or uninstall lab_broken"
     with pytest.raises(EnvironmentFault, match="AttributeError: module 'lab_broken' has no attribute 'Missing'"):
         CELLS.get("broken")
+    assert [name for name in CELLS.members() if name not in OWN] == []
+    assert [str(fault).split(": ")[0] for fault in CELLS.broken()] == [
+        "the cell 'absent' of the package 'lab_broken' cannot be loaded",
+        "the cell 'broken' of the package 'lab_broken' cannot be loaded",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("CELL = (", "SyntaxError: '(' was never closed (dropped.py, line 1)"),
+        ("import no_such_module", "ModuleNotFoundError: No module named 'no_such_module'"),
+        ("CEL = None", "AttributeError: module 'lab_shelf.dropped' has no attribute 'CELL'"),
+        ("1 / 0", "ZeroDivisionError: division by zero"),
+    ],
+)
+def test_a_broken_file_in_the_folder_breaks_nothing_else(install, tmp_path: Path, source: str, told: str) -> None:
+    (tmp_path / "lab_shelf").mkdir()
+    for name, text in {"__init__": "", "whole": "CELL = 1", "dropped": source}.items():
+        (tmp_path / "lab_shelf" / f"{name}.py").write_text(text)
+    shelf = Registry("lab_shelf", "CELL", "cell")
+    try:
+        assert (shelf.names(), shelf.members()) == (["dropped", "whole"], {"whole": 1})
+        assert [str(fault) for fault in shelf.broken()] == [
+            f"{tmp_path}/lab_shelf/dropped.py: the cell 'dropped' cannot be loaded: {told}"
+            " — mend that file, or take it out of the folder"
+        ]
+    finally:
+        for name in [name for name in sys.modules if name.startswith("lab_shelf")]:
+            del sys.modules[name]
 
 
 def test_a_damaged_package_of_somebody_elses_breaks_nothing(install) -> None:

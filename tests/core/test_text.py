@@ -11,6 +11,7 @@ from rnnlab.core.text import visible
         ("\x00\x7f\x80\x9b\x9f", r"\x00\x7f\x80\x9b\x9f"),
         ("a\n\r\tb", r"a\n\r\tb"),
         ("\u202e\u2066\u2069\u200e\u200f\u061c", r"\u202e\u2066\u2069\u200e\u200f\u061c"),
+        ("a\u200bb\u2060c\ufeff", r"a\u200bb\u2060c\ufeff"),
         ("\u2028\u2029", r"\u2028\u2029"),
         ("\udcff\ud800", r"\udcff\ud800"),
     ],

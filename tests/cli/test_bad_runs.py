@@ -1,0 +1,369 @@
+"""Stored files that are not what they should be, through the whole program: refused by name, and nothing is changed.
+
+test_bad_input tells where the other kinds of bad input are tested.
+"""
+
+import errno
+import hashlib
+import io
+import json
+import os
+import pickle
+import re
+import shutil
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rnnlab.core.errors import EnvironmentFault
+from rnnlab.runs import RunFolder, disk
+from rnnlab.runs.weights import load_arrays, save_arrays
+from tests.cli.program import DIVERGING, TINY, rnnlab
+from tests.cli.test_bad_input import told
+
+Harm = Callable[[Path], object]
+
+BEST = "weights/best.safetensors"
+EXPORT = ("export", "job", "--format", "npz", "--out", "out.npz")
+RESUME = ("train", "--resume", "job", "--set", "training.steps=30")
+INTO = ("train", "x.yaml", "--into", "job")
+EVALUATE = ("evaluate", "job")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two runs of one config: `whole` is complete, `cut` was stopped before its first step."""
+    folder = tmp_path_factory.mktemp("made")
+    (folder / "x.yaml").write_text(TINY)
+    for name, setting in (("whole", "seed=0"), ("cut", "training.max_seconds=0.000001")):
+        rnnlab("train", folder / "x.yaml", "--into", folder / name, "-q", "--set", setting)
+    return folder
+
+
+@pytest.fixture
+def job(here: Path, made: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the complete run."""
+    monkeypatch.setenv("RNNLAB_RUNS", ".")
+    shutil.copy(made / "x.yaml", here)
+    return Path(shutil.copytree(made / "whole", here / "job"))
+
+
+def everything(folder: Path) -> dict[str, str]:
+    """Each file and folder under `folder` by its path, with a hash of what it holds; links are told, not followed."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        plain = path.is_file() and not path.is_symlink()
+        found[str(path.relative_to(folder))] = (
+            hashlib.sha256(path.read_bytes()).hexdigest() if plain else str(path.is_symlink() and path.readlink())
+        )
+    return found
+
+
+def safetensors(header: bytes, data: bytes = b"") -> bytes:
+    return len(header).to_bytes(8, "little") + header + data
+
+
+def npz(count: int = 1, name: str = "W") -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for number in range(count):
+            archive.writestr(f"{name}{number}.npy", bytes(100_000))
+    return file.getvalue()
+
+
+class Touch:
+    """Unpickled, makes a file."""
+
+    def __reduce__(self) -> object:
+        return Path.touch, (Path("executed"),)
+
+
+LIE = b'{"W":{"dtype":"F32","shape":[1099511627776],"data_offsets":[0,4398046511104]}}'
+KINDS = {
+    "nothing": (b"", "its 0 bytes are not a whole safetensors file"),
+    "a byte": (b"\0", "its 1 bytes are not a whole safetensors file"),
+    "text": (b"hello, world", "its 12 bytes are not a whole safetensors file"),
+    "zeros": (bytes(2000), "its 2,000 bytes are not a whole safetensors file"),
+    "a pickle": (pickle.dumps(Touch()), "it looks like a pickle; rnnlab reads safetensors only"),
+    "npy of 2 TiB": (b"\x93NUMPY\x01\0" + bytes(120), "it looks like npy; rnnlab reads safetensors only"),
+    "npz": (npz(), "it looks like a zip (npz or .keras); rnnlab reads safetensors only"),
+    "npz that climbs": (npz(name="../../evil"), "it looks like a zip (npz or .keras); rnnlab reads safetensors only"),
+    "npz of many": (npz(count=1000), "it looks like a zip (npz or .keras); rnnlab reads safetensors only"),
+    "HDF5": (b"\x89HDF\r\n\x1a\n" + bytes(99), "it looks like HDF5; rnnlab reads safetensors only"),
+    "4 TiB declared": (safetensors(LIE), "it is cut, extended or changed"),
+    "a header beyond the end": ((1 << 60).to_bytes(8, "little") + b"{}", "it is cut, extended or changed"),
+    "a deep header": (safetensors(b"[" * 200_000), "its 200,008 bytes are not a whole safetensors file"),
+    "a key twice": (safetensors(b'{"__metadata__":{},"__metadata__":{}}'), "bytes are not a whole safetensors file"),
+    "another program's": (safetensors(b"{}      "), "is a safetensors file, but not one that rnnlab wrote"),
+    "a newer format": (safetensors(b'{"__metadata__":{"format":"rnnlab-arrays/9"}}'), "this rnnlab reads 'rnnlab-arr"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("content", "problem"), KINDS.values(), ids=KINDS)
+def test_weights_of_another_kind(job: Path, content: bytes, problem: str) -> None:
+    (job / BEST).write_bytes(content)
+    before = everything(Path())
+    for command in (EVALUATE, EXPORT):
+        result = rnnlab(*command)
+        assert (result.code, result.stdout) == (4, "")
+        (line,) = told(result)
+        assert line.startswith(f"{job / BEST}: ")
+        assert problem in line
+        assert "allow_pickle" not in line
+    assert everything(Path()) == before
+
+
+CHANGES = {
+    "nan": (lambda arrays: arrays["head.b"].fill(np.nan), "holds NaN or infinity in head.b"),
+    "one missing": (lambda arrays: arrays.pop("head.b"), "does not fit this network: head.b is missing"),
+    "two faults": (
+        lambda arrays: arrays.update({"head.b": np.zeros(3), "layers.9.W": np.eye(2)}),
+        "head.b is (3,) float64, expected (1,) float32; layers.9.W is unexpected",
+    ),
+    "integers": (
+        lambda arrays: arrays.update({"head.b": np.zeros(1, np.int64)}),
+        "does not fit this network: head.b is (1,) int64, expected (1,) float32",
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "problem"), CHANGES.values(), ids=CHANGES)
+def test_weights_with_a_true_checksum_and_wrong_content(job: Path, change: Harm, problem: str) -> None:
+    arrays, description = load_arrays(job / BEST)
+    change(arrays)
+    save_arrays(job / BEST, arrays, description)
+    result = rnnlab(*EVALUATE)
+    assert (result.code, result.stdout) == (4, "")
+    (line,) = told(result)
+    assert problem in line
+
+
+def test_what_is_verified_is_what_is_used(job: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file swapped between check and use would have to be opened twice."""
+    opened: list[str] = []
+    original = disk.open_read
+    monkeypatch.setattr(disk, "open_read", lambda path: (opened.append(path.name), original(path))[1])
+    assert rnnlab(*EVALUATE).code == 0
+    assert opened.count("best.safetensors") == 1
+
+
+TEXTS = {
+    "nothing": (b"", "is not valid JSON"),
+    "a list": (b"[]", "holds a list, expected an object"),
+    "cut": (b'{"format": "rnnlab-run/1", ', "is not valid JSON"),
+    "deep": (b"[" * 100_000, "is not valid JSON: nested too deep"),
+    "NaN": (b'{"loss": NaN}', "is not valid JSON: NaN is not a finite number"),
+    "1e400": (b'{"loss": 1e400}', "is not valid JSON: 1e400 is not a finite number"),
+    "a key twice": (b'{"a": 1, "a": 2}', "the key 'a' is given twice"),
+    "not UTF-8": (b'{"a": "\xff"}', "byte 7 is not UTF-8"),
+    "a key that steers": (b'{"\\u001b[31m": 1, "\\u001b[31m": 1}', "the key '\\\\x1b[31m' is given twice"),
+}
+
+
+@pytest.mark.parametrize(("content", "problem"), TEXTS.values(), ids=TEXTS)
+@pytest.mark.parametrize("file", ["status.json", "summary.json", "provenance.json"])
+def test_a_text_that_is_none(job: Path, file: str, content: bytes, problem: str) -> None:
+    (job / file).write_bytes(content)
+    before = everything(Path())
+    for command in (RESUME, INTO):
+        result = rnnlab(*command)
+        assert (result.code, result.stdout) == (4, "")
+        (line,) = told(result)
+        assert f"job/{file}:1: " in line
+        assert problem in line
+    found = rnnlab("doctor", "job")
+    assert found.code == 4
+    assert f"{file}" in found.stdout + found.stderr
+    assert rnnlab("show", "job").code == 4
+    assert rnnlab("list").code == 0
+    after = everything(Path())
+    assert {name: after.get(name) for name in before} == before
+
+
+@pytest.mark.parametrize("content", ["{}", '{"state": "completed", "steps": 20}', None], ids=["empty", "part", "texts"])
+@pytest.mark.parametrize("file", ["summary.json", "provenance.json", "status.json"])
+def test_a_text_with_other_content(job: Path, made: Path, file: str, content: str | None) -> None:
+    """Well-formed, but keys are missing, or all values are texts that would steer the terminal."""
+    if content is None:
+        value = dict.fromkeys(json.loads((job / file).read_bytes()), "\x1b[31m\u202e[/b]=1+1")
+        content = json.dumps(value | ({"format": "rnnlab-run/1"} if file == "status.json" else {}))
+    (job / file).write_text(content)
+    is_ours = file != "status.json" or "rnnlab-run" in content  # else it is the status of somebody else's run
+    for command in (("train", "--resume", "./job"), ("train", "--resume", "./job", "--json"), INTO):
+        result = rnnlab(*command)
+        assert (result.code, result.stdout) == (4 if is_ours or command is INTO else 3, "")
+        (line,) = told(result)
+        assert file in line or line.startswith(f"{job.absolute()}: is not an rnnlab run")
+    shutil.copytree(made / "whole", "other")
+    for command in (("show", "job"), ("list",), ("doctor", "job"), ("compare", "./job", "other"), EVALUATE):
+        result = rnnlab(*command)
+        assert result.code in {0, 3, 4}
+        assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", result.stdout + result.stderr)
+
+
+CONFIGS = {
+    "nothing": ("", "is damaged: {}: the config is empty"),
+    "a list": ("- task", "is damaged: {}:1:1: a config is a mapping"),
+    "cut": ("task: [", "is damaged: {}:1:8: not YAML"),
+    "a merge bomb": ("a: &a {}\nb: {<<: *a}\n", "is damaged: {}:2:5 b: merge key << is not allowed"),
+    "a tag": ("task: !!python/name:os\n", "is damaged: {}:1:7 task: tag '!!python/name:os' is not allowed"),
+    "a base": ("extends: /etc/hostname\ntask: adding\n", "is damaged: {}:1:1 extends: unknown key 'extends'"),
+    "another seed": (None, "was changed since the run began: provenance.json tells of another config"),
+}
+
+
+@pytest.mark.parametrize(("text", "problem"), CONFIGS.values(), ids=CONFIGS)
+def test_a_stored_config_that_was_changed(job: Path, text: str | None, problem: str) -> None:
+    path = job / "resolved.yaml"
+    path.write_text(text if text is not None else path.read_text().replace("seed: 0", "seed: 1"))
+    before = everything(Path())
+    for command in (RESUME, INTO, *([EVALUATE, EXPORT] if text is not None else [])):
+        result = rnnlab(*command)
+        assert (result.code, result.stdout) == (4, "")
+        (line,) = told(result)
+        assert line.replace(f"{path}", "{}").replace("job/resolved.yaml", "{}").startswith("{}: " + problem)
+    after = everything(Path())
+    assert {name: after.get(name) for name in before} == before
+
+
+def test_a_record_cut_after_the_end_is_told(job: Path) -> None:
+    with (job / "metrics.jsonl").open("ab") as file:
+        file.write(b'{"step":')
+    shown = rnnlab("show", "job")
+    assert (shown.code, shown.stderr) == (0, "")
+    found = rnnlab("doctor", "job")
+    assert found.code == 4
+    assert "ends in half a record, though the run is completed" in " ".join(found.stdout.split())
+
+
+def test_without_best_weights_the_last_are_offered(here: Path) -> None:
+    (here / "x.yaml").write_text(DIVERGING)
+    assert rnnlab("train", "x.yaml", "--into", "job", "-q", "--set", "shape.timesteps=400").code == 7
+    result = rnnlab("evaluate", "./job")
+    assert (result.code, result.stdout) == (4, "")
+    (line,) = told(result)
+    assert line == f"{here}/job/weights/best.safetensors: is missing — use the last weights: `--weights last`"
+    assert rnnlab("evaluate", "./job", "--weights", "last", "--set", "shape.timesteps=2").code == 0
+
+
+@pytest.mark.parametrize("text", ["runs", ".", "/", "~", "x.yaml", "./x.yaml", "./job/weights", "/dev/null", "./pipe"])
+def test_what_is_no_run_is_never_written_to(job: Path, text: str) -> None:
+    Path("runs").mkdir()
+    os.mkfifo("pipe")
+    before = everything(Path())
+    for command in (["show"], ["doctor"], ["evaluate"], ["train", "--resume"], ["compare", "job"]):
+        result = rnnlab(*command, text)
+        assert (result.code, result.stdout) == (3, "")
+        told(result)
+    assert everything(Path()) == before
+
+
+@pytest.mark.parametrize("file", [BEST, "resolved.yaml", "metrics.jsonl", "summary.json", "status.json"])
+@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir])
+def test_a_pipe_or_a_folder_in_place_of_a_file_never_blocks(job: Path, file: str, make: Harm) -> None:
+    (job / file).unlink()
+    make(job / file)
+    assert rnnlab("doctor", "job").code == (3 if file == "status.json" else 4)
+    for command in (EVALUATE, EXPORT, ("show", "job"), ("list",)):
+        assert rnnlab(*command).code in {0, 3, 4}
+    # Weights are written, not read: a pipe is replaced, a folder is in the way.
+    expected = 3 if file == "status.json" else 4 if file != BEST else 0 if make is os.mkfifo else 5
+    assert rnnlab(*RESUME, "-q").code == expected
+
+
+FILES = [
+    "config.yaml", "resolved.yaml", "provenance.json", "status.json", "metrics.jsonl", "summary.json", "log.txt",
+    "evaluations.jsonl", "weights/best.safetensors", "weights/last.safetensors", "lock-0002.json",
+    "checkpoints/step-0000000000.safetensors", "checkpoints/step-0000000020.safetensors", "weights", "checkpoints",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("dangling", [False, True], ids=["live", "dangling"])
+@pytest.mark.parametrize("file", FILES)
+def test_a_link_planted_at_a_name_of_ours_is_not_followed(
+    here: Path, made: Path, monkeypatch: pytest.MonkeyPatch, file: str, dangling: bool
+) -> None:
+    monkeypatch.setenv("RNNLAB_RUNS", ".")
+    shutil.copy(made / "x.yaml", here)
+    shutil.copytree(made / "cut", here / "job")
+    outside, path = here / "outside", here / "job" / file
+    outside.mkdir()
+    if path.exists():
+        path.rename(outside / "victim")
+    else:
+        (outside / "victim").write_text("mine")
+    if dangling:
+        (outside / "victim").rename(outside / "other")
+    path.symlink_to(outside / "victim")
+    before = everything(outside)
+    assert rnnlab("evaluate", "./job", "--weights", "last").code in {0, 3, 4}
+    result = rnnlab("train", "x.yaml", "--into", "job", "-q")
+    assert result.code in {0, 4, 6}
+    if result.code:
+        told(result)
+    assert everything(outside) == before
+    refused = {"status.json", "resolved.yaml", "provenance.json", "log.txt", "weights", "checkpoints"}
+    assert result.code == (
+        6
+        if file.startswith("lock")
+        else 4
+        if file in refused or (file.startswith("checkpoints/") and "00000.s" in file)
+        else 0
+    )
+    if not result.code and file not in {"config.yaml", "evaluations.jsonl"}:
+        assert not path.is_symlink()
+
+
+def test_an_export_does_not_write_through_a_link(job: Path) -> None:
+    Path("victim.npz").write_text("mine")
+    Path("out.npz").symlink_to("victim.npz")
+    assert told(rnnlab(*EXPORT)) == [
+        "out.npz: is there already — replace it with --force, or choose another place with --out"
+    ]
+    assert rnnlab(*EXPORT, "--force").code == 0
+    assert Path("victim.npz").read_text() == "mine"
+    assert not Path("out.npz").is_symlink()
+
+
+def test_a_file_named_latest_is_no_run(job: Path, tmp_path: Path) -> None:
+    """Only a look at the runs tells which is the latest."""
+    (tmp_path / "latest").symlink_to("/etc")
+    assert rnnlab("show", "latest", "--json").stdout.startswith(f'{{\n  "run": "{Path("job")}"')
+
+
+def test_a_run_that_was_moved_or_copied_is_itself(job: Path) -> None:
+    shutil.copytree("job", "elsewhere/twin")
+    Path("job").rename("renamed")
+    for name in ("renamed", "./elsewhere/twin"):
+        assert rnnlab("doctor", name).code == 0
+        assert rnnlab("train", "--resume", name, "--set", "training.steps=30", "-q").code == 0
+    assert rnnlab("compare", "renamed", "./elsewhere/twin").code == 0
+
+
+def test_odd_names_among_the_checkpoints_are_passed_over(job: Path) -> None:
+    folder, sound = job / "checkpoints", RunFolder(job).checkpoints().steps()
+    for name in ("step-9", "step-10", "step-010", "step-1e3", "step--1", "step-∞", "step-0000000099.safetensors.bak"):
+        (folder / name).write_text("")
+    (folder / "step-12").mkdir()
+    assert RunFolder(job).checkpoints().steps() == sound
+    assert rnnlab("doctor", "job").code == 0
+    assert rnnlab(*RESUME, "-q").code == 0
+    assert (folder / "step-010").exists()
+
+
+@pytest.mark.parametrize("code", [errno.EROFS, errno.EACCES])
+def test_a_run_on_a_read_only_disk_can_be_read(job: Path, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    def refuse(path: Path, *_: object) -> int:
+        raise OSError(code, os.strerror(code), str(path))
+
+    for name in ("open_new", "open_append", "rename", "link", "unlink", "mkdir"):
+        monkeypatch.setattr(disk, name, refuse)
+    for command in (("show", "job"), ("doctor", "job"), ("list",)):
+        assert rnnlab(*command).code == 0
+    for command in (RESUME, INTO, EXPORT, EVALUATE):
+        result = rnnlab(*command)
+        assert (result.code, result.stdout) == (EnvironmentFault.exit_code, "")
+        assert os.strerror(code) in told(result)[0]
