@@ -1,6 +1,7 @@
 """A training small enough to be broken a thousand times, and what it comes to when nothing breaks it."""
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -50,3 +51,14 @@ def seam(quick: pytest.MonkeyPatch) -> Iterator[Seam]:
     seam = Seam(quick)
     yield seam
     seam.end_process()
+
+
+@pytest.fixture
+def report(request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
+    """Print a line of counts, however pytest captures."""
+
+    def say(line: str) -> None:
+        with capsys.disabled():
+            print(f"\n{line}", file=sys.stderr)  # noqa: T201
+
+    return say
