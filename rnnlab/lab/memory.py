@@ -10,6 +10,9 @@ from rnnlab.core.errors import EnvironmentFault
 from rnnlab.lab.validation import batch_sizes
 
 _FLOAT64 = 8
+# Address space beside the arrays: OpenBLAS takes 32 MiB at the first product of matrices, and where it cannot have them
+# it ends the process, with the exit code of a bug; threads and child processes need some too.
+_BESIDE = 1 << 26  # bytes
 _KERAS_ITSELF, _KERAS_FACTOR = 3 * 2**28, 2.5
 _PREDICT_STEPS = 256  # both backends predict in stretches of so many steps
 
@@ -132,4 +135,4 @@ def _address_space() -> Iterable[int]:
         used = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:
         used = 0
-    yield max(0, limit - used)
+    yield max(0, limit - used - _BESIDE)

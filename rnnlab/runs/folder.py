@@ -106,8 +106,9 @@ class RunFolder:
         return kind(self._status) != "missing"
 
     def has_begun(self) -> bool:
-        """Say whether there is anything to go on with: a run that failed while it was made has no config yet."""
-        return self.is_run() and (kind(self.path / "resolved.yaml") != "missing" or bool(self.checkpoints().steps()))
+        """Say whether there is anything to go on with: a run that failed while it was made lacks part of its start."""
+        start = (self.path / name for name in ("resolved.yaml", "provenance.json"))
+        return self.is_run() and (kind(self.path / "checkpoints") != "missing" or "missing" not in map(kind, start))
 
     def strangers(self) -> list[str]:
         """Return the names in this folder that a run would not have before its status: none in a new one."""

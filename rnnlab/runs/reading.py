@@ -3,6 +3,7 @@
 import errno
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -29,7 +30,7 @@ def read_bytes(path: Path, limit: int) -> bytes:
         with reported("read", path):
             data = _read_up_to(descriptor, limit + 1)
     finally:
-        disk.close(descriptor)
+        _close(descriptor)
     if len(data) > limit:
         raise VerificationError(f"is larger than the {limit:,} bytes such a file can have", where=shown(path))
     return data
@@ -48,7 +49,7 @@ def require_content(path: Path, data: bytes) -> None:
             while (piece := disk.read(descriptor, _PIECE)) and piece == wanted[offset : offset + len(piece)]:
                 offset += len(piece)
     finally:
-        disk.close(descriptor)
+        _close(descriptor)
     if piece or offset != len(data):
         problem = f"reads differently from what was written, from byte {offset:,} on or shortly after"
         raise EnvironmentFault(problem, where=shown(path), hint="check the disk (its log may say more)")
@@ -66,7 +67,7 @@ def open_plain(path: Path, *, append: bool = False) -> int:
     except OSError as fault:
         raise _not_opened(path, fault, append=append) from fault
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        disk.close(descriptor)
+        _close(descriptor)
         raise _not_plain(path)
     return descriptor
 
@@ -98,6 +99,11 @@ def _not_opened(path: Path, fault: OSError, *, append: bool) -> RnnlabError:
 
 def _not_plain(path: Path) -> VerificationError:
     return VerificationError("is not a plain file (a link, a folder, a pipe or a device)", where=shown(path))
+
+
+def _close(descriptor: int) -> None:
+    with suppress(OSError):  # what was read is read; and the descriptor is gone all the same
+        disk.close(descriptor)
 
 
 def _read_up_to(descriptor: int, limit: int) -> bytes:

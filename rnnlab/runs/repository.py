@@ -56,7 +56,12 @@ def _git(folder: Path, *arguments: str) -> bytes | None:
 def _answer(process: subprocess.Popen[bytes]) -> bytes | None:
     """Return the output of `process` up to one byte over the limit; then it has ended, one way or the other."""
     timer = threading.Timer(PATIENCE, process.kill)
-    timer.start()
+    try:
+        timer.start()
+    except RuntimeError:  # too little memory for a thread: nothing would then end our waiting
+        with process:
+            process.kill()
+        return None
     with process:
         assert process.stdout is not None
         output = process.stdout.read(DIFF_LIMIT + 1)

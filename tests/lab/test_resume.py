@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 
 from rnnlab.config.experiment import Experiment
-from rnnlab.core.errors import DivergedError, RnnlabError, RunLockedError, StoppedError, UsageError, VerificationError
+from rnnlab.core.errors import (
+    DivergedError,
+    EnvironmentFault,
+    RnnlabError,
+    RunLockedError,
+    StoppedError,
+    UsageError,
+    VerificationError,
+)
 from rnnlab.core.success import Streak
 from rnnlab.lab.events import Evaluated, Event, Finished, Started, Stepped
 from rnnlab.lab.resume import resume, train_into
@@ -381,3 +389,25 @@ def test_the_time_budget(experiment: Make, tmp_path: Path) -> None:
     status = RunFolder(tmp_path / "run").read_status()
     assert (status.state, status.exit_code) == ("interrupted", 75)
     assert 0.5 < (status.updated - status.started).total_seconds() < 1
+
+
+@pytest.mark.parametrize("missing", ["provenance.json", "resolved.yaml"])
+def test_into_begins_again_what_failed_while_it_was_made(
+    experiment: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    """A disk was full before all was stored that a start stores; the status says so, and no step was done."""
+    refused = "write_provenance" if missing == "provenance.json" else "write_resolved"
+
+    def refuse(*_: object) -> None:
+        raise EnvironmentFault("no space")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunFolder, refused, refuse)
+        with pytest.raises(EnvironmentFault):
+            begin(experiment(), tmp_path / "run")
+    run = RunFolder(tmp_path / "run")
+    assert (run.read_status().state, (run.path / missing).exists()) == ("failed", False)
+    assert account(begin(experiment(), run.path)) == account(begin(experiment(), tmp_path / "whole"))
+    (run.path / missing).unlink()
+    with pytest.raises(VerificationError, match=f"{missing}: is missing"):
+        begin(experiment(), run.path)

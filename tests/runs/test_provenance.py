@@ -117,3 +117,11 @@ def test_a_git_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     monkeypatch.setattr(repository, "PATIENCE", 0.1)
     assert describe_repository(tmp_path) is None
+
+
+def test_no_memory_for_a_thread_is_no_git(repo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(repository.threading.Timer, "start", refuse)
+    assert describe_repository(repo) is None

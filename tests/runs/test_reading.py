@@ -68,3 +68,10 @@ def test_kind_looks_at_the_thing_itself(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path)
     found = [kind(tmp_path / name) for name in ("", "file", "link", "no", "file/x", "n" * 300)]
     assert found == ["folder", "file", "other", "missing", "missing", "missing"]
+
+
+def test_a_close_that_fails_takes_nothing_from_what_was_read(tmp_path: Path, faults: Faults) -> None:
+    (tmp_path / "a").write_bytes(b"x")
+    faults.arm(4)
+    assert read_bytes(tmp_path / "a", 10) == b"x"
+    assert faults.calls == ["open_read", "read", "read", "close"]

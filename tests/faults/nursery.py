@@ -1,0 +1,143 @@
+"""Processes that begin to train at once: one process imports everything, and forks a child for every command.
+
+A fresh interpreter spends a second on imports, in which a kill at a random moment would mostly land. A child is a
+process like any other: it has its own number, takes signals, dies of a kill, and ends through the program's own `main`.
+"""
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+
+class Nursery:
+    """Starts processes of the program; use it as a context.
+
+    Args:
+        folder: Where the children work; what they say goes into `PID.out` there.
+        keras: Whether to import Keras too, before any fork.
+    """
+
+    def __init__(self, folder: Path, *, keras: bool = False) -> None:
+        self._folder = folder
+        environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+        command = [sys.executable, "-m", "tests.faults.nursery", *["keras"] * keras]
+        root = Path(__file__).parents[2]
+        self._process = subprocess.Popen(
+            command,
+            cwd=root,
+            env={**environment, "RNNLAB_FOLDER": str(folder)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            encoding="utf-8",
+        )
+
+    def start(self, *arguments: str | Path, wait_for_gate: bool = False, memory: int | None = None) -> int:
+        """Start the program and return its process number.
+
+        Args:
+            arguments: The command line.
+            wait_for_gate: Begin only when `open_gate` is called, like all others that wait.
+            memory: Bytes that it may take beyond what it has when it starts.
+        """
+        told = {"arguments": [str(one) for one in arguments], "gate": wait_for_gate, "memory": memory}
+        return self._ask("start", **told)
+
+    def open_gate(self) -> None:
+        """Let those that wait begin, all at once."""
+        self._ask("open")
+
+    def wait(self, number: int) -> int:
+        """Wait until a process ends; return its exit code, or minus the signal that ended it."""
+        return self._ask("wait", number=number)
+
+    def said(self, number: int) -> str:
+        return (self._folder / f"{number}.out").read_text()
+
+    def run(self, *arguments: str | Path) -> int:
+        return self.wait(self.start(*arguments))
+
+    def kill_after(self, seconds: float, *arguments: str | Path, number: signal.Signals = signal.SIGKILL) -> int:
+        """Start the program, send it a signal this long after, and return how it ended."""
+        process = self.start(*arguments)
+        time.sleep(seconds)
+        os.kill(process, number)  # it is not waited for yet, so the number is still its own
+        return self.wait(process)
+
+    def _ask(self, what: str, **more: Any) -> int:
+        assert self._process.stdin
+        assert self._process.stdout
+        print(json.dumps({"what": what, **more}), file=self._process.stdin, flush=True)
+        return int(self._process.stdout.readline())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._process:
+            assert self._process.stdin
+            self._process.stdin.close()
+
+
+def _serve(folder: Path) -> None:
+    gate = os.pipe()
+    for line in sys.stdin:
+        told = json.loads(line)
+        answer = 0
+        if told["what"] == "start":
+            answer = os.fork()
+            if not answer:
+                _become(folder, gate, told)
+        elif told["what"] == "open":
+            for end in gate:
+                os.close(end)
+            gate = os.pipe()
+        else:
+            _, status = os.waitpid(told["number"], 0)
+            answer = os.waitstatus_to_exitcode(status)
+        sys.stdout.write(f"{answer}\n")
+        sys.stdout.flush()
+
+
+def _become(folder: Path, gate: tuple[int, int], told: dict[str, Any]) -> None:
+    """Turn this process into one of the program."""
+    from rnnlab.cli.main import main
+
+    null = os.open(os.devnull, os.O_RDONLY)
+    out = os.open(folder / f"{os.getpid()}.out", os.O_WRONLY | os.O_CREAT, 0o666)
+    for end, stream in ((null, 0), (out, 1), (out, 2)):
+        os.dup2(end, stream)
+    os.chdir(folder)
+    os.close(gate[1])
+    if told["gate"]:
+        os.read(gate[0], 1)
+    if told["memory"] is not None:
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        most = pages * resource.getpagesize() + told["memory"]
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    sys.argv = ["rnnlab", *told["arguments"]]
+    code = 0
+    try:
+        main()
+    except SystemExit as stop:
+        code = int(stop.code or 0)
+    finally:
+        os._exit(code)
+
+
+if __name__ == "__main__":
+    import rnnlab.backends.numpy
+    import rnnlab.lab.doctor
+    import rnnlab.lab.resume  # noqa: F401
+
+    if sys.argv[1:] == ["keras"]:
+        from rnnlab.backends.keras import Carry  # noqa: F401
+    _serve(Path(os.environ["RNNLAB_FOLDER"]))

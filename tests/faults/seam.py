@@ -1,0 +1,95 @@
+"""A disk that misbehaves on command: the seam `rnnlab.runs.disk`, wrapped so that a chosen call goes wrong."""
+
+import errno
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pytest
+
+from rnnlab.runs import disk
+
+When = Literal["early", "half", "late"]
+
+
+class Killed(BaseException):
+    """Stands for kill -9: no code of ours may catch it, and nothing done after it has any effect."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What goes wrong.
+
+    Attributes:
+        code: The error that the call raises; None for a kill.
+        once: Whether the next call works again. A killed process makes no further calls.
+        when: Before the call took effect, after it did (its answer was lost), or half-way, which only a write can be.
+    """
+
+    code: int | None = None
+    once: bool = False
+    when: When = "early"
+
+    def __str__(self) -> str:
+        name = errno.errorcode[self.code] if self.code else "kill"
+        return f"{name}-{'once' if self.once else 'on'}-{self.when}"
+
+    def error(self) -> BaseException:
+        return OSError(self.code, os.strerror(self.code)) if self.code else Killed()
+
+
+class Seam:
+    """Counts the calls to the disk, lets one go wrong, and knows the open files of the process it stands for."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.calls: list[str] = []
+        self._at, self._fault = 0, Fault()
+        self._open: dict[int, tuple[int, int]] = {}  # the file that a descriptor stands for
+        for name in disk.CALLS:
+            patch.setattr(disk, name, self._wrapped(name, getattr(disk, name)))
+
+    def arm(self, at: int, fault: Fault) -> None:
+        """Let the call number `at` from now on go wrong."""
+        self.calls.clear()
+        self._at, self._fault = at, fault
+
+    def end_process(self) -> bool:
+        """Do as the system does when a process ends, work well again, and say whether anything went wrong."""
+        happened, self._at = 0 < self._at <= len(self.calls), 0
+        for descriptor, file in self._open.items():
+            with suppress(OSError):  # closed by an object of Python's
+                if _identity(descriptor) == file:
+                    os.close(descriptor)
+        self._open.clear()
+        return happened
+
+    def _wrapped(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapped(*arguments: Any) -> Any:
+            self.calls.append(name)
+            now = len(self.calls)
+            first = now == self._at
+            if not first and (not self._at or now < self._at or self._fault.once):
+                return self._done(name, call, *arguments)
+            # A failing close closes all the same.
+            if name == "close" or (first and self._fault.when == "late"):
+                self._done(name, call, *arguments)
+            elif first and self._fault.when == "half" and name == "write":
+                call(arguments[0], arguments[1][: len(arguments[1]) // 2])
+            raise self._fault.error()
+
+        return wrapped
+
+    def _done(self, name: str, call: Callable[..., Any], *arguments: Any) -> Any:
+        if name == "close":
+            self._open.pop(arguments[0], None)
+        result = call(*arguments)
+        if name.startswith("open"):
+            self._open[result] = _identity(result)
+        return result
+
+
+def _identity(descriptor: int) -> tuple[int, int]:
+    state = os.fstat(descriptor)
+    return state.st_dev, state.st_ino

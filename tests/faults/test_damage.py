@@ -1,0 +1,153 @@
+"""Stored files that were cut, flipped, zeroed or mixed up: never a wrong number, and never silently."""
+
+from collections.abc import Callable
+from itertools import chain
+
+import pytest
+
+from rnnlab.core.errors import VerificationError
+from rnnlab.lab.events import Started
+from rnnlab.lab.resume import resume
+from rnnlab.runs import RunFolder
+from rnnlab.runs.metrics import Metrics
+from tests.faults.oracle import Trial
+from tests.faults.seam import Fault, Seam
+from tests.lab.test_resume import account
+
+Harm = Callable[[bytes, int], bytes]
+
+
+def cut(data: bytes, at: int) -> bytes:
+    return data[:at]
+
+
+def flip(data: bytes, at: int) -> bytes:
+    return data[:at] + bytes([data[at] ^ (1 << at % 8)]) + data[at + 1 :]
+
+
+def zero(data: bytes, at: int) -> bytes:
+    """A block that was never written."""
+    return data[:at] + bytes(min(512, len(data) - at)) + data[at + 512 :]
+
+
+HARMS: list[Harm] = [cut, flip, zero]
+
+
+@pytest.fixture
+def interrupted(trial: Trial, seam: Seam) -> RunFolder:
+    """A run that was killed in its last step, with checkpoints of steps 0 and 2 and a record of step 2."""
+    folder = trial.place / "interrupted"
+    trial.run(trial.place / "counted")
+    last = [n for n, name in enumerate(seam.calls) if name == "rename"]
+    for at in range(last[-8], 1, -1):
+        seam.arm(at, Fault())
+        trial.run(folder)
+        seam.end_process()
+        run = RunFolder(folder)
+        if run.checkpoints().steps() == [2, 0]:
+            return run
+        for path in sorted(folder.rglob("*"), reverse=True):
+            path.rmdir() if path.is_dir() else path.unlink()
+    raise AssertionError
+
+
+def outcome(run: RunFolder) -> tuple[Started | None, str]:
+    """Resume; return how it began, or what it said instead."""
+    try:
+        events = list(resume(run, argv=[], force_unlock=True))
+    except VerificationError as error:
+        return None, str(error)
+    assert isinstance(events[0], Started)
+    return events[0], ""
+
+
+@pytest.mark.parametrize("harm", HARMS)
+def test_a_checkpoint_at_many_bytes(interrupted: RunFolder, harm: Harm) -> None:
+    """Every bit counts: wherever it was harmed, it is refused by its name."""
+    checkpoints = interrupted.checkpoints()
+    path = checkpoints.path(2)
+    data = path.read_bytes()
+    for at in range(0, len(data), 7):
+        harmed = harm(data, at)
+        path.write_bytes(harmed)
+        if harmed == data:
+            continue
+        with pytest.raises(VerificationError) as refused:
+            checkpoints.load(2)
+        assert str(refused.value).startswith(str(path)), at
+
+
+@pytest.mark.parametrize("harm", HARMS)
+def test_resumed_past_a_damaged_checkpoint(trial: Trial, interrupted: RunFolder, harm: Harm) -> None:
+    path = interrupted.checkpoints().path(2)
+    data = path.read_bytes()
+    for at in range(8, len(data), len(data) // 5):
+        run = RunFolder(trial.copy(interrupted.path, f"{harm.__name__}-{at}"))
+        run.checkpoints().path(2).write_bytes(harm(data, at))
+        started, _ = outcome(run)
+        assert started is not None
+        assert started.step == 0
+        assert started.notes[0].startswith("step-0000000002.safetensors "), at
+        assert started.notes[1] == "going on from the checkpoint of step 0: 2 steps will be trained again"
+        assert account(run) == trial.whole
+
+
+def read(run: RunFolder) -> Metrics | str:
+    try:
+        return run.read_metrics()
+    except VerificationError as refused:
+        return str(refused)
+
+
+@pytest.mark.parametrize("harm", HARMS)
+def test_metrics_at_every_byte(interrupted: RunFolder, harm: Harm) -> None:
+    """Refused by line; or the whole records of a beginning, with the rest called torn where it is."""
+    path = interrupted.path / "metrics.jsonl"
+    data = path.read_bytes()
+    told = interrupted.read_metrics().records
+    for at in range(len(data)):
+        harmed = harm(data, at)
+        path.write_bytes(harmed)
+        if harmed == data:
+            continue
+        found = read(interrupted)
+        if isinstance(found, str):
+            assert found.startswith(f"{path}:"), at
+            continue
+        assert found.records == told[: len(found.records)], at
+        assert len(found.records) >= data[:at].count(b"\n"), at
+        assert found.torn == (not harmed.endswith(b"\n") or b"\0" in harmed) or harmed in data, at
+
+
+@pytest.mark.parametrize("harm", HARMS)
+def test_resumed_with_damaged_metrics(trial: Trial, interrupted: RunFolder, harm: Harm) -> None:
+    """Where the damage lies before all checkpoints it is refused by line, where it lies behind one that one is used."""
+    data = (interrupted.path / "metrics.jsonl").read_bytes()
+    seen = set()
+    for at in chain(range(0, len(data), len(data) // 7), (len(data) - 1,)):
+        run = RunFolder(trial.copy(interrupted.path, f"{harm.__name__}-{at}"))
+        (run.path / "metrics.jsonl").write_bytes(harm(data, at))
+        started, refusal = outcome(run)
+        seen.add(started and started.step)
+        if started is None:
+            assert "no checkpoint can be used: metrics.jsonl" in refusal, at
+            continue
+        assert bool(started.notes) == (started.step != 2)
+        assert account(run) == trial.whole
+    assert seen == {None, 0}
+
+
+@pytest.mark.parametrize("name", ["status.json", "resolved.yaml", "provenance.json"])
+@pytest.mark.parametrize("harm", HARMS)
+def test_other_files(trial: Trial, interrupted: RunFolder, name: str, harm: Harm) -> None:
+    """A change is refused with the file's name, or it is one that changes no number."""
+    data = (interrupted.path / name).read_bytes()
+    for at in range(1, len(data), len(data) // 12):
+        run = RunFolder(trial.copy(interrupted.path, f"{harm.__name__}-{at}"))
+        (run.path / name).write_bytes(harm(data, at))
+        started, refusal = outcome(run)
+        assert (started is None) == bool(refusal)
+        if started is None:
+            assert str(run.path) in refusal, at
+        else:
+            assert account(run) == trial.whole, at

@@ -1,0 +1,76 @@
+"""Each call to the disk goes wrong in turn, in each way: while a run begins, and while it is resumed.
+
+Source: the loops of SQLite's tests, sqlite.org/testing.html, section 3: fail the N-th call, once and from then on,
+for N = 1, 2, … until the operation is through before it comes to N.
+"""
+
+import errno
+from itertools import count, product
+from pathlib import Path
+
+import pytest
+
+from rnnlab.core.errors import EnvironmentFault
+from tests.faults.oracle import Trial
+from tests.faults.seam import Fault, Killed, Seam, When
+
+WHEN: tuple[When, ...] = ("early", "half", "late")
+KILLS = [Fault(when=when) for when in WHEN]
+ERRORS = [
+    Fault(code, once, when)
+    for code, once, when in product((errno.ENOSPC, errno.EIO, errno.EACCES), (True, False), WHEN)
+]
+SOME = [*KILLS, ERRORS[0], ERRORS[4], ERRORS[8], ERRORS[10], ERRORS[12], ERRORS[17]]
+STRIDE = 23  # of these, the default suite tries one call in so many, each way beginning with another call
+LEAST = 150  # a training makes more calls than this
+
+
+def loop(trial: Trial, seam: Seam, fault: Fault, *, template: Path | None, begin_at: int, stride: int) -> None:
+    for n in count(begin_at, stride):
+        folder = trial.copy(template, str(n)) if template else trial.place / str(n)
+        seam.arm(n, fault)
+        broken = trial.run(folder)
+        happened = seam.end_process()
+        try:
+            assert isinstance(broken.error, Killed if fault.code is None else EnvironmentFault | None) or not happened
+            assert happened or broken.finished
+            trial.check(folder, broken)
+        except BaseException as error:
+            error.add_note(f"call {n}, {seam.calls[n - 1 : n]}, {fault}")
+            raise
+        if not happened:
+            break
+    assert n > LEAST
+
+
+@pytest.fixture
+def interrupted(trial: Trial, seam: Seam) -> Path:
+    """A run that was killed half-way."""
+    folder = trial.place / "interrupted"
+    trial.run(trial.place / "counted")
+    seam.arm(len(seam.calls) * 2 // 3, Fault())
+    trial.run(folder)
+    assert seam.end_process()
+    return folder
+
+
+@pytest.mark.parametrize("fault", SOME, ids=str)
+def test_a_run_begins(trial: Trial, seam: Seam, fault: Fault) -> None:
+    loop(trial, seam, fault, template=None, begin_at=1 + SOME.index(fault), stride=STRIDE)
+
+
+@pytest.mark.parametrize("fault", SOME, ids=str)
+def test_a_run_is_resumed(trial: Trial, seam: Seam, interrupted: Path, fault: Fault) -> None:
+    loop(trial, seam, fault, template=interrupted, begin_at=1 + SOME.index(fault), stride=STRIDE)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("fault", [*KILLS, *ERRORS], ids=str)
+def test_a_run_begins_every_call(trial: Trial, seam: Seam, fault: Fault) -> None:
+    loop(trial, seam, fault, template=None, begin_at=1, stride=1)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("fault", [*KILLS, *ERRORS], ids=str)
+def test_a_run_is_resumed_every_call(trial: Trial, seam: Seam, interrupted: Path, fault: Fault) -> None:
+    loop(trial, seam, fault, template=interrupted, begin_at=1, stride=1)
