@@ -59,12 +59,13 @@ JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on std
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Show nothing but errors and the result.")]
 
 
-def whole_number(text: str) -> int:
+def whole_number(given: str | int) -> int:
     """Return a number given on the command line, written as a config would have it: Python also takes 1_000 and ٣.
 
     Raises:
         typer.BadParameter: It is no such number.
     """
+    text = str(given)  # Typer parses a default too
     if not re.fullmatch(r"[1-9][0-9]{0,17}", text):
         raise typer.BadParameter(f"{text[:60]!r} is no whole number from 1 on")
     return int(text)

@@ -9,8 +9,8 @@ from rnnlab.cli._options import ConfigArgument, JsonOption, SetOption, VerboseOp
 _MOST_STEPS = 10_000
 
 
-def _steps(text: str) -> int:
-    steps = whole_number(text)
+def _steps(given: str | int) -> int:
+    steps = whole_number(given)
     if steps > _MOST_STEPS:
         raise typer.BadParameter(f"{steps:,} is more than {_MOST_STEPS:,}")
     return steps
