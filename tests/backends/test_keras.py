@@ -10,6 +10,7 @@ import pytest
 import rnnlab
 from tests.backends.contenders import TOLERANCES, assert_same_bits
 
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras's own
 TINY = {
     "task": "temporal_order",
     "cell": {"type": "carry", "units": 6},
@@ -46,14 +47,13 @@ def test_carry_starts_as_its_arguments_say(keras: Any) -> None:
 
     cell = CarryCell(8, forget_bias=2.0, kernel_initializer=keras.initializers.GlorotUniform(seed=3))
     cell.build((None, 5))
-    weights = {weight.name: numbers(weight.value) for weight in cell.weights}
+    weights = {weight.name: numbers(weight) for weight in cell.weights}
     assert (weights["bf"] == 2).all()
     assert (weights["bi"] == 0).all()
     assert np.abs(weights["Wi"] - weights["Wf"]).max() > 0.01  # one seed, and yet four different matrices
     np.testing.assert_allclose(weights["Uk"].T @ weights["Uk"], np.eye(8), atol=1e-5)
 
 
-@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # in saving, Keras's own
 def test_carry_is_saved_and_loaded_by_keras(keras: Any, tmp_path: Path) -> None:
     from rnnlab.backends.keras import Carry
 
