@@ -16,7 +16,7 @@ from typing import Self, final
 
 from pydantic import AwareDatetime, Field, ValidationError
 
-from rnnlab.core.errors import RunLockedError, VerificationError
+from rnnlab.core.errors import EnvironmentFault, RunLockedError, VerificationError
 from rnnlab.core.options import Options
 from rnnlab.core.text import visible
 from rnnlab.runs import disk
@@ -140,6 +140,12 @@ def acquire(folder: Path, *, after: int, force: bool = False) -> Lock:
         create_whole(path, _encoded(holder))
     except FileExistsError:
         raise _locked(folder, path) from None
+    except EnvironmentFault:
+        # Whoever was faster removes what killed processes left, and takes our unfinished file for such.
+        faster = _newest(folder)
+        if faster is None or faster[0] < number or _is_ours(faster[1], holder):
+            raise
+        raise _locked(folder, faster[1]) from None
     for old, dead in _all(folder):
         if old < number:
             with suppress(OSError):
@@ -189,6 +195,12 @@ def _read(path: Path) -> Holder:
         return Holder.model_validate_json(read_bytes(path, _LARGEST))
     except ValidationError as fault:
         raise VerificationError("is not a lock that rnnlab wrote", where=shown(path)) from fault
+
+
+def _is_ours(path: Path, holder: Holder) -> bool:
+    with suppress(VerificationError):
+        return _read(path).token == holder.token
+    return False
 
 
 def _is_live(path: Path) -> bool:

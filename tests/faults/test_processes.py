@@ -95,7 +95,7 @@ def end_at_random(one: Bench, runs: int, *, number: signal.Signals, seed: int) -
             assert code in {0, -number, 75}, code
             state = one.healthy(name)
             assert state != "stale" or code == -number
-            assert (state == "interrupted") == (code == 75)
+            assert state == "interrupted" or code != 75
             assert (state == "completed") or code != 0
         one.goes_on(name)
     one.no_bug()
@@ -159,7 +159,7 @@ def test_of_two_that_resume_one_run_one_trains(numpy: Bench, times: int) -> None
         assert numpy.nursery.wait(process) == -signal.SIGKILL
         attempt = RunFolder(numpy.place / "shared").read_status().attempt
         codes = start_at_once(numpy, 2, "train", "--resume", str(numpy.place / "shared"), "-q")
-        assert sorted(codes) == [0, 6]
+        assert sorted(codes) == [0, 6], codes
         assert RunFolder(numpy.place / "shared").read_status().attempt == attempt + 1
         numpy.goes_on("shared")
     numpy.no_bug()

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from rnnlab.core.errors import RunLockedError
+from rnnlab.core.errors import EnvironmentFault, RunLockedError
 from rnnlab.runs import disk
+from rnnlab.runs.files import sweep
 from rnnlab.runs.lock import LEASE_SECONDS, Holder, Lock, acquire, is_held, read_holder
 from tests.runs.conftest import Faults, Killed
 
@@ -206,3 +207,28 @@ def test_without_second_names_the_file_is_created_in_one_step(tmp_path: Path, mo
     lock.check()
     with pytest.raises(RunLockedError):
         acquire(tmp_path, after=0)
+
+
+def test_whose_unfinished_file_the_faster_one_swept_away_is_told_who_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = disk.link
+
+    def late(source: Path, target: Path) -> None:
+        monkeypatch.setattr(disk, "link", real)
+        acquire(tmp_path, after=0)
+        sweep(tmp_path)
+        real(source, target)
+
+    monkeypatch.setattr(disk, "link", late)
+    with pytest.raises(RunLockedError, match=f"is being trained by process {os.getpid()} on "):
+        acquire(tmp_path, after=0)
+    assert names(tmp_path) == ["lock-0001.json"]
+
+
+def test_a_lock_that_cannot_be_made_is_no_lock_of_another(tmp_path: Path, faults: Faults) -> None:
+    faults.arm(5, late=True)
+    with pytest.raises(EnvironmentFault, match="Input/output error"):
+        acquire(tmp_path, after=0)
+    assert faults.calls[4] == "link"
+    assert names(tmp_path) == ["lock-0001.json"]
