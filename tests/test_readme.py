@@ -69,12 +69,15 @@ def test_the_console_blocks_give_what_they_show(tour: Path, monkeypatch: pytest.
         assert re.fullmatch(as_pattern(shown), folded(said)), f"{command}\n--- shown\n{shown}\n--- said\n{said}"
 
 
-def test_the_yaml_block_is_a_config(tmp_path: Path) -> None:
-    (text,) = of_kind("yaml")
-    path = tmp_path / "shown.yaml"
-    path.write_text(text)
-    experiment = check_document(read_document(path), default_name="shown")
-    assert (experiment.cell.type, experiment.timesteps, experiment.schedule.type) == ("carry", (100, 110), "cosine")
+def test_the_yaml_blocks_are_configs(tmp_path: Path) -> None:
+    path, experiments = tmp_path / "shown.yaml", []
+    for text in of_kind("yaml"):
+        path.write_text(text if text.startswith("task:") else f"task: adding\n{text}")
+        experiments.append(check_document(read_document(path), default_name="shown"))
+    whole, on_keras = experiments
+    assert (whole.cell.type, whole.timesteps, whole.schedule.type) == ("carry", (100, 110), "cosine")
+    assert (on_keras.backend, on_keras.engine, on_keras.keras.path) == ("keras", "tensorflow", "auto")
+    assert [one.name for one in on_keras.keras.callbacks] == ["keras.callbacks.TerminateOnNaN"]
 
 
 def test_the_python_block_runs(tour: Path) -> None:
