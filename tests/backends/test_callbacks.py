@@ -20,6 +20,11 @@ SMALL: dict[str, Any] = {
 }
 
 
+@pytest.fixture(autouse=True)
+def on_the_engine_under_test(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(SMALL, "engine", engine)
+
+
 def trained(folder: Path, *callbacks: Any, **keras: Any) -> Any:
     return rnnlab.train({**SMALL, "keras": {"callbacks": list(callbacks), **keras}}, runs=folder)
 
