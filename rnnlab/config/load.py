@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from rnnlab.backends import BACKENDS
+from rnnlab.backends.keras.backend import KerasBackend
 from rnnlab.backends.keras.engines import ENGINES
 from rnnlab.backends.keras.options import KerasOptions
+from rnnlab.backends.keras.starting import DEFAULT_ENGINE
 from rnnlab.cells import CELLS
 from rnnlab.cells.base import CellOptions
 from rnnlab.config.blocks import DEFAULT_TYPES, EvaluationOptions, ShapeOptions, TopOptions, TrainingOptions
@@ -75,13 +77,15 @@ def check_document(document: Document, *, default_name: str) -> Experiment:
     timesteps = _shape(checker, shape, task) if shape and task else None
     raise_together(checker.faults())
     assert top and keras and cell and task and timesteps and optimizer and schedule and training and evaluation  # noqa: PT018
+    is_keras = top.backend == KerasBackend.name
     return Experiment(
         name=name,
         seed=top.seed,
         precision=top.precision,
         backend=top.backend,
-        engine=top.engine,
-        keras=keras,
+        # Where they have no part they must not tell two experiments apart.
+        engine=top.engine if is_keras else DEFAULT_ENGINE,
+        keras=keras if is_keras else KerasOptions(),
         cell=cell,
         timesteps=timesteps,
         task=task.options,

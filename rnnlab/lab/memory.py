@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from rnnlab.backends.base import Network
+from rnnlab.backends.keras.backend import KerasBackend
 from rnnlab.config.experiment import Experiment
 from rnnlab.core.errors import EnvironmentFault
 from rnnlab.lab.validation import batch_sizes
@@ -47,7 +48,7 @@ def memory_needed(experiment: Experiment) -> int:
     task = experiment.build_task()
     network = experiment.network(task)
     longest = experiment.timesteps[1]
-    is_keras, size = experiment.backend == "keras", experiment.training.batch_size
+    is_keras, size = experiment.backend == KerasBackend.name, experiment.training.batch_size
     cut = longest if is_keras else min(longest, experiment.training.bptt_steps or longest)
     own, factor = (_KERAS_ITSELF, _KERAS_FACTOR) if is_keras else (0, 1)
     trained = _batch(network, size, longest) + int(factor * _layers(network, size, cut))

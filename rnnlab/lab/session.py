@@ -109,10 +109,11 @@ class Session:
         self.store.keep(self.place.updates, self._model.parameters())
         for observer in self._observers:
             observer.begin()
-        stopped = yield from self._until_stopped()
-        for observer in self._observers:
-            observer.end()
-        return stopped
+        try:
+            return (yield from self._until_stopped())
+        finally:
+            for observer in self._observers:
+                observer.end()
 
     def _until_stopped(self) -> Generator[Event, None, Stopped]:
         while True:

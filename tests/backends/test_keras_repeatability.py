@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from rnnlab.backends.keras import KerasBackend
-from rnnlab.backends.keras.engines.base import shards
+from rnnlab.backends.keras.engines.tensorflow import shards
 from tests.networks import batch, network, parameters, training
 
 BATCH_SIZE, UNITS = 64, 32

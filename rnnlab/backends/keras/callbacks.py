@@ -6,11 +6,18 @@ from typing import Any, final
 
 from rnnlab.backends.base import AbstractObserver
 from rnnlab.backends.keras.options import CallbackOptions
-from rnnlab.core.errors import UsageError
+from rnnlab.core.errors import EnvironmentFault, UsageError
 from rnnlab.core.registry import nearest
 
-# These set the learning rate, which here is a function of the step, so that a run can be resumed to the bit.
-_OF_THE_RATE = ("LearningRateScheduler", "ReduceLROnPlateau")
+# A callback that changes what is trained would make a run that no longer repeats, resumes or agrees with NumPy.
+_RATE = ("would set the learning rate", "use training.schedule")
+_WEIGHTS = ("would change the weights", "weights/best.safetensors and checkpoints/ keep them")
+_REFUSED = {
+    "LearningRateScheduler": _RATE,
+    "ReduceLROnPlateau": _RATE,
+    "BackupAndRestore": _WEIGHTS,
+    "SwapEMAWeights": _WEIGHTS,
+}
 
 
 @final
@@ -26,7 +33,7 @@ class KerasCallbacks(AbstractObserver):
         asked: What the config names.
 
     Raises:
-        UsageError: There is no such callback, it does not take these options, or it would set the learning rate.
+        UsageError: There is no such callback, it does not take these options, or it would change what is trained.
     """
 
     def __init__(self, model: Any, asked: Sequence[CallbackOptions]) -> None:
@@ -68,7 +75,7 @@ class KerasCallbacks(AbstractObserver):
         try:
             hear(*what)
         except Exception as error:
-            raise UsageError(
+            raise EnvironmentFault(
                 f"a callback failed: {type(error).__name__}: {error}",
                 where="keras.callbacks",
                 hint="mend its options, or leave it out",
@@ -81,8 +88,9 @@ def _made(asked: CallbackOptions, *, where: str) -> Any:
     known = [key for key, kind in vars(shelf).items() if isinstance(kind, type) and issubclass(kind, base)]
     if name not in known:
         raise UsageError(f"unknown callback {asked.name!r}", where=where, hint=nearest(name, known))
-    if name in _OF_THE_RATE:
-        raise UsageError(f"{asked.name} would set the learning rate", where=where, hint="use training.schedule")
+    refused = _WEIGHTS if asked.options.get("restore_best_weights") else _REFUSED.get(name)
+    if refused:
+        raise UsageError(f"{asked.name} {refused[0]}", where=where, hint=refused[1])
     try:
         return getattr(shelf, name)(**asked.options)
     except (TypeError, ValueError) as error:

@@ -1,14 +1,13 @@
 """A network as a Keras model: the same parameters, batches and numbers as on NumPy."""
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnnlab.backends.base import AbstractModel, Network, Prediction, StepResult, Training
-from rnnlab.backends.keras.engines.base import AbstractEngine, shards
+from rnnlab.backends.keras.engines.base import AbstractEngine
 from rnnlab.backends.keras.optimizer import KerasOptimizer
 from rnnlab.backends.keras.options import Plan
 from rnnlab.backends.keras.program import Program
@@ -48,8 +47,7 @@ class KerasModel(AbstractModel):
         self._optimizer = KerasOptimizer(engine, training, variables, dtype=network.dtype) if training else None
         if self._optimizer:
             width = network.cell.options.units * network.cell.options.layers
-            parts = partial(shards, width=width) if plan.xla else _whole
-            self._step = engine.compile_step(self._program.loss, self._optimizer, parts=parts, xla=plan.xla)
+            self._step = engine.compile_step(self._program.loss, self._optimizer, width=width, xla=plan.xla)
 
     def train_step(self, batch: Batch) -> StepResult:
         if self.training is None or self._optimizer is None:
@@ -127,10 +125,6 @@ class KerasModel(AbstractModel):
     def _assign(self, parameters: Mapping[str, Array]) -> None:
         for name, variable in self._variables.items():
             variable.assign(parameters[name])
-
-
-def _whole(batch_size: int) -> list[slice]:
-    return [slice(0, batch_size)]
 
 
 def _padded(array: Array, steps: int) -> Array:

@@ -65,8 +65,8 @@ class KerasOptimizer:
         return list(self.optimizer.variables)
 
     def clipped(self, gradients: Sequence[Tensor]) -> tuple[list[Tensor], Tensor]:
-        """Return the clipped gradients, and their global norm before that."""
-        norm = ops.sqrt(sum(ops.sum(ops.square(gradient)) for gradient in gradients))
+        """Return the clipped gradients, and their global norm before that; of finite gradients it is finite."""
+        norm = _global_norm(gradients)
         bound, value = self._training.clip_norm, self._training.clip_value
         clipped = list(gradients)
         if bound is not None:
@@ -104,3 +104,10 @@ class KerasOptimizer:
 
     def _parts(self, name: str) -> list[Any]:
         return [variable for variable in self.optimizer.variables if variable.path.endswith(f"_{name}")]
+
+
+def _global_norm(gradients: Sequence[Tensor]) -> Tensor:
+    """Return the Euclidean norm of all gradients together, taken of g/max|g| because the squares of g may overflow."""
+    largest = ops.max(ops.stack([ops.max(ops.abs(gradient)) for gradient in gradients]))
+    scale = ops.where(largest > 0, largest, ops.ones_like(largest))
+    return scale * ops.sqrt(sum(ops.sum(ops.square(gradient / scale)) for gradient in gradients))

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
+from rnnlab.backends.keras.handwritten import HANDWRITTEN
 from rnnlab.cells.base import AbstractCell
 from rnnlab.core.options import Options
 
@@ -61,8 +62,6 @@ def plan(options: KerasOptions, cell: AbstractCell, *, engine: str) -> Plan:
     Measured on TensorFlow and two CPU cores, the handwritten path under XLA was the fastest at every shape tried; XLA
     made the automatic gradient of a loop slower, up to six times. On PyTorch there is no XLA.
     """
-    from rnnlab.backends.keras.handwritten import HANDWRITTEN
-
     has_own = cell.name in HANDWRITTEN.names()
     path: Path = ("handwritten" if has_own else "loop") if options.path == "auto" else options.path
     xla = path == "handwritten" if options.xla is None else options.xla

@@ -8,6 +8,7 @@ import keras
 from rnnlab.backends.base import Network
 from rnnlab.backends.keras.build import head_layer, loss_of, recurrent_layer
 from rnnlab.backends.keras.engines.base import AbstractEngine
+from rnnlab.backends.keras.handwritten import HANDWRITTEN
 from rnnlab.backends.keras.options import Plan
 
 Tensor = Any
@@ -118,8 +119,6 @@ class Program:
         return (whole if every_step else whole[:, -1]), state
 
     def _handwritten_layers(self) -> list[Any]:
-        from rnnlab.backends.keras.handwritten import HANDWRITTEN
-
         cell = self.network.cell
         kind, features = HANDWRITTEN.get(cell.name), [self.network.input_features]
         features += [cell.options.units] * (cell.options.layers - 1)

@@ -33,7 +33,7 @@ def start(engine: str = DEFAULT_ENGINE) -> AbstractEngine:
 
     Raises:
         UsageError: There is no such engine, or it is not installed.
-        EnvironmentFault: This process runs Keras on another engine already.
+        EnvironmentFault: It is installed and cannot be imported, or this process runs Keras on another engine already.
     """
     if engine not in ENGINES.names():
         ENGINES.get(engine)  # raises, and names the nearest
@@ -43,8 +43,12 @@ def start(engine: str = DEFAULT_ENGINE) -> AbstractEngine:
         os.environ["KERAS_BACKEND"] = engine
         if not verbose:
             os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what matters comes as an exception
-        with contextlib.nullcontext() if verbose else _quiet_native_code():
-            importlib.import_module("keras")
+        try:
+            with contextlib.nullcontext() if verbose else _quiet_native_code():
+                importlib.import_module("keras")
+        except ImportError as error:
+            hint = f"mend or reinstall it: {_INSTALL[engine]}"
+            raise EnvironmentFault(f"Keras on {engine} cannot be imported: {error}", hint=hint) from error
         if not verbose:
             logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of every second model of a process
     running = running_engine()

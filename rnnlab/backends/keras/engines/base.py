@@ -15,14 +15,18 @@ ScanBody = Callable[[list[Tensor], list[Tensor]], tuple[list[Tensor], list[Tenso
 Loss = Callable[[Tensors, Tensors], tuple[Tensor, Tensor]]
 # (values of the parameters, arrays of the batch) -> (loss, outputs, gradients)
 Gradients = Callable[[Tensors, Tensors], tuple[Tensor, Tensor, list[Tensor]]]
-# (B) -> the rows of each part into which a batch is split
-Parts = Callable[[int], list[slice]]
+# (arguments) -> (outputs, what the backward function needs)
+Forward = Callable[..., tuple[tuple[Tensor, ...], tuple[Tensor, ...]]]
+# (what the forward function saved, gradients of its outputs) -> gradient of every argument
+Backward = Callable[[tuple[Tensor, ...], tuple[Tensor, ...]], tuple[Tensor, ...]]
+# (arguments) -> outputs
+Function = Callable[..., tuple[Tensor, ...]]
 # (arrays of the batch, learning rate) -> (loss, outputs, norm of the gradients); the variables change in place
 Step = Callable[[Sequence[Array], float], tuple[float, Array, float]]
 
 
 class AbstractEngine(ABC):
-    """One engine, set up for this process.
+    """One engine; to make it is to set it up for this process.
 
     Args:
         cpus: Processors that it may use.
@@ -30,8 +34,8 @@ class AbstractEngine(ABC):
 
     name: ClassVar[str]
 
-    def __init__(self, cpus: int) -> None:
-        self.cpus = cpus
+    @abstractmethod
+    def __init__(self, cpus: int) -> None: ...
 
     @abstractmethod
     def facts(self) -> dict[str, Any]:
@@ -69,11 +73,7 @@ class AbstractEngine(ABC):
         """
 
     @abstractmethod
-    def with_gradient(
-        self,
-        forward: Callable[..., tuple[tuple[Tensor, ...], tuple[Tensor, ...]]],
-        backward: Callable[[tuple[Tensor, ...], tuple[Tensor, ...]], tuple[Tensor, ...]],
-    ) -> Callable[..., tuple[Tensor, ...]]:
+    def with_gradient(self, forward: Forward, backward: Backward) -> Function:
         """Return a function of tensors whose gradient is hand-written.
 
         Args:
@@ -90,13 +90,13 @@ class AbstractEngine(ABC):
         """Return the compiled loss with its gradient by the values."""
 
     @abstractmethod
-    def compile_step(self, loss: Loss, updater: "Updater", *, parts: Parts, xla: bool) -> Step:
+    def compile_step(self, loss: Loss, updater: "Updater", *, width: int, xla: bool) -> Step:
         """Return a compiled training step; nothing changes where the loss or the gradient's norm is not finite.
 
         Args:
-            loss: Of a batch, or of a part of one: a part's losses and gradients add up to the batch's.
+            loss: Of a batch, or of some of its rows: what these give adds up to the batch's.
             updater: Changes the parameters.
-            parts: How a batch is split where an engine computes its parts side by side.
+            width: Units of all layers together, from which an engine may tell whether a batch is worth splitting.
             xla: Whether to compile by XLA.
         """
 
@@ -121,23 +121,3 @@ class Updater(Protocol):
 
     def apply(self, gradients: Tensors) -> None:
         """Assign parameters and slots their next values."""
-
-
-def shards(batch_size: int, *, width: int) -> list[slice]:
-    """Return the parts into which a batch is split, to be computed side by side and added up in this order.
-
-    A rule of the shape alone: the number of threads at hand changes no number. Small batches stay whole.
-
-    Args:
-        batch_size: B.
-        width: Units of all layers together.
-
-    Example:
-        >>> shards(64, width=32)
-        [slice(0, 32, None), slice(32, 64, None)]
-        >>> shards(8, width=32)
-        [slice(0, 8, None)]
-    """
-    count = 2 if batch_size % 2 == 0 and batch_size * width >= 1024 else 1
-    size = batch_size // count
-    return [slice(n * size, (n + 1) * size) for n in range(count)]

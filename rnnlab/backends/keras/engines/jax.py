@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 
 from rnnlab.backends.keras.engines.base import (
     AbstractEngine,
+    Backward,
+    Forward,
+    Function,
     Gradients,
     Loss,
-    Parts,
     ScanBody,
     Step,
     Tensors,
@@ -30,13 +32,12 @@ class JaxEngine(AbstractEngine):
     name = "jax"
 
     def __init__(self, cpus: int) -> None:
-        super().__init__(cpus)
         # Otherwise products of float32 on a GPU are rounded, and no longer those of NumPy.
         jax.config.update("jax_default_matmul_precision", "highest")
 
     def facts(self) -> dict[str, Any]:
         return {
-            "engine": "jax",
+            "engine": self.name,
             "version": jax.__version__,
             "devices": [str(device) for device in jax.devices()],
             "matmul_precision": jax.config.jax_default_matmul_precision,
@@ -60,14 +61,10 @@ class JaxEngine(AbstractEngine):
         flowing, kept = jax.lax.scan(body, initial, sequences, reverse=reverse)
         return flowing, kept
 
-    def with_gradient(
-        self,
-        forward: Callable[..., tuple[tuple[Tensor, ...], tuple[Tensor, ...]]],
-        backward: Callable[[tuple[Tensor, ...], tuple[Tensor, ...]], tuple[Tensor, ...]],
-    ) -> Callable[..., tuple[Tensor, ...]]:
+    def with_gradient(self, forward: Forward, backward: Backward) -> Function:
         function = jax.custom_vjp(lambda *given: forward(*given)[0])
         function.defvjp(forward, backward)
-        wrapped: Callable[..., tuple[Tensor, ...]] = function
+        wrapped: Function = function
         return wrapped
 
     def compile_function(self, function: Callable[..., Any], *, xla: bool) -> Callable[..., Any]:
@@ -78,7 +75,7 @@ class JaxEngine(AbstractEngine):
         gradients: Gradients = jax.jit(_gradients_of(loss))
         return gradients
 
-    def compile_step(self, loss: Loss, updater: Updater, *, parts: Parts, xla: bool) -> Step:
+    def compile_step(self, loss: Loss, updater: Updater, *, width: int, xla: bool) -> Step:
         gradients, changing = _gradients_of(loss), [*updater.trained, *updater.slots]
         count, dtype = len(updater.trained), np.dtype(updater.rate.dtype)
 

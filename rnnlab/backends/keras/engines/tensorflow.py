@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 
 from rnnlab.backends.keras.engines.base import (
     AbstractEngine,
+    Backward,
+    Forward,
+    Function,
     Gradients,
     Loss,
-    Parts,
     ScanBody,
     Step,
     Tensors,
@@ -34,7 +36,6 @@ class TensorFlowEngine(AbstractEngine):
     name = "tensorflow"
 
     def __init__(self, cpus: int) -> None:
-        super().__init__(cpus)
         # Otherwise products of float32 on a GPU are rounded to 10 bits, and no longer those of NumPy.
         tf.config.experimental.enable_tensor_float_32_execution(False)
         with suppress(RuntimeError):  # a program that has used TensorFlow before has made its own choice
@@ -46,7 +47,7 @@ class TensorFlowEngine(AbstractEngine):
     def facts(self) -> dict[str, Any]:
         threading = tf.config.threading
         return {
-            "engine": "tensorflow",
+            "engine": self.name,
             "version": tf.__version__,
             "devices": [device.name for device in tf.config.list_logical_devices()],
             "inter_op_threads": threading.get_inter_op_parallelism_threads(),
@@ -89,16 +90,12 @@ class TensorFlowEngine(AbstractEngine):
         )
         return flowing, [array.stack() for array in kept]
 
-    def with_gradient(
-        self,
-        forward: Callable[..., tuple[tuple[Tensor, ...], tuple[Tensor, ...]]],
-        backward: Callable[[tuple[Tensor, ...], tuple[Tensor, ...]], tuple[Tensor, ...]],
-    ) -> Callable[..., tuple[Tensor, ...]]:
+    def with_gradient(self, forward: Forward, backward: Backward) -> Function:
         def with_its_gradient(*given: Tensor) -> tuple[tuple[Tensor, ...], Callable[..., tuple[Tensor, ...]]]:
             outputs, saved = forward(*given)
             return outputs, lambda *gradients: backward(saved, gradients)
 
-        function: Callable[..., tuple[Tensor, ...]] = tf.custom_gradient(with_its_gradient)
+        function: Function = tf.custom_gradient(with_its_gradient)
         return function
 
     def compile_function(self, function: Callable[..., Any], *, xla: bool) -> Callable[..., Any]:
@@ -110,7 +107,7 @@ class TensorFlowEngine(AbstractEngine):
         gradients: Gradients = self.compile_function(_gradients_of(loss), xla=xla)
         return gradients
 
-    def compile_step(self, loss: Loss, updater: Updater, *, parts: Parts, xla: bool) -> Step:
+    def compile_step(self, loss: Loss, updater: Updater, *, width: int, xla: bool) -> Step:
         gradients = self.compile_gradients(loss, xla=xla)
 
         def settle(found: list[tuple[Tensor, Tensor, list[Tensor]]], rate: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -126,7 +123,8 @@ class TensorFlowEngine(AbstractEngine):
 
         def step(arrays: list[Tensor], rate: Tensor) -> tuple[Tensor, Tensor, Tensor]:
             values = [tf.convert_to_tensor(variable.value) for variable in updater.trained]
-            return settle([gradients(values, [a[rows] for a in arrays]) for rows in parts(arrays[0].shape[0])], rate)
+            rows = shards(arrays[0].shape[0], width=width) if xla else [slice(None)]
+            return settle([gradients(values, [array[part] for array in arrays]) for part in rows], rate)
 
         compiled, dtype = self.compile_function(step, xla=False), updater.rate.dtype
 
@@ -145,6 +143,26 @@ def _gradients_of(loss: Loss) -> Gradients:
         return total, outputs, tape.gradient(total, values, unconnected_gradients=tf.UnconnectedGradients.ZERO)
 
     return gradients
+
+
+def shards(batch_size: int, *, width: int) -> list[slice]:
+    """Return the parts into which a batch is split, to be computed side by side and added up in this order.
+
+    A rule of the shape alone: the number of threads at hand changes no number. Small batches stay whole.
+
+    Args:
+        batch_size: B.
+        width: Units of all layers together.
+
+    Example:
+        >>> shards(64, width=32)
+        [slice(0, 32, None), slice(32, 64, None)]
+        >>> shards(8, width=32)
+        [slice(0, 8, None)]
+    """
+    count = 2 if batch_size % 2 == 0 and batch_size * width >= 1024 else 1
+    size = batch_size // count
+    return [slice(n * size, (n + 1) * size) for n in range(count)]
 
 
 ENGINE = TensorFlowEngine

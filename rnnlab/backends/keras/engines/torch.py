@@ -9,9 +9,11 @@ from numpy.typing import NDArray
 
 from rnnlab.backends.keras.engines.base import (
     AbstractEngine,
+    Backward,
+    Forward,
+    Function,
     Gradients,
     Loss,
-    Parts,
     ScanBody,
     Step,
     Tensors,
@@ -29,13 +31,12 @@ class TorchEngine(AbstractEngine):
     name = "torch"
 
     def __init__(self, cpus: int) -> None:
-        super().__init__(cpus)
         torch.set_num_threads(cpus)
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")  # as Keras chooses
 
     def facts(self) -> dict[str, Any]:
         return {
-            "engine": "torch",
+            "engine": self.name,
             "version": torch.__version__,
             "devices": [torch.cuda.get_device_name()] if torch.cuda.is_available() else ["cpu"],
             "threads": torch.get_num_threads(),
@@ -66,12 +67,8 @@ class TorchEngine(AbstractEngine):
             kept.reverse()
         return flowing, [torch.stack(parts) for parts in zip(*kept, strict=True)]
 
-    def with_gradient(
-        self,
-        forward: Callable[..., tuple[tuple[Tensor, ...], tuple[Tensor, ...]]],
-        backward: Callable[[tuple[Tensor, ...], tuple[Tensor, ...]], tuple[Tensor, ...]],
-    ) -> Callable[..., tuple[Tensor, ...]]:
-        class Function(torch.autograd.Function):
+    def with_gradient(self, forward: Forward, backward: Backward) -> Function:
+        class _Handwritten(torch.autograd.Function):
             @staticmethod
             def forward(ctx: Any, *given: Tensor) -> tuple[Tensor, ...]:
                 outputs, saved = forward(*given)
@@ -83,8 +80,8 @@ class TorchEngine(AbstractEngine):
             def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, ...]:
                 return backward(ctx.saved_tensors, gradients)
 
-        function: Callable[..., tuple[Tensor, ...]] = Function.apply
-        return function
+        applied: Function = _Handwritten.apply
+        return applied
 
     def compile_function(self, function: Callable[..., Any], *, xla: bool) -> Callable[..., Any]:
         compiled: Callable[..., Any] = torch.no_grad()(function)
@@ -99,7 +96,7 @@ class TorchEngine(AbstractEngine):
 
         return gradients
 
-    def compile_step(self, loss: Loss, updater: Updater, *, parts: Parts, xla: bool) -> Step:
+    def compile_step(self, loss: Loss, updater: Updater, *, width: int, xla: bool) -> Step:
         gradients = self.compile_gradients(loss, xla=xla)
 
         def run(arrays: Sequence[Array], rate: float) -> tuple[float, Array, float]:
