@@ -39,13 +39,20 @@ def parameters(network: Network, seed: int = 1) -> dict[str, Any]:
     }
 
 
-def training(rule: str = "sgd", bptt_steps: int | None = None, longest: int | None = None, **options: Any) -> Training:
-    """Return a training recipe with a constant schedule and no clipping."""
+def training(
+    rule: str = "sgd",
+    bptt_steps: int | None = None,
+    longest: int | None = None,
+    clip_norm: float | None = None,
+    **options: Any,
+) -> Training:
+    """Return a training recipe with a constant schedule, and without clipping unless asked for."""
     optimizer, schedule = OPTIMIZERS.get(rule), SCHEDULES.get("constant")
     return Training(
         optimizer=optimizer(optimizer.Options(**options)),
         learning_rate=LEARNING_RATE,
         schedule=schedule(schedule.Options(), total_steps=1),
+        clip_norm=clip_norm,
         bptt_steps=bptt_steps,
         longest=longest,
     )

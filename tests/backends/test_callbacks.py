@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 import rnnlab
-from rnnlab.core.errors import RnnlabError, UsageError
+from rnnlab.backends.keras.callbacks import KerasCallbacks
+from rnnlab.core.errors import EnvironmentFault, RnnlabError
+from rnnlab.lab.events import Event, Stepped
 
 SMALL: dict[str, Any] = {
     "task": "adding",
@@ -53,7 +55,12 @@ def test_they_may_stop_it(tmp_path: Path) -> None:
     ("callback", "told"),
     [
         ("keras.callbacks.EarlyStoping", "keras.callbacks[0]: unknown callback 'keras.callbacks.EarlyStoping'"),
-        ("keras.callbacks.ReduceLROnPlateau", "keras.callbacks.ReduceLROnPlateau would set the learning rate"),
+        ("keras.callbacks.ReduceLROnPlateau", "ReduceLROnPlateau would set the learning rate — use training.schedule"),
+        ("keras.callbacks.SwapEMAWeights", "keras.callbacks.SwapEMAWeights would change the weights — weights/best"),
+        (
+            {"name": "keras.callbacks.EarlyStopping", "options": {"restore_best_weights": True}},
+            "keras.callbacks.EarlyStopping would change the weights",
+        ),
         ({"name": "keras.callbacks.EarlyStopping", "options": {"patienc": 1}}, "does not take these options"),
         ("os.system", "got 'os.system': expected a name from keras.callbacks"),
     ],
@@ -68,6 +75,20 @@ def test_what_cannot_be_is_refused_before_anything_is_made(tmp_path: Path, callb
 def test_one_that_fails_is_told(tmp_path: Path) -> None:
     folder = tmp_path / "there"
     folder.mkdir()
-    with pytest.raises(UsageError, match="a callback failed: IsADirectoryError") as caught:
+    with pytest.raises(EnvironmentFault, match="a callback failed: IsADirectoryError") as caught:
         trained(tmp_path, {"name": "keras.callbacks.CSVLogger", "options": {"filename": str(folder)}})
     assert caught.value.where == "keras.callbacks"
+
+
+def test_they_hear_of_the_end_however_it_comes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[str] = []
+    monkeypatch.setattr(KerasCallbacks, "end", lambda self: heard.append("the end"))
+    config = {**SMALL, "keras": {"callbacks": ["keras.callbacks.TerminateOnNaN"]}}
+
+    def leave(event: Event) -> None:
+        if isinstance(event, Stepped):
+            raise RuntimeError("left")
+
+    with pytest.raises(RuntimeError, match="left"):
+        rnnlab.train(config, runs=tmp_path, watch=leave)
+    assert heard == ["the end"]

@@ -108,6 +108,26 @@ def test_a_step_moves_against_the_gradient_or_not_at_all(contender: Contender, c
 
 
 @only(*LOOPING)
+def test_a_norm_whose_squares_overflow_is_still_a_norm(contender: Contender) -> None:
+    """One linear unit, three inputs of 1, W 1e-22, head.W 1e22 and targets 0: y = 3 in both outputs, and the loss is 9.
+
+    dL/dy = 2·3/2 = 3 for each output, so dL/dh = 2·3·1e22 = 6e22, and that is the gradient of b and of each of three W.
+    Its square is beyond float32; the norm is 6e22·√4.
+    """
+    net = contender.network("simple", precision="float32", activation="linear", units=1)
+    data = batch(net, batch_size=1, timesteps=1)
+    data.inputs[...], data.targets[...] = 1.0, 0.0
+    values = {"layers.0.W": 1e-22, "head.W": 1e22}
+    given = {name: np.full_like(array, values.get(name, 0.0)) for name, array in parameters(net).items()}
+    model = contender.build(net, given, clip_norm=0.5)
+    result = model.train_step(data)
+    assert result.loss == pytest.approx(9, rel=1e-5)
+    assert result.gradient_norm == pytest.approx(1.2e23, rel=1e-5)
+    (moved,) = given["layers.0.b"] - model.parameters()["layers.0.b"]
+    assert moved == pytest.approx(LEARNING_RATE * 0.5 * 6e22 / 1.2e23, rel=1e-5)
+
+
+@only(*LOOPING)
 def test_state_goes_out_and_in(contender: Contender) -> None:
     """Four steps are two, the state moved to another model, and two more: to the bit; and so are four from the start.
 

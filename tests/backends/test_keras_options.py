@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnnlab.backends.keras.engines.tensorflow import shards
 from rnnlab.backends.keras.options import KerasOptions, Plan, plan
 from rnnlab.cells import CELLS
 
@@ -40,6 +39,8 @@ def test_a_cell_without_a_handwritten_layer_takes_the_loop() -> None:
     [(64, 32, 2), (32, 32, 2), (30, 32, 1), (33, 512, 1), (1, 65_536, 1), (2, 512, 2), (2, 511, 1), (4096, 1, 2)],
 )
 def test_the_parts_of_a_batch(batch_size: int, width: int, parts: int) -> None:
+    from rnnlab.backends.keras.engines.tensorflow import shards
+
     rows = [np.arange(batch_size)[part].tolist() for part in shards(batch_size, width=width)]
     assert [len(part) for part in rows] == [batch_size // parts] * parts
     assert np.concatenate(rows).tolist() == list(range(batch_size))

@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 from rnnlab.backends.keras import KerasBackend
-from rnnlab.backends.keras.engines.tensorflow import shards
 from tests.networks import batch, network, parameters, training
 
 BATCH_SIZE, UNITS = 64, 32
@@ -26,6 +25,8 @@ def digest(engine: str) -> str:
 
 def test_another_model_and_another_process_give_the_same_bits(engine: str) -> None:
     """The batch is one that TensorFlow computes in two parts side by side; the other process has one thread."""
+    from rnnlab.backends.keras.engines.tensorflow import shards
+
     assert len(shards(BATCH_SIZE, width=UNITS)) == 2
     program = f"from tests.backends.test_keras_repeatability import digest; print(digest({engine!r}))"
     child = subprocess.run(

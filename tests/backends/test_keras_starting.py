@@ -49,6 +49,20 @@ def test_an_engine_that_is_not_installed(
     assert "keras" not in sys.modules
 
 
+def test_an_engine_that_is_broken(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "keras", raising=False)
+    broken = here.parent / "broken"
+    (broken / "keras").mkdir(parents=True)
+    (broken / "keras" / "__init__.py").write_text("raise ImportError('libcuda.so.1: cannot open')")
+    monkeypatch.syspath_prepend(broken)
+    result = train(here)
+    assert (result.code, result.stderr) == (
+        5,
+        "rnnlab: error[E_ENVIRONMENT]: Keras on tensorflow cannot be imported: libcuda.so.1: cannot open — "
+        "mend or reinstall it: pip install tensorflow\n",
+    )
+
+
 def test_an_engine_that_does_not_exist(here: Path) -> None:
     result = train(here, "engine: jaxx")
     told = "rnnlab: error[E_CONFIG]: x.yaml:5:9 engine: unknown engine 'jaxx' — did you mean 'jax'?\n"

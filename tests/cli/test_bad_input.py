@@ -1,6 +1,7 @@
 """Every kind of bad input, through the whole program: the right exit code, one line a fault, nothing made or lost.
 
-Where each kind is tested; "here" is this file, `runs` is test_bad_runs, names without a folder are of this folder:
+Where each kind is tested; "here" is this file, `runs` is test_bad_runs, `weights` is test_bad_weights, names without a
+folder are of this folder:
 
 Configs. Not a readable file: test_errors, config/test_document. Empty, no mapping, several documents, not YAML, tags,
 bombs, deep, large, not UTF-8, hidden characters, duplicate keys, keys that are no text, numbers in odd notations:
@@ -9,8 +10,8 @@ out of range, too large for the machine, data files that are none: test_errors, 
 takes for something else, markup, templates, names, places that are no local file, secrets beside a fault, seeds: here.
 
 Weights and checkpoints. Cut, flipped, zeroed, appended, arrays that traded places, other shapes, other formats:
-runs/test_weights, runs/test_checkpoint. Files of other kinds, bombs, lies in the header, NaN, copies, odd names, a swap
-between check and use: `runs`. Of another run or network: lab/test_resume, lab/test_evaluate.
+runs/test_weights, runs/test_checkpoint. Files of other kinds, bombs, lies in the header, NaN, a swap between check and
+use: `weights`. Copies, odd names: `runs`. Of another run or network: lab/test_resume, lab/test_evaluate.
 
 Runs. What is no run: runs/test_find and `runs`. Metrics cut, damaged, repeated, ahead or behind: runs/test_metrics,
 lab/test_resume, lab/test_doctor. Not begun, finished, leftovers: lab/test_resume, test_lasting. Damaged texts, folders

@@ -15,7 +15,7 @@ import pytest
 
 from rnnlab.runs import RunFolder
 from tests.cli.program import ENDLESS, TINY, child, rnnlab, start
-from tests.lab.test_resume import account
+from tests.lab.resuming import account
 
 SAVING = ENDLESS.replace("training: {", "training: {checkpoint: {every_steps: 10}, ")
 

@@ -14,7 +14,7 @@ from rnnlab.runs import disk, provenance
 from tests.faults.oracle import Account, Trial, begin
 from tests.faults.seam import Seam
 from tests.lab.conftest import SMALL
-from tests.lab.test_resume import account
+from tests.lab.resuming import account
 
 SETTINGS = ("training.steps=4", "training.checkpoint={every_steps: 2, every_seconds: null}")
 

@@ -134,7 +134,7 @@ MUTATIONS = (
         "lab/resume.py",
         "    if experiment.sha256() not in provenance.known_configs(run.read_provenance()):\n",
         "    if False:\n",
-        "tests/lab/test_resume.py::test_a_config_that_was_edited",
+        "tests/lab/test_resume_refused.py::test_a_config_that_was_edited",
     ),
     Mutation(
         "the lock check before taking a run",

@@ -13,7 +13,7 @@ from rnnlab.lab.events import Event, Finished, Started, Stepped
 from rnnlab.lab.resume import train_into
 from rnnlab.runs import RunFolder
 from tests.faults.seam import Killed
-from tests.lab.test_resume import account
+from tests.lab.resuming import account
 
 Account = dict[str, Any]
 

@@ -11,7 +11,7 @@ from rnnlab.runs import RunFolder
 from rnnlab.runs.metrics import Metrics
 from tests.faults.oracle import Trial
 from tests.faults.seam import Fault, Seam
-from tests.lab.test_resume import account
+from tests.lab.resuming import account
 
 Harm = Callable[[bytes, int], bytes]
 

@@ -17,7 +17,7 @@ from rnnlab.lab.doctor import examine
 from rnnlab.runs import RunFolder
 from tests.faults.nursery import Nursery
 from tests.faults.oracle import Account
-from tests.lab.test_resume import account
+from tests.lab.resuming import account
 
 # Half a second or so of work, and a checkpoint every few milliseconds, so that a kill often lands in one.
 CONFIG = """\

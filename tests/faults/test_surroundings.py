@@ -22,7 +22,7 @@ from rnnlab.lab.resume import resume, train_into
 from rnnlab.lab.stopping import Stop
 from rnnlab.runs import RunFolder, disk
 from tests.faults.oracle import Trial, begin
-from tests.lab.test_resume import account
+from tests.lab.resuming import account
 
 Mount = Callable[..., None]
 

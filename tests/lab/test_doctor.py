@@ -10,8 +10,8 @@ from rnnlab.config.experiment import Experiment
 from rnnlab.core.errors import DivergedError
 from rnnlab.lab.doctor import Report, examine
 from rnnlab.runs import RunFolder
+from tests.lab.resuming import begin, damage, killed
 from tests.lab.test_endings import EXPLODES
-from tests.lab.test_resume import begin, damage, killed
 
 Make = Callable[..., Experiment]
 

@@ -14,7 +14,7 @@ from rnnlab.lab.resume import resume
 from rnnlab.lab.space import require_space, space_needed
 from rnnlab.runs import disk
 from tests.lab.conftest import Fit
-from tests.lab.test_resume import begin
+from tests.lab.resuming import begin
 
 Make = Callable[..., Experiment]
 

@@ -1,0 +1,108 @@
+"""Weights that are not what they should be, through the whole program: refused by name, and nothing is changed.
+
+test_bad_input tells where the other kinds of bad input are tested.
+"""
+
+import io
+import pickle
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rnnlab.runs import disk
+from rnnlab.runs.weights import load_arrays, save_arrays
+from tests.cli.jobs import BEST, EVALUATE, EXPORT, Harm, everything
+from tests.cli.program import rnnlab
+from tests.cli.test_bad_input import told
+
+
+def safetensors(header: bytes, data: bytes = b"") -> bytes:
+    return len(header).to_bytes(8, "little") + header + data
+
+
+def npz(count: int = 1, name: str = "W") -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for number in range(count):
+            archive.writestr(f"{name}{number}.npy", bytes(100_000))
+    return file.getvalue()
+
+
+class Touch:
+    """Unpickled, makes a file."""
+
+    def __reduce__(self) -> object:
+        return Path.touch, (Path("executed"),)
+
+
+LIE = b'{"W":{"dtype":"F32","shape":[1099511627776],"data_offsets":[0,4398046511104]}}'
+
+
+KINDS = {
+    "nothing": (b"", "its 0 bytes are not a whole safetensors file"),
+    "a byte": (b"\0", "its 1 bytes are not a whole safetensors file"),
+    "text": (b"hello, world", "its 12 bytes are not a whole safetensors file"),
+    "zeros": (bytes(2000), "its 2,000 bytes are not a whole safetensors file"),
+    "a pickle": (pickle.dumps(Touch()), "it looks like a pickle; rnnlab reads safetensors only"),
+    "npy of 2 TiB": (b"\x93NUMPY\x01\0" + bytes(120), "it looks like npy; rnnlab reads safetensors only"),
+    "npz": (npz(), "it looks like a zip (npz or .keras); rnnlab reads safetensors only"),
+    "npz that climbs": (npz(name="../../evil"), "it looks like a zip (npz or .keras); rnnlab reads safetensors only"),
+    "npz of many": (npz(count=1000), "it looks like a zip (npz or .keras); rnnlab reads safetensors only"),
+    "HDF5": (b"\x89HDF\r\n\x1a\n" + bytes(99), "it looks like HDF5; rnnlab reads safetensors only"),
+    "4 TiB declared": (safetensors(LIE), "it is cut, extended or changed"),
+    "a header beyond the end": ((1 << 60).to_bytes(8, "little") + b"{}", "it is cut, extended or changed"),
+    "a deep header": (safetensors(b"[" * 200_000), "its 200,008 bytes are not a whole safetensors file"),
+    "a key twice": (safetensors(b'{"__metadata__":{},"__metadata__":{}}'), "bytes are not a whole safetensors file"),
+    "another program's": (safetensors(b"{}      "), "is a safetensors file, but not one that rnnlab wrote"),
+    "a newer format": (safetensors(b'{"__metadata__":{"format":"rnnlab-arrays/9"}}'), "this rnnlab reads 'rnnlab-arr"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("content", "problem"), KINDS.values(), ids=KINDS)
+def test_weights_of_another_kind(job: Path, content: bytes, problem: str) -> None:
+    (job / BEST).write_bytes(content)
+    before = everything(Path())
+    for command in (EVALUATE, EXPORT):
+        result = rnnlab(*command)
+        assert (result.code, result.stdout) == (4, "")
+        (line,) = told(result)
+        assert line.startswith(f"{job / BEST}: ")
+        assert problem in line
+        assert "allow_pickle" not in line
+    assert everything(Path()) == before
+
+
+CHANGES = {
+    "nan": (lambda arrays: arrays["head.b"].fill(np.nan), "holds NaN or infinity in head.b"),
+    "one missing": (lambda arrays: arrays.pop("head.b"), "does not fit this network: head.b is missing"),
+    "two faults": (
+        lambda arrays: arrays.update({"head.b": np.zeros(3), "layers.9.W": np.eye(2)}),
+        "head.b is (3,) float64, expected (1,) float32; layers.9.W is unexpected",
+    ),
+    "integers": (
+        lambda arrays: arrays.update({"head.b": np.zeros(1, np.int64)}),
+        "does not fit this network: head.b is (1,) int64, expected (1,) float32",
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "problem"), CHANGES.values(), ids=CHANGES)
+def test_weights_with_a_true_checksum_and_wrong_content(job: Path, change: Harm, problem: str) -> None:
+    arrays, description = load_arrays(job / BEST)
+    change(arrays)
+    save_arrays(job / BEST, arrays, description)
+    result = rnnlab(*EVALUATE)
+    assert (result.code, result.stdout) == (4, "")
+    (line,) = told(result)
+    assert problem in line
+
+
+def test_what_is_verified_is_what_is_used(job: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file swapped between check and use would have to be opened twice."""
+    opened: list[str] = []
+    original = disk.open_read
+    monkeypatch.setattr(disk, "open_read", lambda path: (opened.append(path.name), original(path))[1])
+    assert rnnlab(*EVALUATE).code == 0
+    assert opened.count("best.safetensors") == 1
