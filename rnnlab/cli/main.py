@@ -74,8 +74,8 @@ def main() -> NoReturn:
         sys.exit(130)
     except RnnlabError as error:
         _fail(error)
-    except MemoryError:
-        _fail(_out_of_memory())
+    except (MemoryError, SystemError) as error:
+        _fail(_out_of_memory(error))
     except SystemExit as stop:
         # The reader of the help has gone (`| head`): Click calls that 1, and 1 is a bug.
         sys.exit(0 if isinstance(stop.__context__, BrokenPipeError) else stop.code)
@@ -132,7 +132,9 @@ def _leave(code: int) -> NoReturn:
     sys.exit(code)
 
 
-def _out_of_memory() -> RnnlabError:
+def _out_of_memory(error: Exception) -> RnnlabError:
+    if isinstance(error, SystemError):  # where memory ends while Python itself works, it can say no more than that
+        return EnvironmentFault(f"Python itself failed, as where memory runs out: {error}", hint="allow more memory")
     return EnvironmentFault(
         "out of memory", hint="lower training.batch_size, shape.timesteps or cell.units, or set training.bptt_steps"
     )

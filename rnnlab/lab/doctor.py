@@ -12,6 +12,7 @@ from rnnlab.lab.resume import require_own, stored_experiment
 from rnnlab.lab.summary import own_summary
 from rnnlab.runs import RunFolder, Status
 from rnnlab.runs.files import is_leftover
+from rnnlab.runs.folder import OWN
 from rnnlab.runs.lock import is_lock, read_holder
 from rnnlab.runs.reading import kind
 
@@ -201,15 +202,11 @@ def _about(experiment: Experiment) -> dict[str, Any]:
 
 def _others(run: RunFolder) -> Iterator[tuple[str, str]]:
     """Yield what is there beside the files of a run."""
-    own = {
-        *("status.json", "config.yaml", "resolved.yaml", "provenance.json", "metrics.jsonl", "evaluations.jsonl"),
-        *("summary.json", "log.txt", "checkpoints", "weights", "plots"),
-    }
     for path in sorted(run.path.rglob("*")):
         name = str(path.relative_to(run.path))
         if is_leftover(path.name):
             yield visible(name), "an unfinished write of a killed process; it is never read, and resuming removes it"
         elif path.name.endswith(".corrupt"):
             yield visible(name), "a damaged checkpoint that was set aside"
-        elif path.parent == run.path and name not in own and not is_lock(name):
+        elif path.parent == run.path and name not in OWN and not is_lock(name):
             yield visible(name), "not a file of rnnlab"

@@ -22,8 +22,6 @@ from rnnlab.runs.faults import ELSEWHERE, refused, reported, shown
 _NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP}
 # Some have no second names; there a reader may, for a moment, see a new file empty.
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS}
-
-
 _LEFTOVER = re.compile(r"\..+\.[0-9a-f]{16}\.tmp")
 
 

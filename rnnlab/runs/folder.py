@@ -38,6 +38,8 @@ Which = Literal["best", "last"]
 
 # What a new folder holds before it is a run.
 _BEGUN = ("config.yaml", "resolved.yaml", "provenance.json", "metrics.jsonl", "log.txt")
+# All that a run can hold beside its locks.
+OWN = (*_BEGUN, "status.json", "evaluations.jsonl", "summary.json", "checkpoints", "weights", "plots")
 
 LARGEST_TEXT = 1 << 24  # bytes of a config, resolved
 _TRIES = 100

@@ -223,18 +223,31 @@ def test_a_bug_is_one_line_and_a_file_with_the_traceback(here: Path, monkeypatch
     assert told.read_text().startswith("Traceback (most recent call last):\n")
 
 
-def test_memory_that_runs_out_is_no_bug(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (
+            MemoryError(),
+            "out of memory — lower training.batch_size, shape.timesteps or cell.units, or set training.bptt_steps",
+        ),
+        (
+            SystemError("<built-in function compile> returned NULL without setting an exception"),
+            "Python itself failed, as where memory runs out: <built-in function compile> returned NULL without setting "
+            "an exception — allow more memory",
+        ),
+    ],
+    ids=["MemoryError", "SystemError"],
+)
+def test_memory_that_runs_out_is_no_bug(
+    here: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, told: str
+) -> None:
     def fail(*_: object, **__: object) -> None:
-        raise MemoryError
+        raise error
 
     (here / "x.yaml").write_text(TINY)
     monkeypatch.setattr("rnnlab.config.load.load_experiment", fail)
     result = rnnlab("train", "x.yaml")
-    assert (result.code, result.stderr) == (
-        5,
-        "rnnlab: error[E_ENVIRONMENT]: out of memory — lower training.batch_size, shape.timesteps or cell.units, "
-        "or set training.bptt_steps\n",
-    )
+    assert (result.code, result.stderr) == (5, f"rnnlab: error[E_ENVIRONMENT]: {told}\n")
 
 
 def full() -> int:
