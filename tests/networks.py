@@ -1,6 +1,6 @@
 """Small networks and batches that the numerical tests share."""
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -44,6 +44,7 @@ def training(
     bptt_steps: int | None = None,
     longest: int | None = None,
     clip_norm: float | None = None,
+    recompute: Literal["auto", "off", "sqrt"] = "auto",
     **options: Any,
 ) -> Training:
     """Return a training recipe with a constant schedule, and without clipping unless asked for."""
@@ -55,6 +56,7 @@ def training(
         clip_norm=clip_norm,
         bptt_steps=bptt_steps,
         longest=longest,
+        recompute=recompute,
     )
 
 

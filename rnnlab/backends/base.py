@@ -5,10 +5,10 @@ handed in; weights and optimiser slots go in and out as plain NumPy arrays, so t
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,6 +68,11 @@ class Network:
         described["head.b"] = Parameter((self.output_features,), "bias")
         return described
 
+    def empty_outputs(self, batch_size: int, timesteps: int) -> Array:
+        """Return zeros for the raw outputs of a batch: (B, O), or (B, T, O) for sequences."""
+        steps = (timesteps,) if self.return_sequences else ()
+        return np.zeros((batch_size, *steps, self.output_features), self.dtype)
+
     def describe(self) -> dict[str, Any]:
         """Return all that defines the function, as plain data: stored with weights and compared on load."""
         return {
@@ -100,6 +105,8 @@ class Training:
         clip_value: Bound on each gradient's absolute value, or None.
         bptt_steps: Gradients are cut at every multiple of this many steps from the start, or None to reach all the way.
         longest: Steps of the longest sequence to come, where that is known: an engine may lay out its buffers for it.
+        recompute: Whether to keep states only now and then and go forward twice: memory grows as √T and not as T, for
+            a third more time and the same numbers. `auto`: where the memory would be large. NumPy alone can.
     """
 
     optimizer: AbstractOptimizer[Any]
@@ -109,6 +116,7 @@ class Training:
     clip_value: float | None = None
     bptt_steps: int | None = None
     longest: int | None = None
+    recompute: Literal["auto", "off", "sqrt"] = "auto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +149,10 @@ class Prediction:
     states: dict[str, Array]
 
 
+def nothing() -> None:
+    """Do nothing."""
+
+
 class AbstractModel(ABC):
     """A network built on an engine, with its parameters and optimiser slots."""
 
@@ -149,8 +161,13 @@ class AbstractModel(ABC):
         self.training = training
 
     @abstractmethod
-    def train_step(self, batch: Batch) -> StepResult:
-        """Run forward, backward, clip and update once; no update where the loss or the gradient is not finite."""
+    def train_step(self, batch: Batch, *, meanwhile: Callable[[], None] = nothing) -> StepResult:
+        """Run forward, backward, clip and update once; no update where the loss or the gradient is not finite.
+
+        Args:
+            batch: What to learn from.
+            meanwhile: Called once, when others are at work on the step where there are others.
+        """
 
     @abstractmethod
     def loss_and_gradients(self, batch: Batch) -> tuple[float, dict[str, Array]]:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from rnnlab.backends.base import Network
 from rnnlab.backends.keras.backend import KerasBackend
+from rnnlab.backends.numpy.division import count_shards
+from rnnlab.backends.numpy.footprint import chunk_steps, should_recompute, tape_bytes
 from rnnlab.config.experiment import Experiment
 from rnnlab.core.errors import EnvironmentFault
 from rnnlab.lab.validation import batch_sizes
@@ -15,7 +17,8 @@ _FLOAT64 = 8
 # it ends the process, with the exit code of a bug; threads and child processes need some too.
 _BESIDE = 1 << 26  # bytes
 _KERAS_ITSELF, _KERAS_FACTOR = 3 * 2**28, 2.5
-_PREDICT_STEPS = 256  # both backends predict in stretches of so many steps
+_PREDICT_STEPS = 256  # Keras predicts in stretches of so many steps
+_WIDTHS = 2  # of what a chunk needs beside its tape while the gradient goes back through it
 
 
 def require_memory(experiment: Experiment) -> None:
@@ -35,26 +38,28 @@ def require_memory(experiment: Experiment) -> None:
 def memory_needed(experiment: Experiment) -> int:
     """Return about how many bytes the arrays of a training take at their peak.
 
-        P·D·(6 + slots)                 parameters, gradients, scratch, and the initial, newest good and best copies
+        P·D·(5 + shards + slots)        parameters, gradients, scratch, and the initial, newest good and best copies
         P·D·(3 + 2·slots)               a checkpoint: parameters and slots copied, and the file's bytes with the best
                                         (or, if more, P·D + 3·8·largest: the largest is drawn in float64)
-        + D·B·T·(I + L·(2G + S)·H) …    a stretch of time in every layer: G gates twice, S states; and the batch itself
+        + the batch, and what is kept of it for going back: `rnnlab.backends.numpy.footprint`
 
-    P parameters, D bytes a number, B sequences, T steps (of one stretch, where gradients are cut), L layers, G the
-    cell's gates. Training and validation batches are not there at once: the larger counts. Keras computes a sequence
-    whole, also where gradients are cut, holds 2.5 times what NumPy holds of it, and takes 0.75 GiB for itself: measured
-    on TensorFlow at T 400, B 256, H 128.
+    P parameters, D bytes a number. Training and validation batches are not there at once: the larger counts. Keras
+    computes a sequence whole, also where gradients are cut, holds about 2.5 times each gate twice and each state, and
+    takes 0.75 GiB for itself: measured on TensorFlow at T 400, B 256, H 128.
     """
     task = experiment.build_task()
     network = experiment.network(task)
     longest = experiment.timesteps[1]
-    is_keras, size = experiment.backend == KerasBackend.name, experiment.training.batch_size
-    cut = longest if is_keras else min(longest, experiment.training.bptt_steps or longest)
-    own, factor = (_KERAS_ITSELF, _KERAS_FACTOR) if is_keras else (0, 1)
-    trained = _batch(network, size, longest) + int(factor * _layers(network, size, cut))
-    size = batch_sizes(experiment.evaluation.sequences, numbers_each=longest * task.input_features)[0]
-    scored = _batch(network, size, longest) + int(factor * _layers(network, size, min(longest, _PREDICT_STEPS)))
-    return own + _parameters(experiment, network) + max(trained, scored)
+    size = experiment.training.batch_size
+    scored = batch_sizes(experiment.evaluation.sequences, numbers_each=longest * task.input_features)[0]
+    if experiment.backend == KerasBackend.name:
+        learning = _kept_by_keras(network, size, longest)
+        scoring = _kept_by_keras(network, scored, min(longest, _PREDICT_STEPS))
+    else:
+        learning = _kept_by_numpy(experiment, network, size, longest)
+        scoring = tape_bytes(network, batch_size=scored, timesteps=min(longest, chunk_steps(network, scored)))
+    learning, scoring = learning + _batch(network, size, longest), scoring + _batch(network, scored, longest)
+    return _parameters(experiment, network) + max(learning, scoring)
 
 
 def memory_available() -> int | None:
@@ -79,7 +84,8 @@ def _parameters(experiment: Experiment, network: Network) -> int:
     sizes = [parameter.size for parameter in network.parameters().values()]
     slots = len(experiment.recipe().optimizer.slot_names())
     all_once = sum(sizes) * network.dtype.itemsize
-    return max((9 + 3 * slots) * all_once, all_once + 3 * _FLOAT64 * max(sizes))
+    shards = count_shards(network, experiment.numpy, batch_size=experiment.training.batch_size)
+    return max((8 + shards + 3 * slots) * all_once, all_once + 3 * _FLOAT64 * max(sizes))
 
 
 def _batch(network: Network, batch_size: int, timesteps: int) -> int:
@@ -89,12 +95,21 @@ def _batch(network: Network, batch_size: int, timesteps: int) -> int:
     return batch_size * (inputs + outputs * (_FLOAT64 + 3 * network.dtype.itemsize) + timesteps)
 
 
-def _layers(network: Network, batch_size: int, timesteps: int) -> int:
+def _kept_by_keras(network: Network, batch_size: int, timesteps: int) -> int:
     units, layers, states = network.cell.options.units, network.cell.options.layers, len(network.cell.states)
     described = network.layer_parameters(0).values()
     gates = sum(parameter.size for parameter in described if parameter.role == "bias") // units
     numbers = layers * (2 * gates + states) * units + network.input_features + (layers - 1) * units
-    return batch_size * timesteps * numbers * network.dtype.itemsize
+    return _KERAS_ITSELF + int(_KERAS_FACTOR * batch_size * timesteps * numbers * network.dtype.itemsize)
+
+
+def _kept_by_numpy(experiment: Experiment, network: Network, batch_size: int, timesteps: int) -> int:
+    window = min(timesteps, experiment.training.bptt_steps or timesteps)
+    asked = experiment.training.recompute
+    again = asked == "sqrt" or (asked == "auto" and should_recompute(network, batch_size=batch_size, timesteps=window))
+    chunk = min(window, chunk_steps(network, batch_size))
+    beside = tape_bytes(network, batch_size=batch_size, timesteps=chunk)
+    return tape_bytes(network, batch_size=batch_size, timesteps=window, recompute=again) + _WIDTHS * beside
 
 
 def _meminfo() -> Iterable[int]:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from rnnlab.backends.numpy.elementwise import activate, write_slope
+from rnnlab.backends.numpy.elementwise import write_slope, writer
 from rnnlab.core import activations
 
 EVERY = pytest.mark.parametrize("name", activations.names())
@@ -14,14 +14,14 @@ def points(dtype: str) -> np.ndarray:
 
 @DTYPE
 @EVERY
-def test_activate_is_the_definition_in_place_and_into_a_part(name: str, dtype: str) -> None:
+def test_a_writer_is_the_definition_in_place_and_into_a_part(name: str, dtype: str) -> None:
     f, x = activations.get(name), points(dtype)
     expected = f(np, x.copy())
     block = np.full((5, 24), 99, dtype)
-    activate(f, x, out=block[:, 6:18])
+    writer(f)(x, block[:, 6:18])
     assert np.array_equal(block[:, 6:18], expected)
     assert np.array_equal(np.delete(block, range(6, 18), axis=1), np.full((5, 12), 99))
-    activate(f, x, out=x)
+    writer(f)(x, x)
     assert np.array_equal(x, expected)
 
 

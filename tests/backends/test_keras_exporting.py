@@ -4,6 +4,7 @@ import io
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Literal
 
 import numpy as np
@@ -177,3 +178,40 @@ def test_a_missing_converter_is_told(keras: Any, monkeypatch: pytest.MonkeyPatch
     told = f"import of {package} halted; None in sys.modules — pip install 'rnnlab[onnx]'"
     assert str(caught.value) == f"the ONNX converter cannot be imported: {told}"
     assert caught.value.exit_code == 5
+
+
+@pytest.mark.parametrize("writer", ["keras_file", "weights_file", "saved_model"])
+def test_no_space_for_temporary_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, writer: str) -> None:
+    """HDF5 would end the process, and TensorFlow raise an error of its own."""
+    model = built(network("carry", layers=1))
+    from rnnlab.backends.keras import exporting
+
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=1 << 20))
+    needed = 2 * sum(weight.nbytes for weight in model.get_weights()) + (1 << 20)
+    with pytest.raises(EnvironmentFault) as refused:
+        getattr(exporting, writer)(model)
+    assert str(refused.value) == (
+        f"the folder for temporary files needs {needed:,} bytes, and 1,048,576 are free — "
+        "free some space, or name another folder by the variable TMPDIR"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["tensorflow", "system"])
+def test_a_disk_that_runs_full_while_a_model_is_written(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    model = built(network("simple", layers=1))
+    import tensorflow as tf
+
+    from rnnlab.backends.keras import exporting
+
+    full = tf.errors.ResourceExhaustedError(None, None, "No space left on device")
+    fault = full if kind == "tensorflow" else OSError(28, "No space left on device")
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise fault
+
+    monkeypatch.setattr(model, "export", refuse)
+    problem = "the folder for temporary files cannot be written to: No space left on device"
+    with pytest.raises(EnvironmentFault, match=f"^{problem}"):
+        exporting.saved_model(model)

@@ -10,12 +10,14 @@ from rnnlab.lab import memory
 from rnnlab.lab.train import train
 
 MIB = 2**20
+_HOW = ("auto", "off", "sqrt")
 
 
 def experiment(folder: Path, *overrides: str) -> Experiment:
     config = folder / "small.yaml"
     config.write_text(
-        "task: adding\ntraining: {steps: 2, batch_size: 32, evaluate_every: 1}\nevaluation: {sequences: 64}\n"
+        "task: adding\nnumpy: {shards: 1}\ntraining: {steps: 2, batch_size: 32, evaluate_every: 1}\n"
+        "evaluation: {sequences: 64}\n"
     )
     return load_experiment(config, overrides).experiment
 
@@ -36,7 +38,7 @@ def peak(asked: Experiment, runs: Path) -> int:
         ["cell={type: carry, units: 96}", "shape.timesteps=200"],
         ["cell={type: simple, units: 64, layers: 3}", "shape.timesteps=200", "precision=float64"],
         ["cell={type: simple, units: 500}", "shape.timesteps=5", "training.batch_size=2", "evaluation.sequences=2"],
-        ["cell.units=128", "shape.timesteps=1000", "training.bptt_steps=50", "evaluation.sequences=8"],
+        ["cell.units=256", "shape.timesteps=1000", "training.bptt_steps=50", "evaluation.sequences=8"],
         ["task=copy_memory", "cell.units=64", "shape.timesteps=600"],
     ],
 )
@@ -50,8 +52,19 @@ def test_the_estimate_by_hand(tmp_path: Path) -> None:
     asked = experiment(tmp_path, "shape.timesteps=10", "cell.units=4", "evaluation.sequences=1")
     parameters = 2 * 4 + 4 * 4 + 4 + 4 + 1
     batch = 32 * (10 * 2 * (8 + 4) + (8 + 3 * 4) + 10)
-    layers = 32 * 10 * ((2 + 1) * 4 + 2) * 4
-    assert memory.memory_needed(asked) == parameters * 4 * (9 + 3 * 2) + batch + layers
+    tape = 32 * 10 * (4 + 2) * 4
+    assert memory.memory_needed(asked) == parameters * 4 * (8 + 1 + 3 * 2) + batch + tape + 2 * tape  # and one chunk
+
+
+def test_recomputing_takes_the_root_of_the_time(tmp_path: Path) -> None:
+    long = "shape.timesteps=100000", "cell={type: carry, units: 64}", "evaluation.sequences=1"
+    batch = 32 * (100_000 * (2 * (8 + 4) + 1) + (8 + 3 * 4))
+    needed = {how: memory.memory_needed(experiment(tmp_path, *long, f"training.recompute={how}")) for how in _HOW}
+    assert needed["off"] - batch > 100_000 * 32 * (5 * 64 + 2) * 4
+    assert needed["auto"] == needed["sqrt"] < 2**29
+    assert memory.memory_needed(experiment(tmp_path)) == memory.memory_needed(
+        experiment(tmp_path, "training.recompute=off")
+    )
 
 
 def test_beyond_the_memory_nothing_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,7 +74,7 @@ def test_beyond_the_memory_nothing_is_made(tmp_path: Path, monkeypatch: pytest.M
     with pytest.raises(EnvironmentFault) as refused:
         memory.require_memory(asked)
     assert str(refused.value) == (
-        "training needs about 135 TiB of memory, and 3 GiB are available — lower cell.units, cell.layers, "
+        "training needs about 134 TiB of memory, and 3 GiB are available — lower cell.units, cell.layers, "
         "training.batch_size or shape.timesteps, or set training.bptt_steps"
     )
 

@@ -1,6 +1,8 @@
 """A trained network as the model a Keras user would write, and as the files that other programs read."""
 
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -10,6 +12,7 @@ from numpy.typing import NDArray
 
 from rnnlab.backends.base import Network
 from rnnlab.backends.keras.build import head_layer, recurrent_layer
+from rnnlab.core.errors import EnvironmentFault
 
 Model = Any
 
@@ -36,23 +39,54 @@ def keras_model(network: Network, parameters: Mapping[str, NDArray[Any]]) -> Mod
 
 
 def keras_file(model: Model) -> bytes:
-    """Return the content of a `.keras` file, for `keras.models.load_model`."""
-    with TemporaryDirectory() as folder:
-        model.save(path := Path(folder) / "model.keras")
+    """Return the content of a `.keras` file, for `keras.models.load_model`.
+
+    Raises:
+        EnvironmentFault: There is no space for temporary files, as for each of the following.
+    """
+    with _temporary_folder(model) as folder:
+        model.save(path := folder / "model.keras")
         return path.read_bytes()
 
 
 def weights_file(model: Model) -> bytes:
     """Return the content of a `.weights.h5` file, for the `load_weights` of a model of the same layers."""
-    with TemporaryDirectory() as folder:
-        model.save_weights(path := Path(folder) / "model.weights.h5")
+    with _temporary_folder(model) as folder:
+        model.save_weights(path := folder / "model.weights.h5")
         return path.read_bytes()
 
 
 def saved_model(model: Model) -> dict[str, bytes]:
     """Return the files of a SavedModel, for `tf.saved_model.load`; its endpoint `serve` takes any B and T."""
-    with TemporaryDirectory() as folder:
-        root = Path(folder) / "model"
-        model.export(root, format="tf_saved_model", verbose=False)
+    import tensorflow as tf
+
+    with _temporary_folder(model) as folder:
+        root = folder / "model"
+        try:
+            model.export(root, format="tf_saved_model", verbose=False)
+        except tf.errors.ResourceExhaustedError as fault:
+            raise _refused(f"cannot be written to: {fault.message}") from fault
         files = (path for path in root.rglob("*") if path.is_file())
         return {path.relative_to(root).as_posix(): path.read_bytes() for path in files}
+
+
+_GRAPH = 1 << 20  # bytes; a SavedModel of few parameters takes a sixth
+
+
+@contextmanager
+def _temporary_folder(model: Model) -> Iterator[Path]:
+    """Yield a folder with the space for a model: on a full disk HDF5 ends the process without a word."""
+    needed = 2 * sum(weight.size * weight.dtype.itemsize for weight in model.get_weights()) + _GRAPH
+    try:
+        with TemporaryDirectory() as folder:
+            free = shutil.disk_usage(folder).free
+            if free < needed:
+                raise _refused(f"needs {needed:,} bytes, and {free:,} are free")
+            yield Path(folder)
+    except OSError as fault:
+        raise _refused(f"cannot be written to: {fault.strerror or fault}") from fault
+
+
+def _refused(problem: str) -> EnvironmentFault:
+    hint = "free some space, or name another folder by the variable TMPDIR"
+    return EnvironmentFault(f"the folder for temporary files {problem}", hint=hint)

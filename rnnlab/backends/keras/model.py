@@ -6,7 +6,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnlab.backends.base import AbstractModel, Network, Prediction, StepResult, Training
+from rnnlab.backends.base import AbstractModel, Network, Prediction, StepResult, Training, nothing
 from rnnlab.backends.keras.engines.base import AbstractEngine
 from rnnlab.backends.keras.optimizer import KerasOptimizer
 from rnnlab.backends.keras.options import Plan
@@ -49,9 +49,10 @@ class KerasModel(AbstractModel):
             width = network.cell.options.units * network.cell.options.layers
             self._step = engine.compile_step(self._program.loss, self._optimizer, width=width, xla=plan.xla)
 
-    def train_step(self, batch: Batch) -> StepResult:
+    def train_step(self, batch: Batch, *, meanwhile: Callable[[], None] = nothing) -> StepResult:
         if self.training is None or self._optimizer is None:
             raise RuntimeError("this model was built without `training`")
+        meanwhile()
         rate = self.training.learning_rate * self.training.schedule.factor(self._optimizer.step)
         loss, outputs, norm = self._step(self._arrays(batch), rate)
         return StepResult(loss=loss, outputs=self._scored(outputs, batch), gradient_norm=norm, learning_rate=rate)

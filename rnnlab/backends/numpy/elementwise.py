@@ -4,6 +4,7 @@ The definitions are those of `rnnlab.core.activations`; tanh and sigmoid, which 
 temporaries that a general expression makes.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,15 @@ from rnnlab.core.activations import AbstractActivation, Sigmoid, Tanh
 Array = NDArray[Any]
 
 
-def activate(activation: AbstractActivation, x: Array, out: Array) -> None:
-    """Write f(x) to `out`, which may be `x` itself."""
+def writer(activation: AbstractActivation) -> Callable[[Array, Array], Any]:
+    """Return the function of (x, out) that writes f(x) to `out`, which may be `x` itself."""
     if isinstance(activation, Tanh):
-        np.tanh(x, out=out)
-    else:
+        return np.tanh
+
+    def write(x: Array, out: Array) -> None:
         out[...] = activation(np, x)
+
+    return write
 
 
 def write_slope(activation: AbstractActivation, y: Array, out: Array) -> None:

@@ -1,14 +1,16 @@
-"""What a recurrent layer of the NumPy backend is: forward over a stretch of time, and back through it.
+"""What a recurrent layer of the NumPy backend is: forward over a chunk of time, and back through it.
 
-Inside, arrays are time-major: (T, B, feature). A stretch may be a whole sequence or, for truncated back-propagation and
-for sequences too long for memory, one chunk of it: the state goes in and comes out.
+Inside, arrays are time-major: (T, B, feature). A chunk is some steps of some sequences: the state goes in and comes
+out, its gradient likewise the other way, and what lies between is kept on a tape until the layer has gone back.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from math import prod
+from typing import Any, final
 
-from numpy.typing import NDArray
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
 
 from rnnlab.cells.base import AbstractCell
 
@@ -18,45 +20,96 @@ State = dict[str, Array]
 OutputGradients = Sequence[Array | None]
 
 
+@final
+class Tape:
+    """What a layer keeps of one chunk until it goes back through it; its memory is used again for the next batch.
+
+    Attributes:
+        kept: Whatever the layer wants to find again.
+    """
+
+    kept: Any = None
+
+    def __init__(self) -> None:
+        self._memory: dict[str, Array] = {}
+        self._views: dict[str, tuple[Hashable, Any]] = {}
+
+    def array(self, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> Array:
+        """Return an array by name; it keeps its numbers until the same name is asked for in another shape."""
+        size = prod(shape)
+        memory = self._memory.get(name)
+        if memory is None or memory.size < size or memory.dtype != dtype:
+            memory = self._memory[name] = np.empty(size, dtype)
+            self._views.clear()
+        return memory[:size].reshape(shape)
+
+    def views(self, name: str, shape: Hashable, make: Callable[[], Any]) -> Any:
+        """Return what `make` gave for this shape, made anew only where the shape is another one or memory moved.
+
+        A view costs a third of a product of small matrices, so the loops over time find theirs ready.
+        """
+        known, views = self._views.get(name, (None, None))
+        if known != shape:
+            views = make()
+            self._views[name] = shape, views
+        return views
+
+
 class AbstractLayer(ABC):
-    """One recurrent layer.
+    """One recurrent layer; what it knows of a sequence is on the tapes, so that it can go back through many chunks.
 
     Args:
         cell: The configured cell.
         parameters: Views of this layer's parameters by the cell's names; an update changes them in place.
-        gradients: Views of the same shapes; `backward` adds to them.
+        gradients: Views of the same shapes; a pass from `begin` to `finish` adds to them.
     """
 
     def __init__(self, cell: AbstractCell, parameters: Mapping[str, Array], gradients: Mapping[str, Array]) -> None:
         self.cell, self.parameters, self.gradients = cell, parameters, gradients
         self.units = cell.options.units
+        self._scratch = Tape()  # memory that no chunk needs beyond its own pass
 
     @abstractmethod
-    def forward(self, inputs: Array, state: State) -> tuple[Array, State]:
-        """Run T steps and keep what `backward` needs.
+    def begin(self, dtype: np.dtype[Any]) -> None:
+        """Prepare for a pass over a batch: the parameters have changed since the last."""
+
+    @abstractmethod
+    def finish(self) -> None:
+        """Add to the gradients what `backward` gathered since `begin`, if it gathers."""
+
+    @abstractmethod
+    def forward(self, inputs: Array, state: State, tape: Tape) -> tuple[Array, State]:
+        """Run T steps and put what `backward` needs on the tape.
 
         Args:
-            inputs: (T, B, I).
+            inputs: (T, B, I), of any strides and any real dtype.
             state: Named arrays, each (B, H).
+            tape: Where to keep things; what was there is lost.
 
         Returns:
-            The outputs (T, B, H), a view that the next `forward` overwrites, and the state after the last step, copies.
+            The outputs (T, B, H), a view into the tape, and the state after the last step, copies.
         """
 
     @abstractmethod
-    def states(self) -> State:
-        """Return views of every state after every step of the last `forward`, each (T, B, H)."""
+    def states(self, tape: Tape) -> State:
+        """Return views of every state after every step on the tape, each (T, B, H)."""
 
     @abstractmethod
-    def backward(self, output_gradients: OutputGradients, *, need_inputs: bool) -> Array | None:
-        """Go back through the last `forward`, adding to the parameter gradients.
-
-        The gradient of the final state is zero: nothing beyond the stretch reaches back into it.
+    def backward(
+        self, tape: Tape, output_gradients: OutputGradients, *, state_gradient: State, need_inputs: bool
+    ) -> tuple[Array | None, State]:
+        """Go back through the chunk on the tape, and add up the gradients of the parameters.
 
         Args:
+            tape: As the last `forward` left it.
             output_gradients: For each of the T steps, dL/d output (B, H) or None.
+            state_gradient: dL/d state after the chunk, by what comes later: named arrays, each (B, H).
             need_inputs: Whether a layer below wants dL/d inputs.
 
         Returns:
-            dL/d inputs (T, B, I) when asked for, else None.
+            dL/d inputs (T, B, I) when asked for, else None; and dL/d state before the chunk.
         """
+
+    @abstractmethod
+    def chunk_rows(self) -> int:
+        """Return how many rows (steps times sequences) a chunk had best have."""

@@ -5,8 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnlab.backends.numpy.layer import AbstractLayer, OutputGradients, State
-from rnnlab.cells.base import Step
+from rnnlab.backends.numpy.layer import AbstractLayer, OutputGradients, State, Tape
 
 Array = NDArray[Any]
 
@@ -14,23 +13,27 @@ Array = NDArray[Any]
 class ReferenceLayer(AbstractLayer):
     """Back-propagation through time exactly as the cell's file spells it."""
 
-    _steps: list[Step]
+    def begin(self, dtype: np.dtype[Any]) -> None:
+        self._dtype = dtype
 
-    def forward(self, inputs: Array, state: State) -> tuple[Array, State]:
-        self._steps = []
-        for x in inputs:
-            self._steps.append(self.cell.step(np, self.parameters, x, state))
-            state = self._steps[-1].state
-        return np.stack([step.output for step in self._steps]), state  # (T, B, H)
+    def finish(self) -> None:
+        """Nothing: each step adds its own."""
 
-    def states(self) -> State:
-        return {name: np.stack([step.state[name] for step in self._steps]) for name in self.cell.states}
+    def forward(self, inputs: Array, state: State, tape: Tape) -> tuple[Array, State]:
+        tape.kept = steps = []
+        for x in inputs.astype(self._dtype):
+            steps.append(self.cell.step(np, self.parameters, x, state))
+            state = steps[-1].state
+        return np.stack([step.output for step in steps]), state  # (T, B, H)
 
-    def backward(self, output_gradients: OutputGradients, *, need_inputs: bool) -> Array | None:
-        last = self._steps[-1]
-        state_gradient = {name: np.zeros_like(last.state[name]) for name in self.cell.states}
+    def states(self, tape: Tape) -> State:
+        return {name: np.stack([step.state[name] for step in tape.kept]) for name in self.cell.states}
+
+    def backward(
+        self, tape: Tape, output_gradients: OutputGradients, *, state_gradient: State, need_inputs: bool
+    ) -> tuple[Array | None, State]:
         input_gradients = []
-        for step, from_above in zip(reversed(self._steps), reversed(output_gradients), strict=True):
+        for step, from_above in zip(reversed(tape.kept), reversed(output_gradients), strict=True):
             gradient = np.zeros_like(step.output) if from_above is None else from_above
             back = self.cell.step_vjp(
                 np, self.parameters, step.saved, output_gradient=gradient, state_gradient=state_gradient
@@ -39,4 +42,7 @@ class ReferenceLayer(AbstractLayer):
                 self.gradients[name][...] += value
             input_gradients.append(back.inputs)
             state_gradient = back.state
-        return np.stack(input_gradients[::-1]) if need_inputs else None
+        return (np.stack(input_gradients[::-1]) if need_inputs else None), state_gradient
+
+    def chunk_rows(self) -> int:
+        return 1024

@@ -6,11 +6,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from rnnlab.backends.numpy.crew import shared
+
 Array = NDArray[Any]
 
 
 class NamedVector:
-    """A flat vector and named views into it.
+    """A flat vector, in memory that forked processes share, and named views into it.
 
     Attributes:
         flat: (P,) contiguous; P is the number of values in all arrays.
@@ -25,7 +27,7 @@ class NamedVector:
 
     def __init__(self, shapes: Mapping[str, tuple[int, ...]], dtype: DTypeLike) -> None:
         sizes = [int(np.prod(shape)) for shape in shapes.values()]
-        self.flat: Array = np.zeros(sum(sizes), dtype)
+        self.flat: Array = shared((sum(sizes),), dtype)
         parts = np.split(self.flat, np.cumsum(sizes)[:-1])
         self.views: dict[str, Array] = {
             name: part.reshape(shape) for (name, shape), part in zip(shapes.items(), parts, strict=True)

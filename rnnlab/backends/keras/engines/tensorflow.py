@@ -119,7 +119,8 @@ class TensorFlowEngine(AbstractEngine):
             tf.cond(good, lambda: updater.apply(clipped), lambda: None)
             return total, tf.concat(outputs, axis=0), norm
 
-        settle = self.compile_function(settle, xla=xla)
+        # XLA takes half a second to compile this, and makes it no faster.
+        settle = self.compile_function(settle, xla=False)
 
         def step(arrays: list[Tensor], rate: Tensor) -> tuple[Tensor, Tensor, Tensor]:
             values = [tf.convert_to_tensor(variable.value) for variable in updater.trained]

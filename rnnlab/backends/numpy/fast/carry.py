@@ -1,154 +1,186 @@
-"""The carry cell over a whole sequence, feature-major: all four gates are one product and one tanh a step."""
+"""The carry cell over a chunk of time, feature-major: the gates are two products and two tanh a step."""
 
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnlab.backends.numpy.elementwise import activate, write_slope
-from rnnlab.backends.numpy.layer import AbstractLayer, OutputGradients, State
+from rnnlab.backends.numpy.chunks import rows_in_cache
+from rnnlab.backends.numpy.elementwise import write_slope, writer
+from rnnlab.backends.numpy.layer import AbstractLayer, OutputGradients, State, Tape
 from rnnlab.cells.carry import Carry
-from rnnlab.core.activations import AbstractScaledTanh
+from rnnlab.core.activations import AbstractScaledTanh, Tanh
 
 Array = NDArray[Any]
 _GATES = "ifko"  # the order of the four blocks of H rows in every stacked array below
-_CHUNK_ROWS = 1024  # rows of a deferred weight-gradient product: enough for full speed, few enough to stay in cache
+_READ = "ifk"  # those that read state and input only; o reads the carry too
 
 
 class FastCarry(AbstractLayer):
     """`rnnlab.cells.carry` with features as rows and the batch as columns.
 
-    Each gate is then a contiguous block of rows, so the products of the four gates are one (4H, H+I+1)·(H+I+1, B)
-    product over the stacked [state; input; 1], and one tanh serves all: sigmoid(a) = ½·tanh(a/2) + ½, with the ½
-    inside folded into the packed weights. Stacking the input under the state measured 10 to 20 % faster than
-    projecting all inputs before the loop, because it saves the addition of a (4H, B) block a step.
+    Each gate is then a contiguous block of rows. Carry, state, inputs and a row of ones stand under each other in one
+    stack, [c; h; x; 1], 2H+I+1 rows: i, f and k are one product with its lower part, o is one with all of it, so
+    there is no addition of products or biases; the new state is written into the stack of the next step by the tanh
+    that makes it. One tanh serves i, f and k: sigmoid(a) = ½·tanh(a/2) + ½, with the ½ inside folded into the packed
+    weights.
     """
 
     cell: Carry
-    _inputs_shape: tuple[int, int, int] = (0, 0, 0)
-    _stack = _gates = _slopes = _carry = np.empty((0, 0, 0))
 
-    def forward(self, inputs: Array, state: State) -> tuple[Array, State]:
-        timesteps, batch_size, features = self._inputs_shape = cast("tuple[int, int, int]", inputs.shape)
-        units = self.units
-        self._reserve(timesteps, batch_size, features, inputs.dtype)
-        stack, gates, carry = self._stack, self._gates, self._carry
-        stack[:timesteps, units : units + features] = inputs.transpose(0, 2, 1)
-        stack[0, :units], carry[0] = state["h"].T, state["c"].T
-        packed, to_output = self._packed()
-        product = np.empty((units, batch_size), inputs.dtype)
-        for t in range(timesteps):
-            z = gates[t]  # (4H, B)
-            np.dot(packed, stack[t], out=z)
-            np.dot(to_output, carry[t], out=product)
-            z[3 * units :] += product
-            self._activate(z)
-            stack[t + 1, :units] = z[3 * units :]
-            np.multiply(z[:units], z[2 * units : 3 * units], out=carry[t + 1])  # i·k
-            np.multiply(z[units : 2 * units], carry[t], out=product)  # f·c
-            carry[t + 1] += product
-        final = {"h": stack[timesteps, :units].T.copy(), "c": carry[timesteps].T.copy()}
-        return stack[1 : timesteps + 1, :units].transpose(0, 2, 1), final
+    def begin(self, dtype: np.dtype[Any]) -> None:
+        p, units, scratch = self.parameters, self.units, self._scratch
+        rows = units + len(p["Wi"]) + 1
+        # Memory that is new to the process is handed over page by page, which costs more than filling it.
+        self._packed = scratch.array("ifk", (3 * units, rows), dtype)
+        self._back = scratch.array("U", (units, 4 * units), dtype)
+        self._packed_o = scratch.array("o", (units, units + rows), dtype)
+        for gate, block in zip(_READ, np.split(self._packed, 3), strict=True):
+            self._pack(gate, block)
+        self._pack("o", self._packed_o[:, units:])
+        self._packed_o[:, :units] = p["Vo"].T
+        for number, gate in enumerate(_GATES):
+            self._back[:, number * units : (number + 1) * units] = p[f"U{gate}"]
+        self._sums = tuple(
+            scratch.array(f"sum {n}", a.shape, dtype) for n, a in enumerate((self._packed, self._packed_o))
+        )
+        for array in self._sums:
+            array.fill(0)
+        if self._is_all_tanh():
+            self._packed[: 2 * self.units] *= cast("AbstractScaledTanh", self.cell.recurrent_activation).inner
 
-    def states(self) -> State:
-        steps = slice(1, self._inputs_shape[0] + 1)
-        return {
-            "h": self._stack[steps, : self.units].transpose(0, 2, 1),
-            "c": self._carry[steps].transpose(0, 2, 1),
-        }
+    def _pack(self, gate: str, block: Array) -> None:
+        """Write [U; W; b] of a gate as rows, (H, H+I+1)."""
+        p, units = self.parameters, self.units
+        block[:, :units], block[:, units:-1], block[:, -1] = p[f"U{gate}"].T, p[f"W{gate}"].T, p[f"b{gate}"]
 
-    def backward(self, output_gradients: OutputGradients, *, need_inputs: bool) -> Array | None:
-        timesteps, batch_size, _ = self._inputs_shape
-        units, p = self.units, self.parameters
-        da = self._argument_slopes()  # (T, 4H, B): what dc (i, f, k) or dh (o) must be multiplied by
-        forget = self._gates[:timesteps, units : 2 * units]
-        back = np.concatenate([p[f"U{gate}"] for gate in _GATES], axis=1)  # (H, 4H)
-        from_output = np.ascontiguousarray(p["Vo"])
-        dh, dc, product = (np.zeros((units, batch_size), da.dtype) for _ in range(3))
-        for t in range(timesteps - 1, -1, -1):
-            from_above = output_gradients[t]
+    def finish(self) -> None:
+        (read, o), units, g = self._sums, self.units, self.gradients
+        blocks = dict(zip(_READ, np.split(read, 3), strict=True)) | {"o": o[:, units:]}
+        g["Vo"][...] += o[:, :units].T
+        for gate, block in blocks.items():
+            g[f"U{gate}"][...] += block[:, :units].T
+            g[f"W{gate}"][...] += block[:, units:-1].T
+            g[f"b{gate}"][...] += block[:, -1]
+
+    def forward(self, inputs: Array, state: State, tape: Tape) -> tuple[Array, State]:
+        tape.kept, units = inputs.shape, self.units
+        stack, gates = self._arrays(tape)
+        stack[:-1, 2 * units : -1], stack[:-1, -1] = inputs.transpose(0, 2, 1), 1
+        stack[0, :units], stack[0, units : 2 * units] = state["c"].T, state["h"].T
+        views = tape.views("forward", stack.shape, lambda: [*map(self._step_views, stack, stack[1:], gates)])
+        self._loop_forward(views, np.empty_like(stack[0, :units]))
+        final = {"h": stack[-1, units : 2 * units].T.copy(), "c": stack[-1, :units].T.copy()}
+        return self.states(tape)["h"], final
+
+    def _loop_forward(self, views: list[tuple[Array, ...]], product: Array) -> None:
+        dot, multiply, add, tanh = np.dot, np.multiply, np.add, np.tanh
+        packed, packed_o = self._packed, self._packed_o
+        to_gate, to_output = writer(self.cell.recurrent_activation), writer(self.cell.activation)
+        is_all_tanh = self._is_all_tanh()
+        recurrent = cast("AbstractScaledTanh", self.cell.recurrent_activation)
+        for whole, lower, carry, new_carry, new_state, read, i_and_f, i, f, k in views:
+            dot(packed, lower, read)
+            dot(packed_o, whole, product)
+            to_output(product, new_state)
+            if is_all_tanh:
+                tanh(read, read)
+                if recurrent.gain != 1:
+                    multiply(i_and_f, recurrent.gain, i_and_f)
+                    add(i_and_f, recurrent.shift, i_and_f)
+            else:
+                to_gate(i_and_f, i_and_f)
+                to_output(k, k)
+            multiply(i, k, new_carry)
+            multiply(f, carry, product)
+            add(new_carry, product, new_carry)
+
+    def states(self, tape: Tape) -> State:
+        after = self._arrays(tape)[0][1:].transpose(0, 2, 1)  # (T, B, 2H+I+1)
+        return {"h": after[:, :, self.units : 2 * self.units], "c": after[:, :, : self.units]}
+
+    def backward(
+        self, tape: Tape, output_gradients: OutputGradients, *, state_gradient: State, need_inputs: bool
+    ) -> tuple[Array | None, State]:
+        stack, gates = self._arrays(tape)
+        da = self._argument_slopes(stack, gates)  # (T, 4H, B): what dc (i, f, k) or dh (o) must be multiplied by
+        dh, dc = (np.array(state_gradient[name].T, order="C") for name in "hc")
+        shape, batch_size, units = da.shape, da.shape[2], self.units
+        views = self._scratch.views(
+            "backward",
+            shape,
+            lambda: [(d, d[3 * units :], d[: 3 * units].reshape(3, units, batch_size)) for d in da[::-1]],
+        )
+        self._loop_back(views, list(gates[::-1, units : 2 * units]), output_gradients, dh=dh, dc=dc)
+        d, s = (self._features_by_rows(name, array) for name, array in (("d", da), ("s", stack[:-1])))
+        read, o = self._sums
+        read += np.dot(d[: 3 * units], s[units:].T, out=self._scratch.array("product ifk", read.shape, read.dtype))
+        o += np.dot(d[3 * units :], s.T, out=self._scratch.array("product o", o.shape, o.dtype))
+        below = None
+        if need_inputs:
+            to_inputs = np.concatenate([self.parameters[f"W{gate}"] for gate in _GATES], axis=1)  # (I, 4H)
+            below = np.matmul(to_inputs, da).transpose(0, 2, 1)  # (T, B, I)
+        return below, {"h": dh.T, "c": dc.T}
+
+    def _loop_back(
+        self,
+        views: list[tuple[Array, ...]],
+        forget: list[Array],
+        output_gradients: OutputGradients,
+        *,
+        dh: Array,
+        dc: Array,
+    ) -> None:
+        dot, multiply, add = np.dot, np.multiply, np.add
+        back, from_output, product = self._back, self.parameters["Vo"], np.empty_like(dh)
+        above = reversed(output_gradients)
+        for (d, of_output, of_carry), f, from_above in zip(views, forget, above, strict=True):
             if from_above is not None:
                 dh += from_above.T
-            d = da[t]
-            d[3 * units :] *= dh
-            of_carry = d[: 3 * units].reshape(3, units, batch_size)
-            of_carry *= dc
-            np.dot(from_output, d[3 * units :], out=product)
-            dc *= forget[t]
-            dc += product
-            np.dot(back, d, out=dh)
-        self._add_weight_gradients(da)
-        if not need_inputs:
-            return None
-        to_inputs = np.concatenate([p[f"W{gate}"] for gate in _GATES], axis=1)  # (I, 4H)
-        return np.asarray(np.matmul(to_inputs, da).transpose(0, 2, 1))  # (T, B, I)
+            multiply(of_output, dh, of_output)
+            multiply(of_carry, dc, of_carry)
+            dot(from_output, of_output, product)
+            multiply(dc, f, dc)
+            add(dc, product, dc)
+            dot(back, d, dh)
 
-    def _packed(self) -> tuple[Array, Array]:
-        """Return [U; W; b] of all gates as rows, (4H, H+I+1), and Vo likewise, the factor inside the tanh folded in."""
-        p, cell = self.parameters, self.cell
-        columns = [np.concatenate([p[f"U{gate}"], p[f"W{gate}"], p[f"b{gate}"][None]]) for gate in _GATES]
-        packed = np.ascontiguousarray(np.concatenate(columns, axis=1).T)
-        to_output = np.ascontiguousarray(p["Vo"].T)
-        if self._is_all_tanh():
-            packed[: 2 * self.units] *= cast("AbstractScaledTanh", cell.recurrent_activation).inner
-            packed[2 * self.units :] *= cast("AbstractScaledTanh", cell.activation).inner
-            to_output *= cast("AbstractScaledTanh", cell.activation).inner
-        return packed, to_output
-
-    def _is_all_tanh(self) -> bool:
-        pair = (self.cell.recurrent_activation, self.cell.activation)
-        return all(isinstance(activation, AbstractScaledTanh) for activation in pair)
-
-    def _activate(self, z: Array) -> None:
-        blocks = (self.cell.recurrent_activation, z[: 2 * self.units]), (self.cell.activation, z[2 * self.units :])
-        if not self._is_all_tanh():
-            for activation, block in blocks:
-                activate(activation, block, out=block)
-            return
-        np.tanh(z, out=z)
-        for activation, block in blocks:
-            if isinstance(activation, AbstractScaledTanh) and activation.gain != 1:
-                np.multiply(block, activation.gain, out=block)
-                np.add(block, activation.shift, out=block)
-
-    def _argument_slopes(self) -> Array:
-        timesteps, units, cell = self._inputs_shape[0], self.units, self.cell
-        gates, da = self._gates[:timesteps], self._slopes[:timesteps]
+    def _argument_slopes(self, stack: Array, gates: Array) -> Array:
+        units, cell = self.units, self.cell
+        da = self._scratch.array("da", (len(gates), 4 * units, gates.shape[2]), gates.dtype)
+        i, k = gates[:, :units], gates[:, 2 * units :]
         write_slope(cell.recurrent_activation, gates[:, : 2 * units], out=da[:, : 2 * units])
-        write_slope(cell.activation, gates[:, 2 * units :], out=da[:, 2 * units :])
-        da[:, :units] *= gates[:, 2 * units : 3 * units]  # i is multiplied by k,
-        da[:, units : 2 * units] *= self._carry[:timesteps]  # f by the old carry,
-        da[:, 2 * units : 3 * units] *= gates[:, :units]  # and k by i
+        write_slope(cell.activation, k, out=da[:, 2 * units : 3 * units])
+        write_slope(cell.activation, stack[1:, units : 2 * units], out=da[:, 3 * units :])
+        da[:, :units] *= k  # i is multiplied by k,
+        da[:, units : 2 * units] *= stack[:-1, :units]  # f by the old carry,
+        da[:, 2 * units : 3 * units] *= i  # and k by i
         return da
 
-    def _add_weight_gradients(self, da: Array) -> None:
-        """Add da·[h; x; 1]ᵀ and da_o·cᵀ, summed over time, in chunks small enough to be copied within the cache."""
-        timesteps, batch_size, features = self._inputs_shape
+    def chunk_rows(self) -> int:
+        return rows_in_cache(4 * self.units)
+
+    def _arrays(self, tape: Tape) -> tuple[Array, Array]:
+        """Return the stack before each step and after the last, (T+1, 2H+I+1, B), and i, f, k, (T, 3H, B)."""
+        timesteps, batch_size, features = tape.kept
+        dtype, units = self._packed.dtype, self.units
+        stack = tape.array("stack", (timesteps + 1, 2 * units + features + 1, batch_size), dtype)
+        return stack, tape.array("gates", (timesteps, 3 * units, batch_size), dtype)
+
+    def _step_views(self, stack: Array, after: Array, gates: Array) -> tuple[Array, ...]:
         units = self.units
-        total = np.zeros((4 * units, units + features + 1), da.dtype)
-        steps = max(1, _CHUNK_ROWS // batch_size)
-        for start in range(0, timesteps, steps):
-            chunk = slice(start, min(start + steps, timesteps))
-            d = _features_by_rows(da[chunk])
-            total += np.dot(d, _features_by_rows(self._stack[chunk]).T)
-            self.gradients["Vo"][...] += np.dot(_features_by_rows(self._carry[chunk]), d[3 * units :].T)
-        for gate, block in zip(_GATES, np.split(total, 4), strict=True):
-            self.gradients[f"U{gate}"][...] += block[:, :units].T
-            self.gradients[f"W{gate}"][...] += block[:, units:-1].T
-            self.gradients[f"b{gate}"][...] += block[:, -1]
+        i, f, k = (gates[n * units : (n + 1) * units] for n in range(3))
+        new = after[:units], after[units : 2 * units]
+        return stack, stack[units:], stack[:units], *new, gates, gates[: 2 * units], i, f, k
 
-    def _reserve(self, timesteps: int, batch_size: int, features: int, dtype: np.dtype[Any]) -> None:
-        room, _, width = self._gates.shape
-        if room < timesteps or width != batch_size:
-            units = self.units
-            self._stack = np.ones((timesteps + 1, units + features + 1, batch_size), dtype)  # the last row stays 1
-            self._carry = np.empty((timesteps + 1, units, batch_size), dtype)
-            self._gates, self._slopes = (np.empty((timesteps, 4 * units, batch_size), dtype) for _ in range(2))
+    def _is_all_tanh(self) -> bool:
+        return isinstance(self.cell.recurrent_activation, AbstractScaledTanh) and isinstance(self.cell.activation, Tanh)
 
-
-def _features_by_rows(array: Array) -> Array:
-    """Return a (feature, T·B) copy of a (T, feature, B) array."""
-    return np.ascontiguousarray(array.transpose(1, 0, 2)).reshape(array.shape[1], -1)
+    def _features_by_rows(self, name: str, array: Array) -> Array:
+        """Return a (feature, T·B) copy of a (T, feature, B) array."""
+        timesteps, features, batch_size = array.shape
+        copy = self._scratch.array(name, (features, timesteps, batch_size), array.dtype)
+        copy[...] = array.transpose(1, 0, 2)
+        return copy.reshape(features, -1)
 
 
 LAYER = FastCarry

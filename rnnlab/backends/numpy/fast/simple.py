@@ -1,69 +1,90 @@
-"""The simple cell over a whole sequence: one product before the loop, one after it, three operations a step inside."""
+"""The simple cell over a chunk of time: one product before the loop, one after it, three operations a step inside."""
 
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnlab.backends.numpy.elementwise import activate, write_slope
-from rnnlab.backends.numpy.layer import AbstractLayer, OutputGradients, State
+from rnnlab.backends.numpy.chunks import rows_in_cache
+from rnnlab.backends.numpy.elementwise import write_slope, writer
+from rnnlab.backends.numpy.layer import AbstractLayer, OutputGradients, State, Tape
 
 Array = NDArray[Any]
 
 
 class FastSimple(AbstractLayer):
-    """`rnnlab.cells.simple` with its time loop cut to the bone; arrays are (T, B, H).
+    """`rnnlab.cells.simple` with its time loop cut to the bone; arrays are (T, B, feature).
 
-    The input projection of all steps is one product before the loop and the weight gradients are one product each
-    after it, so the loop holds only what truly depends on the step before. Buffers are kept between calls.
+    The input projection of all steps of a chunk is one product before the loop and the weight gradients are one product
+    each after it, so the loop holds only what truly depends on the step before. The inputs carry a last column of
+    ones, which makes the bias a row of the weights: adding it, and summing its gradient, costs no pass of its own.
     """
 
-    _inputs: Array
-    _history = _sums = _slopes = np.empty((0, 0, 0))
-
-    def forward(self, inputs: Array, state: State) -> tuple[Array, State]:
-        timesteps, batch_size, _ = inputs.shape
+    def begin(self, dtype: np.dtype[Any]) -> None:
         p = self.parameters
-        self._reserve(timesteps, batch_size, inputs.dtype)
-        self._inputs = np.ascontiguousarray(inputs)
-        h, sums = self._history[: timesteps + 1], self._sums[:timesteps]  # h[t] is the state before step t
-        np.dot(_rows(self._inputs), p["W"], out=_rows(sums))
-        sums += p["b"]
+        self._packed = np.concatenate([p["W"], p["b"][None]])  # (I+1, H)
+        self._back = np.ascontiguousarray(p["U"].T)
+        self._activate = writer(self.cell.activation)
+        self._sums = np.zeros_like(self._packed), np.zeros_like(p["U"])
+
+    def finish(self) -> None:
+        packed, recurrent = self._sums
+        self.gradients["W"][...] += packed[:-1]
+        self.gradients["b"][...] += packed[-1]
+        self.gradients["U"][...] += recurrent
+
+    def forward(self, inputs: Array, state: State, tape: Tape) -> tuple[Array, State]:
+        timesteps, batch_size, features = tape.kept = inputs.shape
+        dtype = self._packed.dtype
+        x = tape.array("x", (timesteps, batch_size, features + 1), dtype)
+        x[:, :, :features], x[:, :, features] = inputs, 1
+        h = tape.array("h", (timesteps + 1, batch_size, self.units), dtype)  # h[t] is the state before step t
+        np.dot(_rows(x), self._packed, out=_rows(h[1:]))
         h[0] = state["h"]
-        recurrent, product = p["U"], np.empty((batch_size, self.units), inputs.dtype)
-        for before, total, after in zip(h[:-1], sums, h[1:], strict=True):
-            np.dot(before, recurrent, out=product)
-            np.add(total, product, out=total)
-            activate(self.cell.activation, total, out=after)
+        self._loop_forward(tape.views("h", h.shape, lambda: list(h)), np.empty_like(h[0]))
         return h[1:], {"h": h[-1].copy()}
 
-    def states(self) -> State:
-        return {"h": self._history[1 : len(self._inputs) + 1]}
+    def _loop_forward(self, h: list[Array], product: Array) -> None:
+        dot, add, activate, recurrent = np.dot, np.add, self._activate, self.parameters["U"]
+        before = h[0]
+        for after in h[1:]:  # so far x·W + b
+            dot(before, recurrent, product)
+            add(after, product, after)
+            activate(after, after)
+            before = after
 
-    def backward(self, output_gradients: OutputGradients, *, need_inputs: bool) -> Array | None:
-        p, timesteps = self.parameters, len(self._inputs)
-        h, da = self._history[: timesteps + 1], self._slopes[:timesteps]
+    def states(self, tape: Tape) -> State:
+        timesteps, batch_size, _ = tape.kept
+        return {"h": tape.array("h", (timesteps + 1, batch_size, self.units), self._packed.dtype)[1:]}
+
+    def backward(
+        self, tape: Tape, output_gradients: OutputGradients, *, state_gradient: State, need_inputs: bool
+    ) -> tuple[Array | None, State]:
+        timesteps, batch_size, features = tape.kept
+        dtype = self._packed.dtype
+        h = tape.array("h", (timesteps + 1, batch_size, self.units), dtype)
+        x = tape.array("x", (timesteps, batch_size, features + 1), dtype)
+        da = self._scratch.array("da", h[1:].shape, dtype)
         write_slope(self.cell.activation, h[1:], out=da)  # in one sweep, then turned into dL/d argument step by step
-        recurrent = np.ascontiguousarray(p["U"].T)
-        dh = np.zeros_like(h[0])
-        for t in range(timesteps - 1, -1, -1):
-            from_above = output_gradients[t]
+        dh = state_gradient["h"].copy()
+        self._loop_back(self._scratch.views("da", da.shape, lambda: list(da[::-1])), output_gradients, dh)
+        rows = _rows(da)
+        packed, recurrent = self._sums
+        packed += np.dot(_rows(x).T, rows)
+        recurrent += np.dot(_rows(h[:-1]).T, rows)
+        below = np.dot(rows, self.parameters["W"].T).reshape(timesteps, batch_size, features) if need_inputs else None
+        return below, {"h": dh}
+
+    def _loop_back(self, da: list[Array], output_gradients: OutputGradients, dh: Array) -> None:
+        dot, multiply, back = np.dot, np.multiply, self._back
+        for d, from_above in zip(da, reversed(output_gradients), strict=True):
             if from_above is not None:
                 dh += from_above
-            da[t] *= dh
-            np.dot(da[t], recurrent, out=dh)
-        rows = _rows(da)
-        self.gradients["W"][...] += np.dot(_rows(self._inputs).T, rows)
-        self.gradients["U"][...] += np.dot(_rows(h[:-1]).T, rows)
-        self.gradients["b"][...] += rows.sum(axis=0)
-        return np.dot(rows, p["W"].T).reshape(timesteps, -1, len(p["W"])) if need_inputs else None
+            multiply(d, dh, d)
+            dot(d, back, dh)
 
-    def _reserve(self, timesteps: int, batch_size: int, dtype: np.dtype[Any]) -> None:
-        room, width, _ = self._sums.shape
-        if room < timesteps or width != batch_size:
-            shape = (timesteps, batch_size, self.units)
-            self._history = np.empty((timesteps + 1, batch_size, self.units), dtype)
-            self._sums, self._slopes = np.empty(shape, dtype), np.empty(shape, dtype)
+    def chunk_rows(self) -> int:
+        return rows_in_cache(self.units)
 
 
 def _rows(array: Array) -> Array:

@@ -1,0 +1,184 @@
+"""The shards of a model, computed one after the other here or side by side by a crew: the same bits either way."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import prod
+from typing import Any, Literal, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnlab.backends.base import Network, nothing
+from rnnlab.backends.numpy.chunks import deal, shard_count
+from rnnlab.backends.numpy.crew import Crew, can_fork, shared
+from rnnlab.backends.numpy.footprint import should_recompute
+from rnnlab.backends.numpy.layer import AbstractLayer
+from rnnlab.backends.numpy.options import NumpyOptions
+from rnnlab.backends.numpy.shard import Shard
+from rnnlab.backends.numpy.vector import NamedVector
+from rnnlab.core.batch import Batch
+
+Array = NDArray[Any]
+Arrays = dict[str, Array]
+Recompute = Literal["auto", "off", "sqrt"]
+
+
+def count_shards(network: Network, options: NumpyOptions, *, batch_size: int) -> int:
+    """Return into how many shards a batch is split: as the config says, or by the rule."""
+    width = sum(parameter.size for parameter in network.layer_parameters(0).values() if parameter.role == "bias")
+    return min(options.shards or shard_count(batch_size, width=width), batch_size)
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What all shards are to do: learn from a batch, or predict; beside the arrays, which are shared.
+
+    `scored`, `window` and `recompute` are those of `Shard.learn`; `shards` is how many there are.
+    """
+
+    what: Literal["learn", "predict"]
+    shards: int
+    scored: int = 0
+    window: int | None = None
+    recompute: bool = False
+
+
+@final
+class Division:
+    """All shards of one model.
+
+    Args:
+        network: What is computed.
+        parameters: Views by full name, in shared memory.
+        layer_class: The kernel.
+        options: How many shards.
+        processes: How many shards may be computed at once.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        *,
+        parameters: Mapping[str, Array],
+        layer_class: type[AbstractLayer],
+        options: NumpyOptions,
+        processes: int,
+    ) -> None:
+        self._network, self._parameters, self._layer_class = network, parameters, layer_class
+        self._options, self._processes = options, processes if can_fork() else 1
+        self._shards: list[Shard] = []
+        self._room: Arrays = {}  # shared memory by name, flat
+        self._crew: Crew | None = None
+
+    def learn(
+        self, batch: Batch, *, window: int | None, recompute: Recompute, meanwhile: Callable[[], None]
+    ) -> tuple[float, Array, NamedVector]:
+        """Return the mean loss, the raw outputs of the scored steps, and the gradients.
+
+        Args:
+            batch: The batch.
+            window: As `Shard.learn` wants it.
+            recompute: Whether to; `auto` by the memory that it would take not to.
+            meanwhile: Called once, when the others of the crew are at work.
+        """
+        scored, timesteps = int(np.count_nonzero(batch.mask)), int(batch.lengths.max())
+        is_too_long = should_recompute(
+            self._network, batch_size=batch.size, timesteps=min(timesteps, window or timesteps)
+        )
+        again = recompute == "sqrt" or (recompute == "auto" and is_too_long)
+        job = _Job("learn", count_shards(self._network, self._options, batch_size=batch.size), scored, window, again)
+        outputs = self._network.empty_outputs(batch.size, batch.inputs.shape[1])
+        arrays = {"inputs": batch.inputs, "targets": batch.targets, "mask": batch.mask, "lengths": batch.lengths}
+        losses = self._do(job, arrays, outputs, meanwhile)
+        first, *others = self._shards[: job.shards]
+        for other in others:  # always in this order, so that the sums have the same bits
+            first.gradients.flat += other.gradients.flat
+        return sum(losses) / scored, outputs, first.gradients
+
+    def predict(self, inputs: Array, lengths: Array) -> Array:
+        """Return the raw outputs."""
+        outputs = self._network.empty_outputs(*inputs.shape[:2])
+        self._do(
+            _Job("predict", count_shards(self._network, self._options, batch_size=len(inputs))),
+            {"inputs": inputs, "lengths": lengths},
+            outputs,
+        )
+        return outputs
+
+    def states(self, inputs: Array) -> Arrays:
+        """Return every state after every step by name, `layers.0.h` …, (B, T, H) each."""
+        self._add_shards(1)
+        return self._shards[0].states(inputs)
+
+    def _do(self, job: _Job, arrays: Arrays, outputs: Array, meanwhile: Callable[[], None] = nothing) -> list[float]:
+        """Fill the outputs; return the loss of each shard, summed over its scored steps, 0 for a prediction."""
+        self._add_shards(job.shards)
+        if min(self._processes, job.shards) == 1:
+            meanwhile()
+            return self._of_shards(job, arrays | {"outputs": outputs}, self._shards[: job.shards], first=0, every=1)
+        dtypes = {"inputs": self._network.dtype}
+        there = {name: self._share(name, array, dtypes.get(name, array.dtype)) for name, array in arrays.items()}
+        answer = self._share("outputs", outputs, outputs.dtype)
+        try:
+            self._crew = self._crew or Crew(self._part, min(self._processes, job.shards))
+        except OSError:  # no more processes are allowed
+            self._processes = 1
+            return self._do(job, arrays, outputs, meanwhile)
+        layouts = {name: (array.shape, array.dtype) for name, array in {**there, "outputs": answer}.items()}
+        try:
+            parts = self._crew.each((job, layouts), meanwhile)
+        except BaseException:
+            self._crew = None
+            raise
+        outputs[...] = answer
+        losses = [0.0] * job.shards
+        for number, part in enumerate(parts):
+            losses[number :: len(parts)] = part
+        return losses
+
+    def _part(self, number: int, given: tuple[_Job, dict[str, tuple[tuple[int, ...], Any]]]) -> list[float]:
+        """Do what one process of the crew does."""
+        job, layouts = given
+        arrays = {name: self._at(name, shape, dtype) for name, (shape, dtype) in layouts.items()}
+        every = min(self._processes, job.shards)
+        return self._of_shards(job, arrays, self._shards[number : job.shards : every], first=number, every=every)
+
+    @np.errstate(over="ignore", invalid="ignore")  # divergence is the caller's to see, in the result
+    def _of_shards(self, job: _Job, arrays: Arrays, shards: list[Shard], *, first: int, every: int) -> list[float]:
+        rows = deal(arrays["lengths"], job.shards)[first::every]
+        losses = []
+        for shard, own in zip(shards, rows, strict=True):
+            given = {name: array[own] for name, array in arrays.items() if name != "outputs"}
+            if job.what == "predict":
+                loss, outputs = 0.0, shard.predict(**given)
+            else:
+                loss, outputs = shard.learn(
+                    Batch(**given), scored=job.scored, window=job.window, recompute=job.recompute
+                )
+            arrays["outputs"][own] = outputs
+            losses.append(loss)
+        return losses
+
+    def _add_shards(self, count: int) -> None:
+        while len(self._shards) < count:
+            self._dissolve()
+            self._shards.append(Shard(self._network, self._parameters, self._layer_class))
+
+    def _share(self, name: str, array: Array, dtype: np.dtype[Any]) -> Array:
+        """Copy an array to where the crew sees it."""
+        room = self._room.get(name)
+        if room is None or room.nbytes < array.size * dtype.itemsize:
+            self._dissolve()  # those there know the old memory only
+            self._room[name] = shared((array.size * dtype.itemsize,), "u1")
+        there = self._at(name, array.shape, dtype)
+        there[...] = array
+        return there
+
+    def _at(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+        size = prod(shape) * dtype.itemsize
+        return self._room[name][:size].view(dtype).reshape(shape)
+
+    def _dissolve(self) -> None:
+        if self._crew:
+            self._crew.close()
+        self._crew = None

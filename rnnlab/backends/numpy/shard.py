@@ -1,0 +1,206 @@
+"""Forward and back through time for some rows of a batch: all that one processor does of a training step."""
+
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnlab.backends.base import Network
+from rnnlab.backends.numpy.chunks import Chunk, chunks, groups
+from rnnlab.backends.numpy.layer import AbstractLayer, OutputGradients, State, Tape
+from rnnlab.backends.numpy.vector import NamedVector
+from rnnlab.core.batch import Batch
+
+Array = NDArray[Any]
+
+
+@final
+class Shard:
+    """The layers and the gradients of some rows; parameters are read only, and shared.
+
+    Args:
+        network: What is computed.
+        parameters: Views by full name.
+        layer_class: The kernel.
+
+    Attributes:
+        gradients: The part of these rows in the gradient of the mean loss, by full name.
+    """
+
+    def __init__(self, network: Network, parameters: Mapping[str, Array], layer_class: type[AbstractLayer]) -> None:
+        self.network, self._parameters = network, parameters
+        self.gradients = NamedVector({name: array.shape for name, array in parameters.items()}, network.dtype)
+        self._layers = [
+            layer_class(network.cell, below(prefix, parameters), below(prefix, self.gradients.views))
+            for prefix in (f"layers.{layer}." for layer in range(network.cell.options.layers))
+        ]
+        self._tapes: list[list[Tape]] = []  # by chunk, then by layer
+
+    def learn(self, batch: Batch, *, scored: int, window: int | None, recompute: bool) -> tuple[float, Array]:
+        """Fill the gradients; return the sum of the losses of the scored steps, and the raw outputs, zero elsewhere.
+
+        Args:
+            batch: These rows, longest sequence first.
+            scored: The scored steps of all rows, over which the loss is the mean.
+            window: The gradient is cut at every multiple of this many steps; None for nowhere.
+            recompute: Whether to keep states only now and then, and go forward again before going back.
+        """
+        self.gradients.flat.fill(0)
+        self._batch, self._scored = batch, scored
+        self._outputs = self.network.empty_outputs(*batch.inputs.shape[:2])
+        self._scored_steps, self._scored_rows = self._places()
+        state, total = self._begin(batch.size), 0.0
+        for chunk_list in chunks(batch.lengths, rows_at_once=self._layers[0].chunk_rows(), window=window):
+            loss, state = self._window(groups(chunk_list, recompute=recompute), state)
+            total += loss
+        for layer in self._layers:
+            layer.finish()
+        return total, self._outputs
+
+    def predict(self, inputs: Array, lengths: Array) -> Array:
+        """Return the raw outputs, in memory that does not grow with the number of steps.
+
+        Args:
+            inputs: (B, T, I), longest sequence first.
+            lengths: (B,), descending.
+        """
+        outputs, state = self.network.empty_outputs(*inputs.shape[:2]), self._begin(len(inputs))
+        (cut,) = chunks(lengths, rows_at_once=self._layers[0].chunk_rows())
+        for chunk in cut:
+            h, state = self._forward(inputs, chunk, state, self._tape(0))
+            if self.network.return_sequences:
+                outputs[: chunk.rows, chunk.start : chunk.stop] = self._head(h).swapaxes(0, 1)
+            else:
+                over = np.flatnonzero(lengths[: chunk.rows] <= chunk.stop)
+                outputs[over] = self._head(h[lengths[over] - 1 - chunk.start, over])
+        return outputs
+
+    def states(self, inputs: Array) -> dict[str, Array]:
+        """Return every state after every step by name, `layers.0.h` …, (B, T, H) each."""
+        batch_size, timesteps, _ = inputs.shape
+        state, seen = self._begin(batch_size), dict[str, list[Array]]()
+        (cut,) = chunks(np.full(batch_size, timesteps), rows_at_once=self._layers[0].chunk_rows())
+        for chunk in cut:
+            _, state = self._forward(inputs, chunk, state, self._tape(0))
+            for number, layer in enumerate(self._layers):
+                for name, array in layer.states(self._tape(0)[number]).items():
+                    seen.setdefault(f"layers.{number}.{name}", []).append(array.swapaxes(0, 1).copy())
+        return {name: np.concatenate(parts, axis=1) for name, parts in seen.items()}
+
+    def _window(self, parts: list[list[Chunk]], state: list[State]) -> tuple[float, list[State]]:
+        """Go forward and back through the groups of a window; return the loss, and the state after it."""
+        inputs, starts = self._batch.inputs, [state]
+        for group in parts[:-1]:
+            for chunk in group:
+                _, state = self._forward(inputs, chunk, state, self._tape(0))
+            starts.append(state)
+        total, after, gradient = 0.0, starts[-1], None
+        for group in reversed(parts):
+            state, seen = starts.pop(), []
+            for number, chunk in enumerate(group):
+                h, state = self._forward(inputs, chunk, state, self._tape(number))
+                seen.append(h)
+            after = state if group is parts[-1] else after
+            for number in range(len(group) - 1, -1, -1):
+                loss, from_above = self._score(group[number], seen[number])
+                total += loss
+                if gradient is not None or any(one is not None for one in from_above):
+                    gradient = self._back(from_above, group[number], gradient, self._tape(number))
+        return total, after
+
+    def _begin(self, batch_size: int) -> list[State]:
+        for layer in self._layers:
+            layer.begin(self.network.dtype)
+        return [self.network.cell.initial_state(np, batch_size, self.network.dtype) for _ in self._layers]
+
+    def _tape(self, number: int) -> list[Tape]:
+        while len(self._tapes) <= number:
+            self._tapes.append([Tape() for _ in self._layers])
+        return self._tapes[number]
+
+    def _places(self) -> tuple[Array, Array]:
+        """Return the steps and the rows that are scored, by step."""
+        if self.network.return_sequences:
+            steps, rows = np.nonzero(self._batch.mask.T)
+            return steps, rows
+        rows = np.argsort(self._batch.lengths, kind="stable")
+        return self._batch.lengths[rows] - 1, rows
+
+    def _forward(self, inputs: Array, chunk: Chunk, state: list[State], tapes: list[Tape]) -> tuple[Array, list[State]]:
+        """Return the last layer's outputs, (T, rows, H), and the states after the chunk."""
+        x = inputs[: chunk.rows, chunk.start : chunk.stop].swapaxes(0, 1)
+        after = []
+        for layer, before, tape in zip(self._layers, state, tapes, strict=True):
+            x, final_state = layer.forward(x, {name: array[: chunk.rows] for name, array in before.items()}, tape)
+            after.append(final_state)
+        return x, after
+
+    def _score(self, chunk: Chunk, h: Array) -> tuple[float, list[Array | None]]:
+        """Return the loss of a chunk's scored steps, and for each step the gradient of its output, None for none."""
+        by_step: list[Array | None] = [None] * (chunk.stop - chunk.start)
+        first, last = np.searchsorted(self._scored_steps, (chunk.start, chunk.stop))
+        if first == last:
+            return 0.0, by_step
+        steps, rows = self._scored_steps[first:last], self._scored_rows[first:last]
+        features = h[steps - chunk.start, rows]  # (N, H)
+        at = (rows, steps) if self.network.return_sequences else (rows,)
+        self._outputs[at] = y = self._head(features)
+        loss = self.network.loss_function
+        targets = self._batch.targets[at]
+        targets = targets if loss.integer_targets else targets.astype(self.network.dtype)
+        dy = loss.gradient(y, targets)
+        dy /= self._scored
+        g = self.gradients.views
+        g["head.W"] += np.dot(features.T, dy)
+        g["head.b"] += dy.sum(axis=0)
+        _sort_by_step(np.dot(dy, self._parameters["head.W"].T), steps - chunk.start, rows, (by_step, h.shape[1:]))
+        return float(loss.values(y, targets).sum()), by_step
+
+    def _back(
+        self, gradients: OutputGradients, chunk: Chunk, state: list[State] | None, tapes: list[Tape]
+    ) -> list[State]:
+        """Go back through all layers of a chunk, and return the gradients of the states before it."""
+        nothing = self.network.cell.initial_state(np, chunk.rows, self.network.dtype)
+        before = [nothing] * len(self._layers)
+        for number in range(len(self._layers) - 1, -1, -1):
+            later = nothing if state is None else _for_rows(state[number], chunk.rows)
+            below, before[number] = self._layers[number].backward(
+                tapes[number], gradients, state_gradient=later, need_inputs=number > 0
+            )
+            if below is not None:
+                gradients = list(below)
+        return before
+
+    def _head(self, features: Array) -> Array:
+        """Return raw outputs (…, O) of (…, H)."""
+        p, units = self._parameters, features.shape[-1]
+        outputs = np.dot(features.reshape(-1, units), p["head.W"]) + p["head.b"]
+        return np.asarray(outputs).reshape(*features.shape[:-1], self.network.output_features)
+
+
+def below(prefix: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """Return the arrays whose names begin so, without the prefix."""
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+
+
+def _for_rows(state: State, rows: int) -> State:
+    """Return the gradient of a state for more rows: those that are over by then have none."""
+    missing = rows - len(next(iter(state.values())))
+    return {name: np.pad(array, ((0, missing), (0, 0))) for name, array in state.items()} if missing else state
+
+
+def _sort_by_step(
+    gradients: Array, steps: Array, rows: Array, into: tuple[list[Array | None], tuple[int, ...]]
+) -> None:
+    """Put the gradients of scored rows (N, H), `steps` ascending, into the list by step, (B, H) each."""
+    by_step, shape = into
+    starts = np.flatnonzero(np.diff(steps, prepend=-1))
+    for first, last in pairwise([*starts.tolist(), len(steps)]):
+        if last - first == shape[0] and rows[first] == 0 and rows[last - 1] == last - first - 1:  # all, in order
+            whole = gradients[first:last]
+        else:
+            whole = np.zeros(shape, gradients.dtype)
+            whole[rows[first:last]] = gradients[first:last]
+        by_step[int(steps[first])] = whole
