@@ -66,7 +66,8 @@ def store(
     if state == "running":
         hold(folder)
     else:
-        folder.write_summary(SUMMARY | (summary or {}))
+        status_of = folder.read_status()
+        folder.write_summary(SUMMARY | {"state": status_of.state, "steps": status_of.step} | (summary or {}))
     return folder
 
 

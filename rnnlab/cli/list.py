@@ -18,11 +18,31 @@ _FilterOption = Annotated[
 _SortOption = Annotated[
     str, typer.Option("--sort", metavar="KEY", help="Order by a column or config key; -KEY: greatest first.")
 ]
+_LimitOption = Annotated[
+    int | None,
+    typer.Option(
+        "--limit",
+        metavar="N",
+        min=0,
+        help="At most N runs: the newest, or with --sort the first; 0: all.",
+        show_default="40 on a terminal, else all",
+    ),
+]
+_ON_A_TERMINAL = 40
 
 
 def command(
+    sweep: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[SWEEP]",
+            help="Only the trials of this sweep: its path, or its name below the runs.",
+            show_default=False,
+        ),
+    ] = None,
     filters: _FilterOption = None,
     sort: _SortOption = "started",
+    limit: _LimitOption = None,
     runs: RunsOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -32,22 +52,50 @@ def command(
     gone, or, if on another machine, gave no sign of life for five minutes. A filter compares (= != < <= > >=) any
     column of `--json`, `metrics.error_rate` and the like, or any dotted key of the config; `*` stands for any letters.
     """
+    from rnnlab.cli._collecting import no_collection
+    from rnnlab.runs import runs_root
+    from rnnlab.runs.choosing import Condition
+
+    with no_collection():
+        conditions = [Condition.read(text) for text in filters or []]
+        _list(_root(runs_root(runs), sweep), conditions, sort=sort, limit=limit, json=json)
+
+
+def _list(root: Any, conditions: list[Any], *, sort: str, limit: int | None, json: bool) -> None:
     from rnnlab.cli._errors import warn
     from rnnlab.cli._output import show_json
-    from rnnlab.runs import runs_root
-    from rnnlab.runs.choosing import Condition, choose, order
+    from rnnlab.runs.choosing import choose, order
 
-    conditions = [Condition.read(text) for text in filters or []]
-    root = runs_root(runs)
     table = _table(root)
-    chosen = order(choose(table.rows, conditions), sort)
+    fitting = order(choose(table.rows, conditions), sort)
+    chosen = _limited(fitting, limit, newest=sort == "started", json=json)
     for path, reason in table.broken:
         warn(f"{path}: {reason}")
     if json:
         broken = [{"path": str(path), "reason": reason} for path, reason in table.broken]
         show_json({"runs": [row.values for row in chosen], "broken": broken})
-        return
-    _show(chosen, total=len(table.rows), broken=len(table.broken), root=root)
+    else:
+        counts = {"fitting": len(fitting), "total": len(table.rows), "broken": len(table.broken)}
+        _show(chosen, **counts, newest=sort == "started", root=root)
+    table.remember()
+
+
+def _limited(rows: list[Any], limit: int | None, *, newest: bool, json: bool) -> list[Any]:
+    from rnnlab.cli._output import console
+
+    if limit is None:
+        limit = _ON_A_TERMINAL if not json and console().is_terminal else 0
+    if not limit:
+        return rows
+    return rows[-limit:] if newest else rows[:limit]
+
+
+def _root(root: Any, sweep: str | None) -> Any:
+    if sweep is None:
+        return root
+    from rnnlab.sweeps.folder import find_sweep
+
+    return find_sweep(root, sweep).trials
 
 
 def _table(root: Any) -> Any:
@@ -62,7 +110,7 @@ def _table(root: Any) -> Any:
         return RunTable([], [])
 
 
-def _show(rows: list[Any], *, total: int, broken: int, root: Any) -> None:
+def _show(rows: list[Any], *, fitting: int, total: int, broken: int, newest: bool, root: Any) -> None:
     from rnnlab.cli._output import show
     from rnnlab.core.text import visible
 
@@ -71,22 +119,27 @@ def _show(rows: list[Any], *, total: int, broken: int, root: Any) -> None:
         _print_rows(rows)
     if not total:
         show(f"no runs in {place} yet; start one with `rnnlab train configs/quickstart.yaml`")
-    elif len(rows) < total:
-        show(f"{len(rows):,} of {total:,} runs in {place}")
+    elif len(rows) < fitting:
+        which, of = "newest" if newest else "first", "" if fitting == total else f" that fit, of {total:,}"
+        show(f"the {which} {len(rows):,} of {fitting:,} runs{of} in {place}; --limit 0 shows all")
+    elif fitting < total:
+        show(f"{fitting:,} of {total:,} runs in {place}")
     if broken:
         show(f"{broken:,} more cannot be read (named on stderr)")
 
 
 def _print_rows(rows: list[Any]) -> None:
-    from rnnlab.cli._output import console, show
+    from rnnlab.cli._output import console, show_text
 
     cells = [_HEADERS, *(_cells(row.values) for row in rows)]
-    show("\n".join(_lines(cells, console().width)))
+    show_text("\n".join(_lines(cells, console().width)) + "\n")
 
 
 _HEADERS = ("run", "name", "task", "cell", "state", "steps", "loss", "solved", "age")
 _RIGHT = {"steps", "loss", "age"}
 _NARROWEST = {"name": 8, "task": 10}  # what gives way where all together is too wide, the wider first, and how far
+_DROPPED = ("cell", "solved", "age", "steps", "task")  # what is left out then, one after the other
+_SHORTEST = 6  # letters of `run`, without which no run can be named
 _GAP = "  "
 
 
@@ -119,12 +172,28 @@ def short_age(seconds: float) -> str:
 
 def _lines(cells: list[tuple[str, ...]], width: int) -> list[str]:
     """Lay the cells out in columns; a table of Rich would take ten seconds for ten thousand runs."""
-    widths = dict(zip(_HEADERS, (max(map(len, column)) for column in zip(*cells, strict=True)), strict=True))
-    spare = width - sum(widths.values()) - len(_GAP) * (len(widths) - 1)
-    while spare < 0 and (wide := [name for name, least in _NARROWEST.items() if widths[name] > least]):
+    columns = dict(zip(_HEADERS, zip(*cells, strict=True), strict=True))
+    widths = _widths({name: max(map(len, column)) for name, column in columns.items()}, width)
+    rows = zip(*(columns[name] for name in widths), strict=True)
+    return [_GAP.join(map(_fitted, row, widths.values(), widths)).rstrip() for row in rows]
+
+
+def _widths(widths: dict[str, int], width: int) -> dict[str, int]:
+    """Return the columns there is room for, each with its width."""
+    least = {name: min(wide, _NARROWEST.get(name, wide)) for name, wide in widths.items()}
+    for name in _DROPPED:
+        if _total(least) > width:
+            widths = {one: wide for one, wide in widths.items() if one != name}
+            least = {one: least[one] for one in widths}
+    over = _total(widths) - width
+    while over > 0 and (wide := [name for name in widths if widths[name] > least[name]]):
         widths[max(wide, key=widths.__getitem__)] -= 1
-        spare += 1
-    return [_GAP.join(map(_fitted, row, widths.values(), _HEADERS)).rstrip() for row in cells]
+        over -= 1
+    return widths | {"run": max(_SHORTEST, widths["run"] - max(0, over))}
+
+
+def _total(widths: dict[str, int]) -> int:
+    return sum(widths.values()) + len(_GAP) * (len(widths) - 1)
 
 
 def _fitted(text: str, width: int, header: str) -> str:

@@ -2,7 +2,7 @@
 
 import difflib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
@@ -45,7 +45,7 @@ def find_run(root: Path, text: str) -> RunFolder:
 
 
 def _named(root: Path, text: str) -> RunFolder:
-    names = _names(root)
+    names = run_names(root)
     fitting = [text] if text in names else [name for name in names if text in name]
     fitting = [name for name in fitting if _has_status(root / name)]
     if not fitting:
@@ -76,8 +76,13 @@ def all_runs(root: Path) -> Listing:
         RunNotFoundError: `root` is not a folder.
         EnvironmentFault: The system refused to read it.
     """
+    return open_runs(root, run_names(root))
+
+
+def open_runs(root: Path, names: Iterable[str]) -> Listing:
+    """Return those of the folders `names` in `root` that are runs, in that order."""
     listing = Listing([], [])
-    for name in _names(root):
+    for name in names:
         try:
             listing.runs.append(RunFolder.open(root / name))
         except RnnlabError as fault:
@@ -87,8 +92,8 @@ def all_runs(root: Path) -> Listing:
     return listing
 
 
-def _names(root: Path) -> list[str]:
-    """Return the names of the real folders in `root`, in order."""
+def run_names(root: Path) -> list[str]:
+    """Return the names of the real folders in `root`, runs or not, in order; see `all_runs` for what is raised."""
     try:
         with os.scandir(root) as entries:
             return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
@@ -103,7 +108,7 @@ def _has_status(path: Path) -> bool:
 
 
 def _latest(root: Path) -> RunFolder:
-    names = _names(root)
+    names = run_names(root)
     # A folder the user renamed has no date to compare, so it comes last.
     for name in sorted(names, key=lambda name: (bool(FOLDER_NAME.fullmatch(name)), name), reverse=True):
         try:

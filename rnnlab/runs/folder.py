@@ -16,23 +16,23 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, Self, final
-
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, Literal, Self, final
 
 from rnnlab.core.errors import EnvironmentFault, RunNotFoundError, VerificationError
 from rnnlab.core.naming import check_name
 from rnnlab.runs import naming
 from rnnlab.runs.append import AppendFile
-from rnnlab.runs.checkpoint import Checkpoints
 from rnnlab.runs.faults import ELSEWHERE, reported, shown
 from rnnlab.runs.files import ensure_folder, is_leftover, make_folder, sweep, write_atomic
 from rnnlab.runs.jsonfile import Json, read_json, write_json
 from rnnlab.runs.lock import Lock, acquire, is_held, is_lock
 from rnnlab.runs.metrics import Metrics, MetricsWriter, read_metrics, read_prefix
-from rnnlab.runs.reading import kind, read_bytes
+from rnnlab.runs.reading import kind, read_bytes, read_text
 from rnnlab.runs.status import Status, is_ours, read_status
-from rnnlab.runs.weights import Arrays, Expected, load_arrays, save_arrays
+
+if TYPE_CHECKING:  # imported where it is used, so that runs can be listed without waiting for NumPy
+    from rnnlab.runs.checkpoint import Checkpoints
+    from rnnlab.runs.weights import Arrays, Expected, Loaded
 
 Which = Literal["best", "last"]
 
@@ -88,7 +88,7 @@ class RunFolder:
         """
         run = cls(path)
         if kind(path) != "folder" or kind(run._status) != "file" or not is_ours(read_json(run._status)):
-            raise _no_run(path)
+            raise RunNotFoundError("is not an rnnlab run", where=shown(path), hint="`rnnlab list` shows the runs")
         return run
 
     @classmethod
@@ -149,11 +149,7 @@ class RunFolder:
 
     def read_resolved(self) -> str:
         """Return the complete experiment as YAML."""
-        path = self.path / "resolved.yaml"
-        try:
-            return read_bytes(path, LARGEST_TEXT).decode("utf-8")
-        except UnicodeDecodeError as fault:
-            raise VerificationError(f"is not UTF-8 at byte {fault.start}", where=shown(path)) from fault
+        return read_text(self.path / "resolved.yaml", LARGEST_TEXT)
 
     def write_provenance(self, value: Mapping[str, Any]) -> None:
         """Store what `provenance.collect` returned."""
@@ -217,27 +213,34 @@ class RunFolder:
         """Open the log, to append lines to it."""
         return AppendFile(self.path / "log.txt")
 
-    def save_weights(self, which: Which, arrays: Arrays, description: Mapping[str, Json]) -> str:
+    def save_weights(self, which: Which, arrays: "Arrays", description: Mapping[str, Json]) -> str:
         """Store the weights and return their SHA-256; see `weights.save_arrays`."""
+        from rnnlab.runs.weights import save_arrays
+
         return save_arrays(self._folder("weights") / f"{which}.safetensors", arrays, description)
 
     def load_weights(
-        self, which: Which, expected: Expected | None = None, *, allow_nonfinite: bool = False
-    ) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        self, which: Which, expected: "Expected | None" = None, *, allow_nonfinite: bool = False
+    ) -> "Loaded":
         """Return the weights and their description; see `weights.load_arrays`."""
+        from rnnlab.runs.weights import load_arrays
+
         path = self.path / "weights" / f"{which}.safetensors"
         self._exists(path.parent)
         return load_arrays(path, expected, allow_nonfinite=allow_nonfinite)
 
-    def checkpoints(self) -> Checkpoints:
+    def checkpoints(self) -> "Checkpoints":
         """Return what there is to resume from."""
+        from rnnlab.runs.checkpoint import Checkpoints
+
         path = self.path / "checkpoints"
         self._exists(path)
         return Checkpoints(path)
 
-    def new_checkpoints(self) -> Checkpoints:
+    def new_checkpoints(self) -> "Checkpoints":
         """Return what there is to resume from, ready to take more."""
-        return Checkpoints(self._folder("checkpoints"))
+        self._folder("checkpoints")
+        return self.checkpoints()
 
     def lock(self, *, force: bool = False) -> Lock:
         """Take the lock on this folder, which is or will be a run; what killed processes left is then removed.
@@ -293,7 +296,3 @@ class RunFolder:
         if found in {"file", "other"}:
             raise VerificationError("is not a folder of this run (a link, or a file)", where=shown(path))
         return found == "folder"
-
-
-def _no_run(path: Path) -> RunNotFoundError:
-    return RunNotFoundError("is not an rnnlab run", where=shown(path), hint="`rnnlab list` shows the runs")

@@ -18,8 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, final
 
-import numpy as np
-
 from rnnlab.core.errors import VerificationError
 from rnnlab.runs.append import AppendFile
 from rnnlab.runs.faults import reported, shown
@@ -30,6 +28,9 @@ Value = float | int | str | bool | None
 
 LONGEST_LINE = 1 << 20  # bytes
 LARGEST = 1 << 32  # bytes of a file that is read at once
+# What is said of half a record at the end of a run's metrics.
+TORN = "ends in half a record, as a kill can leave it; it is not counted"
+CUT = "ends in half a record, though the run is completed: it was cut since"
 _RESERVED = {"crc", "nonfinite", "torn_before"}
 
 
@@ -55,7 +56,7 @@ class MetricsWriter:
             ValueError: `step` is missing or no whole number, or a name is one of those rnnlab adds.
             EnvironmentFault: The system refused.
         """
-        plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in record.items()}
+        plain = {name: _plain(value) for name, value in record.items()}
         if type(plain.get("step")) is not int or _RESERVED & plain.keys():
             raise ValueError(f"a record needs a whole `step` and none of {sorted(_RESERVED)}, got {plain}")
         self._file.append(_encoded(plain, torn_before=self._file.unfinished))
@@ -78,6 +79,11 @@ class MetricsWriter:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _plain(value: Any) -> Value:
+    """Return a number of NumPy's as Python's own; NumPy itself is not asked, or `rnnlab list` would wait for it."""
+    return value.item() if hasattr(value, "item") else value  # type: ignore[no-any-return]
 
 
 def _encoded(record: dict[str, Value], *, torn_before: bool) -> bytes:

@@ -3,11 +3,13 @@
 Only variables named here are read from the environment; a prefix would not do, as `SLURM_JWT` is a password.
 """
 
+import hashlib
 import os
 import platform
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,8 @@ SLURM_VARIABLES = (
     "SLURM_NTASKS", "SLURM_PROCID", "SLURM_LOCALID", "SLURM_CPUS_PER_TASK", "SLURM_MEM_PER_NODE", "SLURM_MEM_PER_CPU",
 )  # fmt: skip
 
+Describe = Callable[[Path], dict[str, Any] | None]
+
 _PACKAGES = ("rnnlab", "numpy", "safetensors", "pydantic")
 # Too slow to import for their version alone.
 _HEAVY = ("tensorflow", "keras")
@@ -36,26 +40,31 @@ def collect(
     *,
     argv: Sequence[str],
     seed: int,
+    config: bytes,
     config_sha256: str,
     extra: Mapping[str, Any] | None = None,
     folder: Path | None = None,
+    describe: Describe | None = None,
 ) -> dict[str, Any]:
     """Return what is known about this process and machine, ready for JSON.
 
     Args:
         argv: The command line.
         seed: The run's seed.
+        config: The config as given, of which the hash is kept.
         config_sha256: The hash of the resolved experiment, 64 hex digits.
         extra: Further entries, which come last.
         folder: Where to look for a git repository: the folder of the config. The current folder if None.
+        describe: Who looks; `describe_repository` if None.
     """
     return {
         "started": _now(),
         "argv": list(argv),
         "seed": seed,
         "config_sha256": config_sha256,
+        "config_yaml_sha256": hashlib.sha256(config).hexdigest(),
         **_surroundings(),
-        "git": describe_repository(folder or Path()),
+        "git": (describe or describe_repository)(folder or Path()),
         **(extra or {}),
     }
 
@@ -79,6 +88,11 @@ def known_configs(provenance: Mapping[str, Any]) -> set[str]:
     return {str(one.get("config_sha256")) for one in [provenance, *attempts] if isinstance(one, dict)}
 
 
+def is_as_given(provenance: Mapping[str, Any], config: bytes) -> bool:
+    """Say whether `config` is what the run was started with, as far as its provenance tells."""
+    return provenance.get("config_yaml_sha256") in (None, hashlib.sha256(config).hexdigest())
+
+
 def changed_versions(provenance: Mapping[str, Any], again: Mapping[str, Any]) -> list[str]:
     """Return a sentence for each package, or processor, that is another one now; the numbers may then differ.
 
@@ -96,6 +110,12 @@ def changed_versions(provenance: Mapping[str, Any], again: Mapping[str, Any]) ->
     ]
 
 
+def describe_cpu() -> dict[str, Any]:
+    """Return the processor's model, how many logical ones the machine has, and which this process may use."""
+    affinity = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
+    return {"model": _cpu_model(), "logical_cores": os.cpu_count(), "affinity": affinity}
+
+
 def _now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
@@ -106,7 +126,7 @@ def _surroundings() -> dict[str, Any]:
         "host": platform.node(),
         "platform": platform.platform(),
         "machine": platform.machine(),
-        "cpu": _cpu(),
+        "cpu": describe_cpu(),
         "blas": _blas(),
         "threads": _chosen(THREAD_VARIABLES),
         "slurm": _chosen(SLURM_VARIABLES),
@@ -118,6 +138,7 @@ def _versions() -> dict[str, str | None]:
     return {"python": platform.python_version(), **{name: _version(name) for name in _PACKAGES}, **heavy}
 
 
+@cache  # of the packages that this process has loaded, whatever is installed meanwhile
 def _version(package: str) -> str | None:
     try:
         return metadata.version(package)
@@ -125,11 +146,7 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _cpu() -> dict[str, Any]:
-    affinity = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
-    return {"model": _cpu_model(), "logical_cores": os.cpu_count(), "affinity": affinity}
-
-
+@cache
 def _cpu_model() -> str:
     """Return the name of the processor; Python itself knows it on few systems."""
     try:

@@ -11,7 +11,7 @@ from rnnlab.core.errors import EnvironmentFault, RnnlabError, VerificationError
 from rnnlab.runs import disk
 from rnnlab.runs.faults import refused, reported, shown
 
-_PIECE = 1 << 20  # bytes asked for at a time: the system sets them all aside, however small the file
+_PIECE = 1 << 16  # bytes asked for at a time: they are all set aside, however small the file
 _MISSING = {errno.ENOENT, errno.ENOTDIR}
 _NO_SUCH_NAME = _MISSING | {errno.ENAMETOOLONG, errno.ELOOP}
 # What opening a link, a socket or a folder answers.
@@ -34,6 +34,14 @@ def read_bytes(path: Path, limit: int) -> bytes:
     if len(data) > limit:
         raise VerificationError(f"is larger than the {limit:,} bytes such a file can have", where=shown(path))
     return data
+
+
+def read_text(path: Path, limit: int) -> str:
+    """Return the content of a plain file of at most `limit` bytes of UTF-8; see `read_bytes` for what is raised."""
+    try:
+        return read_bytes(path, limit).decode("utf-8")
+    except UnicodeDecodeError as fault:
+        raise VerificationError(f"is not UTF-8 at byte {fault.start}", where=shown(path)) from fault
 
 
 def require_content(path: Path, data: bytes) -> None:

@@ -1,17 +1,18 @@
 """All runs of a folder as plain rows, one a run, read from little more than its status and its summary."""
 
+import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, final
 
-import yaml
-
 from rnnlab.core.errors import RnnlabError, VerificationError
-from rnnlab.runs.find import all_runs
+from rnnlab.runs.configs import Configs, read_config
+from rnnlab.runs.find import open_runs, run_names
 from rnnlab.runs.folder import RunFolder
+from rnnlab.runs.index import Index
 from rnnlab.runs.naming import FOLDER_NAME
 
 COLUMNS = (
@@ -20,8 +21,10 @@ COLUMNS = (
     "solved_sequences", "solved_seconds", "started", "age", "metrics",
 )  # fmt: skip
 
-# Ten times as fast as the reader that marks lines; `dump_yaml` writes what every reader takes for the same data.
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+# Those that an index keeps: the others follow from the name and the clock.
+_KEPT = tuple(name for name in COLUMNS if name not in {"run", "name", "path", "age"})
+_VERSION = "1 " + " ".join(_KEPT)  # to be raised when the same summary gives another row
+_ENDED = {"completed", "interrupted", "failed", "diverged"}
 
 
 @final
@@ -38,13 +41,14 @@ class Row:
 
     folder: RunFolder
     values: dict[str, Any]
+    _read_config: Callable[[RunFolder], dict[str, Any]] = field(repr=False)
     _config: dict[str, Any] | None = field(default=None, repr=False)
 
     @property
     def config(self) -> dict[str, Any]:
         """The complete config; read when first asked for, empty where it cannot be read."""
         if self._config is None:
-            self._config = _read_config(self.folder)
+            self._config = self._read_config(self.folder)
         return self._config
 
 
@@ -60,43 +64,97 @@ class RunTable:
 
     rows: list[Row]
     broken: list[tuple[Path, str]]
+    _remember: Callable[[], None] = field(default=lambda: None, repr=False)
+
+    def remember(self) -> None:
+        """Keep what was read in an index beside the runs, for the next time; where that cannot be, do nothing."""
+        self._remember()
 
 
 def read_table(root: Path, *, now: datetime | None = None) -> RunTable:
-    """Return all runs in `root`.
+    """Return all runs in `root`; nothing is written.
 
-    A run that has ended is told by its summary; one that has not, by its config and the newest line of its metrics.
+    A run that has ended is told by its summary, read now or, where it has not changed since, remembered; one that has
+    not, by its config and the newest line of its metrics.
 
     Raises:
         RunNotFoundError: `root` is not a folder.
         EnvironmentFault: The system refused to read it.
     """
-    moment, listing = now or datetime.now(UTC), all_runs(root)
-    table = RunTable([], listing.broken)
+    names = run_names(root)
+    reader = _Reader(root, now or datetime.now(UTC))
+    rows = {name: row for name in names if (row := reader.remembered(RunFolder(root / name)))}
+    listing = open_runs(root, [name for name in names if name not in rows])
     for folder in listing.runs:
         try:
-            table.rows.append(_row(folder, moment))
+            rows[folder.name] = reader.read(folder)
         except RnnlabError as fault:
-            table.broken.append((folder.path, f"{fault.where.rpartition(os.sep)[2]} {fault.problem}"))
-    return table
+            listing.broken.append((folder.path, f"{fault.where.rpartition(os.sep)[2]} {fault.problem}"))
+    ordered = [rows[name] for name in names if name in rows]
+    return RunTable(ordered, listing.broken, lambda: reader.remember(set(names)))
 
 
-def _row(folder: RunFolder, now: datetime) -> Row:
-    status = folder.read_status()
-    # A running process writes its summary last of all; until then there is none, or that of an earlier part.
-    row = Row(folder, _of_ended(folder.read_summary())) if folder.has_result(status) else _of_running(folder)
-    match = FOLDER_NAME.fullmatch(folder.name)
-    row.values |= {
-        "run": match["token"] if match else folder.name,
-        "name": folder.label,
-        "path": str(folder.path),
-        "state": "stale" if folder.is_stale(status) else status.state,
-        "steps": max(status.step, row.values["steps"]),
-        "started": status.started.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-        "age": round((now - status.started).total_seconds()),
-    }
-    row.values = {name: row.values.get(name) for name in COLUMNS}
-    return row
+class _Reader:
+    """Makes rows from the files of a run, or from what is remembered of them."""
+
+    def __init__(self, root: Path, now: datetime) -> None:
+        self._now = now
+        self._index = Index(root, name="rows", files=("status.json", "summary.json"), version=_VERSION)
+        self._configs = Configs(root)
+
+    def remembered(self, folder: RunFolder) -> Row | None:
+        known = self._index.known(folder.name)
+        if not isinstance(known, list) or len(known) != len(_KEPT) or not _are_finite(known):
+            return None
+        values = dict(zip(_KEPT, known, strict=True))
+        if values["state"] not in _ENDED or not isinstance(values["steps"], int):
+            return None
+        try:
+            return self._row(folder, values)
+        except (TypeError, ValueError, OverflowError):  # `started` is no time
+            return None
+
+    def read(self, folder: RunFolder) -> Row:
+        status = folder.read_status()
+        # A running process writes its summary last of all; until then there is none, or that of an earlier part.
+        ended = folder.has_result(status)
+        config = None if ended else read_config(folder)
+        values = _of_ended(folder.read_summary()) if config is None else _of_running(folder, config)
+        values |= {
+            "state": "stale" if folder.is_stale(status) else status.state,
+            "steps": max(status.step, values["steps"]),
+            "started": status.started.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        }
+        if ended:
+            self._index.learn(folder.name, [values.get(name) for name in _KEPT])
+        return self._row(folder, values, config)
+
+    def remember(self, names: Collection[str]) -> None:
+        self._index.save(names)
+        self._configs.remember(names)
+
+    def _row(self, folder: RunFolder, values: Mapping[str, Any], config: dict[str, Any] | None = None) -> Row:
+        match = FOLDER_NAME.fullmatch(folder.name)
+        told = {
+            **values,
+            "run": match["token"] if match else folder.name,
+            "name": match["name"] if match else folder.name,
+            "path": str(folder.path),
+            "age": round((self._now - datetime.fromisoformat(values["started"])).total_seconds()),
+        }
+        return Row(folder, {name: told.get(name) for name in COLUMNS}, self._configs.read, config)
+
+
+def _are_finite(values: Iterable[Any]) -> bool:
+    for value in values:  # a quarter of a million, so the plainest loop
+        if type(value) is float and not math.isfinite(value):
+            return False
+        if type(value) in _HOLDERS and not _are_finite(value.values() if type(value) is dict else value):
+            return False
+    return True
+
+
+_HOLDERS = {dict, list}
 
 
 def _of_ended(summary: Mapping[str, Any]) -> dict[str, Any]:
@@ -111,12 +169,11 @@ def _of_ended(summary: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _of_running(folder: RunFolder) -> Row:
-    row = Row(folder, {})
-    config, record = row.config, _newest_record(folder)
+def _of_running(folder: RunFolder, config: Mapping[str, Any]) -> dict[str, Any]:
+    record = _newest_record(folder)
     metrics = {name.removeprefix("validation/"): record[name] for name in record if name.startswith("validation/")}
     timesteps = look_up(config, "shape.timesteps")
-    row.values = {
+    return {
         "task": look_up(config, "task.type"),
         "timesteps": [timesteps, timesteps] if isinstance(timesteps, int) else timesteps,
         "backend": config.get("backend"),
@@ -128,7 +185,6 @@ def _of_running(folder: RunFolder) -> Row:
         "loss": metrics.get("loss"),
         "metrics": metrics,
     }
-    return row
 
 
 def look_up(data: Any, key: str) -> Any:
@@ -149,11 +205,3 @@ def _newest_record(folder: RunFolder) -> dict[str, Any]:
     except VerificationError:  # nothing measured yet; of a damaged line `rnnlab show` tells
         return {}
     return records[-1] if records else {}
-
-
-def _read_config(folder: RunFolder) -> dict[str, Any]:
-    try:
-        config = yaml.load(folder.read_resolved(), _LOADER)  # noqa: S506
-    except (VerificationError, yaml.YAMLError, RecursionError, ValueError):
-        return {}
-    return config if isinstance(config, dict) else {}

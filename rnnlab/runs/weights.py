@@ -25,11 +25,12 @@ from rnnlab.core.text import visible
 from rnnlab.runs.faults import shown
 from rnnlab.runs.files import write_atomic
 from rnnlab.runs.jsonfile import parse
-from rnnlab.runs.reading import read_bytes, require_content
+from rnnlab.runs.reading import kind, read_bytes, require_content
 from rnnlab.runs.tensorfile import decode, encode, little_endian
 
 Arrays = Mapping[str, NDArray[Any]]
 Expected = Mapping[str, tuple[tuple[int, ...], DTypeLike]]
+Loaded = tuple[dict[str, NDArray[Any]], dict[str, Any]]  # the arrays, their description
 
 FORMAT = "rnnlab-arrays/1"
 LIMIT = 1 << 32  # bytes of one file
@@ -49,8 +50,11 @@ def save_arrays(path: Path, arrays: Arrays, description: Mapping[str, Any], *, r
     Raises:
         TypeError: A dtype is not float, integer or bool of at most 64 bits.
         ValueError: A number in `description` is not finite.
+        VerificationError: A folder is in the way, which no file can replace.
         EnvironmentFault: The system refused, and the old file is in place; or it gave back something else.
     """
+    if kind(path) == "folder":
+        raise VerificationError("is a folder, expected a file of this run", where=shown(path), hint="move it away")
     text = json.dumps(description, sort_keys=True, allow_nan=False)
     digest = _digest(arrays, text)
     data = encode(arrays, {"format": FORMAT, "sha256": digest, "description": text})
@@ -60,9 +64,7 @@ def save_arrays(path: Path, arrays: Arrays, description: Mapping[str, Any], *, r
     return digest
 
 
-def load_arrays(
-    path: Path, expected: Expected | None = None, *, allow_nonfinite: bool = False
-) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+def load_arrays(path: Path, expected: Expected | None = None, *, allow_nonfinite: bool = False) -> Loaded:
     """Return the arrays and the description that `save_arrays` wrote to `path`.
 
     Args:
@@ -111,7 +113,7 @@ def _difference(found: tuple[Any, Any] | None, wanted: tuple[Any, Any] | None) -
     return f"is {found[0]} {found[1]}, expected {wanted[0]} {wanted[1]}"
 
 
-def _verified(data: bytes, path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+def _verified(data: bytes, path: Path) -> Loaded:
     where = shown(path)
     try:
         arrays, texts = decode(data)

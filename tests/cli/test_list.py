@@ -1,8 +1,11 @@
+import gc
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
 
+from rnnlab.runs import index
 from tests.stored_runs import START, hold, rnnlab, store
 
 SOLVED = {"solved": True, "solved_at": {"step": 64, "sequences": 2048, "seconds": 0.5}}
@@ -77,7 +80,7 @@ def test_an_unknown_key_names_the_nearest(root: Path) -> None:
     assert answer == (2, "", "rnnlab: error[E_USAGE]: --sort: no run has a 'sede' — did you mean 'seed'?\n")
 
 
-@pytest.mark.parametrize("columns", [76, 80, 200])
+@pytest.mark.parametrize("columns", [40, 50, 60, 70, 76, 80, 200])
 def test_lines_fit(tmp_path: Path, columns: int) -> None:
     store(tmp_path, f"{'n' * 60}-aaaaaa", summary={"task": "delayed_bernoulli@pitis2016"}, state="interrupted")
     longest = max(map(len, rnnlab("list", "--runs", tmp_path, columns=columns).lines))
@@ -94,12 +97,12 @@ def test_a_name_cannot_steer_the_terminal(tmp_path: Path) -> None:
 def test_list_and_show_never_load_a_framework(root: Path) -> None:
     import subprocess
 
-    for arguments in (["list"], ["show", "aaaaaa"]):
+    for arguments, more in ((["list"], ["numpy"]), (["show", "aaaaaa"], [])):
         code = (
             f"import sys; sys.argv = ['rnnlab', *{arguments!r}, '--runs', {str(root)!r}]\n"
             "from rnnlab.cli.main import main\n"
             "try:\n    main()\nexcept SystemExit as end:\n"
-            "    print(end.code, [name for name in ('tensorflow', 'keras', 'matplotlib') if name in sys.modules])"
+            f"    print(end.code, sorted({{'tensorflow', 'keras', 'matplotlib', *{more!r}}} & set(sys.modules)))"
         )
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         assert done.stdout.splitlines()[-1] == "0 []"
@@ -109,3 +112,78 @@ def test_a_run_whose_process_is_gone_is_stale(tmp_path: Path) -> None:
     hold(store(tmp_path, "x-aaaaaa", state="running"), heartbeat=START)
     [run] = rnnlab("list", "--runs", tmp_path, "--json", "--filter", "state=stale").json["runs"]
     assert (run["state"], run["steps"], run["solved"]) == ("stale", 1000, None)
+
+
+@pytest.fixture
+def sixty(tmp_path: Path) -> Path:
+    model = store(tmp_path / "model", "x-aaaaaa").path
+    for n in range(60):
+        shutil.copytree(model, tmp_path / "runs" / f"20261122T102531Z-x-{n:06}")
+    return tmp_path / "runs"
+
+
+def test_a_terminal_shows_the_newest_and_a_file_gets_all(sixty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [line[:6] for line in rnnlab("list", "--runs", sixty).lines[1:]] == [f"{n:06}" for n in range(60)]
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    *lines, last = rnnlab("list", "--runs", sixty, columns=300).lines
+    assert [line[:6] for line in lines[1:]] == [f"{n:06}" for n in range(20, 60)]
+    assert last == f"the newest 40 of 60 runs in {sixty}; --limit 0 shows all"
+    assert len(rnnlab("list", "--runs", sixty, "--limit", "0").lines) == 61
+    assert len(rnnlab("list", "--runs", sixty, "--json").json["runs"]) == 60
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shown", "last"),
+    [
+        (["--limit", "2"], ["000058", "000059"], "the newest 2 of 60 runs in {}; --limit 0 shows all"),
+        (["--limit", "2", "--sort", "run"], ["000000", "000001"], "the first 2 of 60 runs in {}; --limit 0 shows all"),
+        (["--limit", "1", "--sort", "-run", "--filter", "run<000009"], ["000008"],
+         "the first 1 of 9 runs that fit, of 60 in {}; --limit 0 shows all"),
+        (["--limit", "9", "--filter", "run<000002"], ["000000", "000001"], "2 of 60 runs in {}"),
+    ],
+)  # fmt: skip
+def test_a_limit(sixty: Path, arguments: list[str], shown: list[str], last: str) -> None:
+    lines = rnnlab("list", "--runs", sixty, *arguments, columns=200).lines
+    assert ([line[:6] for line in lines[1:-1]], lines[-1]) == (shown, last.format(sixty))
+    found = rnnlab("list", "--runs", sixty, *arguments, "--json").json["runs"]
+    assert [run["run"] for run in found] == shown
+
+
+def test_a_limit_below_nothing_is_refused(tmp_path: Path) -> None:
+    answer = rnnlab("list", "--runs", tmp_path, "--limit", "-1")
+    assert (answer.code, answer.out) == (2, "")
+    assert "--limit" in answer.err
+
+
+def test_a_second_look_is_the_same_by_the_index(sixty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(index, "FRESH", -(10**15))
+    first = rnnlab("list", "--runs", sixty, "--filter", "cell.units=16")
+    assert sorted(path.name for path in sixty.glob(".*")) == [".index.rows"]
+    assert rnnlab("list", "--runs", sixty, "--filter", "cell.units=16") == first
+
+
+def test_a_narrow_terminal_leaves_columns_out(root: Path) -> None:
+    heads = [rnnlab("list", "--runs", root, columns=columns).lines[0].split() for columns in (40, 60, 72)]
+    assert heads == [
+        ["run", "name", "state", "loss"],
+        ["run", "name", "task", "state", "steps", "loss"],
+        ["run", "name", "task", "state", "steps", "loss", "solved", "age"],
+    ]
+    store(root, "x-dddddd").path.rename(root / ("m" * 60))
+    lines = rnnlab("list", "--runs", root, columns=60).lines
+    assert max(map(len, lines)) <= 60
+    assert any(line.startswith("mmmmmm") for line in lines)
+
+
+@pytest.mark.parametrize("arguments", [["list"], ["show", "aaaaaa"], ["tasks"], ["cells"], ["compare", "aaa", "bbb"]])
+def test_no_line_of_a_file_ends_in_blanks(root: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]) -> None:
+    monkeypatch.setenv("RNNLAB_RUNS", str(root))
+    answer = rnnlab(*arguments)
+    assert answer.code == 0
+    assert [line for line in answer.out.splitlines() if line != line.rstrip()] == []
+
+
+def test_garbage_is_looked_for_again_afterwards(root: Path) -> None:
+    for arguments in (["--limit", "1"], ["--sort", "nothing"]):
+        rnnlab("list", "--runs", root, *arguments)
+        assert gc.isenabled()

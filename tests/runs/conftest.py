@@ -1,11 +1,15 @@
 import errno
 import os
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from rnnlab.runs import disk
+from rnnlab.runs import disk, index
+from tests.runs.many_runs import COUNT, path_of
+from tests.stored_runs import store
 
 
 class Killed(BaseException):
@@ -49,3 +53,17 @@ class Faults:
 @pytest.fixture
 def faults(monkeypatch: pytest.MonkeyPatch) -> Faults:
     return Faults(monkeypatch)
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return store(tmp_path_factory.mktemp("template"), "run-aaaaaa").path
+
+
+@pytest.fixture
+def many(tmp_path: Path, template: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of more runs than it takes for an index, all of them taken for long written."""
+    monkeypatch.setattr(index, "FRESH", -(10**15))
+    for n in range(COUNT):
+        shutil.copytree(template, path_of(tmp_path / "runs", n))
+    return tmp_path / "runs"

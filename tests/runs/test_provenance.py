@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from rnnlab.runs import repository
-from rnnlab.runs.provenance import collect
+from rnnlab.runs.provenance import collect, is_as_given
 from rnnlab.runs.repository import describe_repository
 
 
@@ -35,12 +35,16 @@ def test_facts_of_the_process_and_nothing_secret(tmp_path: Path, monkeypatch: py
     monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
     monkeypatch.setitem(sys.modules, "keras", types.SimpleNamespace(__version__="3.99"))  # type: ignore[arg-type]
     monkeypatch.chdir(tmp_path)
-    found = collect(argv=["rnnlab", "x\udcff"], seed=7, config_sha256="ab", extra={"attempt": 1})
+    about = {"config": b"abc", "config_sha256": "ab", "extra": {"attempt": 1}}
+    found = collect(argv=["rnnlab", "x\udcff"], seed=7, **about)
     text = json.dumps(found, allow_nan=False)
     assert "hush" not in text
     assert str(tmp_path) not in text
     assert sys.prefix not in text
     assert (found["argv"], found["seed"], found["config_sha256"]) == (["rnnlab", "x\udcff"], 7, "ab")
+    # FIPS 180-2, appendix B.1: the hash of "abc".
+    assert found["config_yaml_sha256"] == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert [is_as_given(found, data) for data in (b"abc", b"abd")] == [True, False]
     assert found["attempt"] == 1
     assert found["git"] is None
     assert found["slurm"] == {"SLURM_JOB_ID": "42"}
