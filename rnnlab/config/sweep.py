@@ -1,0 +1,85 @@
+"""The `sweep:` section of a config: which values are tried, in which combinations, and what counts as good."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from rnnlab.config.blocks import LARGEST_SEED
+from rnnlab.core.options import Options
+
+MOST_TRIALS = 20_000
+
+Method = Literal["grid", "random"]
+Scalar = bool | int | float | str | None
+
+
+class Range(Options):
+    """Numbers from one to another, both included where the steps meet it; between integers only integers."""
+
+    from_: int | float = Field(alias="from", description="the first number")
+    to: int | float = Field(description="the last number")
+    count: int | None = Field(None, ge=2, le=10_000, description="how many numbers, evenly spaced")
+    step: int | float | None = Field(None, gt=0, description="distance between them, or with scale: log their ratio")
+    scale: Literal["linear", "log"] = Field("linear", description="log: each a fixed multiple of the one before")
+
+    @model_validator(mode="after")
+    def _is_a_range(self) -> "Range":
+        if self.from_ >= self.to:
+            raise ValueError("expected `from` less than `to`")
+        if self.count is not None and self.step is not None:
+            raise ValueError("expected `count` or `step`, not both")
+        if self.scale == "log" and self.from_ <= 0:
+            raise ValueError("on a scale: log, expected `from` above 0")
+        if self.scale == "log" and self.step is not None and self.step <= 1:
+            raise ValueError("on a scale: log `step` is a ratio, expected more than 1")
+        return self
+
+
+class MetricOptions(Options):
+    """By which number trials are ordered."""
+
+    name: str = Field(
+        "loss",
+        pattern=r"^[a-z_]+(\.[a-z_]+)*$",
+        max_length=200,
+        description="dotted name in a run's summary: loss, metrics.error_rate, best.metrics.loss, solved_at.sequences",
+    )
+    goal: Literal["minimize", "maximize"] = Field("minimize", description="what is better")
+
+
+class SweepOptions(Options):
+    """What a sweep tries."""
+
+    axes: dict[str, Range | list[Any]] = Field(
+        default_factory=dict, max_length=50, description="dotted key -> the values to try: a list, or a range"
+    )
+    zip: list[list[str]] = Field(
+        default_factory=list, description="groups of axes that go together: the first value of each, the second, …"
+    )
+    when: dict[str, dict[str, Scalar | list[Scalar]]] = Field(
+        default_factory=dict,
+        description="axis -> {other axis: value, or list of values}: it counts only there, and elsewhere is not set",
+    )
+    seeds: int | list[Annotated[int, Field(ge=0, le=LARGEST_SEED)]] | None = Field(
+        None, description="seeds for each combination: 10 for 0 to 9, or a list; left out, the config's own"
+    )
+    method: Method = Field("grid", description="grid: every combination; random: combinations drawn from the axes")
+    trials: int | None = Field(
+        None, ge=1, le=MOST_TRIALS, description="combinations to draw with method: random, each trained with all seeds"
+    )
+    metric: MetricOptions = Field(default_factory=MetricOptions, description="by which number trials are ordered")
+
+    @field_validator("seeds")
+    @classmethod
+    def _distinct(cls, seeds: int | list[int] | None) -> int | list[int] | None:
+        count = seeds if isinstance(seeds, int) else len(seeds or [0])
+        if not 1 <= count <= MOST_TRIALS:
+            raise ValueError(f"expected 1 to {MOST_TRIALS:,} seeds")
+        if isinstance(seeds, list) and len(set(seeds)) < len(seeds):
+            raise ValueError("a seed is given twice")
+        return seeds
+
+    @field_validator("metric", mode="before", json_schema_input_type=str | MetricOptions)
+    @classmethod
+    def _by_name(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value

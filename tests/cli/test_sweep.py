@@ -1,0 +1,275 @@
+"""`rnnlab sweep`: what it plans, trains, shows, and how it ends."""
+
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from rnnlab.runs import RunFolder
+from rnnlab.sweeps import SweepFolder
+from tests.cli.jobs import everything
+from tests.cli.program import child, rnnlab, start
+from tests.cli.test_training_display import on_a_terminal, rest_on_screen
+from tests.sweeps.trying import ENDLESS, QUICK
+
+SWEEP = f"{QUICK}sweep: {{axes: {{cell.units: [2, 3]}}, seeds: 2}}\n"
+NAMES = ["0001-H2-seed0", "0002-H2-seed1", "0003-H3-seed0", "0004-H3-seed1"]
+ALL = "runs/x: 4 completed, of 4 trials\nbest loss: "
+DIVERGING = """\
+task: adding
+cell: {units: 4}
+training: {steps: 50, batch_size: 4}
+evaluation: {sequences: 20}
+sweep: {axes: {training.optimizer: [{type: sgd, learning_rate: 1e3}, adam]}}
+"""
+
+
+@pytest.fixture
+def x(here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A sweep's config in the working folder."""
+    monkeypatch.delenv("RNNLAB_RUNS", raising=False)
+    (here / "x.yaml").write_text(SWEEP)
+    return here / "x.yaml"
+
+
+def test_a_sweep_is_trained_and_found_complete(x: Path) -> None:
+    first = rnnlab("sweep", "x.yaml")
+    assert (first.code, first.stdout[: len(ALL)]) == (0, ALL)
+    lines = first.stderr.splitlines()
+    workers = len(os.sched_getaffinity(0))
+    assert lines[0] == f"sweep runs/x: 4 trials, 4 to train with {min(workers, 4)} workers"
+    assert re.fullmatch(r"1/4 000\d-H\d-seed\d completed in \d\.\d s  0\.\d+(  solved)?", lines[1])
+    assert lines[-1].startswith("4/4 ")
+    assert sorted(path.name for path in Path("runs/x/trials").iterdir() if path.is_dir()) == NAMES
+    assert Path("runs/x/sweep.yaml").read_bytes() == x.read_bytes()
+    before = everything(Path("runs"))
+    again = rnnlab("sweep", "x.yaml")
+    assert (again.code, again.stdout) == (0, first.stdout)
+    assert again.stderr == "sweep runs/x: 4 trials, 4 done before, 0 to train\n"
+    assert rnnlab("sweep", "resume", "x", "-q").stderr == ""
+    assert everything(Path("runs")) == before
+
+
+def test_a_dry_run_shows_every_trial_and_makes_nothing(x: Path) -> None:
+    result = rnnlab("sweep", "x.yaml", "--dry-run")
+    assert (result.code, result.stderr) == (0, "")
+    *table, cost = result.stdout.splitlines()
+    assert [line.split() for line in table] == [
+        ["trial", "cell.units", "seed"],
+        *([name, name[6], name[-1]] for name in NAMES),
+    ]
+    assert re.fullmatch(
+        r"4 trials, at most 8 steps and 32 sequences; at most about 0 s on \d+ processors?, "
+        r"from a few measured steps of 2 of 2 shapes", cost,
+    )  # fmt: skip
+    told = json.loads(rnnlab("sweep", "--dry-run", "x.yaml", "--json").stdout)
+    assert [trial["config"]["cell"]["units"] for trial in told["trials"]] == [2, 2, 3, 3]
+    assert (told["estimate"]["steps"], told["estimate"]["sequences"]) == (8, 32)
+    assert [path.name for path in x.parent.iterdir()] == ["x.yaml"]
+
+
+def test_the_script_has_one_idempotent_command_a_trial(x: Path) -> None:
+    result = rnnlab("sweep", "x.yaml", "--script", "--into", "jobs/x")
+    assert (result.code, result.stderr) == (0, "")
+    lines = result.stdout.splitlines()
+    assert len(lines) == 4
+    for line in (lines[1], lines[1], lines[3]):
+        program, *arguments = shlex.split(line)
+        assert (program, child(*arguments, cwd="/").code) == ("rnnlab", 0)
+    told = json.loads(rnnlab("sweep", "status", "jobs/x", "--json").stdout)
+    assert [trial["state"] for trial in told["trials"]] == ["missing", "completed", "missing", "completed"]
+    assert rnnlab("sweep", "x.yaml", "--into", "jobs/x").stderr.startswith(
+        "sweep jobs/x: 4 trials, 2 done before, 2 to"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("nothing.yaml",), 2, "error[E_CONFIG]: nothing.yaml: no such file — "),
+        (("plain.yaml",), 2, "error[E_CONFIG]: plain.yaml:1:1: no `sweep` section — `rnnlab train CONFIG` trains a "),
+        (
+            ("x.yaml", "--set", "sweep.seeds=0"),
+            2,
+            "error[E_CONFIG]: --set sweep.seeds=0: got 0: expected 1 to 20,000 s",
+        ),
+        (("x.yaml", "--into", ".x"), 2, "error[E_USAGE]: --into: bad run name '.x': it starts with '.' — use 1 to 60"),
+        (
+            ("x.yaml", "--workers", "0"),
+            2,
+            "error[E_USAGE]: Invalid value for '--workers' / '-j': '0' is no whole numbe",
+        ),
+        (
+            ("x.yaml", "--timeout", "0"),
+            2,
+            "error[E_USAGE]: Invalid value for '--timeout': Input should be greater than or eq",
+        ),
+        (("status", "y"), 3, "error[E_RUN]: runs: there is no sweep 'y' — `rnnlab sweep CONFIG` makes one"),
+        (("resume", "y"), 3, "error[E_RUN]: runs: there is no sweep 'y' — `rnnlab sweep CONFIG` makes one"),
+        (("cancel", ""), 3, "error[E_RUN]: runs: there is no sweep '' — `rnnlab sweep CONFIG` makes one"),
+    ],
+)
+def test_what_cannot_be_is_refused(x: Path, arguments: tuple[str, ...], code: int, message: str) -> None:
+    Path("plain.yaml").write_text(QUICK)
+    result = rnnlab("sweep", *arguments)
+    assert (result.code, result.stdout) == (code, "")
+    assert result.stderr.startswith(f"rnnlab: {message}")
+    assert sorted(path.name for path in x.parent.iterdir()) == ["plain.yaml", "x.yaml"]
+
+
+def test_another_sweep_of_that_name_is_refused(x: Path) -> None:
+    assert rnnlab("sweep", "x.yaml", "-q", "--script").code == 0
+    before = everything(Path("runs"))
+    result = rnnlab("sweep", "x.yaml", "--set", "sweep.seeds=3")
+    assert (result.code, result.stdout) == (2, "")
+    assert result.stderr == (
+        "rnnlab: error[E_USAGE]: runs/x: holds another sweep: of 4 trials, and this config has 6 — name another folder "
+        "with --into DIR, or go on with what is there: `rnnlab sweep resume SWEEP`\n"
+    )
+    assert everything(Path("runs")) == before
+
+
+def test_a_config_that_is_called_like_a_command(here: Path) -> None:
+    (here / "status").write_text(SWEEP)
+    assert rnnlab("sweep", "status").stderr.startswith("rnnlab: error[E_USAGE]: Missing argument 'SWEEP'")
+    assert rnnlab("sweep", "./status", "--dry-run").stdout.splitlines()[-1].startswith("4 trials, ")
+
+
+def test_trials_that_diverge_are_told_and_not_repeated(here: Path) -> None:
+    (here / "x.yaml").write_text(DIVERGING)
+    result = rnnlab("sweep", "x.yaml", "--into", "s")
+    assert result.code == 8
+    assert result.stderr.splitlines()[-1] == (
+        "rnnlab: error[E_TRIALS]: s: 1 of 2 trials failed or diverged — `rnnlab sweep status s` tells why; the same "
+        "command tries those that failed again"
+    )
+    lines = result.stdout.splitlines()
+    assert lines[0] == "s: 1 completed, 1 diverged, of 2 trials"
+    assert re.fullmatch(r"0001-sgd diverged: diverged at step \d+: .* is (inf|nan), expected a finite number", lines[2])
+    attempt = RunFolder(here / "s/trials/0001-sgd").read_status().attempt
+    assert rnnlab("sweep", "x.yaml", "--into", "s").code == 8
+    assert RunFolder(here / "s/trials/0001-sgd").read_status().attempt == attempt
+
+
+def endless(here: Path, *arguments: str) -> subprocess.Popen[str]:
+    """Start a sweep that finds no end, and wait until two trials are trained."""
+    (here / "x.yaml").write_text(f"{ENDLESS}sweep: {{seeds: 4}}\n")
+    process = start("sweep", "x.yaml", "--into", "s", "--workers", "2", *arguments)
+    trials = [here / "s" / "trials" / f"000{n}-seed{n - 1}" for n in (1, 2)]
+    deadline = time.monotonic() + 30
+    while not all(list(trial.glob("checkpoints/step-*")) for trial in trials):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return process
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_all_with_the_state_saved(here: Path, number: signal.Signals) -> None:
+    with endless(here) as process:
+        began = time.monotonic()
+        process.send_signal(number)
+        out, err = process.communicate(timeout=30)
+    assert time.monotonic() - began < 5
+    assert process.returncode == 75
+    assert out == "s: 2 missing, 2 interrupted, of 4 trials\n"
+    assert err.splitlines()[-1] == (
+        f"s: stopped by {number.name}: 0 of 4 trials completed, 4 left — the same command, or `rnnlab sweep resume`, "
+        "goes on"
+    )
+    assert not list((here / "s").rglob("lock-*.json"))
+
+
+def test_a_second_ctrl_c_stops_at_once(here: Path) -> None:
+    with endless(here) as process:
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+    assert process.returncode in {75, 130}
+
+
+def test_cancel_stops_a_sweep_from_elsewhere(here: Path) -> None:
+    with endless(here, "-q") as process:
+        status = rnnlab("sweep", "status", "s")
+        result = rnnlab("sweep", "cancel", "s")
+        process.communicate(timeout=30)
+    assert status.stdout == "s: 2 running, 2 missing, of 4 trials\n"
+    assert (result.code, result.stderr) == (0, "s: stopped; 2 trials were being trained, and their state is saved\n")
+    assert process.returncode == 75
+    assert rnnlab("sweep", "cancel", "s").stderr.startswith("s: no trial is being trained; ")
+
+
+def test_workers_leave_when_their_controller_is_killed(here: Path) -> None:
+    with endless(here) as process:
+        process.kill()
+    deadline = time.monotonic() + 10
+    while "2 interrupted" not in (told := rnnlab("sweep", "status", "s").stdout):
+        assert time.monotonic() < deadline, told
+        time.sleep(0.1)
+    assert told.splitlines()[0] == "s: 2 missing, 2 interrupted, of 4 trials"
+    assert "0001-seed0" not in told
+
+
+def test_status_tells_why_trials_failed_and_what_is_best(x: Path) -> None:
+    rnnlab("sweep", "x.yaml", "-q")
+    sweep = SweepFolder(Path("runs/x"))
+    plan = sweep.read_plan()
+    run = sweep.run(plan.trials[0])
+    run.write_status(run.read_status().changed(state="failed", message="OSError: it is Monday"))
+    (sweep.run(plan.trials[1]).path / "status.json").write_text("half")
+    result = rnnlab("sweep", "status", "x")
+    assert (result.code, result.stderr) == (0, "")
+    lines = result.stdout.splitlines()
+    assert lines[0] == "runs/x: 2 completed, 1 failed, 1 damaged, of 4 trials"
+    assert re.fullmatch(r"best loss: 0\.\d+ in 000[34]-H3-seed[01]", lines[1])
+    assert lines[2] == f"{NAMES[0]} failed: OSError: it is Monday"
+    assert lines[3].startswith(f"{NAMES[1]} damaged: runs/x/trials/{NAMES[1]}/status.json:1: is not valid JSON")
+    told = json.loads(rnnlab("sweep", "status", "x", "--json", "--watch").stdout)
+    assert told["counts"]["completed"] == 2
+    assert [trial["state"] for trial in told["trials"]] == ["failed", "damaged", "completed", "completed"]
+    assert [trial["result"] is None for trial in told["trials"]] == [True, True, False, False]
+    assert told["trials"][3]["values"] == {"cell.units": 3, "seed": 1}
+
+
+def test_list_and_compare_take_a_sweep_as_a_group(x: Path) -> None:
+    rnnlab("sweep", "x.yaml", "-q")
+    listed = json.loads(rnnlab("list", "x", "--sort", "name", "--json").stdout)["runs"]
+    assert [row["name"] for row in listed] == NAMES
+    told = json.loads(rnnlab("compare", "x", "--json").stdout)
+    assert sorted(run["name"] for run in told["runs"]) == NAMES
+    assert rnnlab("list", "y").code == 3
+    assert rnnlab("compare", "y").code == 2
+
+
+def test_check_checks_all_trials(x: Path) -> None:
+    result = rnnlab("check", "x.yaml")
+    assert (result.code, result.stderr) == (0, f"ok: a sweep of 4 trials; this is the first, {NAMES[0]}\n")
+    assert result.stdout.startswith(f"name: '{NAMES[0]}'\nseed: 0\n")
+    bad = rnnlab("check", "x.yaml", "--set", "sweep={axes: {cell.units: [4, 0]}}", "--set", "cell={}")
+    assert (bad.code, bad.stdout) == (2, "")
+    assert "cell.units: got 0, expected at least 1 (trial 0002-H0)" in bad.stderr
+
+
+def test_a_sweep_never_loads_tensorflow(x: Path) -> None:
+    code = (
+        "import sys, rnnlab.sweeps.worker, rnnlab.cli._sweep; print(sorted({'tensorflow', 'keras'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout == "[]\n"
+
+
+def test_on_a_terminal_the_sweep_is_drawn_and_wiped_away(here: Path) -> None:
+    (here / "x.yaml").write_text(f"{ENDLESS.replace('1000000000', '4000')}sweep: {{seeds: 3}}\n")
+    code, shown = on_a_terminal("sweep", "x.yaml", "--into", "s", "--workers", "2")
+    assert code == 0
+    for drawn in ("0/3 trials", "2/3 trials", "0001-seed0", "/4,000", "loss 0.", "left"):
+        assert drawn in shown
+    left = [line for line in rest_on_screen(shown) if line]
+    assert left[0] == "sweep s: 3 trials, 3 to train with 2 workers"
+    assert left[1] == "s: 3 completed, of 3 trials"
+    assert len(left) == 3

@@ -1,0 +1,175 @@
+"""Sweeps on a real Slurm: what is submitted is trained, once, to the bit, whatever happens on the way."""
+
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from rnnlab.sweeps import Plan, SweepFolder
+from rnnlab.sweeps.slurm import Request, jobs_of, script, submit, with_jobs
+from rnnlab.sweeps.slurm.folder import SlurmFolder
+from rnnlab.sweeps.states import Standing, standings
+from tests.cli.program import rnnlab
+from tests.lab.resuming import account
+from tests.slurm.cluster import Cluster
+from tests.slurm.conftest import sweep_of, undisturbed, wait_until, write
+
+pytestmark = pytest.mark.slurm
+
+
+def told(sweep: SweepFolder, plan: Plan) -> list[Standing]:
+    found = standings(sweep, plan)
+    return with_jobs(sweep, found, jobs_of(sweep, [one.trial.name for one in found]))
+
+
+def states(sweep: SweepFolder, plan: Plan) -> Counter[str]:
+    return Counter(one.state for one in told(sweep, plan))
+
+
+def test_thirty_trials(desk: Cluster, tmp_path: Path) -> None:
+    config = write("seeds: 30", steps=4)
+    submitted = rnnlab("sweep", config, "--slurm", "--array-limit", "8")
+    (job,) = re.findall(r"^runs/tiny: 30 trials submitted as job (\d+); `rnnlab sweep status", submitted.stdout)
+    sweep = SweepFolder(Path("runs/tiny"))
+    plan = sweep.read_plan()
+    assert re.search(rf"^0020-seed19 +queued +0 +{job}_20 +PENDING", rnnlab("sweep", "status", "tiny").stdout, re.M)
+    nothing = "runs/tiny: nothing to submit, every trial is over, running or queued\n"
+    assert rnnlab("sweep", config, "--slurm").stdout == nothing
+    wait_until(lambda: states(sweep, plan) == {"completed": 30})
+    assert rnnlab("sweep", "resume", "tiny").stdout == nothing
+    for trial in plan.trials[::10]:
+        assert account(sweep.run(trial)) == undisturbed(sweep, trial, tmp_path / "twin")
+    facts = sweep.run(plan.trials[6]).read_provenance()["slurm"]
+    assert (facts["SLURM_ARRAY_JOB_ID"], facts["SLURM_ARRAY_TASK_ID"], facts["SLURM_CPUS_PER_TASK"]) == (job, "7", "1")
+
+
+def history(sweep: SweepFolder, number: int, plan: Plan) -> list[str]:
+    """What the script noted of a trial, without the time and the job."""
+    path = sweep.slurm / "history" / f"{plan.trials[number - 1].name}.txt"
+    return [line.split(" ", 2)[2] for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def has_begun(sweep: SweepFolder, plan: Plan, *, step: int = 1) -> bool:
+    return all(one.state == "running" and one.step >= step for one in standings(sweep, plan))
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fifty steps a second, whatever the machine."""
+    monkeypatch.setenv("SLOW_SECONDS", "0.02")
+
+
+def test_the_time_limit(desk: Cluster, slow: None, tmp_path: Path) -> None:
+    sweep, plan = sweep_of("seeds: 2", steps=1500)
+    submit(sweep, plan, Request(time="1", extra=("#SBATCH --signal=B:USR1@55",)).check())
+    done = [["ends with exit code 0 at step 1500"]] * 2
+    wait_until(lambda: [history(sweep, n, plan)[-1:] for n in (1, 2)] == done, seconds=120)
+    for number, trial in enumerate(plan.trials, 1):
+        noted = history(sweep, number, plan)
+        assert noted[1].startswith("ends with exit code 75 at step ")
+        assert noted[2] == "asks to be queued again"
+        assert account(sweep.run(trial)) == undisturbed(sweep, trial, tmp_path / "twin")
+        assert sweep.run(trial).read_provenance()["attempts"][0]["slurm"]["SLURM_RESTART_COUNT"] == "1"
+
+
+def test_preemption(desk: Cluster, slow: None, tmp_path: Path) -> None:
+    sweep, plan = sweep_of("seeds: 2", steps=400)
+    submit(sweep, plan, Request(partition="main"))
+    wait_until(lambda: has_begun(sweep, plan))
+    desk.run("sbatch", "--partition=high", "--exclusive", "--nodes=2", "--output=/dev/null", "--wrap", "sleep 2")
+    wait_until(lambda: states(sweep, plan)["queued"] == 2)
+    wait_until(lambda: states(sweep, plan) == {"completed": 2})
+    for number, trial in enumerate(plan.trials, 1):
+        began = [line for line in history(sweep, number, plan) if line.startswith("begins")]
+        assert [line.split()[3] == "0" for line in began] == [True, False]
+        assert account(sweep.run(trial)) == undisturbed(sweep, trial, tmp_path / "twin")
+
+
+def test_cancelled_and_resumed(desk: Cluster, slow: None, tmp_path: Path) -> None:
+    sweep, plan = sweep_of("seeds: 4", steps=300)
+    first = submit(sweep, plan, Request(array_limit=2))
+    assert first is not None
+    job = first.chunks[0].job
+    wait_until(lambda: [one.step > 0 for one in standings(sweep, plan)] == [True, True, False, False])
+    said = f"runs/tiny: cancelled job {job}; what was trained is saved, and `rnnlab sweep resume` goes on\n"
+    assert rnnlab("sweep", "cancel", "tiny").stderr == said
+    wait_until(lambda: [one.state for one in told(sweep, plan)] == ["interrupted"] * 2 + ["missing"] * 2)
+    assert [one.reason for one in told(sweep, plan)][1:3] == ["stopped by SIGTERM", f"cancelled (job {job}_3)"]
+    rnnlab("sweep", "resume", "tiny")
+    again = SlurmFolder(sweep.slurm).submissions()[1]
+    assert (again.request, again.chunks[0].trials) == (first.request, first.chunks[0].trials)
+    wait_until(lambda: states(sweep, plan) == {"completed": 4})
+    assert account(sweep.run(plan.trials[0])) == undisturbed(sweep, plan.trials[0], tmp_path / "twin")
+
+
+def test_a_node_that_is_lost(desk: Cluster, slow: None, tmp_path: Path) -> None:
+    """Its job goes on elsewhere; the old process still runs, as behind a broken network, and must write no more."""
+    sweep, plan = sweep_of("seeds: 1", steps=600)
+    submit(sweep, plan, Request())
+    wait_until(lambda: has_begun(sweep, plan))
+    node = history(sweep, 1, plan)[0].split()[-1]
+    desk.kill_node(node)
+    # What the controller finds out by itself, after SlurmdTimeout.
+    desk.run("scontrol", "update", f"nodename={node}", "state=down", "reason=lost")
+    try:
+        wait_until(lambda: sum(line.startswith("begins") for line in history(sweep, 1, plan)) == 2)
+        wait_until(lambda: states(sweep, plan) == {"completed": 1})
+    finally:
+        desk.start_node(node)
+        wait_until(desk.is_idle)
+    (log,) = (sweep.slurm / "logs").iterdir()
+    assert f"error[E_LOCKED]: trials/{plan.trials[0].name}: was taken over by process " in log.read_text()
+    assert account(sweep.run(plan.trials[0])) == undisturbed(sweep, plan.trials[0], tmp_path / "twin")
+
+
+def test_poisoned_trials(desk: Cluster) -> None:
+    sweep, plan = sweep_of("axes: {task.ends: [well, killed, failed]}", steps=4)
+    submit(sweep, plan, Request())
+    wait_until(lambda: states(sweep, plan) == {"completed": 1, "failed": 2})
+    well, killed, failed = told(sweep, plan)
+    assert well.reason == ""
+    assert killed.reason.startswith("killed, as where memory runs out (job ")
+    assert failed.reason == "RuntimeError: poison"
+
+
+def test_a_job_that_gets_nowhere_gives_up(desk: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(script, "PATIENCE", 2)
+    sweep, plan = sweep_of("seeds: 1", steps=4)
+    config = sweep.config(plan.trials[0])
+    config.write_text(config.read_text().replace("max_seconds: null", "max_seconds: 0.000001"))
+    submit(sweep, plan, Request())
+    wait_until(lambda: states(sweep, plan) == {"failed": 1}, seconds=90)
+    assert told(sweep, plan)[0].reason == "it began 2 times at step 0 and did not get further"
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_controller_killed_beside_sbatch(
+    desk: Cluster, when: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sweep, plan = sweep_of("seeds: 3", steps=4)
+    killer = tmp_path / "bin" / "sbatch"
+    killer.parent.mkdir()
+    order = ("kill -9 $PPID", 'PATH=${PATH#*:} sbatch "$@"')
+    killer.write_text("#!/bin/bash\n" + "\n".join(order if when == "before" else reversed(order)) + "\n")
+    if when == "before":
+        killer.write_text("#!/bin/bash\nkill -9 $PPID\n")
+    killer.chmod(0o755)
+    code = (
+        "from pathlib import Path; from rnnlab.sweeps import SweepFolder; from rnnlab.sweeps.slurm import *\n"
+        "sweep = SweepFolder(Path('runs/tiny')); submit(sweep, sweep.read_plan(), Request())"
+    )
+    environment = {**os.environ, "PATH": f"{killer.parent}:{os.environ['PATH']}"}
+    assert subprocess.run([sys.executable, "-c", code], env=environment, check=False).returncode == -9
+    again = submit(sweep, plan, None)
+    assert (again is None) == (when == "after")
+    wait_until(lambda: all(len(history(sweep, n, plan)) == 2 for n in (1, 2, 3)))
+    assert len(desk.run("squeue", "-h", "-r", "-t", "all", "-o", "%i", "--name", _names(sweep)).split()) == 3
+    assert [[line.split()[0] for line in history(sweep, n, plan)] for n in (1, 2, 3)] == [["begins", "ends"]] * 3
+
+
+def _names(sweep: SweepFolder) -> str:
+    return ",".join(chunk.name for one in SlurmFolder(sweep.slurm).submissions() for chunk in one.chunks)

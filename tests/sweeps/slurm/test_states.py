@@ -1,0 +1,89 @@
+"""What becomes of a trial in the queue, by the words of its run folder, of Slurm and of the script."""
+
+from pathlib import Path
+
+import pytest
+
+from rnnlab.sweeps import SweepFolder
+from rnnlab.sweeps.slurm import Job, with_jobs
+from rnnlab.sweeps.slurm.client import Task, _accounted, _queued
+from rnnlab.sweeps.states import Standing, State
+from tests.sweeps.conftest import trial
+
+BEGAN = "2026-11-22T23:31:14Z 12_7 begins at step 0 on n1"
+
+
+def place(
+    folder: Path, state: State, job: str, *, history: tuple[str, ...] = (), waits_for: str = ""
+) -> tuple[str, str]:
+    """The state and the reason of a trial that its folder calls `state`, and Slurm's word for its job is `job`."""
+    sweep, one = SweepFolder(folder), trial(7)
+    if history:
+        (sweep.slurm / "history").mkdir(parents=True)
+        (sweep.slurm / "history" / f"{one.name}.txt").write_text("\n".join(history) + "\n")
+    jobs = {one.name: Job("12_7", "slurm/logs/0001-1-12_7.log", job, waits_for)}
+    (told,) = with_jobs(sweep, [Standing(one, state, "what the folder says")], jobs)
+    return told.state, told.reason
+
+
+@pytest.mark.parametrize(
+    ("state", "job", "expected"),
+    [
+        ("completed", "TIMEOUT", ("completed", "what the folder says")),
+        ("diverged", "FAILED", ("diverged", "what the folder says")),
+        ("running", "RUNNING", ("running", "what the folder says")),
+        ("missing", "RUNNING", ("running", "")),
+        ("stale", "COMPLETING", ("running", "")),
+        ("failed", "PENDING", ("queued", "Priority")),
+        ("interrupted", "REQUEUED", ("queued", "Priority")),
+        ("failed", "FAILED", ("failed", "what the folder says")),
+        ("interrupted", "TIMEOUT", ("interrupted", "what the folder says")),
+        ("stale", "TIMEOUT", ("interrupted", "its time limit came before its state was saved (job 12_7)")),
+        ("stale", "PREEMPTED", ("interrupted", "preempted, and not queued again (job 12_7)")),
+        ("stale", "NODE_FAIL", ("interrupted", "its node failed, and it was not queued again (job 12_7)")),
+        ("stale", "OUT_OF_MEMORY", ("failed", "out of memory: ask for more with --mem (job 12_7)")),
+        ("missing", "CANCELLED", ("missing", "cancelled (job 12_7)")),
+        ("missing", "FAILED", ("failed", "its job failed: see slurm/logs/0001-1-12_7.log")),
+        ("stale", "", ("stale", "what the folder says")),
+    ],
+)
+def test_each_word_of_slurm(tmp_path: Path, state: State, job: str, expected: tuple[str, str]) -> None:
+    assert place(tmp_path, state, job, waits_for="Priority") == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("12_7 ends with exit code 137 at step 40", ("failed", "killed, as where memory runs out (job 12_7)")),
+        ("12_7 gives up: it began 5 times at step 0", ("failed", "it began 5 times at step 0")),
+        ("11_7 gives up: an older job's", ("stale", "what the folder says")),
+    ],
+)
+def test_where_slurm_has_forgotten_the_script_tells(tmp_path: Path, line: str, expected: tuple[str, str]) -> None:
+    assert place(tmp_path, "stale", "", history=(BEGAN, f"2026-11-22T23:41:14Z {line}")) == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "task"),
+    [
+        ("12|7|tiny-1|PENDING|Priority", Task(12, 7, "tiny-1", "PENDING", "Priority")),
+        ("12|7|tiny-1|RUNNING|None", Task(12, 7, "tiny-1", "RUNNING")),
+        ("12|N/A|tiny-1|RUNNING|None", None),
+    ],
+)
+def test_a_line_of_squeue(line: str, task: Task | None) -> None:
+    assert _queued(line) == task
+
+
+@pytest.mark.parametrize(
+    ("line", "task"),
+    [
+        ("12_7|tiny-1|TIMEOUT", Task(12, 7, "tiny-1", "TIMEOUT")),
+        ("12_7|tiny-1|CANCELLED by 1000", Task(12, 7, "tiny-1", "CANCELLED")),
+        ("12_[8-30%8]|tiny-1|PENDING", None),
+        ("13|other|COMPLETED", None),
+    ],
+)
+def test_a_line_of_sacct(line: str, task: Task | None) -> None:
+    """Source: sacct(1), `--parsable2`, JobID of array tasks and the state of a cancelled job."""
+    assert _accounted(line) == task

@@ -1,0 +1,95 @@
+"""Workers and controllers killed at random, restarted until all is done: nothing lost, nothing twice, the same bits."""
+
+import os
+import random
+import signal
+import subprocess
+import time
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from rnnlab.core.errors import VerificationError
+from rnnlab.sweeps import SweepFolder
+from rnnlab.sweeps.states import count, standings
+from tests.cli.program import start
+from tests.sweeps.trying import accounts, make, run
+
+# A fraction of a second of work, saved every few milliseconds, so that a kill often lands in a write.
+CONFIG = """\
+task: adding
+shape: {timesteps: [5, 10]}
+cell: {units: 4}
+training: {steps: 400, batch_size: 4, evaluate_every: 100, stop_when_solved: false, checkpoint: {every_seconds: 0.02}}
+evaluation: {sequences: 20}
+"""
+
+
+def children(process: subprocess.Popen[str]) -> list[int]:
+    """The workers of a controller that has not been waited for, so that no number is another's yet."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            fields = stat.read_text().rpartition(")")[2].split()
+            if int(fields[1]) == process.pid and fields[0] != "Z":
+                found.append(int(stat.parent.name))
+    return found
+
+
+def disturb(sweep: SweepFolder, *, seed: int, calm: float) -> Counter[str]:
+    """Run a sweep until all is completed, killing somebody now and then; return how often who was killed.
+
+    Args:
+        sweep: The sweep.
+        seed: Of the moments, and of whom it hits.
+        calm: Seconds between two kills, at most.
+    """
+    moments, killed = random.Random(seed), Counter[str]()
+    done: dict[str, bytes] = {}
+    while killed.total() < 10_000:
+        with start("sweep", "resume", sweep.path, "-q", "--workers", "2") as process:
+            while process.poll() is None:
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(1.0 + moments.uniform(0, calm))  # a worker takes about one to start
+                    break
+                victims = children(process)
+                if moments.random() < 0.15:
+                    process.kill()
+                    killed["controller"] += 1
+                elif victims:
+                    os.kill(moments.choice(victims), signal.SIGKILL)
+                    killed["worker"] += 1
+            process.communicate()
+            note_done(sweep, done)
+            if process.returncode == 0:
+                return killed
+            assert process.returncode in {-signal.SIGKILL, 6, 8}, process.returncode
+            killed["restart"] += process.returncode > 0
+    raise AssertionError(killed)
+
+
+def note_done(sweep: SweepFolder, done: dict[str, bytes]) -> None:
+    """Pass if no trial that was completed has been touched since, and note those that are completed now."""
+    for trial in sweep.read_plan().trials:
+        run_ = sweep.run(trial)
+        if not run_.is_run():
+            continue
+        with suppress(VerificationError):
+            data = (run_.path / "status.json").read_bytes()
+            if run_.read_status().state == "completed":
+                assert done.setdefault(trial.name, data) == data, trial.name
+
+
+@pytest.mark.parametrize(("trials", "calm"), [(12, 0.5), pytest.param(300, 1.5, marks=pytest.mark.soak)])
+def test_killed_at_random_and_restarted_until_done(place: Path, trials: int, calm: float) -> None:
+    whole, sweep = (make(place, CONFIG, seeds=trials, name=name) for name in ("whole", "broken"))
+    run(whole)
+    began = time.monotonic()
+    killed = disturb(sweep, seed=1, calm=calm)
+    assert count(standings(sweep, sweep.read_plan())) == {"completed": trials}
+    assert len([path for path in sweep.trials.iterdir() if path.is_dir()]) == trials
+    assert accounts(sweep) == accounts(whole)
+    assert killed["worker"] > trials // 100, killed
+    print(f"{trials} of {trials} bit-identical; killed {dict(killed)} in {time.monotonic() - began:.0f} s")  # noqa: T201
