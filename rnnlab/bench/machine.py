@@ -1,0 +1,121 @@
+"""The machine during a measurement: what others took of it, and the surroundings that every contender gets alike."""
+
+import os
+import sys
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+TOO_BUSY = 0.2  # cores that others may take before a figure is marked
+_STAT = Path("/proc/stat")
+_BUSY = (0, 1, 2, 5, 6, 7)  # user, nice, system, irq, softirq, steal; guest time is in user already
+# Set by somebody, they choose slower kernels than OpenBLAS finds by itself; a contender that brings a BLAS of its own
+# would not be slowed down alike.
+_REMOVED = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+_THREADS = (
+    "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS",
+    "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS",
+)  # fmt: skip
+_ON_THE_CPU = {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu", "TF_CPP_MIN_LOG_LEVEL": "3"}
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """How long the processors have worked, and when that was read; both in seconds."""
+
+    busy: float
+    at: float
+
+
+def busy_seconds(stat: str, cpus: Collection[int], *, ticks: int = 100) -> float:
+    r"""Return how long these processors have worked since the machine started, by the text of /proc/stat.
+
+    Args:
+        stat: The text.
+        cpus: Which processors count.
+        ticks: The unit of the text, a second's part.
+
+    Source: proc_stat(5), Linux manual.
+
+    Example:
+        >>> busy_seconds("cpu  9 9 9\ncpu0 100 0 50 900 7 0 0 50 0 0\ncpu1 5 5 5 5 5 5 5 5 0 0", {0})
+        2.0
+    """
+    rows = {row[0]: row[1:] for line in stat.splitlines() if (row := line.split())}
+    found = [rows[f"cpu{number}"] for number in cpus if f"cpu{number}" in rows]
+    return sum(int(row[place]) for row in found for place in _BUSY) / ticks
+
+
+def now() -> Moment | None:
+    """Return the present moment on the processors of this process; None where the system does not tell."""
+    import time
+
+    try:
+        text = _STAT.read_text(encoding="ascii")
+    except OSError:
+        return None
+    return Moment(busy_seconds(text, os.sched_getaffinity(0), ticks=os.sysconf("SC_CLK_TCK")), time.monotonic())
+
+
+def cores_of_others(before: Moment | None, after: Moment | None, *, own: float) -> float | None:
+    """Return how many processors others kept busy between two moments, 0 or more.
+
+    Args:
+        before: When it began.
+        after: When it ended.
+        own: Seconds of processor time that are ours: the child's and this process's.
+
+    Example:
+        >>> cores_of_others(Moment(10.0, 100.0), Moment(16.0, 104.0), own=4.0)
+        0.5
+    """
+    if before is None or after is None or after.at <= before.at:
+        return None
+    return max(0.0, (after.busy - before.busy - own) / (after.at - before.at))
+
+
+def environment_for(threads: int, environment: Mapping[str, str]) -> dict[str, str]:
+    """Return a child's environment: this process's own, with the threads bounded, and the same modules in reach."""
+    kept = {name: value for name, value in environment.items() if name not in _REMOVED}
+    # A file of the current folder must not stand in for a package of that name.
+    reach = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONSAFEPATH": "1"}
+    return kept | dict.fromkeys(_THREADS, str(threads)) | _ON_THE_CPU | reach
+
+
+@contextmanager
+def confined(cpus: int) -> Iterator[None]:
+    """Confine this thread, and with it the children it starts, to so many of its processors.
+
+    XLA sizes its pool of threads by the affinity, and so does the NumPy backend.
+    """
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, sorted(allowed)[:cpus])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, allowed)
+
+
+def peak_memory() -> int | None:
+    """Return the most memory that this process held at once, in bytes; None where the system does not tell.
+
+    Differs: Linux hands `ru_maxrss` on through fork and exec, so that a child would show its parent's; VmHWM it does
+        not.
+    """
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
+    except (OSError, StopIteration):
+        return _resource_peak()
+
+
+def _resource_peak() -> int | None:
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -1,0 +1,234 @@
+"""What a measurement says: rows sorted by time, the machine's limit, where NumPy loses, and what to use."""
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rnnlab.bench.entrants import Entrant
+from rnnlab.bench.machine import TOO_BUSY
+from rnnlab.bench.measure import Trial
+from rnnlab.bench.work import Work
+
+_NUMPY = Entrant("numpy")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One contender with one number of threads, over all rounds.
+
+    Attributes:
+        entrant: Who.
+        threads: How many it might use.
+        marks: `failed`, `wrong` (its gradients are), `other` (another function) and `loaded` (others were busy).
+        median_s: The median over the rounds of each round's median step; None where it never answered.
+        min_s: The fastest step of all.
+        p90_s: The median over the rounds of what nine steps in ten stayed below.
+        first_s: The same of the first call, compiling included.
+        peak_bytes: The most memory of all rounds.
+        times: How many times slower than the fastest; None for who is not ranked.
+        limit: Share of the machine's measured limit, 0 … 1; None where that is not known.
+        why: Why it failed, or what differs by how much.
+    """
+
+    entrant: Entrant
+    threads: int
+    marks: tuple[str, ...]
+    median_s: float | None = None
+    min_s: float | None = None
+    p90_s: float | None = None
+    first_s: float | None = None
+    peak_bytes: int | None = None
+    times: float | None = None
+    limit: float | None = None
+    why: str = ""
+
+    @property
+    def is_ranked(self) -> bool:
+        """Whether its time may be compared: it did the same work, and did it right."""
+        return self.median_s is not None and not {"failed", "wrong", "other"} & set(self.marks)
+
+    @property
+    def seconds(self) -> float:
+        """The median step, infinite where it never answered."""
+        return float("inf") if self.median_s is None else self.median_s
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All trials of one measurement, finished or not."""
+
+    trials: Sequence[Trial]
+
+    def works(self) -> list[Work]:
+        """Return what was done, in order."""
+        return list(dict.fromkeys(trial.work for trial in self.trials))
+
+    def limits(self) -> dict[int, float]:
+        """Return the operations a second that the best library's product of matrices reached, by threads."""
+        best: dict[int, float] = {}
+        for trial in self.trials:
+            if trial.told:
+                best[trial.threads] = max(best.get(trial.threads, 0.0), trial.told["gflops"] * 1e9)
+        return best
+
+    def products(self) -> list[tuple[Entrant, int, float, str]]:
+        """Return each contender's own best product: who, threads, operations a second, kernels; the best first."""
+        best: dict[tuple[Entrant, int], tuple[float, str]] = {}
+        for trial in self.trials:
+            if trial.told:
+                key, found = (trial.entrant, trial.threads), (trial.told["gflops"] * 1e9, trial.told["kernels"])
+                best[key] = max(best.get(key, found), found)
+        rows = [(*key, *found) for key, found in best.items()]
+        return sorted(rows, key=lambda row: (row[1], -row[2]))
+
+    def rows(self, work: Work) -> list[Row]:
+        """Return the contenders, the fastest first, who is wrong or failed last."""
+        trials = [trial for trial in self.trials if trial.work == work]
+        limits, fastest = self.limits(), _fastest(trials)
+        pairs = dict.fromkeys((trial.entrant, trial.threads) for trial in trials)
+        rows = [
+            _row([t for t in trials if (t.entrant, t.threads) == pair], limits.get(pair[1]), fastest=fastest)
+            for pair in pairs
+        ]
+        return sorted(rows, key=lambda row: ("failed" in row.marks, "wrong" in row.marks, row.seconds))
+
+    def losses(self, work: Work) -> list[str]:
+        """Return a sentence for each number of threads with which somebody is faster than NumPy."""
+        ranked = [row for row in self.rows(work) if row.is_ranked]
+        sentences = []
+        for own in sorted((row for row in ranked if row.entrant == _NUMPY), key=lambda row: row.threads):
+            faster = [row for row in ranked if row.threads == own.threads and row.seconds < own.seconds]
+            if faster:
+                winners = ", ".join(f"{row.entrant} ({_times(own, row)} times as fast)" for row in faster)
+                sentences.append(f"{work}: NumPy with {_threads(own)} loses to {winners}")
+        return sentences
+
+    def advice(self, work: Work) -> str:
+        """Return what to use for this work: one sentence over rnnlab's own backends, the best peer beside it."""
+        ranked = [row for row in self.rows(work) if row.is_ranked]
+        own = [row for row in ranked if row.entrant.is_own]
+        if not own:
+            return f"for {work}: no backend could be measured"
+        best = own[0]
+        second = next((row for row in own if row.entrant != best.entrant), None)
+        peer = next((row for row in ranked if not row.entrant.is_own), None)
+        told = [f"{milliseconds(best.seconds)} ms a step"]
+        if second:
+            told.append(f"next {second.entrant}{_also(second, best)} {milliseconds(second.seconds)} ms")
+        if peer:
+            told.append(f"best peer {peer.entrant}{_also(peer, best)} {milliseconds(peer.seconds)} ms")
+        return f"for {work}: use {_setting(best.entrant)} with {_threads(best)} ({'; '.join(told)})"
+
+    def as_json(self) -> list[dict[str, Any]]:
+        """Return everything, work by work, as plain data."""
+        return [
+            {
+                **work.as_json(),
+                "operations": work.operations(),
+                "rows": [_row_as_json(row) for row in self.rows(work)],
+                "losses": self.losses(work),
+                "advice": self.advice(work),
+                "trials": [_trial_as_json(trial) for trial in self.trials if trial.work == work],
+            }
+            for work in self.works()
+        ]
+
+
+def milliseconds(seconds: float) -> str:
+    """Return a time in milliseconds, in three digits or the whole number."""
+    return three_digits(1e3 * seconds)
+
+
+def three_digits(value: float) -> str:
+    """Return a positive number in three digits, or the whole number where that has more.
+
+    Example:
+        >>> [three_digits(value) for value in (0.05, 3.1, 12, 99.96, 345.6, 12345.6)]
+        ['0.0500', '3.10', '12.0', '100', '346', '12,346']
+    """
+    return f"{value:,.0f}" if value >= 99.95 else f"{value:#.3g}"
+
+
+def _row(trials: Sequence[Trial], limit: float | None, *, fastest: float | None) -> Row:
+    entrant, threads, work = trials[0].entrant, trials[0].threads, trials[0].work
+    marks, why = _marks(trials)
+    told = [trial.told for trial in trials if trial.told]
+    if not told:
+        return Row(entrant, threads, marks, why=why)
+    median = statistics.median(one["median_s"] for one in told)
+    ranked = not {"failed", "wrong", "other"} & set(marks)
+    peaks = [one["peak_bytes"] for one in told if one["peak_bytes"] is not None]
+    return Row(
+        entrant,
+        threads,
+        marks,
+        median_s=median,
+        min_s=min(one["min_s"] for one in told),
+        p90_s=statistics.median(one["p90_s"] for one in told),
+        first_s=statistics.median(one["first_s"] for one in told),
+        peak_bytes=max(peaks, default=None),
+        times=median / fastest if ranked and fastest else None,
+        limit=work.operations() / median / limit if ranked and limit else None,
+        why=why,
+    )
+
+
+def _marks(trials: Sequence[Trial]) -> tuple[tuple[str, ...], str]:
+    failed = next((trial for trial in trials if trial.failure), None)
+    wrong = next((trial for trial in trials if trial.is_wrong), None)
+    holds = {
+        "failed": failed is not None,
+        "wrong": wrong is not None,
+        "other": not trials[0].entrant.kind.same_function,
+        "loaded": any(map(_is_loaded, trials)),
+    }
+    why = failed.failure if failed else f"{wrong.differs} is off by {wrong.difference:.1e}" if wrong else ""
+    return tuple(mark for mark, has in holds.items() if has), why
+
+
+def _fastest(trials: Sequence[Trial]) -> float | None:
+    """Return the median step of the fastest of those that are ranked."""
+    pairs = dict.fromkeys((trial.entrant, trial.threads) for trial in trials)
+    rows = [_row([t for t in trials if (t.entrant, t.threads) == pair], None, fastest=None) for pair in pairs]
+    return min((row.seconds for row in rows if row.is_ranked), default=None)
+
+
+def _is_loaded(trial: Trial) -> bool:
+    return trial.others is not None and trial.others > TOO_BUSY
+
+
+def _setting(entrant: Entrant) -> str:
+    return f"backend {entrant.name}" + (f", engine {entrant.engine}," if entrant.engine else "")
+
+
+def _threads(row: Row) -> str:
+    return f"{row.threads} thread{'' if row.threads == 1 else 's'}"
+
+
+def _also(row: Row, best: Row) -> str:
+    return "" if row.threads == best.threads else f" with {_threads(row)}"
+
+
+def _times(slower: Row, faster: Row) -> str:
+    return f"{slower.seconds / faster.seconds:.2f}"
+
+
+def _row_as_json(row: Row) -> dict[str, Any]:
+    figures = {name: getattr(row, name) for name in Row.__dataclass_fields__ if name not in {"entrant", "marks"}}
+    told = {"contender": str(row.entrant), "own": row.entrant.is_own, "marks": list(row.marks)}
+    return told | figures
+
+
+def _trial_as_json(trial: Trial) -> dict[str, Any]:
+    difference = trial.difference if trial.difference is not None and trial.difference < float("inf") else None
+    return {
+        "contender": str(trial.entrant),
+        "threads": trial.threads,
+        "round": trial.round,
+        "failure": trial.failure,
+        "cores_of_others": trial.others,
+        "difference": difference,
+        "differs": trial.differs,
+        **trial.told,
+    }

@@ -1,0 +1,148 @@
+"""Every contender computes the same function, and one that does not is found out."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rnnlab.backends.numpy.model import NumpyBackend
+from rnnlab.bench.checking import TOLERANCE, Figures, largest_difference, reference
+from rnnlab.bench.contender import Request, measure
+from rnnlab.bench.contenders import CONTENDERS
+from rnnlab.bench.entrants import Entrant, choose
+from rnnlab.bench.shapes import read_shape
+from rnnlab.bench.work import Work
+from rnnlab.cells import CELLS
+from rnnlab.core.errors import UsageError
+from tests.backends.swapped_gates import in_the_kernel
+
+SHAPE = read_shape("T5xB4xD2xH3")
+# Those whose library this process may load; JAX answers as a child, in `test_measure.py`.
+IN_THIS_PROCESS = [
+    (Entrant("fit", "tensorflow"), "simple", 2),
+    (Entrant("fit", "tensorflow"), "carry", 1),
+    (Entrant("tensorflow_loop"), "simple", 1),
+    (Entrant("tensorflow_loop"), "carry", 2),
+]
+ON_TORCH = [(Entrant("torch_rnn"), "simple", 2), (Entrant("torch_loop"), "carry", 2)]
+
+
+def work(cell: str, **options: object) -> Work:
+    return Work(CELLS.get(cell).Options(units=3, **options), SHAPE)
+
+
+def assert_the_same_work(entrant: Entrant, given: Work) -> None:
+    """Sixteen steps bring the loss down as the reference's do; built anew, the contender has the same gradients."""
+    assert entrant.kind.suits(given)
+    contender = entrant.kind(given, engine=entrant.engine)
+    contender.build()
+    for _ in range(16 // contender.calls):
+        contender.step()
+    trained = contender.figures()
+    contender.build()
+    figures = contender.figures()
+    assert trained is not None
+    assert figures is not None
+    assert largest_difference(figures, reference(given))[0] < TOLERANCE / 10
+    assert trained.loss - figures.loss == pytest.approx(progress(given, steps=16), rel=1e-3)
+
+
+def progress(given: Work, *, steps: int) -> float:
+    """What so many steps of the reference change of the loss."""
+    network, batch = given.network("float64"), given.batch()
+    model = NumpyBackend(reference=True).build(network, parameters=given.parameters(), training=given.training())
+    losses = [model.train_step(batch).loss for _ in range(steps + 1)]
+    return losses[-1] - losses[0]
+
+
+@pytest.mark.parametrize(("entrant", "cell", "layers"), IN_THIS_PROCESS)
+def test_the_same_work(entrant: Entrant, cell: str, layers: int) -> None:
+    from rnnlab.backends.keras.starting import start
+
+    start()  # before a contender settles TensorFlow's threads, which can be done once
+    assert_the_same_work(entrant, work(cell, layers=layers))
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize(("entrant", "cell", "layers"), ON_TORCH)
+def test_the_same_work_on_torch(entrant: Entrant, cell: str, layers: int) -> None:
+    pytest.importorskip("torch", reason="the outside reference needs the extra `peers`")
+    assert_the_same_work(entrant, work(cell, layers=layers))
+
+
+@pytest.mark.parametrize("pair", ["if", "fk", "ko"])
+def test_gates_in_each_others_place_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pair: str) -> None:
+    in_the_kernel(monkeypatch, pair)
+    request = Request(Entrant("numpy"), work("carry"), 1, tmp_path / "g.npz")
+    told = measure(Request.from_json(request.to_json()))
+    with np.load(request.gradients) as arrays:
+        worst, what = largest_difference(Figures(told["loss"], dict(arrays)), reference(request.work))
+    assert worst > 100 * TOLERANCE
+    assert what.startswith("gradient of layers.0.")
+
+
+def test_any_slip_in_the_figures_counts() -> None:
+    expected = reference(work("simple"))
+    right = Figures(expected.loss, dict(expected.gradients))
+    assert largest_difference(right, expected)[0] == 0.0
+    slips = {
+        "loss": Figures(1.001 * expected.loss, right.gradients),
+        "gradient of layers.0.W": Figures(
+            expected.loss, {k: v for k, v in right.gradients.items() if k != "layers.0.W"}
+        ),
+        "gradient of layers.0.b": Figures(expected.loss, {**right.gradients, "layers.0.b": np.full(3, np.nan)}),
+        "gradient of head.W": Figures(expected.loss, {**right.gradients, "head.W": right.gradients["head.W"].T}),
+    }
+    for what, figures in slips.items():
+        worst, found = largest_difference(figures, expected)
+        assert worst > TOLERANCE
+        assert found == what or worst == float("inf")
+
+
+def test_what_a_measurement_tells(tmp_path: Path) -> None:
+    told = measure(Request(Entrant("numpy"), work("carry"), 1, tmp_path / "g.npz"))
+    assert 0 < told["min_s"] <= told["median_s"] <= told["p90_s"] < 1
+    assert told["steps"] == 200
+    assert told["loss"] == pytest.approx(reference(work("carry")).loss, rel=1e-6)
+    assert told["gflops"] > 0.1
+    assert told["kernels"]
+    assert told["versions"] == {"numpy": np.__version__}
+
+
+def test_everybody_is_found_by_the_file() -> None:
+    assert CONTENDERS.names() == [
+        "fit",
+        "jax_scan",
+        "keras",
+        "numpy",
+        "tensorflow_loop",
+        "torch_loop",
+        "torch_lstm",
+        "torch_rnn",
+    ]
+
+
+def test_who_competes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rnnlab.bench.entrants.is_installed", lambda name: name != "torch")
+    simple, carry = work("simple"), work("carry")
+    entered = choose([simple, carry], None)
+    own = ["numpy", "keras/jax", "keras/tensorflow"]
+    assert list(map(str, entered[carry])) == [*own, "fit/jax", "fit/tensorflow", "jax_scan", "tensorflow_loop"]
+    assert list(map(str, choose([simple], ["none"])[simple])) == own
+    assert list(map(str, choose([simple], ["jax"])[simple])) == [*own, "jax_scan"]
+    assert list(map(str, choose([work("simple", activation="linear")], ["jax"]).popitem()[1])) == own
+
+
+@pytest.mark.parametrize(
+    ("against", "message"),
+    [
+        (["torch"], "--against: torch is not installed — pip install 'rnnlab[torch]'"),
+        (["tensorflwo"], "--against: unknown peer 'tensorflwo' — did you mean 'tensorflow'?"),
+        (["none", "jax"], "--against: none stands alone, or not at all — known: jax, keras, tensorflow, torch"),
+    ],
+)
+def test_peers_that_cannot_be(monkeypatch: pytest.MonkeyPatch, against: list[str], message: str) -> None:
+    monkeypatch.setattr("rnnlab.bench.entrants.is_installed", lambda name: name != "torch")
+    with pytest.raises(UsageError) as caught:
+        choose([work("simple")], against)
+    assert str(caught.value) == message

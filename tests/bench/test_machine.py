@@ -1,0 +1,81 @@
+"""What others take of the machine, from a /proc/stat made by hand, and the surroundings of a child."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from rnnlab.bench import machine
+from rnnlab.bench.machine import confined, cores_of_others, environment_for, now, peak_memory
+
+STAT = """\
+cpu  999 999 999 999 999 999 999 999 0 0
+cpu0 {user} 10 20 5000 70 5 5 10 40 0
+cpu1 100 0 0 5000 0 0 0 0 0 0
+cpu9 88888 0 0 0 0 0 0 0 0 0
+intr 1 2 3
+"""
+
+
+@pytest.fixture
+def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A /proc/stat in units of 10 ms, read by a process that may use processors 0 and 1."""
+    monkeypatch.setattr(machine, "_STAT", tmp_path / "stat")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+    monkeypatch.setattr(os, "sysconf", lambda _: 100)
+    return tmp_path / "stat"
+
+
+def test_idle_time_and_other_processors_do_not_count(told: Path) -> None:
+    told.write_text(STAT.format(user=150))
+    moment = now()
+    assert moment is not None
+    assert moment.busy == 3.0  # user, nice, system, irq, softirq and steal of 0; user of 1
+
+
+@pytest.mark.parametrize(
+    ("ticks", "own", "cores"),
+    [(400, 4.0, 0.0), (400, 3.0, 0.5), (400, 0.0, 2.0), (100, 4.0, 0.0)],
+    ids=["ours alone", "half a core", "both", "less than ours, by rounding"],
+)
+def test_what_is_not_ours_is_others(told: Path, ticks: int, own: float, cores: float) -> None:
+    told.write_text(STAT.format(user=150))
+    before = now()
+    told.write_text(STAT.format(user=150 + ticks))
+    after = now()
+    assert before is not None
+    assert after is not None
+    later = machine.Moment(after.busy, before.at + 2.0)
+    assert cores_of_others(before, later, own=own) == cores
+
+
+def test_a_system_that_tells_nothing(told: Path) -> None:
+    assert now() is None
+    assert cores_of_others(None, None, own=1.0) is None
+
+
+def test_a_child_gets_its_threads_and_no_choice_of_kernels() -> None:
+    given = {"OPENBLAS_CORETYPE": "Haswell", "OPENBLAS_L2_SIZE": "512", "OMP_NUM_THREADS": "8", "HOME": "/home/x"}
+    made = environment_for(2, given)
+    assert not {"OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"} & made.keys()
+    assert [made[f"{name}_NUM_THREADS"] for name in ("OPENBLAS", "OMP", "MKL")] == ["2", "2", "2"]
+    assert (made["CUDA_VISIBLE_DEVICES"], made["HOME"]) == ("-1", "/home/x")
+    assert given["OMP_NUM_THREADS"] == "8"
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system has no affinity")
+def test_confinement_ends() -> None:
+    before = os.sched_getaffinity(0)
+    with confined(1):
+        assert os.sched_getaffinity(0) == {min(before)}
+    assert os.sched_getaffinity(0) == before
+
+
+def test_peak_memory_grows_with_what_is_held() -> None:
+    before = peak_memory()
+    held = bytearray(os.urandom(1)) * (64 << 20)
+    after = peak_memory()
+    assert before is not None
+    assert after is not None
+    assert len(held) <= after < 100 << 30
+    assert after >= before > 1 << 20

@@ -1,0 +1,109 @@
+"""Children that are real: their rounds, their ends, and that none outlives the measurement."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rnnlab.bench import measure as measuring
+from rnnlab.bench.checking import TOLERANCE
+from rnnlab.bench.entrants import Entrant
+from rnnlab.bench.measure import measure
+from rnnlab.bench.shapes import read_shape
+from rnnlab.bench.work import Work
+
+TINY = Work.of("carry", read_shape("T5xB4xD2xH3"))
+NUMPY, LOST = Entrant("numpy"), Entrant("numpy", "no-such-engine")
+
+
+def test_a_child_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Prescott")
+    (trial,) = measure({TINY: [NUMPY]}, threads=[1], rounds=1)
+    assert (trial.failure, trial.place, trial.round) == ("", (1, 1), 1)
+    assert trial.difference is not None
+    assert trial.difference < TOLERANCE / 10
+    assert not trial.is_wrong
+    assert "Prescott" not in trial.told["kernels"]
+    assert 10 * 2**20 < trial.told["peak_bytes"] < 2**30
+    assert trial.told["steps"] == 200
+
+
+@pytest.mark.engines
+def test_a_child_on_jax_answers() -> None:
+    pytest.importorskip("jax", reason="needs the extra `jax`")
+    (trial,) = measure({TINY: [Entrant("jax_scan")]}, threads=[1], rounds=1)
+    assert trial.failure == ""
+    assert trial.difference is not None
+    assert trial.difference < TOLERANCE / 10
+
+
+def test_rounds_are_interleaved_and_who_failed_is_not_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def child(request: Any) -> tuple[dict[str, Any], str]:
+        asked.append((str(request.entrant), request.threads))
+        fails = request.entrant == LOST and request.threads == 2
+        return ({}, "gone") if fails else ({"loss": None}, "")
+
+    monkeypatch.setattr(measuring, "_child", child)
+    trials = list(measure({TINY: [NUMPY, LOST]}, threads=[1, 2], rounds=2))
+    first = [("numpy", 1), ("numpy/no-such-engine", 1), ("numpy", 2), ("numpy/no-such-engine", 2)]
+    assert asked == [*first, *first[:-1]]
+    assert [trial.place for trial in trials] == [(n, 8) for n in range(1, 8)]
+    assert [trial.failure for trial in trials] == ["", "", "", "gone", "", "", ""]
+
+
+DIES = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+
+
+@pytest.mark.parametrize(
+    ("program", "reason"),
+    [
+        (DIES, "killed by SIGKILL"),
+        ("raise ValueError('no such thing')", "ValueError: no such thing"),
+        ("raise SystemExit(3)", "ended with exit code 3 and said nothing"),
+        ("print('not JSON')", "ended with exit code 0 and said nothing"),
+        ("import time; time.sleep(60)", "took more than 1 s"),
+    ],
+)
+def test_a_child_that_dies_says_why(monkeypatch: pytest.MonkeyPatch, program: str, reason: str) -> None:
+    start = subprocess.Popen
+    monkeypatch.setattr(measuring, "_PATIENCE", 1.0)
+    monkeypatch.setattr(subprocess, "Popen", lambda command, **how: start([sys.executable, "-c", program], **how))
+    (trial,) = measure({TINY: [NUMPY]}, threads=[1], rounds=3)
+    assert (trial.failure, trial.told, trial.difference) == (reason, {}, None)
+
+
+def test_an_interrupt_takes_the_child_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    children: list[subprocess.Popen[str]] = []
+    start = subprocess.Popen
+
+    def interrupt(**_: object) -> None:
+        raise KeyboardInterrupt
+
+    def begin(command: list[str], **how: Any) -> subprocess.Popen[str]:
+        children.append(start([sys.executable, "-c", "import time; time.sleep(60)"], **how))
+        monkeypatch.setattr(children[0], "communicate", interrupt)
+        return children[0]
+
+    monkeypatch.setattr(subprocess, "Popen", begin)
+    with pytest.raises(KeyboardInterrupt):
+        list(measure({TINY: [NUMPY]}, threads=[1], rounds=1))
+    assert children[0].returncode == -signal.SIGKILL
+
+
+def test_an_unknown_contender_ends_the_child_not_the_measurement() -> None:
+    (trial,) = measure({TINY: [Entrant("nobody")]}, threads=[1], rounds=1)
+    assert trial.failure.startswith("rnnlab.core.errors.UsageError: unknown contender 'nobody' — known: fit, ")
+
+
+def test_the_folder_of_the_gradients_is_gone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    trials = measure({TINY: [NUMPY]}, threads=[1], rounds=2)
+    next(trials)
+    assert len(list(tmp_path.iterdir())) == 1
+    trials.close()
+    assert list(tmp_path.iterdir()) == []

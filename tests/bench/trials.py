@@ -1,0 +1,27 @@
+"""Measurements made by hand."""
+
+from typing import Any
+
+from rnnlab.bench.entrants import Entrant
+from rnnlab.bench.measure import Trial
+from rnnlab.bench.shapes import NAMED
+from rnnlab.bench.work import Work
+
+CARRY, SIMPLE = Work.of("carry", NAMED["M"]), Work.of("simple", NAMED["M"])
+NUMPY, JAX, TORCH = Entrant("numpy"), Entrant("keras", "jax"), Entrant("torch_loop")
+LSTM = Entrant("torch_lstm")
+
+
+def trial(entrant: Entrant, ms: float, *, threads: int = 1, work: Work = CARRY, **more: Any) -> Trial:
+    """One child's answer: `ms` the median step, nine tenths of it the fastest, 1.1 times the p90."""
+    told = {
+        "first_s": 0.5, "steps": 50, "median_s": ms / 1e3, "min_s": 0.9 * ms / 1e3, "p90_s": 1.1 * ms / 1e3,
+        "peak_bytes": 100 * 2**20, "loss": 1.0, "gflops": 200.0 * threads, "kernels": "", "versions": {"numpy": "2.4"},
+    }  # fmt: skip
+    fields: dict[str, Any] = {"difference": 1e-6, "differs": "loss", "others": 0.0, "round": 1, "place": (1, 1)}
+    return Trial(work, entrant, threads, told=told | more.pop("told", {}), **fields | more)
+
+
+def failed(entrant: Entrant, *, threads: int = 1, work: Work = CARRY) -> Trial:
+    """A child that did not live to answer."""
+    return Trial(work, entrant, threads, round=1, place=(1, 1), told={}, failure="killed by SIGKILL")
