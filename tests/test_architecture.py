@@ -11,9 +11,9 @@ import pytest
 ROOT = Path(__file__).parents[1]
 MODULES = sorted((ROOT / "rnnlab").rglob("*.py"))
 NAMES = [str(path.relative_to(ROOT)) for path in MODULES]
-LAYERS = ["analysis", "backends", "cells", "cli", "config", "core", "lab", "optim", "runs", "tasks"]
+LAYERS = ["analysis", "backends", "bench", "cells", "cli", "config", "core", "lab", "optim", "runs", "sweeps", "tasks"]
 # What a command file may import at its top, beside its own options: it is read for its help alone.
-LIGHT = {"typing", "typer", "rnnlab.cli._options"}
+LIGHT = {"pathlib", "typing", "typer", "typer.core", "rnnlab.cli._options"}
 _CALLS = ("seed", "rand", "randn", "random", "normal", "uniform", "shuffle", "choice", "permutation", "set_state")
 STATEFUL = {f"{numpy}.random.{name}" for numpy in ("np", "numpy") for name in _CALLS}
 

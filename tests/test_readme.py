@@ -10,9 +10,21 @@ import pytest
 
 from rnnlab.config.document import read_document
 from rnnlab.config.load import check_document
+from rnnlab.sweeps.planning import plan_sweep
 
 ROOT = Path(__file__).parent.parent
-BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+# What needs a cluster is tested with one, in tests/slurm.
+_BEFORE, CLUSTER, _AFTER = re.split(
+    r"^(### On a cluster\n.*?)(?=^###? )", (ROOT / "README.md").read_text(), flags=re.M | re.S
+)
+
+
+def blocks(text: str) -> list[tuple[str, str]]:
+    """The fenced blocks, each with its kind."""
+    return re.findall(r"^```(\w+)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+BLOCKS = blocks(_BEFORE + _AFTER)
 FIRST, SECOND = (text for kind, text in BLOCKS if kind == "sh")
 
 
@@ -73,10 +85,15 @@ def test_the_yaml_blocks_are_configs(tmp_path: Path) -> None:
     path, experiments = tmp_path / "shown.yaml", []
     for text in of_kind("yaml"):
         path.write_text(text if text.startswith("task:") else f"task: adding\n{text}")
-        experiments.append(check_document(read_document(path), default_name="shown"))
-    whole, on_keras = experiments
+        if "\nsweep:" in text:
+            plan = plan_sweep(path).plan
+        else:
+            experiments.append(check_document(read_document(path), default_name="shown"))
+    assert len(plan.trials) == (1 + 2) * 3 * 3 * 5
+    whole, on_keras, on_numpy = experiments
     assert (whole.cell.type, whole.timesteps, whole.schedule.type) == ("carry", (100, 110), "cosine")
     assert (on_keras.backend, on_keras.engine, on_keras.keras.path) == ("keras", "tensorflow", "auto")
+    assert (on_numpy.backend, on_numpy.numpy.shards, on_numpy.training.recompute) == ("numpy", 1, "sqrt")
     assert [one.name for one in on_keras.keras.callbacks] == ["keras.callbacks.TerminateOnNaN"]
 
 

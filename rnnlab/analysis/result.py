@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from rnnlab.analysis.configured import Configured, read_configured
 from rnnlab.core.errors import EnvironmentFault, VerificationError
 from rnnlab.core.text import visible
-from rnnlab.runs import RunFolder
-from rnnlab.runs.reading import kind
+from rnnlab.runs import RunFolder, Status
+from rnnlab.runs.summary import own_summary
 
 Points = list[tuple[int, float | None]]
 
@@ -148,7 +148,7 @@ def read_result(run: RunFolder) -> Result | Damaged:
 def _read(run: RunFolder) -> Result:
     status, records = run.read_status(), run.read_metrics().records
     configured = read_configured(run)
-    summary = _read_summary(run) or _summary_so_far(records, status.step, configured)
+    summary = _read_summary(run, status) or _summary_so_far(records, status.step, configured)
     return Result(
         name=run.name,
         label=run.label,
@@ -165,15 +165,15 @@ def _read(run: RunFolder) -> Result:
     )
 
 
-def _read_summary(run: RunFolder) -> Summary | None:
-    path = run.path / "summary.json"
-    if kind(path) == "missing":
+def _read_summary(run: RunFolder, status: Status) -> Summary | None:
+    if not run.has_result(status):
         return None
     try:
-        return Summary.model_validate(run.read_summary())
+        return Summary.model_validate(own_summary(run, status))
     except ValidationError as fault:
         faults = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in fault.errors())
-        raise VerificationError(f"is not a run's summary: {visible(faults)}", where=visible(str(path))) from fault
+        where = visible(str(run.path / "summary.json"))
+        raise VerificationError(f"is not a run's summary: {visible(faults)}", where=where) from fault
 
 
 def _summary_so_far(records: Sequence[Mapping[str, Any]], step: int, configured: Configured) -> Summary:

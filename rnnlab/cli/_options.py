@@ -15,6 +15,25 @@ def _speak_up(wanted: bool) -> bool:
     return wanted
 
 
+def complete_run(context: typer.Context, incomplete: str) -> list[str]:
+    """Return what a shell may offer for a run: `latest`, and names and their last six letters, the newest first."""
+    from rnnlab.core.errors import RnnlabError
+    from rnnlab.runs.find import run_names, runs_root
+    from rnnlab.runs.naming import FOLDER_NAME
+
+    given = context.params.get("runs")
+    try:
+        names = run_names(runs_root(Path(given) if given else None))
+    except RnnlabError:
+        return []
+    known = ["latest"]
+    for name in reversed(names):
+        if (match := FOLDER_NAME.fullmatch(name)) and name.isprintable():
+            known += [match["token"], name] if incomplete else [match["token"]]
+    return [name for name in known if name.startswith(incomplete)][:_OFFERED]
+
+
+_OFFERED = 50
 ConfigArgument = Annotated[Path, typer.Argument(metavar="CONFIG", help="The YAML file.", show_default=False)]
 OptionalConfigArgument = Annotated[
     Path | None, typer.Argument(metavar="[CONFIG]", help="The YAML file.", show_default=False)
@@ -25,7 +44,10 @@ IntoOption = Annotated[
 RunArgument = Annotated[
     str,
     typer.Argument(
-        metavar="RUN", help="A run: its path, any unique part of its name, or `latest`.", show_default=False
+        metavar="RUN",
+        help="A run: its path, any unique part of its name, or `latest`.",
+        show_default=False,
+        autocompletion=complete_run,
     ),
 ]
 RunsOption = Annotated[
@@ -69,3 +91,31 @@ def whole_number(given: str | int) -> int:
     if not re.fullmatch(r"[1-9][0-9]{0,17}", text):
         raise typer.BadParameter(f"{text[:60]!r} is no whole number from 1 on")
     return int(text)
+
+
+SlurmOption = Annotated[
+    bool, typer.Option("--slurm", help="Submit the trials to a Slurm cluster as job arrays, and return at once.")
+]
+PartitionOption = Annotated[str | None, typer.Option("--partition", metavar="NAME", help="Slurm: where jobs may run.")]
+TimeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--time", metavar="LIMIT", help="Slurm: time limit of a job, as 2:00:00; longer trials are queued again."
+    ),
+]
+CpusOption = Annotated[
+    int | None,
+    typer.Option("--cpus", parser=whole_number, metavar="N", help="Slurm: processors a trial.", show_default="1"),
+]
+MemOption = Annotated[str | None, typer.Option("--mem", metavar="SIZE", help="Slurm: memory of a job, as 2G.")]
+AccountOption = Annotated[str | None, typer.Option("--account", metavar="NAME", help="Slurm: who pays.")]
+ArrayLimitOption = Annotated[
+    int | None,
+    typer.Option("--array-limit", parser=whole_number, metavar="N", help="Slurm: how many trials may run at a time."),
+]
+ExtraOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--extra", metavar="'#SBATCH …'", help="Slurm: a further line of the script. Repeatable.", show_default=False
+    ),
+]

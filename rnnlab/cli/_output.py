@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _NARROWEST = 40
+_BLANKS = re.compile(r"[ \t]+$", re.MULTILINE)
 
 
 def console(*, stderr: bool = False) -> "Console":
@@ -29,12 +31,19 @@ def console(*, stderr: bool = False) -> "Console":
 
 def show(*parts: "RenderableType") -> None:
     """Print to stdout; if the reader has gone (`| head`), stop quietly."""
+    show_text(as_text(*parts))
+
+
+def as_text(*parts: "RenderableType") -> str:
+    """Return what `show` would print."""
     out = console()
     with out.capture() as captured:
         for part in parts:
             # A file keeps a line of text whole; a terminal gets it folded between words.
             out.print(part, soft_wrap=isinstance(part, str) and not out.is_terminal)
-    show_text(captured.get())
+    text = captured.get()
+    # Rich fills the cells of a table up with blanks, which a file need not keep.
+    return text if out.is_terminal else _BLANKS.sub("", text)
 
 
 def show_text(text: str) -> None:

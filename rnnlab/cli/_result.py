@@ -1,5 +1,6 @@
 """The result of a training: a few lines to read, or one JSON object."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.text import Text
@@ -21,7 +22,8 @@ def show_result(finished: Finished, *, json: bool) -> None:
     for name, value in summary["metrics"].items():
         baseline = summary["baseline"] if name == "loss" else None
         table.add_row(name, figure(value), figure(summary["best"]["metrics"].get(name)), figure(baseline))
-    show(_verdict(summary), table, *_curve(finished), f"run  {visible(str(finished.run.path))}")
+    picture = loss_picture(finished.run.read_metrics().records, summary["baseline"])
+    show(_verdict(summary), table, *picture, f"run  {visible(str(finished.run.path))}")
 
 
 def show_summary(run: RunFolder) -> None:
@@ -39,15 +41,14 @@ def _verdict(summary: dict[str, Any] | Any) -> str:
     return f"not solved: {why} ({rate}); solved when {summary['solved_rule']}"
 
 
-def _curve(finished: Finished) -> list[Text]:
-    records = finished.run.read_metrics().records
-    losses = Curve("validation loss", [(record["step"], record["validation/loss"]) for record in records])
-    baseline = Level("baseline", finished.summary["baseline"])
+def loss_picture(records: Sequence[Mapping[str, Any]], baseline: float | None) -> list[Text]:
+    """Return the validation loss over the whole training, drawn beside the baseline; nothing where none is known."""
+    points = [(one["step"], one["validation/loss"]) for one in records if "validation/loss" in one]
     screen = console()
     return draw(
-        [losses],
+        [Curve("validation loss", points)],
         y_label="validation loss",
-        levels=[baseline],
+        levels=[] if baseline is None else [Level("baseline", baseline)],
         width=min(screen.width, 80),
         height=8,
         braille=screen.encoding.startswith("utf"),

@@ -1,12 +1,10 @@
 """A stored run in words and tables: what it is, how it ended, what it scored, where it comes from."""
 
 from collections.abc import Mapping, Sequence
-from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from rnnlab.cli._output import plain_table
 from rnnlab.cli._result import figure
-from rnnlab.cli._training import sparkline
 from rnnlab.core.text import visible
 from rnnlab.runs.table import look_up
 
@@ -17,7 +15,6 @@ if TYPE_CHECKING:
 
 Parts = Mapping[str, Any]
 Facts = list[tuple[str, str]]
-_POINTS = 48
 
 
 def story(status: "Status", parts: Parts, *, stale: bool) -> Facts:
@@ -70,17 +67,6 @@ _WHY = {
     "plateau": ": the validation loss stalled",
     "callback": ": a callback stopped it",
 }
-
-
-def curve(records: Sequence[Parts] | None) -> str:
-    """Return the validation loss over the whole training in one line, or nothing."""
-    losses = [record.get("validation/loss") for record in records or []]
-    known = [loss for loss in losses if isinstance(loss, int | float) and isfinite(loss)]
-    if not known:
-        return ""
-    most = min(_POINTS, len(known))
-    picked = [known[round(k * (len(known) - 1) / max(1, most - 1))] for k in range(most)]
-    return f"validation loss {figure(known[0])} {sparkline(picked, _POINTS)} {figure(known[-1])}"
 
 
 def scores(parts: Parts) -> "Table | None":

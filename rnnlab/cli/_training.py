@@ -147,7 +147,7 @@ class _Live:
             self._losses.append(float(event.record["validation/loss"]))
         if time.monotonic() - self._drawn > 1 / _REDRAWS_PER_SECOND:
             self._drawn = time.monotonic()
-            with _undisturbed():
+            with undisturbed():
                 self._live.update(self._picture(), refresh=True)
 
     def _picture(self) -> "Table":
@@ -163,7 +163,7 @@ class _Live:
             ProgressBar(total=total, completed=self._step, width=24),
             f"{self._step:,}/{total:,}",
             f"{rate:,.0f} steps/s",
-            f"at most {_duration(left)} left",
+            f"at most {duration(left)} left",
         )
         grid = Table.grid()
         grid.add_row(bar)
@@ -184,7 +184,7 @@ class _Live:
 
 
 @contextmanager
-def _undisturbed() -> Iterator[None]:
+def undisturbed() -> Iterator[None]:
     """Hold Ctrl-C back until the block is done: a picture half drawn could not be wiped away."""
     pressed: list[int] = []  # once for each time
     before = signal.signal(signal.SIGINT, lambda number, _: pressed.append(number))
@@ -211,6 +211,14 @@ def sparkline(values: list[float], width: int = 48) -> str:
     return "".join("▁▂▃▄▅▆▇█"[round((value - low) * scale)] for value in shown)
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Return a time in its two largest units.
+
+    Example:
+        >>> duration(9.6), duration(61), duration(7261)
+        ('10 s', '1 min 01 s', '2 h 01 min')
+    """
     minutes, rest = divmod(round(seconds), 60)
+    if minutes >= 60:
+        return f"{minutes // 60:,} h {minutes % 60:02} min"
     return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"

@@ -1,7 +1,7 @@
 """The `rnnlab` program: finds its commands, and turns every error into one message and one exit code.
 
-A command is a file in this folder that exports `command`; the file's stem is its name. Command files are imported for
-their help alone, so they import nothing but Typer at the top.
+A command is a file in this folder that exports `command`, or `app` where it has commands of its own; the file's stem is
+its name. Command files are imported for their help alone, so they import nothing but Typer at the top.
 """
 
 import errno
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Annotated, NoReturn, cast
 
 import typer
+from typer.core import TyperGroup
 
 from rnnlab import __version__
 from rnnlab.cli import __path__ as _folder
@@ -24,8 +25,17 @@ from rnnlab.core.errors import EnvironmentFault, RnnlabError, UsageError
 # The base of all that Typer refuses; where it stands depends on the version.
 ClickException = cast("type[Exception]", typer.BadParameter.__mro__[2])
 
+
+class _InOrder(TyperGroup):
+    """Lists the commands by name, those with commands of their own among them."""
+
+    def list_commands(self, _: object) -> list[str]:
+        return sorted(self.commands)
+
+
 app = typer.Typer(
     name="rnnlab",
+    cls=_InOrder,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # plain help: it comes at once and reads the same in a log
@@ -49,7 +59,8 @@ def _program(
 
     Exit codes: 0 done, 1 a bug in rnnlab, 2 bad command line or config (nothing was created), 3 no such run,
     4 stored data failed verification, 5 the machine says no (space, permission, memory), 6 the run is locked,
-    7 training diverged, 75 training was asked to stop and can be resumed, 130 stopped by Ctrl-C.
+    7 training diverged, 8 some trials of a sweep failed, 75 training was asked to stop and can be resumed, 130 stopped
+    by Ctrl-C.
     """
 
 
@@ -59,7 +70,11 @@ def _commands() -> list[str]:
 
 
 for _name in _commands():
-    app.command(_name)(importlib.import_module(f"rnnlab.cli.{_name}").command)
+    _module = importlib.import_module(f"rnnlab.cli.{_name}")
+    if hasattr(_module, "app"):  # commands of its own
+        app.add_typer(_module.app, name=_name)
+    else:
+        app.command(_name)(_module.command)
 
 
 def main() -> NoReturn:

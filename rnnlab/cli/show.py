@@ -17,7 +17,7 @@ def command(run: RunArgument, runs: RunsOption = None, json: JsonOption = False)
 
     folder = find_run(runs_root(runs), run)
     status = folder.read_status()
-    parts, faults = _read(folder, running=not folder.has_result(status))
+    parts, faults = _read(folder, status)
     if json:
         show_json({"run": str(folder.path), "status": _told(folder, status), **parts})
     else:
@@ -31,18 +31,19 @@ def _told(folder: Any, status: Any) -> dict[str, Any]:
     return told | ({"state": "stale"} if folder.is_stale(status) else {})
 
 
-def _read(folder: Any, *, running: bool) -> tuple[dict[str, Any], int]:
+def _read(folder: Any, status: Any) -> tuple[dict[str, Any], int]:
     """Return every part that can be read, None for the others, and how many those are."""
     from rnnlab.cli._errors import warn
     from rnnlab.core.errors import VerificationError
+    from rnnlab.runs.summary import own_summary
 
+    ended = folder.has_result(status)  # else there is no summary, or that of an earlier part
     parts: dict[str, Any] = {}
     for name, read in {
-        # Only a run that has ended has a summary of its own.
-        "summary": (lambda: None) if running else folder.read_summary,
+        "summary": lambda: own_summary(folder, status) if ended else None,
         "provenance": folder.read_provenance,
         "config": lambda: _config(folder),
-        "metrics": lambda: folder.read_metrics().records,
+        "metrics": lambda: _records(folder, status),
         "evaluations": lambda: folder.read_evaluations().records,
     }.items():
         try:
@@ -50,8 +51,19 @@ def _read(folder: Any, *, running: bool) -> tuple[dict[str, Any], int]:
         except VerificationError as fault:
             parts[name] = None
             warn(str(fault))
-    wanted = [name for name in parts if name != "summary" or not running]
+    wanted = [name for name in parts if name != "summary" or ended]
     return parts, sum(parts[name] is None for name in wanted)
+
+
+def _records(folder: Any, status: Any) -> list[dict[str, Any]]:
+    from rnnlab.cli._errors import warn
+    from rnnlab.runs.metrics import CUT, TORN
+
+    metrics = folder.read_metrics()
+    # A process that is writing now has its line cut for an instant.
+    if metrics.torn and (status.state != "running" or folder.is_stale(status)):
+        warn(f"{folder.path / 'metrics.jsonl'}: {CUT if status.state == 'completed' else TORN}")
+    return list(metrics.records)
 
 
 def _config(folder: Any) -> dict[str, Any]:
@@ -71,14 +83,17 @@ def _show(folder: Any, status: Any, parts: dict[str, Any]) -> None:
 
     from rnnlab.cli._card import facts
     from rnnlab.cli._output import show
-    from rnnlab.cli._story import curve, evaluations, ladder, origin, scores, story
+    from rnnlab.cli._result import loss_picture
+    from rnnlab.cli._story import evaluations, ladder, origin, scores, story
     from rnnlab.core.text import visible
 
     stale = folder.is_stale(status)
-    show(visible(folder.name), facts([*story(status, parts, stale=stale), ("curve", curve(parts["metrics"]))]), "")
+    show(visible(folder.name), facts(story(status, parts, stale=stale)), "")
     for table in (scores(parts), ladder(parts), evaluations(parts["evaluations"] or [])):
         if table is not None:
             show(table, "")
+    if picture := loss_picture(parts["metrics"] or [], (parts["summary"] or {}).get("baseline")):
+        show(*picture, "")
     show(facts(origin(parts["provenance"] or {})), "", _files(folder), "")
     whole, config = visible(quote(str(folder.path))), visible(quote(str(folder.path / "resolved.yaml")))
     if stale or status.state in {"interrupted", "failed"}:

@@ -7,9 +7,21 @@ import typer
 from rnnlab.cli._options import JsonOption
 
 
+def _complete(incomplete: str) -> list[str]:
+    from rnnlab.tasks import TASKS, task_names
+
+    return [name for name in sorted({*TASKS.names(), *task_names()}) if name.startswith(incomplete)]
+
+
 def command(
     name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="A task: adding, or adding@hs1997.", show_default=False)
+        str | None,
+        typer.Argument(
+            metavar="NAME",
+            help="A task: adding, or adding@hs1997.",
+            show_default=False,
+            autocompletion=_complete,
+        ),
     ] = None,
     json: JsonOption = False,
 ) -> None:
@@ -20,7 +32,7 @@ def command(
 
     if name is None:
         warn_of_broken(TASKS)
-        tasks = [_build(task_class(known)) for known in task_names()]
+        tasks = [task for known in task_names() if (task := _built(task_class(known)))]
         if json:
             show_json({"tasks": [_summary(task) for task in tasks]})
         else:
@@ -31,6 +43,19 @@ def command(
         show_json(_as_json(task))
     else:
         _show_card(task)
+
+
+def _built(kind: Any) -> Any:
+    """Return the task, or None, with a warning, where it cannot be shown: it may be anybody's."""
+    from rnnlab.cli._errors import warn
+
+    try:
+        task = _build(kind)
+        _summary(task)
+    except Exception as error:
+        warn(f"left out: the task {kind.name!r} cannot be shown: {type(error).__name__}: {error}")
+        return None
+    return task
 
 
 def _build(kind: Any) -> Any:

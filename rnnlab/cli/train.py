@@ -12,6 +12,7 @@ from rnnlab.cli._options import (
     RunsOption,
     SetOption,
     VerboseOption,
+    complete_run,
 )
 
 
@@ -22,7 +23,12 @@ def command(
     runs: RunsOption = None,
     resumed: Annotated[
         list[str] | None,
-        typer.Option("--resume", metavar="RUN", help="Go on with a run; only its budget can be changed."),
+        typer.Option(
+            "--resume",
+            metavar="RUN",
+            help="Go on with a run; only its budget can be changed.",
+            autocompletion=complete_run,
+        ),
     ] = None,
     into: IntoOption = None,
     force_unlock: Annotated[

@@ -77,6 +77,11 @@ class TrainingOptions(Options):
         le=MOST_TIMESTEPS,
         description="cut gradients at every multiple of this many steps; null: reach to the first step",
     )
+    recompute: Literal["auto", "off", "sqrt"] = Field(
+        "auto",
+        description="sqrt: keep states only now and then and compute the rest again on the way back: memory grows with "
+        "the root of the steps, for a third more time and the same numbers; auto: where it would take over 1 GiB",
+    )
     evaluate_every: int = Field(100, ge=1, le=MOST_STEPS, description="steps between evaluations on the validation set")
     stop_when_solved: bool = Field(True, description="stop as soon as the task's own success rule is met")
     stop_on_plateau: PlateauOptions | None = Field(

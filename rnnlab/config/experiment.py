@@ -9,6 +9,8 @@ from rnnlab.backends import BACKENDS
 from rnnlab.backends.base import AbstractBackend, Network, Training
 from rnnlab.backends.keras.backend import KerasBackend
 from rnnlab.backends.keras.options import KerasOptions
+from rnnlab.backends.numpy.model import NumpyBackend
+from rnnlab.backends.numpy.options import NumpyOptions
 from rnnlab.cells import CELLS
 from rnnlab.cells.base import CellOptions
 from rnnlab.config.blocks import EvaluationOptions, TrainingOptions
@@ -21,7 +23,7 @@ from rnnlab.tasks import task_class
 from rnnlab.tasks.base import AbstractTask, TaskOptions
 
 # Keys of `training` that change no number of a run.
-WITHOUT_EFFECT = ("checkpoint", "max_seconds")
+WITHOUT_EFFECT = ("checkpoint", "max_seconds", "recompute")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,7 @@ class Experiment:
         backend: Name of what computes.
         engine: What Keras runs on.
         keras: How Keras computes.
+        numpy: How NumPy computes.
         cell: Options of the cell, its units and layers.
         timesteps: Shortest and longest sequence drawn.
         task: Options of the task, by its full name.
@@ -50,6 +53,7 @@ class Experiment:
     backend: str
     engine: str
     keras: KerasOptions
+    numpy: NumpyOptions
     cell: CellOptions
     timesteps: Lengths
     task: TaskOptions
@@ -61,8 +65,9 @@ class Experiment:
     def build_backend(self) -> AbstractBackend:
         """Return the backend, configured."""
         kind = BACKENDS.get(self.backend)
-        backend: AbstractBackend = kind(engine=self.engine, options=self.keras) if kind is KerasBackend else kind()
-        return backend
+        if kind is KerasBackend:
+            return KerasBackend(engine=self.engine, options=self.keras)
+        return NumpyBackend(options=self.numpy) if kind is NumpyBackend else kind()
 
     def build_task(self) -> AbstractTask:
         """Return the task, configured."""
@@ -89,6 +94,7 @@ class Experiment:
             clip_value=self.training.clip_value,
             bptt_steps=self.training.bptt_steps,
             longest=self.timesteps[1],
+            recompute=self.training.recompute,
         )
 
     def resolved(self) -> dict[str, Any]:
@@ -107,7 +113,7 @@ class Experiment:
             "seed": self.seed,
             "precision": self.precision,
             "backend": self.backend,
-            **({"engine": self.engine, "keras": self.keras.model_dump()} if self.backend == KerasBackend.name else {}),
+            **self._resolved_backend(),
             "cell": self.cell.model_dump(),
             "shape": shape,
             "task": self.task.model_dump(),
@@ -115,10 +121,15 @@ class Experiment:
             "evaluation": self.evaluation.model_dump(),
         }
 
+    def _resolved_backend(self) -> dict[str, Any]:
+        if self.backend == KerasBackend.name:
+            return {"engine": self.engine, "keras": self.keras.model_dump()}
+        return {"numpy": self.numpy.model_dump()} if self.backend == NumpyBackend.name else {}
+
     def sha256(self) -> str:
         """Return the SHA-256 of all that decides the numbers: equal for equal experiments, however they were written.
 
-        How often a training is saved and how long a process may run are left out: they change no number.
+        Left out is what changes no number: how often a training is saved, how long it may run, what it keeps in memory.
         """
         resolved = self.resolved()
         resolved["training"] = {key: value for key, value in resolved["training"].items() if key not in WITHOUT_EFFECT}

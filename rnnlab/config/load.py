@@ -10,6 +10,8 @@ from rnnlab.backends.keras.backend import KerasBackend
 from rnnlab.backends.keras.engines import ENGINES
 from rnnlab.backends.keras.options import KerasOptions
 from rnnlab.backends.keras.starting import DEFAULT_ENGINE
+from rnnlab.backends.numpy.model import NumpyBackend
+from rnnlab.backends.numpy.options import NumpyOptions
 from rnnlab.cells import CELLS
 from rnnlab.cells.base import CellOptions
 from rnnlab.config.blocks import DEFAULT_TYPES, EvaluationOptions, ShapeOptions, TopOptions, TrainingOptions
@@ -27,7 +29,8 @@ from rnnlab.optim.schedules import SCHEDULES
 from rnnlab.tasks import task_class
 from rnnlab.tasks.base import AbstractTask
 
-BLOCKS = ("keras", "cell", "shape", "task", "training", "evaluation")
+BLOCKS = ("numpy", "keras", "cell", "shape", "task", "training", "evaluation")
+SWEEP = "sweep"  # makes of a config many experiments; see `rnnlab.config.sweep`
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +63,10 @@ def check_document(document: Document, *, default_name: str) -> Experiment:
     """
     checker, data = Checker(document), document.data
     known = [*TopOptions.model_fields, *BLOCKS]
+    if SWEEP in data:
+        checker.refuse((SWEEP,), "describes many trainings, one is wanted here", hint="use `rnnlab sweep CONFIG`")
     for key in data:
-        if key not in known:
+        if key not in (*known, SWEEP):
             checker.refuse_key((key,), hint=nearest(key, known))
     top = checker.block(TopOptions, {key: data[key] for key in TopOptions.model_fields if key in data}, ())
     cell = _cell(checker, data.get("cell", {}))
@@ -70,13 +75,19 @@ def check_document(document: Document, *, default_name: str) -> Experiment:
     optimizer, schedule, training = _training(checker, data.get("training", {}))
     evaluation = checker.block(EvaluationOptions, data.get("evaluation", {}), ("evaluation",))
     name = _name(checker, top, default_name) if top else ""
+    numpy = checker.block(NumpyOptions, data.get("numpy", {}), ("numpy",))
     keras = checker.block(KerasOptions, data.get("keras", {}), ("keras",))
+    if top and training and top.backend != NumpyBackend.name and training.recompute == "sqrt":
+        checker.refuse(
+            ("training", "recompute"), "only the backend numpy can", hint="leave it out, or set backend=numpy"
+        )
     if top:
         _known(checker, "backend", top.backend, BACKENDS)
         _known(checker, "engine", top.engine, ENGINES)
     timesteps = _shape(checker, shape, task) if shape and task else None
     raise_together(checker.faults())
-    assert top and keras and cell and task and timesteps and optimizer and schedule and training and evaluation  # noqa: PT018
+    assert top and numpy and keras and cell and task and timesteps  # noqa: PT018
+    assert optimizer and schedule and training and evaluation  # noqa: PT018
     is_keras = top.backend == KerasBackend.name
     return Experiment(
         name=name,
@@ -86,6 +97,7 @@ def check_document(document: Document, *, default_name: str) -> Experiment:
         # Where they have no part they must not tell two experiments apart.
         engine=top.engine if is_keras else DEFAULT_ENGINE,
         keras=keras if is_keras else KerasOptions(),
+        numpy=numpy if top.backend == NumpyBackend.name else NumpyOptions(),
         cell=cell,
         timesteps=timesteps,
         task=task.options,

@@ -9,9 +9,11 @@ from pydantic.json_schema import models_json_schema
 from rnnlab.backends import BACKENDS
 from rnnlab.backends.keras.engines import ENGINES
 from rnnlab.backends.keras.options import KerasOptions
+from rnnlab.backends.numpy.options import NumpyOptions
 from rnnlab.cells import CELLS
 from rnnlab.cells.base import Initializers
 from rnnlab.config.blocks import DEFAULT_TYPES, EvaluationOptions, ShapeOptions, TopOptions, TrainingOptions
+from rnnlab.config.sweep import SweepOptions
 from rnnlab.core import activations
 from rnnlab.core.registry import Registry
 from rnnlab.optim.rules import OPTIMIZERS
@@ -28,7 +30,15 @@ def config_schema() -> Schema:
     """
     cells, tasks = _options(CELLS), {name: task_class(name).Options for name in task_names()}
     optimizers, schedules = _options(OPTIMIZERS), _options(SCHEDULES)
-    blocks: list[type[BaseModel]] = [TopOptions, KerasOptions, ShapeOptions, TrainingOptions, EvaluationOptions]
+    blocks: list[type[BaseModel]] = [
+        TopOptions,
+        NumpyOptions,
+        KerasOptions,
+        ShapeOptions,
+        TrainingOptions,
+        EvaluationOptions,
+        SweepOptions,
+    ]
     members = [*cells.values(), *tasks.values(), *optimizers.values(), *schedules.values()]
     references, shared = models_json_schema(
         [(model, "validation") for model in dict.fromkeys([*blocks, *members])], ref_template="#/$defs/{model}"
@@ -57,6 +67,7 @@ def config_schema() -> Schema:
     properties = {
         "extends": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]},
         **top["properties"],
+        "numpy": references[NumpyOptions, "validation"],
         "keras": references[KerasOptions, "validation"],
         "cell": choice(cells),
         "shape": references[ShapeOptions, "validation"],
@@ -65,6 +76,7 @@ def config_schema() -> Schema:
         ),
         "training": references[TrainingOptions, "validation"],
         "evaluation": references[EvaluationOptions, "validation"],
+        "sweep": references[SweepOptions, "validation"],
     }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -72,7 +84,7 @@ def config_schema() -> Schema:
         "type": "object",
         "additionalProperties": False,
         "properties": properties,
-        "anyOf": [{"required": ["task"]}, {"required": ["extends"]}],
+        "anyOf": [{"required": [key]} for key in ("task", "extends", "sweep")],
         "$defs": definitions,
     }
 

@@ -89,3 +89,10 @@ class DivergedError(RnnlabError):
 
     exit_code = 7
     code = "E_DIVERGED"
+
+
+class TrialsFailedError(RnnlabError):
+    """Of a sweep's trials some failed or diverged; the others are done."""
+
+    exit_code = 8
+    code = "E_TRIALS"

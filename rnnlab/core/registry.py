@@ -2,15 +2,20 @@
 
 import difflib
 import importlib
+import os
 import pkgutil
-from collections.abc import Iterable
+import sys
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, distributions
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from rnnlab.core.errors import EnvironmentFault, RnnlabError, UsageError
 from rnnlab.core.text import visible
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -35,11 +40,13 @@ class Registry:
         package: The folder, e.g. `rnnlab.cells`; also the entry-point group for packages outside rnnlab.
         attribute: The name each module exports, e.g. `CELL`.
         kind: What a member is called in messages, e.g. `cell`.
+        check: Given the name and what a package outside rnnlab exports for it; raises where that is no such member.
     """
 
     package: str
     attribute: str
     kind: str
+    check: Callable[[str, Any], None] | None = None
 
     def names(self) -> list[str]:
         """Return the names of all members, sorted, without importing any of them."""
@@ -95,17 +102,15 @@ class Registry:
         path = importlib.import_module(self.package).__path__
         return [m.name for m in pkgutil.iter_modules(path) if m.name != "base" and not m.name.startswith("_")]
 
-    def _entry_points(self) -> dict[str, EntryPoint]:
-        found: dict[str, EntryPoint] = {}
-        for distribution in distributions():
-            with suppress(Exception):  # a damaged package of somebody else's must not stop rnnlab
-                for point in distribution.entry_points.select(group=self.package):
-                    found.setdefault(point.name, point)
-        return found
+    def _entry_points(self) -> "Mapping[str, EntryPoint]":
+        return _installed(self.package, tuple((path, _changed(path)) for path in sys.path))
 
-    def _load(self, point: EntryPoint) -> Any:
+    def _load(self, point: "EntryPoint") -> Any:
         try:
-            return point.load()
+            member = point.load()
+            if self.check is not None:
+                self.check(point.name, member)
+            return member
         except Exception as error:
             package = point.dist.name if point.dist else point.module
             raise EnvironmentFault(
@@ -113,3 +118,24 @@ class Registry:
                 f"{type(error).__name__}: {error}",
                 hint=f"mend, upgrade or uninstall {package}",
             ) from error
+
+
+def _changed(path: str) -> int:
+    """Return when a folder was last changed, as by an installation; 0 where there is none."""
+    try:
+        return os.stat(path).st_mtime_ns  # noqa: PTH116  # asked for some thousand times a sweep
+    except OSError:
+        return 0
+
+
+@cache  # to look through all that is installed takes some milliseconds
+def _installed(group: str, places: tuple[tuple[str, int], ...]) -> "Mapping[str, EntryPoint]":
+    """Return the entry points of a group, by name, among the packages in the folders `places`, as they now are."""
+    from importlib.metadata import distributions  # takes long enough to be felt
+
+    found: dict[str, EntryPoint] = {}
+    for distribution in distributions(path=[path for path, _ in places]):
+        with suppress(Exception):  # a damaged package of somebody else's must not stop rnnlab
+            for point in distribution.entry_points.select(group=group):
+                found.setdefault(point.name, point)
+    return found

@@ -8,13 +8,14 @@ from typing import Any, Literal, final
 from rnnlab.config.experiment import Experiment
 from rnnlab.core.errors import VerificationError
 from rnnlab.core.text import visible
-from rnnlab.lab.resume import require_own, stored_experiment
-from rnnlab.lab.summary import own_summary
+from rnnlab.lab.resume import require_config_as_given, require_own, stored_experiment
 from rnnlab.runs import RunFolder, Status
 from rnnlab.runs.files import is_leftover
 from rnnlab.runs.folder import OWN
 from rnnlab.runs.lock import is_lock, read_holder
+from rnnlab.runs.metrics import CUT, TORN
 from rnnlab.runs.reading import kind
+from rnnlab.runs.summary import own_summary
 
 Verdict = Literal["good", "note", "bad"]
 
@@ -86,7 +87,7 @@ class _Examination:
         self._check("status.json", self._read_status)
         if self.status is None:
             return
-        self._check("config.yaml", lambda: f"{len(self.run.read_config()):,} bytes")
+        self._check("config.yaml", self._read_config)
         self._check("provenance.json", self._read_provenance)
         self._check("resolved.yaml", self._read_experiment)
         self._check("metrics.jsonl", self._read_metrics)
@@ -119,6 +120,10 @@ class _Examination:
         self.status = self.run.read_status()
         return f"{self.status.state} at step {self.status.step:,}, attempt {self.status.attempt}"
 
+    def _read_config(self) -> str:
+        require_config_as_given(self.run)
+        return f"{len(self.run.read_config()):,} bytes, as given"
+
     def _read_provenance(self) -> str:
         attempts = self.run.read_provenance().get("attempts", [])
         return f"of the start and of {len(attempts)} more attempts" if attempts else "of the start"
@@ -132,9 +137,9 @@ class _Examination:
         _require_order(metrics.records, self._experiment)
         assert self.status is not None
         if metrics.torn and self.status.state == "completed":
-            raise VerificationError("ends in half a record, though the run is completed: it was cut since")
+            raise VerificationError(CUT)
         if metrics.torn:
-            self._add("metrics.jsonl", "note", "ends in half a record, as a kill can leave it; it is not counted")
+            self._add("metrics.jsonl", "note", TORN)
         return f"{len(metrics.records):,} records, steps in order"
 
     def _read_log(self) -> str:

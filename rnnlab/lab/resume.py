@@ -1,6 +1,7 @@
 """Going on with a run: from its newest good checkpoint to the numbers it would have had without the interruption."""
 
 from collections.abc import Generator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from json import dumps
 from pathlib import Path
@@ -13,10 +14,10 @@ from rnnlab.lab.evaluate import experiment_of, require_same_data
 from rnnlab.lab.events import Event, Finished
 from rnnlab.lab.session import Session
 from rnnlab.lab.stopping import Stop
-from rnnlab.lab.summary import own_summary
 from rnnlab.lab.train import conduct, prepare
 from rnnlab.runs import Lock, RunFolder, Status, provenance
 from rnnlab.runs.checkpoint import Checkpoint
+from rnnlab.runs.summary import own_summary
 
 BUDGET = ("training.steps", "training.max_seconds")  # what may be changed on resuming
 
@@ -63,6 +64,7 @@ def train_into(
     beside: Path | None = None,
     stop: Stop | None = None,
     force_unlock: bool = False,
+    describe: provenance.Describe | None = None,
 ) -> Generator[Event, None, None]:
     """Train an experiment in the folder `path`, whatever was done of it by now: begin, go on, or find it complete.
 
@@ -74,6 +76,7 @@ def train_into(
         beside: The config's folder: a git repository around it is recorded.
         stop: Through it somebody may ask the training to stop.
         force_unlock: Take the run from its holder, even if that seems alive.
+        describe: Who describes that repository, where asking anew for each run would take too long.
 
     Raises:
         UsageError: The folder holds the run of another config, or something else than a run.
@@ -88,7 +91,8 @@ def train_into(
             session = session or prepare(experiment, stop, folder=path)
             store = session.open(run, lock)
             with session.backend.running():
-                store.begin(experiment, config=config, argv=argv, facts=session.facts(), beside=beside)
+                told: dict[str, Any] = {"config": config, "argv": argv, "beside": beside, "describe": describe}
+                store.begin(experiment, facts=session.facts(), **told)
             yield from conduct(session)
         else:
             _require_same(run, stored_experiment(run), experiment)
@@ -113,6 +117,22 @@ def stored_experiment(run: RunFolder) -> Experiment:
     return experiment
 
 
+def require_config_as_given(run: RunFolder) -> None:
+    """Pass if `config.yaml` holds what the run was started with; nothing is trained from it.
+
+    Raises:
+        VerificationError: It does not, or is missing.
+    """
+    data, told = run.read_config(), {}
+    with suppress(VerificationError):  # of a damaged provenance its own reader tells
+        told = run.read_provenance()
+    if not provenance.is_as_given(told, data):
+        raise VerificationError(
+            "was changed since the run began; what is trained is in resolved.yaml",
+            where=str(run.path / "config.yaml"),
+        )
+
+
 def _go_on(
     run: RunFolder, lock: Lock, experiment: Experiment, argv: Sequence[str], stop: Stop | None
 ) -> Generator[Event, None, None]:
@@ -133,6 +153,10 @@ def _go_on(
     again["backend"] = session.facts()["backend"]
     told = run.read_provenance()
     notes += provenance.changed_versions(told, again)
+    try:
+        require_config_as_given(run)
+    except VerificationError as fault:  # what is trained is in resolved.yaml, which is whole
+        notes.append(f"config.yaml {fault.problem}")
     run.write_provenance({**told, "attempts": [*told.get("attempts", []), again]})
     run.write_resolved(dump_yaml(experiment.resolved()))
     store.take_up(status, checkpoint)

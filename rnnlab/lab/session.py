@@ -9,6 +9,7 @@ from typing import Any, final
 import numpy as np
 
 from rnnlab.config.experiment import Experiment
+from rnnlab.core.batch import Batch
 from rnnlab.core.errors import VerificationError
 from rnnlab.core.streams import stream
 from rnnlab.lab.events import Evaluated, Event, Stepped
@@ -41,6 +42,7 @@ class Session:
         self._deadline, self.stop = Deadline(self.options.max_seconds), stop
         self.task = experiment.build_task()
         self._source = self.task.part("train")
+        self._ahead: tuple[int, Batch] | None = None  # a step, and its batch
         network = experiment.network(self.task)
         self.backend = experiment.build_backend()
         self._model = self.backend.build(
@@ -161,15 +163,25 @@ class Session:
         """Return what diverged, and when."""
         return f"diverged at step {self.place.step}: {self.bad}, expected a finite number"
 
+    def _batch_of(self, step: int) -> Batch:
+        """Return a step's batch; it comes from a random stream of its own, so when it is drawn changes no number."""
+        if self._ahead and self._ahead[0] == step:
+            return self._ahead[1]
+        rng = stream(self.experiment.seed, "data/train", step)
+        size, timesteps = self.options.batch_size, self.experiment.timesteps
+        return self._source.sample(rng, batch_size=size, timesteps=timesteps)
+
+    def _draw_next(self) -> None:
+        step = self.place.step + 1
+        self._ahead = (step, self._batch_of(step)) if step < self.options.steps else None
+
     def _train_step(self) -> Stepped:
         """Draw the next batch and learn from it."""
         self._whole = False
-        rng = stream(self.experiment.seed, "data/train", self.place.step)
-        size = self.options.batch_size
-        batch = self._source.sample(rng, batch_size=size, timesteps=self.experiment.timesteps)
+        batch = self._batch_of(self.place.step)
         for observer in self._observers:
             observer.before_step()
-        result = self._model.train_step(batch)
+        result = self._model.train_step(batch, meanwhile=self._draw_next)
         self.place.step += 1
         self._watch("training loss", result.loss)
         self._watch("gradient norm", result.gradient_norm)

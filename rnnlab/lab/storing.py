@@ -71,6 +71,7 @@ class Store:
         argv: Sequence[str],
         facts: Mapping[str, Any],
         beside: Path | None,
+        describe: provenance.Describe | None = None,
     ) -> None:
         """Write what is known before the first step: the config, where it all comes from, and last the status.
 
@@ -80,6 +81,7 @@ class Store:
             argv: The command line.
             facts: What the backend knows of what computes, and the task of its data.
             beside: The config's folder: a git repository around it is recorded.
+            describe: Who describes that repository.
         """
         self._status = Status.start(self.run.name).changed(attempt=self._lock.attempt)
         try:
@@ -89,9 +91,11 @@ class Store:
                 provenance.collect(
                     argv=argv,
                     seed=experiment.seed,
+                    config=config,
                     config_sha256=experiment.sha256(),
                     extra=facts,
                     folder=beside,
+                    describe=describe,
                 )
             )
             self.run.cut_metrics(0)
@@ -153,7 +157,7 @@ class Store:
             EnvironmentFault: The system refused.
         """
         began = time.perf_counter()
-        self._require_lock()
+        self.require_lock()
         self._metrics.sync()  # before the checkpoint, which counts its bytes
         if state is not None and (step, evaluated) != self._saved_at and _is_finite(state):
             self._checkpoints.save(self._checkpoint(step, state))
@@ -169,7 +173,7 @@ class Store:
 
     def close(self, stopped: Stopped, *, summary: Mapping[str, Any], step: int, message: str) -> None:
         """Write the summary and, the status last, how the training ended."""
-        self._require_lock()
+        self.require_lock()
         self.run.write_summary(summary)
         self._log.append(f"{stopped} at step {step} {message}".rstrip().encode())
         if stopped != "failed":
@@ -205,8 +209,12 @@ class Store:
             self.run.save_weights(which, parameters, {**self._about, "run": self.run.name, "step": step})
             self._written[which] = step
 
-    def _require_lock(self) -> None:
-        """Pass if this process may write. The status is asked too: a lock that was given back leaves no trace."""
+    def require_lock(self) -> None:
+        """Pass if this process may write. The status is asked too: a lock that was given back leaves no trace.
+
+        Raises:
+            RunLockedError: Another process has taken the run over, and perhaps is through with it.
+        """
         self._lock.check()
         if self.run.read_status().attempt != self._lock.attempt:
             raise RunLockedError("was trained on by another process meanwhile", where=str(self.run.path))

@@ -5,7 +5,7 @@ from pathlib import Path
 from shlex import quote
 
 from rnnlab.config.experiment import Experiment
-from rnnlab.core.errors import DivergedError, RunLockedError, StoppedError
+from rnnlab.core.errors import DivergedError, RnnlabError, RunLockedError, StoppedError
 from rnnlab.lab.events import Event, Finished, Started
 from rnnlab.lab.memory import require_memory
 from rnnlab.lab.session import Session
@@ -94,7 +94,7 @@ def conduct(session: Session, *, notes: Sequence[str] = ()) -> Generator[Event, 
         session.store.abandon()
         raise
     except Exception as error:
-        session.fail(error)
+        _fail(session, error)
         raise
     if stopped == "diverged":
         raise DivergedError(session.divergence(), where=str(run.path), hint=_advice(session))
@@ -102,6 +102,21 @@ def conduct(session: Session, *, notes: Sequence[str] = ()) -> Generator[Event, 
         problem = f"stopped by {session.stop.reason} at step {session.place.step:,}, and the state is saved"
         raise StoppedError(problem, where=str(run.path), hint=f"`rnnlab train --resume {quote(str(run.path))}` goes on")
     yield Finished(run, summary)
+
+
+def _fail(session: Session, error: Exception) -> None:
+    """Store what can be stored after an error; nothing, and say so, if the run is another's by now.
+
+    Whoever takes a run over clears away unfinished files: what failed may have been the loss of one of ours.
+    """
+    try:
+        session.store.require_lock()
+    except RunLockedError:
+        session.store.abandon()
+        raise
+    except RnnlabError:  # what the folder holds cannot be told
+        pass
+    session.fail(error)
 
 
 def _leave(session: Session, error: BaseException) -> None:

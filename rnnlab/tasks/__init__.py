@@ -1,10 +1,22 @@
 """The shelf of tasks: one file each, named variants inside."""
 
+from typing import Any
+
 from rnnlab.core.errors import UsageError
 from rnnlab.core.registry import Registry, nearest
 from rnnlab.tasks.base import AbstractTask
 
-TASKS = Registry("rnnlab.tasks", "TASKS", "task")
+
+def _check(name: str, tasks: Any) -> None:
+    """Pass if a package outside rnnlab gives what a file in this folder gives: a tuple of tasks that bear its name."""
+    for task in tasks:
+        if not (isinstance(task, type) and issubclass(task, AbstractTask)):
+            raise TypeError(f"{task!r} is no task")
+        if task.name.partition("@")[0] != name:
+            raise ValueError(f"the task is called {task.name!r}")
+
+
+TASKS = Registry("rnnlab.tasks", "TASKS", "task", _check)
 
 
 def task_names() -> list[str]:

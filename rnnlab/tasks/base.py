@@ -2,7 +2,7 @@
 
 A task is one file in this folder. It exports `TASKS`, a tuple of task classes; the file's stem is the plain name and
 means the first of them (`adding` is `adding@urnn`), because definitions drift in the literature and a number means
-nothing without its definition. Every member goes through `tests/tasks/test_contract.py`.
+nothing without its definition. Every member goes through `tests/tasks/test_contract.py` and `test_yardsticks.py`.
 """
 
 from abc import ABC, abstractmethod

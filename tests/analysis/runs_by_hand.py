@@ -31,6 +31,10 @@ SOLVED: dict[str, Any] = {
     "baseline": 0.16,
     "solved": True,
     "solved_at": {"step": 200, "sequences": 2000, "seconds": 3.5},
+    "solved_rule": "any",
+    "loss": 0.08,
+    "metrics": {"loss": 0.08},
+    "best": {"step": 100, "metrics": {"loss": 0.04}},
 }
 UNSOLVED = {**SOLVED, "stopped": "budget", "solved": False, "solved_at": None}
 
@@ -48,7 +52,8 @@ def make_run(
     """Make a run that evaluated at steps 0, 100, 200, …; `config` holds dotted keys to set, or None to delete."""
     run = RunFolder(root / name)
     run.path.mkdir(parents=True)
-    run.write_status(Status.start(name, now=MOMENT).changed(now=MOMENT, **{"state": "completed", **status}))
+    state = {"state": "completed", "step": (summary or {}).get("steps", 0), **status}
+    run.write_status(Status.start(name, now=MOMENT).changed(now=MOMENT, **state))
     run.write_resolved(dump_yaml(changed({"name": run.label, **(config or {})})))
     if facts is not None:
         run.write_provenance({"task": facts})
@@ -57,7 +62,7 @@ def make_run(
             record = {"step": 100 * number, "sequences": 1000 * number, "seconds": 2.0 * number}
             writer.write({**record, "validation/loss": loss, "validation/error_rate": loss / 2})
     if summary is not None:
-        run.write_summary(summary)
+        run.write_summary({"state": state["state"], **summary})
     return run
 
 

@@ -69,7 +69,7 @@ def test_a_loss_that_is_not_finite_is_none_and_never_the_best(tmp_path: Path, va
         ("resolved.yaml", "[]\n", "is not the config of a run: resolved.yaml: holds no mapping"),
         ("metrics.jsonl", '{"step":0}\n{"step":1}\n', "metrics.jsonl:1: the record is damaged: its checksum"),
         ("summary.json", "{", "summary.json:1: is not valid JSON"),
-        ("summary.json", '{"steps": "many"}', "summary.json: is not a run's summary: steps: Input should be a valid"),
+        ("summary.json", '{"steps": "many"}', "summary.json: is not a run's summary: see stopped, steps, sequences, "),
         ("status.json", "{}", "status.json: is not a run's status: run: Field required"),
     ],
 )

@@ -15,9 +15,11 @@ def test_the_config_is_shown_whole(here: Path) -> None:
     result = rnnlab("check", "x.yaml")
     assert result.code == 0
     assert result.stderr == (
-        "ok: 33 parameters, about 18.1 KiB of memory, baseline 0.1667, solved when validation loss at most 0.005\n"
+        "ok: 33 parameters, about 11.9 KiB of memory, baseline 0.1667, solved when validation loss at most 0.005\n"
     )
-    assert result.stdout.startswith("name: x\nseed: 0\nprecision: float32\nbackend: numpy\ncell:\n  type: simple\n")
+    assert result.stdout.startswith(
+        "name: x\nseed: 0\nprecision: float32\nbackend: numpy\nnumpy:\n  shards: null\ncell:\n"
+    )
     assert [entry.name for entry in here.iterdir()] == ["x.yaml"]
 
 

@@ -208,7 +208,7 @@ def test_a_damaged_run_is_left_out(two: Path) -> None:
     first, second = done.stderr.splitlines()
     assert first == f"rnnlab: warning: {CARRY} is damaged and left out: metrics.jsonl: is missing"
     assert second.startswith(f"rnnlab: warning: simple is damaged and left out: {two / SIMPLE / 'status.json'}:1: ")
-    assert done.returncode == 0
+    assert done.returncode == 4
     assert "third solved adding@urnn (T=20) after 2,000 sequences." in done.stdout
     done = rnnlab(two, "carry", "simple")
     assert (done.returncode, done.stdout) == (4, "")

@@ -169,7 +169,7 @@ def test_too_little_memory_is_told_before_anything_is_made(here: Path, monkeypat
     monkeypatch.setattr(memory, "memory_available", lambda: 8 << 30)
     (here / "x.yaml").write_text("task: adding\ncell: {type: carry, units: 65536, layers: 64}\n")
     assert rnnlab("train", "x.yaml").stderr == (
-        "rnnlab: error[E_ENVIRONMENT]: training needs about 138 TiB of memory, and 8 GiB are available — lower "
+        "rnnlab: error[E_ENVIRONMENT]: training needs about 143 TiB of memory, and 8 GiB are available — lower "
         "cell.units, cell.layers, training.batch_size or shape.timesteps, or set training.bptt_steps\n"
     )
     assert rnnlab("train", "x.yaml").code == 5

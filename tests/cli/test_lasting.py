@@ -109,7 +109,7 @@ SLOW = """
 import sys, time
 from rnnlab.backends.numpy.model import NumpyModel
 from rnnlab.cli.main import main
-NumpyModel.train_step = lambda *_: (print("in a step", flush=True), time.sleep(60))
+NumpyModel.train_step = lambda *_, **__: (print("in a step", flush=True), time.sleep(60))
 sys.argv = ["rnnlab", "train", "x.yaml", "--into", "job", "-q"]
 main()
 """

@@ -16,7 +16,8 @@ from rnnlab.cli.main import app
 from tests.cli.program import TINY, child, rnnlab
 
 COMMANDS = [
-    "cells", "check", "compare", "doctor", "evaluate", "export", "list", "schema", "show", "tasks", "train", "verify",
+    "bench", "cells", "check", "compare", "doctor", "evaluate", "export", "list", "schema", "show", "sweep", "tasks",
+    "train", "verify",
 ]  # fmt: skip
 FRAMEWORKS = {"tensorflow", "keras", "matplotlib", "scipy", "torch", "jax", "pandas"}
 # Runs the program and writes the names of all modules it has loaded, however it ends.

@@ -12,13 +12,16 @@ def test_a_run_at_a_glance(tmp_path: Path) -> None:
     answer = rnnlab("show", "aaaaaa", "--runs", tmp_path, columns=120)
     assert (answer.code, answer.err) == (0, "")
     sizes = {path.name: f"{path.stat().st_size:,}" for path in run.path.iterdir()}
-    assert answer.lines == [
+    start = answer.lines.index("validation loss over steps")
+    picture, rest = answer.lines[start : start + 13], answer.lines[:start] + answer.lines[start + 13 :]
+    assert picture[-2:] == ["           a validation loss  ┄┄ baseline", ""]
+    assert rest[start] == f"started   {PROVENANCE['started']} on here (Abacus, 2 cores; openblas ×1)"
+    assert rest == [
         "20261122T102531Z-x-aaaaaa",
         "trained  carry cell, 16 units, 1,489 parameters, on adding@urnn (T=50); numpy float32, seed 7",
         "state    completed at step 3,000 of 3,000",
         "result   solved at step 2,000, after 64,000 sequences and 5.5 s (3,000 steps in 8 s, 375 a second)",
         "rule     validation loss at most 0.005",
-        "curve    validation loss 1 █▂▁▁ 0.125",
         "",
         "validation  final    best",
         "─────────────────────────",
@@ -121,12 +124,26 @@ def test_a_run_under_way_is_told_by_its_record(tmp_path: Path) -> None:
     assert rnnlab("show", "latest", "--runs", tmp_path, "--json").json["summary"] is None
 
 
+@pytest.mark.parametrize("state", ["interrupted", "stale", "running"])
+def test_half_a_record_at_the_end_is_told(tmp_path: Path, state: str) -> None:
+    run = store(tmp_path, "x-aaaaaa", state=state.replace("stale", "running"))
+    with (run.path / "metrics.jsonl").open("ab") as file:
+        file.write(b'{"step":')
+    if state == "stale":
+        (run.path / "lock-0001.json").unlink()
+    answer = rnnlab("show", run.path)
+    told = (
+        f"rnnlab: warning: {run.path}/metrics.jsonl: ends in half a record, as a kill can leave it; it is not counted\n"
+    )
+    assert (answer.code, answer.err) == (0, "" if state == "running" else told)
+
+
 @pytest.mark.parametrize(
     ("name", "content", "fault", "missing"),
     [
         ("summary.json", b"{", "summary.json:1: is not valid JSON", "result"),
         ("provenance.json", b"[]", "provenance.json:1: holds a list, expected an object", "started"),
-        ("metrics.jsonl", b"{}\n", "metrics.jsonl:1: the record is damaged", "curve"),
+        ("metrics.jsonl", b"{}\n", "metrics.jsonl:1: the record is damaged", "validation loss over steps"),
         ("resolved.yaml", b"a: [", "the resolved config:1:", "trained"),
         ("resolved.yaml", b"- 1\n", "the resolved config", "trained"),
     ],
@@ -165,15 +182,17 @@ def test_a_task_that_cannot_be_built_leaves_the_stored_baseline(tmp_path: Path, 
     ]
 
 
-def test_a_long_curve_keeps_its_ends(tmp_path: Path) -> None:
+def test_the_curve_is_drawn_as_after_a_training(tmp_path: Path) -> None:
     run = store(tmp_path, "x-aaaaaa")
     with run.metrics_writer() as writer:
         for step in range(4000, 200_000, 1000):
-            writer.write({"step": step, "validation/loss": 2.0 if step < 199_000 else 0.0})
-    [line] = [line for line in rnnlab("show", run.path).lines if line.startswith("curve")]
-    assert line.startswith("curve    validation loss 1 ▅")
-    assert line.endswith("█▁ 0")
-    assert len(line) == len("curve    validation loss 1  0") + 48
+            writer.write({"step": step, "validation/loss": 2.0 if step < 199_000 else float("nan")})
+    lines = rnnlab("show", run.path, columns=100).lines
+    start = lines.index("validation loss over steps, log scale")
+    assert lines[start + 10].split() == ["step", "0", "50,000", "100,000", "150,000"]
+    assert lines[start + 11].split() == ["a", "validation", "loss", "┄┄", "baseline"]
+    assert max(map(len, lines[start : start + 12])) <= 80
+    assert rnnlab("show", run.path, columns=40).code == 0
 
 
 def test_no_such_run(tmp_path: Path) -> None:

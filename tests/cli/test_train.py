@@ -2,10 +2,8 @@
 
 import json
 import re
-import signal
 import subprocess
 import sys
-import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,8 @@ import pytest
 import rnnlab as package
 from rnnlab.config.load import load_experiment
 from rnnlab.runs import RunFolder
-from tests.cli.program import DIVERGING, ENDLESS, TINY, child, rnnlab, start
+from tests.cli.program import TINY, rnnlab
+from tests.cli.training import newest, trained, weights
 
 FILES = [
     "checkpoints/step-0000000000.safetensors", "checkpoints/step-0000000020.safetensors",
@@ -30,23 +29,6 @@ cell: {units: 4}
 training: {steps: 3000, batch_size: 32, evaluate_every: 50, optimizer: {learning_rate: 0.02}}
 evaluation: {sequences: 100}
 """
-
-
-def trained(here: Path, text: str, *options: str) -> RunFolder:
-    """Train a config and return its run, the newest."""
-    (here / "x.yaml").write_text(text)
-    result = rnnlab("train", "x.yaml", *options)
-    assert result.code == 0, result.stderr
-    return newest(here)
-
-
-def newest(here: Path) -> RunFolder:
-    return RunFolder(max((here / "runs").iterdir(), key=lambda path: path.stat().st_mtime_ns))
-
-
-def weights(run: RunFolder, which: Any) -> dict[str, bytes]:
-    arrays, _ = run.load_weights(which)
-    return {name: array.tobytes() for name, array in arrays.items()}
 
 
 def untimed(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -163,135 +145,6 @@ def test_a_solved_task_stops_and_tells_when(here: Path) -> None:
     longer = json.loads(rnnlab("train", "easy.yaml", "--json", "--set", "training.stop_when_solved=false").stdout)
     assert (longer["stopped"], longer["solved"], longer["steps"]) == ("budget", True, 3000)
     assert longer["solved_at"]["step"] == told["steps"]
-
-
-@pytest.mark.parametrize(
-    ("options", "label"),
-    [
-        (["--name", "mine"], "mine"),
-        (["--name=007"], "007"),
-        (["--name=null"], "null"),
-        (["--set", "name=two"], "two"),
-        ([], "x"),
-    ],
-)
-def test_what_the_run_is_called(here: Path, options: list[str], label: str) -> None:
-    run = trained(here, TINY, *options)
-    assert run.label == label
-    assert load_experiment(run.path / "resolved.yaml").experiment.name == label
-
-
-def test_single_values_are_set(here: Path) -> None:
-    run = trained(here, TINY, "--set", "training.steps=7", "--set", "cell={type: carry, units: 3}", "--set", "seed=1")
-    experiment = load_experiment(run.path / "resolved.yaml").experiment
-    assert (experiment.training.steps, experiment.cell.type, experiment.cell.units, experiment.seed) == (
-        7,
-        "carry",
-        3,
-        1,
-    )
-    assert run.read_status().step == 7
-    assert run.read_config().decode() == TINY
-
-
-def test_where_the_runs_are_kept(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (here / "x.yaml").write_text(TINY)
-    assert rnnlab("train", "x.yaml", "--runs", "flag").code == 0
-    monkeypatch.setenv("RNNLAB_RUNS", str(here / "variable"))
-    assert rnnlab("train", "x.yaml").code == 0
-    monkeypatch.setenv("RNNLAB_RUNS", "")
-    assert rnnlab("train", "x.yaml").code == 0
-    assert [len(list((here / name).iterdir())) for name in ("flag", "variable", "runs")] == [1, 1, 1]
-
-
-def test_json_is_one_object_on_stdout_and_all_else_is_on_stderr(here: Path) -> None:
-    (here / "x.yaml").write_text(TINY)
-    result = child("train", "x.yaml", "--json")
-    told = json.loads(result.stdout)
-    assert {"run", "state", "steps", "loss", "baseline", "solved", "metrics", "seconds"} <= set(told)
-    assert told == {**newest(here).read_summary(), "run": told["run"]}
-    assert (here / told["run"]).samefile(newest(here).path)
-    assert (told["state"], told["steps"], told["solved"]) == ("completed", 20, False)
-    assert 0 < told["seconds"] < 30
-    assert result.stderr.startswith("run runs/")
-
-
-def test_quiet_shows_only_the_result(here: Path) -> None:
-    (here / "x.yaml").write_text(TINY)
-    result = rnnlab("train", "x.yaml", "--quiet")
-    assert result.stderr == ""
-    assert result.stdout.startswith("not solved: the budget is spent (20 steps in ")
-    assert result.stdout.splitlines()[-1] == f"run  {newest(here).path.relative_to(here)}"
-
-
-def test_a_diverging_training_keeps_the_last_finite_weights(here: Path) -> None:
-    (here / "x.yaml").write_text(DIVERGING)
-    result = rnnlab("train", "x.yaml")
-    run = newest(here)
-    assert (result.code, result.stdout) == (7, "")
-    message = result.stderr.splitlines()[-1]
-    told = re.fullmatch(
-        r"rnnlab: error\[E_DIVERGED\]: (\S+): diverged at step (\d+): (training loss|gradient norm) is (nan|inf), "
-        r"expected a finite number — weights/last\.safetensors there holds the last finite weights, of step (\d+); "
-        r"lower training\.optimizer\.learning_rate or set training\.clip_norm",
-        message,
-    )
-    assert told, message
-    assert (here / told[1]).samefile(run.path)
-    status = run.read_status()
-    assert (status.state, status.exit_code, status.step) == ("diverged", 7, int(told[2]))
-    arrays, description = run.load_weights("last")
-    assert description["step"] == int(told[5]) < int(told[2])
-    assert all(np.isfinite(array).all() for array in arrays.values())
-    assert run.read_summary()["state"] == "diverged"
-    assert run.read_metrics().torn is False
-
-
-@pytest.mark.parametrize("quiet", [True, False])
-def test_ctrl_c_leaves_a_readable_run(here: Path, quiet: bool) -> None:
-    (here / "x.yaml").write_text(ENDLESS)
-    with start("train", "x.yaml", *(["--quiet"] if quiet else [])) as process:
-        wait_for_a_record(here)
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=30)
-    run = newest(here)
-    status, path = run.read_status(), run.path.relative_to(here)
-    assert (process.returncode, out) == (75, "")
-    assert err.splitlines()[-1] == (
-        f"{path}: stopped by SIGINT at step {status.step:,}, and the state is saved"
-        f" — `rnnlab train --resume {path}` goes on"
-    )
-    assert "Traceback" not in err
-    assert (status.state, status.exit_code, status.message) == ("interrupted", 75, "stopped by SIGINT")
-    assert len(run.read_metrics().records) >= 2
-    assert weights(run, "last").keys() == weights(run, "best").keys()
-    assert run.read_summary()["steps"] == status.step
-
-
-def wait_for_a_record(here: Path) -> None:
-    for _ in range(600):
-        if any(len(file.read_bytes().splitlines()) > 2 for file in (here / "runs").glob("*/metrics.jsonl")):
-            return
-        time.sleep(0.05)
-    raise AssertionError("no training began in 30 s")
-
-
-def test_eight_trainings_at_once_are_eight_runs(here: Path) -> None:
-    (here / "x.yaml").write_text(TINY.replace("steps: 20", "steps: 1"))
-    processes = [start("train", "x.yaml", "--json") for _ in range(8)]
-    told = [json.loads(process.communicate(timeout=60)[0]) for process in processes]
-    assert [process.returncode for process in processes] == [0] * 8
-    assert len({one["run"] for one in told}) == len(list((here / "runs").iterdir())) == 8
-    assert len({one["loss"] for one in told}) == 1
-
-
-def test_a_divergence_is_one_json_object_too(here: Path) -> None:
-    (here / "x.yaml").write_text(DIVERGING)
-    result = rnnlab("train", "x.yaml", "--json")
-    assert result.code == 7
-    told = json.loads(result.stdout)
-    assert (told["state"], told["stopped"], told["loss"], told["solved"]) == ("diverged", "diverged", None, False)
-    assert told["run"] == str(Path("runs") / newest(here).name)
 
 
 def test_the_provenance_tells_the_threads_that_training_had(here: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from rnnlab.cli._training import _undisturbed
+from rnnlab.cli._training import undisturbed
 from tests.cli.program import ENDLESS, TINY, child
 
 LONG_ENOUGH = TINY.replace("steps: 20", "steps: 3000").replace("evaluate_every: 10", "evaluate_every: 300")
@@ -92,7 +92,7 @@ def test_ctrl_c_waits_until_a_picture_is_whole() -> None:
     done = []
 
     def draw() -> None:
-        with _undisturbed():
+        with undisturbed():
             os.kill(os.getpid(), signal.SIGINT)
             done.append("drawn")
 

@@ -47,7 +47,7 @@ def test_the_resolved_config_is_the_same_experiment(tmp_path: Path, text: str) -
 def test_the_resolved_config_leaves_nothing_out(tmp_path: Path) -> None:
     resolved = load(tmp_path, FULL).resolved()
     assert list(resolved) == [
-        "name", "seed", "precision", "backend", "cell", "shape", "task", "training", "evaluation",
+        "name", "seed", "precision", "backend", "numpy", "cell", "shape", "task", "training", "evaluation",
     ]  # fmt: skip
     assert (resolved["shape"]["timesteps"], resolved["shape"]["return_sequences"]) == ([4, 9], False)
     assert resolved["training"]["optimizer"] == {
@@ -64,6 +64,7 @@ def test_the_resolved_config_leaves_nothing_out(tmp_path: Path) -> None:
         "task: adding@urnn\ntraining: {steps: 1000, optimizer: {type: adam}}\n",
         "task: adding\nshape: {timesteps: [100, 100], input_features: 2}\n",
         "task: adding\ntraining: {checkpoint: {every_steps: 7, every_seconds: null}, max_seconds: 60}\n",
+        "task: adding\ntraining: {recompute: sqrt}\n",
         "# a remark\ntask: adding\ntraining: {optimizer: {learning_rate: 1e-3}}\n",
     ],
 )
@@ -72,7 +73,15 @@ def test_equal_experiments_have_one_hash_however_written(tmp_path: Path, same: s
 
 
 @pytest.mark.parametrize(
-    "other", ["seed: 1", "name: y", "training: {clip_norm: 1}", "cell: {activation: relu}", "shape: {timesteps: 99}"]
+    "other",
+    [
+        "seed: 1",
+        "name: y",
+        "numpy: {shards: 3}",
+        "training: {clip_norm: 1}",
+        "cell: {activation: relu}",
+        "shape: {timesteps: 99}",
+    ],
 )
 def test_any_difference_changes_the_hash(tmp_path: Path, other: str) -> None:
     assert load(tmp_path, f"task: adding\n{other}\n").sha256() != load(tmp_path, "task: adding\n").sha256()
@@ -83,7 +92,8 @@ def test_the_hash_is_that_of_the_canonical_json(tmp_path: Path) -> None:
     import json
 
     resolved = load(tmp_path, FULL).resolved()
-    del resolved["training"]["checkpoint"], resolved["training"]["max_seconds"]
+    for name in ("checkpoint", "max_seconds", "recompute"):
+        del resolved["training"][name]
     text = json.dumps(resolved, sort_keys=True, separators=(",", ":"))
     assert load(tmp_path, FULL).sha256() == hashlib.sha256(text.encode()).hexdigest()
 

@@ -15,6 +15,7 @@ TABLE = {
     "RunLockedError": (6, "E_LOCKED"),
     "DivergedError": (7, "E_DIVERGED"),
     "StoppedError": (75, "E_STOPPED"),
+    "TrialsFailedError": (8, "E_TRIALS"),
 }
 
 

@@ -9,9 +9,11 @@ import pytest
 import rnnlab
 from rnnlab.backends import BACKENDS
 from rnnlab.cells import CELLS
+from rnnlab.config.schema import config_schema
 from rnnlab.core.errors import EnvironmentFault, UsageError
 from rnnlab.core.registry import Registry
-from rnnlab.tasks import TASKS, task_class
+from rnnlab.tasks import TASKS, task_class, task_names
+from tests.cli.program import rnnlab as rnnlab_program
 
 CELL = '''
 from typing import Literal
@@ -133,6 +135,40 @@ def test_a_broken_plug_in_breaks_nothing_else(install) -> None:
         "the cell 'absent' of the package 'lab_broken' cannot be loaded",
         "the cell 'broken' of the package 'lab_broken' cannot be loaded",
     ]
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("TASKS = 3", "TypeError: 'int' object is not iterable"),
+        ("TASKS = (3,)", "TypeError: 3 is no task"),
+        ("TASKS = (int,)", "TypeError: <class 'int'> is no task"),
+        ("from rnnlab.tasks.parity import TASKS", "ValueError: the task is called 'parity'"),
+    ],
+)
+def test_a_plug_in_that_is_no_task_is_left_out(install, source: str, told: str) -> None:
+    before = task_names()
+    install("lab_odd", "[rnnlab.tasks]\nodd = lab_odd:TASKS\n", source)
+    sys.modules.pop("lab_odd", None)
+    assert task_names() == before
+    assert [fault.problem for fault in TASKS.broken()] == [
+        f"the task 'odd' of the package 'lab_odd' cannot be loaded: {told}"
+    ]
+    assert config_schema()["properties"]["task"]
+
+
+def test_a_task_that_cannot_be_shown_is_left_out_of_the_table(install) -> None:
+    needy = TASK.replace('"evenness"', '"needy"')
+    install("lab_needy", "[rnnlab.tasks]\nneedy = lab_needy:TASKS\n", needy.replace("0.0", "1 / 0"))
+    sys.modules.pop("lab_needy", None)
+    answer = rnnlab_program("tasks")
+    assert answer.code == 0
+    assert answer.stderr == (
+        "rnnlab: warning: left out: the task 'needy' cannot be shown: ZeroDivisionError: division by zero\n"
+    )
+    assert "parity" in answer.stdout
+    assert "needy" not in answer.stdout
+    assert rnnlab_program("schema").code == 0
 
 
 @pytest.mark.parametrize(

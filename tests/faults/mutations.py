@@ -146,7 +146,7 @@ MUTATIONS = (
     Mutation(
         "the lock check before each save",
         "lab/storing.py",
-        "        began = time.perf_counter()\n        self._require_lock()\n",
+        "        began = time.perf_counter()\n        self.require_lock()\n",
         "        began = time.perf_counter()\n",
         "tests/lab/test_resume.py::test_who_was_overtaken_writes_nothing_more",
     ),

@@ -171,10 +171,10 @@ def test_weights_that_turn_bad_at_step_k(trial: Trial, monkeypatch: pytest.Monke
     """The newest checkpoint and the last weights stay finite, and resuming does not go round in circles."""
     step = NumpyModel.train_step
 
-    def poisoned(model: NumpyModel, batch: Any) -> Any:
+    def poisoned(model: NumpyModel, batch: Any, **given: Any) -> Any:
         if model._slots["step"][0] == k - 1:
             model._parameters.views["layers.0.U"][0, 0] = value
-        return step(model, batch)
+        return step(model, batch, **given)
 
     monkeypatch.setattr(NumpyModel, "train_step", poisoned)
     run = RunFolder(trial.place / "run")

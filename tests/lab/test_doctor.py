@@ -129,6 +129,13 @@ def test_metrics_at_odds_with_themselves_or_the_checkpoint(experiment: Make, tmp
     assert "its checksum is missing" in told(run)[1]["metrics.jsonl"]
 
 
+def test_a_config_that_was_edited(experiment: Make, tmp_path: Path) -> None:
+    run = begin(experiment(), tmp_path / "run")
+    run.write_config(b"task: parity\n")
+    detail = "was changed since the run began; what is trained is in resolved.yaml"
+    assert told(run) == ("completed", {"config.yaml": detail})
+
+
 def test_files_at_odds_with_the_status(experiment: Make, tmp_path: Path) -> None:
     run = begin(experiment(), tmp_path / "run")
     run.write_status(run.read_status().changed(step=4))

@@ -102,10 +102,10 @@ def test_an_error_in_the_engine(
     """The weights of the last evaluation are kept, for nobody knows what the error left of the newer ones."""
     real = NumpyModel.train_step
 
-    def fails_later(model: NumpyModel, batch):
+    def fails_later(model: NumpyModel, batch, **given):
         if model._slots["step"][0] == 3:
             raise error
-        return real(model, batch)
+        return real(model, batch, **given)
 
     monkeypatch.setattr(NumpyModel, "train_step", fails_later)
     with pytest.raises(type(error)):

@@ -1,0 +1,39 @@
+"""What a shell is offered: asked by the variables that Typer's own completion scripts set."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.program import child
+from tests.stored_runs import store
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    for name in ("carry-abcdef", "simple-abcxyz"):
+        store(tmp_path / "runs", name)
+    (tmp_path / "runs" / "20261122T102531Z-\x1b[31m-abcccc").mkdir()
+    return tmp_path / "runs"
+
+
+def offered(root: Path, *words: str) -> list[str]:
+    asked = {"_RNNLAB_COMPLETE": "complete_bash", "COMP_WORDS": " ".join(words), "COMP_CWORD": str(len(words) - 1)}
+    answer = child(environment={**asked, "RNNLAB_RUNS": str(root)})
+    assert answer.stderr == ""
+    return answer.stdout.split()
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["show", ""], ["latest", "abcxyz", "abcdef"]),
+        (["compare", "abcdef", "abcx"], ["abcxyz"]),
+        (["train", "--resume", "abcd"], ["abcdef"]),
+        (["show", "20261122T102531Z-c"], ["20261122T102531Z-carry-abcdef"]),
+        (["show", "--runs", "/nowhere", ""], []),
+        (["tasks", "adding@"], ["adding@hs1997", "adding@urnn"]),
+        (["tasks", "par"], ["parity"]),
+    ],
+)
+def test_names_that_fit_are_offered(root: Path, words: list[str], expected: list[str]) -> None:
+    assert offered(root, "rnnlab", *words) == expected

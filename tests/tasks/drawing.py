@@ -1,0 +1,36 @@
+"""Tasks and batches for the contract of all tasks."""
+
+from collections.abc import Iterator
+
+from rnnlab.core.batch import Batch, Lengths
+from rnnlab.core.streams import stream
+from rnnlab.tasks import task_class
+from rnnlab.tasks.base import AbstractTask
+
+NUMBERS = 2_000_000  # the most input numbers drawn at once
+
+
+def build(name: str) -> AbstractTask:
+    return task_class(name)(task_class(name).Options(type=name))
+
+
+def draw(
+    task: AbstractTask, timesteps: Lengths | None = None, *, size: int = 32, name: str = "data/train", n: int = 0
+) -> Batch:
+    return task.sample(stream(3, name, n), batch_size=size, timesteps=timesteps or task.default_timesteps)
+
+
+def batches(task: AbstractTask, timesteps: Lengths, sequences: int) -> Iterator[Batch]:
+    size = max(1, min(sequences, NUMBERS // (timesteps[1] * max(task.input_features, task.output_features))))
+    for n, first in enumerate(range(0, sequences, size)):
+        yield draw(task, timesteps, size=min(size, sequences - first), n=n)
+
+
+def lengths_to_try(task: AbstractTask) -> dict[str, Lengths]:
+    low, high = task.default_timesteps
+    return {"default": (low, high), "fixed": (low, low), "range": (low - low // 4, high), "long": (10 * low, 10 * low)}
+
+
+def short_lengths(task: AbstractTask) -> Lengths:
+    """The cheapest lengths at which a loss can be measured well."""
+    return next(t for t in ((12, 15), (12, 12), task.default_timesteps) if task.timesteps_fault(t) is None)
