@@ -17,7 +17,6 @@ def trial(number: int, name: str = "", values: Mapping[str, Any] | None = None) 
 
 
 def plan(trials: Sequence[Trial], config: bytes = b"task: parity\n") -> Plan:
-
     return Plan(
         name="tiny",
         method="grid",
