@@ -1,0 +1,1 @@
+"""Reports: runs told in one HTML page that needs nothing else."""
