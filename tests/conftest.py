@@ -1,5 +1,6 @@
 """The same surroundings for every test: a plain terminal of 80 columns, and runs that go to a temporary folder."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -29,4 +30,6 @@ def plain_surroundings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
         patch.setenv("COLUMNS", "80")
         patch.setenv("PYTHONUTF8", "1")
         patch.setenv("RNNLAB_RUNS", str(tmp_path_factory.mktemp("runs")))
+        hangup = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup it is ignored, by children too
         yield
+        signal.signal(signal.SIGHUP, hangup)
