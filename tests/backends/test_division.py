@@ -83,8 +83,8 @@ def test_recomputing_changes_no_bit(cell: str, shape: str, window: int | None, r
     assert_same_bits(again, kept)
 
 
-def test_one_crew_serves_batches_of_all_sizes() -> None:
-    """A bigger batch than before needs more shared memory, and so another crew."""
+def test_one_team_serves_batches_of_all_sizes() -> None:
+    """A bigger batch than before needs more shared memory, and so another team."""
     net = network("carry", precision="float32", sequences=False)
     here, there = model(net, shards=2), model(net, shards=2, processes=2)
     for size, timesteps in ((4, 5), (9, 3), (2, 40), (9, 40), (1, 6), (4, 5)):

@@ -1,4 +1,4 @@
-"""The shards of a model, computed one after the other here or side by side by a crew: the same bits either way."""
+"""The shards of a model, computed one after the other here or side by side by a team: the same bits either way."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from rnnlab.backends.base import Network, nothing
 from rnnlab.backends.numpy.chunks import deal, shard_count
-from rnnlab.backends.numpy.crew import Crew, can_fork, shared
 from rnnlab.backends.numpy.footprint import should_recompute
 from rnnlab.backends.numpy.layer import AbstractLayer
 from rnnlab.backends.numpy.options import NumpyOptions
 from rnnlab.backends.numpy.shard import Shard
+from rnnlab.backends.numpy.team import Team, can_fork, shared
 from rnnlab.backends.numpy.vector import NamedVector
 from rnnlab.core.batch import Batch
 
@@ -68,7 +68,7 @@ class Division:
         self._options, self._processes = options, processes if can_fork() else 1
         self._shards: list[Shard] = []
         self._room: Arrays = {}  # shared memory by name, flat
-        self._crew: Crew | None = None
+        self._team: Team | None = None
 
     def learn(
         self, batch: Batch, *, window: int | None, recompute: Recompute, meanwhile: Callable[[], None]
@@ -79,7 +79,7 @@ class Division:
             batch: The batch.
             window: As `Shard.learn` wants it.
             recompute: Whether to; `auto` by the memory that it would take not to.
-            meanwhile: Called once, when the others of the crew are at work.
+            meanwhile: Called once, when the others of the team are at work.
         """
         scored, timesteps = int(np.count_nonzero(batch.mask)), int(batch.lengths.max())
         is_too_long = should_recompute(
@@ -120,15 +120,15 @@ class Division:
         there = {name: self._share(name, array, dtypes.get(name, array.dtype)) for name, array in arrays.items()}
         answer = self._share("outputs", outputs, outputs.dtype)
         try:
-            self._crew = self._crew or Crew(self._part, min(self._processes, job.shards))
+            self._team = self._team or Team(self._part, min(self._processes, job.shards))
         except OSError:  # no more processes are allowed
             self._processes = 1
             return self._do(job, arrays, outputs, meanwhile)
         layouts = {name: (array.shape, array.dtype) for name, array in {**there, "outputs": answer}.items()}
         try:
-            parts = self._crew.each((job, layouts), meanwhile)
+            parts = self._team.each((job, layouts), meanwhile)
         except BaseException:
-            self._crew = None
+            self._team = None
             raise
         outputs[...] = answer
         losses = [0.0] * job.shards
@@ -137,7 +137,7 @@ class Division:
         return losses
 
     def _part(self, number: int, given: tuple[_Job, dict[str, tuple[tuple[int, ...], Any]]]) -> list[float]:
-        """Do what one process of the crew does."""
+        """Do what one process of the team does."""
         job, layouts = given
         arrays = {name: self._at(name, shape, dtype) for name, (shape, dtype) in layouts.items()}
         every = min(self._processes, job.shards)
@@ -165,7 +165,7 @@ class Division:
             self._shards.append(Shard(self._network, self._parameters, self._layer_class))
 
     def _share(self, name: str, array: Array, dtype: np.dtype[Any]) -> Array:
-        """Copy an array to where the crew sees it."""
+        """Copy an array to where the team sees it."""
         room = self._room.get(name)
         if room is None or room.nbytes < array.size * dtype.itemsize:
             self._dissolve()  # those there know the old memory only
@@ -179,6 +179,6 @@ class Division:
         return self._room[name][:size].view(dtype).reshape(shape)
 
     def _dissolve(self) -> None:
-        if self._crew:
-            self._crew.close()
-        self._crew = None
+        if self._team:
+            self._team.close()
+        self._team = None

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from rnnlab.backends.numpy.crew import shared
+from rnnlab.backends.numpy.team import shared
 
 Array = NDArray[Any]
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnnlab.backends.numpy.crew import Crew, shared
+from rnnlab.backends.numpy.team import Team, shared
 from rnnlab.core.errors import EnvironmentFault
 
 
@@ -35,12 +35,12 @@ def test_each_does_its_part_on_shared_memory() -> None:
         array[number] = given + number
         return number * 10
 
-    crew = Crew(do, 3)
-    assert crew.each(1.5) == [0, 10, 20]
+    team = Team(do, 3)
+    assert team.each(1.5) == [0, 10, 20]
     assert array.tolist() == [[1.5, 1.5], [2.5, 2.5], [3.5, 3.5]]
-    assert crew.each(-1) == [0, 10, 20]
+    assert team.each(-1) == [0, 10, 20]
     assert array[2].tolist() == [1, 1]
-    crew.close()
+    team.close()
 
 
 def test_meanwhile_comes_when_the_others_are_at_work() -> None:
@@ -55,22 +55,34 @@ def test_meanwhile_comes_when_the_others_are_at_work() -> None:
     def meanwhile() -> None:
         array[0] = 7
 
-    crew = Crew(do, 2)
-    assert crew.each(None, meanwhile) == [7, 7]
-    crew.close()
+    team = Team(do, 2)
+    assert team.each(None, meanwhile) == [7, 7]
+    team.close()
 
 
 def test_the_first_is_this_process_and_the_others_are_its_children() -> None:
-    crew = Crew(process, 3)
-    here, *others = crew.each(None)
+    team = Team(process, 3)
+    here, *others = team.each(None)
     assert here == os.getpid()
     assert len({here, *others}) == 3
-    crew.close()
+    team.close()
     assert not any(map(is_there, others))
 
 
-def test_nobody_is_left_when_nobody_holds_the_crew() -> None:
-    others = Crew(process, 2).each(None)[1:]
+def test_a_fault_that_cannot_be_sent_is_told_by_another() -> None:
+    class OwnError(Exception):  # a local class cannot be pickled
+        pass
+
+    def do(number: int, _: object) -> None:
+        if number:
+            raise OwnError("no such luck")
+
+    with pytest.raises(RuntimeError, match="OwnError: no such luck"):
+        Team(do, 2).each(None)
+
+
+def test_nobody_is_left_when_nobody_holds_the_team() -> None:
+    others = Team(process, 2).each(None)[1:]
     gc.collect()
     assert not any(map(is_there, others))
 
@@ -86,15 +98,15 @@ def test_what_one_raises_is_raised(where: int, error: Exception) -> None:
         return os.getpid()
 
     with pytest.raises(type(error), match="too much"):
-        Crew(do, 2).each(None)
+        Team(do, 2).each(None)
 
 
 def test_one_that_is_killed_is_told_of() -> None:
-    crew = Crew(process, 2)
-    (other,) = crew.each(None)[1:]
+    team = Team(process, 2)
+    (other,) = team.each(None)[1:]
     os.kill(other, signal.SIGKILL)
     with pytest.raises(EnvironmentFault) as told:
-        crew.each(None)
+        team.each(None)
     assert str(told.value) == (
         "a process that computes a part of each batch was ended from outside, as where memory runs out — allow more "
         "memory, or set numpy.shards=1"
@@ -104,26 +116,26 @@ def test_one_that_is_killed_is_told_of() -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1])
 def test_signals_are_the_parents_to_answer(number: signal.Signals) -> None:
     """A terminal and a batch system send them to all processes of a job."""
-    crew = Crew(process, 2)
-    (other,) = crew.each(None)[1:]
+    team = Team(process, 2)
+    (other,) = team.each(None)[1:]
     os.kill(other, number)
-    assert crew.each(None)[1] == other
-    crew.close()
+    assert team.each(None)[1] == other
+    team.close()
 
 
 def test_a_big_message_goes_through() -> None:
-    crew = Crew(lambda number, given: given * (number + 1), 2)
-    assert [len(answer) for answer in crew.each(b"x" * 3_000_000)] == [3_000_000, 6_000_000]
-    crew.close()
+    team = Team(lambda number, given: given * (number + 1), 2)
+    assert [len(answer) for answer in team.each(b"x" * 3_000_000)] == [3_000_000, 6_000_000]
+    team.close()
 
 
 def test_a_killed_parent_takes_the_others_with_it(tmp_path: Path) -> None:
     """And what reads its output sees the end at once."""
     script = (
         "import os, signal\n"
-        "from rnnlab.backends.numpy.crew import Crew\n"
-        "crew = Crew(lambda number, given: os.getpid(), 3)\n"
-        "print(*crew.each(None)[1:], flush=True)\n"
+        "from rnnlab.backends.numpy.team import Team\n"
+        "team = Team(lambda number, given: os.getpid(), 3)\n"
+        "print(*team.each(None)[1:], flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=False)
@@ -138,12 +150,12 @@ def test_a_killed_parent_takes_the_others_with_it(tmp_path: Path) -> None:
 
 def test_files_of_the_parent_are_not_held_open(tmp_path: Path) -> None:
     read, write = os.pipe()
-    crew = Crew(process, 2)
-    crew.each(None)
+    team = Team(process, 2)
+    team.each(None)
     os.close(write)
     assert os.read(read, 1) == b""  # the end: the other process does not hold it
     os.close(read)
-    crew.close()
+    team.close()
 
 
 def test_shared_memory_of_no_numbers() -> None:

@@ -40,7 +40,7 @@ def shared(shape: tuple[int, ...], dtype: DTypeLike) -> Array:
 
 
 def can_fork() -> bool:
-    """Say whether a crew can be had: on Linux alone.
+    """Say whether a team can be had: on Linux alone.
 
     Elsewhere processes are forked too, but the libraries that compute there (Apple's Accelerate) break in a child.
     """
@@ -52,8 +52,8 @@ class _GoneError(Exception):
 
 
 @final
-class Crew:
-    """This process and others, forked from it when the crew is made.
+class Team:
+    """This process and others, forked from it when the team is made.
 
     The others see objects as they were then, and shared arrays as they are. They leave signals to this process, end
     when it ends, however it does, and say nothing.
@@ -86,7 +86,7 @@ class Crew:
 
         Raises:
             EnvironmentFault: A process was ended by somebody.
-            Exception: What one of them raised. The crew is then dissolved.
+            Exception: What one of them raised. The team is then dissolved.
         """
         message = pickle.dumps(given)
         try:
@@ -126,7 +126,7 @@ def _start(do: Callable[[int, Any], Any], number: int) -> _Member:
     read, to_parent = os.pipe()
     try:
         with warnings.catch_warnings():
-            # Forking beside threads is a risk to who then takes locks; a member of a crew computes and pipes only.
+            # Forking beside threads is a risk to who then takes locks; a member of a team computes and pipes only.
             warnings.simplefilter("ignore")
             process = os.fork()
     except OSError:
@@ -141,7 +141,7 @@ def _start(do: Callable[[int, Any], Any], number: int) -> _Member:
 
 
 def _serve(do: Callable[[int, Any], Any], number: int, read: int, write: int) -> None:
-    """Be a member of a crew until the parent is gone."""
+    """Be a member of a team until the parent is gone."""
     try:
         for asked in _ASKED_OF_THE_PARENT:
             signal.signal(asked, signal.SIG_IGN)
@@ -152,11 +152,20 @@ def _serve(do: Callable[[int, Any], Any], number: int, read: int, write: int) ->
                 answer = True, do(number, given)
             except Exception as error:  # the parent's to raise
                 answer = False, error
-            _send(write, pickle.dumps(answer))
+            _send(write, _packed(*answer))
     except _GoneError:  # the parent is
         pass
     finally:
         os._exit(0)
+
+
+def _packed(is_well: bool, answer: Any) -> bytes:
+    """Return an answer as bytes; an exception that cannot be sent is told by one that can."""
+    try:
+        return pickle.dumps((is_well, answer))
+    except Exception as fault:
+        told = answer if isinstance(answer, Exception) else fault
+        return pickle.dumps((False, RuntimeError(f"{type(told).__name__}: {told}")))
 
 
 def _hold_only(*kept: int) -> None:
