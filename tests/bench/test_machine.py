@@ -1,6 +1,8 @@
 """What others take of the machine, from a /proc/stat made by hand, and the surroundings of a child."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -79,3 +81,17 @@ def test_peak_memory_grows_with_what_is_held() -> None:
     assert after is not None
     assert len(held) <= after < 100 << 30
     assert after >= before > 1 << 20
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_what_children_hold_alone_counts() -> None:
+    hold = "held = bytearray(b'x') * (64 << 20); print(len(held), flush=True); input()"
+    before = peak_memory()
+    with subprocess.Popen([sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        after = peak_memory()
+        child.communicate(b"\n")
+    assert before is not None
+    assert after is not None
+    assert 64 << 20 <= after - before < 128 << 20
