@@ -11,7 +11,10 @@ import pytest
 ROOT = Path(__file__).parents[1]
 MODULES = sorted((ROOT / "rnnlab").rglob("*.py"))
 NAMES = [str(path.relative_to(ROOT)) for path in MODULES]
-LAYERS = ["analysis", "backends", "bench", "cells", "cli", "config", "core", "lab", "optim", "runs", "sweeps", "tasks"]
+LAYERS = [
+    "analysis", "backends", "bench", "cells", "cli", "config", "core", "diagnosis", "lab", "optim", "plots", "reports",
+    "runs", "sweeps", "tasks",
+]  # fmt: skip
 # What a command file may import at its top, beside its own options: it is read for its help alone.
 LIGHT = {"pathlib", "typing", "typer", "typer.core", "rnnlab.cli._options"}
 _CALLS = ("seed", "rand", "randn", "random", "normal", "uniform", "shuffle", "choice", "permutation", "set_state")

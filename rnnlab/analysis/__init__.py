@@ -1,4 +1,4 @@
-"""Reading runs beside each other: results, differences, what may be compared; nothing here prints or writes."""
+"""Reading runs beside each other: results, differences, groups and their statistics; nothing here prints or writes."""
 
 from rnnlab.analysis.compare import Comparison, compare
 from rnnlab.analysis.result import Damaged, Result, read_result

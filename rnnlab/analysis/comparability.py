@@ -1,12 +1,13 @@
 """Which runs may be held together: a warning for everything that makes their numbers mean different things."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from rnnlab.analysis.result import Result
 
 _MOST_NAMED = 4
+_MOST_UNFINISHED = 20
 
 _REASONS = {
     "task.type": "a loss means nothing outside its own task",
@@ -17,31 +18,41 @@ _REASONS = {
 }
 _TASK_OPTION = "the task's options are part of its definition"
 _TASK_DATA = "they read different data"
-_GRAVE = ("task.", "shape.")
+GRAVE = ("task.", "shape.")  # keys by which runs do different things
 
 
-def comparability_warnings(results: Sequence[Result], headings: Mapping[str, str]) -> list[str]:
-    """Return why the numbers of these runs are not comparable or not final, one sentence a reason, the gravest first.
+def comparability_warnings(
+    results: Sequence[Result], headings: Mapping[str, str], *, may_differ: Collection[str] = ()
+) -> list[str]:
+    """Return why the numbers of these runs are not comparable, one sentence a reason, the gravest first.
 
     Args:
         results: The runs.
         headings: Name of a run -> what to call it.
+        may_differ: Keys that are meant to differ.
     """
     called = [headings[result.name] for result in results]
     warnings = [
         f"{_weight(key)}: {key} differs ({values}): {_REASONS.get(key, _TASK_OPTION)}"
         for key in _keys(results)
-        if (values := _disagreement([result.config.get(key) for result in results], called))
+        if key not in may_differ and (values := _disagreement([result.config.get(key) for result in results], called))
     ]
     if values := _disagreement([_data(result) for result in results], called):
         warnings.append(f"{_weight('task.')}: the SHA-256 of the task's file differs ({values}): {_TASK_DATA}")
+    return warnings
+
+
+def unfinished_warnings(results: Sequence[Result], headings: Mapping[str, str]) -> list[str]:
+    """Return which numbers are not final, a sentence a run; of very many, the rest in one."""
     unfinished = [result for result in results if result.state != "completed"]
-    return warnings + [_state(result, headings[result.name]) for result in unfinished]
+    told = [_state(result, headings[result.name]) for result in unfinished[:_MOST_UNFINISHED]]
+    rest = len(unfinished) - len(told)
+    return [*told, f"{rest:,} more runs have not completed"] if rest else told
 
 
 def one_definition(results: Sequence[Result]) -> bool:
     """Return whether all runs did the same task, options and lengths included."""
-    keys = [key for key in _keys(results) if key.startswith(_GRAVE)]
+    keys = [key for key in _keys(results) if key.startswith(GRAVE)]
     return all(len({_canonical(result.config.get(key)) for result in results}) == 1 for key in keys)
 
 
@@ -51,14 +62,16 @@ def _keys(results: Sequence[Result]) -> list[str]:
 
 
 def _weight(key: str) -> str:
-    return "not comparable" if key.startswith(_GRAVE) else "compare with care"
+    return "not comparable" if key.startswith(GRAVE) else "compare with care"
 
 
 def _disagreement(values: Sequence[Any], called: Sequence[str]) -> str:
     """Return who has which value, or nothing where all have the same."""
     holders: dict[str, list[str]] = {}
     for value, heading in zip(values, called, strict=True):
-        holders.setdefault(_canonical(value), []).append(heading)
+        names = holders.setdefault(_canonical(value), [])
+        if heading not in names:
+            names.append(heading)
     if len(holders) == 1:
         return ""
     parts = [f"{text.strip(chr(34))} in {_some(names)}" for text, names in list(holders.items())[:_MOST_NAMED]]

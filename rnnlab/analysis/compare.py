@@ -1,7 +1,7 @@
-"""Comparing runs: what differs in their configs, what each came to, and whether the numbers may be held together.
+"""Comparing runs: what differs in their configs, what each came to, and what that says.
 
-Runs that differ in their seed alone are one group (`groups`); statistics over groups belong between the results and
-the verdict, in a module of their own.
+Runs that differ in their seed alone are one group (`groups`); groups of several runs are held against each other with
+statistics (`contrasts`), and those of a sweep stand in a table (`pivot`).
 """
 
 from collections import Counter
@@ -9,11 +9,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, final
 
-from rnnlab.analysis.comparability import comparability_warnings
+from rnnlab.analysis.comparability import comparability_warnings, unfinished_warnings
+from rnnlab.analysis.contrasts import Contrast, contrasts_of
 from rnnlab.analysis.differences import differences
+from rnnlab.analysis.groups import Group, groups_of
 from rnnlab.analysis.headings import headings
+from rnnlab.analysis.many import read_results
 from rnnlab.analysis.metric import has_baseline, higher_is_better, resolve_metric
-from rnnlab.analysis.result import Damaged, Result, read_result
+from rnnlab.analysis.pivot import Pivot, pivot, usual_pivot
+from rnnlab.analysis.result import Damaged, Result
+from rnnlab.analysis.story import story
 from rnnlab.analysis.verdict import verdict
 from rnnlab.core.errors import UsageError, VerificationError
 from rnnlab.core.text import visible
@@ -32,6 +37,9 @@ class Comparison:
         headings: Name of a run -> what to call it here: short, and different for every run.
         differences: Dotted config key -> name of a run -> value, for the keys that differ, the run's name left out; a
             run whose config lacks the key is not among the values.
+        groups: The runs that differ in their seed alone, together.
+        contrasts: Groups held against each other; none where every group is one run.
+        pivot: The groups as a table, where one was asked for or suggests itself.
         warnings: Why numbers are not comparable, or not final; one sentence each.
         verdict: The difference in words.
     """
@@ -41,28 +49,48 @@ class Comparison:
     metric: str
     headings: Mapping[str, str]
     differences: Mapping[str, Mapping[str, Any]]
+    groups: tuple[Group, ...]
+    contrasts: tuple[Contrast, ...]
+    pivot: Pivot | None
     warnings: tuple[str, ...]
     verdict: str
+
+    @property
+    def is_grouped(self) -> bool:
+        """Whether the groups tell more than the runs: one of them has several, or they make a table."""
+        return self.pivot is not None or any(len(group.results) > 1 for group in self.groups)
 
     def baseline(self, result: Result) -> float | None:
         """Return the task's baseline for the metric of this comparison; None where it has none."""
         return result.baseline if has_baseline(self.metric) else None
 
 
-def compare(runs: Sequence[RunFolder | Damaged], metric: str | None = None) -> Comparison:
+def compare(
+    runs: Sequence[RunFolder | Damaged],
+    metric: str | None = None,
+    *,
+    by: str | None = None,
+    over: str | None = None,
+    baseline: str | None = None,
+) -> Comparison:
     """Compare runs; what is damaged is named and left out.
 
     Args:
         runs: The runs, or the reason why one could not be opened.
         metric: What to order and draw by: a full name (`train/loss`) or that of a validation metric (`error_rate`);
             the validation loss when left out.
+        by: The config key whose values are the columns of a table of groups; with `over`, or neither.
+        over: The key whose values are its rows.
+        baseline: The group that all others are held against, by its heading or a part of it.
 
     Raises:
-        UsageError: No run recorded that metric, or a run is given twice.
+        UsageError: No run recorded that metric, a run is given twice, or the groups cannot be set out as asked.
         VerificationError: Not one of the runs can be read.
     """
+    if (by is None) != (over is None):
+        raise UsageError("--by and --over go together", hint="as in --by cell.type --over shape.timesteps")
     _refuse_repeats(runs)
-    read = [read_result(run) if isinstance(run, RunFolder) else run for run in runs]
+    read = read_results(runs)
     damaged = tuple(one for one in read if isinstance(one, Damaged))
     results = _distinct([one for one in read if isinstance(one, Result)])
     if not results:
@@ -70,15 +98,51 @@ def compare(runs: Sequence[RunFolder | Damaged], metric: str | None = None) -> C
     name = resolve_metric(results, metric)
     ordered = tuple(sorted(results, key=lambda result: _rank(result, name)))
     called = headings(ordered)
+    groups = groups_of(ordered, name)
+    grouped = len(groups) < len(results)
+    table = pivot(groups, by=by, over=over) if by and over else usual_pivot(groups)
+    contrasts = contrasts_of(groups, baseline) if grouped or baseline else ()
     return Comparison(
         results=ordered,
         damaged=damaged,
         metric=name,
         headings=called,
         differences=differences(ordered),
-        warnings=tuple(comparability_warnings(ordered, called)),
-        verdict=verdict(ordered, called),
+        groups=groups,
+        contrasts=contrasts,
+        pivot=table,
+        warnings=tuple(_warnings(ordered, called, groups, table)),
+        verdict=story(groups, contrasts, table) if grouped or table else verdict(ordered, called),
     )
+
+
+def _warnings(
+    results: Sequence[Result], called: Mapping[str, str], groups: Sequence[Group], table: Pivot | None
+) -> list[str]:
+    """Return the warnings; in a table only what stands in one row is held together, and seeds repeat by design."""
+    grouped = len(groups) < len(results)
+    several = (grouped or table) and len(groups) > 1
+    names = {one.name: group.heading for group in groups for one in group.results} if several else called
+    rows: list[Sequence[Result]] = [results]
+    if table:
+        rows = [
+            [one for column in range(len(table.columns)) for one in _results(table.cells.get((row, column)))]
+            for row in range(len(table.rows))
+        ]
+    told = [
+        warning
+        for row in rows
+        for warning in comparability_warnings(row, names, may_differ={"seed"} if grouped else ())
+    ]
+    repeats = [group.heading for group in groups if len(set(group.seeds)) < len(group.results)]
+    again = (
+        f"compare with care: runs of {', '.join(repeats[:4])} share a seed: they repeat each other, and prove no more"
+    )
+    return [*dict.fromkeys(told), *([again] if repeats else []), *unfinished_warnings(results, called)]
+
+
+def _results(group: Group | None) -> Sequence[Result]:
+    return group.results if group else ()
 
 
 def _refuse_repeats(runs: Sequence[RunFolder | Damaged]) -> None:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, final
 
@@ -84,7 +84,8 @@ class Result:
         baseline: Loss of the task's best predictor without memory.
         solved: Whether the task's success rule was met; None while that is open.
         solved_at: When it was first met.
-        records: The training record; a value that was not finite is None.
+        records: The training record; a value that was not finite is None. Of many runs it is read when asked for.
+        finals: Final validation metrics by full name, where they are known without the record; else empty.
     """
 
     name: str
@@ -104,6 +105,7 @@ class Result:
     solved: bool | None
     solved_at: SolvedAt | None
     records: Sequence[Mapping[str, Any]]
+    finals: Mapping[str, float | None] = field(default_factory=dict)
 
     def metrics(self) -> list[str]:
         """Return the full names of all metrics recorded, in the order they first appear."""
@@ -117,6 +119,8 @@ class Result:
 
     def final(self, metric: str) -> float | None:
         """Return the metric's last value."""
+        if metric in self.finals:
+            return self.finals[metric]
         curve = self.curve(metric)
         return curve[-1][1] if curve else None
 

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 
 from rnnlab.analysis.comparability import one_definition
-from rnnlab.analysis.groups import same_but_for_seed
 from rnnlab.analysis.result import Result
 
 _MOST_TOLD = 4
@@ -11,7 +10,7 @@ _LOSS, _ERROR_RATE = "validation/loss", "validation/error_rate"
 
 
 def verdict(results: Sequence[Result], headings: Mapping[str, str]) -> str:
-    """Return what the runs show, and how far that carries.
+    """Return what runs of different configs show, and how far that carries; `story` tells of groups.
 
     Args:
         results: The runs.
@@ -21,7 +20,7 @@ def verdict(results: Sequence[Result], headings: Mapping[str, str]) -> str:
         return "The runs did not do one task at one length, so their numbers cannot say which is better."
     tell = _each if len(results) <= _MOST_TOLD else _counted
     sentence = f"{tell(_by_success(results), headings)}."
-    return f"{sentence} {_caveat(results)}" if len(results) > 1 else sentence
+    return f"{sentence} One run each: an anecdote, not evidence." if len(results) > 1 else sentence
 
 
 def _by_success(results: Sequence[Result]) -> list[Result]:
@@ -40,8 +39,8 @@ def _each(results: Sequence[Result], headings: Mapping[str, str]) -> str:
     clauses = [f"{headings[result.name]} {_clause(result)}" for result in results]
     first = results[0]
     if first.solved_at is None:
-        return f"{_none(results)} solved {_task(first)}: {'; '.join(clauses)}"
-    clauses[0] = f"{headings[first.name]} solved {_task(first)} {_after(first.solved_at.sequences)}"
+        return f"{_none(results)} solved {task_of(first)}: {'; '.join(clauses)}"
+    clauses[0] = f"{headings[first.name]} solved {task_of(first)} {_after(first.solved_at.sequences)}"
     return "; ".join(clauses)
 
 
@@ -66,7 +65,7 @@ def _clause(result: Result) -> str:
 def _counted(results: Sequence[Result], headings: Mapping[str, str]) -> str:
     first = results[0]
     solved = [result.solved_at.sequences for result in results if result.solved_at]
-    counted = f"{len(solved)} of {len(results)} runs solved {_task(first)}"
+    counted = f"{len(solved)} of {len(results)} runs solved {task_of(first)}"
     if not solved:
         return f"{counted}; the lowest final loss is that of {headings[first.name]}{_score(first)}"
     if len(solved) == 1:
@@ -75,19 +74,8 @@ def _counted(results: Sequence[Result], headings: Mapping[str, str]) -> str:
     return f"{counted}: {headings[first.name]} first, {_after(solved[0])}, {last} last, {_after(solved[-1])}"
 
 
-def _caveat(results: Sequence[Result]) -> str:
-    groups = same_but_for_seed(results)
-    if len(groups) == len(results):
-        return "One run each: an anecdote, not evidence."
-    if len(groups) > 1:
-        return f"{len(results)} runs of {len(groups)} configs; nothing here tests for chance."
-    seeds = {result.config.get("seed") for result in results}
-    if len(seeds) == 1:
-        return "The configs are the same."
-    return "The configs differ in the seed alone, so the difference is chance."
-
-
-def _task(result: Result) -> str:
+def task_of(result: Result) -> str:
+    """Return the task and its length in words."""
     steps = result.config.get("shape.timesteps")
     length = "…".join(map(str, steps)) if isinstance(steps, list) else steps
     return f"{result.config.get('task.type')} (T={length})"

@@ -1,7 +1,8 @@
 """A comparison as a person reads it: what differs, what came out, the curves, the difference in words.
 
 Up to four runs stand beside each other, a column a run, if the terminal is wide enough; more stand below each other,
-a row a run, in as many tables as the width asks for.
+a row a run, in as many tables as the width asks for. Where they repeat experiments with several seeds, the groups
+stand there instead.
 """
 
 import sys
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnnlab.analysis import Comparison, Result
 from rnnlab.analysis.metric import short_name
+from rnnlab.cli._comparison_groups import rendered
 from rnnlab.cli._curves import Curve, Level, draw
 from rnnlab.cli._output import console, plain_table, show
 from rnnlab.core.text import visible
@@ -32,6 +34,10 @@ def show_comparison(comparison: Comparison) -> None:
     width = console().width
     called = [_fit(comparison.headings[result.name]) for result in comparison.results]
     parts: list[RenderableType] = []
+    if comparison.is_grouped and len(called) > _MOST_COLUMNS:
+        curves = [] if len(comparison.results) > _MOST_CURVES else _picture(comparison, called, width)
+        show(*rendered(comparison, _fit), *curves, Text(_fit(comparison.verdict)))
+        return
     if comparison.differences:
         parts += _tables("Config differences", _difference_rows(comparison), called, width)
     elif len(called) > 1:

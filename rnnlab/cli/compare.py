@@ -1,10 +1,10 @@
 """`rnnlab compare`."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from rnnlab.cli._options import JsonOption, RunsOption, complete_run
+from rnnlab.cli._options import Format, JsonOption, RunsOption, complete_run
 
 
 def command(
@@ -25,42 +25,94 @@ def command(
             show_default=False,
         ),
     ] = None,
+    by: Annotated[
+        str | None,
+        typer.Option(
+            "--by",
+            metavar="KEY",
+            help="Groups as a table: the config key whose values are the columns.",
+            show_default=False,
+        ),
+    ] = None,
+    over: Annotated[
+        str | None,
+        typer.Option("--over", metavar="KEY", help="The key whose values are its rows.", show_default=False),
+    ] = None,
+    baseline: Annotated[
+        str | None,
+        typer.Option(
+            "--baseline",
+            metavar="GROUP",
+            help="Hold every group against this one: its heading, or a part of it.",
+            show_default="each pair",
+        ),
+    ] = None,
+    fail_if: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--fail-if",
+            metavar="CONDITION",
+            help="End with exit code 9 if this holds for any run: 'val_loss > 0.01'; for any group: "
+            "'solved_rate < 0.8', 'median(loss) > 0.01', 'iqm(loss) > 0.01'. Repeatable.",
+            show_default=False,
+        ),
+    ] = None,
+    format: Annotated[
+        Format | None,
+        typer.Option(
+            "--format", help="csv has a line a run; markdown and latex have the tables.", show_default="table"
+        ),
+    ] = None,
     runs: RunsOption = None,
     json: JsonOption = False,
 ) -> None:
     """Show what differs between runs: their configs, results and curves, and the difference in words.
 
-    A damaged run is named on stderr and left out, and the exit code is then 4.
+    Runs that differ in their seed alone are one group. Groups are told by how many runs solved the task, with Wilson's
+    interval, by the sequences that took, and by median and interquartile mean of the final metric, and are held against
+    each other by tests that take into account how many are made.
+
+    A damaged run is named on stderr and left out, and the exit code is then 4; a condition of --fail-if that holds, or
+    that cannot be told, gives 9.
     """
-    from rnnlab.analysis import Damaged, compare
-    from rnnlab.cli._comparison import show_comparison
-    from rnnlab.cli._comparison_json import as_json
+    from rnnlab.analysis import compare
+    from rnnlab.analysis.condition import parse_condition
     from rnnlab.cli._errors import warn
-    from rnnlab.cli._output import show_json
-    from rnnlab.core.errors import UsageError, VerificationError
-    from rnnlab.runs import RunFolder, find_run, runs_root
-    from rnnlab.sweeps.folder import trials_of
+    from rnnlab.cli._runs import runs_named
+    from rnnlab.core.errors import ConditionError, UsageError
+    from rnnlab.runs import runs_root
 
-    root = runs_root(runs)
-
-    def find(name: str) -> list[RunFolder | Damaged]:
-        if (trials := trials_of(root, name)) is not None:
-            return [*trials]
-        try:
-            return [find_run(root, name)]
-        except VerificationError as fault:
-            return [Damaged(name, f"{fault.where}: {fault.problem}")]
-
-    if len(names) < 2 and trials_of(root, *names) is None:
-        raise UsageError(f"compare needs two runs or more, got {len(names)}", hint="`rnnlab list` shows the runs")
-    comparison = compare([run for name in names for run in find(name)], metric)
+    if json and format not in {None, Format.JSON}:
+        raise UsageError("--json and another --format", hint="keep one of them")
+    conditions = [parse_condition(text) for text in fail_if or []]
+    found = runs_named(runs_root(runs), names)
+    comparison = compare(found, metric, by=by, over=over, baseline=baseline)
+    met = {condition.text: holders for condition in conditions if (holders := condition.met(comparison))}
     for one in comparison.damaged:
         warn(f"{one.name} is damaged and left out: {one.reason}")
     for warning in comparison.warnings:
         warn(warning)
-    if json:
-        show_json(as_json(comparison))
-    else:
-        show_comparison(comparison)
+    _show(comparison, Format.JSON if json else format or Format.TABLE)
+    if met:
+        told = "; ".join(f"{text}: {', '.join(who[:4])}{' and more' * (len(who) > 4)}" for text, who in met.items())
+        raise ConditionError(told, where="--fail-if")
     if comparison.damaged:
         raise typer.Exit(4)
+
+
+def _show(comparison: Any, asked: Format) -> None:
+    from rnnlab.cli._output import show_json, show_text
+
+    if asked is Format.JSON:
+        from rnnlab.cli._comparison_json import as_json
+
+        show_json(as_json(comparison))
+    elif asked is Format.TABLE:
+        from rnnlab.cli._comparison import show_comparison
+
+        show_comparison(comparison)
+    else:
+        from rnnlab.cli import _comparison_formats as formats
+
+        written = {Format.CSV: formats.as_csv, Format.MARKDOWN: formats.as_markdown, Format.LATEX: formats.as_latex}
+        show_text(written[asked](comparison))

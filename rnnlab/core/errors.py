@@ -91,6 +91,13 @@ class DivergedError(RnnlabError):
     code = "E_DIVERGED"
 
 
+class ConditionError(RnnlabError):
+    """A condition that was set for the result is met: `compare --fail-if`."""
+
+    exit_code = 9
+    code = "E_CONDITION"
+
+
 class TrialsFailedError(RnnlabError):
     """Of a sweep's trials some failed or diverged; the others are done."""
 

@@ -151,7 +151,7 @@ def test_headings_are_short_and_distinct(
             "they were scored on different validation sets",
         ),
         (
-            {"seed": 1},
+            {"seed": 1, "cell.units": 5},
             "compare with care: seed differs (0 in carry; 1 in simple): "
             "each was scored on a validation set of its own, so a small difference may be chance",
         ),
@@ -167,7 +167,7 @@ def test_what_makes_numbers_incomparable_is_said(tmp_path: Path, config: dict[st
 def test_other_data_under_the_same_config_are_noticed(tmp_path: Path) -> None:
     runs = [
         make_run(tmp_path, CARRY, facts={"csv_sha256": "a" * 64}),
-        make_run(tmp_path, SIMPLE, facts={"csv_sha256": "b" * 64}),
+        make_run(tmp_path, SIMPLE, facts={"csv_sha256": "b" * 64}, config=TO_SIMPLE),
     ]
     assert compare(runs).warnings == (
         "not comparable: the SHA-256 of the task's file differs (aaaaaaaaaaaa in carry; bbbbbbbbbbbb in simple): "
@@ -189,15 +189,18 @@ def test_runs_that_did_not_complete_are_said(tmp_path: Path, status: dict[str, A
 
 
 def test_many_holders_of_a_value_are_counted(tmp_path: Path) -> None:
-    runs = [make_run(tmp_path, f"20260101T000000Z-r{n}-aaaaaa", config={"seed": n // 6}) for n in range(12)]
-    runs += [make_run(tmp_path, f"20260101T000000Z-s{n}-aaaaaa", config={"seed": n}) for n in range(2, 6)]
+    runs = [
+        make_run(tmp_path, f"20260101T000000Z-r{n}-aaaaaa", config={"seed": n // 6, "cell.units": n + 1})
+        for n in range(12)
+    ]
+    runs += [
+        make_run(tmp_path, f"20260101T000000Z-s{n}-aaaaaa", config={"seed": n, "cell.units": 20, "shape.timesteps": 30})
+        for n in range(2, 6)
+    ]
     assert (
         compare(runs)
         .warnings[0]
-        .startswith(
-            "compare with care: seed differs (0 in r0, r1, r2, r3 and 2 more; "
-            "1 in r6, r7, r8, r9 and 2 more; 2 in s2; 3 in s3; 2 more values): "
-        )
+        .startswith("not comparable: shape.timesteps differs (20 in H=1, H=2, H=3, H=4 and 8 more; 30 in H=20): ")
     )
 
 
@@ -233,12 +236,16 @@ def test_the_verdict_says_what_happened(tmp_path: Path, options: dict[str, Any],
 @pytest.mark.parametrize(
     ("config", "caveat"),
     [
-        ({}, "The configs are the same."),
-        ({"seed": 1}, "The configs differ in the seed alone, so the difference is chance."),
+        ({}, ". The configs are the same."),
+        (
+            {"seed": 1},
+            "; the share that does is 9% to 91% (95 %, Wilson). "
+            "The configs differ in the seed alone, so the differences between runs are chance.",
+        ),
     ],
 )
 def test_the_verdict_of_one_config_is_chance(tmp_path: Path, config: dict[str, Any], caveat: str) -> None:
-    assert pair(tmp_path, config).verdict.endswith(f"(loss 0.5, error rate 0.25). {caveat}")
+    assert pair(tmp_path, config).verdict == f"1 of 2 runs solved adding@urnn (T=20){caveat}"
 
 
 @pytest.mark.parametrize(
@@ -268,19 +275,42 @@ def test_many_runs_are_counted(tmp_path: Path) -> None:
         for n in range(6)
     ]
     assert compare(runs).verdict == (
+        "H=4 solves 2/3, H=5 0/3: no difference in that beyond chance. The final loss differs no more than by chance "
+        "(p = 1). With 3 runs in a group little can be concluded: no test of final values here can give a p below 0.25."
+    )
+
+
+def test_many_single_runs_are_counted(tmp_path: Path) -> None:
+    runs = [
+        make_run(
+            tmp_path,
+            f"20260101T000000Z-r{n}-aaaaaa",
+            config={"cell.units": 4 + n},
+            summary={**UNSOLVED, "solved": n < 2, "solved_at": _at(700 * (n + 1)) if n < 2 else None},
+        )
+        for n in range(6)
+    ]
+    assert compare(runs).verdict == (
         "2 of 6 runs solved adding@urnn (T=20): r0 first, after 700 sequences, r1 last, after 1,400 sequences. "
-        "6 runs of 2 configs; nothing here tests for chance."
+        "One run each: an anecdote, not evidence."
     )
     assert compare(runs[1:]).verdict.startswith("1 of 5 runs solved adding@urnn (T=20): r1, after 1,400 sequences. ")
 
 
 def test_many_failures_name_the_lowest_loss(tmp_path: Path) -> None:
     runs = [
-        make_run(tmp_path, f"20260101T000000Z-r{n}-aaaaaa", losses=[0.9 - n / 10], summary=UNSOLVED) for n in range(5)
+        make_run(
+            tmp_path,
+            f"20260101T000000Z-r{n}-aaaaaa",
+            losses=[0.9 - n / 10],
+            summary=UNSOLVED,
+            config={"cell.units": n + 1},
+        )
+        for n in range(5)
     ]
     assert compare(runs).verdict == (
         "0 of 5 runs solved adding@urnn (T=20); the lowest final loss is that of r4 (loss 0.5, error rate 0.25). "
-        "The configs are the same."
+        "One run each: an anecdote, not evidence."
     )
 
 

@@ -1,3 +1,4 @@
+import csv
 import json
 import os
 import subprocess
@@ -126,6 +127,9 @@ def test_json_is_exact(tmp_path: Path) -> None:
     assert value == {
         "metric": "validation/loss",
         "runs": [_carry(), _simple()],
+        "groups": [],
+        "contrasts": [],
+        "pivot": None,
         "differences": {"cell.type": {CARRY: "carry", SIMPLE: "simple"}, "cell.forget_bias": {CARRY: 1.0}},
         "metrics": {
             CARRY: {"final": 0.08, "best": 0.04, "baseline": 0.16, "curve": [[0, 0.8], [100, 0.04], [200, 0.08]]},
@@ -217,7 +221,7 @@ def test_a_damaged_run_is_left_out(two: Path) -> None:
 
 def test_text_from_a_run_cannot_act(tmp_path: Path) -> None:
     make_run(tmp_path, CARRY, state="failed", message="\x1b[31mboo\n[bold]")
-    make_run(tmp_path, SIMPLE, config={"task.note": "[red]:smile:[/red]"})
+    make_run(tmp_path, SIMPLE, config={"training.note": "[red]:smile:[/red]"})
     done = rnnlab(tmp_path, "carry", "simple")
     assert "\x1b" not in done.stdout + done.stderr
     assert r"rnnlab: warning: carry failed at step 200: \x1b[31mboo\n[bold]" in done.stderr
@@ -234,3 +238,98 @@ def test_comparing_loads_nothing_heavy(two: Path) -> None:
     environment = {**os.environ, "RNNLAB_RUNS": str(two)}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.fixture
+def four(tmp_path: Path) -> Path:
+    """Two groups of three runs; one name, and one value, are meant to harm."""
+    for seed in range(3):
+        make_run(tmp_path, f"20260101T000000Z-carry-00000{seed}", config={"seed": seed, "training.note": "=1+1"})
+        changes = {**TO_SIMPLE, "seed": seed, "training.note": "a_b|<b>$x$"}
+        make_run(tmp_path, f"20260101T000000Z-simple-00000{seed}", config=changes, losses=[0.8, -0.5], summary=UNSOLVED)
+    return tmp_path
+
+
+def test_groups_stand_in_place_of_many_runs(four: Path) -> None:
+    done = rnnlab(four, str(four))
+    lines = [line.rstrip() for line in done.stdout.splitlines()]
+    at = lines.index("Success")
+    assert [line.split() for line in lines[at + 1 : at + 5]] == [
+        ["group", "runs", "solved", "95", "%", "sequences"],
+        ["─" * len(lines[at + 2])],
+        ["carry", "3", "3/3", "44%", "to", "100%", "2,000"],
+        ["simple", "3", "0/3", "0%", "to", "56%", "—"],
+    ]
+    assert max(map(len, lines)) <= 80
+    assert "\x1b" not in done.stdout
+
+
+def test_csv_holds_no_formula_and_keeps_numbers(four: Path) -> None:
+    done = rnnlab(four, str(four), "--format", "csv")
+    head, *rows = list(csv.reader(done.stdout.splitlines()))
+    first = dict(zip(head, rows[0], strict=True))
+    assert (first["group"], first["loss"], first["solved"], first["training.note"]) == (
+        "simple", "-0.5", "false", "a_b|<b>$x$",
+    )  # fmt: skip
+    assert {row[head.index("training.note")] for row in rows} == {"'=1+1", r"a_b|<b>$x$"}
+    assert (done.returncode, len(rows)) == (0, 6)
+
+
+def test_markdown_and_latex_take_text_as_text(four: Path) -> None:
+    markdown = rnnlab(four, str(four), "--format", "markdown").stdout
+    assert r"a\_b\|\<b\>\$x\$" in markdown
+    assert "| carry | 3 | 3/3 | 44% to 100% | 2,000 |" in markdown
+    latex = rnnlab(four, str(four), "--format", "latex").stdout
+    assert r"a\_b|\textless{}b\textgreater{}\$x\$" in latex
+    assert r"carry & 3 & 3/3 & 44\% to 100\% & 2,000 \\" in latex
+    assert "\x1b" not in markdown + latex
+
+
+def test_two_runs_in_other_formats(two: Path) -> None:
+    assert "| solved | yes | no |" in rnnlab(two, "carry", "simple", "--format", "markdown").stdout
+    assert r"cell.forget\_bias & 1.0 & --- \\" in rnnlab(two, "carry", "simple", "--format", "latex").stdout
+
+
+@pytest.mark.parametrize(
+    ("condition", "code", "told"),
+    [
+        ("val_loss > 0.01", 9, "val_loss > 0.01: carry seed 0 (0.08), carry seed 1 (0.08), carry seed 2 (0.08)"),
+        ("loss >= 0.0800001", 0, ""),
+        ("solved_rate < 0.8", 9, "solved_rate < 0.8: simple (0)"),
+        ("median(loss) > 0.07", 9, "median(loss) > 0.07: carry (0.08)"),
+        ("iqm(validation/loss) < -0.6", 0, ""),
+        ("solved == 0", 9, "solved == 0: simple seed 0 (0), simple seed 1 (0), simple seed 2 (0)"),
+        ("lss > 1", 2, "no run recorded the metric 'lss' — did you mean 'loss'?"),
+        ("loss > NaN", 2, "'loss > NaN' is no condition"),
+        ("__import__('os')", 2, "is no condition"),
+        ("", 2, "is no condition"),
+    ],
+)
+def test_a_gate(four: Path, condition: str, code: int, told: str) -> None:
+    done = rnnlab(four, str(four), "--fail-if", condition)
+    assert done.returncode == code
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_number_that_is_not_known_fails_a_gate(tmp_path: Path) -> None:
+    make_run(tmp_path, CARRY)
+    make_run(tmp_path, SIMPLE, config=TO_SIMPLE, losses=[0.8, float("nan")], summary=None, state="diverged")
+    done = rnnlab(tmp_path, "carry", "simple", "--fail-if", "loss > 100")
+    assert (done.returncode, "loss > 100: simple (unknown)" in done.stderr) == (9, True)
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--json", "--format", "csv"), ("--by", "cell.type"), ("--format", "html"), ("--baseline", "none")]
+)
+def test_what_cannot_be_asked(four: Path, arguments: tuple[str, ...]) -> None:
+    done = rnnlab(four, str(four), *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+
+
+def test_json_tells_groups(four: Path) -> None:
+    told = json.loads(rnnlab(four, str(four), "--json").stdout)
+    assert [group["heading"] for group in told["groups"]] == ["carry", "simple"]
+    assert told["groups"][0]["solved"] == {"runs": 3, "of": 3, "interval": pytest.approx([0.4385, 1], abs=1e-4)}
+    (contrast,) = told["contrasts"]
+    assert contrast["p"]["solved"] == contrast["p_holm"]["solved"] == pytest.approx(0.1)

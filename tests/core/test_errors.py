@@ -16,6 +16,7 @@ TABLE = {
     "DivergedError": (7, "E_DIVERGED"),
     "StoppedError": (75, "E_STOPPED"),
     "TrialsFailedError": (8, "E_TRIALS"),
+    "ConditionError": (9, "E_CONDITION"),
 }
 
 
