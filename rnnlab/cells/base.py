@@ -86,6 +86,8 @@ class AbstractCell(ABC):
         version: Raised whenever the equation changes; stored with weights and checked on load.
         Options: The typed options block of this cell.
         states: Names of the state's arrays, each (B, H); zero at the start of every sequence.
+        gates: Names of those saved arrays of a step that are an activation's values -> which option names it.
+        forget: The gate that the state `c` is multiplied with at each step; empty for a cell without.
         title, source: For `rnnlab cells`.
     """
 
@@ -93,6 +95,8 @@ class AbstractCell(ABC):
     version: ClassVar[int] = 1
     Options: ClassVar[type[CellOptions]]
     states: ClassVar[tuple[str, ...]]
+    gates: ClassVar[Mapping[str, str]] = {}
+    forget: ClassVar[str] = ""
     title: ClassVar[str]
     equations: ClassVar[str]
     source: ClassVar[str]

@@ -1,6 +1,7 @@
 """The carry cell: a simplified LSTM with a carry track that runs beside the output."""
 
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -57,6 +58,10 @@ class Carry(AbstractCell):
     name = "carry"
     Options = CarryOptions
     states = ("h", "c")
+    gates: ClassVar[Mapping[str, str]] = {
+        "i": "recurrent_activation", "f": "recurrent_activation", "k": "activation", "o": "activation",
+    }  # fmt: skip
+    forget = "f"
     title = "Carry cell (a simplified LSTM)"
     equations = (
         "output_t = activation(state_t·Uo + input_t·Wo + c_t·Vo + bo)\n"

@@ -1,6 +1,7 @@
 """The simple recurrent cell: a tanh of the input and of the last output."""
 
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 from rnnlab.cells.base import AbstractCell, Array, Arrays, CellOptions, Step, StepGradients
 from rnnlab.core.parameters import Parameter
@@ -32,6 +33,7 @@ class Simple(AbstractCell):
     name = "simple"
     Options = SimpleOptions
     states = ("h",)
+    gates: ClassVar[Mapping[str, str]] = {"h": "activation"}
     title = "Simple recurrent cell (a tanh RNN)"
     equations = "output_t = activation(input_t·W + state_t·U + b)\nstate_{t+1} = output_t"
     source = "Elman 1990, Finding structure in time"

@@ -32,11 +32,11 @@ def show_comparison(comparison: Comparison) -> None:
     from rich.text import Text
 
     width = console().width
-    called = [_fit(comparison.headings[result.name]) for result in comparison.results]
+    called = [fit(comparison.headings[result.name]) for result in comparison.results]
     parts: list[RenderableType] = []
     if comparison.is_grouped and len(called) > _MOST_COLUMNS:
         curves = [] if len(comparison.results) > _MOST_CURVES else _picture(comparison, called, width)
-        show(*rendered(comparison, _fit), *curves, Text(_fit(comparison.verdict)))
+        show(*rendered(comparison, fit), *curves, Text(fit(comparison.verdict)))
         return
     if comparison.differences:
         parts += _tables("Config differences", _difference_rows(comparison), called, width)
@@ -44,12 +44,12 @@ def show_comparison(comparison: Comparison) -> None:
         parts.append(Text("The configs are the same.\n"))
     parts += _tables("Results", _result_rows(comparison), called, width)
     parts += _picture(comparison, called, width)
-    show(*parts, Text(_fit(comparison.verdict)))
+    show(*parts, Text(fit(comparison.verdict)))
 
 
 def _difference_rows(comparison: Comparison) -> Rows:
     return {
-        _fit(key): [_value(row[one.name]) if one.name in row else _fit(_UNKNOWN) for one in comparison.results]
+        fit(key): [_value(row[one.name]) if one.name in row else fit(_UNKNOWN) for one in comparison.results]
         for key, row in comparison.differences.items()
     }
 
@@ -57,7 +57,7 @@ def _difference_rows(comparison: Comparison) -> Rows:
 def _value(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
-    return _fit(str(value))
+    return fit(str(value))
 
 
 def _result_rows(comparison: Comparison) -> Rows:
@@ -72,7 +72,7 @@ def _result_rows(comparison: Comparison) -> Rows:
         "parameters": [_whole(one.parameters) for one in results],
         "steps per second": [_whole(one.steps_per_second) for one in results],
     }
-    return {_fit(key): [_fit(cell) for cell in cells] for key, cells in rows.items()}
+    return {fit(key): [fit(cell) for cell in cells] for key, cells in rows.items()}
 
 
 def _metric_rows(comparison: Comparison) -> Rows:
@@ -171,10 +171,10 @@ def _picture(comparison: Comparison, called: Sequence[str], width: int) -> "list
     baselines = dict.fromkeys(comparison.baseline(one) for one in results[:_MOST_CURVES])
     lines = draw(
         curves,
-        y_label=_fit(metric),
+        y_label=fit(metric),
         levels=[Level(f"baseline {value:.4g}", value) for value in baselines if value is not None],
         width=width,
-        braille=_can_show("⣿"),
+        braille=can_show("⣿"),
         may_log=metric.endswith("loss"),
     )
     if lines and len(results) > _MOST_CURVES:
@@ -185,16 +185,17 @@ def _picture(comparison: Comparison, called: Sequence[str], width: int) -> "list
 _PLAIN = str.maketrans({"—": "-", "…": "...", "×": "x"})
 
 
-def _fit(text: str) -> str:
+def fit(text: str) -> str:
     """Return text that is safe to show and that stdout can encode."""
     text = visible(text)
-    if _can_show(text):
+    if can_show(text):
         return text
     encoding = sys.stdout.encoding or "ascii"
     return text.translate(_PLAIN).encode(encoding, "backslashreplace").decode(encoding)
 
 
-def _can_show(text: str) -> bool:
+def can_show(text: str) -> bool:
+    """Say whether stdout can encode a text."""
     try:
         text.encode(sys.stdout.encoding or "ascii")
     except UnicodeEncodeError:

@@ -1,6 +1,6 @@
 """A run as a Python object, and the calls that make one: what `import rnnlab` offers."""
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Literal, final
@@ -16,6 +16,9 @@ from rnnlab.config.marks import Mark
 from rnnlab.config.overrides import apply_overrides
 from rnnlab.config.yaml_writer import dump_yaml
 from rnnlab.core.errors import ConfigError, UsageError
+from rnnlab.diagnosis.findings import Diagnosis
+from rnnlab.lab.diagnose import USUAL, Kind
+from rnnlab.lab.diagnose import diagnose as _diagnose
 from rnnlab.lab.evaluate import Evaluation, experiment_of, load_weights
 from rnnlab.lab.evaluate import evaluate as _evaluate
 from rnnlab.lab.events import Event, Finished
@@ -93,6 +96,17 @@ class Run:
     ) -> Evaluation:
         """Score the run again, e.g. `run.evaluate(["shape.timesteps=400"])`; see `rnnlab.lab.evaluate.evaluate`."""
         return _evaluate(self.folder, overrides=overrides, weights=weights, sequences=sequences)
+
+    def diagnose(
+        self,
+        kinds: Collection[Kind] = USUAL,
+        *,
+        weights: Which = "best",
+        timesteps: int | None = None,
+        sequences: int = 64,
+    ) -> Diagnosis:
+        """Look into the network, e.g. `run.diagnose().flow`; see `rnnlab.lab.diagnose.diagnose`."""
+        return _diagnose(self.folder, kinds, weights=weights, timesteps=timesteps, sequences=sequences)
 
     def export(
         self, format: Format, *, weights: Which = "best", out: str | Path | None = None, force: bool = False

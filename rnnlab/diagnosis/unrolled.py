@@ -1,0 +1,115 @@
+"""A network run step by step through its cell's own definition, in float64, with all that each step kept."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnlab.backends.base import Network
+from rnnlab.cells.base import Step
+
+Array = NDArray[Any]
+
+
+@final
+@dataclass(frozen=True)
+class Layer:
+    """One recurrent layer.
+
+    Attributes:
+        network: The network it is of.
+        number: Which layer, from 0.
+        parameters: By the cell's own names, float64.
+    """
+
+    network: Network
+    number: int
+    parameters: Mapping[str, Array]
+
+    @property
+    def name(self) -> str:
+        """`layers.0` and so on."""
+        return f"layers.{self.number}"
+
+    def run(self, inputs: Array) -> list[Step]:
+        """Return every step over inputs (T, B, I) from the zero state."""
+        cell, steps = self.network.cell, list[Step]()
+        state = cell.initial_state(np, inputs.shape[1], np.float64)
+        for x in inputs:
+            steps.append(cell.step(np, self.parameters, x, state))
+            state = steps[-1].state
+        return steps
+
+    def pulled_back(self, step: Step, state_gradient: Mapping[str, Array], output_gradient: Array | None = None) -> Any:
+        """Return the gradients before a step from those after it: the cell's `step_vjp`."""
+        from_above = np.zeros_like(step.output) if output_gradient is None else output_gradient
+        return self.network.cell.step_vjp(
+            np, self.parameters, step.saved, output_gradient=from_above, state_gradient=state_gradient
+        )
+
+    def stacked(self, state: Mapping[str, Array]) -> Array:
+        """Return a state as one array, (B, S): the cell's state arrays side by side."""
+        return np.concatenate([state[name] for name in self.network.cell.states], axis=-1)
+
+    def split(self, stacked: Array) -> dict[str, Array]:
+        """Return what `stacked` made one."""
+        names = self.network.cell.states
+        return dict(zip(names, np.split(stacked, len(names), axis=-1), strict=True))
+
+
+@final
+@dataclass(frozen=True)
+class Unrolled:
+    """A network's way through a batch.
+
+    Attributes:
+        layers: The layers.
+        steps: For each layer the T steps.
+        lengths: (B,) the steps of each sequence; what comes after them is not looked at.
+    """
+
+    layers: tuple[Layer, ...]
+    steps: tuple[list[Step], ...]
+    lengths: Array
+
+    def states(self, layer: int, name: str) -> Array:
+        """Return one state of a layer after each step, (B, T, H)."""
+        return np.stack([step.state[name] for step in self.steps[layer]], axis=1)
+
+    def visited(self) -> Array:
+        """Return which steps belong to a sequence, (B, T) bool."""
+        return np.arange(len(self.steps[0])) < self.lengths[:, None]
+
+
+def layers_of(network: Network, parameters: Mapping[str, Array]) -> tuple[Layer, ...]:
+    """Return the recurrent layers of a network.
+
+    Args:
+        network: The network.
+        parameters: All its parameters by full name, of any precision.
+    """
+    return tuple(_layers(network, parameters))
+
+
+def _layers(network: Network, parameters: Mapping[str, Array]) -> Iterator[Layer]:
+    for number in range(network.cell.options.layers):
+        names = network.layer_parameters(number)
+        own = {name: np.asarray(parameters[f"layers.{number}.{name}"], np.float64) for name in names}
+        yield Layer(network, number, own)
+
+
+def unroll(layers: tuple[Layer, ...], inputs: Array, lengths: Array) -> Unrolled:
+    """Return the way of a batch through the layers.
+
+    Args:
+        layers: The layers, the first first.
+        inputs: (B, T, I).
+        lengths: (B,).
+    """
+    below, steps = np.asarray(inputs, np.float64).swapaxes(0, 1), list[list[Step]]()
+    for layer in layers:
+        steps.append(layer.run(below))
+        below = np.stack([step.output for step in steps[-1]])
+    return Unrolled(layers, tuple(steps), np.asarray(lengths))
