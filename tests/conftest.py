@@ -29,6 +29,7 @@ def plain_surroundings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
         patch.setenv("NO_COLOR", "1")
         patch.setenv("COLUMNS", "80")
         patch.setenv("PYTHONUTF8", "1")
+        patch.setenv("RNNLAB_PLOTS", "0")  # a picture takes longer than most trainings here
         patch.setenv("RNNLAB_RUNS", str(tmp_path_factory.mktemp("runs")))
         hangup = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup it is ignored, by children too
         yield

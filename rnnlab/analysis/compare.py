@@ -96,7 +96,7 @@ def compare(
     if not results:
         raise VerificationError("; ".join(f"{one.name}: {one.reason}" for one in damaged), where="no run can be read")
     name = resolve_metric(results, metric)
-    ordered = tuple(sorted(results, key=lambda result: _rank(result, name)))
+    ordered = tuple(sorted(results, key=lambda result: (*_rank(result, name), result.name)))
     called = headings(ordered)
     groups = groups_of(ordered, name)
     grouped = len(groups) < len(results)

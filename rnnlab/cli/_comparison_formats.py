@@ -11,7 +11,7 @@ from typing import Any
 
 from rnnlab.analysis import Comparison, Result
 from rnnlab.analysis.metric import short_name
-from rnnlab.cli._comparison_groups import UNKNOWN, notes_of, tables_of, value_text
+from rnnlab.analysis.tables import UNKNOWN, notes_of, tables_of, value_text
 from rnnlab.core.text import visible
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")

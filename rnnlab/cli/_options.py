@@ -51,6 +51,15 @@ RunArgument = Annotated[
         autocompletion=complete_run,
     ),
 ]
+RunsArgument = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="RUN",
+        help="Runs: each its path, any unique part of its name, or `latest`; a sweep or a folder for all in it.",
+        show_default=False,
+        autocompletion=complete_run,
+    ),
+]
 RunsOption = Annotated[
     Path | None,
     typer.Option(

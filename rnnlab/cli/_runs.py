@@ -24,7 +24,7 @@ def runs_named(root: Path, names: Sequence[str], *, fewest: int = 2) -> list[Run
     """
     found = [run for name in names for run in _meant(root, name)]
     if len(found) < fewest:
-        problem = f"compare needs two runs or more, got {len(found)}"
+        problem = f"{'two runs' if fewest == 2 else 'a run'} or more wanted, got {len(found)}"
         raise UsageError(problem, hint="`rnnlab list` shows the runs")
     return found
 

@@ -49,7 +49,7 @@ def show_script(sweep: SweepFolder) -> None:
     """Print a command for each trial; any of them may be run anywhere, any time, again and again."""
     for trial in sweep.read_plan().trials:
         config, run = sweep.config(trial).absolute(), sweep.run(trial).path.absolute()
-        show_text(f"rnnlab train {shlex.quote(str(config))} --into {shlex.quote(str(run))} --quiet\n")
+        show_text(f"rnnlab train {shlex.quote(str(config))} --into {shlex.quote(str(run))} --quiet --no-plots\n")
 
 
 def conduct(

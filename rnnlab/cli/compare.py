@@ -4,19 +4,11 @@ from typing import Annotated, Any
 
 import typer
 
-from rnnlab.cli._options import Format, JsonOption, RunsOption, complete_run
+from rnnlab.cli._options import Format, JsonOption, RunsArgument, RunsOption
 
 
 def command(
-    names: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="RUN",
-            help="Two or more runs: each its path, any unique part of its name, or `latest`; a sweep for its runs.",
-            show_default=False,
-            autocompletion=complete_run,
-        ),
-    ],
+    names: RunsArgument,
     metric: Annotated[
         str | None,
         typer.Option(

@@ -59,8 +59,8 @@ def _program(
 
     Exit codes: 0 done, 1 a bug in rnnlab, 2 bad command line or config (nothing was created), 3 no such run,
     4 stored data failed verification, 5 the machine says no (space, permission, memory), 6 the run is locked,
-    7 training diverged, 8 some trials of a sweep failed, 75 training was asked to stop and can be resumed, 130 stopped
-    by Ctrl-C.
+    7 training diverged, 8 some trials of a sweep failed, 9 a condition of --fail-if holds, 75 training was asked to
+    stop and can be resumed, 130 stopped by Ctrl-C.
     """
 
 

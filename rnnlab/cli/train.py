@@ -37,6 +37,14 @@ def command(
     signal: Annotated[
         str, typer.Option(envvar="RNNLAB_SIGNAL", metavar="NAME", help="A further signal that saves and stops.")
     ] = "SIGUSR1",
+    plots: Annotated[
+        bool,
+        typer.Option(
+            "--plots/--no-plots",
+            envvar="RNNLAB_PLOTS",
+            help="Draw plots/curves.png at the end, with matplotlib, or not.",
+        ),
+    ] = True,
     json: JsonOption = False,
     verbose: VerboseOption = False,
     quiet: QuietOption = False,
@@ -76,7 +84,19 @@ def command(
             raise typer.Exit(error.exit_code) from error
     if finished.already:
         note(f"{finished.run.path}: already complete, nothing to do")
+    if plots:
+        _draw(finished)
     show_result(finished, json=json)
+
+
+def _draw(finished: Any) -> None:
+    """Draw the curves of a run that has just ended, where matplotlib is installed."""
+    from importlib.util import find_spec
+
+    if not finished.already and find_spec("matplotlib") is not None:
+        from rnnlab.cli._plot import draw_ended
+
+        draw_ended(finished.run)
 
 
 def _events(

@@ -191,7 +191,7 @@ def _simple() -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["carry"], 2, "error[E_USAGE]: compare needs two runs or more, got 1 — `rnnlab list` shows the runs"),
+        (["carry"], 2, "error[E_USAGE]: two runs or more wanted, got 1 — `rnnlab list` shows the runs"),
         (["carry", CARRY], 2, f"error[E_USAGE]: the run {CARRY} is given 2 times — "),
         (["carry", "simple", "--metric", "los"], 2, "no run recorded the metric 'los' — did you mean 'loss'?"),
         (["carry", "nosuch"], 3, "error[E_RUN]: "),

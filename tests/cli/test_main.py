@@ -16,8 +16,8 @@ from rnnlab.cli.main import app
 from tests.cli.program import TINY, child, rnnlab
 
 COMMANDS = [
-    "bench", "cells", "check", "compare", "doctor", "evaluate", "export", "list", "schema", "show", "sweep", "tasks",
-    "train", "verify",
+    "bench", "cells", "check", "compare", "diagnose", "doctor", "evaluate", "export", "list", "plot", "report",
+    "schema", "show", "sweep", "tasks", "train", "verify",
 ]  # fmt: skip
 FRAMEWORKS = {"tensorflow", "keras", "matplotlib", "scipy", "torch", "jax", "pandas"}
 # Runs the program and writes the names of all modules it has loaded, however it ends.
@@ -45,7 +45,16 @@ def test_the_help_names_every_command_and_every_exit_code() -> None:
     listed = result.stdout.split("Commands:\n")[1]
     assert [line.split()[0] for line in listed.splitlines() if line[2:3].isalpha()] == COMMANDS
     text = " ".join(result.stdout.split())
-    codes = ("0 done", "1 a bug", "2 bad command", "3 no such run", "4 stored data", "5 the machine", "7 training")
+    codes = (
+        "0 done",
+        "1 a bug",
+        "2 bad command",
+        "3 no such run",
+        "4 stored data",
+        "5 the machine",
+        "7 training",
+        "9 a condition",
+    )
     for told in (*codes, "75 training was asked to stop"):
         assert told in text
 
@@ -69,11 +78,10 @@ def test_the_version() -> None:
     [
         (["trian"], "No such command 'trian'. Did you mean 'train'? — `rnnlab --help` tells more"),
         (["train"], "a CONFIG or --resume RUN is needed, got neither — `rnnlab train --help` tells more"),
-        (["train", "x.yaml", "--stes", "3"], "No such option: --stes (Possible options: --set) — `rnnlab train"),
+        (["train", "x.yaml", "--stes", "3"], "No such option: --stes (Possible options: --plots, --set) — `rnnlab"),
         (["train", "--set"], "Option '--set' requires an argument"),
         (["train", "a\0b"], "Invalid value for '[CONFIG]': embedded null byte"),
         (["compare"], "Missing argument 'RUN' — `rnnlab compare --help` tells more"),
-        (["compare", "A"], "compare needs two runs or more, got 1"),
         (["evaluate", "latest", "--weights", "x"], "Invalid value for '--weights': 'x' is not one of 'best', 'last' —"),
         (["evaluate", "latest", "--sequences", "0"], "Invalid value for '--sequences': '0' is no whole number from 1"),
         (["evaluate", "latest", "--sequences", "1_000"], "Invalid value for '--sequences': '1_000' is no whole number"),

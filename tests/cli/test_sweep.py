@@ -244,7 +244,7 @@ def test_list_and_compare_take_a_sweep_as_a_group(x: Path) -> None:
     told = json.loads(rnnlab("compare", "x", "--json").stdout)
     assert sorted(run["name"] for run in told["runs"]) == NAMES
     assert rnnlab("list", "y").code == 3
-    assert rnnlab("compare", "y").code == 2
+    assert rnnlab("compare", "y").code == 3
 
 
 def test_check_checks_all_trials(x: Path) -> None:

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 
 class Times(NamedTuple):
     """One number a run: when it succeeded, or how far it came without."""
@@ -44,7 +46,9 @@ def compare_times(one: Times, other: Times) -> float | None:
 
     if not (any(one.succeeded) or any(other.succeeded)):
         return None
-    return float(logrank(_censored(one), _censored(other)).pvalue)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        p = float(logrank(_censored(one), _censored(other)).pvalue)
+    return 1.0 if np.isnan(p) else p  # all at one and the same time: there is no variance, and no difference
 
 
 def _censored(times: Times) -> Any:

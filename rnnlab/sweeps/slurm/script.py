@@ -69,7 +69,7 @@ trap 'pass TERM' TERM
 
 # A signal interrupts `wait`; repeated, it gives the exit code of the training itself.
 train() {
-    "${rnnlab[@]}" train "configs/$trial.yaml" --into "trials/$trial" "$@" &
+    "${rnnlab[@]}" train "configs/$trial.yaml" --into "trials/$trial" --no-plots "$@" &
     training=$! before=nothing
     while [ "$before" != "$told" ]; do
         before=$told

@@ -51,6 +51,7 @@ def test_censored_runs_are_not_dropped() -> None:
     assert median_time(Times([10, 20, 50, 50, 50], [True, True, False, False, False])) is None
     assert median_time(Times([10, 20, 30, 50, 50], [True, True, True, False, False])) == 30
     assert compare_times(Times([5], [False]), Times([5], [False])) is None
+    assert compare_times(Times([5, 5], [True, True]), Times([5, 5], [True, True])) == 1
 
 
 def test_signed_ranks_of_hollander_and_wolfe() -> None:

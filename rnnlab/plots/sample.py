@@ -1,0 +1,79 @@
+"""A sequence, what is wanted, and what the network answers."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from rnnlab.lab.sample import Sample
+from rnnlab.plots.figure import COLOURS, DASHES, text
+
+_ABOVE: dict[str, Any] = {"fontsize": 8, "loc": "lower right", "bbox_to_anchor": (1.0, 1.0), "borderaxespad": 0.2}
+_FEW = 4  # features that are drawn as lines; more are a map
+
+
+def draw_sample(figure: Any, samples: Mapping[str, Sample]) -> None:
+    """Draw the first of some samples: inputs above, target and answer below."""
+    heading, one = next(iter(samples.items()))
+    above, below = figure.subplots(2, 1, sharex=len(one.scored) > 1)
+    _inputs(figure, above, one.inputs)
+    above.set_title(text(f"{heading}: {one.task}"), loc="left")
+    if len(one.scored) == 1:
+        _bars(below, one)
+    elif one.are_classes or one.targets.shape[1] > _FEW:
+        _map(figure, below, one)
+    else:
+        _lines(below, one)
+
+
+def _inputs(figure: Any, axes: Any, inputs: Any) -> None:
+    features = inputs.shape[1]
+    if features <= _FEW:
+        for number in range(features):
+            axes.step(
+                np.arange(len(inputs)), inputs[:, number], where="mid", label=f"input {number}", linewidth=1.2,
+                color=COLOURS[number], linestyle=DASHES[number % 4],
+            )  # fmt: skip
+        axes.legend(ncols=features, **_ABOVE)
+        axes.set_ylabel("input")
+    else:
+        drawn = axes.imshow(inputs.T, aspect="auto", cmap="cividis", interpolation="nearest", origin="lower")
+        figure.colorbar(drawn, ax=axes, label="value")
+        axes.set_ylabel("input feature")
+        axes.grid(visible=False)
+    axes.set_xlabel("step")
+
+
+def _bars(axes: Any, one: Sample) -> None:
+    places = np.arange(one.targets.shape[1])
+    axes.bar(places - 0.2, one.targets[0], 0.4, label="target", color=COLOURS[0])
+    axes.bar(places + 0.2, one.answers[0], 0.4, label="network", color=COLOURS[1], hatch="//")
+    axes.set_xticks(places)
+    axes.set_xlabel("class" if one.are_classes else "output feature")
+    axes.set_ylabel("probability" if one.are_classes else "output")
+    axes.set_title(f"at the last step, {int(one.scored[0]) + 1}", loc="left", fontsize=9)
+    axes.legend(fontsize=8)
+
+
+def _lines(axes: Any, one: Sample) -> None:
+    for number in range(one.targets.shape[1]):
+        colour = COLOURS[number]
+        axes.plot(one.scored, one.targets[:, number], color=colour, linewidth=3, alpha=0.35, label=f"target {number}")
+        axes.plot(one.scored, one.answers[:, number], color=colour, linewidth=1.2, label=f"network {number}")
+    axes.set_xlabel("step")
+    axes.set_ylabel("output")
+    axes.legend(ncols=one.targets.shape[1], **_ABOVE)
+
+
+def _map(figure: Any, axes: Any, one: Sample) -> None:
+    drawn = axes.imshow(
+        one.answers.T, aspect="auto", cmap="cividis", interpolation="nearest", origin="lower",
+        extent=(one.scored[0] - 0.5, one.scored[-1] + 0.5, -0.5, one.answers.shape[1] - 0.5), vmin=0,
+    )  # fmt: skip
+    if one.are_classes:
+        axes.plot(one.scored, one.targets.argmax(axis=1), ".", color=COLOURS[1], markersize=4, label="target")
+        axes.legend(fontsize=8)
+    figure.colorbar(drawn, ax=axes, label="probability" if one.are_classes else "output")
+    axes.set_xlabel("step")
+    axes.set_ylabel("class" if one.are_classes else "output feature")
+    axes.grid(visible=False)

@@ -1,0 +1,92 @@
+import sys
+from pathlib import Path
+
+import pytest
+
+import rnnlab as package
+from rnnlab.core.errors import EnvironmentFault
+from rnnlab.runs import RunFolder
+from tests.cli.program import TINY, rnnlab
+
+pytest.importorskip("matplotlib", reason="needs the extra `plots`")
+KINDS = ("curves", "gradient", "states", "gates", "spectrum", "lengths", "sample")
+CONFIG = {"name": "tiny", "task": "adding", "shape": {"timesteps": 8}, "training": {"steps": 2, "batch_size": 4}}
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("drawn")
+    for seed in range(2):
+        package.train(CONFIG, [f"seed={seed}", f"name=seed{seed}"], runs=root)
+    return root
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_goes_to_the_run(runs: Path, kind: str) -> None:
+    done = rnnlab("plot", "seed0", "--kind", kind, "--runs", runs)
+    assert (done.code, done.stderr) == (0, "")
+    path = Path(done.stdout.strip())
+    assert (path.name, path.parent.name) == (f"{kind}.png", "plots")
+    assert path.read_bytes().startswith(b"\x89PNG")
+    assert rnnlab("doctor", "seed0", "--runs", runs).code == 0
+
+
+def test_several_runs_go_where_one_says(runs: Path, tmp_path: Path) -> None:
+    for ending, start in (("pdf", b"%PDF"), ("SVG", b"<?xml"), ("png", b"\x89PNG")):
+        done = rnnlab("plot", runs, "--out", tmp_path / f"x.{ending}")
+        assert (done.code, done.stdout) == (0, f"{tmp_path / f'x.{ending}'}\n")
+        assert (tmp_path / f"x.{ending}").read_bytes().startswith(start)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (("--out", "x.jpg"), 2, "--out: x.jpg ends in none of .png, .pdf, .svg"),
+        (("--out", "nowhere/x.png"), 2, "--out: there is no folder nowhere"),
+        (("--kind", "cloud"), 2, "'cloud' is not one of"),
+        (("--metric", "lss"), 2, "no run recorded the metric 'lss' — did you mean 'loss'"),
+    ],
+)
+def test_what_cannot_be(
+    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], code: int, told: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = rnnlab("plot", "seed1", "--runs", runs, *arguments)
+    assert (done.code, done.stdout, list(tmp_path.iterdir())) == (code, "", [])
+    assert told in done.stderr
+
+
+def test_a_missing_extra(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    done = rnnlab("plot", "seed1", "--runs", runs)
+    assert done.code == 5
+    assert "pip install 'rnnlab[plots]'" in done.stderr
+
+
+def test_damaged_weights_are_told(tmp_path: Path) -> None:
+    run = package.train(CONFIG, runs=tmp_path)
+    for path in (run.path / "weights").iterdir():
+        path.write_bytes(b"?")
+    done = rnnlab("plot", run.path, "--kind", "gates")
+    assert (done.code, done.stdout) == (4, "")
+    assert rnnlab("plot", run.path).code == 0
+
+
+def test_a_training_ends_with_a_picture(tmp_path: Path) -> None:
+    (tmp_path / "x.yaml").write_text(TINY)
+    done = rnnlab("train", tmp_path / "x.yaml", "--into", tmp_path / "job", "--quiet", "--plots")
+    assert (done.code, done.stderr) == (0, "")
+    assert (tmp_path / "job" / "plots" / "curves.png").read_bytes().startswith(b"\x89PNG")
+    assert rnnlab("doctor", tmp_path / "job").code == 0
+    without = rnnlab("train", tmp_path / "x.yaml", "--into", tmp_path / "other", "--quiet", "--no-plots")
+    assert (without.code, (tmp_path / "other" / "plots").exists()) == (0, False)
+
+
+def test_a_picture_that_cannot_be_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> Path:
+        raise EnvironmentFault("no space left", where="plots")
+
+    monkeypatch.setattr(RunFolder, "write_plot", refused)
+    (tmp_path / "x.yaml").write_text(TINY)
+    done = rnnlab("train", tmp_path / "x.yaml", "--into", tmp_path / "job", "--quiet", "--plots")
+    assert (done.code, done.stderr) == (0, "rnnlab: warning: no picture was drawn: plots: no space left\n")

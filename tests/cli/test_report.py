@@ -1,0 +1,68 @@
+import sys
+from pathlib import Path
+
+import pytest
+
+import rnnlab as package
+from tests.cli.program import rnnlab
+
+pytest.importorskip("plotly", reason="needs the extra `plots`")
+TINY = {"name": "tiny", "task": "adding", "shape": {"timesteps": 8}, "training": {"steps": 2, "batch_size": 4}}
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("reported")
+    for seed in range(2):
+        package.train(TINY, [f"seed={seed}"], runs=root)
+    return root
+
+
+def test_a_page_is_written_and_replaced(runs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "page.html"
+    for title in ("one", "two"):
+        done = rnnlab("report", runs, "--out", out, "--title", title)
+        assert (done.code, done.stderr) == (0, "")
+        assert done.stdout.startswith(f"{out}: 2 runs, ")
+        text = out.read_text(encoding="utf-8")
+        assert f"<title>{title}</title>" in text
+        assert '"gradient"' in text
+    assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
+
+
+def test_a_strangers_file_stays(runs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "thesis.html"
+    out.write_text("years of work")
+    done = rnnlab("report", runs, "--out", out)
+    assert (done.code, out.read_text()) == (2, "years of work")
+    assert "is not a report of rnnlab — name another place, or add --force" in done.stderr
+    assert rnnlab("report", runs, "--out", out, "--force", "--no-diagnose").code == 0
+    assert '"gradient"' not in out.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("out", "told"), [("nowhere/x.html", "there is no folder"), (".", "is no plain file")])
+def test_a_place_that_cannot_be(runs: Path, tmp_path: Path, out: str, told: str) -> None:
+    done = rnnlab("report", runs, "--out", tmp_path / out)
+    assert (done.code, done.stdout) == (2, "")
+    assert told in done.stderr
+
+
+def test_weights_that_are_gone_cost_a_chart_only(tmp_path: Path) -> None:
+    run = package.train(TINY, runs=tmp_path)
+    for path in (run.path / "weights").iterdir():
+        path.write_bytes(b"?")
+    done = rnnlab("report", run.path, "--out", tmp_path / "page.html")
+    assert done.code == 0
+    assert "could not be looked into" in done.stderr
+
+
+def test_no_such_run(tmp_path: Path) -> None:
+    done = rnnlab("report", "nobody", "--runs", tmp_path, "--out", tmp_path / "page.html")
+    assert (done.code, list(tmp_path.iterdir())) == (3, [])
+
+
+def test_a_missing_extra(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "plotly.offline", None)
+    done = rnnlab("report", runs, "--out", tmp_path / "page.html")
+    assert (done.code, list(tmp_path.iterdir())) == (5, [])
+    assert "pip install 'rnnlab[plots]'" in done.stderr
