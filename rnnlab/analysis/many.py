@@ -9,7 +9,7 @@ from rnnlab.analysis.result import Damaged, Result, SolvedAt, read_result
 from rnnlab.core.errors import RnnlabError
 from rnnlab.runs import RunFolder
 from rnnlab.runs.index import WORTH
-from rnnlab.runs.table import Row, RunTable, read_table
+from rnnlab.runs.rows import Row, RunTable, read_table
 
 _KNOWN = {"completed", "interrupted", "failed", "diverged"}
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from rnnlab.cli._output import plain_table
 from rnnlab.cli._result import figure
 from rnnlab.core.text import visible
-from rnnlab.runs.table import look_up
+from rnnlab.runs.rows import look_up
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -100,7 +100,7 @@ def _root(root: Any, sweep: str | None) -> Any:
 
 def _table(root: Any) -> Any:
     from rnnlab.core.errors import RunNotFoundError
-    from rnnlab.runs.table import RunTable, read_table
+    from rnnlab.runs.rows import RunTable, read_table
 
     try:
         return read_table(root)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from contextlib import closing
+from html import escape
 from pathlib import Path
 from typing import Any, Literal, final
 
@@ -16,6 +17,7 @@ from rnnlab.config.marks import Mark
 from rnnlab.config.overrides import apply_overrides
 from rnnlab.config.yaml_writer import dump_yaml
 from rnnlab.core.errors import ConfigError, UsageError
+from rnnlab.core.text import visible
 from rnnlab.diagnosis.findings import Diagnosis
 from rnnlab.lab.diagnose import USUAL, Kind
 from rnnlab.lab.diagnose import diagnose as _diagnose
@@ -46,6 +48,21 @@ class Run:
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r}, state={self.state!r})"
+
+    def _repr_html_(self) -> str:
+        """Show the run in a notebook; text from its files is text and no markup."""
+        rows: dict[str, Any] = {"run": str(self.path), "state": self.state}
+        if self.folder.has_result(self.folder.read_status()):
+            summary = self.summary
+            rows |= {
+                key: summary.get(key) for key in ("task", "cell", "steps", "loss", "baseline", "solved", "seconds")
+            }
+        cells = "".join(
+            f"<tr><th style='text-align:left'>{escape(key)}</th><td>{escape(visible(str(value)))}</td></tr>"
+            for key, value in rows.items()
+            if value is not None
+        )
+        return f"<table>{cells}</table>"
 
     @property
     def path(self) -> Path:

@@ -2,6 +2,7 @@
 
 from rnnlab.runs.find import Listing, all_runs, find_run, runs_root
 from rnnlab.runs.folder import RunFolder
+from rnnlab.runs.frame import table
 from rnnlab.runs.lock import Lock
 from rnnlab.runs.metrics import Metrics, MetricsWriter
 from rnnlab.runs.status import State, Status
@@ -17,4 +18,5 @@ __all__ = [
     "all_runs",
     "find_run",
     "runs_root",
+    "table",
 ]

@@ -11,7 +11,7 @@ from typing import Any, final
 from rnnlab.core.errors import UsageError
 from rnnlab.core.registry import nearest
 from rnnlab.core.text import visible
-from rnnlab.runs.table import COLUMNS, Row, look_up
+from rnnlab.runs.rows import COLUMNS, Row, look_up
 
 _CONDITION = re.compile(r"(?P<key>[^=!<>]+)(?P<operator>==|!=|<=|>=|=|<|>)(?P<value>.*)", re.DOTALL)
 _ORDER: dict[str, Callable[[Any, Any], bool]] = {"<": lt, "<=": le, ">": gt, ">=": ge}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, final
 
 from rnnlab.core.errors import RnnlabError
-from rnnlab.runs.table import look_up
+from rnnlab.runs.rows import look_up
 from rnnlab.sweeps.folder import SweepFolder
 from rnnlab.sweeps.plan import Plan
 from rnnlab.sweeps.states import Standing, State, standings

@@ -28,7 +28,7 @@ from rnnlab.lab.events import Finished, Stepped
 from rnnlab.lab.resume import train_into
 from rnnlab.lab.stopping import Stop
 from rnnlab.runs.repository import describe_repository
-from rnnlab.runs.table import look_up
+from rnnlab.runs.rows import look_up
 from rnnlab.sweeps.orders import AbstractLine, Ended, Halt, Outcome, Progress, Ready, Train, read_line
 
 _PROGRESS_SECONDS = 0.5  # between two lines about one trial

@@ -6,7 +6,7 @@ from typing import Any
 
 from rnnlab.runs import index
 from rnnlab.runs.choosing import Condition, choose
-from rnnlab.runs.table import read_table
+from rnnlab.runs.rows import read_table
 from tests.stored_runs import START
 
 NOW = START + timedelta(hours=1)

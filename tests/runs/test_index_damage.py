@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 from rnnlab.runs.index import Index
-from rnnlab.runs.table import read_table
+from rnnlab.runs.rows import read_table
 from tests.runs.conftest import Faults, Killed
 from tests.runs.many_runs import NOW, path_of, remember, told, without_index
 
 
 def sealed(entries: Any) -> bytes:
     """Return an index of `entries` as rnnlab would write it."""
-    from rnnlab.runs.table import _VERSION
+    from rnnlab.runs.rows import _VERSION
 
     one = Index(Path("/nowhere"), name="rows", files=(), version=_VERSION)
     return one._sealed(entries if isinstance(entries, bytes) else json.dumps(entries).encode())

@@ -8,7 +8,7 @@ import pytest
 
 from rnnlab.core.errors import RunNotFoundError, UsageError
 from rnnlab.runs.choosing import Condition, choose, order
-from rnnlab.runs.table import COLUMNS, Row, read_table
+from rnnlab.runs.rows import COLUMNS, Row, read_table
 from tests.stored_runs import START, store
 
 SOLVED = {"solved": True, "solved_at": {"step": 64, "sequences": 2048, "seconds": 0.5}}

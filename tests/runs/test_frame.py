@@ -1,0 +1,42 @@
+from pathlib import Path
+
+import pytest
+
+import rnnlab
+from rnnlab.core.errors import EnvironmentFault
+from rnnlab.runs import table
+from tests.analysis.runs_by_hand import SOLVED, UNSOLVED, make_run
+
+
+def test_a_row_a_run(tmp_path: Path) -> None:
+    pandas = pytest.importorskip("pandas", reason="needs the extra `pandas`")
+    make_run(
+        tmp_path, "20260101T000000Z-carry-aaaaaa", summary={**SOLVED, "metrics": {"loss": 0.08, "error_rate": 0.5}}
+    )
+    make_run(
+        tmp_path,
+        "20260101T000001Z-simple-bbbbbb",
+        config={"cell.type": "simple", "cell.forget_bias": None},
+        summary=UNSOLVED,
+    )
+    frame = table(tmp_path)
+    assert isinstance(frame, pandas.DataFrame)
+    assert frame["name"].tolist() == ["carry", "simple"]
+    assert frame["solved"].tolist() == [True, False]
+    assert frame["config.cell.type"].tolist() == ["carry", "simple"]
+    assert frame["config.cell.forget_bias"].isna().tolist() == [False, True]
+    assert frame["metrics.error_rate"].isna().tolist() == [False, True]
+    assert frame.loc[0, "config.training.optimizer.learning_rate"] == 0.01
+
+
+def test_neither_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rnnlab.runs.frame.find_spec", lambda _: None)
+    with pytest.raises(EnvironmentFault, match=r"pip install 'rnnlab\[pandas\]'"):
+        table(tmp_path)
+
+
+def test_a_run_shows_in_a_notebook(tmp_path: Path) -> None:
+    run = make_run(tmp_path, "20260101T000000Z-carry-aaaaaa", summary={**SOLVED, "task": "<script>alert(1)</script>"})
+    shown = rnnlab.open_run(run.path)._repr_html_()
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in shown
+    assert "<th style='text-align:left'>loss</th><td>0.08</td>" in shown
