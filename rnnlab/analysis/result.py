@@ -110,7 +110,7 @@ class Result:
     def metrics(self) -> list[str]:
         """Return the full names of all metrics recorded, in the order they first appear."""
         items = (item for record in self.records for item in record.items())
-        names = dict.fromkeys(name for name, value in items if not isinstance(value, str | bool))
+        names = dict.fromkeys(name for name, value in items if not isinstance(value, str | bool | list))
         return [name for name in names if name not in _NOT_METRICS]
 
     def curve(self, metric: str) -> Points:

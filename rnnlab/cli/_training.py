@@ -144,7 +144,7 @@ class _Live:
             self._step, self._loss = event.step, event.loss
         elif isinstance(event, Evaluated):
             self._record = dict(event.record)
-            self._losses.append(float(event.record["validation/loss"]))
+            self._losses.append(float(event.record["validation/loss"]))  # type: ignore[arg-type]  # a number
         if time.monotonic() - self._drawn > 1 / _REDRAWS_PER_SECOND:
             self._drawn = time.monotonic()
             with undisturbed():

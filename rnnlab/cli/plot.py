@@ -11,10 +11,11 @@ from rnnlab.cli._options import RunsArgument, RunsOption
 def command(
     names: RunsArgument,
     kind: Annotated[
-        Literal["curves", "gradient", "states", "gates", "spectrum", "lengths", "sample"],
+        Literal["curves", "gradient", "flow", "states", "gates", "spectrum", "lengths", "sample"],
         typer.Option(
             "--kind",
-            help="The metric's curves, the gradient by lag, states, gates, eigenvalues, other lengths, one sequence.",
+            help="The metric's curves, the gradient by lag, the same over the training where it was recorded, states, "
+            "gates, eigenvalues, other lengths, one sequence.",
         ),
     ] = "curves",
     out: Annotated[

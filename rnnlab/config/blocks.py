@@ -90,6 +90,10 @@ class TrainingOptions(Options):
     checkpoint: CheckpointOptions = Field(
         CheckpointOptions(every_steps=None, every_seconds=10.0), description="how much a kill can cost at most"
     )
+    record: Literal["gradient_flow"] | None = Field(
+        None,
+        description="gradient_flow: with each evaluation the gradient of the last step's loss by lag; null: nothing",
+    )
     max_seconds: float | None = Field(
         None, gt=0, le=1e9, description="seconds a process may train, saving included, before it stops to be resumed"
     )
@@ -99,6 +103,14 @@ class EvaluationOptions(Options):
     """The fixed validation set."""
 
     sequences: int = Field(1000, ge=1, le=10_000_000, description="sequences in the validation set")
+
+
+class LoggingOptions(Options):
+    """What else is written while a training goes on; it changes no number."""
+
+    tensorboard: bool = Field(
+        False, description="event files for TensorBoard; needs `pip install 'rnnlab[tensorboard]'`"
+    )
 
 
 class TopOptions(Options):

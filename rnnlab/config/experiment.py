@@ -13,7 +13,7 @@ from rnnlab.backends.numpy.model import NumpyBackend
 from rnnlab.backends.numpy.options import NumpyOptions
 from rnnlab.cells import CELLS
 from rnnlab.cells.base import CellOptions
-from rnnlab.config.blocks import EvaluationOptions, TrainingOptions
+from rnnlab.config.blocks import EvaluationOptions, LoggingOptions, TrainingOptions
 from rnnlab.core.batch import Lengths
 from rnnlab.optim.rules import OPTIMIZERS
 from rnnlab.optim.rules.base import OptimizerOptions
@@ -45,6 +45,7 @@ class Experiment:
         schedule: The learning-rate schedule's options.
         training: Budget, batch, clipping, evaluation and stopping.
         evaluation: The validation set.
+        logging: What else is written.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Experiment:
     schedule: ScheduleOptions
     training: TrainingOptions
     evaluation: EvaluationOptions
+    logging: LoggingOptions
 
     def build_backend(self) -> AbstractBackend:
         """Return the backend, configured."""
@@ -119,6 +121,7 @@ class Experiment:
             "task": self.task.model_dump(),
             "training": training,
             "evaluation": self.evaluation.model_dump(),
+            "logging": self.logging.model_dump(),
         }
 
     def _resolved_backend(self) -> dict[str, Any]:
@@ -129,9 +132,11 @@ class Experiment:
     def sha256(self) -> str:
         """Return the SHA-256 of all that decides the numbers: equal for equal experiments, however they were written.
 
-        Left out is what changes no number: how often a training is saved, how long it may run, what it keeps in memory.
+        Left out is what changes no number: how often a training is saved, how long it may run, what it keeps in memory,
+        what else it writes.
         """
         resolved = self.resolved()
+        del resolved["logging"]
         resolved["training"] = {key: value for key, value in resolved["training"].items() if key not in WITHOUT_EFFECT}
         canonical = json.dumps(resolved, sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(canonical.encode()).hexdigest()

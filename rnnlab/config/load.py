@@ -14,7 +14,14 @@ from rnnlab.backends.numpy.model import NumpyBackend
 from rnnlab.backends.numpy.options import NumpyOptions
 from rnnlab.cells import CELLS
 from rnnlab.cells.base import CellOptions
-from rnnlab.config.blocks import DEFAULT_TYPES, EvaluationOptions, ShapeOptions, TopOptions, TrainingOptions
+from rnnlab.config.blocks import (
+    DEFAULT_TYPES,
+    EvaluationOptions,
+    LoggingOptions,
+    ShapeOptions,
+    TopOptions,
+    TrainingOptions,
+)
 from rnnlab.config.checking import Checker, shown
 from rnnlab.config.document import Document, read_partly
 from rnnlab.config.experiment import Experiment
@@ -29,7 +36,7 @@ from rnnlab.optim.schedules import SCHEDULES
 from rnnlab.tasks import task_class
 from rnnlab.tasks.base import AbstractTask
 
-BLOCKS = ("numpy", "keras", "cell", "shape", "task", "training", "evaluation")
+BLOCKS = ("numpy", "keras", "cell", "shape", "task", "training", "evaluation", "logging")
 SWEEP = "sweep"  # makes of a config many experiments; see `rnnlab.config.sweep`
 
 
@@ -74,6 +81,7 @@ def check_document(document: Document, *, default_name: str) -> Experiment:
     task = _task(checker, data)
     optimizer, schedule, training = _training(checker, data.get("training", {}))
     evaluation = checker.block(EvaluationOptions, data.get("evaluation", {}), ("evaluation",))
+    logging = checker.block(LoggingOptions, data.get("logging", {}), ("logging",))
     name = _name(checker, top, default_name) if top else ""
     numpy = checker.block(NumpyOptions, data.get("numpy", {}), ("numpy",))
     keras = checker.block(KerasOptions, data.get("keras", {}), ("keras",))
@@ -87,7 +95,7 @@ def check_document(document: Document, *, default_name: str) -> Experiment:
     timesteps = _shape(checker, shape, task) if shape and task else None
     raise_together(checker.faults())
     assert top and numpy and keras and cell and task and timesteps  # noqa: PT018
-    assert optimizer and schedule and training and evaluation  # noqa: PT018
+    assert optimizer and schedule and training and evaluation and logging  # noqa: PT018
     is_keras = top.backend == KerasBackend.name
     return Experiment(
         name=name,
@@ -105,6 +113,7 @@ def check_document(document: Document, *, default_name: str) -> Experiment:
         schedule=schedule,
         training=training,
         evaluation=evaluation,
+        logging=logging,
     )
 
 

@@ -12,7 +12,14 @@ from rnnlab.backends.keras.options import KerasOptions
 from rnnlab.backends.numpy.options import NumpyOptions
 from rnnlab.cells import CELLS
 from rnnlab.cells.base import Initializers
-from rnnlab.config.blocks import DEFAULT_TYPES, EvaluationOptions, ShapeOptions, TopOptions, TrainingOptions
+from rnnlab.config.blocks import (
+    DEFAULT_TYPES,
+    EvaluationOptions,
+    LoggingOptions,
+    ShapeOptions,
+    TopOptions,
+    TrainingOptions,
+)
 from rnnlab.config.sweep import SweepOptions
 from rnnlab.core import activations
 from rnnlab.core.registry import Registry
@@ -37,6 +44,7 @@ def config_schema() -> Schema:
         ShapeOptions,
         TrainingOptions,
         EvaluationOptions,
+        LoggingOptions,
         SweepOptions,
     ]
     members = [*cells.values(), *tasks.values(), *optimizers.values(), *schedules.values()]
@@ -76,6 +84,7 @@ def config_schema() -> Schema:
         ),
         "training": references[TrainingOptions, "validation"],
         "evaluation": references[EvaluationOptions, "validation"],
+        "logging": references[LoggingOptions, "validation"],
         "sweep": references[SweepOptions, "validation"],
     }
     return {

@@ -6,6 +6,7 @@ from typing import Any
 
 from rnnlab.config.experiment import Experiment
 from rnnlab.runs import RunFolder
+from rnnlab.runs.metrics import Value
 from rnnlab.tasks.base import AbstractTask
 
 
@@ -54,7 +55,7 @@ class Evaluated:
     """
 
     step: int
-    record: Mapping[str, float | int | str]
+    record: Mapping[str, Value]
     solved: bool
 
 

@@ -1,9 +1,12 @@
 """One record of the metrics in words, for the log and for a terminal that cannot redraw."""
 
 from collections.abc import Mapping
+from typing import Any
+
+from rnnlab.runs.metrics import Value
 
 
-def record_line(record: Mapping[str, float | int | str]) -> str:
+def record_line(record: Mapping[str, Value]) -> str:
     """Return one line for a record, the same columns every time.
 
     Example:
@@ -12,8 +15,15 @@ def record_line(record: Mapping[str, float | int | str]) -> str:
     """
     skipped = {"step", "seconds", "sequences", "learning_rate"}
     head = [f"step {record['step']}", f"{record['seconds']:.1f} s"]
-    return "  ".join(head + [f"{name} {_short(value)}" for name, value in record.items() if name not in skipped])
+    return "  ".join(
+        head
+        + [
+            f"{name} {_short(value)}"
+            for name, value in record.items()
+            if name not in skipped and not isinstance(value, list)
+        ]
+    )
 
 
-def _short(value: float | int | str) -> str:
+def _short(value: Any) -> str:
     return value if isinstance(value, str) else f"{value:.4g}"

@@ -247,7 +247,7 @@ def _require_empty(run: RunFolder) -> None:
 def _require_same(run: RunFolder, stored: Experiment, asked: Experiment) -> None:
     """Pass if both give the same numbers; how often a training is saved may differ."""
     same = {key: getattr(asked.training, key) for key in WITHOUT_EFFECT}
-    if replace(stored, training=stored.training.model_copy(update=same)) == asked:
+    if replace(stored, training=stored.training.model_copy(update=same), logging=asked.logging) == asked:
         return
     before, now = _flat(stored.resolved()), _flat(asked.resolved())
     keys = [key for key in before | now if before.get(key) != now.get(key)]
@@ -263,5 +263,5 @@ def _flat(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in data.items():
         flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
-    skipped = {f"training.{key}" for key in WITHOUT_EFFECT}
+    skipped = {"logging", *(f"training.{key}" for key in WITHOUT_EFFECT)}
     return {key: value for key, value in flat.items() if not any(key == s or key.startswith(f"{s}.") for s in skipped)}

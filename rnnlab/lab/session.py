@@ -13,13 +13,16 @@ from rnnlab.core.batch import Batch
 from rnnlab.core.errors import VerificationError
 from rnnlab.core.streams import stream
 from rnnlab.lab.events import Evaluated, Event, Stepped
+from rnnlab.lab.flow import FlowRecorder
 from rnnlab.lab.progress import Averages, Best, Place, Success
 from rnnlab.lab.stopping import Deadline, Halt, Stop
 from rnnlab.lab.storing import Stopped, Store, in_short
 from rnnlab.lab.summary import summarize
+from rnnlab.lab.tensorboard import require_tensorboard
 from rnnlab.lab.validation import ValidationSet
 from rnnlab.runs import Lock, RunFolder
 from rnnlab.runs.checkpoint import Part
+from rnnlab.runs.metrics import Value
 from rnnlab.runs.weights import list_differences
 
 
@@ -54,6 +57,9 @@ class Session:
         self._validation = ValidationSet(
             self.task, sequences=experiment.evaluation.sequences, timesteps=experiment.timesteps, seed=experiment.seed
         )
+        self._flow = FlowRecorder(experiment, network, self.task) if self.options.record else None
+        if experiment.logging.tensorboard:
+            require_tensorboard()
         self._success = Success(self.task.solved, self.options.batch_size)
         self._averages = Averages()
         self.best = Best(self.options.stop_on_plateau)
@@ -69,7 +75,15 @@ class Session:
         """Take a run's folder to store in, and start the clock."""
         initial = self._model.parameters()
         often = self.options.checkpoint
-        self.store = Store(run, lock, description=self.description, initial=initial, best=self.best, often=often)
+        self.store = Store(
+            run,
+            lock,
+            description=self.description,
+            initial=initial,
+            best=self.best,
+            often=often,
+            events=self.experiment.logging.tensorboard,
+        )
         self._started = time.perf_counter()
         return self.store
 
@@ -210,9 +224,11 @@ class Session:
         self._watch("validation loss", metrics["loss"])
         if self.place.step and self._success.after_validation(metrics):
             self._mark_solved()
-        record: dict[str, float | int | str] = {"step": self.place.step, "sequences": self._sequences()}
+        record: dict[str, Value] = {"step": self.place.step, "sequences": self._sequences()}
         record |= {"seconds": round(self.seconds(), 6)} | self._averages.take()
         record |= {f"validation/{name}": value for name, value in metrics.items()}
+        if self._flow:
+            record |= self._flow.record(self._model.parameters())
         self.store.record(record)
         if not self.bad:
             self._keep(metrics)

@@ -15,9 +15,11 @@ from rnnlab.config.yaml_writer import dump_yaml
 from rnnlab.core.errors import DivergedError, EnvironmentFault, RnnlabError, RunLockedError, StoppedError
 from rnnlab.lab.progress import Best
 from rnnlab.lab.record import record_line
+from rnnlab.lab.tensorboard import EventFile
 from rnnlab.runs import Lock, RunFolder, State, Status, provenance
 from rnnlab.runs.checkpoint import Checkpoint, Part
 from rnnlab.runs.lock import BEAT_SECONDS
+from rnnlab.runs.metrics import Value
 
 Stopped = Literal["solved", "budget", "plateau", "callback", "diverged", "interrupted", "failed"]
 Parameters = dict[str, NDArray[Any]]
@@ -43,6 +45,7 @@ class Store:
         initial: The weights before the first step.
         best: The best so far; the training takes note of it here, and the store writes it.
         often: How often to save.
+        events: Whether to write event files for TensorBoard, too.
     """
 
     def __init__(
@@ -54,12 +57,15 @@ class Store:
         initial: Parameters,
         best: Best,
         often: CheckpointOptions,
+        events: bool = False,
     ) -> None:
         self.run, self.best = run, best
         self.good_step, self.good = 0, initial
         self.save_seconds = 0.0
         self._lock, self._often, self._about = lock, often, dict(description)
         self._written: dict[str, int] = {}  # the step of what each file of weights holds
+        self._wants_events = events
+        self._events: EventFile | None = None
         self._saved_at: tuple[int, int] | None = None
         self._saved = self._beaten = time.perf_counter()
 
@@ -121,11 +127,15 @@ class Store:
         self._metrics, self._log = self.run.metrics_writer(), self.run.open_log()
         self._checkpoints = self.run.new_checkpoints()
         self.run.write_status(self._status)
+        if self._wants_events:
+            self._events = EventFile(self.run, self.run.read_metrics().records)
 
-    def record(self, record: dict[str, float | int | str]) -> None:
+    def record(self, record: dict[str, Value]) -> None:
         """Append a record to the metrics, and in words to the log."""
         self._metrics.write(record)
         self._log.append(record_line(record).encode())
+        if self._events:
+            self._events.add(record)
 
     def keep(self, step: int, parameters: Parameters) -> None:
         """Remember weights as the last good ones."""
@@ -193,6 +203,9 @@ class Store:
         """Close the files."""
         self._metrics.close()
         self._log.close()
+        if self._events:
+            self._events.close()
+            self._events = None
 
     def _checkpoint(self, step: int, state: Mapping[str, Part]) -> Checkpoint:
         return Checkpoint(

@@ -10,6 +10,7 @@ from rnnlab.lab.diagnose import Kind
 from rnnlab.lab.sample import Sample
 from rnnlab.plots.curves import draw_curves
 from rnnlab.plots.figure import image
+from rnnlab.plots.flow import draw_flow
 from rnnlab.plots.inside import draw_gates, draw_gradient, draw_lengths, draw_spectrum, draw_states
 from rnnlab.plots.sample import draw_sample
 
@@ -51,6 +52,7 @@ class Content:
 KINDS: dict[str, Picture] = {
     "curves": Picture("the metric during training, with the baseline"),
     "gradient": Picture("the gradient of the last step's loss by lag: the vanishing gradient", "flow"),
+    "flow": Picture("the gradient by lag over the training steps, where it was recorded"),
     "states": Picture("trajectories of the states in their principal components", "states", (6.4, 5.0)),
     "gates": Picture("how often gates and activations take each value", "gates"),
     "spectrum": Picture("eigenvalues of the recurrent matrices, and the unit circle", "spectrum", (7.2, 4.4)),
@@ -61,6 +63,7 @@ KINDS: dict[str, Picture] = {
 _DRAW: dict[str, Callable[[Any, Content], None]] = {
     "curves": lambda figure, content: draw_curves(figure, content.comparison, content.x),
     "gradient": lambda figure, content: draw_gradient(figure, content.diagnoses),
+    "flow": lambda figure, content: draw_flow(figure, content.comparison),
     "states": lambda figure, content: draw_states(figure, content.diagnoses),
     "gates": lambda figure, content: draw_gates(figure, content.diagnoses),
     "spectrum": lambda figure, content: draw_spectrum(figure, content.diagnoses),

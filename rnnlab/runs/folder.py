@@ -5,10 +5,10 @@
     metrics.jsonl      a line for each measurement         evaluations.jsonl a line for each `rnnlab evaluate`
     summary.json       the result in figures               log.txt           what was said
     weights/           best.safetensors, last.safetensors  checkpoints/      to resume from (see `checkpoint`)
-    plots/             pictures                            lock-0001.json    who trains it (see `lock`)
+    plots/             pictures                            tensorboard/      event files, where they are asked for
+    lock-0001.json     who trains it (see `lock`)
 
-A folder is a run if and only if it is a real folder with a plain `status.json` of ours. No path is stored inside, so a
-run may be moved and renamed.
+A folder is a run if it is a real one with a plain `status.json` of ours. No path is stored inside: a run may be moved.
 """
 
 from collections.abc import Mapping
@@ -39,10 +39,9 @@ Which = Literal["best", "last"]
 # What a new folder holds before it is a run.
 _BEGUN = ("config.yaml", "resolved.yaml", "provenance.json", "metrics.jsonl", "log.txt")
 # All that a run can hold beside its locks.
-OWN = (*_BEGUN, "status.json", "evaluations.jsonl", "summary.json", "checkpoints", "weights", "plots")
+OWN = (*_BEGUN, "status.json", "evaluations.jsonl", "summary.json", "checkpoints", "weights", "plots", "tensorboard")
 
-LARGEST_TEXT = 1 << 24  # bytes of a config, resolved
-_TRIES = 100
+LARGEST_TEXT, _TRIES = 1 << 24, 100  # bytes of a config, resolved; names to try
 
 
 @final
@@ -256,7 +255,7 @@ class RunFolder:
         except BaseException:
             lock.release()
             raise
-        for folder in (self.path, self.path / "weights", self.path / "checkpoints"):
+        for folder in (self.path, *(self.path / name for name in ("weights", "checkpoints", "plots"))):
             if kind(folder) == "folder":
                 sweep(folder)
         return lock
@@ -272,9 +271,12 @@ class RunFolder:
     def write_plot(self, name: str, data: bytes) -> Path:
         """Store a picture under `plots/` and return its path; `name` must be a name that a run could have."""
         check_name(name)
-        path = self._folder("plots") / name
-        write_atomic(path, data)
+        write_atomic(path := self._folder("plots") / name, data)
         return path
+
+    def events_folder(self) -> Path:
+        """Return the folder for TensorBoard's event files, made if missing."""
+        return self._folder("tensorboard")
 
     def _attempt(self) -> int:
         return self.read_status().attempt if self.is_run() else 0

@@ -24,7 +24,7 @@ from rnnlab.runs.faults import reported, shown
 from rnnlab.runs.jsonfile import decode
 from rnnlab.runs.reading import open_plain, read_bytes
 
-Value = float | int | str | bool | None
+Value = float | int | str | bool | None | list[int] | list[float | None]  # finite numbers in a list
 
 LONGEST_LINE = 1 << 20  # bytes
 LARGEST = 1 << 32  # bytes of a file that is read at once

@@ -9,7 +9,7 @@ from rnnlab.runs import RunFolder
 from tests.cli.program import TINY, rnnlab
 
 pytest.importorskip("matplotlib", reason="needs the extra `plots`")
-KINDS = ("curves", "gradient", "states", "gates", "spectrum", "lengths", "sample")
+KINDS = ("curves", "gradient", "flow", "states", "gates", "spectrum", "lengths", "sample")
 CONFIG = {"name": "tiny", "task": "adding", "shape": {"timesteps": 8}, "training": {"steps": 2, "batch_size": 4}}
 
 
@@ -17,7 +17,7 @@ CONFIG = {"name": "tiny", "task": "adding", "shape": {"timesteps": 8}, "training
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("drawn")
     for seed in range(2):
-        package.train(CONFIG, [f"seed={seed}", f"name=seed{seed}"], runs=root)
+        package.train(CONFIG, [f"seed={seed}", f"name=seed{seed}", "training.record=gradient_flow"], runs=root)
     return root
 
 
@@ -61,6 +61,13 @@ def test_a_missing_extra(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done = rnnlab("plot", "seed1", "--runs", runs)
     assert done.code == 5
     assert "pip install 'rnnlab[plots]'" in done.stderr
+
+
+def test_a_flow_that_was_not_recorded(tmp_path: Path) -> None:
+    run = package.train(CONFIG, runs=tmp_path)
+    done = rnnlab("plot", run.path, "--kind", "flow")
+    assert (done.code, done.stdout, (run.path / "plots").exists()) == (2, "", False)
+    assert "training: {record: gradient_flow}" in done.stderr
 
 
 def test_damaged_weights_are_told(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def test_the_resolved_config_is_the_same_experiment(tmp_path: Path, text: str) -
 def test_the_resolved_config_leaves_nothing_out(tmp_path: Path) -> None:
     resolved = load(tmp_path, FULL).resolved()
     assert list(resolved) == [
-        "name", "seed", "precision", "backend", "numpy", "cell", "shape", "task", "training", "evaluation",
+        "name", "seed", "precision", "backend", "numpy", "cell", "shape", "task", "training", "evaluation", "logging",
     ]  # fmt: skip
     assert (resolved["shape"]["timesteps"], resolved["shape"]["return_sequences"]) == ([4, 9], False)
     assert resolved["training"]["optimizer"] == {
@@ -92,6 +92,7 @@ def test_the_hash_is_that_of_the_canonical_json(tmp_path: Path) -> None:
     import json
 
     resolved = load(tmp_path, FULL).resolved()
+    del resolved["logging"]
     for name in ("checkpoint", "max_seconds", "recompute"):
         del resolved["training"][name]
     text = json.dumps(resolved, sort_keys=True, separators=(",", ":"))
