@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rnnlab.analysis import Damaged
-from rnnlab.core.errors import RunNotFoundError, UsageError, VerificationError
+from rnnlab.core.errors import RnnlabError, RunNotFoundError, UsageError, VerificationError
 from rnnlab.runs import RunFolder, find_run
 from rnnlab.runs.find import run_names
 from rnnlab.sweeps.folder import trials_of
@@ -37,7 +37,16 @@ def _meant(root: Path, name: str) -> list[RunFolder | Damaged]:
     except VerificationError as fault:
         return [Damaged(name, f"{fault.where}: {fault.problem}")]
     except RunNotFoundError:
-        folder = Path(name)
-        if not name or not folder.is_dir() or not (inside := run_names(folder)):
+        inside = _inside(Path(name)) if name else []
+        if not inside:
             raise
-        return [RunFolder(folder / one) for one in inside]
+        return [*inside]
+
+
+def _inside(folder: Path) -> list[RunFolder]:
+    """Return the runs in a folder."""
+    try:
+        found = [RunFolder(folder / name) for name in run_names(folder)]
+    except RnnlabError:
+        return []
+    return [run for run in found if run.is_run()]
