@@ -45,6 +45,18 @@ def place_of(planned: Planned, *, into: Path | None, root: Path) -> Path:
     return place
 
 
+def refuse_search_elsewhere(planned: Planned, *, slurm: bool, script: bool) -> None:
+    """Pass unless trials that are yet to be proposed are to be handed out all at once.
+
+    Raises:
+        UsageError: They are.
+    """
+    if planned.plan.search is not None and (slurm or script):
+        problem = "method: tpe proposes each trial by what others came to, so there is no list of them"
+        hint = "leave it out: workers on this machine train them; or method: random"
+        raise UsageError(problem, where="--slurm" if slurm else "--script", hint=hint)
+
+
 def show_script(sweep: SweepFolder) -> None:
     """Print a command for each trial; any of them may be run anywhere, any time, again and again."""
     for trial in sweep.read_plan().trials:
@@ -68,6 +80,8 @@ def conduct(
         over = follow(events, quiet=quiet)
     account = read_account(sweep, over.standings)
     show_account(account, json=json)
+    if not over.stopped and len(account.standings) < account.plan.total:
+        note(f"{sweep.path}: after {len(account.standings):,} trials nothing new was proposed, so the search has ended")
     try:
         _end(account, stopped=over.stopped)
     except StoppedError as error:
@@ -76,11 +90,12 @@ def conduct(
 
 
 def _end(account: Account, *, stopped: str) -> None:
-    counts, where, total = account.counts, str(account.sweep.path), len(account.plan.trials)
+    counts, where, total = account.counts, str(account.sweep.path), account.plan.total
     left = counts["missing"] + counts["interrupted"] + counts["stale"]
     failed = len(account.failures)
     if stopped and not stopped.startswith("--fail-fast"):
-        problem = f"stopped by {stopped}: {counts['completed']:,} of {total:,} trials completed, {left:,} left"
+        ahead = total - len(account.standings)  # not even proposed
+        problem = f"stopped by {stopped}: {counts['completed']:,} of {total:,} trials completed, {left + ahead:,} left"
         raise StoppedError(problem, where=where, hint="the same command, or `rnnlab sweep resume`, goes on")
     if failed:
         problem = f"{failed:,} of {total:,} trials failed or diverged"

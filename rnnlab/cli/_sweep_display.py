@@ -10,7 +10,7 @@ from rnnlab.cli._output import console
 from rnnlab.cli._result import figure
 from rnnlab.cli._training import duration, undisturbed
 from rnnlab.core.text import visible
-from rnnlab.sweeps.running import Begun, Event, Lost, Over, TrialBegun, TrialEnded, TrialStepped
+from rnnlab.sweeps.events import Begun, Event, Lost, Over, TrialBegun, TrialEnded, TrialStepped
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -37,7 +37,7 @@ class _Tally:
     """What is done, and how long the rest will take."""
 
     def __init__(self, begun: Begun) -> None:
-        self.total = len(begun.standings)
+        self.total = begun.plan.total
         self.before = sum(one.is_over for one in begun.standings)
         self.done = self.before
         self._began = time.monotonic()

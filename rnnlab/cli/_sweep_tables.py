@@ -7,6 +7,7 @@ from typing import Any
 from rnnlab.cli._output import console, show, show_json, show_text
 from rnnlab.cli._result import figure
 from rnnlab.cli._training import duration
+from rnnlab.config.sweep import SweepOptions
 from rnnlab.core.allotment import allotted_cpus
 from rnnlab.core.text import visible
 from rnnlab.sweeps.account import ORDER, Account
@@ -14,6 +15,7 @@ from rnnlab.sweeps.estimate import Estimate, estimate
 from rnnlab.sweeps.plan import Trial
 from rnnlab.sweeps.planning import Planned
 from rnnlab.sweeps.slurm import Job
+from rnnlab.sweeps.study import bounds
 
 _MOST_FAILURES = 20
 _MOST_JOBS = 20
@@ -21,6 +23,9 @@ _MOST_JOBS = 20
 
 def show_plan(planned: Planned, *, json: bool) -> None:
     """Print every trial, what it sets, and what all of them cost."""
+    if planned.plan.search is not None:
+        _show_search(planned, planned.plan.search, json=json)
+        return
     cost = estimate(planned.experiments)
     if json:
         show_json(_plan_as_json(planned, cost))
@@ -29,6 +34,18 @@ def show_plan(planned: Planned, *, json: bool) -> None:
     rows = [["trial", *keys], *(_row(trial, keys) for trial in planned.plan.trials)]
     show_text(_columns(rows))
     show(_cost_line(cost, len(planned.plan.trials)))
+
+
+def _show_search(planned: Planned, options: SweepOptions, *, json: bool) -> None:
+    """Print what trials are proposed from, and what they may cost."""
+    largest = max(one.training.steps for one in planned.experiments.values())
+    total, name = planned.plan.total, planned.plan.metric.name
+    if json:
+        show_json({**planned.plan.model_dump(mode="json", by_alias=True), "total": total})
+        return
+    show(f"each trial proposed from {bounds(options)}", f"by {name}, to be {options.metric.goal}d")
+    drawn = f"{len(planned.experiments):,} combinations drawn at random can all be trained"
+    show(f"{total:,} trials, at most {largest * total:,} steps; {drawn}")
 
 
 def _columns(rows: Sequence[Sequence[str]]) -> str:
@@ -110,7 +127,7 @@ def _counts_line(account: Account) -> str:
     left = f"; about {duration(account.seconds_left)} left" if account.seconds_left is not None else ""
     solved = f" ({account.solved:,} solved)" if account.solved else ""
     told = ", ".join(parts).replace(" completed", f" completed{solved}", 1)
-    total = len(account.standings)
+    total = account.plan.total
     return visible(f"{account.sweep.path}: {told}, of {total:,} trial{'s' * (total != 1)}{left}")
 
 

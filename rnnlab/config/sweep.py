@@ -9,7 +9,7 @@ from rnnlab.core.options import Options
 
 MOST_TRIALS = 20_000
 
-Method = Literal["grid", "random"]
+Method = Literal["grid", "random", "tpe"]
 Scalar = bool | int | float | str | None
 
 
@@ -63,9 +63,16 @@ class SweepOptions(Options):
     seeds: int | list[Annotated[int, Field(ge=0, le=LARGEST_SEED)]] | None = Field(
         None, description="seeds for each combination: 10 for 0 to 9, or a list; left out, the config's own"
     )
-    method: Method = Field("grid", description="grid: every combination; random: combinations drawn from the axes")
+    method: Method = Field(
+        "grid",
+        description="grid: every combination; random: combinations drawn from the axes; tpe: each proposed by what "
+        "those before it came to, with Optuna",
+    )
     trials: int | None = Field(
-        None, ge=1, le=MOST_TRIALS, description="combinations to draw with method: random, each trained with all seeds"
+        None,
+        ge=1,
+        le=MOST_TRIALS,
+        description="combinations to draw or propose with method: random or tpe, each trained with all seeds",
     )
     metric: MetricOptions = Field(default_factory=MetricOptions, description="by which number trials are ordered")
 

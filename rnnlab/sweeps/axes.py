@@ -29,7 +29,7 @@ def values_of(axis: Axis) -> list[Any]:
         return axis
     if axis.count is None and axis.step is None:
         raise UsageError("a grid needs to know which numbers", hint="add `count:` or `step:`, or use method: random")
-    return list(dict.fromkeys(_exact(axis, number) for number in _numbers(axis)))
+    return list(dict.fromkeys(exact(axis, number) for number in _numbers(axis)))
 
 
 def draw(axis: Axis, rng: np.random.Generator) -> Any:
@@ -39,10 +39,10 @@ def draw(axis: Axis, rng: np.random.Generator) -> Any:
         return values[int(rng.integers(len(values)))]
     low, high, share = axis.from_, axis.to, float(rng.random())
     if axis.scale == "log":
-        return _exact(axis, low * (high / low) ** share, digits=6)
-    if _is_whole(axis):
+        return exact(axis, low * (high / low) ** share, digits=6)
+    if is_whole(axis):
         return int(rng.integers(int(low), int(high) + 1))
-    return _exact(axis, low + (high - low) * share, digits=6)
+    return exact(axis, low + (high - low) * share, digits=6)
 
 
 def _numbers(axis: Range) -> list[float]:
@@ -58,11 +58,12 @@ def _numbers(axis: Range) -> list[float]:
     return [low * axis.step**place if is_log else low + axis.step * place for place in places]
 
 
-def _exact(axis: Range, number: float, *, digits: int = 12) -> int | float:
+def exact(axis: Range, number: float, *, digits: int = 12) -> int | float:
     """Return a number as people write it: whole between whole ones, else without the dust of binary fractions."""
-    return round(number) if _is_whole(axis) else float(f"{number:.{digits}g}")
+    return round(number) if is_whole(axis) else float(f"{number:.{digits}g}")
 
 
-def _is_whole(axis: Range) -> bool:
+def is_whole(axis: Range) -> bool:
+    """Say whether an axis has whole numbers only."""
     step = axis.step if axis.scale == "linear" else None
     return all(isinstance(number, int) for number in (axis.from_, axis.to, step) if number is not None)

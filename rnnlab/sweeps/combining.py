@@ -43,7 +43,7 @@ def combinations(options: SweepOptions, *, seed: int) -> list[Values]:
         {'cell.type': 'carry', 'cell.forget_bias': 0.0}
         {'cell.type': 'carry', 'cell.forget_bias': 2.0}
     """
-    groups = [_Group(keys, options) for keys in _groups(options)]
+    groups = [_Group(keys, options) for keys in groups_of(options)]
     drawn = _grid(groups) if options.method == "grid" else _random(groups, seed)
     wanted = options.trials if options.method == "random" else None
     distinct: dict[str, Values] = {}
@@ -66,8 +66,8 @@ def combinations(options: SweepOptions, *, seed: int) -> list[Values]:
 
 def faults_of(options: SweepOptions) -> Iterator[tuple[tuple[str, ...], UsageError]]:
     """Yield what is wrong with a sweep beyond its single values: the key in the section, and the fault."""
-    if options.method == "random" and options.trials is None:
-        yield ("trials",), UsageError("missing: how many combinations to draw", hint="add `trials:`")
+    if options.method != "grid" and options.trials is None:
+        yield ("trials",), UsageError("missing: how many combinations to try", hint="add `trials:`")
     if options.method == "grid" and options.trials is not None:
         yield ("trials",), UsageError("a grid has all its combinations", hint="leave it out, or use method: random")
     for key in {"name", "sweep", "extends"} & set(options.axes):
@@ -144,7 +144,7 @@ def _listed(options: SweepOptions, key: str) -> list[Any]:
         return []
 
 
-def _groups(options: SweepOptions) -> list[list[str]]:
+def groups_of(options: SweepOptions) -> list[list[str]]:
     """Return the axes in groups of those that go together, in the order of the first of each."""
     groups: list[list[str]] = []
     for key in options.axes:
@@ -189,11 +189,24 @@ def _random(groups: Sequence[_Group], seed: int) -> Iterator[Values]:
 
 
 def _kept(values: Values, when: Mapping[str, Mapping[str, Any]]) -> Values:
-    def holds(key: str) -> bool:
-        conditions = when.get(key, {}).items()
-        return all(
-            holds(other) and values[other] in (allowed if isinstance(allowed, list) else [allowed])
-            for other, allowed in conditions
-        )
+    return {key: value for key, value in values.items() if holds(key, values, when)}
 
-    return {key: value for key, value in values.items() if holds(key)}
+
+def holds(key: str, values: Values, when: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Say whether an axis counts where these values are set."""
+    return all(
+        other in values
+        and holds(other, values, when)
+        and values[other] in (allowed if isinstance(allowed, list) else [allowed])
+        for other, allowed in when.get(key, {}).items()
+    )
+
+
+def samples(options: SweepOptions, *, seed: int, count: int) -> list[Values]:
+    """Return different combinations drawn at random, `count` at most: those that may be proposed in a search."""
+    drawn = _random([_Group(keys, options) for keys in groups_of(options)], seed)
+    distinct: dict[str, Values] = {}
+    for _, values in zip(range(2 * count), drawn, strict=False):
+        kept = _kept(values, options.when)
+        distinct.setdefault(json.dumps(kept), kept)
+    return list(distinct.values())[:count]

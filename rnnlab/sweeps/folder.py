@@ -5,6 +5,7 @@
     configs/<trial>.yaml   one complete, plain config a trial: what `rnnlab train` takes
     trials/<trial>/        an ordinary run folder, as `rnnlab train configs/<trial>.yaml --into trials/<trial>` makes it
     failures/<trial>.json  what became of a trial whose run folder cannot tell it: killed, refused before it began
+    study/                 of a search, what Optuna remembers and what all its trials share (see `proposals`)
     cancel.json            the newest wish that whoever trains these trials stop
     slurm/                 scripts, submission records and logs of jobs
 
@@ -17,18 +18,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, final
 
+from rnnlab.config.experiment import Experiment
+from rnnlab.config.yaml_writer import dump_yaml
 from rnnlab.core.errors import RnnlabError, RunNotFoundError, UsageError
 from rnnlab.core.naming import check_name
 from rnnlab.core.text import visible
 from rnnlab.runs import RunFolder, disk
 from rnnlab.runs.faults import reported, shown
 from rnnlab.runs.files import ensure_folder, is_leftover, write_atomic
-from rnnlab.runs.jsonfile import read_json, write_json
-from rnnlab.runs.reading import kind
+from rnnlab.runs.jsonfile import LIMIT, read_json, write_json
+from rnnlab.runs.reading import kind, read_text
 from rnnlab.sweeps.plan import Plan, Trial, read_plan
 
 # What a folder holds before it is a sweep: another process may be making it at this moment.
-_BEGUN = ("sweep.yaml", "configs")
+_BEGUN = ("sweep.yaml", "configs", "study")
 
 
 @final
@@ -59,7 +62,7 @@ class SweepFolder:
         return sweep
 
     @classmethod
-    def create(cls, path: Path, plan: Plan, *, config: bytes, configs: Mapping[str, str]) -> Self:
+    def create(cls, path: Path, plan: Plan, *, config: bytes, configs: Mapping[str, str], base: str = "") -> Self:
         """Make the sweep at `path`, or find it there already; any number of processes may do so at once.
 
         Args:
@@ -67,6 +70,7 @@ class SweepFolder:
             plan: The trials.
             config: The sweep's config, bytes as given.
             configs: The complete config of each trial, by the trial's name.
+            base: Of a search, what all trials share, as YAML.
 
         Raises:
             UsageError: The folder holds another sweep, or something else than a sweep.
@@ -75,8 +79,8 @@ class SweepFolder:
         sweep = cls(path)
         if not sweep.is_sweep():
             sweep._require_empty()
-            sweep._write(plan, config, configs)
-        elif (there := sweep.read_plan()) != plan:
+            sweep._write(plan, config, configs, base)
+        elif not (there := sweep.read_plan()).same_as(plan):
             hint = "name another folder with --into DIR, or go on with what is there: `rnnlab sweep resume SWEEP`"
             raise UsageError(f"holds another sweep: {_difference(there, plan)}", where=shown(path), hint=hint)
         return sweep
@@ -153,12 +157,36 @@ class SweepFolder:
             problem = f"is not a sweep, and not empty: it holds {told}"
             raise UsageError(problem, where=shown(self.path), hint="name another folder with --into DIR")
 
-    def _write(self, plan: Plan, config: bytes, configs: Mapping[str, str]) -> None:
+    def _write(self, plan: Plan, config: bytes, configs: Mapping[str, str], base: str) -> None:
         ensure_folder(self.path / "configs")
         write_atomic(self.path / "sweep.yaml", config)
         for trial in plan.trials:
             write_atomic(self.config(trial), configs[trial.name].encode())
-        write_json(self.path / "plan.json", plan.model_dump(mode="json"))
+        if base:
+            ensure_folder(self.study)
+            write_atomic(self.study / "base.yaml", base.encode())
+        self.write_plan(plan)
+
+    def write_plan(self, plan: Plan) -> None:
+        """Store the trials, of which a search has ever more."""
+        told = plan.model_dump(mode="json", by_alias=True)
+        if plan.search is None:  # then there is nothing to say of it
+            told = {key: value for key, value in told.items() if key != "search"}
+            told["trials"] = [{key: one[key] for key in one if key != "proposal"} for one in told["trials"]]
+        write_json(self.path / "plan.json", told)
+
+    def write_config(self, trial: Trial, experiment: Experiment) -> None:
+        """Store what a trial trains."""
+        write_atomic(self.config(trial), dump_yaml(experiment.resolved()).encode())
+
+    @property
+    def study(self) -> Path:
+        """The folder of a search; it need not exist."""
+        return self.path / "study"
+
+    def read_base(self) -> str:
+        """Return what all trials of a search share, as YAML."""
+        return read_text(self.study / "base.yaml", LIMIT)
 
 
 def find_sweep(root: Path, text: str) -> SweepFolder:

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, final
 
 from pydantic import Field, ValidationError, field_validator
 
-from rnnlab.config.sweep import Method, MetricOptions
+from rnnlab.config.sweep import Method, MetricOptions, SweepOptions
 from rnnlab.core.errors import UsageError, VerificationError
 from rnnlab.core.naming import check_name
 from rnnlab.core.options import Options
@@ -26,6 +26,7 @@ class Trial(Options):
     name: str = Field(description="What its config and its folder are called, e.g. `0007-carry-T50-seed3`.")
     values: dict[str, Any] = Field(description="Dotted key -> value of what the sweep sets, in the order of the axes.")
     sha256: Sha256 = Field(description="Of its resolved experiment, as `Experiment.sha256` tells it.")
+    proposal: Annotated[int, Field(ge=0)] | None = Field(None, description="Of which combination of a search it is.")
 
     @field_validator("name")
     @classmethod
@@ -47,6 +48,21 @@ class Plan(Options):
     metric: MetricOptions = Field(description="By which number of the summary trials are ordered.")
     config_sha256: Sha256 = Field(description="Of the sweep's config file, byte for byte.")
     trials: tuple[Trial, ...] = Field(description="In order, numbers 1, 2, …")
+    search: SweepOptions | None = Field(None, description="With method: tpe, what trials are proposed from.")
+
+    @property
+    def total(self) -> int:
+        """How many trials there are, and, in a search, how many there can be."""
+        if self.search is None:
+            return len(self.trials)
+        seeds = self.search.seeds
+        return (self.search.trials or 0) * (seeds if isinstance(seeds, int) else len(seeds or [0]))
+
+    def same_as(self, other: "Plan") -> bool:
+        """Say whether two plans are of one sweep; what a search has proposed by now is no difference."""
+        if self.search is None:
+            return self == other
+        return self.model_copy(update={"trials": ()}) == other.model_copy(update={"trials": ()})
 
     @field_validator("trials")
     @classmethod

@@ -23,11 +23,14 @@ from rnnlab.config.yaml_writer import dump_yaml
 from rnnlab.core.errors import ConfigError, UsageError
 from rnnlab.core.naming import check_name
 from rnnlab.sweeps.axes import Axis
-from rnnlab.sweeps.combining import Values, combinations, faults_of
+from rnnlab.sweeps.combining import Values, combinations, faults_of, samples
 from rnnlab.sweeps.naming import trial_name
 from rnnlab.sweeps.plan import Plan, Trial
+from rnnlab.sweeps.setting import put, settle_shards
+from rnnlab.sweeps.study import require_optuna
 
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
+_SAMPLE = 100  # combinations of a search that are checked before it begins
 _TRIALS_SHOWN = 3  # of those with one and the same fault
 
 
@@ -40,11 +43,14 @@ class Planned:
         plan: Its trials.
         experiments: What each trains, by the trial's name.
         config: The sweep's config, bytes as given.
+        base: Where the trials are yet to be proposed, what they share, as YAML; `experiments` then are a sample, drawn
+            to see whether they can be.
     """
 
     plan: Plan
     experiments: Mapping[str, Experiment]
     config: bytes
+    base: str = ""
 
     @property
     def configs(self) -> Mapping[str, str]:
@@ -82,13 +88,24 @@ def plan_sweep(path: Path, overrides: Sequence[str] = ()) -> Planned:
     name = _name(base, path)
     values = _values(document, options)
     experiments = _experiments(base, document, values)
+    if options.method == "tpe":
+        require_optuna()
+        plan = Plan(
+            name=name, method="tpe", metric=options.metric, config_sha256=digest(document), trials=(), search=options
+        )
+        return Planned(plan, experiments, document.raw, base=dump_yaml(base.data))
     trials = [
         Trial(number=number, name=name, values=set_, sha256=experiment.sha256())
         for number, (set_, (name, experiment)) in enumerate(zip(values, experiments.items(), strict=True), start=1)
     ]
-    digest = hashlib.sha256(document.raw).hexdigest()
-    plan = Plan(name=name, method=options.method, metric=options.metric, config_sha256=digest, trials=tuple(trials))
+    made = tuple(trials)
+    plan = Plan(name=name, method=options.method, metric=options.metric, config_sha256=digest(document), trials=made)
     return Planned(plan, experiments, document.raw)
+
+
+def digest(document: Document) -> str:
+    """Return the SHA-256 of a sweep's config, byte for byte."""
+    return hashlib.sha256(document.raw).hexdigest()
 
 
 def has_section(document: Document) -> bool:
@@ -156,14 +173,18 @@ def _values(document: Document, options: SweepOptions) -> list[Values]:
     """Return what each trial sets: every combination with every seed, the seeds side by side."""
     seed = document.data.get("seed", 0)
     try:
-        found = combinations(options, seed=seed if isinstance(seed, int) and seed >= 0 else 0)
+        first = seed if isinstance(seed, int) and seed >= 0 else 0
+        is_search = options.method == "tpe"
+        found = samples(options, seed=first, count=_SAMPLE) if is_search else combinations(options, seed=first)
         seeds = list(range(options.seeds)) if isinstance(options.seeds, int) else options.seeds
-        if len(found) * len(seeds or [0]) > MOST_TRIALS:
+        if (options.trials or 0 if is_search else len(found)) * len(seeds or [0]) > MOST_TRIALS:
             problem = f"{len(found):,} combinations and {len(seeds or []):,} seeds, at most {MOST_TRIALS:,} trials"
             raise UsageError(problem, hint="take fewer")
     except UsageError as fault:
         where = document.where((SECTION,))
         raise ConfigError([UsageError(fault.problem, where=where, hint=fault.hint)]) from fault
+    if is_search:
+        seeds = seeds[:1] if seeds else None
     return [{**values, **({} if seeds is None else {"seed": one})} for values in found for one in seeds or [0]]
 
 
@@ -204,12 +225,12 @@ class _Setter:
         marks, key_marks = dict(self._base.marks), dict(self._base.key_marks)
         for key, value in values.items():
             path, source = tuple(key.split(".")), self._source(key, value)
-            _put(data, path, copy.deepcopy(value), where=self._document.where(source))
+            put(data, path, copy.deepcopy(value), where=self._document.where(source))
             for known, origin in ((marks, self._document.marks), (key_marks, self._document.key_marks)):
                 known.update(_moved(origin, source, path))
             marks[path] = key_marks[path] = self._document.mark(source)
         data["name"] = name
-        _settle_shards(data)
+        settle_shards(data)
         return replace(self._base, data=data, marks=marks, key_marks=key_marks)
 
     def _source(self, key: str, value: Any) -> KeyPath:
@@ -224,26 +245,6 @@ class _Setter:
 def _moved(marks: Mapping[KeyPath, Mark], source: KeyPath, path: KeyPath) -> dict[KeyPath, Mark]:
     length = len(source)
     return {(*path, *at[length:]): mark for at, mark in marks.items() if at[:length] == source and len(at) > length}
-
-
-def _put(data: dict[str, Any], path: tuple[str, ...], value: Any, *, where: str) -> None:
-    holder = data
-    for length, key in enumerate(path[:-1], start=1):
-        if holder.get(key) is None:
-            holder[key] = {}
-        if not isinstance(holder[key], dict):
-            at = ".".join(path[:length])
-            hint = f"write `{at}:` as a mapping with `type`, or make all of it the axis"
-            raise ConfigError([UsageError(f"{at} is {kind(holder[key])} and holds no keys", where=where, hint=hint)])
-        holder = holder[key]
-    holder[path[-1]] = value
-
-
-def _settle_shards(data: dict[str, Any]) -> None:
-    """Let each trial have one processor, unless the config says otherwise."""
-    numpy = data.setdefault("numpy", {})
-    if data.get("backend", "numpy") == "numpy" and isinstance(numpy, dict):
-        numpy.setdefault("shards", 1)
 
 
 class _Faults:

@@ -7,100 +7,25 @@ the same command, and two controllers share the work through the locks of the ru
 import time
 from collections import Counter, deque
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
-from typing import final
+from typing import TYPE_CHECKING, final
 
 from rnnlab.core.errors import EnvironmentFault
 from rnnlab.lab.stopping import Stop
 from rnnlab.sweeps.crew import Crew, Member
+from rnnlab.sweeps.events import Begun, Event, Lost, Over, TrialBegun, TrialEnded, TrialStepped
 from rnnlab.sweeps.folder import SweepFolder
 from rnnlab.sweeps.orders import Ended, Line, Progress, Ready, Train
 from rnnlab.sweeps.plan import Plan, Trial
-from rnnlab.sweeps.states import Standing, standing, standings
+from rnnlab.sweeps.states import standing, standings
+
+if TYPE_CHECKING:
+    from rnnlab.sweeps.proposals import Proposals
 
 _TICK = 0.2  # seconds between two looks at the clock
 _LOOK = 1.0  # between two looks at what only files tell: a wish to cancel, trials that others train
 _FOREIGN = 10.0  # how long to wait for trials that others train: those of a controller that was killed end soon
 _DEATHS = 2  # of workers at one trial, then it is given up
 _STILLBORN = 5  # workers in a row that end before they begin
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Begun:
-    """The sweep begins; where each of its trials stands."""
-
-    sweep: SweepFolder
-    plan: Plan
-    standings: Sequence[Standing]
-    workers: int
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class TrialBegun:
-    """A worker has begun with a trial, or goes on with it."""
-
-    trial: Trial
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class TrialStepped:
-    """How far a trial is: steps done, of how many, and the newest training loss."""
-
-    trial: Trial
-    step: int
-    steps: int
-    loss: float | None
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class TrialEnded:
-    """A trial has ended, for now.
-
-    Attributes:
-        trial: Which.
-        state: `completed`, `interrupted`, `diverged`, `failed`, or `elsewhere`: another process trains it.
-        reason: Why it is not completed.
-        seconds: Since it was given to its worker.
-        result: The sweep's metric.
-        solved: Whether the task was solved.
-    """
-
-    trial: Trial
-    state: str
-    reason: str
-    seconds: float
-    result: float | None = None
-    solved: bool | None = None
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Lost:
-    """A worker has died; its trial is trained on by another."""
-
-    trial: Trial
-    how: str
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Over:
-    """Nothing more is done.
-
-    Attributes:
-        standings: Where each trial stands.
-        stopped: Why not all was done, where somebody asked to stop.
-    """
-
-    standings: Sequence[Standing]
-    stopped: str = ""
-
-
-Event = Begun | TrialBegun | TrialStepped | TrialEnded | Lost | Over
 
 
 def run_sweep(
@@ -125,19 +50,45 @@ def run_sweep(
         EnvironmentFault: Workers cannot be started, or the disk refuses.
     """
     plan = sweep.read_plan()
-    found = standings(sweep, plan)
-    yield Begun(sweep, plan, found, workers)
-    left = [one.trial for one in found if not one.is_over]
-    controller = _Controller(sweep, plan, stop=stop or Stop(), timeout=timeout, fail_fast=fail_fast)
-    with Crew(min(workers, len(left))) as crew:
-        yield from controller.run(crew, left)
-    yield Over(standings(sweep, plan), controller.stop.reason)
+    proposals = _search(sweep) if plan.search is not None else None
+    try:
+        plan = proposals.plan if proposals else plan
+        found = standings(sweep, plan)
+        if proposals:
+            proposals.take_stock(found)
+        yield Begun(sweep, plan, found, workers)
+        left = [one.trial for one in found if not one.is_over]
+        controller = _Controller(
+            sweep, plan, proposals=proposals, stop=stop or Stop(), timeout=timeout, fail_fast=fail_fast
+        )
+        more = plan.total - len(plan.trials) if proposals and proposals.has_more else 0
+        with Crew(min(workers, len(left) + more)) as crew:
+            yield from controller.run(crew, left)
+    finally:
+        if proposals:
+            proposals.close()
+    yield Over(standings(sweep, sweep.read_plan()), controller.stop.reason)
+
+
+def _search(sweep: SweepFolder) -> "Proposals":
+    from rnnlab.sweeps.proposals import Proposals
+
+    return Proposals(sweep)
 
 
 @final
 class _Controller:
-    def __init__(self, sweep: SweepFolder, plan: Plan, *, stop: Stop, timeout: float | None, fail_fast: bool) -> None:
-        self.stop = stop
+    def __init__(
+        self,
+        sweep: SweepFolder,
+        plan: Plan,
+        *,
+        proposals: "Proposals | None",
+        stop: Stop,
+        timeout: float | None,
+        fail_fast: bool,
+    ) -> None:
+        self.stop, self._proposals = stop, proposals
         self._sweep, self._plan = sweep, plan
         self._timeout, self._fail_fast = timeout, fail_fast
         self._noted = set(sweep.read_failures())
@@ -157,13 +108,17 @@ class _Controller:
             self._hurry(crew)
 
     def _is_work_left(self) -> bool:
-        return bool(self._waiting) or (bool(self._elsewhere) and time.monotonic() - self._news < _FOREIGN)
+        is_proposed = self._proposals is not None and self._proposals.has_more
+        is_elsewhere = bool(self._elsewhere) and time.monotonic() - self._news < _FOREIGN
+        return bool(self._waiting) or is_proposed or is_elsewhere
 
     def _assign(self, crew: Crew) -> Generator[Event, None, None]:
-        while self._waiting and not self.stop.reason and (member := crew.idle()) is not None:
+        while not self.stop.reason and (member := crew.idle()) is not None and self._is_something_waiting():
             trial = self._waiting.popleft()
             now = standing(self._sweep, trial)  # another controller may have been here
             if now.is_over:
+                if self._proposals is not None:
+                    self._proposals.take_stock([now])
                 yield TrialEnded(trial, now.state, now.reason, 0.0)
             elif now.state == "running":
                 self._elsewhere[trial.name] = trial
@@ -172,6 +127,12 @@ class _Controller:
                 run, config = self._sweep.run(trial).path, self._sweep.config(trial)
                 member.train(trial, Train(trial.name, str(config), str(run), self._plan.metric.name))
                 yield TrialBegun(trial)
+
+    def _is_something_waiting(self) -> bool:
+        # What another process still trains, as one that outlives its controller, is waited for: it has a say.
+        if not self._waiting and not self._elsewhere and self._proposals is not None and self._proposals.has_more:
+            self._waiting.extend(self._proposals.next())
+        return bool(self._waiting)
 
     def _forget(self, trial: Trial) -> None:
         if trial.name in self._noted:
@@ -208,10 +169,14 @@ class _Controller:
             state, reason, code = "failed", f"not done within the --timeout of {self._timeout:g} s", 75
         if state == "failed":
             self._fail(trial, reason, code)
+        if self._proposals is not None:
+            self._proposals.ended(trial, state, line.result)
         yield TrialEnded(trial, state, reason, member.seconds, line.result, line.solved)
 
     def _fail(self, trial: Trial, reason: str, code: int | None) -> None:
         self._note(trial, reason, code)
+        if self._proposals is not None:
+            self._proposals.ended(trial, "failed", None)
         if self._fail_fast:
             self.stop.ask(f"--fail-fast: {trial.name} failed")
 
@@ -257,6 +222,8 @@ class _Controller:
             del self._elsewhere[trial.name]
             self._news = time.monotonic()
             if now.is_over:
+                if self._proposals is not None:
+                    self._proposals.take_stock([now])
                 yield TrialEnded(trial, now.state, now.reason, 0.0)
             else:
                 self._waiting.append(trial)

@@ -77,7 +77,7 @@ def test_a_sweep_is_found_by_its_path_or_its_name(place: Path) -> None:
     ("key", "value", "message"),
     [
         ("format", "rnnlab-sweep/9", "is in the format 'rnnlab-sweep/9', this rnnlab reads 'rnnlab-sweep/1'"),
-        ("method", "magic", "is not the plan of a sweep: method: Input should be 'grid' or 'random'"),
+        ("method", "magic", "is not the plan of a sweep: method: Input should be 'grid', 'random' or 'tpe'"),
         ("trials", [{**trial(1).model_dump(), "name": "../x"}], "trials.0.name: Value error, bad run name '../x'"),
         ("trials", [trial(2).model_dump()], "trials: Value error, the trials are not numbered 1, 2, …"),
         ("trials", [trial(1, "a").model_dump(), trial(2, "A").model_dump()], "two trials have one name"),

@@ -15,7 +15,8 @@ from rnnlab.runs import RunFolder
 from rnnlab.sweeps import SweepFolder, crew
 from rnnlab.sweeps.account import read_account
 from rnnlab.sweeps.crew import Crew, Member
-from rnnlab.sweeps.running import Begun, Event, Lost, Over, TrialBegun, TrialEnded, TrialStepped, run_sweep
+from rnnlab.sweeps.events import Begun, Event, Lost, Over, TrialBegun, TrialEnded, TrialStepped
+from rnnlab.sweeps.running import run_sweep
 from rnnlab.sweeps.states import standings
 from tests.lab.resuming import account
 from tests.sweeps.trying import ENDLESS, QUICK, SLOW, accounts, make, run, states

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from rnnlab.sweeps import SweepFolder
+from rnnlab.sweeps.events import Event, Over, TrialEnded
 from rnnlab.sweeps.planning import plan_sweep
-from rnnlab.sweeps.running import Event, Over, TrialEnded, run_sweep
+from rnnlab.sweeps.running import run_sweep
 from tests.lab.resuming import account
 
 QUICK = """\

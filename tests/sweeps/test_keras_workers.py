@@ -1,0 +1,38 @@
+"""Keras trials in a worker that has trained others before: the same bits as alone in a fresh process."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from rnnlab.runs import RunFolder
+from rnnlab.sweeps import SweepFolder
+from rnnlab.sweeps.planning import plan_sweep
+from tests.lab.resuming import account
+from tests.sweeps.trying import QUICK, run
+
+SWEEP = "sweep: {axes: {backend: [numpy, keras]}, seeds: 2}\n"
+
+
+def test_in_a_reused_worker_the_bits_are_those_of_a_fresh_process(place: Path) -> None:
+    path = place / "k.yaml"
+    path.write_text(QUICK + SWEEP)
+    planned = plan_sweep(path)
+    sweep = SweepFolder.create(place / "runs" / "k", planned.plan, config=planned.config, configs=planned.configs)
+    assert {state for _, state in run(sweep, workers=1)} == {"completed"}
+    trials = sweep.read_plan().trials
+    assert [(one.values["backend"], one.values["seed"]) for one in trials] == [
+        ("numpy", 0), ("numpy", 1), ("keras", 0), ("keras", 1),
+    ]  # fmt: skip
+    assert len({sweep.run(one).read_status().pid for one in trials}) == 1  # one worker trained them all
+    alone = {trial.name: RunFolder(place / "alone" / trial.name) for trial in trials}
+    trained = [subprocess.Popen(_command(sweep.config(one), alone[one.name].path)) for one in trials]
+    assert [one.wait() for one in trained] == [0, 0, 0, 0]
+    for trial in trials:
+        assert account(sweep.run(trial)) == account(alone[trial.name])
+    numpy0, numpy1, keras0, keras1 = (account(sweep.run(one))["last"] for one in trials)
+    assert numpy0 != numpy1
+    assert keras0 != keras1
+
+
+def _command(config: Path, into: Path) -> list[str]:
+    return [sys.executable, "-m", "rnnlab", "train", str(config), "--into", str(into), "--quiet", "--no-plots"]

@@ -1,0 +1,232 @@
+"""Sweeps that learn from their own trials, with the real Optuna."""
+
+import json
+import random
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rnnlab.core.errors import ConfigError, EnvironmentFault, RunLockedError, UsageError, VerificationError
+from rnnlab.sweeps import SweepFolder
+from rnnlab.sweeps.plan import Trial
+from rnnlab.sweeps.planning import plan_sweep
+from rnnlab.sweeps.proposals import Proposals
+from tests.cli.program import rnnlab
+from tests.sweeps.trying import QUICK, accounts, run
+
+pytestmark = pytest.mark.optuna
+optuna: Any = pytest.importorskip("optuna", reason="needs the extra `optuna`")
+
+SEARCH = """\
+sweep:
+  axes:
+    cell.type: [simple, carry]
+    cell.forget_bias: {from: 0.0, to: 3.0}
+    training.optimizer.learning_rate: {from: 1e-4, to: 1e-1, scale: log}
+    cell.units: {from: 4, to: 12, step: 4}
+  when: {cell.forget_bias: {cell.type: carry}}
+  method: tpe
+  trials: 14
+  seeds: 2
+"""
+
+
+def make(place: Path, section: str = SEARCH, base: str = QUICK, name: str = "s") -> SweepFolder:
+    (place / f"{name}.yaml").write_text(base + section)
+    planned = plan_sweep(place / f"{name}.yaml")
+    return SweepFolder.create(
+        place / "runs" / name, planned.plan, config=planned.config, configs=planned.configs, base=planned.base
+    )
+
+
+def study(sweep: SweepFolder) -> Any:
+    backend = optuna.storages.journal.JournalFileBackend(str(sweep.study / "journal.log"))
+    return optuna.load_study(study_name="s", storage=optuna.storages.JournalStorage(backend))
+
+
+def test_every_combination_is_told_with_the_mean_of_its_seeds(tmp_path: Path) -> None:
+    sweep = make(tmp_path)
+    assert [state for _, state in run(sweep, workers=1)] == ["completed"] * 28
+    plan, told = sweep.read_plan(), study(sweep).trials
+    assert [one.state.name for one in told] == ["COMPLETE"] * len(told)
+    for one in told:
+        alike = [trial for trial in plan.trials if trial.proposal == one.number]
+        losses = [sweep.run(trial).read_summary()["loss"] for trial in alike]
+        assert one.value == pytest.approx(sum(losses) / 2)
+        assert [trial.values["seed"] for trial in alike] == [0, 1]
+        values = alike[0].values
+        assert ("cell.forget_bias" in values) == (values["cell.type"] == "carry")
+        assert values["cell.units"] in {4, 8, 12}
+        assert 1e-4 <= values["training.optimizer.learning_rate"] <= 1e-1
+    assert len({json.dumps(trial.values) for trial in plan.trials}) == 28
+    assert run(sweep, workers=1) == []
+
+
+def test_it_finds_what_is_better_than_chance_would(tmp_path: Path) -> None:
+    """Of the last ten of thirty proposals most are near the best learning rate, of the first ten few are."""
+    base = QUICK.replace("steps: 2", "steps: 30").replace("task: parity", "task: adding")
+    section = """\
+sweep:
+  axes: {training.optimizer.learning_rate: {from: 1e-6, to: 1.0, scale: log}}
+  method: tpe
+  trials: 30
+"""
+    sweep = make(tmp_path, section, base)
+    run(sweep, workers=1)
+    rates = [trial.values["training.optimizer.learning_rate"] for trial in sweep.read_plan().trials]
+    good = [0.001 < rate < 0.5 for rate in rates]
+    assert sum(good[20:]) >= 7 > sum(good[:10])
+
+
+def told(trial: Trial) -> dict[str, Any]:
+    """Return all but Optuna's own count, which knows of what a killed process asked for and never planned."""
+    return trial.model_dump(exclude={"proposal"})
+
+
+def test_killed_and_repeated_it_proposes_the_same(tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text(QUICK + SEARCH)
+    whole = make(tmp_path / "", SEARCH)
+    run(whole, workers=1)
+    command = [sys.executable, "-m", "rnnlab", "sweep", "s.yaml", "--into", "killed/s", "--workers", "1", "--quiet"]
+    rng = random.Random(3)
+    for _ in range(4):
+        with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(rng.uniform(1.0, 2.5))
+            process.send_signal(signal.SIGKILL)
+    subprocess.run(command, cwd=tmp_path, check=True, timeout=120)
+    other = SweepFolder.open(tmp_path / "killed" / "s")
+    assert [told(trial) for trial in other.read_plan().trials] == [told(trial) for trial in whole.read_plan().trials]
+    assert accounts(other) == accounts(whole)
+
+
+def test_a_finite_space_ends(tmp_path: Path) -> None:
+    section = "sweep: {axes: {cell.units: [3, 4]}, method: tpe, trials: 9}\n"
+    sweep = make(tmp_path, section)
+    assert len(run(sweep, workers=2)) == 2
+    assert len(sweep.read_plan().trials) == 2
+
+
+def test_what_diverges_or_fails_is_learned_from(tmp_path: Path) -> None:
+    base = QUICK.replace("batch_size: 4}", "batch_size: 4, optimizer: {type: sgd}}").replace("parity", "adding")
+    base = base.replace("units: 4}", "units: 4, activation: linear}")
+    section = """\
+sweep:
+  axes: {training.optimizer.learning_rate: [0.0001, 1000.0]}
+  method: tpe
+  trials: 2
+"""
+    sweep = make(tmp_path, section, base.replace("steps: 2", "steps: 40"))
+    states = dict(run(sweep, workers=1))
+    values = {trial.name: trial.values["training.optimizer.learning_rate"] for trial in sweep.read_plan().trials}
+    assert {values[name]: state for name, state in states.items()} == {0.0001: "completed", 1000.0: "diverged"}
+    assert sorted(str(one.value) for one in study(sweep).trials if one.state.name == "COMPLETE")[-1] == "inf"
+
+
+def test_one_process_proposes(tmp_path: Path) -> None:
+    sweep = make(tmp_path)
+    first = Proposals(sweep)
+    with pytest.raises(RunLockedError, match="searched"):
+        Proposals(sweep)
+    first.close()
+    Proposals(sweep).close()
+
+
+@pytest.mark.parametrize(
+    ("section", "told"),
+    [
+        ("sweep: {axes: {cell.units: [3]}, method: tpe}\n", "sweep.trials: missing: how many combinations to try"),
+        ("sweep: {axes: {cell.unit: [3]}, method: tpe, trials: 2}\n", "unknown key 'unit'"),
+        ("sweep: {axes: {cell.units: {from: 0, to: 1}}, method: tpe, trials: 2}\n", "cell.units"),
+    ],
+)
+def test_faults_show_before_anything_is_made(tmp_path: Path, section: str, told: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        make(tmp_path, section)
+    assert told in str(caught.value)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_without_optuna_nothing_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    with pytest.raises(EnvironmentFault, match=r"pip install 'rnnlab\[optuna\]'"):
+        make(tmp_path)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("s.yaml").write_text(QUICK + SEARCH.replace("14", "2"))
+    dry = rnnlab("sweep", "s.yaml", "--dry-run")
+    assert (dry.code, dry.stdout.splitlines()[-1]) == (
+        0, "4 trials, at most 8 steps; 100 combinations drawn at random can all be trained",
+    )  # fmt: skip
+    for option in ("--slurm", "--script"):
+        refused = rnnlab("sweep", "s.yaml", option)
+        assert (refused.code, refused.stdout) == (2, "")
+        assert f"{option}: method: tpe proposes each trial by what others came to" in refused.stderr
+    assert [path.name for path in Path().iterdir()] == ["s.yaml"]
+    done = rnnlab("sweep", "s.yaml", "--into", "s", "--quiet", "--workers", "1")
+    assert (done.code, done.stdout.splitlines()[0]) == (0, "s: 4 completed, of 4 trials")
+    assert rnnlab("sweep", "status", "s").stdout.startswith("s: 4 completed, of 4 trials")
+    other = rnnlab("sweep", "s.yaml", "--into", "s", "--set", "sweep.trials=3")
+    assert other.code == 2
+
+
+def test_another_search_is_not_gone_on_with(tmp_path: Path) -> None:
+    make(tmp_path)
+    with pytest.raises(UsageError, match="holds another sweep"):
+        make(tmp_path, SEARCH.replace("14", "15"))
+
+
+@pytest.mark.parametrize(
+    ("section", "expected"),
+    [
+        # a condition may stand before what it depends on
+        (
+            "{cell.forget_bias: [0.0, 2.0], cell.type: [simple, carry]}, when: {cell.forget_bias: {cell.type: carry}}",
+            [("carry", 0.0), ("carry", 2.0), ("simple", None)],
+        ),
+        # a seed may be an axis
+        ("{seed: [5, 6, 7], cell.type: [simple]}", [("simple", None)] * 3),
+        # what goes together is set where its own condition holds
+        (
+            "{cell.type: [simple, carry], cell.forget_bias: [0.0, 2.0], cell.units: [3, 4]}, "
+            "zip: [[cell.forget_bias, cell.units]], when: {cell.forget_bias: {cell.type: carry}}",
+            [("carry", 0.0), ("carry", 2.0), ("simple", None), ("simple", None)],
+        ),
+    ],
+)
+def test_all_of_a_small_space_is_proposed(tmp_path: Path, section: str, expected: list[Any]) -> None:
+    sweep = make(tmp_path, f"sweep: {{axes: {section}, method: tpe, trials: 9}}\n")
+    run(sweep, workers=2)
+    values = [trial.values for trial in sweep.read_plan().trials]
+    found = sorted(((one["cell.type"], one.get("cell.forget_bias")) for one in values), key=str)
+    assert found == sorted(expected, key=str)
+    assert len({json.dumps(one, sort_keys=True) for one in values}) == len(expected)
+
+
+def test_a_record_that_is_damaged(tmp_path: Path) -> None:
+    sweep = make(tmp_path, SEARCH.replace("14", "2"))
+    run(sweep, workers=1)
+    path = sweep.study / "journal.log"
+    data = path.read_bytes()
+    path.write_bytes(data + b'{"half a')
+    assert run(sweep, workers=1) == []
+    assert path.read_bytes().startswith(data)
+    assert b"half a" not in path.read_bytes()
+    path.write_bytes(b"?\n" + data)
+    for _ in range(2):  # the lock is given back
+        with pytest.raises(VerificationError, match=r"journal\.log: is damaged"):
+            run(sweep, workers=1)
+
+
+def test_a_grid_says_nothing_of_searches(tmp_path: Path) -> None:
+    plan = json.loads((make(tmp_path, "sweep: {seeds: 2}\n").path / "plan.json").read_bytes())
+    assert list(plan) == ["format", "name", "method", "metric", "config_sha256", "trials"]
+    assert list(plan["trials"][0]) == ["number", "name", "values", "sha256"]
