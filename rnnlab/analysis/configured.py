@@ -37,6 +37,15 @@ class Configured:
             return experiment.build_task().baseline(experiment.timesteps)
         return None
 
+    def rungs(self) -> list[tuple[str, float]]:
+        """Return the rungs of the task's ladder below its baseline, name and loss; none where it cannot be built."""
+        with suppress(RnnlabError):
+            experiment = self._experiment()
+            task = experiment.build_task()
+            ladder = task.rungs(experiment.timesteps)[task.memoryless_rungs(experiment.timesteps) :]
+            return [(rung.name, rung.loss) for rung in ladder]
+        return []
+
     def parameters(self) -> int | None:
         """Return how many numbers are trained; None where this rnnlab cannot build the network."""
         with suppress(RnnlabError):

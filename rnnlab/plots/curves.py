@@ -6,12 +6,17 @@ from typing import Any
 import numpy as np
 
 from rnnlab.analysis import Comparison, Result
+from rnnlab.analysis.comparability import one_definition
+from rnnlab.analysis.configured import read_configured
 from rnnlab.analysis.curves import together
 from rnnlab.analysis.groups import Group
-from rnnlab.analysis.metric import short_name
+from rnnlab.analysis.metric import has_baseline, short_name
+from rnnlab.core.errors import RnnlabError
 from rnnlab.plots.figure import COLOURS, DASHES, GREY, style, text
+from rnnlab.runs import RunFolder
 
 _MOST = 12  # lines that can be told apart
+_MOST_RUNGS = 3
 _LOG_FROM = 20.0
 _UNITS = {"step": "training step", "sequences": "training sequences", "seconds": "seconds of training"}
 
@@ -38,6 +43,7 @@ def draw_curves(figure: Any, comparison: Comparison, x: str = "step") -> None:
         if value is not None:
             axes.axhline(value, color=GREY, linestyle=":", linewidth=1.4, label=f"baseline {value:.3g}")
             drawn.append(value)
+    drawn += _rungs(axes, comparison)
     known = [value for value in drawn if np.isfinite(value)]
     if known and min(known) > 0 and max(known) / min(known) > _LOG_FROM:
         axes.set_yscale("log")
@@ -47,6 +53,28 @@ def draw_curves(figure: Any, comparison: Comparison, x: str = "step") -> None:
     if by_group:
         axes.plot([], [], " ", label="band: range of the seeds")
     axes.legend()
+
+
+def _rungs(axes: Any, comparison: Comparison) -> list[float]:
+    """Draw the rungs of the ladder, of runs that all did one task; each is what a little more memory would reach."""
+    if not (has_baseline(comparison.metric) and one_definition(comparison.results)):
+        return []
+    try:
+        rungs = read_configured(RunFolder(comparison.results[0].path)).rungs()[:_MOST_RUNGS]
+    except RnnlabError:
+        return []
+    for name, loss in rungs:
+        axes.axhline(loss, color=GREY, linestyle="-.", linewidth=0.9)
+        axes.annotate(
+            text(name),
+            (0.995, loss),
+            xycoords=("axes fraction", "data"),
+            ha="right",
+            va="bottom",
+            fontsize=7,
+            color=GREY,
+        )
+    return [loss for _, loss in rungs]
 
 
 def _lines(comparison: Comparison, *, by_group: bool) -> Sequence[tuple[str, Group]]:
