@@ -74,6 +74,10 @@ class SweepOptions(Options):
         le=MOST_TRIALS,
         description="combinations to draw or propose with method: random or tpe, each trained with all seeds",
     )
+    pruner: Literal["median", "hyperband"] | None = Field(
+        None,
+        description="with method: tpe, stops trials that will not be among the best, by Optuna's rule of that name",
+    )
     metric: MetricOptions = Field(default_factory=MetricOptions, description="by which number trials are ordered")
 
     @field_validator("seeds")

@@ -12,7 +12,7 @@ from rnnlab.sweeps.plan import Plan
 from rnnlab.sweeps.states import Standing, State, standings
 
 ORDER: tuple[State, ...] = (
-    "completed", "running", "queued", "missing", "interrupted", "stale", "failed", "diverged", "damaged",
+    "completed", "pruned", "running", "queued", "missing", "interrupted", "stale", "failed", "diverged", "damaged",
 )  # fmt: skip
 FAILURES: frozenset[State] = frozenset({"failed", "diverged", "damaged"})
 

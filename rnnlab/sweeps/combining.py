@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -74,9 +75,22 @@ def faults_of(options: SweepOptions) -> Iterator[tuple[tuple[str, ...], UsageErr
         yield ("axes", key), UsageError(f"`{key}` cannot be an axis", hint="each trial has a name of its own")
     if "seed" in options.axes and options.seeds is not None:
         yield ("seeds",), UsageError("`seed` is an axis already", hint="keep one of them")
+    yield from _pruner_faults(options)
     yield from _axis_faults(options)
     yield from _zip_faults(options)
     yield from _when_faults(options)
+
+
+def _pruner_faults(options: SweepOptions) -> Iterator[tuple[tuple[str, ...], UsageError]]:
+    if options.pruner is None:
+        return
+    if options.method != "tpe":
+        yield ("pruner",), UsageError("is for method: tpe", hint="leave it out, or search with method: tpe")
+    if (options.seeds if isinstance(options.seeds, int) else len(options.seeds or [0])) > 1:
+        yield ("pruner",), UsageError("a trial is judged by its own curve, so one seed is wanted", hint="set seeds: 1")
+    if not re.fullmatch(r"loss|metrics\.[a-z_]+", options.metric.name):
+        problem = f"{options.metric.name} is known at the end alone"
+        yield ("metric",), UsageError(problem, hint="with a pruner take loss or metrics.NAME, or leave the pruner out")
 
 
 def _axis_faults(options: SweepOptions) -> Iterator[tuple[tuple[str, ...], UsageError]]:

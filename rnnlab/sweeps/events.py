@@ -46,7 +46,7 @@ class TrialEnded:
 
     Attributes:
         trial: Which.
-        state: `completed`, `interrupted`, `diverged`, `failed`, or `elsewhere`: another process trains it.
+        state: `completed`, `interrupted`, `pruned`, `diverged`, `failed`, or `elsewhere`: another process trains it.
         reason: Why it is not completed.
         seconds: Since it was given to its worker.
         result: The sweep's metric.

@@ -116,10 +116,11 @@ class SweepFolder:
         """The folder for scripts, submission records and logs of jobs; it need not exist yet."""
         return self.path / "slurm"
 
-    def write_failure(self, trial: Trial, reason: str, *, exit_code: int | None = None) -> None:
-        """Note what became of a trial that could not tell it itself."""
+    def write_failure(self, trial: Trial, reason: str, *, exit_code: int | None = None, pruned: bool = False) -> None:
+        """Note what became of a trial that could not tell it itself; one that was pruned is not tried again."""
         ensure_folder(self.path / "failures")
-        write_json(self._failure(trial), {"trial": trial.name, "reason": reason, "exit_code": exit_code})
+        told = {"trial": trial.name, "reason": reason, "exit_code": exit_code}
+        write_json(self._failure(trial), {**told, "pruned": True} if pruned else told)
 
     def read_failures(self) -> dict[str, dict[str, Any]]:
         """Return what was noted of trials, by their names."""

@@ -24,12 +24,14 @@ class Train(AbstractLine):
         config: Its config file.
         into: Its run folder.
         metric: Dotted name of the number of the summary that is wanted back.
+        scores: Whether it is wanted at every evaluation, too.
     """
 
     trial: str
     config: str
     into: str
     metric: str
+    scores: bool = False
 
 
 @final
@@ -62,6 +64,20 @@ class Progress(AbstractLine):
     loss: float | None
 
 
+@final
+@dataclass(frozen=True, slots=True)
+class Scored(AbstractLine):
+    """The validation set was scored.
+
+    Attributes:
+        step: Steps done.
+        value: The number that was asked for.
+    """
+
+    step: int
+    value: float
+
+
 Outcome = Literal["completed", "interrupted", "diverged", "failed", "elsewhere", "retire"]
 
 
@@ -85,8 +101,8 @@ class Ended(AbstractLine):
     solved: bool | None = None
 
 
-Line = Train | Halt | Ready | Progress | Ended
-_KINDS: dict[str, Any] = {kind.__name__: kind for kind in (Train, Halt, Ready, Progress, Ended)}
+Line = Train | Halt | Ready | Progress | Scored | Ended
+_KINDS: dict[str, Any] = {kind.__name__: kind for kind in (Train, Halt, Ready, Progress, Scored, Ended)}
 
 
 def read_line(line: bytes) -> Line:

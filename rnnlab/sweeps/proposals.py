@@ -69,6 +69,7 @@ class Proposals:
             self._base = document_of(sweep.read_base(), str(sweep.study / "base.yaml"))
             self._study = open_study(sweep, self.plan)
             self._results: dict[str, float | None] = {}  # None: it failed
+            self._live: dict[int | None, Any] = {}  # Optuna's own object of each proposal of this process
             self.is_exhausted = False
             self._forget_unplanned()
         except BaseException:
@@ -98,12 +99,23 @@ class Proposals:
         """Take what a trial came to; the combination is told once all its seeds have ended."""
         if state == "interrupted":
             return
+        if state == "pruned" and trial.proposal is not None:
+            self._tell(trial.proposal, None, pruned=True)
+            return
         self._results[trial.name] = result if state == "completed" else self._worst() if state == "diverged" else None
         alike = [one for one in self.plan.trials if one.proposal == trial.proposal]
         results = [self._results.get(one.name, "open") for one in alike]
         if "open" not in results and trial.proposal is not None:
             known = [value for value in results if isinstance(value, float)]
             self._tell(trial.proposal, sum(known) / len(known) if len(known) == len(alike) else None)
+
+    def gives_up(self, trial: Trial, step: int, value: float) -> bool:
+        """Say whether a trial with this score will not be among the best; one resumed from a killed process may be."""
+        asked = self._live.get(trial.proposal)
+        if asked is None:
+            return False
+        asked.report(value, step)
+        return bool(asked.should_prune())
 
     def next(self) -> list[Trial]:
         """Return the trials of a new combination, a seed each, planned and ready to be trained; none if none is new."""
@@ -112,6 +124,7 @@ class Proposals:
             asked = self._ask(len(known), number)
             values = self._suggested(asked)
             if self._key(values) not in known and (trials := self._planned(asked.number, values)):
+                self._live[asked.number] = asked
                 return trials
             self._tell(asked.number, None)
         self.is_exhausted = True
@@ -197,14 +210,15 @@ class Proposals:
             if not one.state.is_finished() and one.number not in planned:
                 self._tell(one.number, None)
 
-    def _tell(self, number: int, value: float | None) -> None:
+    def _tell(self, number: int, value: float | None, *, pruned: bool = False) -> None:
         optuna = optuna_itself()
         if self._study.get_trials(deepcopy=False)[number].state.is_finished():
             return
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             if value is None:
-                self._study.tell(number, state=optuna.trial.TrialState.FAIL)
+                state = optuna.trial.TrialState.PRUNED if pruned else optuna.trial.TrialState.FAIL
+                self._study.tell(number, state=state)
             else:
                 self._study.tell(number, value)
 

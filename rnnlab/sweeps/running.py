@@ -14,7 +14,7 @@ from rnnlab.lab.stopping import Stop
 from rnnlab.sweeps.crew import Crew, Member
 from rnnlab.sweeps.events import Begun, Event, Lost, Over, TrialBegun, TrialEnded, TrialStepped
 from rnnlab.sweeps.folder import SweepFolder
-from rnnlab.sweeps.orders import Ended, Line, Progress, Ready, Train
+from rnnlab.sweeps.orders import Ended, Line, Progress, Ready, Scored, Train
 from rnnlab.sweeps.plan import Plan, Trial
 from rnnlab.sweeps.states import standing, standings
 
@@ -94,6 +94,7 @@ class _Controller:
         self._noted = set(sweep.read_failures())
         self._cancel = sweep.read_cancel()
         self._waiting: deque[Trial] = deque()
+        self._pruned: dict[str, int] = {}  # the step at which each was given up
         self._elsewhere: dict[str, Trial] = {}
         self._deaths, self._stillborn = Counter[str](), 0
         self._looked = self._news = time.monotonic()
@@ -125,7 +126,8 @@ class _Controller:
             else:
                 self._forget(trial)
                 run, config = self._sweep.run(trial).path, self._sweep.config(trial)
-                member.train(trial, Train(trial.name, str(config), str(run), self._plan.metric.name))
+                scores = self._plan.search is not None and self._plan.search.pruner is not None
+                member.train(trial, Train(trial.name, str(config), str(run), self._plan.metric.name, scores))
                 yield TrialBegun(trial)
 
     def _is_something_waiting(self) -> bool:
@@ -151,6 +153,10 @@ class _Controller:
             self._stillborn = 0
         elif trial is not None and isinstance(line, Progress):
             yield TrialStepped(trial, line.step, line.steps, line.loss)
+        elif trial is not None and isinstance(line, Scored):
+            if self._proposals is not None and self._proposals.gives_up(trial, line.step, line.value):
+                self._pruned[trial.name] = line.step
+                member.halt("pruned")
         elif trial is not None and isinstance(line, Ended):
             member.trial = None
             yield from self._ended(crew, member, trial, line)
@@ -164,8 +170,12 @@ class _Controller:
         if line.outcome == "elsewhere":
             self._elsewhere[trial.name] = trial
             return
-        state, reason, code = line.outcome, line.reason, line.exit_code
-        if state == "interrupted" and not self.stop.reason and member.is_halted:
+        state: str = line.outcome
+        reason, code = line.reason, line.exit_code
+        if state == "interrupted" and trial.name in self._pruned:
+            state, reason = "pruned", f"pruned at step {self._pruned[trial.name]:,}"
+            self._sweep.write_failure(trial, reason, pruned=True)
+        elif state == "interrupted" and not self.stop.reason and member.is_halted:
             state, reason, code = "failed", f"not done within the --timeout of {self._timeout:g} s", 75
         if state == "failed":
             self._fail(trial, reason, code)

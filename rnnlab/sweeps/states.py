@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal, final
 
@@ -11,10 +11,12 @@ from rnnlab.runs.reading import kind
 from rnnlab.sweeps.folder import SweepFolder
 from rnnlab.sweeps.plan import Plan, Trial
 
-State = Literal["missing", "queued", "running", "completed", "interrupted", "stale", "failed", "diverged", "damaged"]
+State = Literal[
+    "missing", "queued", "running", "completed", "interrupted", "stale", "failed", "diverged", "pruned", "damaged"
+]
 
 # In these there is nothing left to do: a training that diverged would only do so again.
-OVER: frozenset[State] = frozenset({"completed", "diverged"})
+OVER: frozenset[State] = frozenset({"completed", "diverged", "pruned"})
 
 
 @final
@@ -25,8 +27,8 @@ class Standing:
     Attributes:
         trial: Which.
         state: A run's own state; `missing` where there is no run yet, `queued` where a cluster has it in its queue,
-            `stale` where it says it is running but nobody who is alive trains it, `damaged` where its status cannot be
-            read.
+            `pruned` where a search gave it up, `stale` where it says it is running but nobody who is alive trains it,
+            `damaged` where its status cannot be read.
         reason: Why it is not completed, in a sentence; empty where there is nothing to say.
         step: Training steps done, as of the last save.
         started: When its run began.
@@ -53,8 +55,11 @@ def standings(sweep: SweepFolder, plan: Plan) -> list[Standing]:
         VerificationError: A note of a failure is damaged.
         EnvironmentFault: The system refused to read.
     """
-    noted = {name: str(told.get("reason", "")) for name, told in sweep.read_failures().items()}
-    return [standing(sweep, trial, noted=noted.get(trial.name, "")) for trial in plan.trials]
+    notes = sweep.read_failures()
+    noted = {name: str(told.get("reason", "")) for name, told in notes.items()}
+    pruned = {name for name, told in notes.items() if told.get("pruned") is True}
+    found = [standing(sweep, trial, noted=noted.get(trial.name, "")) for trial in plan.trials]
+    return [replace(one, state="pruned") if one.trial.name in pruned and not one.is_over else one for one in found]
 
 
 def standing(sweep: SweepFolder, trial: Trial, *, noted: str = "") -> Standing:

@@ -59,10 +59,16 @@ def open_study(sweep: SweepFolder, plan: Plan) -> Any:
                 study_name=plan.name,
                 direction=plan.metric.goal,
                 load_if_exists=True,
+                pruner=_pruner(plan.search.pruner if plan.search else None),
             )
         except (ValueError, KeyError) as fault:
             hint = "bring it back from a copy, or begin a new sweep with --into DIR; the runs are as they were"
             raise VerificationError(f"is damaged: {fault}", where=visible(str(path)), hint=hint) from fault
+
+
+def _pruner(name: str | None) -> Any:
+    pruners = optuna_itself().pruners
+    return {None: pruners.NopPruner, "median": pruners.MedianPruner, "hyperband": pruners.HyperbandPruner}[name]()
 
 
 class _NoLock:

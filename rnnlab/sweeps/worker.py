@@ -24,12 +24,12 @@ from rnnlab.core.errors import (
     RunLockedError,
     StoppedError,
 )
-from rnnlab.lab.events import Finished, Stepped
+from rnnlab.lab.events import Evaluated, Finished, Stepped
 from rnnlab.lab.resume import train_into
 from rnnlab.lab.stopping import Stop
 from rnnlab.runs.repository import describe_repository
 from rnnlab.runs.rows import look_up
-from rnnlab.sweeps.orders import AbstractLine, Ended, Halt, Outcome, Progress, Ready, Train, read_line
+from rnnlab.sweeps.orders import AbstractLine, Ended, Halt, Outcome, Progress, Ready, Scored, Train, read_line
 
 _PROGRESS_SECONDS = 0.5  # between two lines about one trial
 _REPOSITORY_SECONDS = 5.0
@@ -104,11 +104,18 @@ class Worker:
                 if isinstance(event, Stepped) and time.monotonic() - last >= _PROGRESS_SECONDS:
                     last = time.monotonic()
                     self._say(Progress(event.step, steps, event.loss if math.isfinite(event.loss) else None))
+                elif order.scores and isinstance(event, Evaluated):
+                    self._score(order, event)
                 elif isinstance(event, Finished):
                     result = look_up(event.summary, order.metric)
                     number = float(result) if isinstance(result, int | float) else None
                     return Ended("completed", result=number, solved=bool(event.summary.get("solved")))
         raise RuntimeError("a training ended without a word")
+
+    def _score(self, order: Train, event: Evaluated) -> None:
+        value = event.record.get(f"validation/{order.metric.removeprefix('metrics.')}")
+        if isinstance(value, int | float) and math.isfinite(value):
+            self._say(Scored(event.step, float(value)))
 
     def _can_train(self, experiment: Experiment) -> bool:
         wanted = experiment.engine if experiment.backend == "keras" else ""

@@ -13,6 +13,7 @@ import pytest
 
 from rnnlab.core.errors import ConfigError, EnvironmentFault, RunLockedError, UsageError, VerificationError
 from rnnlab.sweeps import SweepFolder
+from rnnlab.sweeps.account import read_account
 from rnnlab.sweeps.plan import Trial
 from rnnlab.sweeps.planning import plan_sweep
 from rnnlab.sweeps.proposals import Proposals
@@ -230,3 +231,57 @@ def test_a_grid_says_nothing_of_searches(tmp_path: Path) -> None:
     plan = json.loads((make(tmp_path, "sweep: {seeds: 2}\n").path / "plan.json").read_bytes())
     assert list(plan) == ["format", "name", "method", "metric", "config_sha256", "trials"]
     assert list(plan["trials"][0]) == ["number", "name", "values", "sha256"]
+
+
+def test_what_will_not_be_among_the_best_is_given_up(tmp_path: Path) -> None:
+    """Learning rates of 1e-9 learn nothing: after five trials the median of the others is far below."""
+    base = (
+        QUICK.replace("steps: 2", "steps: 400")
+        .replace("parity", "adding")
+        .replace("batch_size: 4}", "batch_size: 4, evaluate_every: 20}")
+    )
+    section = """\
+sweep:
+  axes: {training.optimizer.learning_rate: {from: 1e-9, to: 1e-2, scale: log}}
+  method: tpe
+  pruner: median
+  trials: 14
+"""
+    sweep = make(tmp_path, section, base)
+    states = dict(run(sweep, workers=1))
+    assert set(states.values()) == {"completed", "pruned"}
+    losses = {
+        trial.name: sweep.run(trial).read_summary()["loss"]
+        for trial in sweep.read_plan().trials
+        if states[trial.name] == "completed"
+    }
+    rates = {trial.name: trial.values["training.optimizer.learning_rate"] for trial in sweep.read_plan().trials}
+    best = min(losses, key=losses.__getitem__)
+    pruned = [name for name, state in states.items() if state == "pruned"]
+    assert all(rates[name] < rates[best] for name in pruned)
+    assert sorted(one.state.name for one in study(sweep).trials) == ["COMPLETE"] * len(losses) + ["PRUNED"] * len(
+        pruned
+    )
+    assert run(sweep, workers=1) == []  # they are not tried again
+    account = read_account(sweep)
+    assert (account.counts["pruned"], account.failures, account.best) == (len(pruned), [], best)
+    told = sweep.run(next(trial for trial in sweep.read_plan().trials if trial.name == pruned[0]))
+    assert told.read_status().state == "interrupted"
+
+
+@pytest.mark.parametrize(
+    ("section", "told"),
+    [
+        ("{axes: {cell.units: [3, 4]}, pruner: median}", "sweep.pruner: is for method: tpe"),
+        ("{axes: {cell.units: [3, 4]}, method: tpe, trials: 2, pruner: median, seeds: 2}", "one seed is wanted"),
+        (
+            "{axes: {cell.units: [3, 4]}, method: tpe, trials: 2, pruner: median, metric: solved_at.sequences}",
+            "sweep.metric: solved_at.sequences is known at the end alone",
+        ),
+        ("{axes: {cell.units: [3, 4]}, method: tpe, trials: 2, pruner: none}", "sweep.pruner"),
+    ],
+)
+def test_a_pruner_that_cannot_be(tmp_path: Path, section: str, told: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        make(tmp_path, f"sweep: {section}\n")
+    assert told in str(caught.value)
