@@ -11,6 +11,7 @@ from rnnlab.core.errors import UsageError
 from rnnlab.core.registry import nearest
 
 NONE = "none"
+_FIRST = "numpy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +64,13 @@ def choose(works: Sequence[Work], against: Sequence[str] | None) -> dict[Work, l
     peers = _frameworks(against)
     everyone = [Entrant(name, engine) for name, kind in CONTENDERS.members().items() for engine in kind.engines]
     entered = [one for one in everyone if one.is_own or peers is None or one.kind.framework in peers]
-    there = sorted((one for one in entered if not one.missing()), key=lambda one: (not one.is_own, one.name != "numpy"))
+    there = sorted((one for one in entered if not one.missing()), key=_place)
     return {work: [one for one in there if one.kind.suits(work)] for work in works}
+
+
+def _place(entrant: Entrant) -> tuple[bool, bool]:
+    """Return what the entrants are ordered by, before their names: NumPy first, then Keras, then the peers."""
+    return not entrant.is_own, entrant.name != _FIRST
 
 
 def _frameworks(against: Sequence[str] | None) -> set[str] | None:

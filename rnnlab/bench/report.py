@@ -10,7 +10,7 @@ from rnnlab.bench.machine import TOO_BUSY
 from rnnlab.bench.measure import Trial
 from rnnlab.bench.work import Work
 
-_NUMPY = Entrant("numpy")
+_NUMPY = {Entrant("numpy"): "NumPy", Entrant("compiled"): "NumPy, compiled,"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +97,12 @@ class Report:
         """Return a sentence for each number of threads with which somebody is faster than NumPy."""
         ranked = [row for row in self.rows(work) if row.is_ranked]
         sentences = []
-        for own in sorted((row for row in ranked if row.entrant == _NUMPY), key=lambda row: row.threads):
-            faster = [row for row in ranked if row.threads == own.threads and row.seconds < own.seconds]
+        for own in sorted((row for row in ranked if row.entrant in _NUMPY), key=lambda row: row.threads):
+            others = (row for row in ranked if row.entrant not in _NUMPY and row.threads == own.threads)
+            faster = [row for row in others if row.seconds < own.seconds]
             if faster:
                 winners = ", ".join(f"{row.entrant} ({_times(own, row)} times as fast)" for row in faster)
-                sentences.append(f"{work}: NumPy with {_threads(own)} loses to {winners}")
+                sentences.append(f"{work}: {_NUMPY[own.entrant]} with {_threads(own)} loses to {winners}")
         return sentences
 
     def advice(self, work: Work) -> str:
@@ -199,7 +200,7 @@ def _is_loaded(trial: Trial) -> bool:
 
 
 def _setting(entrant: Entrant) -> str:
-    return f"backend {entrant.name}" + (f", engine {entrant.engine}," if entrant.engine else "")
+    return entrant.kind.setting + (f", engine {entrant.engine}," if entrant.engine else "")
 
 
 def _threads(row: Row) -> str:

@@ -10,9 +10,10 @@ from rnnlab.backends.base import AbstractBackend, AbstractModel, Network
 from rnnlab.backends.keras import KerasBackend
 from rnnlab.backends.keras.options import KerasOptions
 from rnnlab.backends.numpy.model import NumpyBackend
+from rnnlab.backends.numpy.options import NumpyOptions
 from tests.networks import network, parameters, training
 
-NUMPY = ("numpy-fast", "numpy-reference")
+NUMPY = ("numpy-fast", "numpy-compiled", "numpy-reference")
 # Laid-out steps are compiled one by one, so that path is left out where there are many.
 LOOPING = (*NUMPY, "keras-handwritten", "keras-loop")
 ALL = (*LOOPING, "keras-unrolled")
@@ -35,7 +36,8 @@ class Contender:
     def named(cls, name: str, engine: str) -> "Contender":
         """Return one of `ALL`, Keras on this engine."""
         if name in NUMPY:
-            return cls(NumpyBackend(reference=name == "numpy-reference"), "float64")
+            options = NumpyOptions(compiled=name == "numpy-compiled")
+            return cls(NumpyBackend(reference=name == "numpy-reference", options=options), "float64")
         path = KerasOptions(path=name.removeprefix("keras-"))  # type: ignore[arg-type]
         return cls(KerasBackend(engine=engine, options=path), "float64" if engine == "tensorflow" else "float32")
 

@@ -33,6 +33,7 @@ LAST, LAST_CUT = (False, "cross_entropy", None, "finest"), (False, "mse", 3, "fi
 EVERY, EVERY_CUT = (True, "mse", None, "float32"), (True, "binary_cross_entropy", 3, "finest")
 WAYS = {
     "numpy-fast": (LAST, LAST_CUT, EVERY, EVERY_CUT),
+    "numpy-compiled": (LAST, LAST_CUT, EVERY, EVERY_CUT),
     "keras-handwritten": (LAST, LAST_CUT, EVERY, EVERY_CUT),
     "keras-loop": (LAST_CUT, EVERY),
     "keras-unrolled": (EVERY_CUT,),
@@ -179,7 +180,14 @@ def test_long_predictions_run_in_stretches(contender: Contender, cell: str) -> N
 @pytest.mark.parametrize("name", activations.names())
 @pytest.mark.parametrize(
     ("contender", "cell"),
-    [("numpy-fast", "simple"), ("numpy-fast", "carry"), ("keras-loop", "simple"), ("keras-handwritten", "carry")],
+    [
+        ("numpy-fast", "simple"),
+        ("numpy-fast", "carry"),
+        ("numpy-compiled", "simple"),
+        ("numpy-compiled", "carry"),
+        ("keras-loop", "simple"),
+        ("keras-handwritten", "carry"),
+    ],
     indirect=["contender"],
 )
 def test_every_activation(contender: Contender, cell: str, name: str) -> None:
@@ -203,7 +211,7 @@ def test_every_activation(contender: Contender, cell: str, name: str) -> None:
         ("adamw", {"weight_decay": 0.01}),
     ],
 )
-@only("numpy-fast", "keras-handwritten")
+@only("numpy-fast", "numpy-compiled", "keras-handwritten")
 def test_twenty_steps_of_every_optimiser(contender: Contender, rule: str, options: dict[str, Any]) -> None:
     net = contender.network("simple")
     data = batch(net, ragged=True, timesteps=4)
@@ -217,7 +225,7 @@ def test_twenty_steps_of_every_optimiser(contender: Contender, rule: str, option
     assert_close(model.state_dict(), expected.state_dict(), net, "trained")
 
 
-@only("numpy-fast", "keras-handwritten")
+@only("numpy-fast", "numpy-compiled", "keras-handwritten")
 def test_training_goes_on_elsewhere(contender: Contender) -> None:
     """Five steps on the reference, five here, five there are fifteen there."""
     net = contender.network("carry")

@@ -20,8 +20,10 @@ SHAPES: dict[str, dict[str, Any]] = {
 }
 
 
-def model(net: Any, *, processes: int = 1, shards: int | None = None, **recipe: Any) -> NumpyModel:
-    backend = NumpyBackend(options=NumpyOptions(shards=shards), processes=processes)
+def model(
+    net: Any, *, processes: int = 1, shards: int | None = None, compiled: bool = False, **recipe: Any
+) -> NumpyModel:
+    backend = NumpyBackend(options=NumpyOptions(shards=shards, compiled=compiled), processes=processes)
     tame = {name: array / 2 for name, array in parameters(net).items()}
     return backend.build(net, parameters=tame, training=training(**recipe))
 
@@ -50,12 +52,13 @@ def assert_same_bits(got: dict[str, Any], expected: dict[str, Any]) -> None:
 @CELLS
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("ragged", [False, True])
-def test_processes_change_no_bit(cell: str, shape: str, ragged: bool) -> None:
+@pytest.mark.parametrize("compiled", [False, True])
+def test_processes_change_no_bit(cell: str, shape: str, ragged: bool, compiled: bool) -> None:
     net = network(cell, layers=2, precision="float32", **SHAPES[shape])
     data = batch(net, batch_size=7, timesteps=30, ragged=ragged)
-    alone = numbers(model(net, shards=3), data)
-    assert_same_bits(numbers(model(net, shards=3, processes=2), data), alone)
-    assert_same_bits(numbers(model(net, shards=3, processes=8), data), alone)
+    alone = numbers(model(net, shards=3, compiled=compiled), data)
+    assert_same_bits(numbers(model(net, shards=3, compiled=compiled, processes=2), data), alone)
+    assert_same_bits(numbers(model(net, shards=3, compiled=compiled, processes=8), data), alone)
 
 
 @CELLS

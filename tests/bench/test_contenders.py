@@ -111,6 +111,7 @@ def test_what_a_measurement_tells(tmp_path: Path) -> None:
 
 def test_everybody_is_found_by_the_file() -> None:
     assert CONTENDERS.names() == [
+        "compiled",
         "fit",
         "jax_scan",
         "keras",
@@ -126,7 +127,7 @@ def test_who_competes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rnnlab.bench.entrants.is_installed", lambda name: name != "torch")
     simple, carry = work("simple"), work("carry")
     entered = choose([simple, carry], None)
-    own = ["numpy", "keras/jax", "keras/tensorflow"]
+    own = ["numpy", "compiled", "keras/jax", "keras/tensorflow"]
     assert list(map(str, entered[carry])) == [*own, "fit/jax", "fit/tensorflow", "jax_scan", "tensorflow_loop"]
     assert list(map(str, choose([simple], ["none"])[simple])) == own
     assert list(map(str, choose([simple], ["jax"])[simple])) == [*own, "jax_scan"]

@@ -97,7 +97,7 @@ def test_an_interrupt_takes_the_child_along(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_an_unknown_contender_ends_the_child_not_the_measurement() -> None:
     (trial,) = measure({TINY: [Entrant("nobody")]}, threads=[1], rounds=1)
-    assert trial.failure.startswith("rnnlab.core.errors.UsageError: unknown contender 'nobody' — known: fit, ")
+    assert trial.failure.startswith("rnnlab.core.errors.UsageError: unknown contender 'nobody' — known: compiled, ")
 
 
 def test_the_folder_of_the_gradients_is_gone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

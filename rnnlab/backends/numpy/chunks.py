@@ -5,6 +5,7 @@ them, so that the same config gives the same bits on a laptop and on a large mac
 """
 
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from math import isqrt
 from typing import Any
@@ -97,6 +98,8 @@ def chunks(lengths: Array, *, rows_at_once: int, window: int | None = None) -> l
         [[(0, 2), (2, 3)], [(3, 5)]]
     """
     timesteps, shortest_first = int(lengths[0]), lengths[::-1]
+    if lengths[-1] == timesteps:
+        return _even_chunks(len(lengths), timesteps, rows_at_once, window or timesteps)
     windows: list[list[Chunk]] = []
     for begin in range(0, timesteps, window or timesteps):
         end, start = min(begin + (window or timesteps), timesteps), begin
@@ -107,6 +110,19 @@ def chunks(lengths: Array, *, rows_at_once: int, window: int | None = None) -> l
             windows[-1].append(Chunk(start, stop, rows))
             start = stop
     return windows
+
+
+@cache  # most batches of a training are alike
+def _even_chunks(rows: int, timesteps: int, rows_at_once: int, window: int) -> list[list[Chunk]]:
+    """Return the chunks of sequences of one length."""
+    size = max(1, rows_at_once // rows)
+    return [
+        [
+            Chunk(start, min(start + size, begin + window, timesteps), rows)
+            for start in range(begin, min(begin + window, timesteps), size)
+        ]
+        for begin in range(0, timesteps, window)
+    ]
 
 
 def groups(window: list[Chunk], *, recompute: bool) -> list[list[Chunk]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from math import prod
 from typing import Any, Literal, final
 
@@ -23,6 +24,7 @@ Arrays = dict[str, Array]
 Recompute = Literal["auto", "off", "sqrt"]
 
 
+@cache  # asked for at every step
 def count_shards(network: Network, options: NumpyOptions, *, batch_size: int) -> int:
     """Return into how many shards a batch is split: as the config says, or by the rule."""
     width = sum(parameter.size for parameter in network.layer_parameters(0).values() if parameter.role == "bias")

@@ -1,5 +1,7 @@
 """How much memory going through time takes, and when it is too much to keep."""
 
+from functools import cache
+
 from rnnlab.backends.base import Network
 from rnnlab.backends.numpy.chunks import rows_in_cache
 
@@ -29,6 +31,7 @@ def chunk_steps(network: Network, batch_size: int) -> int:
     return max(1, rows_in_cache(network.cell.options.units) // batch_size)
 
 
+@cache  # asked for at every step
 def should_recompute(network: Network, *, batch_size: int, timesteps: int) -> bool:
     """Say whether `recompute: auto` does; `timesteps` are those between two cuts of the gradient."""
     return tape_bytes(network, batch_size=batch_size, timesteps=timesteps) > _TOO_MUCH

@@ -18,6 +18,7 @@ Array = NDArray[Any]
 State = dict[str, Array]
 # The gradient that reaches each step's output from above: (B, H), or None where nothing is scored.
 OutputGradients = Sequence[Array | None]
+_LINE = 64  # bytes of a line of the cache
 
 
 @final
@@ -39,7 +40,7 @@ class Tape:
         size = prod(shape)
         memory = self._memory.get(name)
         if memory is None or memory.size < size or memory.dtype != dtype:
-            memory = self._memory[name] = np.empty(size, dtype)
+            memory = self._memory[name] = _empty(size, np.dtype(dtype))
             self._views.clear()
         return memory[:size].reshape(shape)
 
@@ -53,6 +54,13 @@ class Tape:
             views = make()
             self._views[name] = shape, views
         return views
+
+
+def _empty(size: int, dtype: np.dtype[Any]) -> Array:
+    """Return memory that begins where a line of the cache does: no vector then lies on two of them."""
+    raw = np.empty(size * dtype.itemsize + _LINE, "u1")
+    start = -raw.ctypes.data % _LINE
+    return raw[start : start + size * dtype.itemsize].view(dtype)
 
 
 class AbstractLayer(ABC):

@@ -18,8 +18,10 @@ from rnnlab.backends.base import (
     Training,
     nothing,
 )
+from rnnlab.backends.numpy.compiled import compiled_layer, describe_compiler
 from rnnlab.backends.numpy.division import Division
 from rnnlab.backends.numpy.fast import KERNELS
+from rnnlab.backends.numpy.layer import AbstractLayer
 from rnnlab.backends.numpy.options import NumpyOptions
 from rnnlab.backends.numpy.reference import ReferenceLayer
 from rnnlab.backends.numpy.shard import below
@@ -50,8 +52,9 @@ class NumpyBackend(AbstractBackend):
         self.processes = processes or allotted_cpus()
 
     def facts(self, network: Network) -> dict[str, Any]:
-        path = "fast" if self._has_kernel(network) else "reference"
-        return {"name": self.name, "path": path, "processes": self.processes}
+        path, _ = self._layer_class(network)
+        facts = {"name": self.name, "path": path, "processes": self.processes}
+        return facts | {"compiler": describe_compiler()} if path == "compiled" else facts
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -67,7 +70,7 @@ class NumpyBackend(AbstractBackend):
     def build(
         self, network: Network, *, parameters: Mapping[str, Array], training: Training | None = None
     ) -> "NumpyModel":
-        layer_class = KERNELS.get(network.cell.name) if self._has_kernel(network) else ReferenceLayer
+        _, layer_class = self._layer_class(network)
         own = NamedVector({name: described.shape for name, described in network.parameters().items()}, network.dtype)
         own.fill_from(parameters)
         division = Division(
@@ -75,8 +78,14 @@ class NumpyBackend(AbstractBackend):
         )
         return NumpyModel(network, training, parameters=own, division=division)
 
-    def _has_kernel(self, network: Network) -> bool:
-        return network.cell.name in KERNELS.names() and not self.reference
+    def _layer_class(self, network: Network) -> tuple[str, type[AbstractLayer]]:
+        """Return which way this network is computed, and the layer that does."""
+        cell = network.cell.name
+        if self.reference:
+            return "reference", ReferenceLayer
+        if self.options.compiled:
+            return "compiled", compiled_layer(cell)
+        return ("fast", KERNELS.get(cell)) if cell in KERNELS.names() else ("reference", ReferenceLayer)
 
 
 class NumpyModel(AbstractModel):

@@ -140,7 +140,7 @@ class Shard:
     def _score(self, chunk: Chunk, h: Array) -> tuple[float, list[Array | None]]:
         """Return the loss of a chunk's scored steps, and for each step the gradient of its output, None for none."""
         by_step: list[Array | None] = [None] * (chunk.stop - chunk.start)
-        first, last = np.searchsorted(self._scored_steps, (chunk.start, chunk.stop))
+        first, last = self._scored_steps.searchsorted((chunk.start, chunk.stop)).tolist()
         if first == last:
             return 0.0, by_step
         steps, rows = self._scored_steps[first:last], self._scored_rows[first:last]
@@ -196,8 +196,8 @@ def _sort_by_step(
 ) -> None:
     """Put the gradients of scored rows (N, H), `steps` ascending, into the list by step, (B, H) each."""
     by_step, shape = into
-    starts = np.flatnonzero(np.diff(steps, prepend=-1))
-    for first, last in pairwise([*starts.tolist(), len(steps)]):
+    starts = np.flatnonzero(steps[1:] != steps[:-1]) + 1
+    for first, last in pairwise([0, *starts.tolist(), len(steps)]):
         if last - first == shape[0] and rows[first] == 0 and rows[last - 1] == last - first - 1:  # all, in order
             whole = gradients[first:last]
         else:

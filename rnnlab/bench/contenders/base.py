@@ -27,6 +27,7 @@ class AbstractContender(ABC):
         engines: What it can run on, one contender each; an empty name where there is no choice.
         same_function: Whether it computes the cell's equations; if not, it is shown and not ranked.
         calls: Training steps that one `step` does.
+        setting: What a config says to have it; empty for peers.
 
     Args:
         work: What to do.
@@ -40,6 +41,7 @@ class AbstractContender(ABC):
     engines: ClassVar[tuple[str, ...]] = ("",)
     same_function: ClassVar[bool] = True
     calls: ClassVar[int] = 1
+    setting: ClassVar[str] = ""
 
     def __init__(self, work: Work, *, engine: str = "", threads: int = 1) -> None:
         self.work, self.engine, self.threads = work, engine, threads

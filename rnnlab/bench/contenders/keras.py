@@ -17,6 +17,7 @@ class Keras(AbstractOwn):
 
     packages = ("keras",)
     install = "pip install 'rnnlab[jax,torch]'"
+    setting = "backend keras"
     engines = tuple(ENGINES.names())
 
     def __init__(self, work: Work, *, engine: str, threads: int = 1) -> None:

@@ -1,37 +1,19 @@
 """`backend: numpy`."""
 
-from collections.abc import Callable
 from typing import final
 
-import numpy as np
-
-from rnnlab.backends.numpy.model import NumpyBackend
-from rnnlab.bench.contenders._own import AbstractOwn
-from rnnlab.bench.contenders.base import Array
-from rnnlab.bench.work import Work
+from rnnlab.backends.numpy.options import NumpyOptions
+from rnnlab.bench.contenders._numpy import AbstractNumpy
 
 
 @final
-class Numpy(AbstractOwn):
-    """Hand-written back-propagation; its threads are its own, and follow the affinity."""
+class Numpy(AbstractNumpy):
+    """Pure NumPy."""
 
     packages = ("numpy",)
     install = "pip install numpy"
-
-    def __init__(self, work: Work, *, engine: str = "", threads: int = 1) -> None:
-        super().__init__(work, engine=engine, threads=threads)
-        self._backend = NumpyBackend()
-
-    def product(self, matrix: Array) -> Callable[[], object]:
-        return lambda: np.dot(matrix, matrix)
-
-    def kernels(self) -> str:
-        from threadpoolctl import threadpool_info
-
-        blas = [one for one in threadpool_info() if one["user_api"] == "blas"]
-        return ", ".join(
-            f"{one['internal_api']} {one['version']} {one.get('architecture', '')}".strip() for one in blas
-        )
+    setting = "backend numpy"
+    options = NumpyOptions()
 
 
 CONTENDER = Numpy

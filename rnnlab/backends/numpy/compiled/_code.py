@@ -1,0 +1,257 @@
+"""A function in the making: whole numbers, loops, and vectors with the operators of NumPy's arrays."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Union, final
+
+from llvmlite import ir
+
+from rnnlab.backends.numpy.compiled._machine import vector_bytes
+
+_WHOLE = ir.IntType(64)
+_POINTER = ir.PointerType()
+_BIT = ir.IntType(1)
+# A product and the sum it goes into may be rounded once; nothing else may differ from what is written.
+_FLAGS = ("contract",)
+Whole = Union["Number", int]
+
+
+@final
+class Number:
+    """A whole number that is known when the function runs."""
+
+    def __init__(self, builder: ir.IRBuilder, value: Any) -> None:
+        self._builder, self.value = builder, value
+
+    def __add__(self, other: Whole) -> "Number":
+        return Number(self._builder, self._builder.add(self.value, self._same(other)))
+
+    def __mul__(self, other: Whole) -> "Number":
+        return Number(self._builder, self._builder.mul(self.value, self._same(other)))
+
+    def __rsub__(self, other: Whole) -> "Number":
+        return Number(self._builder, self._builder.sub(self._same(other), self.value))
+
+    def __sub__(self, other: Whole) -> "Number":
+        return Number(self._builder, self._builder.sub(self.value, self._same(other)))
+
+    def __floordiv__(self, other: Whole) -> "Number":
+        return Number(self._builder, self._builder.udiv(self.value, self._same(other)))
+
+    def __le__(self, other: Whole) -> Any:
+        return self._builder.icmp_signed("<=", self.value, self._same(other))
+
+    def __lt__(self, other: Whole) -> Any:
+        return self._builder.icmp_signed("<", self.value, self._same(other))
+
+    def __ge__(self, other: Whole) -> Any:
+        return self._builder.icmp_signed(">=", self.value, self._same(other))
+
+    __radd__, __rmul__ = __add__, __mul__
+
+    def _same(self, other: Whole) -> Any:
+        return other.value if isinstance(other, Number) else ir.Constant(_WHOLE, other)
+
+
+@final
+class Place:
+    """A place in memory from which numbers of one kind follow."""
+
+    def __init__(self, code: "Code", value: Any) -> None:
+        self._code, self.value = code, value
+
+    def __add__(self, count: Whole) -> "Place":
+        index = count.value if isinstance(count, Number) else ir.Constant(_WHOLE, count)
+        moved = self._code.builder.gep(self.value, [index], source_etype=self._code.scalar)
+        return Place(self._code, moved)
+
+    def read(self) -> "Vector":
+        """Return the vector that begins here."""
+        return Vector(self._code, self._code.builder.load(self.value, align=self._code.size, typ=self._code.vector))
+
+    def read_whole(self, index: Number) -> Number:
+        """Return one of the whole numbers, of 64 bits, that follow from here."""
+        at = self._code.builder.gep(self.value, [index.value], source_etype=_WHOLE)
+        return Number(self._code.builder, self._code.builder.load(at, align=8, typ=_WHOLE))
+
+    def read_all_over(self) -> "Vector":
+        """Return a vector that has the number which lies here in every lane."""
+        return self._code.broadcast(self._code.builder.load(self.value, align=self._code.size, typ=self._code.scalar))
+
+    def copy_to(self, other: "Place") -> None:
+        """Put the one number that lies here there too."""
+        number = self._code.builder.load(self.value, align=self._code.size, typ=self._code.scalar)
+        self._code.builder.store(number, other.value, align=self._code.size)
+
+    def add_all(self, vector: "Vector") -> None:
+        """Add the sum of all lanes of a vector to the number here."""
+        code, builder = self._code, self._code.builder
+        kind = ir.FunctionType(code.scalar, [code.scalar, code.vector])
+        name = f"llvm.vector.reduce.fadd.v{code.lanes}f{8 * code.size}"
+        function = code.function.module.globals.get(name) or ir.Function(code.function.module, kind, name)
+        there = builder.load(self.value, align=code.size, typ=code.scalar)
+        total = builder.call(function, [ir.Constant(code.scalar, 0.0), vector.value], fastmath=("reassoc",))
+        builder.store(builder.fadd(there, total), self.value, align=code.size)
+
+    def write(self, vector: "Vector") -> None:
+        """Put a vector here."""
+        self._code.builder.store(vector.value, self.value, align=self._code.size)
+
+
+@final
+class Mask:
+    """For each lane of a vector, whether something holds."""
+
+    def __init__(self, code: "Code", value: Any) -> None:
+        self._code, self.value = code, value
+
+    def __and__(self, other: "Mask") -> "Mask":
+        return Mask(self._code, self._code.builder.and_(self.value, other.value))
+
+
+@final
+class Vector:
+    """As many numbers as a register of the processor holds; operators work lane by lane, as on a NumPy array."""
+
+    def __init__(self, code: "Code", value: Any) -> None:
+        self.code, self.value = code, value
+
+    def __add__(self, other: "Vector | float") -> "Vector":
+        return self._with(self.code.builder.fadd, self, other)
+
+    def __mul__(self, other: "Vector | float") -> "Vector":
+        return self._with(self.code.builder.fmul, self, other)
+
+    def __sub__(self, other: "Vector | float") -> "Vector":
+        return self._with(self.code.builder.fsub, self, other)
+
+    def __rsub__(self, other: float) -> "Vector":
+        return self._with(self.code.builder.fsub, self.code.constant(other), self)
+
+    def __truediv__(self, other: "Vector | float") -> "Vector":
+        return self._with(self.code.builder.fdiv, self, other)
+
+    def __pow__(self, exponent: int) -> "Vector":
+        assert exponent == 2
+        return self * self
+
+    def __gt__(self, other: "Vector | float") -> Mask:
+        return self._compared(">", other)
+
+    def __lt__(self, other: "Vector | float") -> Mask:
+        return self._compared("<", other)
+
+    __radd__, __rmul__ = __add__, __mul__
+
+    def _with(self, operation: Callable[..., Any], left: "Vector", right: "Vector | float") -> "Vector":
+        return Vector(self.code, operation(left.value, self.code.constant(right).value, flags=_FLAGS))
+
+    def _compared(self, how: str, other: "Vector | float") -> Mask:
+        return Mask(self.code, self.code.builder.fcmp_ordered(how, self.value, self.code.constant(other).value))
+
+
+@final
+class Code:
+    """One function that takes places and whole numbers, and gives nothing.
+
+    Args:
+        module: Where it goes.
+        name: Its name there.
+        places: How many places it takes, before the numbers.
+        numbers: How many whole numbers it takes.
+        precision: Of the numbers at the places, `float32` or `float64`.
+
+    Attributes:
+        places: The places.
+        numbers: The whole numbers.
+        lanes: How many numbers a vector holds.
+        size: Bytes of one.
+    """
+
+    def __init__(self, module: ir.Module, name: str, *, places: int, numbers: int, precision: str) -> None:
+        self.scalar = ir.FloatType() if precision == "float32" else ir.DoubleType()
+        self.size = 4 if precision == "float32" else 8
+        self.lanes = vector_bytes() // self.size
+        self.vector, self.precision = ir.VectorType(self.scalar, self.lanes), precision
+        kind = ir.FunctionType(ir.VoidType(), [_POINTER] * places + [_WHOLE] * numbers)
+        self.function = ir.Function(module, kind, name)
+        self.builder = ir.IRBuilder(self.function.append_basic_block())
+        self.places = [Place(self, value) for value in self.function.args[:places]]
+        self.numbers = [Number(self.builder, value) for value in self.function.args[places:]]
+
+    def constant(self, value: "Vector | float") -> Vector:
+        """Return a number in every lane; a vector as it is."""
+        if isinstance(value, Vector):
+            return value
+        return Vector(self, ir.Constant(self.vector, [float(value)] * self.lanes))
+
+    def broadcast(self, value: Any) -> Vector:
+        """Return a scalar in every lane."""
+        nothing = ir.Constant(self.vector, ir.Undefined)
+        first = self.builder.insert_element(nothing, value, ir.Constant(ir.IntType(32), 0))
+        lanes = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), [0] * self.lanes)
+        return Vector(self, self.builder.shuffle_vector(first, nothing, lanes))
+
+    @contextmanager
+    def loop(self, count: Whole, *, step: int = 1, start: Whole = 0) -> Iterator[Number]:
+        """Do what follows for a number from `start` on, as long as a whole step fits below `count`."""
+        builder = self.builder
+        before = builder.block
+        head, body, after = (builder.append_basic_block() for _ in range(3))
+        builder.branch(head)
+        builder.position_at_end(head)
+        index = builder.phi(_WHOLE)
+        index.add_incoming(self._whole(start), before)
+        number = Number(builder, index)
+        builder.cbranch(number + step <= count, body, after)
+        builder.position_at_end(body)
+        yield number
+        index.add_incoming((number + step).value, builder.block)
+        builder.branch(head)
+        builder.position_at_end(after)
+
+    def tiles(self, count: int, size: int, write: Callable[[Number, int], None]) -> None:
+        """Call `write` with each start and size of parts of `count`: whole ones in a loop, then what is left."""
+        whole = count - count % size
+        if whole:
+            with self.loop(whole, step=size) as start:
+                write(start, size)
+        if count > whole:
+            write(Number(self.builder, self._whole(whole)), count - whole)
+
+    def sums(
+        self, count: Whole, width: int, add: Callable[[Number, Sequence[Vector]], Sequence[Vector]], *, step: int = 1
+    ) -> list[Vector]:
+        """Return `width` sums of vectors, to which `add` adds for every number below `count`, of which 0 is one."""
+        builder = self.builder
+        before, body, after = builder.block, builder.append_basic_block(), builder.append_basic_block()
+        builder.branch(body)
+        builder.position_at_end(body)
+        index, sums = builder.phi(_WHOLE), [builder.phi(self.vector) for _ in range(width)]
+        index.add_incoming(self._whole(0), before)
+        new = add(Number(builder, index), [Vector(self, one) for one in sums])
+        for phi, value in zip(sums, new, strict=True):
+            phi.add_incoming(self.constant(0.0).value, before)
+            phi.add_incoming(value.value, builder.block)
+        following = Number(builder, index) + step
+        index.add_incoming(following.value, builder.block)
+        builder.cbranch(following < count, body, after)
+        builder.position_at_end(after)
+        return list(new)
+
+    @contextmanager
+    def where(self, condition: Any) -> Iterator[None]:
+        """Do what follows where a comparison of whole numbers holds."""
+        with self.builder.if_then(condition):
+            yield
+
+    def call(self, function: "Code", places: Sequence[Place], numbers: Sequence[Whole]) -> None:
+        """Call another function."""
+        self.builder.call(function.function, [*(one.value for one in places), *map(self._whole, numbers)])
+
+    def done(self) -> None:
+        """End the function."""
+        self.builder.ret_void()
+
+    def _whole(self, number: Whole) -> Any:
+        return number.value if isinstance(number, Number) else ir.Constant(_WHOLE, number)
