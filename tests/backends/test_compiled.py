@@ -3,6 +3,7 @@
 import ctypes
 import importlib.util
 from collections.abc import Callable
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from rnnlab.backends.numpy.compiled import _functions as functions
 from rnnlab.backends.numpy.compiled import compiled_layer
 from rnnlab.backends.numpy.compiled._blocks import padded_rows
 from rnnlab.backends.numpy.compiled._code import Code, Vector
-from rnnlab.backends.numpy.compiled._gather import gather
+from rnnlab.backends.numpy.compiled._gather import TILE, gather, gathered, tiles_of
 from rnnlab.backends.numpy.compiled._machine import Program
 from rnnlab.backends.numpy.compiled._product import pack, product
 from rnnlab.backends.numpy.layer import Tape
@@ -100,11 +101,12 @@ def test_a_product_is_numpys(rows: int, depth: int, columns: int, precision: str
 @pytest.mark.parametrize(("rows", "others"), [(1, 1), (4, 8), (7, 5)])
 def test_a_gathered_product_is_added(rows: int, others: int, precision: str) -> None:
     module = ir.Module()
-    code = gather(module, "g", rows=rows, others=others, precision=precision)
+    code = gather(module, "g", rows, others, precision=precision)
     a, b = random(rows, 96, precision=precision), random(others, 96, precision=precision)
-    c = np.ones((rows, others), precision)
-    call(visible(module), code.function.name, [a, b, c], [96, 96, 64])
+    tiles = np.ones(TILE * prod(tiles_of(rows, others)), precision)
+    call(visible(module), code.function.name, [a, b, tiles], [96, 96, 64])
     expected = 1 + a[:, :64] @ b[:, :64].T
+    c = gathered(tiles, rows, others)
     np.testing.assert_allclose(c, expected, rtol=0, atol=np.finfo(precision).eps * 100)
 
 

@@ -19,6 +19,7 @@ class Blocks:
 
     Args:
         shapes: Of each by name.
+        item: Numbers for each place of a shape.
 
     Attributes:
         size: Numbers in all.
@@ -29,20 +30,20 @@ class Blocks:
         (10, [0, 6])
     """
 
-    def __init__(self, shapes: Mapping[str, tuple[int, int]]) -> None:
-        self.shapes = shapes
-        self.size = sum(map(prod, shapes.values()))
+    def __init__(self, shapes: Mapping[str, tuple[int, int]], *, item: int = 1) -> None:
+        self._shapes, self._item = shapes, item
+        self.size = item * sum(map(prod, shapes.values()))
 
     def __iter__(self) -> Iterator[tuple[str, int, tuple[int, int]]]:
         """Yield name, start and shape of each."""
         start = 0
-        for name, shape in self.shapes.items():
+        for name, shape in self._shapes.items():
             yield name, start, shape
-            start += prod(shape)
+            start += self._item * prod(shape)
 
     def parts(self, flat: Array) -> dict[str, Array]:
         """Return each one's part of a flat array."""
-        return {name: flat[start : start + prod(shape)] for name, start, shape in self}
+        return {name: flat[start : start + self._item * prod(shape)] for name, start, shape in self}
 
 
 def padded_rows(tape: Tape, name: str, shape: tuple[int, int, int], dtype: DTypeLike) -> Array:

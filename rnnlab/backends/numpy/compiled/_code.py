@@ -83,16 +83,6 @@ class Place:
         number = self._code.builder.load(self.value, align=self._code.size, typ=self._code.scalar)
         self._code.builder.store(number, other.value, align=self._code.size)
 
-    def add_all(self, vector: "Vector") -> None:
-        """Add the sum of all lanes of a vector to the number here."""
-        code, builder = self._code, self._code.builder
-        kind = ir.FunctionType(code.scalar, [code.scalar, code.vector])
-        name = f"llvm.vector.reduce.fadd.v{code.lanes}f{8 * code.size}"
-        function = code.function.module.globals.get(name) or ir.Function(code.function.module, kind, name)
-        there = builder.load(self.value, align=code.size, typ=code.scalar)
-        total = builder.call(function, [ir.Constant(code.scalar, 0.0), vector.value], fastmath=("reassoc",))
-        builder.store(builder.fadd(there, total), self.value, align=code.size)
-
     def write(self, vector: "Vector") -> None:
         """Put a vector here."""
         self._code.builder.store(vector.value, self.value, align=self._code.size)
@@ -191,6 +181,11 @@ class Code:
         first = self.builder.insert_element(nothing, value, ir.Constant(ir.IntType(32), 0))
         lanes = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), [0] * self.lanes)
         return Vector(self, self.builder.shuffle_vector(first, nothing, lanes))
+
+    def shuffled(self, one: Vector, other: Vector, lanes: Sequence[int]) -> Vector:
+        """Return the lanes of two vectors, counted on from the first to the second, in another order."""
+        mask = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), list(lanes))
+        return Vector(self, self.builder.shuffle_vector(one.value, other.value, mask))
 
     @contextmanager
     def loop(self, count: Whole, *, step: int = 1, start: Whole = 0) -> Iterator[Number]:

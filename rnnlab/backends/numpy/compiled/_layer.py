@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rnnlab.backends.numpy.chunks import rows_in_cache
 from rnnlab.backends.numpy.compiled._blocks import Blocks, flat_rows, padded_rows
-from rnnlab.backends.numpy.compiled._gather import gather
+from rnnlab.backends.numpy.compiled._gather import TILE, gather, gathered, tiles_of
 from rnnlab.backends.numpy.compiled._machine import Program, vector_bytes
 from rnnlab.backends.numpy.compiled._product import pack, product
 from rnnlab.backends.numpy.compiled._steps import BACK, FORTH, Back, Forth
@@ -66,7 +66,8 @@ class AbstractCompiledLayer(AbstractLayer):
         self.features, self.dtype = len(kernel), kernel.dtype
         self.rows = len(self.stacked) * self.units + self.features + 1
         self._matrices = Blocks(self.matrices())
-        self._sums = Blocks({name: (r.stop - r.start, o.stop - o.start) for name, (r, o) in self.pairs().items()})
+        self._pairs = {name: (r.stop - r.start, o.stop - o.start) for name, (r, o) in self.pairs().items()}
+        self._sums = Blocks({name: tiles_of(*sizes) for name, sizes in self._pairs.items()}, item=TILE)
         self._weights, self._summed = (np.zeros(blocks.size, self.dtype) for blocks in (self._matrices, self._sums))
         program = self._program()
         self._go, self._go_back = program.function("forward", FORTH), program.function("backward", BACK)
@@ -102,7 +103,7 @@ class AbstractCompiledLayer(AbstractLayer):
 
     def finish(self) -> None:
         sums = self._sums.parts(self._summed)
-        self.add({name: part.reshape(self._sums.shapes[name]) for name, part in sums.items()})
+        self.add({name: gathered(part, *self._pairs[name]) for name, part in sums.items()})
 
     def forward(self, inputs: Array, state: State, tape: Tape) -> tuple[Array, State]:
         tape.kept = inputs.shape
@@ -191,8 +192,8 @@ class AbstractCompiledLayer(AbstractLayer):
             for name, start, (rows, depth) in self._matrices
         }
         sums = {
-            name: (start, gather(module, name, rows=rows, others=others, precision=precision))
-            for name, start, (rows, others) in self._sums
+            name: (start, gather(module, name, *self._pairs[name], precision=precision))
+            for name, start, _ in self._sums
         }
         Forth(module, self, products).write()
         Back(module, self, products).write(sums)
