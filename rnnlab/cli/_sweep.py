@@ -19,6 +19,7 @@ from rnnlab.cli._sweep_tables import show_account
 from rnnlab.core.allotment import allotted_cpus
 from rnnlab.core.errors import RunLockedError, StoppedError, TrialsFailedError, UsageError
 from rnnlab.core.naming import check_name
+from rnnlab.core.text import visible
 from rnnlab.lab.stopping import Stop
 from rnnlab.sweeps.account import Account, read_account
 from rnnlab.sweeps.folder import SweepFolder
@@ -43,6 +44,17 @@ def place_of(planned: Planned, *, into: Path | None, root: Path) -> Path:
     except UsageError as error:
         raise UsageError(error.problem, where="--into", hint=error.hint) from error
     return place
+
+
+def refuse_sweep(config: Path) -> None:
+    """Pass unless a sweep's folder is given for a config.
+
+    Raises:
+        UsageError: It is.
+    """
+    if SweepFolder(config).is_sweep():
+        hint = f"`rnnlab sweep resume {shlex.quote(str(config))}` goes on with it"
+        raise UsageError("is a sweep, a config wanted", where=visible(str(config)), hint=hint)
 
 
 def refuse_search_elsewhere(planned: Planned, *, slurm: bool, script: bool) -> None:

@@ -63,10 +63,21 @@ def _headline(event: Begun, tally: _Tally) -> str:
 
 
 def _ending(event: TrialEnded) -> str:
+    """Return in a line how a trial ended.
+
+    Example:
+        >>> from rnnlab.sweeps import Trial
+        >>> trial = Trial(number=1, name="0001-seed0", values={}, sha256="0" * 64)
+        >>> _ending(TrialEnded(trial, "completed", "", 2.5, 0.25, solved=True))
+        '0001-seed0 completed in 2.5 s  0.25  solved'
+        >>> _ending(TrialEnded(trial, "completed", "", None))
+        '0001-seed0 completed by another process'
+    """
     result = f"  {figure(event.result)}" if event.result is not None else ""
     solved = "  solved" if event.solved else ""
     reason = f": {event.reason}" if event.reason else ""
-    return visible(f"{event.trial.name} {event.state} in {event.seconds:.1f} s{result}{solved}{reason}")
+    how = "by another process" if event.seconds is None else f"in {event.seconds:.1f} s"
+    return visible(f"{event.trial.name} {event.state} {how}{result}{solved}{reason}")
 
 
 class _Lines:

@@ -115,7 +115,7 @@ def run(
 
     Exit codes: 0 all completed, 6 others still train some, 8 some failed or diverged, 75 stopped and to be resumed.
     """
-    from rnnlab.cli._sweep import conduct, place_of, refuse_search_elsewhere, show_script
+    from rnnlab.cli._sweep import conduct, place_of, refuse_search_elsewhere, refuse_sweep, show_script
     from rnnlab.cli._sweep_slurm import request_of, show_job_scripts, submit
     from rnnlab.cli._sweep_tables import show_plan
     from rnnlab.runs import runs_root
@@ -124,6 +124,7 @@ def run(
 
     asked = {"partition": partition, "time": time, "cpus": cpus, "mem": mem, "account": account}
     request = request_of({**asked, "array_limit": array_limit, "extra": extra}, slurm=slurm, workers=workers)
+    refuse_sweep(config)
     planned = plan_sweep(config, overrides or [])
     refuse_search_elsewhere(planned, slurm=slurm, script=script)
     if dry_run and slurm:

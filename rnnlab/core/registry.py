@@ -98,9 +98,8 @@ class Registry:
                 hint="mend that file, or take it out of the folder",
             ) from error
 
-    def _modules(self) -> list[str]:
-        path = importlib.import_module(self.package).__path__
-        return [m.name for m in pkgutil.iter_modules(path) if m.name != "base" and not m.name.startswith("_")]
+    def _modules(self) -> tuple[str, ...]:
+        return _inside(tuple((path, _changed(path)) for path in importlib.import_module(self.package).__path__))
 
     def _entry_points(self) -> "Mapping[str, EntryPoint]":
         return _installed(self.package, tuple((path, _changed(path)) for path in sys.path))
@@ -126,6 +125,13 @@ def _changed(path: str) -> int:
         return os.stat(path).st_mtime_ns  # noqa: PTH116  # asked for some thousand times a sweep
     except OSError:
         return 0
+
+
+@cache  # asked for some dozen times a trial
+def _inside(places: tuple[tuple[str, int], ...]) -> tuple[str, ...]:
+    """Return the names of the members in the folders `places`, as they now are."""
+    modules = pkgutil.iter_modules([path for path, _ in places])
+    return tuple(m.name for m in modules if m.name != "base" and not m.name.startswith("_"))
 
 
 @cache  # to look through all that is installed takes some milliseconds

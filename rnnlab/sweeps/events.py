@@ -48,7 +48,7 @@ class TrialEnded:
         trial: Which.
         state: `completed`, `interrupted`, `pruned`, `diverged`, `failed`, or `elsewhere`: another process trains it.
         reason: Why it is not completed.
-        seconds: Since it was given to its worker.
+        seconds: Since it was given to its worker; None where another process has trained it.
         result: The sweep's metric.
         solved: Whether the task was solved.
     """
@@ -56,7 +56,7 @@ class TrialEnded:
     trial: Trial
     state: str
     reason: str
-    seconds: float
+    seconds: float | None
     result: float | None = None
     solved: bool | None = None
 

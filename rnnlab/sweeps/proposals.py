@@ -93,7 +93,7 @@ class Proposals:
         """Tell what was trained before."""
         for one in found:
             if one.is_over:
-                self.ended(one.trial, one.state, self._result(one.trial))
+                self.ended(one.trial, one.state, self._result(one.trial) if one.state == "completed" else None)
 
     def ended(self, trial: Trial, state: str, result: float | None) -> None:
         """Take what a trial came to; the combination is told once all its seeds have ended."""

@@ -120,7 +120,7 @@ class _Controller:
             if now.is_over:
                 if self._proposals is not None:
                     self._proposals.take_stock([now])
-                yield TrialEnded(trial, now.state, now.reason, 0.0)
+                yield TrialEnded(trial, now.state, now.reason, None)
             elif now.state == "running":
                 self._elsewhere[trial.name] = trial
             else:
@@ -156,7 +156,7 @@ class _Controller:
         elif trial is not None and isinstance(line, Scored):
             if self._proposals is not None and self._proposals.gives_up(trial, line.step, line.value):
                 self._pruned[trial.name] = line.step
-                member.halt("pruned")
+                member.halt("the pruner")
         elif trial is not None and isinstance(line, Ended):
             member.trial = None
             yield from self._ended(crew, member, trial, line)
@@ -173,15 +173,22 @@ class _Controller:
         state: str = line.outcome
         reason, code = line.reason, line.exit_code
         if state == "interrupted" and trial.name in self._pruned:
-            state, reason = "pruned", f"pruned at step {self._pruned[trial.name]:,}"
-            self._sweep.write_failure(trial, reason, pruned=True)
-        elif state == "interrupted" and not self.stop.reason and member.is_halted:
+            yield self._prune(trial, member.seconds)
+            return
+        if state == "interrupted" and not self.stop.reason and member.is_halted:
             state, reason, code = "failed", f"not done within the --timeout of {self._timeout:g} s", 75
         if state == "failed":
             self._fail(trial, reason, code)
         if self._proposals is not None:
             self._proposals.ended(trial, state, line.result)
         yield TrialEnded(trial, state, reason, member.seconds, line.result, line.solved)
+
+    def _prune(self, trial: Trial, seconds: float) -> TrialEnded:
+        reason = f"pruned at step {self._pruned[trial.name]:,}"
+        self._sweep.write_failure(trial, reason, pruned=True)
+        assert self._proposals is not None
+        self._proposals.ended(trial, "pruned", None)
+        return TrialEnded(trial, "pruned", reason, seconds)
 
     def _fail(self, trial: Trial, reason: str, code: int | None) -> None:
         self._note(trial, reason, code)
@@ -206,6 +213,8 @@ class _Controller:
         self._deaths[trial.name] += 1
         if halted and self.stop.reason:  # the run says it is running, but its process is gone: it will be resumed
             yield TrialEnded(trial, "interrupted", f"its worker was {how}", member.seconds)
+        elif trial.name in self._pruned:
+            yield self._prune(trial, member.seconds)
         elif halted:
             reason = f"not done within the --timeout of {self._timeout:g} s, and deaf"
             self._fail(trial, reason, None)
@@ -234,7 +243,7 @@ class _Controller:
             if now.is_over:
                 if self._proposals is not None:
                     self._proposals.take_stock([now])
-                yield TrialEnded(trial, now.state, now.reason, 0.0)
+                yield TrialEnded(trial, now.state, now.reason, None)
             else:
                 self._waiting.append(trial)
 

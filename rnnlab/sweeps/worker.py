@@ -85,7 +85,8 @@ class Worker:
             return self._trained(order, stop)
         except RnnlabError as error:
             outcome = _OUTCOMES.get(type(error), "failed")
-            return Ended(outcome, exit_code=error.exit_code, reason=str(error)[:500])
+            told = error.problem if outcome == "interrupted" else str(error)  # the sweep has its own way to go on
+            return Ended(outcome, exit_code=error.exit_code, reason=told[:500])
         except MemoryError:
             return Ended("failed", exit_code=EnvironmentFault.exit_code, reason="out of memory")
         except Exception as error:  # a bug costs one trial, not the sweep
@@ -104,7 +105,7 @@ class Worker:
                 if isinstance(event, Stepped) and time.monotonic() - last >= _PROGRESS_SECONDS:
                     last = time.monotonic()
                     self._say(Progress(event.step, steps, event.loss if math.isfinite(event.loss) else None))
-                elif order.scores and isinstance(event, Evaluated):
+                elif order.scores and isinstance(event, Evaluated) and event.step:  # before it, nothing is learned
                     self._score(order, event)
                 elif isinstance(event, Finished):
                     result = look_up(event.summary, order.metric)

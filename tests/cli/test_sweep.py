@@ -54,6 +54,11 @@ def test_a_sweep_is_trained_and_found_complete(x: Path) -> None:
     assert (again.code, again.stdout) == (0, first.stdout)
     assert again.stderr == "sweep runs/x: 4 trials, 4 done before, 0 to train\n"
     assert rnnlab("sweep", "resume", "x", "-q").stderr == ""
+    refused = rnnlab("sweep", "runs/x")
+    assert (refused.code, refused.stderr) == (
+        2,
+        "rnnlab: error[E_USAGE]: runs/x: is a sweep, a config wanted — `rnnlab sweep resume runs/x` goes on with it\n",
+    )
     assert everything(Path("runs")) == before
 
 

@@ -54,6 +54,13 @@ def test_a_list_given_twice_is_written_twice():
     assert dump_yaml({"a": shared, "b": shared}) == "a:\n  - 1\nb:\n  - 1\n"
 
 
+def nested(levels: int, kind: type) -> object:
+    value: object = 1
+    for _ in range(levels):
+        value = [value] if kind is list else {"a": value}
+    return value
+
+
 @pytest.mark.parametrize(
     ("value", "error", "message"),
     [
@@ -65,6 +72,14 @@ def test_a_list_given_twice_is_written_twice():
                              " is not allowed — delete it"),
         ("\ud800", ValueError, "not a config: text written:1:6 key: U+D800 (not a character) as character 1 of the text"
                                " is not allowed — delete it"),
+        ("a" * 10_001, ValueError, "not a config: text written:1:6 key: value of 10,001 characters, 10,000 at most —"
+                                   " check that this is the config you meant"),
+        (nested(65, list), ValueError, "not a config: text written:2:131: more than 64 levels deep — check that"
+                                       " this is the config you meant"),
+        (nested(65, dict), ValueError, "not a config: text written:66:131: more than 64 levels deep — check that"
+                                       " this is the config you meant"),
+        ([0] * 10_000, ValueError, "not a config: text written:9999:5: more than 10,000 values and keys — check that"
+                                   " this is the config you meant"),
         (b"a", TypeError, "bytes cannot be written as YAML"),
         ({1: 2}, TypeError, "int cannot be a key"),
         (np.int64(1), TypeError, "int64 cannot be written as YAML"),

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from rnnlab.runs import RunFolder
 from rnnlab.sweeps import Plan, SweepFolder
 from rnnlab.sweeps.slurm import Request, jobs_of, script, submit, with_jobs
+from rnnlab.sweeps.slurm.client import sbatch
 from rnnlab.sweeps.slurm.folder import SlurmFolder
 from rnnlab.sweeps.states import Standing, standings
 from tests.cli.program import rnnlab
@@ -106,17 +108,21 @@ def test_cancelled_and_resumed(desk: Cluster, slow: None, tmp_path: Path) -> Non
     assert account(sweep.run(plan.trials[0])) == undisturbed(sweep, plan.trials[0], tmp_path / "twin")
 
 
-def test_a_node_that_is_lost(desk: Cluster, slow: None, tmp_path: Path) -> None:
-    """Its job goes on elsewhere; the old process still runs, as behind a broken network, and must write no more."""
-    sweep, plan = sweep_of("seeds: 1", steps=600)
+@pytest.mark.parametrize(("steps", "marked"), [(600, True), pytest.param(3000, False, marks=pytest.mark.soak)])
+def test_a_node_that_is_lost(desk: Cluster, slow: None, tmp_path: Path, steps: int, marked: bool) -> None:
+    """Its job goes on elsewhere; the old process still runs, as behind a broken network, and must write no more.
+
+    Slurm misses a daemon by itself within half a minute; the short version marks the node as down.
+    """
+    sweep, plan = sweep_of("seeds: 1", steps=steps)
     submit(sweep, plan, Request())
     wait_until(lambda: has_begun(sweep, plan))
     node = history(sweep, 1, plan)[0].split()[-1]
     desk.kill_node(node)
-    # What the controller finds out by itself, after SlurmdTimeout.
-    desk.run("scontrol", "update", f"nodename={node}", "state=down", "reason=lost")
+    if marked:
+        desk.run("scontrol", "update", f"nodename={node}", "state=down", "reason=lost")
     try:
-        wait_until(lambda: sum(line.startswith("begins") for line in history(sweep, 1, plan)) == 2)
+        wait_until(lambda: sum(line.startswith("begins") for line in history(sweep, 1, plan)) == 2, seconds=120)
         wait_until(lambda: states(sweep, plan) == {"completed": 1})
     finally:
         desk.start_node(node)
@@ -144,6 +150,58 @@ def test_a_job_that_gets_nowhere_gives_up(desk: Cluster, monkeypatch: pytest.Mon
     submit(sweep, plan, Request())
     wait_until(lambda: states(sweep, plan) == {"failed": 1}, seconds=90)
     assert told(sweep, plan)[0].reason == "it began 2 times at step 0 and did not get further"
+
+
+def test_more_trials_than_an_array_may_have(desk: Cluster) -> None:
+    config = write("seeds: 1100", steps=4)
+    said = rnnlab("sweep", config, "--slurm", "--extra", "#SBATCH --hold").stdout
+    (jobs,) = re.findall(r"^runs/tiny: 1,100 trials submitted as jobs (\d+, \d+);", said)
+    queue = desk.run("squeue", "-h", "-r", "-o", "%F", f"--jobs={jobs.replace(' ', '')}").split()
+    assert Counter(queue) == dict(zip(jobs.split(", "), (1000, 100), strict=True))
+    assert rnnlab("sweep", config, "--slurm").stdout.startswith("runs/tiny: nothing to submit")
+    assert rnnlab("sweep", "status", "tiny").stdout.startswith("runs/tiny: 1,100 queued, of 1,100 trials\n")
+    assert rnnlab("sweep", "cancel", "tiny").stderr.startswith(f"runs/tiny: cancelled jobs {jobs}; ")
+    assert rnnlab("sweep", "status", "tiny").stdout.startswith("runs/tiny: 1,100 missing, of 1,100 trials\n")
+
+
+def test_what_slurm_refused_is_not_asked_again(desk: Cluster) -> None:
+    config = write("seeds: 1", steps=4)
+    refused = rnnlab("sweep", config, "--slurm", "--partition", "nowhere")
+    assert refused.code == 5
+    assert "Invalid partition name specified — change what you ask for (--partition, --time" in refused.stderr
+    assert rnnlab("sweep", config, "--slurm").code == 0
+    sweep = SweepFolder(Path("runs/tiny"))
+    wait_until(lambda: states(sweep, sweep.read_plan()) == {"completed": 1})
+
+
+BATCH = """\
+#!/bin/bash
+#SBATCH --cpus-per-task=1
+#SBATCH --output=job.log
+#SBATCH --open-mode=append
+exec PYTHON -m rnnlab train job.yaml --into job
+"""
+
+
+def test_a_batch_script_written_by_hand(desk: Cluster, slow: None, tmp_path: Path) -> None:
+    sweep, plan = sweep_of("seeds: 1", steps=300)
+    Path("job.yaml").write_bytes(sweep.config(plan.trials[0]).read_bytes())
+    Path("job.sh").write_text(BATCH.replace("PYTHON", sys.executable))
+    run = RunFolder(Path("job"))
+    first = sbatch(Path("job.sh"), folder=tmp_path)
+    wait_until(lambda: run.is_run() and run.read_status().step > 0)
+    desk.run("scancel", "--batch", "--signal=USR1", str(first))
+    wait_until(lambda: "ExitCode=75:0" in desk.run("scontrol", "show", "job", str(first)))
+    second = sbatch(Path("job.sh"), folder=tmp_path)
+    wait_until(lambda: "JobState=COMPLETED" in desk.run("scontrol", "show", "job", str(second)))
+    assert account(run) == undisturbed(sweep, plan.trials[0], tmp_path / "twin")
+    told = run.read_provenance()
+    ids = [int(one["slurm"]["SLURM_JOB_ID"]) for one in (told, *told["attempts"])]
+    assert (ids, told["slurm"]["SLURM_CPUS_PER_TASK"]) == ([first, second], "1")
+    log = Path("job.log").read_text()
+    assert re.search(r"^job: stopped by SIGUSR1 at step \d+, and the state is saved", log, re.M)
+    assert re.search(r"^step 300 ", log, re.M)
+    assert not {"\r", "\x1b"} & set(log)
 
 
 @pytest.mark.parametrize("when", ["before", "after"])

@@ -1,6 +1,7 @@
 """Running a sweep: workers that are killed, hang or meet a poisoned config, and a controller that is stopped."""
 
 import os
+import re
 import signal
 import time
 from pathlib import Path
@@ -161,17 +162,20 @@ def test_fail_fast_stops_at_the_first_failure(place: Path) -> None:
 
 
 def test_whoever_asks_it_to_stop_finds_all_saved(place: Path) -> None:
-    sweep, stop, asked = make(place, ENDLESS, seeds=5), Stop(), 0.0
+    sweep, stop, asked, told_of = make(place, ENDLESS, seeds=5), Stop(), 0.0, list[str]()
 
     def watch(event: Event) -> None:
         nonlocal asked
         if isinstance(event, TrialStepped) and not asked:
             stop.ask("a test")
             asked = time.monotonic()
+        if isinstance(event, TrialEnded):
+            told_of.append(event.reason)
 
     told = run(sweep, watch, stop=stop)
     assert time.monotonic() - asked < 5
     assert told == [(NAMES[0], "interrupted"), (NAMES[1], "interrupted")]
+    assert all(re.fullmatch(r"stopped by a test at step [\d,]+, and the state is saved", reason) for reason in told_of)
     found = standings(sweep, sweep.read_plan())
     assert [one.state for one in found] == ["interrupted"] * 2 + ["missing"] * 3
     assert [one.reason for one in found[:2]] == ["stopped by a test"] * 2
@@ -221,6 +225,24 @@ def test_of_two_controllers_the_second_takes_other_trials(place: Path) -> None:
     attempts = [sweep.run(trial).read_status().attempt for trial in sweep.read_plan().trials]
     assert attempts[0] <= 2
     assert attempts[1:] == [1, 1, 1]
+
+
+def test_what_another_process_has_trained_meanwhile_is_told_as_such(place: Path) -> None:
+    sweep, told = make(place, QUICK, seeds=2), list[TrialEnded]()
+    second = sweep.read_plan().trials[1]
+
+    def watch(event: Event) -> None:
+        if isinstance(event, TrialBegun) and event.trial.number == 1:
+            experiment = load_experiment(sweep.config(second)).experiment
+            list(train_into(sweep.run(second).path, experiment, config=b"", argv=["x"]))
+        if isinstance(event, TrialEnded):
+            told.append(event)
+
+    run(sweep, watch, workers=1)
+    assert [(one.trial.number, one.state, one.seconds is None) for one in told] == [
+        (1, "completed", False),
+        (2, "completed", True),
+    ]
 
 
 def test_trials_that_others_train_on_and_on_are_left_to_them(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """Sweeps that learn from their own trials, with the real Optuna."""
 
 import json
+import os
 import random
 import signal
 import subprocess
@@ -14,11 +15,12 @@ import pytest
 from rnnlab.core.errors import ConfigError, EnvironmentFault, RunLockedError, UsageError, VerificationError
 from rnnlab.sweeps import SweepFolder
 from rnnlab.sweeps.account import read_account
+from rnnlab.sweeps.crew import Crew
 from rnnlab.sweeps.plan import Trial
 from rnnlab.sweeps.planning import plan_sweep
 from rnnlab.sweeps.proposals import Proposals
 from tests.cli.program import rnnlab
-from tests.sweeps.trying import QUICK, accounts, run
+from tests.sweeps.trying import ENDLESS, QUICK, accounts, run
 
 pytestmark = pytest.mark.optuna
 optuna: Any = pytest.importorskip("optuna", reason="needs the extra `optuna`")
@@ -265,8 +267,27 @@ sweep:
     assert run(sweep, workers=1) == []  # they are not tried again
     account = read_account(sweep)
     assert (account.counts["pruned"], account.failures, account.best) == (len(pruned), [], best)
-    told = sweep.run(next(trial for trial in sweep.read_plan().trials if trial.name == pruned[0]))
-    assert told.read_status().state == "interrupted"
+    given_up = [one for one in account.standings if one.state == "pruned"]
+    assert min(one.step for one in given_up) >= 20  # not for the score before the first step
+    status = sweep.run(given_up[0].trial).read_status()
+    assert (status.state, status.message) == ("interrupted", "stopped by the pruner")
+
+
+def test_a_worker_that_dies_while_its_trial_is_pruned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    section = "sweep: {axes: {cell.units: [3, 4]}, method: tpe, pruner: median, trials: 2}\n"
+    sweep, crews = make(tmp_path, section, ENDLESS), list[Crew]()
+    monkeypatch.setattr("rnnlab.sweeps.running.Crew", lambda size: crews.append(Crew(size)) or crews[0])  # type: ignore[func-returns-value]
+
+    def gives_up(self: Proposals, trial: Trial, step: int, value: float) -> bool:
+        (member,) = crews[0].members
+        os.kill(member.pid, signal.SIGKILL)
+        return True
+
+    monkeypatch.setattr(Proposals, "gives_up", gives_up)
+    assert [state for _, state in run(sweep, workers=1)] == ["pruned"] * 2
+    monkeypatch.undo()
+    assert [one.state.name for one in study(sweep).trials] == ["PRUNED"] * 2
+    assert run(sweep, workers=1) == []
 
 
 @pytest.mark.parametrize(

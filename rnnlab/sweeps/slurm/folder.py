@@ -54,6 +54,11 @@ class Submission(Options):
     chunks: tuple[Chunk, ...] = Field(description="The job arrays.")
     cancelled: bool = Field(False, description="Whether `rnnlab sweep cancel` has ended it.")
 
+    @property
+    def has_jobs(self) -> bool:
+        """Whether any of it is known to have been submitted."""
+        return any(chunk.job not in {None, NO_JOB} for chunk in self.chunks)
+
     def with_job(self, chunk: Chunk, job: int) -> "Submission":
         """Return the submission with the job id of one of its chunks."""
         chunks = tuple(one.model_copy(update={"job": job}) if one == chunk else one for one in self.chunks)

@@ -24,7 +24,7 @@ def submit(sweep: SweepFolder, plan: Plan, request: Request | None) -> Submissio
     Args:
         sweep: The sweep.
         plan: Its trials.
-        request: What is asked for each; None for the same as last time.
+        request: What is asked for each; None for the same as the last time that Slurm took it.
 
     Raises:
         RunLockedError: Another process is submitting.
@@ -36,7 +36,7 @@ def submit(sweep: SweepFolder, plan: Plan, request: Request | None) -> Submissio
         left = _left(sweep, plan)
         if not left:
             return None
-        asked = request or (before[-1].request if before else Request())
+        asked = request or next((one.request for one in reversed(before) if one.has_jobs), Request())
         number = before[-1].number + 1 if before else 1
         names = [trial.name for trial in left]
         submission = draft(plan.name, names, asked, number=number, largest=max_array_size())

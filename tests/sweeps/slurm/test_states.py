@@ -1,12 +1,15 @@
 """What becomes of a trial in the queue, by the words of its run folder, of Slurm and of the script."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from rnnlab.core.errors import RunLockedError
 from rnnlab.sweeps import SweepFolder
-from rnnlab.sweeps.slurm import Job, with_jobs
+from rnnlab.sweeps.slurm import Job, Request, jobs_of, with_jobs
 from rnnlab.sweeps.slurm.client import Task, _accounted, _queued
+from rnnlab.sweeps.slurm.folder import Chunk, SlurmFolder, Submission
 from rnnlab.sweeps.states import Standing, State
 from tests.sweeps.conftest import trial
 
@@ -87,3 +90,43 @@ def test_a_line_of_squeue(line: str, task: Task | None) -> None:
 def test_a_line_of_sacct(line: str, task: Task | None) -> None:
     """Source: sacct(1), `--parsable2`, JobID of array tasks and the state of a cancelled job."""
     assert _accounted(line) == task
+
+
+@pytest.mark.parametrize(
+    ("sacct", "states"),
+    [
+        ("echo '12_1|tiny-x-1|COMPLETED'; echo '12_2|tiny-x-1|OUT_OF_MEMORY'", ["RUNNING", "OUT_OF_MEMORY", ""]),
+        ("echo 'Slurm accounting storage is disabled' >&2; exit 1", ["RUNNING", "", ""]),
+        (None, ["RUNNING", "", ""]),
+    ],
+    ids=["accounting", "disabled", "missing"],
+)
+def test_the_accounting_is_asked_for_what_the_queue_forgot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sacct: str | None, states: list[str]
+) -> None:
+    """Stand-ins answer here: a real accounting needs a database. The queue, which is fresher, has the first word."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name, says in {"squeue": "echo '12|1|tiny-x-1|RUNNING|None'", "sacct": sacct}.items():
+        if says:
+            (programs / name).write_text(f"#!/bin/sh\n{says}\n")
+            (programs / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(programs))
+    sweep = SweepFolder(tmp_path / "tiny")
+    names = [trial(number).name for number in (1, 2, 3)]
+    folder = SlurmFolder(sweep.slurm)
+    with folder.held():  # which makes the folder
+        chunk = Chunk(stem="0001-1", name="tiny-x-1", trials=tuple(names), job=12)
+        folder.write(Submission(number=1, made=datetime.now(UTC), request=Request(), chunks=(chunk,)))
+    jobs = jobs_of(sweep, names)
+    assert [jobs[name].state for name in names] == states
+    assert [jobs[name].id for name in names] == ["12_1", "12_2", "12_3"]
+
+
+def test_one_process_submits_or_cancels_at_a_time(tmp_path: Path) -> None:
+    folder = SlurmFolder(tmp_path / "slurm")
+    refused = pytest.raises(RunLockedError, match=r"submitted or cancelled .* — wait until it is done")
+    with folder.held(), refused, folder.held():
+        raise AssertionError("both hold it")
+    with folder.held():
+        pass
