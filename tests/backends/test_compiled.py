@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from llvmlite import ir
 
+from rnnlab.backends.numpy.compiled import _code, _layer, _product, compiled_layer
 from rnnlab.backends.numpy.compiled import _functions as functions
-from rnnlab.backends.numpy.compiled import compiled_layer
 from rnnlab.backends.numpy.compiled._blocks import padded_rows
 from rnnlab.backends.numpy.compiled._code import Code, Vector
 from rnnlab.backends.numpy.compiled._gather import TILE, gather, gathered, tiles_of
@@ -131,6 +131,22 @@ def test_sizes_that_fill_no_tile_and_no_vector(units: int, batch_size: int) -> N
     assert loss == pytest.approx(right_loss, rel=1e-5)
     for name, array in gradients.items():
         np.testing.assert_allclose(array, right[name], rtol=0, atol=1e-5 * max(1, np.abs(right[name]).max()))
+
+
+@pytest.mark.parametrize(("size", "wide"), [(16, 2), (32, 1)], ids=["as on ARM", "as with AVX"])
+@pytest.mark.parametrize("cell", ["simple", "carry"])
+def test_processors_with_smaller_vectors(monkeypatch: pytest.MonkeyPatch, cell: str, size: int, wide: int) -> None:
+    for module in (_code, _layer):
+        monkeypatch.setattr(module, "vector_bytes", lambda: size)
+    monkeypatch.setattr(_product, "vectors_a_tile", lambda: wide)
+    monkeypatch.setattr(_layer, "_PROGRAMS", {})
+    net = network(cell, sequences=True)
+    data, given = batch(net, batch_size=9, ragged=True, holes=True), parameters(net)
+    loss, gradients = backend(compiled=True).build(net, parameters=given).loss_and_gradients(data)
+    right_loss, right = NumpyBackend(reference=True).build(net, parameters=given).loss_and_gradients(data)
+    assert loss == pytest.approx(right_loss, rel=1e-12)
+    for name, array in gradients.items():
+        np.testing.assert_allclose(array, right[name], rtol=0, atol=1e-12)
 
 
 def backend(**options: Any) -> NumpyBackend:
