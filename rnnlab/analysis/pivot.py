@@ -74,6 +74,15 @@ class Pivot:
             last = row
         return last
 
+    def solves_none_from(self, place: int) -> Any:
+        """Return the first row from which on no run of a column solved the task, None where the last row has some."""
+        first = None
+        for row, group in reversed(list(zip(self.rows, self.column(place), strict=True))):
+            if group is None or len(group.decided) < len(group.results) or group.solved:
+                break
+            first = row
+        return first
+
 
 def pivot(groups: Sequence[Group], *, by: str, over: str) -> Pivot:
     """Return the groups with the values of one key as columns and those of another as rows.
