@@ -56,6 +56,11 @@ class Pivot:
     cells: Mapping[tuple[int, int], Group]
     overall: tuple[Overall, ...]
 
+    @property
+    def is_ascending(self) -> bool:
+        """Whether the rows are numbers, so that one may tell up to which something holds."""
+        return len(self.rows) > 1 and all(map(_is_number, self.rows))
+
     def column(self, place: int) -> list[Group | None]:
         """Return the groups of a column, from the first row to the last."""
         return [self.cells.get((row, place)) for row in range(len(self.rows))]

@@ -61,7 +61,7 @@ def _of_table(table: Pivot) -> list[str]:
     sure = [one for one in table.overall if one.p < _SURE]
     parts = [f"{first}{_overall(table, sure)}"]
     reach = [(place, table.solves_up_to(place)) for place in range(len(table.columns)) if table.solved(place)[1]]
-    if any(last is not None for _, last in reach) and len(table.rows) > 1:
+    if table.is_ascending and any(last is not None for _, last in reach):
         parts.append("; ".join(_reach(table, place, last) for place, last in reach[:_MOST_TOLD]))
     if table.overall and not sure:
         parts.append("Over all rows the columns do not differ by more than chance in how often they solve the task")

@@ -185,4 +185,4 @@ def _cell(group: Group | None) -> str:
     if group is None:
         return UNKNOWN
     known = f"{group.solved}/{len(group.decided)}" if group.decided else UNKNOWN
-    return f"{known} · {figure(group.median)}"
+    return f"{known}, {figure(group.median)}"

@@ -33,7 +33,7 @@
   };
 
   const config = {
-    responsive: true, displaylogo: false, displayModeBar: false, showTips: false,
+    responsive: true, displaylogo: false, displayModeBar: false, showTips: false, typesetMath: false,
     // Nothing is sent anywhere.
     showSendToCloud: false, showEditInChartStudio: false, plotlyServerURL: "",
   };

@@ -163,6 +163,21 @@ def test_a_table_as_asked(tmp_path: Path) -> None:
     assert table.cells[1, 2].heading == "simple T=30"
 
 
+def test_rows_that_are_no_numbers_have_no_up_to(tmp_path: Path) -> None:
+    comparison = compare(swept(tmp_path), by="shape.timesteps", over="cell.type")
+    assert comparison.verdict == (
+        "T=10 solves 8/8; T=20 solves 4/8; T=30 solves 4/8. Over all rows the columns do not differ by more than "
+        "chance in how often they solve the task."
+    )
+
+
+def test_a_baseline_of_one_length_is_held_against_those_of_its_length(tmp_path: Path) -> None:
+    contrasts = compare(swept(tmp_path), baseline="simple T=20").contrasts
+    assert [(one.one.heading, one.other.heading) for one in contrasts] == [("simple T=20", "carry T=20")]
+    contrasts = compare(swept(tmp_path / "all"), baseline="simple").contrasts
+    assert [one.other.heading for one in contrasts] == ["carry T=10", "carry T=20", "carry T=30"]
+
+
 @pytest.mark.parametrize(
     ("keys", "expected"),
     [
