@@ -10,9 +10,11 @@ from rnnlab.config.experiment import Experiment
 from rnnlab.config.load import check_document
 from rnnlab.config.marks import Mark
 from rnnlab.config.yaml_reader import Tree, read_yaml
+from rnnlab.core.batch import Lengths
 from rnnlab.core.errors import RnnlabError, VerificationError
 from rnnlab.core.text import visible
 from rnnlab.runs import RunFolder
+from rnnlab.tasks.base import AbstractTask
 
 
 @final
@@ -32,19 +34,15 @@ class Configured:
 
     def baseline(self) -> float | None:
         """Return the task's baseline; None where this rnnlab cannot build the task, e.g. its file is gone."""
-        with suppress(RnnlabError):
-            experiment = self._experiment()
-            return experiment.build_task().baseline(experiment.timesteps)
-        return None
+        built = self.task()
+        return built[0].baseline(built[1]) if built else None
 
-    def rungs(self) -> list[tuple[str, float]]:
-        """Return the rungs of the task's ladder below its baseline, name and loss; none where it cannot be built."""
+    def task(self) -> tuple[AbstractTask, Lengths] | None:
+        """Return the task and its lengths; None where this rnnlab cannot build it, e.g. its file is gone."""
         with suppress(RnnlabError):
             experiment = self._experiment()
-            task = experiment.build_task()
-            ladder = task.rungs(experiment.timesteps)[task.memoryless_rungs(experiment.timesteps) :]
-            return [(rung.name, rung.loss) for rung in ladder]
-        return []
+            return experiment.build_task(), experiment.timesteps
+        return None
 
     def parameters(self) -> int | None:
         """Return how many numbers are trained; None where this rnnlab cannot build the network."""

@@ -56,8 +56,10 @@ def contrasts_of(groups: Sequence[Group], baseline: str | None = None) -> tuple[
     for group in groups:
         strata.setdefault(_stratum(group), []).append(group)
     pairs: list[tuple[Group, Group]] = []
+    meant = {group.heading for group in _named(groups, baseline)} if baseline is not None else set()
     for members in strata.values():
-        pairs += _pairs(members, _baseline(members, baseline) if baseline is not None else None)
+        if not meant or any(group.heading in meant for group in members):
+            pairs += _pairs(members, _baseline(members, baseline) if baseline is not None else None)
     if baseline is not None and not pairs:
         raise UsageError("there is nothing to hold against the baseline", where="--baseline", hint="name more runs")
     found = [_contrast(one, other) for one, other in pairs if len(one.results) + len(other.results) > 2]
@@ -77,15 +79,20 @@ def _pairs(members: Sequence[Group], baseline: Group | None) -> list[tuple[Group
 
 
 def _baseline(members: Sequence[Group], asked: str) -> Group:
-    exact = [group for group in members if group.heading == asked]
-    found = exact or [group for group in members if asked in group.heading.split()]
-    found = found or [group for group in members if asked in group.heading]
+    found = _named(members, asked)
     if len(found) == 1:
         return found[0]
     known = [group.heading for group in members]
     problem = f"'{visible(asked[:100])}' is the name of {'several groups' if found else 'no group'}"
     told = f"groups: {', '.join(map(visible, known[:8]))}" + (" and more" if len(known) > 8 else "")
     raise UsageError(problem, where="--baseline", hint=told if found else (nearest(asked, known) or told))
+
+
+def _named(groups: Sequence[Group], asked: str) -> list[Group]:
+    """Return the groups that are meant: those of that heading, else those with it as a word, else as a part."""
+    exact = [group for group in groups if group.heading == asked]
+    found = exact or [group for group in groups if asked in group.heading.split()]
+    return found or [group for group in groups if asked in group.heading]
 
 
 def _contrast(one: Group, other: Group) -> Contrast:

@@ -19,6 +19,9 @@ def differences(results: Sequence[Result]) -> dict[str, dict[str, Any]]:
     return {key: row for key, row in rows.items() if len(row) < len(results) or len(_kinds(row)) > 1}
 
 
-def _kinds(row: dict[str, Any]) -> set[str]:
-    # As JSON, because to Python 1, 1.0 and True are equal.
-    return {json.dumps(value, sort_keys=True) for value in row.values()}
+def _kinds(row: dict[str, Any]) -> set[Any]:
+    # With its type, because to Python 1, 1.0 and True are equal; lists and mappings as JSON.
+    return {
+        json.dumps(value, sort_keys=True) if isinstance(value, list | dict) else (type(value), value)
+        for value in row.values()
+    }

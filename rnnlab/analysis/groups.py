@@ -21,6 +21,7 @@ _FREE_BLOCKS = ("numpy.", "logging.", "training.checkpoint.")
 _FIRST = ("backend", "engine", "cell.type", "cell.units", "cell.layers", "task.type", "shape.timesteps")
 _BARE = {"cell.type", "backend", "engine", "task.type"}  # told by their value alone
 _LETTERS = {"shape.timesteps": "T", "cell.units": "H"}
+_WORDS = {"shape.timesteps": "length", "cell.units": "size", "cell.type": "cell"}
 
 
 @final
@@ -162,6 +163,16 @@ def told_value(key: str, value: Any) -> str:
     """
     text = value if isinstance(value, str) else "…".join(map(str, value)) if isinstance(value, list) else str(value)
     return text if key in _BARE else f"{_LETTERS.get(key, key.rpartition('.')[2])}={text}"
+
+
+def told_key(key: str) -> str:
+    """Return a key as a sentence tells it.
+
+    Example:
+        >>> told_key("shape.timesteps"), told_key("training.clip_norm")
+        ('length', 'training.clip_norm')
+    """
+    return _WORDS.get(key, key)
 
 
 def _canonical(value: Any) -> str:

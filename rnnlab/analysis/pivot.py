@@ -56,6 +56,11 @@ class Pivot:
     cells: Mapping[tuple[int, int], Group]
     overall: tuple[Overall, ...]
 
+    @property
+    def is_ascending(self) -> bool:
+        """Whether the rows are numbers, so that one may tell up to which something holds."""
+        return len(self.rows) > 1 and all(map(_is_number, self.rows))
+
     def column(self, place: int) -> list[Group | None]:
         """Return the groups of a column, from the first row to the last."""
         return [self.cells.get((row, place)) for row in range(len(self.rows))]
@@ -73,6 +78,15 @@ class Pivot:
                 break
             last = row
         return last
+
+    def solves_none_from(self, place: int) -> Any:
+        """Return the first row from which on no run of a column solved the task, None where the last row has some."""
+        first = None
+        for row, group in reversed(list(zip(self.rows, self.column(place), strict=True))):
+            if group is None or len(group.decided) < len(group.results) or group.solved:
+                break
+            first = row
+        return first
 
 
 def pivot(groups: Sequence[Group], *, by: str, over: str) -> Pivot:

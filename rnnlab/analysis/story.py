@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rnnlab.analysis.contrasts import Contrast
-from rnnlab.analysis.groups import Group, told_value
+from rnnlab.analysis.groups import Group, told_key, told_value
 from rnnlab.analysis.metric import higher_is_better, short_name
 from rnnlab.analysis.pivot import Overall, Pivot
 from rnnlab.analysis.statistics.differences import smallest_p
@@ -60,11 +60,9 @@ def _of_table(table: Pivot) -> list[str]:
     first = "; ".join(f"{_told(table.by, value)} solves {k}/{n}" for value, k, n in counted[:_MOST_TOLD] if n)
     sure = [one for one in table.overall if one.p < _SURE]
     parts = [f"{first}{_overall(table, sure)}"]
-    reach = [
-        (value, table.solves_up_to(place), place) for place, value in enumerate(table.columns) if table.solved(place)[1]
-    ]
-    if any(last is not None for _, last, _ in reach) and len(table.rows) > 1:
-        parts.append("; ".join(_reach(table, value, last) for value, last, _ in reach[:_MOST_TOLD]))
+    reach = [(place, table.solves_up_to(place)) for place in range(len(table.columns)) if table.solved(place)[1]]
+    if table.is_ascending and any(last is not None for _, last in reach):
+        parts.append("; ".join(_reach(table, place, last) for place, last in reach[:_MOST_TOLD]))
     if table.overall and not sure:
         parts.append("Over all rows the columns do not differ by more than chance in how often they solve the task")
     return parts
@@ -77,16 +75,18 @@ def _overall(table: Pivot, sure: Sequence[Overall]) -> str:
     which = (
         "" if len(table.columns) == 2 else f"{_told(table.by, surest.one)} against {_told(table.by, surest.other)}: "
     )
-    return f"; {which}{told_p(surest.p)} (McNemar's exact test, {surest.pairs} pairs of equal {table.over} and seed)"
+    pairs = f"{surest.pairs} pairs of equal {told_key(table.over)} and seed"
+    return f"; {which}{told_p(surest.p)} (McNemar's exact test, {pairs})"
 
 
-def _reach(table: Pivot, value: Any, last: Any) -> str:
-    name = _told(table.by, value)
+def _reach(table: Pivot, place: int, last: Any) -> str:
+    name, lost = _told(table.by, table.columns[place]), table.solves_none_from(place)
+    none = "" if lost is None else f" and with none from {_told(table.over, lost)} on"
     if last is None:
-        return f"{name} never with every seed"
+        return f"{name} never with every seed{none}"
     if last == table.rows[-1]:
         return f"{name} solves it with every seed at all of {_told(table.over, table.rows[0])} … {last}"
-    return f"{name} with every seed up to {_told(table.over, last)}"
+    return f"{name} with every seed up to {_told(table.over, last)}{none}"
 
 
 def _told(key: str, value: Any) -> str:

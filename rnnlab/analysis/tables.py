@@ -9,6 +9,7 @@ from rnnlab.analysis.contrasts import Contrast
 from rnnlab.analysis.groups import Group, told_value
 from rnnlab.analysis.metric import short_name
 from rnnlab.analysis.pivot import Pivot
+from rnnlab.analysis.question import Question
 from rnnlab.analysis.statistics import Interval
 
 UNKNOWN = "—"
@@ -35,7 +36,10 @@ def notes_of(comparison: Comparison) -> list[str]:
     metric = short_name(comparison.metric)
     if comparison.pivot:
         note = f"Each cell: runs that solved the task, and the median of the final {metric}."
-        return [f"{note} p: Fisher's exact test of the row, by Holm's method for {_rows(comparison.pivot)}."]
+        if len(comparison.pivot.columns) != 2:
+            return [note]
+        chance = "p: how likely the row would be if both columns were equally good"
+        return [f"{note} {chance}; Fisher's exact test, by Holm's method for {_rows(comparison.pivot)}."]
     notes = [
         "Success: with Wilson's interval; sequences: the Kaplan-Meier median until solved, runs that did not solve "
         f"censored. Final {metric}: IQM is the mean of the middle half; the intervals are bootstrapped."
@@ -47,6 +51,13 @@ def notes_of(comparison: Comparison) -> list[str]:
             "group's value is the higher."
         )
     return notes
+
+
+def task_note(question: Question | None) -> list[str]:
+    """Return what was asked of the networks, in a sentence or two; nothing where that is not one task."""
+    if question is None:
+        return []
+    return [f"Task {question.task}: {question.title}. Solved means: {question.solved}."]
 
 
 def _differing(groups: Sequence[Group]) -> Table:
@@ -159,7 +170,7 @@ def row_tests(table: Pivot) -> Mapping[int, float]:
 
 
 def _rows(table: Pivot) -> str:
-    return f"{len(table.rows)} rows; of all together, McNemar's of pairs of one row and seed"
+    return f"{len(table.rows)} rows; of all together, McNemar's test of pairs of one row and seed"
 
 
 def _over_all(table: Pivot) -> str:
@@ -174,4 +185,4 @@ def _cell(group: Group | None) -> str:
     if group is None:
         return UNKNOWN
     known = f"{group.solved}/{len(group.decided)}" if group.decided else UNKNOWN
-    return f"{known}  {figure(group.median)}"
+    return f"{known}, {figure(group.median)}"

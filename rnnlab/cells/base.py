@@ -89,6 +89,7 @@ class AbstractCell(ABC):
         gates: Names of those saved arrays of a step that are an activation's values -> which option names it.
         forget: The gate that the state `c` is multiplied with at each step; empty for a cell without.
         title, source: For `rnnlab cells`.
+        memory: How it remembers, for a reader who has never seen it; empty where nobody has said.
     """
 
     name: ClassVar[str]
@@ -100,6 +101,7 @@ class AbstractCell(ABC):
     title: ClassVar[str]
     equations: ClassVar[str]
     source: ClassVar[str]
+    memory: ClassVar[str] = ""
 
     def __init__(self, options: CellOptions) -> None:
         self.options = options

@@ -71,6 +71,11 @@ class Carry(AbstractCell):
         "c_{t+1} = i_t * k_t + c_t * f_t,   state_{t+1} = output_t"
     )
     source = "Chollet 2018, Deep learning with Python, section 6.2.2"
+    memory = (
+        "Beside its last output it holds a carry c, which no matrix and no activation writes anew: at every step f "
+        "says how much of c is kept, and i how much of k is added. Where f is near 1, what c holds stays, and so does "
+        "the gradient that teaches it what to hold."
+    )
 
     def __init__(self, options: CarryOptions) -> None:
         super().__init__(options)

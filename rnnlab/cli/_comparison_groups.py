@@ -4,7 +4,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from rnnlab.analysis import Comparison
-from rnnlab.analysis.tables import MOST_ROWS, notes_of, tables_of
+from rnnlab.analysis.question import question_of
+from rnnlab.analysis.tables import MOST_ROWS, notes_of, tables_of, task_note
 from rnnlab.cli._output import plain_table
 
 if TYPE_CHECKING:
@@ -24,4 +25,5 @@ def rendered(comparison: Comparison, fit: Callable[[str], str]) -> "list[Rendera
         if len(rows) > MOST_ROWS:
             parts.append(Text(fit(f"… and {len(rows) - MOST_ROWS:,} more (--format csv has all)")))
         parts.append(Text(""))
-    return [*parts, *(Text(fit(note)) for note in notes_of(comparison)), Text("")]
+    notes = [*task_note(question_of(comparison.results)), *notes_of(comparison)]
+    return [*parts, *(Text(fit(note)) for note in notes), Text("")]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from shlex import join, quote
 
 import typer
 
@@ -18,6 +19,7 @@ from rnnlab.reports import GENERATOR, write_page
 from rnnlab.runs import RunFolder, runs_root
 from rnnlab.runs.files import write_atomic
 from rnnlab.runs.reading import kind
+from rnnlab.sweeps.folder import find_sweep
 
 _KINDS: tuple[Kind, ...] = ("flow", "gates", "spectrum", "lengths")
 _MARK = f'name="generator" content="{GENERATOR} '.encode()
@@ -41,7 +43,9 @@ def report(
         _refuse_strangers(out)
     comparison = compare(runs_named(runs_root(runs), names, fewest=1), metric, by=by, over=over)
     diagnoses, notes = _looked_into(comparison) if look_inside else ({}, [])
-    page = write_page(comparison, diagnoses, title=title or ", ".join(map(_called, names)), notes=notes).encode()
+    heading = title or ", ".join(map(_called, names))
+    commands = _sweeps(runs_root(runs), names)
+    page = write_page(comparison, diagnoses, title=heading, notes=notes, commands=commands).encode()
     write_atomic(out, page, elsewhere="--out PATH")
     for one in comparison.damaged:
         warn(f"{one.name} is damaged and left out: {one.reason}")
@@ -50,6 +54,16 @@ def report(
     show(f"{visible(str(out))}: {len(comparison.results):,} runs, {len(page) / 1e6:.1f} MB", comparison.verdict)
     if comparison.damaged:
         raise typer.Exit(4)
+
+
+def _sweeps(root: Path, names: Sequence[str]) -> list[str]:
+    """Return what repeats the sweeps, and shows them again, where nothing but sweeps is told of."""
+    try:
+        folders = [find_sweep(root, name).path for name in names]
+    except RnnlabError:
+        return []
+    repeat = [f'for config in {quote(str(one / "configs"))}/*.yaml; do rnnlab train "$config"; done' for one in folders]
+    return [*repeat, f"rnnlab compare {join(map(str, folders))}", f"rnnlab report {join(map(str, folders))}"]
 
 
 def _called(name: str) -> str:

@@ -52,6 +52,7 @@ def _show_card(kind: Any) -> None:
     equations = "\n".join(f"  {visible(line)}" for line in kind.equations.splitlines())
     count = count_formula(_shapes(kind).values())
     pairs = [
+        ("memory", kind.memory),
         ("source", kind.source),
         ("differs", docstring_section(kind, "Differs")),
         ("state", f"{', '.join(kind.states)}, each (B, H) for B sequences; zero at the start of every sequence"),
@@ -142,6 +143,7 @@ def _as_json(kind: Any) -> dict[str, Any]:
         **_summary(kind),
         "version": kind.version,
         "equations": kind.equations.splitlines(),
+        "memory": kind.memory,
         "source": kind.source,
         "differs": docstring_section(kind, "Differs"),
         "parameters": [

@@ -74,15 +74,11 @@ def _show_all(tasks: list[Any]) -> None:
     for task in tasks:
         figure = f"{task.baseline(task.default_timesteps):.4g}"
         steps = _range(task.default_timesteps)
-        table.add_row(visible(task.name), visible(task.card.title), _LOSSES[task.loss][0], figure, steps)
+        table.add_row(visible(task.name), visible(task.card.title), _SHORT[task.loss], figure, steps)
     show(table, "", Text(_LEGEND))
 
 
-_LOSSES = {
-    "mse": ("mse", "mean squared error"),
-    "cross_entropy": ("ce", "cross-entropy, in nats"),
-    "binary_cross_entropy": ("bce", "binary cross-entropy, in nats"),
-}
+_SHORT = {"mse": "mse", "cross_entropy": "ce", "binary_cross_entropy": "bce"}
 _LEGEND = (
     "loss: mean squared error (mse), cross-entropy (ce) or binary cross-entropy (bce) in nats; baseline: what the "
     "best predictor without memory scores. Before @ is the task, after it the definition; a task without @ means the "
@@ -114,6 +110,8 @@ def _show_card(task: Any) -> None:
 
 
 def _facts(task: Any) -> list[tuple[str, str]]:
+    from rnnlab.core.losses import LOSSES
+
     card, inputs, outputs = task.card, task.input_features, task.output_features
     scored = "scored at the steps marked in the example" if task.return_sequences else "scored at the last step"
     return [
@@ -122,7 +120,7 @@ def _facts(task: Any) -> list[tuple[str, str]]:
         ("differs", card.differs),
         ("shape", f"{_counted(inputs, 'input')} and {_counted(outputs, 'output')} a step, {scored}"),
         ("steps", f"{_range(task.default_timesteps)}, unless shape.timesteps says otherwise"),
-        ("loss", _LOSSES[task.loss][1]),
+        ("loss", LOSSES[task.loss].title),
         ("solved", str(task.solved)),
         *(("published", f"{one.result} [{one.source}]") for one in card.published),
     ]

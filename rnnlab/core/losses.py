@@ -14,9 +14,16 @@ Array = NDArray[Any]
 
 
 class AbstractLoss(ABC):
-    """A loss by rows: N scored steps, O output features."""
+    """A loss by rows: N scored steps, O output features.
+
+    Attributes:
+        name: Its key.
+        title: What it is, with its unit.
+        integer_targets: Whether a target is the number of a class.
+    """
 
     name: ClassVar[str]
+    title: ClassVar[str]
     integer_targets: ClassVar[bool]
 
     @abstractmethod
@@ -37,6 +44,7 @@ class MeanSquaredError(AbstractLoss):
     """
 
     name = "mse"
+    title = "mean squared error"
     integer_targets = False
 
     def values(self, outputs: Array, targets: Array) -> Array:
@@ -57,6 +65,7 @@ class CrossEntropy(AbstractLoss):
     """
 
     name = "cross_entropy"
+    title = "cross-entropy, in nats"
     integer_targets = True
 
     def values(self, outputs: Array, targets: Array) -> Array:
@@ -80,6 +89,7 @@ class BinaryCrossEntropy(AbstractLoss):
     """
 
     name = "binary_cross_entropy"
+    title = "binary cross-entropy, in nats"
     integer_targets = False
 
     def values(self, outputs: Array, targets: Array) -> Array:

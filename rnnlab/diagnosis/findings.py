@@ -4,7 +4,7 @@ A state is called by its layer and its name in the cell's equation, `layers.0.h`
 matrix by its parameter, `layers.0.U`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import final
 
@@ -12,6 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 Numbers = NDArray[np.float64]
+
+
+def called(names: Iterable[str]) -> dict[str, str]:
+    """Return full name -> what a picture calls it: without the layer, where there is but one.
+
+    Example:
+        >>> called(["layers.0.h", "layers.0.c"]), called(["layers.0.h", "layers.1.h"])
+        ({'layers.0.h': 'h', 'layers.0.c': 'c'}, {'layers.0.h': 'layers.0.h', 'layers.1.h': 'layers.1.h'})
+    """
+    known = list(names)
+    is_alone = all(name.startswith("layers.0.") for name in known)
+    return {name: name.removeprefix("layers.0.") if is_alone else name for name in known}
 
 
 @final

@@ -10,7 +10,8 @@ from rnnlab.diagnosis.unrolled import Unrolled
 
 Array = NDArray[Any]
 
-_BINS = 40
+_BINS = 40  # of an activation without a range
+_WIDTH = 0.05  # of a bin, so that gates of all ranges can be held against each other
 _STUCK = 0.05  # of the range
 _RANGES = {"sigmoid": (0.0, 1.0), "hard_sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0), "softsign": (-1.0, 1.0)}
 _SMALLEST = 1e-12
@@ -40,7 +41,8 @@ def gate(values: Array, bounds: tuple[float, float] | None) -> Gate:
         (0.25, 0.5, 4)
     """
     low, high = bounds or (float(values.min()), float(values.max()))
-    counts, edges = np.histogram(values, bins=_BINS, range=(low, high) if high > low else (low - 0.5, high + 0.5))
+    bins = round((high - low) / _WIDTH) if bounds else _BINS
+    counts, edges = np.histogram(values, bins=bins, range=(low, high) if high > low else (low - 0.5, high + 0.5))
     near = _STUCK * (high - low) if bounds else -1.0
     return Gate(edges, counts, float(values.mean()), _share(values < low + near), _share(values > high - near))
 

@@ -6,14 +6,11 @@ from typing import Any
 import numpy as np
 
 from rnnlab.analysis import Comparison, Result
-from rnnlab.analysis.comparability import one_definition
-from rnnlab.analysis.configured import read_configured
 from rnnlab.analysis.curves import together
 from rnnlab.analysis.groups import Group
 from rnnlab.analysis.metric import has_baseline, short_name
-from rnnlab.core.errors import RnnlabError
-from rnnlab.plots.figure import COLOURS, DASHES, GREY, style, text
-from rnnlab.runs import RunFolder
+from rnnlab.analysis.question import Question, question_of
+from rnnlab.plots.figure import DASHES, GREY, named, style, text
 
 _MOST = 12  # lines that can be told apart
 _MOST_RUNGS = 3
@@ -32,48 +29,38 @@ def draw_curves(figure: Any, comparison: Comparison, x: str = "step") -> None:
     axes = figure.subplots()
     drawn: list[float] = []
     by_group = x == "step" and any(len(group.results) > 1 for group in comparison.groups)
-    for place, (name, group) in enumerate(_lines(comparison, by_group=by_group)):
+    shown = _lines(comparison, by_group=by_group)
+    for place, (name, group) in enumerate(shown):
         colour = style(place)
         if by_group:
             drawn += _group(axes, text(name), group, colour)
         else:
             drawn += _run(axes, text(name), group.results[0], comparison.metric, x, colour)
-    baselines = dict.fromkeys(comparison.baseline(one) for one in comparison.results[:_MOST])
-    for value in list(baselines)[:3]:
+    results = [one for _, group in shown for one in group.results]
+    for value in list(dict.fromkeys(comparison.baseline(one) for one in results))[:3]:
         if value is not None:
-            axes.axhline(value, color=GREY, linestyle=":", linewidth=1.4, label=f"baseline {value:.3g}")
+            label = f"baseline {value:.3g}"
+            axes.axhline(value, color=GREY, linestyle=":", linewidth=1.4, zorder=3, label=label)
             drawn.append(value)
-    drawn += _rungs(axes, comparison)
+    question = question_of(results) if has_baseline(comparison.metric) else None
+    drawn += _rungs(axes, question)
     known = [value for value in drawn if np.isfinite(value)]
     if known and min(known) > 0 and max(known) / min(known) > _LOG_FROM:
         axes.set_yscale("log")
     axes.set_xlabel(_UNITS[x])
-    axes.set_ylabel(text(f"{comparison.metric}"))
+    axes.set_ylabel(text(comparison.metric.replace("/", " ") + (f": {question.loss}" if question else "")))
     axes.set_title(text(f"{short_name(comparison.metric)} during training"), loc="left")
     if by_group:
         axes.plot([], [], " ", label="band: range of the seeds")
     axes.legend()
 
 
-def _rungs(axes: Any, comparison: Comparison) -> list[float]:
-    """Draw the rungs of the ladder, of runs that all did one task; each is what a little more memory would reach."""
-    if not (has_baseline(comparison.metric) and one_definition(comparison.results)):
-        return []
-    try:
-        rungs = read_configured(RunFolder(comparison.results[0].path)).rungs()[:_MOST_RUNGS]
-    except RnnlabError:
-        return []
+def _rungs(axes: Any, question: Question | None) -> list[float]:
+    """Draw the rungs of the ladder, each what a little more memory would reach."""
+    rungs = question.rungs[:_MOST_RUNGS] if question else ()
     for name, loss in rungs:
         axes.axhline(loss, color=GREY, linestyle="-.", linewidth=0.9)
-        axes.annotate(
-            text(name),
-            (0.995, loss),
-            xycoords=("axes fraction", "data"),
-            ha="right",
-            va="bottom",
-            fontsize=7,
-            color=GREY,
-        )
+        named(axes, name, loss)
     return [loss for _, loss in rungs]
 
 
@@ -100,7 +87,8 @@ def _group(axes: Any, name: str, group: Group, colour: dict[str, Any]) -> list[f
         return []
     median = np.median(values, axis=0)
     axes.fill_between(steps, values.min(axis=0), values.max(axis=0), color=colour["color"], alpha=0.18, linewidth=0)
-    axes.plot(steps, median, label=f"{name} ({len(values)} seeds)", **colour)
+    seeds = f"{group.solved} of {len(values)} seeds solved" if group.decided else f"{len(values)} seeds"
+    axes.plot(steps, median, label=f"{name} ({seeds})", **colour)
     return [float(value) for value in values.ravel()]
 
 
@@ -109,12 +97,9 @@ def _run(axes: Any, name: str, run: Result, metric: str, x: str, colour: dict[st
     known = [(float(at), float(y)) for at, y in points if isinstance(at, int | float) and isinstance(y, int | float)]
     if not known:
         return []
-    axes.plot([at for at, _ in known], [y for _, y in known], label=name, **colour)
     if run.solved_at is not None:
         where = float(getattr(run.solved_at, x))
-        axes.axvline(where, color=colour["color"], linestyle=DASHES[2], linewidth=1)
-        axes.annotate(
-            "solved", (where, 1.0), xycoords=("data", "axes fraction"), rotation=90, va="top", ha="right", fontsize=8,
-            color=colour["color"] if colour["color"] in COLOURS else None,
-        )  # fmt: skip
+        axes.axvline(where, color=colour["color"], linestyle=DASHES[2], linewidth=1.2)
+        name = f"{name}, solved at {where:,.4g}" if x == "seconds" else f"{name}, solved at {where:,.0f}"
+    axes.plot([at for at, _ in known], [y for _, y in known], label=name, **colour)
     return [y for _, y in known]

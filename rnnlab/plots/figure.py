@@ -77,6 +77,13 @@ def text(words: str) -> str:
     return f"\u200b{shown}" if shown.startswith("_") else shown
 
 
+def named(axes: Any, words: str, value: float) -> None:
+    """Write what a horizontal line is, on it at the right, so that no other line makes it illegible."""
+    ground = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}
+    at = {"xycoords": ("axes fraction", "data"), "xytext": (0, 3), "textcoords": "offset points"}
+    axes.annotate(text(words), (0.995, value), ha="right", va="bottom", fontsize=8, color=GREY, bbox=ground, **at)
+
+
 def style(place: int) -> dict[str, Any]:
     """Return colour and dash of the line at a place; seven colours, then the next dash."""
     return {"color": COLOURS[place % len(COLOURS)], "linestyle": DASHES[place // len(COLOURS) % len(DASHES)]}

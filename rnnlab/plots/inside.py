@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from rnnlab.diagnosis.findings import Components, Diagnosis
-from rnnlab.plots.figure import COLOURS, DASHES, GREY, MARKERS, style, text
+from rnnlab.diagnosis.findings import Components, Diagnosis, called
+from rnnlab.plots.figure import COLOURS, DASHES, GREY, MARKERS, named, style, text
 
 _LOWEST = 1e-12
 _TRAJECTORIES = 24
@@ -20,6 +20,7 @@ def draw_gradient(figure: Any, diagnoses: Mapping[str, Diagnosis]) -> None:
     for place, (heading, found) in enumerate(list(diagnoses.items())[:_MOST]):
         if found.flow is None:
             continue
+        names = called(found.flow.median)
         for number, (state, values) in enumerate(found.flow.median.items()):
             first = int(np.argmax(np.nan_to_num(values) > 0))
             if not values[first] > 0:
@@ -29,23 +30,15 @@ def draw_gradient(figure: Any, diagnoses: Mapping[str, Diagnosis]) -> None:
             low = np.maximum(found.flow.low[state][first:] / top, _LOWEST)
             high = np.maximum(found.flow.high[state][first:] / top, _LOWEST)
             colour = COLOURS[place % len(COLOURS)]
-            axes.plot(lags, share, color=colour, linestyle=DASHES[number % 4], label=text(f"{heading}: {state}"))
+            axes.plot(lags, share, color=colour, linestyle=DASHES[number % 4], label=text(f"{heading}: {names[state]}"))
             axes.fill_between(lags, low, high, color=colour, alpha=0.13, linewidth=0)
             lowest = min(lowest, float(np.nanmin(low)))
     axes.set_yscale("log")
     if lowest <= _LOWEST:
         axes.axhline(_LOWEST, color=GREY, linestyle=":", linewidth=1)
-        axes.annotate(
-            "vanished: below 10⁻¹²",
-            (0.99, _LOWEST),
-            xycoords=("axes fraction", "data"),
-            ha="right",
-            va="bottom",
-            fontsize=8,
-            color=GREY,
-        )
+        named(axes, "vanished: below 10⁻¹²", _LOWEST)
     axes.set_xlabel("lag: steps back from the last")
-    axes.set_ylabel("gradient norm, share of lag 0")
+    axes.set_ylabel("share of the gradient norm that is left")
     axes.set_title("How much of the gradient reaches the past", loc="left")
     axes.plot([], [], " ", label="band: 10 to 90 % of sequences")
     axes.legend()
@@ -59,8 +52,9 @@ def draw_states(figure: Any, diagnoses: Mapping[str, Diagnosis]) -> None:
     grid = figure.subplots(-(-len(states) // columns) or 1, columns, squeeze=False)
     for axes in grid.flat[len(states) :]:
         axes.set_visible(False)
+    names = called(found.components)
     for axes, (name, one) in zip(grid.flat, states, strict=False):
-        _trajectories(axes, text(name), one)
+        _trajectories(axes, text(names[name]), one)
     figure.suptitle(text(f"{next(iter(diagnoses))}: states of {found.timesteps} steps"), x=0.01, ha="left", fontsize=11)
 
 
@@ -83,10 +77,11 @@ def draw_gates(figure: Any, diagnoses: Mapping[str, Diagnosis]) -> None:
     shown = [(heading, found) for heading, found in diagnoses.items() if found.gates][:4]
     grid = figure.subplots(max(1, len(shown)), 1, squeeze=False)
     for axes, (heading, found) in zip(grid.flat, shown, strict=False):
+        names = called(found.gates)
         for place, (name, gate) in enumerate(list(found.gates.items())[:_MOST]):
             total = max(1, int(gate.counts.sum()))
             stuck = f", {gate.low + gate.high:.0%} at an end" if gate.low + gate.high else ""
-            axes.stairs(gate.counts / total, gate.edges, label=text(f"{name}{stuck}"), **style(place))
+            axes.stairs(gate.counts / total, gate.edges, label=text(f"{names[name]}{stuck}"), **style(place))
         axes.set_ylabel("share of values")
         axes.set_title(text(heading), loc="left")
         axes.legend(fontsize=8)
@@ -99,11 +94,12 @@ def draw_spectrum(figure: Any, diagnoses: Mapping[str, Diagnosis]) -> None:
     turn = np.linspace(0, 2 * np.pi, 200)
     axes.plot(np.cos(turn), np.sin(turn), color=GREY, linestyle=":", linewidth=1.2, label="unit circle")
     for place, (heading, found) in enumerate(list(diagnoses.items())[:_MOST]):
+        names = called(found.spectra)
         for number, (name, one) in enumerate(found.spectra.items()):
             axes.plot(
                 one.eigenvalues.real, one.eigenvalues.imag, linestyle="", marker=MARKERS[number % len(MARKERS)],
                 color=COLOURS[place % len(COLOURS)], markersize=5, alpha=0.8, fillstyle=("full", "none")[number % 2],
-                label=text(f"{heading}: {name}, radius {one.radius:.2f}"),
+                label=text(f"{heading}: {names[name]}, radius {one.radius:.2f}"),
             )  # fmt: skip
     axes.set_aspect("equal")
     axes.set_xlabel("real part")
@@ -122,15 +118,13 @@ def draw_lengths(figure: Any, diagnoses: Mapping[str, Diagnosis]) -> None:
             continue
         axes.plot(one.timesteps, one.loss, marker=MARKERS[place % len(MARKERS)], label=text(heading), **style(place))
         values += [float(value) for value in one.loss if np.isfinite(value)]
-        if not place:
-            low, high = one.trained
-            axes.axvspan(low * 0.97, high * 1.03, color=GREY, alpha=0.15, linewidth=0, label="trained")
-            axes.plot(one.timesteps, one.baseline, color=GREY, linestyle=":", label="baseline")
-            axes.set_xticks(one.timesteps, [f"{length:,}" for length in one.timesteps])
     axes.set_xscale("log")
     axes.minorticks_off()
     first = next((found.lengths for found in diagnoses.values() if found.lengths), None)
     if first is not None:
+        low, high = first.trained
+        axes.plot(first.timesteps, first.baseline, color=GREY, linestyle=":", zorder=3, label="baseline")
+        axes.axvspan(low * 0.97, high * 1.03, color=GREY, alpha=0.15, linewidth=0, label="trained")
         axes.set_xticks(first.timesteps, [f"{length:,}" for length in first.timesteps])
     if values and min(values) > 0:
         axes.set_yscale("log")

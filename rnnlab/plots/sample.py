@@ -31,13 +31,16 @@ def _inputs(figure: Any, axes: Any, inputs: Any) -> None:
     if features <= _FEW:
         for number in range(features):
             axes.step(
-                np.arange(len(inputs)), inputs[:, number], where="mid", label=f"input {number}", linewidth=1.2,
+                np.arange(1, len(inputs) + 1), inputs[:, number], where="mid", label=f"input {number}", linewidth=1.2,
                 color=COLOURS[number], linestyle=DASHES[number % 4],
             )  # fmt: skip
         axes.legend(ncols=features, **_ABOVE)
         axes.set_ylabel("input")
     else:
-        drawn = axes.imshow(inputs.T, aspect="auto", cmap="cividis", interpolation="nearest", origin="lower")
+        drawn = axes.imshow(
+            inputs.T, aspect="auto", cmap="cividis", interpolation="nearest", origin="lower",
+            extent=(0.5, len(inputs) + 0.5, -0.5, features - 0.5),
+        )  # fmt: skip
         figure.colorbar(drawn, ax=axes, label="value")
         axes.set_ylabel("input feature")
         axes.grid(visible=False)
@@ -49,17 +52,21 @@ def _bars(axes: Any, one: Sample) -> None:
     axes.bar(places - 0.2, one.targets[0], 0.4, label="target", color=COLOURS[0])
     axes.bar(places + 0.2, one.answers[0], 0.4, label="network", color=COLOURS[1], hatch="//")
     axes.set_xticks(places)
+    axes.set_xlim(min(-0.6, len(places) / 2 - 2), max(len(places) - 0.4, len(places) / 2 + 1))
     axes.set_xlabel("class" if one.are_classes else "output feature")
     axes.set_ylabel("probability" if one.are_classes else "output")
     axes.set_title(f"at the last step, {int(one.scored[0]) + 1}", loc="left", fontsize=9)
-    axes.legend(fontsize=8)
+    axes.legend(ncols=2, **_ABOVE)
 
 
 def _lines(axes: Any, one: Sample) -> None:
     for number in range(one.targets.shape[1]):
         colour = COLOURS[number]
-        axes.plot(one.scored, one.targets[:, number], color=colour, linewidth=3, alpha=0.35, label=f"target {number}")
-        axes.plot(one.scored, one.answers[:, number], color=colour, linewidth=1.2, label=f"network {number}")
+        steps, dashes = one.scored + 1, DASHES[number % len(DASHES)]
+        axes.plot(steps, one.targets[:, number], color=colour, linewidth=4, alpha=0.3, label=f"target {number}")
+        axes.plot(
+            steps, one.answers[:, number], color=colour, linestyle=dashes, linewidth=1.4, label=f"network {number}"
+        )
     axes.set_xlabel("step")
     axes.set_ylabel("output")
     axes.legend(ncols=one.targets.shape[1], **_ABOVE)
@@ -68,11 +75,13 @@ def _lines(axes: Any, one: Sample) -> None:
 def _map(figure: Any, axes: Any, one: Sample) -> None:
     drawn = axes.imshow(
         one.answers.T, aspect="auto", cmap="cividis", interpolation="nearest", origin="lower",
-        extent=(one.scored[0] - 0.5, one.scored[-1] + 0.5, -0.5, one.answers.shape[1] - 0.5), vmin=0,
+        extent=(one.scored[0] + 0.5, one.scored[-1] + 1.5, -0.5, one.answers.shape[1] - 0.5), vmin=0,
     )  # fmt: skip
     if one.are_classes:
-        axes.plot(one.scored, one.targets.argmax(axis=1), ".", color=COLOURS[1], markersize=4, label="target")
-        axes.legend(fontsize=8)
+        steps, classes = one.scored + 1, one.targets.argmax(axis=1)
+        look = {"markerfacecolor": "white", "markeredgecolor": "black", "markersize": 4}  # seen on every colour
+        axes.plot(steps, classes, "o", label="target", **look)
+        axes.legend(**_ABOVE)
     figure.colorbar(drawn, ax=axes, label="probability" if one.are_classes else "output")
     axes.set_xlabel("step")
     axes.set_ylabel("class" if one.are_classes else "output feature")

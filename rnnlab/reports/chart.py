@@ -8,6 +8,7 @@ from typing import Any, final
 # Okabe & Ito 2008, "Color universal design": told apart by every kind of colour vision; yellow is left out on white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#7F7F7F")
 DASHES = ("solid", "dash", "dot", "dashdot")
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "star")
 
 
@@ -73,6 +74,21 @@ def told(value: Any) -> str:
     if value is None or (isinstance(value, float) and not isfinite(value)):
         return "—"
     return f"{value:,}" if isinstance(value, int) else f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def power(value: float) -> str:
+    """Return a share for a sentence: as percent, or as a power of ten where it is small.
+
+    Example:
+        >>> power(1.36), power(0.75), power(0.0123), power(2.1e-33)
+        ('136 %', '75 %', '1.2 %', '2 · 10⁻³³')
+    """
+    if not isfinite(value):
+        return "—"
+    if value >= 1e-3 or value == 0:
+        return f"{100 * value:,.0f} %" if value >= 1 else f"{100 * value:.2g} %"
+    digit, _, exponent = f"{value:.0e}".partition("e")
+    return f"{digit} · 10{str(int(exponent)).translate(_SUPERSCRIPTS)}"
 
 
 def _plain(value: Any) -> Any:

@@ -10,11 +10,14 @@ from rnnlab.analysis.curves import together
 from rnnlab.analysis.groups import Group, told_value
 from rnnlab.analysis.metric import has_baseline, short_name
 from rnnlab.analysis.pivot import Pivot
+from rnnlab.analysis.question import question_of
 from rnnlab.analysis.statistics import wilson
 from rnnlab.core.text import visible
 from rnnlab.reports.chart import COLOURS, DASHES, SYMBOLS, Chart, band, line, told
 
 _MOST_DRAWN = 60
+_MOST_RUNGS = 3
+_AFTER = 1001  # in the legend, after what is drawn
 _MOST_SHOWN = 8  # lines that are there from the start; the others a click on the legend away
 
 
@@ -65,7 +68,7 @@ def success(table: Pivot) -> Chart:
         name="success",
         title="How often the task is solved",
         caption="Each point: the share of seeds with which training solved the task, with Wilson's 95 % interval. A "
-        "line that falls shows where a network stops learning; a flat one, that it does not mind.",
+        "line that falls shows where a network can no longer learn the task; a flat one, that it makes no difference.",
         traces=traces,
         x={"title": {"text": over}},
         y={"title": {"text": "share solved"}, "range": [-0.04, 1.04], "tickformat": ".0%"},
@@ -88,7 +91,9 @@ def curves(comparison: Comparison) -> Chart | None:
             continue
         ends.append(int(steps[-1]))
         name = visible(group.heading)
-        kept = {"legendgroup": str(place), "visible": True if group in shown else "legendonly"}
+        is_shown = group in shown
+        kept: dict[str, Any] = {"legendgroup": str(place), "visible": True if is_shown else "legendonly"}
+        kept |= {} if is_shown else {"legendrank": _AFTER}
         median = np.median(values, axis=0)
         if len(group.results) > 1:
             traces.append(band(steps, values.min(axis=0), values.max(axis=0), place, **kept))
@@ -114,19 +119,27 @@ def curves(comparison: Comparison) -> Chart | None:
         for value in list(baselines)[:3]
         if value is not None
     ]
+    question = question_of([one for group in shown for one in group.results]) if baselines else None
+    traces += [
+        line(f"{visible(name)} {loss:.4g}", [0, max(ends)], [loss, loss], 6, hoverinfo="skip")
+        | {"line": {"color": COLOURS[6], "dash": DASHES[3], "width": 1}}
+        for name, loss in (question.rungs if question else ())[:_MOST_RUNGS]
+    ]
     metric = visible(short_name(comparison.metric))
     caption = "Click a name in the legend to show or hide it, drag to zoom, double-click to zoom out."
     if any(len(group.results) > 1 for group in groups):
         caption = f"The line is the median of the seeds, the band the range from the best to the worst. {caption}"
+    if question and question.rungs:
+        caption = f"The dash-dotted line is what a little memory would reach. {caption}"
     if baselines:
         caption = f"The dotted line is the best that is possible without memory. {caption}"
     return Chart(
         name="curves",
-        title=f"{metric[:1].upper()}{metric[1:]} during training",
+        title=f"Validation {metric} during training",
         caption=caption,
         traces=traces,
         x={"title": {"text": "training step"}},
-        y={"title": {"text": f"validation {metric}"}, "type": "linear", "exponentformat": "power"},
+        y={"title": {"text": question.loss if question else metric}, "type": "linear", "exponentformat": "power"},
         head=["group", "runs", "last step", "first value", "last value"],
         rows=rows,
         may_log=bool(rows) and all(min(_numbers(trace["y"]), default=0) > 0 for trace in traces),

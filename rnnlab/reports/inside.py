@@ -6,10 +6,44 @@ from typing import Any
 import numpy as np
 
 from rnnlab.core.text import visible
-from rnnlab.diagnosis.findings import Diagnosis
-from rnnlab.reports.chart import COLOURS, DASHES, SYMBOLS, Chart, line, told
+from rnnlab.diagnosis.findings import Diagnosis, GradientFlow, called
+from rnnlab.reports.chart import COLOURS, DASHES, SYMBOLS, Chart, line, power, told
 
 _LOWEST = 1e-12  # of the largest gradient: what is drawn as vanished
+_VANISHED = 0.01
+
+
+def sentences_inside(diagnoses: Mapping[str, Diagnosis]) -> list[str]:
+    """Return of each network whether its gradient reaches back to what it has to learn from, in words."""
+    told = {heading: _reach(found.flow) for heading, found in diagnoses.items() if found.flow is not None}
+    sentences = [f"{visible(heading)}: {sentence}" for heading, sentence in told.items() if sentence]
+    why = "A network can learn from what happened some steps ago only where its gradient reaches back so far."
+    return [why, *sentences] if sentences else []
+
+
+def _reach(flow: GradientFlow) -> str:
+    """Return how much is left at the longest lag, of the state through which most arrives there."""
+    names, shares = called(flow.median), _shares(flow)
+    if not shares:
+        return ""
+    state = max(shares, key=lambda name: float(shares[name][1][-1]))
+    lags, values = shares[state]
+    left, far = float(values[-1]), int(lags[-1])
+    of = f"{power(left)} of the last step's gradient is left {far:,} steps back, through {names[state]}"
+    if left >= _VANISHED:
+        return f"{of}. What happened there can be learned."
+    lost = int(lags[np.flatnonzero(values < _VANISHED)[0]])
+    return f"{of}, and less than 1 % {lost:,} steps back already. It has vanished: what happened there is not learned."
+
+
+def _shares(flow: GradientFlow) -> dict[str, tuple[Any, Any]]:
+    """Return state -> lags, and norms as a share of the first that is not 0; a state without any is left out."""
+    found = {}
+    for state, values in flow.median.items():
+        first = int(np.argmax(np.nan_to_num(values) > 0))
+        if values[first] > 0:
+            found[state] = flow.lags[first:], values[first:] / values[first]
+    return found
 
 
 def charts_inside(diagnoses: Mapping[str, Diagnosis]) -> Iterator[Chart]:
@@ -25,34 +59,31 @@ def _flow(diagnoses: Mapping[str, Diagnosis]) -> Chart | None:
     for place, (heading, found) in enumerate(diagnoses.items()):
         if found.flow is None:
             continue
-        for number, (state, values) in enumerate(found.flow.median.items()):
-            first = int(np.argmax(np.nan_to_num(values) > 0))
-            top = float(values[first])
-            if not top > 0:
-                continue
-            share = np.maximum(values[first:] / top, _LOWEST)
-            lags = found.flow.lags[first:]
-            name = f"{visible(heading)}: {state}"
+        names = called(found.flow.median)
+        for number, (state, (lags, values)) in enumerate(_shares(found.flow).items()):
+            share = np.maximum(values, _LOWEST)
+            name = f"{visible(heading)}: {names[state]}"
             style = {"color": COLOURS[place % len(COLOURS)], "dash": DASHES[number % len(DASHES)], "width": 2.5}
             traces.append(
                 line(name, lags, share, place, hovertemplate="%{x} steps back: %{y:.2g}<extra></extra>")
                 | {"line": style}
             )
-            marks = [lag for lag in (1, 10, 20, 50, 100) if lag < len(values)]
-            rows.append([name, "; ".join(f"lag {lag}: {values[lag] / top:.1g}" for lag in marks)])
+            known = dict(zip(lags.tolist(), values.tolist(), strict=True))
+            marks = [lag for lag in (1, 10, 20, 50, 100) if lag in known]
+            rows.append([name, "; ".join(f"{lag} steps back: {power(known[lag])}" for lag in marks)])
     if not traces:
         return None
     return Chart(
         name="gradient",
         title="The gradient by lag: does the past still teach?",
-        caption="How much of the gradient of the last step's loss arrives at the network's state some steps earlier, "
-        "as a share of what arrives at the last. Learning follows this gradient. A line that falls by many powers of "
-        "ten has vanished: what happened so long ago cannot be learned. The carry c is the track that keeps it alive. "
-        "Values below 10⁻¹² are drawn there.",
+        caption="A network learns by its gradient: how its error would change if its state at some step were another. "
+        "The line tells how much of that arrives some steps before the answer, as a share of what arrives at the "
+        "nearest; h is the state, the cell's last output, and c the carry. A line that falls by many powers of ten "
+        "has vanished: what happened so long ago cannot be learned. Values below 10⁻¹² are drawn there.",
         traces=traces,
         x={"title": {"text": "lag, steps back from the last"}},
         y={
-            "title": {"text": "share of the gradient that is left"},
+            "title": {"text": "share of the gradient left"},
             "type": "log",
             "exponentformat": "power",
             "dtick": 2,
@@ -96,17 +127,17 @@ def _lengths(diagnoses: Mapping[str, Diagnosis]) -> Chart | None:
 
 def _gates(diagnoses: Mapping[str, Diagnosis]) -> Chart | None:
     traces, rows = [], []
-    place = 0
-    for heading, found in diagnoses.items():
-        for name, gate in found.gates.items():
+    for place, (heading, found) in enumerate(diagnoses.items()):
+        names = called(found.gates)
+        for number, (name, gate) in enumerate(found.gates.items()):
             total = max(int(gate.counts.sum()), 1)
             middles = (gate.edges[1:] + gate.edges[:-1]) / 2
-            label = f"{visible(heading)}: {name}"
+            label = f"{visible(heading)}: {names[name]}"
+            style = {"color": COLOURS[place % len(COLOURS)], "dash": DASHES[number % len(DASHES)], "width": 2}
             is_forget = name.endswith(".f") or len(found.gates) == 1
             visibility: dict[str, Any] = {} if is_forget else {"visible": "legendonly"}
-            traces.append(line(label, middles, gate.counts / total, place, **visibility) | {"mode": "lines"})
+            traces.append(line(label, middles, gate.counts / total, place, **visibility) | {"line": style})
             rows.append([label, f"{gate.mean:.3f}", f"{gate.low:.0%}", f"{gate.high:.0%}", _kept(found, name)])
-            place += 1
     if not traces:
         return None
     return Chart(
@@ -133,8 +164,9 @@ def _spectra(diagnoses: Mapping[str, Diagnosis]) -> Chart | None:
     traces: list[dict[str, Any]] = []
     rows = []
     for place, (heading, found) in enumerate(diagnoses.items()):
+        names = called(found.spectra)
         for number, (name, one) in enumerate(found.spectra.items()):
-            label = f"{visible(heading)}: {name}"
+            label = f"{visible(heading)}: {names[name]}"
             marker = {
                 "color": COLOURS[place % len(COLOURS)],
                 "symbol": SYMBOLS[number % len(SYMBOLS)],

@@ -22,17 +22,18 @@
     const { axis, ...theme } = themed();
     const given = figure.layout;
     const below = width < 640;
+    if (below) theme.font = { ...theme.font, size: 12 };
     return {
       ...theme, ...given,
       margin: { l: 70, r: 16, t: 12, b: 56 },
       hovermode: "closest", dragmode: "zoom", showlegend: true,
-      legend: below ? { orientation: "h", y: -0.25 } : { x: 1.01, y: 1 },
+      legend: below ? { orientation: "h", yref: "container", y: 0, yanchor: "bottom" } : { x: 1.01, y: 1 },
       xaxis: { ...axis, ...given.xaxis }, yaxis: { ...axis, ...given.yaxis },
     };
   };
 
   const config = {
-    responsive: true, displaylogo: false, displayModeBar: false, showTips: false,
+    responsive: true, displaylogo: false, displayModeBar: false, showTips: false, typesetMath: false,
     // Nothing is sent anywhere.
     showSendToCloud: false, showEditInChartStudio: false, plotlyServerURL: "",
   };

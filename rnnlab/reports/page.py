@@ -14,13 +14,14 @@ from typing import Any, final
 import rnnlab
 from rnnlab.analysis import Comparison, Result
 from rnnlab.analysis.metric import short_name
+from rnnlab.analysis.question import question_of
 from rnnlab.analysis.tables import notes_of, tables_of, value_text
 from rnnlab.core.errors import EnvironmentFault, RnnlabError
 from rnnlab.core.text import visible
 from rnnlab.diagnosis.findings import Diagnosis
 from rnnlab.reports.chart import told
 from rnnlab.reports.curves import charts_of
-from rnnlab.reports.inside import charts_inside
+from rnnlab.reports.inside import charts_inside, sentences_inside
 from rnnlab.runs import RunFolder
 
 GENERATOR = "rnnlab report"  # by which a page is known again as one of ours
@@ -37,9 +38,19 @@ class _Table:
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
 
+    @property
+    def is_text(self) -> bool:
+        """Whether the cells are words, which stand at the left."""
+        return len(self.head) == 2
+
 
 def write_page(
-    comparison: Comparison, diagnoses: Mapping[str, Diagnosis], *, title: str, notes: Sequence[str] = ()
+    comparison: Comparison,
+    diagnoses: Mapping[str, Diagnosis],
+    *,
+    title: str,
+    notes: Sequence[str] = (),
+    commands: Sequence[str] = (),
 ) -> str:
     """Return the page as HTML; the same runs give the same bytes.
 
@@ -48,6 +59,7 @@ def write_page(
         diagnoses: Heading -> what was found in one of them.
         title: The page's heading.
         notes: What was out of the ordinary.
+        commands: What repeats the runs; one for each of the first runs when left out.
 
     Raises:
         EnvironmentFault: Jinja or plotly is not installed.
@@ -63,6 +75,10 @@ def write_page(
         generator=f"{GENERATOR} {rnnlab.__version__}",
         title=visible(title),
         verdict=visible(comparison.verdict),
+        reasons=sentences_inside(diagnoses),
+        question=question_of(comparison.results),
+        visible=visible,
+        looked_into=[(visible(heading), visible(found.name)) for heading, found in diagnoses.items()],
         warnings=[visible(text) for text in (*notes, *comparison.warnings)],
         damaged=[f"{visible(one.name)}: {visible(one.reason)}" for one in comparison.damaged],
         tables=[_visible(_Table(*table)) for table in tables_of(comparison)],
@@ -71,7 +87,7 @@ def write_page(
         runs=_visible(_runs(comparison)),
         more_runs=max(0, len(comparison.results) - _MOST_RUNS),
         provenance=_visible(_provenance(comparison.results)),
-        commands=[visible(command) for command in _commands(comparison.results)],
+        commands=[visible(command) for command in commands or _commands(comparison.results)],
         configs=_configs(comparison.results),
         figures=_embedded(figures),
         plotly=plotly,

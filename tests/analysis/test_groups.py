@@ -137,9 +137,23 @@ def test_a_sweep_becomes_a_table(tmp_path: Path) -> None:
     assert (overall.pairs, overall.only_one, overall.only_other, overall.p) == (12, 8, 0, 2 / 2**8)
     assert comparison.warnings == ()
     assert comparison.verdict == (
-        "carry solves 12/12; simple solves 4/12; p = 0.0078 (McNemar's exact test, 12 pairs of equal shape.timesteps "
-        "and seed). carry solves it with every seed at all of T=10 … 30; simple with every seed up to T=10."
+        "carry solves 12/12; simple solves 4/12; p = 0.0078 (McNemar's exact test, 12 pairs of equal length and seed). "
+        "carry solves it with every seed at all of T=10 … 30; simple with every seed up to T=10 and with none from "
+        "T=20 on."
     )
+
+
+def test_where_success_ends_is_told_only_where_it_ends(tmp_path: Path) -> None:
+    """One seed of two at T=20 is neither every seed nor none; a run that has not ended might still solve it."""
+    runs = [*swept(tmp_path), made(tmp_path, "simple", 8, solved=True, shape__timesteps=20)]
+    table = compare(runs).pivot
+    assert table is not None
+    assert [table.solves_none_from(column) for column in (0, 1)] == [None, 30]
+    unknown = {"cell.type": "simple", "cell.forget_bias": None, "seed": 9, "shape.timesteps": 30}
+    runs.append(make_run(tmp_path, "20260101T000000Z-x-aaaaaa", config=unknown, summary=None, state="running"))
+    table = compare(runs).pivot
+    assert table is not None
+    assert table.solves_none_from(1) is None
 
 
 def test_a_table_as_asked(tmp_path: Path) -> None:
@@ -147,6 +161,21 @@ def test_a_table_as_asked(tmp_path: Path) -> None:
     assert table is not None
     assert (table.columns, table.rows) == ((10, 20, 30), ("carry", "simple"))
     assert table.cells[1, 2].heading == "simple T=30"
+
+
+def test_rows_that_are_no_numbers_have_no_up_to(tmp_path: Path) -> None:
+    comparison = compare(swept(tmp_path), by="shape.timesteps", over="cell.type")
+    assert comparison.verdict == (
+        "T=10 solves 8/8; T=20 solves 4/8; T=30 solves 4/8. Over all rows the columns do not differ by more than "
+        "chance in how often they solve the task."
+    )
+
+
+def test_a_baseline_of_one_length_is_held_against_those_of_its_length(tmp_path: Path) -> None:
+    contrasts = compare(swept(tmp_path), baseline="simple T=20").contrasts
+    assert [(one.one.heading, one.other.heading) for one in contrasts] == [("simple T=20", "carry T=20")]
+    contrasts = compare(swept(tmp_path / "all"), baseline="simple").contrasts
+    assert [one.other.heading for one in contrasts] == ["carry T=10", "carry T=20", "carry T=30"]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from tests.cli.program import rnnlab as program
 
 pytestmark = pytest.mark.browser
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-EVIL = "<img src=x onerror=alert(1)><a href='javascript:alert(2)'>%{x}</a></script><script>alert(3)</script>"
+EVIL = "<img src=x onerror=alert(1)><a href='javascript:alert(2)'>%{x}</a></script><script>alert(3)</script>$x$"
 CONFIG = {
     "name": "shown",
     "task": "adding",
@@ -204,6 +204,11 @@ def test_a_reader_who_cannot_see_it(visit: Visit) -> None:
 def test_a_narrow_screen_is_not_scrolled_sideways(browser: Any, report: Path) -> None:
     visit = Visit(browser, report, viewport={"width": 360, "height": 700})
     assert visit.page.evaluate("document.documentElement.scrollWidth") <= 360
+    charts = visit.page.locator("[data-chart]")
+    for number in range(charts.count()):  # no legend lies on the title of an axis
+        chart = charts.nth(number)
+        title, legend = (chart.locator(part).first.bounding_box() for part in (".xtitle", ".legend .bg"))
+        assert title["y"] + title["height"] <= legend["y"] + 1, chart.get_attribute("data-chart")
     visit.page.context.close()
 
 

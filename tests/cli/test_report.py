@@ -1,6 +1,11 @@
+import os
+import re
+import subprocess
 import sys
+from html import unescape
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import rnnlab as package
@@ -28,6 +33,28 @@ def test_a_page_is_written_and_replaced(runs: Path, tmp_path: Path) -> None:
         assert f"<title>{title}</title>" in text
         assert '"gradient"' in text
     assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
+
+
+def test_a_sweep_is_repeated_by_its_configs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The commands are run as they stand on the page."""
+    (tmp_path / "two.yaml").write_text("task: adding\nshape: {timesteps: 8}\ntraining: {steps: 2}\nsweep: {seeds: 2}\n")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "it's here").mkdir()
+    assert rnnlab("sweep", "two.yaml", "--quiet", "--workers", "1", "--into", "it's here/two").code == 0
+    assert rnnlab("report", "it's here/two", "--out", "page.html", "--no-diagnose").code == 0
+    shown = re.search(r"<h2 id=\"reproduce\">.*?<pre[^>]*>(.*?)</pre>", (tmp_path / "page.html").read_text(), re.DOTALL)
+    assert shown
+    script = 'rnnlab() { python -m rnnlab "$@"; }\n' + unescape(shown[1])
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "RNNLAB_PLOTS": "0"}
+    environment["RNNLAB_RUNS"] = "runs"
+    done = subprocess.run(["bash", "-euc", script], capture_output=True, text=True, env=environment, check=False)
+    assert (done.returncode, "0 of 2 runs solved adding@urnn (T=8)" in done.stdout) == (0, True)
+    again = sorted((tmp_path / "runs").glob("*-seed?-*"))
+    trained = sorted((tmp_path / "it's here" / "two" / "trials").iterdir())
+    assert len(again) == len(trained) == 2
+    for one, other in zip(again, trained, strict=True):
+        for name, array in package.open_run(one).weights("last").items():
+            np.testing.assert_array_equal(array, package.open_run(other).weights("last")[name])
 
 
 def test_a_strangers_file_stays(runs: Path, tmp_path: Path) -> None:

@@ -10,8 +10,10 @@ from rnnlab.analysis import Comparison, compare
 from rnnlab.lab.sample import Sample
 from rnnlab.plots import ENDINGS, KINDS, draw, image
 from rnnlab.plots.curves import draw_curves
+from rnnlab.plots.flow import draw_flow
 from rnnlab.plots.inside import draw_gradient, draw_lengths, draw_spectrum
 from rnnlab.plots.kinds import Content
+from rnnlab.plots.sample import draw_sample
 from tests.analysis.runs_by_hand import UNSOLVED, make_run
 from tests.reports.test_page import finding
 
@@ -49,10 +51,14 @@ def two(tmp_path: Path) -> Comparison:
 def test_curves_of_runs(two: Comparison) -> None:
     axes = axes_of(lambda figure: draw_curves(figure, two))
     drawn = lines(axes)
-    np.testing.assert_allclose(drawn["carry"].get_xydata(), [[0, 0.8], [100, 0.04], [200, 0.01]])
+    solved = drawn["carry, solved at 200"]
+    np.testing.assert_allclose(solved.get_xydata(), [[0, 0.8], [100, 0.04], [200, 0.01]])
+    upright = [line for line in axes.get_lines() if list(line.get_xdata()) == [200, 200]]
+    assert [line.get_color() for line in upright] == [solved.get_color()]
     assert list(drawn["baseline 0.16"].get_ydata()) == [0.16, 0.16]
-    assert (axes.get_yscale(), axes.get_xlabel(), axes.get_ylabel()) == ("log", "training step", "validation/loss")
-    assert [text.get_text() for text in axes.texts] == ["solved", "knows the second number"]
+    assert (axes.get_yscale(), axes.get_xlabel()) == ("log", "training step")
+    assert axes.get_ylabel() == "validation loss: mean squared error"
+    assert [text.get_text() for text in axes.texts] == ["knows the second number"]
     rungs = sorted(line.get_ydata()[0] for line in axes.get_lines() if line.get_linestyle() == "-.")
     assert rungs == pytest.approx([1 / 12])  # Arjovsky et al. 2016: half of the variance of a sum of two
     over = axes_of(lambda figure: draw_curves(figure, two, "sequences"))
@@ -65,7 +71,7 @@ def test_seeds_are_a_line_with_a_band(tmp_path: Path) -> None:
         for n in range(3)
     ]
     axes = axes_of(lambda figure: draw_curves(figure, compare(runs)))
-    np.testing.assert_allclose(lines(axes)["carry (3 seeds)"].get_ydata(), [0.8, 0.2])
+    np.testing.assert_allclose(lines(axes)["carry (3 of 3 seeds solved)"].get_ydata(), [0.8, 0.2])
     (band,) = axes.collections
     edges = band.get_paths()[0].vertices
     assert (edges[:, 1].min(), edges[:, 1].max()) == (pytest.approx(0.1), pytest.approx(0.8))
@@ -75,14 +81,14 @@ def test_the_gradient_is_a_share_on_a_log_axis() -> None:
     axes = axes_of(lambda figure: draw_gradient(figure, {"kept": finding("a", 1.0), "gone": finding("b", 0.1)}))
     drawn = lines(axes)
     assert axes.get_yscale() == "log"
-    np.testing.assert_allclose(drawn["kept: layers.0.h"].get_ydata(), 1)
-    np.testing.assert_allclose(drawn["gone: layers.0.h"].get_ydata()[:3], [1, 0.1, 0.01])
-    assert drawn["gone: layers.0.h"].get_ydata().min() == 1e-12
+    np.testing.assert_allclose(drawn["kept: h"].get_ydata(), 1)
+    np.testing.assert_allclose(drawn["gone: h"].get_ydata()[:3], [1, 0.1, 0.01])
+    assert drawn["gone: h"].get_ydata().min() == 1e-12
 
 
 def test_eigenvalues_and_lengths() -> None:
     spectrum = lines(axes_of(lambda figure: draw_spectrum(figure, {"a": finding("a", 1.0)})))
-    np.testing.assert_allclose(spectrum["a: layers.0.U, radius 0.50"].get_xydata(), [[0.5, 0], [-0.25, 0]])
+    np.testing.assert_allclose(spectrum["a: U, radius 0.50"].get_xydata(), [[0.5, 0], [-0.25, 0]])
     np.testing.assert_allclose(np.linalg.norm(spectrum["unit circle"].get_xydata(), axis=1), 1)
     axes = axes_of(lambda figure: draw_lengths(figure, {"a": finding("a", 1.0)}))
     assert [label.get_text() for label in axes.get_xticklabels()] == ["5", "10", "100"]
@@ -113,7 +119,7 @@ def test_names_are_words_and_no_more(tmp_path: Path) -> None:
     assert len(axes.get_legend().get_texts()) == 5
     findings = {name: finding(name, 0.5) for name in evil}
     legend = axes_of(lambda figure: draw_gradient(figure, findings)).get_legend()
-    assert next(text.get_text() for text in legend.get_texts()) == r"\$\frac{1}{0}\$ _x: layers.0.h"
+    assert next(text.get_text() for text in legend.get_texts()) == r"\$\frac{1}{0}\$ _x: h"
     assert b"<script" not in draw("gradient", "svg", Content(comparison, findings, {}))
 
 
@@ -124,3 +130,32 @@ def test_samples_of_every_form(two: Comparison, shape: tuple[int, int], are_clas
     targets = np.full((scored, shape[1]), 0.5)
     sample = Sample(np.ones(shape), targets, targets, np.arange(3)[-scored:], "x", are_classes)
     assert draw("sample", "png", Content(two, {}, {"a": sample})).startswith(b"\x89PNG")
+
+
+def test_a_single_answer_leaves_room_for_the_legend(two: Comparison) -> None:
+    """Of one output the two bars fill a part of the width alone, and no legend lies on them."""
+    sample = Sample(np.ones((3, 1)), np.ones((1, 1)), np.ones((1, 1)), np.array([2]), "x", False)
+    kept = []
+    image("png", lambda figure: (draw_sample(figure, {"a": sample}), kept.append(figure)))
+    below = kept[0].axes[1]
+    low, high = below.get_xlim()
+    assert (high - low) > 3 * 0.8
+    legend, bars = below.get_legend().get_window_extent(), [bar.get_window_extent() for bar in below.patches]
+    assert not any(legend.overlaps(bar) for bar in bars)
+
+
+def test_the_last_carry_is_left_out_of_the_map(tmp_path: Path) -> None:
+    """Nothing reads it, so that its gradient is 0; that is not to look as if it had vanished."""
+    run = make_run(tmp_path)
+    with run.metrics_writer() as writer:
+        for step in (300, 400):
+            norms = {"gradient_flow/layers.0.h": [1.0, 0.1, 0.0], "gradient_flow/layers.0.c": [0.0, 2.0, 0.2]}
+            writer.write({"step": step, "gradient_flow/lags": [0, 1, 2], **norms})
+    kept = []
+    image("png", lambda figure: (draw_flow(figure, compare([run])), kept.append(figure)))
+    h, c = kept[0].axes[:2]
+    assert [h.get_title(loc="left"), c.get_title(loc="left")] == ["h", "c"]
+    np.testing.assert_allclose(h.collections[0].get_array()[0], [0, -1, -12])
+    drawn = np.ma.masked_invalid(c.collections[0].get_array())
+    assert drawn.mask.tolist() == [[True, False, False]] * 2
+    np.testing.assert_allclose(drawn[0, 1:], [0, -1])

@@ -118,6 +118,41 @@ def test_what_it_says(tmp_path: Path) -> None:
     assert drawn["spectrum"]["data"][1]["x"] == [0.5, -0.25]
 
 
+def test_it_tells_what_was_asked_and_why_one_failed(tmp_path: Path) -> None:
+    """The task and the cells from their cards, and of each network how far its gradient reaches."""
+    found = {"carry T=30": finding("a", 1.0), "simple T=30": finding("b", 0.1)}
+    page = write_page(compare(swept(tmp_path)), found, title="Two cells")
+    assert "carry T=30: 100 % of the last step&#39;s gradient is left 29 steps back, through h. What" in page
+    assert (
+        "simple T=30: 1 · 10⁻²⁹ of the last step&#39;s gradient is left 29 steps back, through h, and less than 1 % "
+        "3 steps back already. It has vanished" in page
+    )
+    assert "<strong>Add two marked numbers</strong> (adding@urnn)" in page
+    assert "c_{t+1} = i_t * k_t + c_t * f_t" in page
+    assert page.index("All it remembers is its last output") < page.index("output_t = activation(input_t·W + state_t·U")
+    assert (
+        "Looked into, of each group the run in the middle by its final metric: carry T=30 (a), simple T=30 (b)." in page
+    )
+
+
+def test_rungs_are_drawn_where_they_are_those_of_the_curves(tmp_path: Path) -> None:
+    """Arjovsky et al. 2016: who knows one of two numbers, uniform in [0, 1), errs by the other's variance, 1/12."""
+    chart = curves(compare([make_run(tmp_path)]))
+    assert chart is not None
+    rung = next(trace for trace in chart.figure()["data"] if trace["name"].startswith("knows the second number"))
+    assert rung["y"] == [pytest.approx(1 / 12, abs=1e-6)] * 2
+    assert chart.y["title"]["text"] == "mean squared error"
+
+
+def test_words_stand_at_the_left(tmp_path: Path) -> None:
+    page = write_page(compare(swept(tmp_path)), {}, title="x")
+    kinds = re.findall(r'<table( class="text")?>\n?(?:<caption>)?([^<]*)', page)
+    assert [(bool(is_text), title.strip()) for is_text, title in kinds if title.strip()] == [
+        (True, "Config differences"),
+        (False, "cell.type over shape.timesteps"),
+    ]
+
+
 def test_seeds_are_one_line_with_a_band(tmp_path: Path) -> None:
     comparison = compare(swept(tmp_path))
     group = comparison.groups[0]
