@@ -15,6 +15,7 @@ from rnnlab.core.batch import Batch
 
 Array = NDArray[Any]
 _PREDICT_STEPS = 256  # predictions run in stretches of this many steps, so that their memory does not grow with T
+_PREDICT_ROWS = 64  # larger batches are filled up to a multiple: those of a validation set then have one shape
 
 
 @final
@@ -65,11 +66,13 @@ class KerasModel(AbstractModel):
     def predict(self, inputs: Array, lengths: Array | None = None, *, states: bool = False) -> Prediction:
         batch_size, timesteps, _ = inputs.shape
         ends = np.full(batch_size, timesteps) if lengths is None else lengths
-        kept, state, values = [], self._program.initial_state(batch_size), self._values()
+        rows = batch_size + -batch_size % (_PREDICT_ROWS if batch_size > _PREDICT_ROWS else 1)
+        kept, state, values = [], self._program.initial_state(rows), self._values()
         for start in range(0, timesteps, _PREDICT_STEPS):
-            x = inputs[:, start : start + _PREDICT_STEPS].astype(self.network.dtype)
+            x = np.zeros((rows, min(_PREDICT_STEPS, timesteps - start), inputs.shape[2]), self.network.dtype)
+            x[:batch_size] = inputs[:, start : start + _PREDICT_STEPS]
             y, state = self._stretch(values, self._engine.tensor(x), state)
-            kept.append(self._engine.array(y))
+            kept.append(self._engine.array(y)[:batch_size])
         outputs = np.concatenate(kept, axis=1)  # (B, T, O)
         if not self.network.return_sequences:
             outputs = outputs[np.arange(batch_size), ends - 1]

@@ -58,11 +58,10 @@ class KerasOptimizer:
                 name: np.float64(value) if isinstance(value, float) else value for name, value in numbers.items()
             }
         self.optimizer = getattr(keras.optimizers, _CLASSES[rule.name])(learning_rate=held, **numbers)
-        self._sizes = [int(np.prod(variable.shape)) for variable in variables]
-        self._flat = keras.Variable(np.zeros(sum(self._sizes), dtype), dtype=dtype.name)
-        self.optimizer.build([self._flat])
         self._names = rule.slot_names()
         self.trained, self.rate = list(variables), held.rate
+        self._flat = keras.Variable(self._values(), dtype=dtype.name)  # what the variables hold, side by side
+        self.optimizer.build([self._flat])
 
     @property
     def slots(self) -> list[Any]:
@@ -81,11 +80,10 @@ class KerasOptimizer:
 
     def apply(self, gradients: Sequence[Tensor]) -> None:
         """Do one update by what `clipped` gave, at the rate that `rate` holds."""
-        self._flat.assign(_joined([variable.value for variable in self.trained]))
         self.optimizer.apply(gradients, [self._flat])
-        ends = np.cumsum(self._sizes)[:-1].tolist()
+        ends = np.cumsum([np.prod(variable.shape, dtype=int) for variable in self.trained])[:-1].tolist()
         for variable, part in zip(self.trained, ops.split(self._flat.value, ends), strict=True):
-            variable.assign(ops.reshape(part, variable.shape))
+            variable.assign(ops.reshape(part, variable.shape) if len(variable.shape) > 1 else part)
 
     @property
     def step(self) -> int:
@@ -98,10 +96,14 @@ class KerasOptimizer:
         return {"step": step} | {name: self._engine.array(self._slot(name).value).copy() for name in self._names}
 
     def load(self, arrays: Mapping[str, Array]) -> None:
-        """Take back what `arrays` gave, here or on another backend."""
+        """Take back what `arrays` gave, here or on another backend; the variables hold the parameters by now."""
+        self._flat.assign(self._values())
         self.optimizer.iterations.assign(int(arrays["step"][0]))
         for name in self._names:
             self._slot(name).assign(arrays[name])
+
+    def _values(self) -> Array:
+        return np.concatenate([np.ravel(self._engine.array(variable.value)) for variable in self.trained])
 
     def _slot(self, name: str) -> Any:
         return next(variable for variable in self.optimizer.variables if variable.path.endswith(f"_{name}"))
@@ -109,7 +111,7 @@ class KerasOptimizer:
 
 def _joined(parts: Sequence[Tensor]) -> Tensor:
     """Return tensors of any shape as one vector, (P,)."""
-    return ops.concatenate([ops.reshape(part, (-1,)) for part in parts])
+    return ops.concatenate([ops.reshape(part, (-1,)) if len(part.shape) > 1 else part for part in parts])
 
 
 def _norm(gradient: Tensor) -> Tensor:

@@ -44,7 +44,7 @@ def start(engine: str = DEFAULT_ENGINE) -> AbstractEngine:
         if not verbose:
             os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what matters comes as an exception
         try:
-            with contextlib.nullcontext() if verbose else _quiet_native_code():
+            with contextlib.nullcontext() if verbose else _quiet_native_code(), _without_jax(engine):
                 importlib.import_module("keras")
         except ImportError as error:
             hint = f"mend or reinstall it: {_INSTALL[engine]}"
@@ -76,6 +76,19 @@ def _require(engine: str) -> None:
     missing = [name for name in (engine, "keras") if importlib.util.find_spec(name) is None]
     if missing:
         raise UsageError(f"{missing[0]} is not installed, and engine {engine} needs it", hint=_INSTALL[engine])
+
+
+@contextlib.contextmanager
+def _without_jax(engine: str) -> Iterator[None]:
+    """Keep TensorFlow from loading JAX, a tenth of its own start, for a converter of JAX functions to phones."""
+    hidden = engine == DEFAULT_ENGINE and "jax" not in sys.modules
+    if hidden:
+        sys.modules["jax"] = None  # type: ignore[assignment]  # so that importing it fails
+    try:
+        yield
+    finally:
+        if hidden:
+            del sys.modules["jax"]
 
 
 @contextlib.contextmanager
