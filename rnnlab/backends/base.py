@@ -207,6 +207,14 @@ class AbstractObserver(ABC):
         """Whether it asks for the end."""
 
     @abstractmethod
+    def state(self) -> dict[str, Any]:
+        """Return what it has to remember between two steps, as plain data."""
+
+    @abstractmethod
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take back what `state` gave in an earlier process; `begin` comes after it."""
+
+    @abstractmethod
     def begin(self) -> None:
         """Before the first step of this process."""
 
