@@ -46,9 +46,10 @@ def start(engine: str = DEFAULT_ENGINE) -> AbstractEngine:
         try:
             with contextlib.nullcontext() if verbose else _quiet_native_code(), _without_jax(engine):
                 importlib.import_module("keras")
-        except ImportError as error:
+        except Exception as error:  # a library of another NumPy's making fails with almost anything
             hint = f"mend or reinstall it: {_INSTALL[engine]}"
-            raise EnvironmentFault(f"Keras on {engine} cannot be imported: {error}", hint=hint) from error
+            told = str(error) if isinstance(error, ImportError) else f"{type(error).__name__}: {error}"
+            raise EnvironmentFault(f"Keras on {engine} cannot be imported: {told}", hint=hint) from error
         if not verbose:
             logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of every second model of a process
     running = running_engine()
