@@ -1,5 +1,6 @@
 """A network as a Keras model: the same parameters, batches and numbers as on NumPy."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, final
 
@@ -46,6 +47,7 @@ class KerasModel(AbstractModel):
         self._record: Callable[..., Any] = engine.compile_function(self._program.states, xla=False)
         self._stretch: Callable[..., Any] = engine.compile_function(self._program.stretch, xla=False)
         self._optimizer = KerasOptimizer(engine, training, variables, dtype=network.dtype) if training else None
+        self._updates = 0  # the optimiser's own count; to ask a device for it takes a tenth of a small step
         if self._optimizer:
             width = network.cell.options.units * network.cell.options.layers
             self._step = engine.compile_step(self._program.loss, self._optimizer, width=width, xla=plan.xla)
@@ -54,8 +56,9 @@ class KerasModel(AbstractModel):
         if self.training is None or self._optimizer is None:
             raise RuntimeError("this model was built without `training`")
         meanwhile()
-        rate = self.training.learning_rate * self.training.schedule.factor(self._optimizer.step)
+        rate = self.training.learning_rate * self.training.schedule.factor(self._updates)
         loss, outputs, norm = self._step(self._arrays(batch), rate)
+        self._updates += math.isfinite(loss) and math.isfinite(norm)  # as the engine does
         return StepResult(loss=loss, outputs=self._scored(outputs, batch), gradient_norm=norm, learning_rate=rate)
 
     def loss_and_gradients(self, batch: Batch) -> tuple[float, dict[str, Array]]:
@@ -91,6 +94,7 @@ class KerasModel(AbstractModel):
         if self._optimizer:
             found = {name.removeprefix("optimizer/"): array for name, array in state.items()}
             self._optimizer.load(found)
+            self._updates = self._optimizer.step
 
     def _arrays(self, batch: Batch) -> list[Array]:
         """Return what `Program.loss` takes, each sequence padded to the longest that a training can meet.
