@@ -177,6 +177,8 @@ class AbstractModel(ABC):
     def predict(self, inputs: Array, lengths: Array | None = None, *, states: bool = False) -> Prediction:
         """Return outputs, and states on request, for inputs (B, T, I) of any T.
 
+        What it gives for steps after a sequence's end means nothing.
+
         Args:
             inputs: (B, T, I).
             lengths: Steps of each sequence, (B,); None when all are T.
@@ -203,6 +205,14 @@ class AbstractObserver(ABC):
     @abstractmethod
     def wants_stop(self) -> bool:
         """Whether it asks for the end."""
+
+    @abstractmethod
+    def state(self) -> dict[str, Any]:
+        """Return what it has to remember between two steps, as plain data."""
+
+    @abstractmethod
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take back what `state` gave in an earlier process; `begin` comes after it."""
 
     @abstractmethod
     def begin(self) -> None:

@@ -179,7 +179,17 @@ def origin(provenance: Parts) -> Facts:
         ("versions", ", ".join(f"{k} {v}" for k, v in versions.items()) if isinstance(versions, dict) else ""),
         ("git", _repository(git) if isinstance(git, dict) else "no repository around the config"),
         ("command", join(map(str, argv)) if isinstance(argv, list) else ""),
+        *_backends(provenance),
     ]
+
+
+def _backends(provenance: Parts) -> Facts:
+    """Tell what computed the run, where that changed on the way."""
+    from rnnlab.runs.provenance import backends
+
+    found = backends(provenance)
+    told = "; ".join(f"{name} from step {step:,} on" for step, name in found)
+    return [("backends", told)] if len(found) > 1 else []
 
 
 def _repository(git: Parts) -> str:

@@ -26,7 +26,7 @@ def command(
         typer.Option(
             "--resume",
             metavar="RUN",
-            help="Go on with a run; only its budget can be changed.",
+            help="Go on with a run; only its budget and its backend can be changed.",
             autocompletion=complete_run,
         ),
     ] = None,

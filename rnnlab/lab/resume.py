@@ -19,7 +19,8 @@ from rnnlab.runs import Lock, RunFolder, Status, provenance
 from rnnlab.runs.checkpoint import Checkpoint
 from rnnlab.runs.summary import own_summary
 
-BUDGET = ("training.steps", "training.max_seconds")  # what may be changed on resuming
+# What may be changed on resuming: the budget, and what computes, which gives the same numbers within rounding.
+CHANGEABLE = ("training.steps", "training.max_seconds", "backend", "engine")
 
 
 def resume(
@@ -34,19 +35,20 @@ def resume(
 
     Args:
         run: The run; its own config is what is trained.
-        overrides: A new budget: `training.steps=5000`, `training.max_seconds=600`; nothing else can be changed.
+        overrides: A new budget, `training.steps=5000`, `training.max_seconds=600`, or another backend, `backend=keras`,
+            `engine=jax`, that goes on with the same weights and optimiser slots; nothing else can be changed.
         argv: The command line, for the provenance.
         stop: Through it somebody may ask the training to stop.
         force_unlock: Take the run from its holder, even if that seems alive.
 
     Raises:
-        UsageError: An override is not of the budget, or asks for fewer steps than are done.
+        UsageError: An override is of something else, or asks for fewer steps than are done.
         VerificationError: The config, the metrics or all checkpoints are damaged, or the task's file has changed.
         RunLockedError: A live process trains it.
         DivergedError, StoppedError, EnvironmentFault: As from `train`.
     """
     for override in overrides:
-        _require_budget(override)
+        _require_changeable(override)
     lock = run.lock(force=force_unlock)
     try:
         stored = stored_experiment(run)
@@ -152,7 +154,7 @@ def _go_on(
     )
     again["backend"] = session.facts()["backend"]
     told = run.read_provenance()
-    notes += provenance.changed_versions(told, again)
+    notes += provenance.changed_versions(told, again) + provenance.changed_backend(told, again)
     try:
         require_config_as_given(run)
     except VerificationError as fault:  # what is trained is in resolved.yaml, which is whole
@@ -217,11 +219,11 @@ def require_own(checkpoint: Checkpoint, status: Status, description: Mapping[str
         raise VerificationError("is of another network or task")
 
 
-def _require_budget(override: str) -> None:
+def _require_changeable(override: str) -> None:
     key = override.partition("=")[0]
-    if key not in BUDGET:
+    if key not in CHANGEABLE:
         raise UsageError(
-            f"a run is resumed with its own config; only {' and '.join(BUDGET)} can be changed",
+            f"a run is resumed with its own config; only {', '.join(CHANGEABLE)} can be changed",
             where=f"--set {override}",
             hint="to train with other values, start a new run: `rnnlab train CONFIG --set …`",
         )

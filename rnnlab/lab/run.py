@@ -178,7 +178,7 @@ def resume(
 
     Args:
         name: The run's path, any unique part of its name, or `latest`.
-        overrides: A new budget: `["training.steps=5000"]`.
+        overrides: A new budget, `["training.steps=5000"]`, or another backend, `["backend=keras"]`.
         runs: The folder of the run folder; left out, `RNNLAB_RUNS` or `runs` here.
         watch: Called with every event; it may raise to stop the training.
 

@@ -96,6 +96,7 @@ class Session:
             "success": self._success.state(),
             "averages": self._averages.state(),
             "best": self.best.state(),
+            "observers": {str(number): observer.state() for number, observer in enumerate(self._observers)},
         }
 
     def restore(self, state: Mapping[str, Part]) -> None:
@@ -119,6 +120,10 @@ class Session:
         except (KeyError, TypeError, ValueError, AttributeError) as fault:
             raise VerificationError("lacks a part of the training's state") from fault
         self._model.load_state_dict(state["model"])  # type: ignore[arg-type]  # checked above
+        heard = state.get("observers", {})  # nothing, where another backend computed
+        for number, observer in enumerate(self._observers):
+            if str(number) in heard:
+                observer.restore(heard[str(number)])  # type: ignore[arg-type]  # plain data
 
     def steps(self) -> Generator[Event, None, Stopped]:
         """Train until a reason to stop, and return it."""

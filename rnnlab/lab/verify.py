@@ -12,7 +12,7 @@ from rnnlab.backends.base import AbstractModel, Network
 from rnnlab.backends.keras.backend import KerasBackend
 from rnnlab.backends.keras.starting import DEFAULT_ENGINE
 from rnnlab.config.experiment import Experiment
-from rnnlab.core.batch import Batch
+from rnnlab.core.batch import Batch, within_lengths
 from rnnlab.core.streams import stream
 
 Array = NDArray[Any]
@@ -92,9 +92,11 @@ def _label(backend: str, experiment: Experiment) -> str:
 
 
 def _figures(model: AbstractModel, batches: list[Batch]) -> dict[str, Array]:
-    prediction = model.predict(batches[0].inputs, batches[0].lengths, states=True)
-    loss, gradients = model.loss_and_gradients(batches[0])
-    figures = {"outputs": prediction.outputs}
+    first = batches[0]
+    prediction = model.predict(first.inputs, first.lengths, states=True)
+    loss, gradients = model.loss_and_gradients(first)
+    inside = within_lengths(first.lengths, first.inputs.shape[1])
+    figures = {"outputs": prediction.outputs[inside] if model.network.return_sequences else prediction.outputs}
     figures |= {f"state {name}": array for name, array in prediction.states.items()}
     figures |= {"loss": np.array(loss)} | {f"gradient of {name}": array for name, array in gradients.items()}
     for batch in batches:

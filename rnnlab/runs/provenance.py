@@ -110,6 +110,41 @@ def changed_versions(provenance: Mapping[str, Any], again: Mapping[str, Any]) ->
     ]
 
 
+def backends(provenance: Mapping[str, Any]) -> list[tuple[int, str]]:
+    """Return what computed a run, each with the step from which on it did: one, unless the run went on elsewhere.
+
+    Example:
+        >>> backends({"backend": {"name": "numpy"}, "attempts": [{"step": 9, "backend": {"name": "numpy"}}]})
+        [(0, 'numpy')]
+        >>> elsewhere = {"step": 12, "backend": {"name": "keras", "engine": "jax"}}
+        >>> backends({"backend": {"name": "numpy"}, "attempts": [elsewhere]})
+        [(0, 'numpy'), (12, 'keras on jax')]
+    """
+    found: list[tuple[int, str]] = []
+    for one in [provenance, *provenance.get("attempts", [])]:
+        told = one.get("backend") if isinstance(one, dict) else None
+        if isinstance(told, dict):
+            name = " on ".join(str(told[key]) for key in ("name", "engine") if key in told)
+            if not found or found[-1][1] != name:
+                found.append((one.get("step", 0), name))
+    return found
+
+
+def changed_backend(provenance: Mapping[str, Any], again: Mapping[str, Any]) -> list[str]:
+    """Return a sentence if another backend computes now.
+
+    Example:
+        >>> changed_backend({"backend": {"name": "numpy"}}, {"backend": {"name": "numpy"}})
+        []
+    """
+    before, now = (backends(one)[-1:] for one in (provenance, again))
+    return [
+        f"computed by {then} until now and by {here} from here on: the numbers agree within rounding, not to the bit"
+        for (_, then), (_, here) in zip(before, now, strict=False)
+        if then != here
+    ]
+
+
 def describe_cpu() -> dict[str, Any]:
     """Return the processor's model, how many logical ones the machine has, and which this process may use."""
     affinity = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None

@@ -2,6 +2,7 @@
 
 import csv
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,12 @@ import pytest
 
 import rnnlab
 from rnnlab.backends.keras.callbacks import KerasCallbacks
+from rnnlab.config.experiment import Experiment
+from rnnlab.config.load import load_experiment
+from rnnlab.config.yaml_writer import dump_yaml
 from rnnlab.core.errors import EnvironmentFault, RnnlabError
 from rnnlab.lab.events import Event, Stepped
+from tests.lab.resuming import account, begin, resumed
 
 SMALL: dict[str, Any] = {
     "task": "adding",
@@ -70,6 +75,37 @@ def test_what_cannot_be_is_refused_before_anything_is_made(tmp_path: Path, callb
         trained(tmp_path, callback)
     assert told in str(caught.value)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("stop_at", [3, 4])
+def test_stopped_and_resumed_they_go_on_as_if_nothing_had_been(tmp_path: Path, stop_at: int) -> None:
+    """In the middle of an epoch, and at the end of one."""
+
+    def asked(name: str) -> Experiment:
+        never_enough = {"monitor": "val_loss", "patience": 2, "min_delta": 1e6}
+        callbacks = [
+            {"name": "keras.callbacks.CSVLogger", "options": {"filename": str(tmp_path / f"{name}.csv")}},
+            {"name": "keras.callbacks.EarlyStopping", "options": never_enough},
+        ]
+        training = {**SMALL["training"], "steps": 20}
+        (tmp_path / f"{name}.yaml").write_text(
+            dump_yaml({**SMALL, "name": "x", "training": training, "keras": {"callbacks": callbacks}})
+        )
+        return load_experiment(tmp_path / f"{name}.yaml", []).experiment
+
+    whole = account(begin(asked("whole"), tmp_path / "whole"))
+    assert (whole["summary"]["stopped"], whole["summary"]["steps"]) == ("callback", 6)
+    again = account(resumed(begin(asked("cut"), tmp_path / "cut", stop_at=stop_at)))
+    assert again == whole
+    assert (tmp_path / "cut.csv").read_text() == (tmp_path / "whole.csv").read_text()
+
+
+def test_one_that_wants_to_stop_still_does_after_a_resume(tmp_path: Path) -> None:
+    model = SimpleNamespace(stop_training=False)
+    callbacks = KerasCallbacks(model, [])
+    callbacks.restore({"epoch": 1, "steps": 0, "loss": 0.0, "stop": True, "counts": []})
+    callbacks.begin()
+    assert callbacks.wants_stop
 
 
 def test_one_that_fails_is_told(tmp_path: Path) -> None:

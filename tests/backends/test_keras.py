@@ -66,6 +66,59 @@ def test_carry_is_saved_and_loaded_by_keras(keras: Any, tmp_path: Path) -> None:
     assert np.array_equal(numbers(loaded(x)), numbers(model(x)))
 
 
+def test_carry_keeps_all_its_arguments(keras: Any, tmp_path: Path) -> None:
+    from rnnlab.backends.keras import Carry
+
+    options = {"kernel_initializer": keras.initializers.GlorotUniform(seed=3), "activation": "relu"}
+    ways = {"go_backwards": True, "return_sequences": True, "return_state": True, "unroll": True}
+    inputs = keras.Input((7, 3))
+    layer = Carry(4, cell_options=options, zero_output_for_mask=True, **ways)
+    keras.Model(inputs, layer(inputs)).save(tmp_path / "carry.keras")
+    loaded = keras.models.load_model(tmp_path / "carry.keras").layers[-1]
+    names = [*ways, "zero_output_for_mask"]
+    assert [getattr(loaded, name) for name in names] == [getattr(layer, name) for name in names]
+    again = type(loaded).from_config(loaded.get_config())
+    again.build((None, 7, 3))  # draws by the same seed
+    assert np.array_equal(numbers(again.cell.weights[0]), numbers(layer.cell.weights[0]))
+    assert loaded.cell.get_config()["activation"] == "relu"
+
+
+def test_carry_reads_backwards_in_stretches_and_by_hand(keras: Any) -> None:
+    """Each way of calling the layer against the plain one, and that against the cell called step by step."""
+    from rnnlab.backends.keras import Carry, CarryCell
+
+    x = np.random.default_rng(2).normal(size=(2, 6, 3)).astype("float32")
+    plain = Carry(4, return_sequences=True, return_state=True)
+    outputs, h, c = (numbers(one) for one in plain(x))
+    weights = plain.get_weights()
+    assert [array.shape for array in weights] == [(3, 4), (4, 4), (4,)] * 3 + [(3, 4), (4, 4), (4, 4), (4,)]
+
+    def layer(**ways: Any) -> Any:
+        made = Carry(4, **ways)
+        made.build((2, None, 3))
+        made.set_weights(weights)
+        return made
+
+    cell = CarryCell(4)
+    cell.build((2, 3))
+    cell.set_weights(weights)
+    states, by_hand = cell.get_initial_state(2), []
+    for step in range(6):
+        output, states = cell(x[:, step], states)
+        by_hand.append(numbers(output))
+    assert (cell.state_size, cell.output_size) == ([4, 4], 4)
+    close = {"rtol": 0, "atol": 1e-6}
+    np.testing.assert_allclose(np.stack(by_hand, axis=1), outputs, **close)
+    np.testing.assert_allclose(numbers(states[1]), c, **close)
+    np.testing.assert_allclose(h, outputs[:, -1], **close)
+    np.testing.assert_allclose(numbers(layer(go_backwards=True)(x[:, ::-1])), h, **close)
+    stateful = layer(stateful=True)
+    stateful(x[:, :2])
+    np.testing.assert_allclose(numbers(stateful(x[:, 2:])), h, **close)
+    given = layer()(x[:, 2:], initial_state=[by_hand[1], numbers(layer(return_state=True)(x[:, :2])[2])])
+    np.testing.assert_allclose(numbers(given), h, **close)
+
+
 def test_a_masked_end_leaves_the_last_output(keras: Any) -> None:
     from rnnlab.backends.keras import Carry
 

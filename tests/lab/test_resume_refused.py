@@ -58,9 +58,10 @@ def test_metrics_that_are_damaged_or_too_short(experiment: Make, tmp_path: Path)
 
 
 @pytest.mark.parametrize("override", ["seed=1", "training.batch_size=3", "training={steps: 9}", "name=y"])
-def test_only_the_budget_can_be_changed(experiment: Make, tmp_path: Path, override: str) -> None:
+def test_only_the_budget_and_the_backend_can_be_changed(experiment: Make, tmp_path: Path, override: str) -> None:
     run = begin(experiment(), tmp_path / "run", stop_at=2)
-    problem = "a run is resumed with its own config; only training.steps and training.max_seconds can be changed"
+    keys = "training.steps, training.max_seconds, backend, engine"
+    problem = f"a run is resumed with its own config; only {keys} can be changed"
     told = refusal(UsageError, run, overrides=[override])
     assert told.startswith(f"--set {override}: {problem} — ")
 

@@ -48,6 +48,14 @@ def test_a_right_network_passes(tmp_path: Path, precision: str) -> None:
     assert {check.against for check in checks} == {"keras", "central differences"}
 
 
+def test_what_comes_after_the_end_of_a_sequence_is_not_compared(here: Path) -> None:
+    """The strings of this batch end long before the longest that the grammar was asked for."""
+    (here / "x.yaml").write_text("task: embedded_reber@hs1997\ntraining: {batch_size: 8}\n")
+    checks = list(verify(load_experiment(here / "x.yaml", []).experiment, steps=1))
+    assert checks[0].what == "outputs"
+    assert [check.what for check in checks if not check.passed] == []
+
+
 def test_two_gates_in_each_others_place_fail(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keras computes the cell's `step`, NumPy its own kernel: a slip in either shows."""
     right = Carry.step

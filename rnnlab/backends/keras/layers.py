@@ -202,7 +202,6 @@ class Carry(keras.layers.RNN):
         """Return the arguments that make this layer again."""
         config = super().get_config()
         config.pop("cell", None)
-        config.pop("zero_output_for_mask", None)
         return {**config, "units": self.cell.output_size, "cell_options": self._cell_options}
 
     @classmethod

@@ -1,5 +1,6 @@
 """A network as a Keras model: the same parameters, batches and numbers as on NumPy."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, final
 
@@ -15,6 +16,7 @@ from rnnlab.core.batch import Batch
 
 Array = NDArray[Any]
 _PREDICT_STEPS = 256  # predictions run in stretches of this many steps, so that their memory does not grow with T
+_PREDICT_ROWS = 64  # larger batches are filled up to a multiple: those of a validation set then have one shape
 
 
 @final
@@ -45,6 +47,7 @@ class KerasModel(AbstractModel):
         self._record: Callable[..., Any] = engine.compile_function(self._program.states, xla=False)
         self._stretch: Callable[..., Any] = engine.compile_function(self._program.stretch, xla=False)
         self._optimizer = KerasOptimizer(engine, training, variables, dtype=network.dtype) if training else None
+        self._updates = 0  # the optimiser's own count; to ask a device for it takes a tenth of a small step
         if self._optimizer:
             width = network.cell.options.units * network.cell.options.layers
             self._step = engine.compile_step(self._program.loss, self._optimizer, width=width, xla=plan.xla)
@@ -53,8 +56,9 @@ class KerasModel(AbstractModel):
         if self.training is None or self._optimizer is None:
             raise RuntimeError("this model was built without `training`")
         meanwhile()
-        rate = self.training.learning_rate * self.training.schedule.factor(self._optimizer.step)
+        rate = self.training.learning_rate * self.training.schedule.factor(self._updates)
         loss, outputs, norm = self._step(self._arrays(batch), rate)
+        self._updates += math.isfinite(loss) and math.isfinite(norm)  # as the engine does
         return StepResult(loss=loss, outputs=self._scored(outputs, batch), gradient_norm=norm, learning_rate=rate)
 
     def loss_and_gradients(self, batch: Batch) -> tuple[float, dict[str, Array]]:
@@ -65,11 +69,13 @@ class KerasModel(AbstractModel):
     def predict(self, inputs: Array, lengths: Array | None = None, *, states: bool = False) -> Prediction:
         batch_size, timesteps, _ = inputs.shape
         ends = np.full(batch_size, timesteps) if lengths is None else lengths
-        kept, state, values = [], self._program.initial_state(batch_size), self._values()
+        rows = batch_size + -batch_size % (_PREDICT_ROWS if batch_size > _PREDICT_ROWS else 1)
+        kept, state, values = [], self._program.initial_state(rows), self._values()
         for start in range(0, timesteps, _PREDICT_STEPS):
-            x = inputs[:, start : start + _PREDICT_STEPS].astype(self.network.dtype)
+            x = np.zeros((rows, min(_PREDICT_STEPS, timesteps - start), inputs.shape[2]), self.network.dtype)
+            x[:batch_size] = inputs[:, start : start + _PREDICT_STEPS]
             y, state = self._stretch(values, self._engine.tensor(x), state)
-            kept.append(self._engine.array(y))
+            kept.append(self._engine.array(y)[:batch_size])
         outputs = np.concatenate(kept, axis=1)  # (B, T, O)
         if not self.network.return_sequences:
             outputs = outputs[np.arange(batch_size), ends - 1]
@@ -88,6 +94,7 @@ class KerasModel(AbstractModel):
         if self._optimizer:
             found = {name.removeprefix("optimizer/"): array for name, array in state.items()}
             self._optimizer.load(found)
+            self._updates = self._optimizer.step
 
     def _arrays(self, batch: Batch) -> list[Array]:
         """Return what `Program.loss` takes, each sequence padded to the longest that a training can meet.

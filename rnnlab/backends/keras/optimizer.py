@@ -33,6 +33,9 @@ class _HeldRate(keras.optimizers.schedules.LearningRateSchedule):
 class KerasOptimizer:
     """A Keras optimiser and its state.
 
+    It updates all parameters as one flat vector: a dozen operations, where one for each parameter takes longer to
+    trace than the rest of a training step does.
+
     Attributes:
         trained: The variables that it updates.
         rate: A variable, the learning rate of the next update.
@@ -55,29 +58,32 @@ class KerasOptimizer:
                 name: np.float64(value) if isinstance(value, float) else value for name, value in numbers.items()
             }
         self.optimizer = getattr(keras.optimizers, _CLASSES[rule.name])(learning_rate=held, **numbers)
-        self.optimizer.build(variables)
         self._names = rule.slot_names()
         self.trained, self.rate = list(variables), held.rate
+        self._flat = keras.Variable(self._values(), dtype=dtype.name)  # what the variables hold, side by side
+        self.optimizer.build([self._flat])
 
     @property
     def slots(self) -> list[Any]:
         """The optimiser's own variables."""
-        return list(self.optimizer.variables)
+        return [*self.optimizer.variables, self._flat]
 
     def clipped(self, gradients: Sequence[Tensor]) -> tuple[list[Tensor], Tensor]:
-        """Return the clipped gradients, and their global norm before that; of finite gradients it is finite."""
-        norm = _global_norm(gradients)
-        bound, value = self._training.clip_norm, self._training.clip_value
-        clipped = list(gradients)
+        """Return the clipped gradients as one vector, and its norm before that; of finite gradients it is finite."""
+        gradient = _joined(gradients)
+        norm, bound, value = _norm(gradient), self._training.clip_norm, self._training.clip_value
         if bound is not None:
-            clipped = [gradient * (bound / ops.maximum(norm, bound)) for gradient in clipped]
+            gradient = gradient * (bound / ops.maximum(norm, bound))
         if value is not None:
-            clipped = [ops.clip(gradient, -value, value) for gradient in clipped]
-        return clipped, norm
+            gradient = ops.clip(gradient, -value, value)
+        return [gradient], norm
 
     def apply(self, gradients: Sequence[Tensor]) -> None:
-        """Do one update at the rate that `rate` holds."""
-        self.optimizer.apply(gradients, self.trained)
+        """Do one update by what `clipped` gave, at the rate that `rate` holds."""
+        self.optimizer.apply(gradients, [self._flat])
+        ends = np.cumsum([np.prod(variable.shape, dtype=int) for variable in self.trained])[:-1].tolist()
+        for variable, part in zip(self.trained, ops.split(self._flat.value, ends), strict=True):
+            variable.assign(ops.reshape(part, variable.shape) if len(variable.shape) > 1 else part)
 
     @property
     def step(self) -> int:
@@ -87,27 +93,29 @@ class KerasOptimizer:
     def arrays(self) -> dict[str, Array]:
         """Return `step` and one flat vector for each slot."""
         step = np.array([self.step], np.int64)
-        return {"step": step} | {
-            name: np.concatenate([np.ravel(self._engine.array(part.value)) for part in self._parts(name)])
-            for name in self._names
-        }
+        return {"step": step} | {name: self._engine.array(self._slot(name).value).copy() for name in self._names}
 
     def load(self, arrays: Mapping[str, Array]) -> None:
-        """Take back what `arrays` gave, here or on another backend."""
+        """Take back what `arrays` gave, here or on another backend; the variables hold the parameters by now."""
+        self._flat.assign(self._values())
         self.optimizer.iterations.assign(int(arrays["step"][0]))
         for name in self._names:
-            start = 0
-            for part in self._parts(name):
-                size = int(np.prod(part.shape))
-                part.assign(arrays[name][start : start + size].reshape(part.shape))
-                start += size
+            self._slot(name).assign(arrays[name])
 
-    def _parts(self, name: str) -> list[Any]:
-        return [variable for variable in self.optimizer.variables if variable.path.endswith(f"_{name}")]
+    def _values(self) -> Array:
+        return np.concatenate([np.ravel(self._engine.array(variable.value)) for variable in self.trained])
+
+    def _slot(self, name: str) -> Any:
+        return next(variable for variable in self.optimizer.variables if variable.path.endswith(f"_{name}"))
 
 
-def _global_norm(gradients: Sequence[Tensor]) -> Tensor:
-    """Return the Euclidean norm of all gradients together, taken of g/max|g| because the squares of g may overflow."""
-    largest = ops.max(ops.stack([ops.max(ops.abs(gradient)) for gradient in gradients]))
+def _joined(parts: Sequence[Tensor]) -> Tensor:
+    """Return tensors of any shape as one vector, (P,)."""
+    return ops.concatenate([ops.reshape(part, (-1,)) if len(part.shape) > 1 else part for part in parts])
+
+
+def _norm(gradient: Tensor) -> Tensor:
+    """Return the Euclidean norm, taken of g/max|g| because the squares of g may overflow."""
+    largest = ops.max(ops.abs(gradient))
     scale = ops.where(largest > 0, largest, ops.ones_like(largest))
-    return scale * ops.sqrt(sum(ops.sum(ops.square(gradient / scale)) for gradient in gradients))
+    return scale * ops.sqrt(ops.sum(ops.square(gradient / scale)))

@@ -44,11 +44,12 @@ def start(engine: str = DEFAULT_ENGINE) -> AbstractEngine:
         if not verbose:
             os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what matters comes as an exception
         try:
-            with contextlib.nullcontext() if verbose else _quiet_native_code():
+            with contextlib.nullcontext() if verbose else _quiet_native_code(), _without_jax(engine):
                 importlib.import_module("keras")
-        except ImportError as error:
+        except Exception as error:  # a library of another NumPy's making fails with almost anything
             hint = f"mend or reinstall it: {_INSTALL[engine]}"
-            raise EnvironmentFault(f"Keras on {engine} cannot be imported: {error}", hint=hint) from error
+            told = str(error) if isinstance(error, ImportError) else f"{type(error).__name__}: {error}"
+            raise EnvironmentFault(f"Keras on {engine} cannot be imported: {told}", hint=hint) from error
         if not verbose:
             logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of every second model of a process
     running = running_engine()
@@ -76,6 +77,19 @@ def _require(engine: str) -> None:
     missing = [name for name in (engine, "keras") if importlib.util.find_spec(name) is None]
     if missing:
         raise UsageError(f"{missing[0]} is not installed, and engine {engine} needs it", hint=_INSTALL[engine])
+
+
+@contextlib.contextmanager
+def _without_jax(engine: str) -> Iterator[None]:
+    """Keep TensorFlow from loading JAX, a tenth of its own start, for a converter of JAX functions to phones."""
+    hidden = engine == DEFAULT_ENGINE and "jax" not in sys.modules
+    if hidden:
+        sys.modules["jax"] = None  # type: ignore[assignment]  # so that importing it fails
+    try:
+        yield
+    finally:
+        if hidden:
+            del sys.modules["jax"]
 
 
 @contextlib.contextmanager

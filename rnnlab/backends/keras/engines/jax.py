@@ -1,5 +1,6 @@
 """JAX: everything is compiled by XLA."""
 
+import os
 from collections.abc import Callable, Sequence
 from typing import Any, final
 
@@ -32,6 +33,8 @@ class JaxEngine(AbstractEngine):
     name = "jax"
 
     def __init__(self, cpus: int) -> None:
+        # XLA looks there for the size of its pool of threads, as it makes it for the first computation.
+        os.environ.setdefault("NPROC", str(cpus))
         # Otherwise products of float32 on a GPU are rounded, and no longer those of NumPy.
         jax.config.update("jax_default_matmul_precision", "highest")
 
@@ -40,6 +43,7 @@ class JaxEngine(AbstractEngine):
             "engine": self.name,
             "version": jax.__version__,
             "devices": [str(device) for device in jax.devices()],
+            "threads": int(os.environ["NPROC"]),
             "matmul_precision": jax.config.jax_default_matmul_precision,
         }
 
