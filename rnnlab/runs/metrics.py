@@ -10,19 +10,18 @@ the half is known for what it is, and a damaged line anywhere else is an error t
 import io
 import json
 import math
-import os
 import re
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, final
 
 from rnnlab.core.errors import VerificationError
 from rnnlab.runs.append import AppendFile
-from rnnlab.runs.faults import reported, shown
+from rnnlab.runs.faults import shown
 from rnnlab.runs.jsonfile import decode
-from rnnlab.runs.reading import open_plain, read_bytes
+from rnnlab.runs.reading import read_bytes, read_lines
 
 Value = float | int | str | bool | None | list[int] | list[float | None]  # finite numbers in a list
 
@@ -118,7 +117,7 @@ def read_metrics(path: Path) -> Metrics:
         VerificationError: The file is missing or no plain file, or a line is damaged; the error names the line.
         EnvironmentFault: The system refused to read.
     """
-    return _records(path, _lines(path))
+    return _records(path, read_lines(path, LONGEST_LINE))
 
 
 def read_prefix(path: Path, size: int) -> bytes:
@@ -132,15 +131,15 @@ def read_prefix(path: Path, size: int) -> bytes:
     if len(data) < size:
         raise VerificationError(f"holds {len(data):,} bytes, expected at least {size:,}", where=shown(path))
     prefix = data[:size]
-    if _records(path, enumerate(io.BytesIO(prefix), start=1)).torn or not prefix.endswith(b"\n"[: len(prefix)]):
+    if _records(path, io.BytesIO(prefix)).torn or not prefix.endswith(b"\n"[: len(prefix)]):
         raise VerificationError(f"has no record that ends at byte {size:,}", where=shown(path))
     return prefix
 
 
-def _records(path: Path, lines: Iterable[tuple[int, bytes]]) -> Metrics:
+def _records(path: Path, lines: Iterable[bytes]) -> Metrics:
     records: list[dict[str, Any]] = []
     damaged: list[tuple[int, bytes]] = []
-    for number, line in lines:
+    for number, line in enumerate(lines, start=1):
         record = _decoded(line)
         if record is None:
             damaged.append((number, line))
@@ -153,14 +152,6 @@ def _records(path: Path, lines: Iterable[tuple[int, bytes]]) -> Metrics:
     if damaged and (len(damaged) > 1 or not _torn(damaged[0][1])):
         raise _damage(path, *damaged[0])
     return Metrics(records, torn=bool(damaged))
-
-
-def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    with os.fdopen(open_plain(path), "rb") as file, reported("read", path):
-        for number, line in enumerate(iter(lambda: file.readline(LONGEST_LINE + 1), b""), start=1):
-            yield number, line
-            if len(line) > LONGEST_LINE:
-                return
 
 
 _LINE = re.compile(rb'(\{.+),"crc":"([0-9a-f]{8})"\}\n?', re.DOTALL)
