@@ -5,6 +5,7 @@ for N = 1, 2, … until the operation is through before it comes to N.
 """
 
 import errno
+from collections.abc import Callable
 from itertools import count, product
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from rnnlab.core.errors import EnvironmentFault
 from tests.faults.oracle import Trial
 from tests.faults.seam import Fault, Killed, Seam, When
 
+Report = Callable[[str], None]
 WHEN: tuple[When, ...] = ("early", "half", "late")
 KILLS = [Fault(when=when) for when in WHEN]
 ERRORS = [
@@ -25,8 +27,9 @@ STRIDE = 23  # of these, the default suite tries one call in so many, each way b
 LEAST = 150  # a training makes more calls than this
 
 
-def loop(trial: Trial, seam: Seam, fault: Fault, *, template: Path | None, begin_at: int, stride: int) -> None:
-    for n in count(begin_at, stride):
+def loop(trial: Trial, seam: Seam, fault: Fault, *, template: Path | None, begin_at: int, stride: int) -> int:
+    """Let every so many-th call go wrong; return how many did."""
+    for tried, n in enumerate(count(begin_at, stride)):
         folder = trial.copy(template, str(n)) if template else trial.place / str(n)
         seam.arm(n, fault)
         broken = trial.run(folder)
@@ -39,8 +42,9 @@ def loop(trial: Trial, seam: Seam, fault: Fault, *, template: Path | None, begin
             error.add_note(f"call {n}, {seam.calls[n - 1 : n]}, {fault}")
             raise
         if not happened:
-            break
-    assert n > LEAST
+            assert n > LEAST
+            return tried
+    raise AssertionError
 
 
 @pytest.fixture
@@ -66,11 +70,13 @@ def test_a_run_is_resumed(trial: Trial, seam: Seam, interrupted: Path, fault: Fa
 
 @pytest.mark.soak
 @pytest.mark.parametrize("fault", [*KILLS, *ERRORS], ids=str)
-def test_a_run_begins_every_call(trial: Trial, seam: Seam, fault: Fault) -> None:
-    loop(trial, seam, fault, template=None, begin_at=1, stride=1)
+def test_a_run_begins_every_call(trial: Trial, seam: Seam, fault: Fault, report: Report) -> None:
+    tried = loop(trial, seam, fault, template=None, begin_at=1, stride=1)
+    report(f"a run begins, {fault} at each call: {tried} of {tried} survived")
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("fault", [*KILLS, *ERRORS], ids=str)
-def test_a_run_is_resumed_every_call(trial: Trial, seam: Seam, interrupted: Path, fault: Fault) -> None:
-    loop(trial, seam, fault, template=interrupted, begin_at=1, stride=1)
+def test_a_run_is_resumed_every_call(trial: Trial, seam: Seam, interrupted: Path, fault: Fault, report: Report) -> None:
+    tried = loop(trial, seam, fault, template=interrupted, begin_at=1, stride=1)
+    report(f"a run is resumed, {fault} at each call: {tried} of {tried} survived")
