@@ -93,6 +93,28 @@ def test_a_full_disk_at_the_start_makes_nothing(trial: Trial, small_disk: tuple[
     assert [path.name for path in place.iterdir()] == ["ballast"]
 
 
+@pytest.mark.parametrize("left", range(0, 30, 3))
+def test_a_disk_that_takes_no_more_files(
+    trial: Trial, small_disk: tuple[Path, Mount], quick: object, left: int
+) -> None:
+    """So many more names are free; where that is too few, before the start or in the middle, nothing is lost."""
+    place, mount = small_disk
+    used = os.statvfs(place).f_files - os.statvfs(place).f_ffree
+    mount(f"remount,nr_inodes={used + left}")
+    refusal = None
+    try:
+        begin(trial.asked, place / "run")
+    except EnvironmentFault as fault:
+        refusal = fault
+    assert (left > 9) >= (refusal is None) >= (left > 24)
+    if refusal is not None:
+        assert "cannot " in refusal.problem
+        assert "No space left on device, no more files can be made there (no free inodes)" in refusal.problem
+    mount("remount,nr_inodes=1000")
+    trial.examined(place / "run")
+    assert account(begin(trial.asked, place / "run")) == trial.whole
+
+
 def test_a_disk_that_can_only_be_read(trial: Trial, small_disk: tuple[Path, Mount]) -> None:
     """A run there can be examined; nothing is begun or resumed."""
     place, mount = small_disk
@@ -134,6 +156,34 @@ def test_renaming_is_refused_from_a_step_on(trial: Trial, monkeypatch: pytest.Mo
     report = examine(RunFolder(folder))
     assert (report.is_healthy, report.state, report.step) == (True, "stale", 0)
     assert account(begin(trial.asked, folder)) == trial.whole
+
+
+@pytest.mark.parametrize("mask", [0o077, 0o027, 0o000])
+def test_files_and_folders_follow_the_umask(trial: Trial, mask: int) -> None:
+    """Whoever shares a folder with colleagues decides by the umask what they may read."""
+    before = os.umask(mask)
+    try:
+        run = begin(trial.asked, trial.place / "run")
+    finally:
+        os.umask(before)
+    for path in (run.path, *run.path.rglob("*")):
+        assert path.stat().st_mode & 0o777 == (0o777 if path.is_dir() else 0o666) & ~mask, path
+
+
+def test_stopped_before_its_first_step_again_and_again(trial: Trial) -> None:
+    """As a job that is preempted twenty times; each attempt is counted, and the numbers stay the same."""
+    folder = trial.place / "run"
+    for attempt in range(1, 21):
+        stop = Stop()
+        stop.ask("preemption")
+        with pytest.raises(StoppedError):
+            list(train_into(folder, trial.asked, config=b"", argv=[], stop=stop))
+        status = RunFolder(folder).read_status()
+        assert (status.state, status.step, status.attempt) == ("interrupted", 0, attempt)
+    run = begin(trial.asked, folder)
+    assert (account(run), run.read_status().attempt) == (trial.whole, 21)
+    assert len(run.read_provenance()["attempts"]) == 20
+    assert examine(run).is_healthy
 
 
 CLOCKS = (rnnlab.runs.lock, rnnlab.runs.naming, rnnlab.runs.provenance, rnnlab.runs.status)
