@@ -27,6 +27,7 @@ test_lasting. Places where no runs can be: test_errors. Overrides: config/test_o
 """
 
 import re
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -263,6 +264,21 @@ def test_a_working_folder_that_is_gone(here: Path) -> None:
     assert (relative.code, relative.stdout) == (2, "")
     assert told(relative)[0].startswith("x.yaml: no such file")
     assert names(here) == ["runs", "x.yaml"]
+
+
+@pytest.mark.parametrize(("files", "code"), [(4, 5), (8, 0)])
+def test_few_open_files_are_enough_or_told(here: Path, files: int, code: int) -> None:
+    (here / "x.yaml").write_text(TINY)
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
+
+    result = child("train", "x.yaml", "--into", "job", "-q", preexec_fn=limit)
+    assert result.code == code
+    if code:
+        (line,) = told(result)
+        assert line.endswith("Too many open files — raise the limit on open files (ulimit -n)")
+    assert rnnlab("train", "x.yaml", "--into", "job", "-q").code == 0
 
 
 def test_the_same_command_twice_in_one_second_makes_two_runs(here: Path) -> None:

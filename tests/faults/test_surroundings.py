@@ -1,8 +1,7 @@
 """A machine that says no in other ways: a disk that runs full or cannot be written, a clock that goes back, NaN."""
 
 import os
-import subprocess
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,28 +20,9 @@ from rnnlab.lab.events import Event, Stepped
 from rnnlab.lab.resume import resume, train_into
 from rnnlab.lab.stopping import Stop
 from rnnlab.runs import RunFolder, disk
+from tests.faults.mounting import Mount, fill
 from tests.faults.oracle import Trial, begin
 from tests.lab.resuming import account
-
-Mount = Callable[..., None]
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[tuple[Path, Mount]]:
-    """A file system of 400 KiB, and how to mount it in another way; skipped where that is not allowed."""
-    place = tmp_path / "small"
-    place.mkdir()
-
-    def mount(options: str) -> None:
-        command = ["mount", "-t", "tmpfs", "-o", options, "rnnlab-test", str(place)]
-        if subprocess.run(command, capture_output=True, check=False).returncode:
-            pytest.skip("mounting is not allowed")
-
-    mount("size=400k")
-    try:
-        yield place, mount
-    finally:
-        subprocess.run(["umount", str(place)], check=True)
 
 
 def after(step: int, events: Iterable[Event], act: Callable[[], object]) -> None:
@@ -50,14 +30,6 @@ def after(step: int, events: Iterable[Event], act: Callable[[], object]) -> None
     for event in events:
         if isinstance(event, Stepped) and event.step == step:
             act()
-
-
-def fill(place: Path, *, leave: int) -> Path:
-    """Take all the space of a file system but so many bytes."""
-    ballast = place / "ballast"
-    state = os.statvfs(place)
-    ballast.write_bytes(bytes(max(0, state.f_bavail * state.f_frsize - leave)))
-    return ballast
 
 
 @pytest.mark.parametrize("leave", range(0, 48 * 1024, 4096))
