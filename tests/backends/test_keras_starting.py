@@ -49,16 +49,31 @@ def test_an_engine_that_is_not_installed(
     assert "keras" not in sys.modules
 
 
-def test_an_engine_that_is_broken(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("failure", "told"),
+    [
+        ("ImportError('libcuda.so.1: cannot open')", "libcuda.so.1: cannot open"),
+        ("ImportError('two\\nlines \\x1b[31m')", "two\\nlines \\x1b[31m"),
+        ("OSError('no space for a thread')", "OSError: no space for a thread"),
+        ("AttributeError('np.float_ was removed')", "AttributeError: np.float_ was removed"),
+    ],
+)
+def test_an_engine_that_is_broken(
+    here: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    failure: str,
+    told: str,
+) -> None:
     monkeypatch.delitem(sys.modules, "keras", raising=False)
-    broken = here.parent / "broken"
+    broken = tmp_path_factory.mktemp("broken")
     (broken / "keras").mkdir(parents=True)
-    (broken / "keras" / "__init__.py").write_text("raise ImportError('libcuda.so.1: cannot open')")
+    (broken / "keras" / "__init__.py").write_text(f"raise {failure}")
     monkeypatch.syspath_prepend(broken)
     result = train(here)
     assert (result.code, result.stderr) == (
         5,
-        "rnnlab: error[E_ENVIRONMENT]: Keras on tensorflow cannot be imported: libcuda.so.1: cannot open — "
+        f"rnnlab: error[E_ENVIRONMENT]: Keras on tensorflow cannot be imported: {told} — "
         "mend or reinstall it: pip install tensorflow\n",
     )
 

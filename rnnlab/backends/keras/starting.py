@@ -14,6 +14,7 @@ from rnnlab.backends.keras.engines import ENGINES
 from rnnlab.backends.keras.engines.base import AbstractEngine
 from rnnlab.core.allotment import allotted_cpus
 from rnnlab.core.errors import EnvironmentFault, UsageError
+from rnnlab.core.text import visible
 
 DEFAULT_ENGINE = "tensorflow"
 _INSTALL = {
@@ -46,9 +47,12 @@ def start(engine: str = DEFAULT_ENGINE) -> AbstractEngine:
         try:
             with contextlib.nullcontext() if verbose else _quiet_native_code():
                 importlib.import_module("keras")
-        except ImportError as error:
+        except MemoryError:
+            raise
+        except Exception as error:  # a broken installation fails in any way: AttributeError, OSError, RuntimeError, …
+            what = str(error) if isinstance(error, ImportError) else f"{type(error).__name__}: {error}"
             hint = f"mend or reinstall it: {_INSTALL[engine]}"
-            raise EnvironmentFault(f"Keras on {engine} cannot be imported: {error}", hint=hint) from error
+            raise EnvironmentFault(f"Keras on {engine} cannot be imported: {visible(what)}", hint=hint) from error
         if not verbose:
             logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of every second model of a process
     running = running_engine()
