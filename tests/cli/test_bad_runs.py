@@ -284,3 +284,27 @@ def test_a_run_on_a_read_only_disk_can_be_read(job: Path, monkeypatch: pytest.Mo
         result = rnnlab(*command)
         assert (result.code, result.stdout) == (EnvironmentFault.exit_code, "")
         assert os.strerror(code) in told(result)[0]
+
+
+def test_surroundings_that_changed_since_are_told(here: Path) -> None:
+    """Another NumPy and another processor are a warning; other data under the same name are refused."""
+    rows = "".join(f"{n % 7},{n % 5}\n" for n in range(200))
+    (here / "data.csv").write_text(rows)
+    (here / "x.yaml").write_text(
+        "task: {type: forecast, csv: data.csv}\nshape: {timesteps: 3}\ntraining: {steps: 4, batch_size: 4}\n"
+        "evaluation: {sequences: 5}\n"
+    )
+    assert rnnlab("train", "x.yaml", "--into", "job", "-q").code == 0
+    run = RunFolder(here / "job")
+    told_of = run.read_provenance()
+    told_of["versions"]["numpy"] = "1.0"
+    run.write_provenance({**told_of, "cpu": {**told_of["cpu"], "model": "Z80"}})
+    first, second = rnnlab("train", "--resume", "./job", "-q", "--set", "training.steps=6").stderr.splitlines()
+    assert first.startswith("rnnlab: warning: numpy was 1.0 when the run began and is ")
+    assert second.startswith("rnnlab: warning: the processor was Z80 when the run began and is ")
+    (here / "data.csv").write_text(rows.replace("6", "9", 1))
+    before = everything(run.path)
+    result = rnnlab("train", "--resume", "./job", "-q", "--set", "training.steps=8")
+    assert (result.code, result.stdout) == (4, "")
+    assert "the data that this run was trained on have changed: " in told(result)[0]
+    assert everything(run.path) == before
