@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from rnnlab.analysis.result import Result
+from rnnlab.runs.metrics import CUT, TORN
 
 _MOST_NAMED = 4
 _MOST_UNFINISHED = 20
@@ -43,11 +44,16 @@ def comparability_warnings(
 
 
 def unfinished_warnings(results: Sequence[Result], headings: Mapping[str, str]) -> list[str]:
-    """Return which numbers are not final, a sentence a run; of very many, the rest in one."""
+    """Return which numbers are not final, or not all there, a sentence a run; of very many, the rest in one."""
+    torn = [
+        f"{headings[one.name]}: metrics.jsonl {CUT if one.state == 'completed' else TORN}"
+        for one in results
+        if one.torn
+    ]
     unfinished = [result for result in results if result.state != "completed"]
     told = [_state(result, headings[result.name]) for result in unfinished[:_MOST_UNFINISHED]]
     rest = len(unfinished) - len(told)
-    return [*told, f"{rest:,} more runs have not completed"] if rest else told
+    return [*torn, *told, *([f"{rest:,} more runs have not completed"] if rest else [])]
 
 
 def one_definition(results: Sequence[Result]) -> bool:

@@ -86,6 +86,7 @@ class Result:
         solved_at: When it was first met.
         records: The training record; a value that was not finite is None. Of many runs it is read when asked for.
         finals: Final validation metrics by full name, where they are known without the record; else empty.
+        torn: Whether the record ends in half a line, which is not counted; of many runs it is not known.
     """
 
     name: str
@@ -106,6 +107,7 @@ class Result:
     solved_at: SolvedAt | None
     records: Sequence[Mapping[str, Any]]
     finals: Mapping[str, float | None] = field(default_factory=dict)
+    torn: bool = False
 
     def metrics(self) -> list[str]:
         """Return the full names of all metrics recorded, in the order they first appear."""
@@ -150,7 +152,8 @@ def read_result(run: RunFolder) -> Result | Damaged:
 
 
 def _read(run: RunFolder) -> Result:
-    status, records = run.read_status(), run.read_metrics().records
+    status, metrics = run.read_status(), run.read_metrics()
+    records = metrics.records
     configured = read_configured(run)
     summary = _read_summary(run, status) or _summary_so_far(records, status.step, configured)
     return Result(
@@ -166,6 +169,7 @@ def _read(run: RunFolder) -> Result:
         records=records,
         **summary.model_dump(exclude={"stopped", "steps", "solved_at"}),
         solved_at=summary.solved_at,
+        torn=metrics.torn and (status.state != "running" or run.is_stale(status)),  # else a line is being written
     )
 
 

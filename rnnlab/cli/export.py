@@ -20,6 +20,9 @@ def command(
     weights: Annotated[Literal["best", "last"], typer.Option(help="Best by validation loss, or last.")] = "best",
     out: OutOption = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an export that is there already.")] = False,
+    allow_nonfinite: Annotated[
+        bool, typer.Option("--allow-nonfinite", help="Write weights that hold NaN or infinity, too, to look at them.")
+    ] = False,
     runs: RunsOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -35,7 +38,7 @@ def command(
     from rnnlab.runs import find_run, runs_root
 
     folder = find_run(runs_root(runs), run)
-    done = export(folder, format, weights=weights, out=out, force=force)
+    done = export(folder, format, weights=weights, out=out, force=force, allow_nonfinite=allow_nonfinite)
     if json:
         show_json(
             {

@@ -113,8 +113,10 @@ def experiment_of(run: RunFolder, overrides: Sequence[str] = ()) -> Experiment:
     return check_document(apply_overrides(document, overrides), default_name=run.label) if overrides else own
 
 
-def load_weights(run: RunFolder, network: Network, which: Which) -> tuple[dict[str, Any], int]:
-    """Return a run's weights and the step they are of.
+def load_weights(
+    run: RunFolder, network: Network, which: Which, *, allow_nonfinite: bool = False
+) -> tuple[dict[str, Any], int]:
+    """Return a run's weights and the step they are of; with NaN and infinity only where that is allowed.
 
     Raises:
         VerificationError: They are damaged, or were made for another network.
@@ -124,7 +126,7 @@ def load_weights(run: RunFolder, network: Network, which: Which) -> tuple[dict[s
         where = visible(str(run.path / "weights" / "best.safetensors"))
         raise VerificationError("is missing", where=where, hint="use the last weights: `--weights last`")
     expected = {name: (parameter.shape, network.dtype) for name, parameter in network.parameters().items()}
-    arrays, description = run.load_weights(which, expected)
+    arrays, description = run.load_weights(which, expected, allow_nonfinite=allow_nonfinite)
     stored, wanted = _flat(description.get("network", {})), _flat(network.describe())
     differing = sorted(key for key in {*stored, *wanted} if stored.get(key) != wanted.get(key))
     if differing:

@@ -60,7 +60,13 @@ class Export:
 
 
 def export(
-    run: RunFolder, format: Format, *, weights: Which = "best", out: Path | None = None, force: bool = False
+    run: RunFolder,
+    format: Format,
+    *,
+    weights: Which = "best",
+    out: Path | None = None,
+    force: bool = False,
+    allow_nonfinite: bool = False,
 ) -> Export:
     """Write a run's network for other programs, whatever backend trained it; the run folder is only read.
 
@@ -73,6 +79,7 @@ def export(
         weights: `best` by validation loss, or `last`.
         out: Where to; left out, `RUN-WEIGHTS.ENDING` in the current folder.
         force: Whether to replace what is there.
+        allow_nonfinite: Whether to write weights that hold NaN or infinity too, to look at them.
 
     Raises:
         UsageError: Nothing may be written at that place.
@@ -83,7 +90,7 @@ def export(
     _check_place(path, format, force=force)
     experiment = experiment_of(run)
     network = experiment.network(experiment.build_task())
-    arrays, step = load_weights(run, network, weights)
+    arrays, step = load_weights(run, network, weights, allow_nonfinite=allow_nonfinite)
     content = _content(format, network, arrays)
     if isinstance(content, bytes):
         write_atomic(path, content, elsewhere=_ELSEWHERE)

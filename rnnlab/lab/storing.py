@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, Literal, final
 
@@ -118,17 +118,21 @@ class Store:
         step = checkpoint.step if checkpoint else 0
         self.run.cut_metrics(checkpoint.metrics_bytes if checkpoint else 0)
         self._status = status.again(attempt=self._lock.attempt, step=step)
-        self._start()
+        self._start(f"resumed at step {step}, attempt {self._lock.attempt}")
         if checkpoint:
             self._checkpoints.trust(step)
-        self._log.append(f"resumed at step {step}, attempt {self._lock.attempt}".encode())
 
-    def _start(self) -> None:
-        self._metrics, self._log = self.run.metrics_writer(), self.run.open_log()
-        self._checkpoints = self.run.new_checkpoints()
-        self.run.write_status(self._status)
-        if self._wants_events:
-            self._events = EventFile(self.run, self.run.read_metrics().records)
+    def _start(self, *said: str) -> None:
+        with ExitStack() as opened:  # and closed again where not all can be
+            self._metrics = opened.enter_context(self.run.metrics_writer())
+            self._log = opened.enter_context(self.run.open_log())
+            self._checkpoints = self.run.new_checkpoints()
+            self.run.write_status(self._status)
+            for line in said:
+                self._log.append(line.encode())
+            if self._wants_events:
+                self._events = EventFile(self.run, self.run.read_metrics().records)
+            opened.pop_all()
 
     def record(self, record: dict[str, Value]) -> None:
         """Append a record to the metrics, and in words to the log."""

@@ -114,7 +114,7 @@ def _fail(session: Session, error: Exception) -> None:
     except RunLockedError:
         session.store.abandon()
         raise
-    except RnnlabError:  # what the folder holds cannot be told
+    except (RnnlabError, MemoryError):  # what the folder holds cannot be told
         pass
     session.fail(error)
 

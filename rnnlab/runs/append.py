@@ -86,4 +86,7 @@ class AppendFile:
             raise VerificationError(f"has {state.st_nlink} names (hard links), expected one", where=shown(self._path))
         with reported("append", self._path):
             sync_folder(self._path.parent)
-            return state.st_size > 0 and os.pread(self._descriptor, 1, state.st_size - 1) != b"\n"
+            if not state.st_size:
+                return False
+            os.lseek(self._descriptor, -1, os.SEEK_END)
+            return disk.read(self._descriptor, 1) != b"\n"

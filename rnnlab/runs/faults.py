@@ -2,7 +2,6 @@
 
 import errno
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -52,9 +51,12 @@ def _reason(fault: OSError, path: Path) -> str:
 
 def _free_space(path: Path) -> str:
     try:
-        return f", {shutil.disk_usage(path.parent).free:,} bytes free"
+        state = os.statvfs(path.parent)
     except OSError:
         return ""
+    if state.f_files and not state.f_favail:
+        return ", no more files can be made there (no free inodes)"
+    return f", {state.f_bavail * state.f_frsize:,} bytes free"
 
 
 def _hint(fault: OSError, elsewhere: str) -> str:

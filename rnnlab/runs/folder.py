@@ -185,7 +185,7 @@ class RunFolder:
 
     def read_metrics(self) -> Metrics:
         """Return the training record."""
-        return read_metrics(self.path / "metrics.jsonl")
+        return read_metrics(self.path / "metrics.jsonl", in_order=True)
 
     def check_metrics(self, size: int) -> None:
         """Pass if the first `size` bytes of the training record are whole records, none of them damaged."""

@@ -10,19 +10,19 @@ the half is known for what it is, and a damaged line anywhere else is an error t
 import io
 import json
 import math
-import os
 import re
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self, final
 
 from rnnlab.core.errors import VerificationError
 from rnnlab.runs.append import AppendFile
-from rnnlab.runs.faults import reported, shown
+from rnnlab.runs.faults import shown
 from rnnlab.runs.jsonfile import decode
-from rnnlab.runs.reading import open_plain, read_bytes
+from rnnlab.runs.reading import read_bytes, read_lines
 
 Value = float | int | str | bool | None | list[int] | list[float | None]  # finite numbers in a list
 
@@ -111,14 +111,29 @@ class Metrics:
     torn: bool
 
 
-def read_metrics(path: Path) -> Metrics:
+def read_metrics(path: Path, *, in_order: bool = False) -> Metrics:
     """Return the records of a metrics file, which may be growing meanwhile.
 
+    Args:
+        path: The file.
+        in_order: Whether no step may come twice, or after a later one.
+
     Raises:
-        VerificationError: The file is missing or no plain file, or a line is damaged; the error names the line.
+        VerificationError: The file is missing or no plain file, or a line is damaged; the error names the line. Or the
+            steps are out of order.
         EnvironmentFault: The system refused to read.
     """
-    return _records(path, _lines(path))
+    metrics = _records(path, read_lines(path, LONGEST_LINE))
+    if in_order:
+        _require_order(path, metrics.records)
+    return metrics
+
+
+def _require_order(path: Path, records: list[dict[str, Any]]) -> None:
+    for number, (before, after) in enumerate(pairwise(records), start=2):
+        if after["step"] <= before["step"]:
+            problem = f"record {number} is of step {after['step']:,}, after one of step {before['step']:,}"
+            raise VerificationError(problem, where=shown(path))
 
 
 def read_prefix(path: Path, size: int) -> bytes:
@@ -132,15 +147,15 @@ def read_prefix(path: Path, size: int) -> bytes:
     if len(data) < size:
         raise VerificationError(f"holds {len(data):,} bytes, expected at least {size:,}", where=shown(path))
     prefix = data[:size]
-    if _records(path, enumerate(io.BytesIO(prefix), start=1)).torn or not prefix.endswith(b"\n"[: len(prefix)]):
+    if _records(path, io.BytesIO(prefix)).torn or not prefix.endswith(b"\n"[: len(prefix)]):
         raise VerificationError(f"has no record that ends at byte {size:,}", where=shown(path))
     return prefix
 
 
-def _records(path: Path, lines: Iterable[tuple[int, bytes]]) -> Metrics:
+def _records(path: Path, lines: Iterable[bytes]) -> Metrics:
     records: list[dict[str, Any]] = []
     damaged: list[tuple[int, bytes]] = []
-    for number, line in lines:
+    for number, line in enumerate(lines, start=1):
         record = _decoded(line)
         if record is None:
             damaged.append((number, line))
@@ -155,21 +170,13 @@ def _records(path: Path, lines: Iterable[tuple[int, bytes]]) -> Metrics:
     return Metrics(records, torn=bool(damaged))
 
 
-def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    with os.fdopen(open_plain(path), "rb") as file, reported("read", path):
-        for number, line in enumerate(iter(lambda: file.readline(LONGEST_LINE + 1), b""), start=1):
-            yield number, line
-            if len(line) > LONGEST_LINE:
-                return
-
-
 _LINE = re.compile(rb'(\{.+),"crc":"([0-9a-f]{8})"\}\n?', re.DOTALL)
 
 
 def _decoded(line: bytes) -> dict[str, Any] | None:
     """Return the record of a line, or None where the line is not exactly what a writer wrote."""
     match = _LINE.fullmatch(line)
-    if match is None or b"%08x" % zlib.crc32(match[1] + b"}") != match[2]:
+    if match is None or _checksum(match[1]) != match[2]:
         return None
     try:
         record = decode(match[1] + b"}")
@@ -197,4 +204,12 @@ def _symptom(line: bytes) -> str:
         return "it ends in CR LF, so an editor or a transfer in text mode has rewritten the file"
     if b"\0" in line:
         return "it holds NUL bytes"
+    match = _LINE.fullmatch(line)
+    if match and _checksum(match[1]) == match[2]:
+        return "its checksum is right, but it is no record: an object of finite numbers with a whole `step`"
     return "its checksum is missing or does not match its content"
+
+
+def _checksum(text: bytes) -> bytes:
+    """Return the checksum of a line, given what stands before it."""
+    return b"%08x" % zlib.crc32(text + b"}")

@@ -3,6 +3,7 @@
 import errno
 import os
 import stat
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal
@@ -42,6 +43,34 @@ def read_text(path: Path, limit: int) -> str:
         return read_bytes(path, limit).decode("utf-8")
     except UnicodeDecodeError as fault:
         raise VerificationError(f"is not UTF-8 at byte {fault.start}", where=shown(path)) from fault
+
+
+def read_lines(path: Path, longest: int) -> Iterator[bytes]:
+    """Yield the lines of a plain file with their ends, which the last may lack.
+
+    A line of more than `longest` bytes is yielded cut after one byte more than that, and is the last.
+
+    Raises:
+        VerificationError: It is missing or no plain file.
+        EnvironmentFault: The system refused to read it.
+    """
+    descriptor, rest = open_plain(path), b""
+    try:
+        while (piece := _piece(descriptor, path)) and len(rest) <= longest:
+            *whole, rest = (rest + piece).split(b"\n")
+            for line in whole:
+                yield (line + b"\n")[: longest + 1]
+                if len(line) >= longest:
+                    return
+    finally:
+        _close(descriptor)
+    if rest:
+        yield rest[: longest + 1]
+
+
+def _piece(descriptor: int, path: Path) -> bytes:
+    with reported("read", path):
+        return disk.read(descriptor, _PIECE)
 
 
 def require_content(path: Path, data: bytes) -> None:

@@ -36,6 +36,7 @@ FORMAT = "rnnlab-arrays/1"
 LIMIT = 1 << 32  # bytes of one file
 
 _ANOTHER_COPY = "use another copy of the file"
+_TO_LOOK = "`rnnlab export RUN --format npz --allow-nonfinite` writes them all the same, to look at"
 
 
 def save_arrays(path: Path, arrays: Arrays, description: Mapping[str, Any], *, read_back: bool = False) -> str:
@@ -83,9 +84,8 @@ def load_arrays(path: Path, expected: Expected | None = None, *, allow_nonfinite
         raise VerificationError(f"does not fit this network: {'; '.join(differences)}", where=shown(path))
     broken = [name for name, array in arrays.items() if not np.isfinite(array).all()]
     if broken and not allow_nonfinite:
-        raise VerificationError(
-            f"holds NaN or infinity in {', '.join(map(visible, sorted(broken)))}", where=shown(path)
-        )
+        problem = f"holds NaN or infinity in {', '.join(map(visible, sorted(broken)))}"
+        raise VerificationError(problem, where=shown(path), hint=_TO_LOOK)
     return arrays, description
 
 

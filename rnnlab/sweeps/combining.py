@@ -67,6 +67,8 @@ def combinations(options: SweepOptions, *, seed: int) -> list[Values]:
 
 def faults_of(options: SweepOptions) -> Iterator[tuple[tuple[str, ...], UsageError]]:
     """Yield what is wrong with a sweep beyond its single values: the key in the section, and the fault."""
+    if not options.axes and options.seeds is None and options.trials is None:
+        yield (), UsageError("nothing is varied", hint="add `axes:` or `seeds:`, or leave the section out")
     if options.method != "grid" and options.trials is None:
         yield ("trials",), UsageError("missing: how many combinations to try", hint="add `trials:`")
     if options.method == "grid" and options.trials is not None:

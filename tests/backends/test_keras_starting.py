@@ -53,12 +53,20 @@ def test_an_engine_that_is_not_installed(
     ("failure", "told"),
     [
         ("ImportError('libcuda.so.1: cannot open')", "libcuda.so.1: cannot open"),
-        ("AttributeError('_ARRAY_API not found')", "AttributeError: _ARRAY_API not found"),
+        ("ImportError('two\\nlines \\x1b[31m')", "two\\nlines \\x1b[31m"),
+        ("OSError('no space for a thread')", "OSError: no space for a thread"),
+        ("AttributeError('np.float_ was removed')", "AttributeError: np.float_ was removed"),
     ],
 )
-def test_an_engine_that_is_broken(here: Path, monkeypatch: pytest.MonkeyPatch, failure: str, told: str) -> None:
+def test_an_engine_that_is_broken(
+    here: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    failure: str,
+    told: str,
+) -> None:
     monkeypatch.delitem(sys.modules, "keras", raising=False)
-    broken = here.parent / f"broken-{here.name}"
+    broken = tmp_path_factory.mktemp("broken")
     (broken / "keras").mkdir(parents=True)
     (broken / "keras" / "__init__.py").write_text(f"raise {failure}")
     monkeypatch.syspath_prepend(broken)

@@ -1,28 +1,33 @@
 """Every kind of bad input, through the whole program: the right exit code, one line a fault, nothing made or lost.
 
-Where each kind is tested; "here" is this file, `runs` is test_bad_runs, `weights` is test_bad_weights, names without a
-folder are of this folder:
+Where each kind is tested; "here" is this file, `runs`, `weights`, `metrics` and `sweeps` are the test_bad_* of this
+folder, other names without a folder are of this folder too:
 
 Configs. Not a readable file: test_errors, config/test_document. Empty, no mapping, several documents, not YAML, tags,
 bombs, deep, large, not UTF-8, hidden characters, duplicate keys, keys that are no text, numbers in odd notations:
 test_errors and config/test_yaml_reader. Round trips: config/test_yaml_writer. Unknown keys, wrong types, not finite,
 out of range, too large for the machine, data files that are none: test_errors, tasks/test_forecast. Words that YAML 1.1
 takes for something else, markup, templates, names, places that are no local file, secrets beside a fault, seeds: here.
+Sweeps too large, empty or double, values that a shell or sbatch would run: `sweeps`. An engine that is missing or
+broken: backends/test_keras_starting.
 
 Weights and checkpoints. Cut, flipped, zeroed, appended, arrays that traded places, other shapes, other formats:
-runs/test_weights, runs/test_checkpoint. Files of other kinds, bombs, lies in the header, NaN, a swap between check and
-use: `weights`. Copies, odd names: `runs`. Of another run or network: lab/test_resume, lab/test_evaluate.
+runs/test_weights, runs/test_checkpoint. Files of other kinds, bombs, lies in the header, other types, NaN, newer
+formats, a swap between check and use: `weights`. Copies, odd names: `runs`. Of another run or network:
+lab/test_resume_refused, lab/test_evaluate.
 
-Runs. What is no run: runs/test_find and `runs`. Metrics cut, damaged, repeated, ahead or behind: runs/test_metrics,
-lab/test_resume, lab/test_doctor. Not begun, finished, leftovers: lab/test_resume, test_lasting. Damaged texts, folders
-that are read-only, links, pipes, moved and doubled runs: `runs`. Different metrics, running, one twice: test_compare.
-Ten thousand: runs/test_find, runs/test_table.
+Runs. What is no run: runs/test_find and `runs`. Metrics cut, damaged, repeated, ahead or behind: `metrics`,
+runs/test_metrics, lab/test_resume, lab/test_doctor. Not begun, finished: lab/test_resume, test_lasting. Damaged texts,
+folders that are read-only, leftovers, links, pipes, moved, doubled and nested runs, newer formats: `runs`. Different
+metrics, running, one twice: test_compare and analysis/test_compare. Ten thousand: runs/test_find, runs/test_table.
+Text in CSV cells: test_compare; in pages: reports/test_page, browser/test_report.
 
 Command line. Usage: test_main. Streams: test_errors. Terminals and locales: test_main, test_training_display. Resuming:
 test_lasting. Places where no runs can be: test_errors. Overrides: config/test_overrides and here. Surroundings: here.
 """
 
 import re
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -259,6 +264,21 @@ def test_a_working_folder_that_is_gone(here: Path) -> None:
     assert (relative.code, relative.stdout) == (2, "")
     assert told(relative)[0].startswith("x.yaml: no such file")
     assert names(here) == ["runs", "x.yaml"]
+
+
+@pytest.mark.parametrize(("files", "code"), [(4, 5), (8, 0)])
+def test_few_open_files_are_enough_or_told(here: Path, files: int, code: int) -> None:
+    (here / "x.yaml").write_text(TINY)
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
+
+    result = child("train", "x.yaml", "--into", "job", "-q", preexec_fn=limit)
+    assert result.code == code
+    if code:
+        (line,) = told(result)
+        assert line.endswith("Too many open files — raise the limit on open files (ulimit -n)")
+    assert rnnlab("train", "x.yaml", "--into", "job", "-q").code == 0
 
 
 def test_the_same_command_twice_in_one_second_makes_two_runs(here: Path) -> None:

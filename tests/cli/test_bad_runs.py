@@ -225,6 +225,41 @@ def test_a_run_that_was_moved_or_copied_is_itself(job: Path) -> None:
     assert rnnlab("compare", "renamed", "./elsewhere/twin").code == 0
 
 
+def test_what_other_programs_left_is_passed_over(job: Path) -> None:
+    """Files of NFS, of file managers and of editors stay; what a killed process of ours left goes."""
+    theirs = [".nfs0000a1", ".DS_Store", "metrics.jsonl~", ".metrics.jsonl.swp", "checkpoints/.nfs0000b2", "status.tmp"]
+    ours = [".status.json.0123456789abcdef.tmp", "checkpoints/.step-0000000020.safetensors.0123456789abcdef.tmp"]
+    for name in (*theirs, *ours):
+        (job / name).write_text("{")
+    for command in (("show", "job"), ("doctor", "job"), ("list",), EVALUATE, (*RESUME, "-q")):
+        assert rnnlab(*command).code == 0, command
+    assert [name for name in (*theirs, *ours) if (job / name).exists()] == theirs
+
+
+def test_a_run_within_a_run_is_another(job: Path, made: Path) -> None:
+    shutil.copytree(made / "whole", job / "inner")
+    assert rnnlab("compare", "./job", "./job/inner").code == 0
+    assert rnnlab("train", "--resume", "./job/inner", "--set", "training.steps=30", "-q").code == 0
+    assert [RunFolder(path).read_status().step for path in (job, job / "inner")] == [20, 30]
+    found = rnnlab("doctor", "job")
+    assert (found.code, "note   inner" in found.stdout) == (0, True)
+
+
+def test_a_run_of_a_newer_format_is_left_as_it_is(job: Path, made: Path) -> None:
+    shutil.copytree(made / "whole", "other")
+    status = job / "status.json"
+    status.write_text(status.read_text().replace("rnnlab-run/1", "rnnlab-run/2"))
+    before = everything(job)
+    problem = "is written in the format 'rnnlab-run/2', this rnnlab reads 'rnnlab-run/1'"
+    for command in (("show", "job"), ("compare", "./job", "./other"), RESUME, INTO, EVALUATE):
+        result = rnnlab(*command)
+        assert result.code == 4, command
+        assert problem in result.stderr
+    assert "./other" not in rnnlab("compare", "./job", "./other").stderr
+    assert rnnlab("doctor", "job").code == 4
+    assert everything(job) == before
+
+
 def test_odd_names_among_the_checkpoints_are_passed_over(job: Path) -> None:
     folder, sound = job / "checkpoints", RunFolder(job).checkpoints().steps()
     for name in ("step-9", "step-10", "step-010", "step-1e3", "step--1", "step-∞", "step-0000000099.safetensors.bak"):
@@ -249,3 +284,27 @@ def test_a_run_on_a_read_only_disk_can_be_read(job: Path, monkeypatch: pytest.Mo
         result = rnnlab(*command)
         assert (result.code, result.stdout) == (EnvironmentFault.exit_code, "")
         assert os.strerror(code) in told(result)[0]
+
+
+def test_surroundings_that_changed_since_are_told(here: Path) -> None:
+    """Another NumPy and another processor are a warning; other data under the same name are refused."""
+    rows = "".join(f"{n % 7},{n % 5}\n" for n in range(200))
+    (here / "data.csv").write_text(rows)
+    (here / "x.yaml").write_text(
+        "task: {type: forecast, csv: data.csv}\nshape: {timesteps: 3}\ntraining: {steps: 4, batch_size: 4}\n"
+        "evaluation: {sequences: 5}\n"
+    )
+    assert rnnlab("train", "x.yaml", "--into", "job", "-q").code == 0
+    run = RunFolder(here / "job")
+    told_of = run.read_provenance()
+    told_of["versions"]["numpy"] = "1.0"
+    run.write_provenance({**told_of, "cpu": {**told_of["cpu"], "model": "Z80"}})
+    first, second = rnnlab("train", "--resume", "./job", "-q", "--set", "training.steps=6").stderr.splitlines()
+    assert first.startswith("rnnlab: warning: numpy was 1.0 when the run began and is ")
+    assert second.startswith("rnnlab: warning: the processor was Z80 when the run began and is ")
+    (here / "data.csv").write_text(rows.replace("6", "9", 1))
+    before = everything(run.path)
+    result = rnnlab("train", "--resume", "./job", "-q", "--set", "training.steps=8")
+    assert (result.code, result.stdout) == (4, "")
+    assert "the data that this run was trained on have changed: " in told(result)[0]
+    assert everything(run.path) == before

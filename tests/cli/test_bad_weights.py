@@ -13,7 +13,7 @@ import pytest
 
 from rnnlab.runs import disk
 from rnnlab.runs.weights import load_arrays, save_arrays
-from tests.cli.jobs import BEST, EVALUATE, EXPORT, Harm, everything
+from tests.cli.jobs import BEST, EVALUATE, EXPORT, RESUME, Harm, everything
 from tests.cli.program import rnnlab
 from tests.cli.test_bad_input import told
 
@@ -81,9 +81,16 @@ CHANGES = {
         lambda arrays: arrays.update({"head.b": np.zeros(3), "layers.9.W": np.eye(2)}),
         "head.b is (3,) float64, expected (1,) float32; layers.9.W is unexpected",
     ),
-    "integers": (
-        lambda arrays: arrays.update({"head.b": np.zeros(1, np.int64)}),
-        "does not fit this network: head.b is (1,) int64, expected (1,) float32",
+    **{
+        f"{kind} for float32": (
+            lambda arrays, kind=kind: arrays.update({"head.b": np.zeros(1, kind)}),
+            f"does not fit this network: head.b is (1,) {kind}, expected (1,) float32",
+        )
+        for kind in ("float16", "float64", "int64", "bool")
+    },
+    "another width": (
+        lambda arrays: arrays.update({"layers.0.U": np.zeros((5, 5), np.float32), "layers.0.b": np.zeros(5)}),
+        "layers.0.U is (5, 5) float32, expected (4, 4) float32; layers.0.b is (5,) float64, expected (4,) float32",
     ),
 }
 
@@ -97,6 +104,40 @@ def test_weights_with_a_true_checksum_and_wrong_content(job: Path, change: Harm,
     assert (result.code, result.stdout) == (4, "")
     (line,) = told(result)
     assert problem in line
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_numbers_that_are_none_can_be_looked_at(job: Path, value: float) -> None:
+    """An export takes them where it is told to; nothing computes with them."""
+    arrays, description = load_arrays(job / BEST)
+    arrays["layers.0.U"][1, 2] = value
+    save_arrays(job / BEST, arrays, description)
+    look = "`rnnlab export RUN --format npz --allow-nonfinite` writes them all the same, to look at"
+    for command in (EVALUATE, EXPORT, ("diagnose", "job")):
+        result = rnnlab(*command)
+        assert (result.code, result.stdout) == (4, "")
+        assert told(result) == [f"{job / BEST}: holds NaN or infinity in layers.0.U — {look}"]
+    assert rnnlab("doctor", "job").code == 4
+    assert rnnlab(*EXPORT, "--allow-nonfinite").code == 0
+    with np.load("out.npz") as written:
+        assert {name: array.tobytes() for name, array in written.items()} == {
+            name: array.tobytes() for name, array in arrays.items()
+        }
+
+
+def test_a_checkpoint_of_a_newer_format_is_not_gone_round(job: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No older one is left that could be used; and none is set aside, for the newer rnnlab that wrote it."""
+    with monkeypatch.context() as patch:
+        patch.setattr("rnnlab.runs.weights.FORMAT", "rnnlab-arrays/9")
+        for path in (job / "checkpoints").iterdir():
+            save_arrays(path, {}, {})
+    before = everything(Path())
+    result = rnnlab(*RESUME)
+    assert (result.code, result.stdout) == (4, "")
+    (line,) = told(result)
+    assert "no checkpoint can be used: step-0000000020.safetensors is written in the format 'rnnlab-arrays/9'" in line
+    after = everything(Path())
+    assert {name: after.get(name) for name in before} == before
 
 
 def test_what_is_verified_is_what_is_used(job: Path, monkeypatch: pytest.MonkeyPatch) -> None:

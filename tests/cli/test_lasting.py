@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from rnnlab.runs import RunFolder
+from tests.cli.jobs import everything
 from tests.cli.program import ENDLESS, TINY, child, rnnlab, start
 from tests.lab.resuming import account
 
@@ -171,6 +172,37 @@ def test_the_second_process_is_told_who_trains(here: Path) -> None:
     assert "so this process writes nothing more to it" in err
     assert (run.read_status().attempt, run.read_status().message) == (2, "stopped by training.max_seconds=1")
     assert json.loads(rnnlab("doctor", "job", "--json").stdout)["healthy"]
+
+
+def test_who_was_paused_and_overtaken_writes_nothing_more(here: Path) -> None:
+    """As a virtual machine that is frozen, or a node that was cut off: it comes back when another has gone on."""
+    (here / "x.yaml").write_text(SAVING)
+    with ended(start("train", "x.yaml", "--into", "job", "-q")) as process:
+        wait_for(here / "job")
+        process.send_signal(signal.SIGSTOP)
+        assert rnnlab("train", "--resume", "job").code == 6  # paused is not dead
+        taken = child("train", "--resume", "job", "--force-unlock", "-q", "--set", "training.max_seconds=1")
+        assert taken.code == 75, taken.stderr
+        before = everything(here / "job")
+        process.send_signal(signal.SIGCONT)
+        _, err = process.communicate(timeout=60)
+    assert (process.returncode, err.count("\n")) == (6, 1)
+    assert everything(here / "job") == before
+    assert json.loads(rnnlab("doctor", "job", "--json").stdout)["healthy"]
+
+
+def test_a_signal_to_the_whole_group_of_processes_saves_once(here: Path) -> None:
+    """As Slurm and terminals send it, to the helpers too."""
+    (here / "x.yaml").write_text(SAVING.replace("training: {", "training: {batch_size: 64, ") + "numpy: {shards: 2}\n")
+    with ended(start("train", "x.yaml", "--into", "job", "-q", start_new_session=True)) as process:
+        run = wait_for(here / "job")
+        for number in (signal.SIGCONT, signal.SIGTERM, signal.SIGCONT, signal.SIGTERM):
+            os.killpg(process.pid, number)
+        _, err = process.communicate(timeout=60)
+    assert (process.returncode, err.count("\n")) == (75, 1)
+    assert run.checkpoints().steps()[0] == run.read_status().step
+    assert run.read_status().message == "stopped by SIGTERM"
+    assert rnnlab("doctor", "job").code == 0
 
 
 def test_of_six_that_resume_at_once_one_trains(here: Path) -> None:

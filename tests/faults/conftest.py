@@ -11,6 +11,7 @@ from rnnlab.config.load import load_experiment
 from rnnlab.config.yaml_writer import dump_yaml
 from rnnlab.core.registry import Registry
 from rnnlab.runs import disk, provenance
+from tests.faults.mounting import Mount, mounted
 from tests.faults.oracle import Account, Trial, begin
 from tests.faults.seam import Seam
 from tests.lab.conftest import SMALL
@@ -51,6 +52,15 @@ def seam(quick: pytest.MonkeyPatch) -> Iterator[Seam]:
     seam = Seam(quick)
     yield seam
     seam.end_process()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[tuple[Path, Mount]]:
+    """A file system of 400 KiB, and how to mount it in another way; skipped where that is not allowed."""
+    place = tmp_path / "small"
+    place.mkdir()
+    with mounted(place, "size=400k") as mount:
+        yield place, mount
 
 
 @pytest.fixture

@@ -125,7 +125,7 @@ MUTATIONS = (
     Mutation(
         "the checksum of a record",
         "runs/metrics.py",
-        'if match is None or b"%08x" % zlib.crc32(match[1] + b"}") != match[2]:',
+        "if match is None or _checksum(match[1]) != match[2]:",
         "if match is None:",
         "tests/faults/test_damage.py::test_metrics_at_every_byte[flip]",
     ),

@@ -4,8 +4,10 @@ A fresh interpreter spends a second on imports, in which a kill at a random mome
 process like any other: it has its own number, takes signals, dies of a kill, and ends through the program's own `main`.
 """
 
+import importlib
 import json
 import os
+import pkgutil
 import resource
 import signal
 import subprocess
@@ -135,9 +137,13 @@ def _become(folder: Path, gate: tuple[int, int], told: dict[str, Any]) -> None:
 
 if __name__ == "__main__":
     import rnnlab.backends.numpy
+    import rnnlab.cli
     import rnnlab.lab.doctor
-    import rnnlab.lab.resume  # noqa: F401
+    import rnnlab.lab.resume
 
+    # Where no memory is left, Python can take its failure to read a module anew for a fault in the module.
+    for module in pkgutil.iter_modules(rnnlab.cli.__path__, "rnnlab.cli."):
+        importlib.import_module(module.name)
     if sys.argv[1:] == ["keras"]:
         from rnnlab.backends.keras import Carry  # noqa: F401
     _serve(Path(os.environ["RNNLAB_FOLDER"]))

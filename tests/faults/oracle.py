@@ -42,7 +42,7 @@ class Witness:
     error: BaseException | None = None
 
     def watch(self, events: Iterable[Event]) -> "Witness":
-        """Follow a training to its end; only a refusal of the disk, or a kill, may break it off."""
+        """Follow a training to its end; only a refusal of the machine, or a kill, may break it off."""
         try:
             for event in events:
                 if isinstance(event, Started):
@@ -50,7 +50,7 @@ class Witness:
                 elif isinstance(event, Stepped):
                     self.step = event.step
                 self.finished = isinstance(event, Finished)
-        except (EnvironmentFault, Killed) as error:
+        except (EnvironmentFault, MemoryError, Killed) as error:
             self.error = error
         return self
 

@@ -23,7 +23,7 @@ class Fault:
     """What goes wrong.
 
     Attributes:
-        code: The error that the call raises; None for a kill.
+        code: The error that the call raises, for ENOMEM as Python does when an allocation fails; None for a kill.
         once: Whether the next call works again. A killed process makes no further calls.
         when: Before the call took effect, after it did (its answer was lost), or half-way, which only a write can be.
     """
@@ -37,6 +37,8 @@ class Fault:
         return f"{name}-{'once' if self.once else 'on'}-{self.when}"
 
     def error(self) -> BaseException:
+        if self.code == errno.ENOMEM:
+            return MemoryError()
         return OSError(self.code, os.strerror(self.code)) if self.code else Killed()
 
 
@@ -47,6 +49,7 @@ class Seam:
         self.calls: list[str] = []
         self._at, self._fault = 0, Fault()
         self._open: dict[int, tuple[int, int]] = {}  # the file that a descriptor stands for
+        self._unknown: set[int] = set()  # descriptors that nobody was given
         for name in disk.CALLS:
             patch.setattr(disk, name, self._wrapped(name, getattr(disk, name)))
 
@@ -55,14 +58,18 @@ class Seam:
         self.calls.clear()
         self._at, self._fault = at, fault
 
+    def left_open(self) -> list[int]:
+        """Return the descriptors that somebody was given and has not closed."""
+        return [one for one in self._open if one not in self._unknown and _is(one, self._open[one])]
+
     def end_process(self) -> bool:
         """Do as the system does when a process ends, work well again, and say whether anything went wrong."""
         happened, self._at = 0 < self._at <= len(self.calls), 0
         for descriptor, file in self._open.items():
-            with suppress(OSError):  # closed by an object of Python's
-                if _identity(descriptor) == file:
-                    os.close(descriptor)
+            if _is(descriptor, file):
+                os.close(descriptor)
         self._open.clear()
+        self._unknown.clear()
         return happened
 
     def _wrapped(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
@@ -70,11 +77,14 @@ class Seam:
             self.calls.append(name)
             now = len(self.calls)
             first = now == self._at
-            if not first and (not self._at or now < self._at or self._fault.once):
+            spared = name == "close" and self._fault.code == errno.ENOMEM  # it sets nothing aside
+            if spared or (not first and (not self._at or now < self._at or self._fault.once)):
                 return self._done(name, call, *arguments)
             # A failing close closes all the same.
             if name == "close" or (first and self._fault.when == "late"):
-                self._done(name, call, *arguments)
+                result = self._done(name, call, *arguments)
+                if name.startswith("open"):
+                    self._unknown.add(result)
             elif first and self._fault.when == "half" and name == "write":
                 call(arguments[0], arguments[1][: len(arguments[1]) // 2])
             raise self._fault.error()
@@ -87,7 +97,15 @@ class Seam:
         result = call(*arguments)
         if name.startswith("open"):
             self._open[result] = _identity(result)
+            self._unknown.discard(result)
         return result
+
+
+def _is(descriptor: int, file: tuple[int, int]) -> bool:
+    """Say whether a descriptor still stands for this file: an object of Python's may have closed it."""
+    with suppress(OSError):
+        return _identity(descriptor) == file
+    return False
 
 
 def _identity(descriptor: int) -> tuple[int, int]:

@@ -5,8 +5,10 @@ for N = 1, 2, … until the operation is through before it comes to N.
 """
 
 import errno
+from collections.abc import Callable
 from itertools import count, product
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,33 +16,47 @@ from rnnlab.core.errors import EnvironmentFault
 from tests.faults.oracle import Trial
 from tests.faults.seam import Fault, Killed, Seam, When
 
+Report = Callable[[str], None]
 WHEN: tuple[When, ...] = ("early", "half", "late")
 KILLS = [Fault(when=when) for when in WHEN]
 ERRORS = [
     Fault(code, once, when)
     for code, once, when in product((errno.ENOSPC, errno.EIO, errno.EACCES), (True, False), WHEN)
 ]
-SOME = [*KILLS, ERRORS[0], ERRORS[4], ERRORS[8], ERRORS[10], ERRORS[12], ERRORS[17]]
+MEMORY = [Fault(errno.ENOMEM, once, when) for once, when in product((True, False), ("early", "late"))]
+RARER = [Fault(code, once=False) for code in (errno.EDQUOT, errno.EROFS, errno.ESTALE, errno.EMFILE)]
+SOME = [*KILLS, ERRORS[0], ERRORS[4], ERRORS[8], ERRORS[10], ERRORS[12], ERRORS[17], MEMORY[0], MEMORY[3]]
 STRIDE = 23  # of these, the default suite tries one call in so many, each way beginning with another call
 LEAST = 150  # a training makes more calls than this
 
 
-def loop(trial: Trial, seam: Seam, fault: Fault, *, template: Path | None, begin_at: int, stride: int) -> None:
-    for n in count(begin_at, stride):
+def expected(fault: Fault) -> Any:
+    """What may break a training off; an error may also come where nothing depends on the call."""
+    if fault.code is None:
+        return Killed
+    return (MemoryError if fault.code == errno.ENOMEM else EnvironmentFault) | None
+
+
+def loop(trial: Trial, seam: Seam, fault: Fault, *, template: Path | None, begin_at: int, stride: int) -> int:
+    """Let every so many-th call go wrong; return how many did."""
+    for tried, n in enumerate(count(begin_at, stride)):
         folder = trial.copy(template, str(n)) if template else trial.place / str(n)
         seam.arm(n, fault)
         broken = trial.run(folder)
+        left_open = [] if isinstance(broken.error, Killed) else seam.left_open()
         happened = seam.end_process()
         try:
-            assert isinstance(broken.error, Killed if fault.code is None else EnvironmentFault | None) or not happened
+            assert isinstance(broken.error, expected(fault)) or not happened
             assert happened or broken.finished
+            assert left_open == []
             trial.check(folder, broken)
         except BaseException as error:
             error.add_note(f"call {n}, {seam.calls[n - 1 : n]}, {fault}")
             raise
         if not happened:
-            break
-    assert n > LEAST
+            assert n > LEAST
+            return tried
+    raise AssertionError
 
 
 @pytest.fixture
@@ -65,12 +81,14 @@ def test_a_run_is_resumed(trial: Trial, seam: Seam, interrupted: Path, fault: Fa
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("fault", [*KILLS, *ERRORS], ids=str)
-def test_a_run_begins_every_call(trial: Trial, seam: Seam, fault: Fault) -> None:
-    loop(trial, seam, fault, template=None, begin_at=1, stride=1)
+@pytest.mark.parametrize("fault", [*KILLS, *ERRORS, *MEMORY, *RARER], ids=str)
+def test_a_run_begins_every_call(trial: Trial, seam: Seam, fault: Fault, report: Report) -> None:
+    tried = loop(trial, seam, fault, template=None, begin_at=1, stride=1)
+    report(f"a run begins, {fault} at each call: {tried} of {tried} survived")
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("fault", [*KILLS, *ERRORS], ids=str)
-def test_a_run_is_resumed_every_call(trial: Trial, seam: Seam, interrupted: Path, fault: Fault) -> None:
-    loop(trial, seam, fault, template=interrupted, begin_at=1, stride=1)
+@pytest.mark.parametrize("fault", [*KILLS, *ERRORS, *MEMORY, *RARER], ids=str)
+def test_a_run_is_resumed_every_call(trial: Trial, seam: Seam, interrupted: Path, fault: Fault, report: Report) -> None:
+    tried = loop(trial, seam, fault, template=interrupted, begin_at=1, stride=1)
+    report(f"a run is resumed, {fault} at each call: {tried} of {tried} survived")

@@ -1,5 +1,6 @@
 """The power goes at each call to the disk in turn: what was acknowledged as saved is there, and the rest is remade."""
 
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 
@@ -32,8 +33,9 @@ def cut_at(n: int, trial: Trial, quick: pytest.MonkeyPatch, luck: Luck, *, room:
     return broken, happened
 
 
-def loop(trial: Trial, quick: pytest.MonkeyPatch, luck: Luck, *, begin_at: int, stride: int) -> None:
-    for n in count(begin_at, stride):
+def loop(trial: Trial, quick: pytest.MonkeyPatch, luck: Luck, *, begin_at: int, stride: int) -> int:
+    """Cut the power before every so many-th call; return how often it was cut."""
+    for cuts, n in enumerate(count(begin_at, stride)):
         room = trial.place / str(n)
         room.mkdir()
         broken, happened = cut_at(n, trial, quick, luck, room=room)
@@ -46,8 +48,9 @@ def loop(trial: Trial, quick: pytest.MonkeyPatch, luck: Luck, *, begin_at: int, 
             error.add_note(f"cut before call {n}, {luck} came through")
             raise
         if not happened:
-            break
-    assert n > 150
+            assert n > 150
+            return cuts
+    raise AssertionError
 
 
 @pytest.mark.parametrize("luck", LUCKS)
@@ -57,8 +60,11 @@ def test_power_cut(trial: Trial, quick: pytest.MonkeyPatch, luck: Luck) -> None:
 
 @pytest.mark.soak
 @pytest.mark.parametrize("luck", LUCKS)
-def test_power_cut_every_call(trial: Trial, quick: pytest.MonkeyPatch, luck: Luck) -> None:
-    loop(trial, quick, luck, begin_at=1, stride=1)
+def test_power_cut_every_call(
+    trial: Trial, quick: pytest.MonkeyPatch, luck: Luck, report: Callable[[str], None]
+) -> None:
+    cuts = loop(trial, quick, luck, begin_at=1, stride=1)
+    report(f"power cut before each call, {luck} came through: {cuts} of {cuts} survived")
 
 
 @pytest.mark.parametrize("luck", LUCKS)

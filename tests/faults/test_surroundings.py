@@ -1,8 +1,7 @@
 """A machine that says no in other ways: a disk that runs full or cannot be written, a clock that goes back, NaN."""
 
 import os
-import subprocess
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,28 +20,9 @@ from rnnlab.lab.events import Event, Stepped
 from rnnlab.lab.resume import resume, train_into
 from rnnlab.lab.stopping import Stop
 from rnnlab.runs import RunFolder, disk
+from tests.faults.mounting import Mount, fill
 from tests.faults.oracle import Trial, begin
 from tests.lab.resuming import account
-
-Mount = Callable[..., None]
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[tuple[Path, Mount]]:
-    """A file system of 400 KiB, and how to mount it in another way; skipped where that is not allowed."""
-    place = tmp_path / "small"
-    place.mkdir()
-
-    def mount(options: str) -> None:
-        command = ["mount", "-t", "tmpfs", "-o", options, "rnnlab-test", str(place)]
-        if subprocess.run(command, capture_output=True, check=False).returncode:
-            pytest.skip("mounting is not allowed")
-
-    mount("size=400k")
-    try:
-        yield place, mount
-    finally:
-        subprocess.run(["umount", str(place)], check=True)
 
 
 def after(step: int, events: Iterable[Event], act: Callable[[], object]) -> None:
@@ -50,14 +30,6 @@ def after(step: int, events: Iterable[Event], act: Callable[[], object]) -> None
     for event in events:
         if isinstance(event, Stepped) and event.step == step:
             act()
-
-
-def fill(place: Path, *, leave: int) -> Path:
-    """Take all the space of a file system but so many bytes."""
-    ballast = place / "ballast"
-    state = os.statvfs(place)
-    ballast.write_bytes(bytes(max(0, state.f_bavail * state.f_frsize - leave)))
-    return ballast
 
 
 @pytest.mark.parametrize("leave", range(0, 48 * 1024, 4096))
@@ -91,6 +63,28 @@ def test_a_full_disk_at_the_start_makes_nothing(trial: Trial, small_disk: tuple[
     with pytest.raises(EnvironmentFault, match=r"the run needs about .* of disk space, and .* are free"):
         begin(trial.asked, place / "run")
     assert [path.name for path in place.iterdir()] == ["ballast"]
+
+
+@pytest.mark.parametrize("left", range(0, 30, 3))
+def test_a_disk_that_takes_no_more_files(
+    trial: Trial, small_disk: tuple[Path, Mount], quick: object, left: int
+) -> None:
+    """So many more names are free; where that is too few, before the start or in the middle, nothing is lost."""
+    place, mount = small_disk
+    used = os.statvfs(place).f_files - os.statvfs(place).f_ffree
+    mount(f"remount,nr_inodes={used + left}")
+    refusal = None
+    try:
+        begin(trial.asked, place / "run")
+    except EnvironmentFault as fault:
+        refusal = fault
+    assert (left > 9) >= (refusal is None) >= (left > 24)
+    if refusal is not None:
+        assert "cannot " in refusal.problem
+        assert "No space left on device, no more files can be made there (no free inodes)" in refusal.problem
+    mount("remount,nr_inodes=1000")
+    trial.examined(place / "run")
+    assert account(begin(trial.asked, place / "run")) == trial.whole
 
 
 def test_a_disk_that_can_only_be_read(trial: Trial, small_disk: tuple[Path, Mount]) -> None:
@@ -134,6 +128,34 @@ def test_renaming_is_refused_from_a_step_on(trial: Trial, monkeypatch: pytest.Mo
     report = examine(RunFolder(folder))
     assert (report.is_healthy, report.state, report.step) == (True, "stale", 0)
     assert account(begin(trial.asked, folder)) == trial.whole
+
+
+@pytest.mark.parametrize("mask", [0o077, 0o027, 0o000])
+def test_files_and_folders_follow_the_umask(trial: Trial, mask: int) -> None:
+    """Whoever shares a folder with colleagues decides by the umask what they may read."""
+    before = os.umask(mask)
+    try:
+        run = begin(trial.asked, trial.place / "run")
+    finally:
+        os.umask(before)
+    for path in (run.path, *run.path.rglob("*")):
+        assert path.stat().st_mode & 0o777 == (0o777 if path.is_dir() else 0o666) & ~mask, path
+
+
+def test_stopped_before_its_first_step_again_and_again(trial: Trial) -> None:
+    """As a job that is preempted twenty times; each attempt is counted, and the numbers stay the same."""
+    folder = trial.place / "run"
+    for attempt in range(1, 21):
+        stop = Stop()
+        stop.ask("preemption")
+        with pytest.raises(StoppedError):
+            list(train_into(folder, trial.asked, config=b"", argv=[], stop=stop))
+        status = RunFolder(folder).read_status()
+        assert (status.state, status.step, status.attempt) == ("interrupted", 0, attempt)
+    run = begin(trial.asked, folder)
+    assert (account(run), run.read_status().attempt) == (trial.whole, 21)
+    assert len(run.read_provenance()["attempts"]) == 20
+    assert examine(run).is_healthy
 
 
 CLOCKS = (rnnlab.runs.lock, rnnlab.runs.naming, rnnlab.runs.provenance, rnnlab.runs.status)

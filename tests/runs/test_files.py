@@ -3,6 +3,7 @@ import os
 import re
 import secrets
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -103,15 +104,22 @@ def test_a_write_that_takes_nothing_is_a_fault(tmp_path: Path, monkeypatch: pyte
 def test_full_disk_is_told_with_what_is_free_and_what_to_do(
     tmp_path: Path, faults: Faults, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 1234}))
-    faults.arm(2, error=OSError(errno.ENOSPC, "x"))
-    with pytest.raises(EnvironmentFault) as caught:
-        write_atomic(tmp_path / "a", b"12345")
-    assert str(caught.value) == (
-        f"{tmp_path}/a: cannot write 5 bytes: No space left on device, 1,234 bytes free"
-        " — free some space, or keep the runs elsewhere with --runs DIR or RNNLAB_RUNS"
-    )
-    assert caught.value.exit_code == 5
+    told = {
+        (617, 9, 9): ", 1,234 bytes free",
+        (617, 9, 0): ", no more files can be made there (no free inodes)",
+        (617, 0, 0): ", 1,234 bytes free",  # a file system that has no such limit
+    }
+    for (blocks, files, left), said in told.items():
+        state = SimpleNamespace(f_bavail=blocks, f_frsize=2, f_files=files, f_favail=left)
+        monkeypatch.setattr("os.statvfs", lambda path, state=state: state)
+        faults.arm(2, error=OSError(errno.ENOSPC, "x"))
+        with pytest.raises(EnvironmentFault) as caught:
+            write_atomic(tmp_path / "a", b"12345")
+        assert str(caught.value) == (
+            f"{tmp_path}/a: cannot write 5 bytes: No space left on device{said}"
+            " — free some space, or keep the runs elsewhere with --runs DIR or RNNLAB_RUNS"
+        )
+        assert caught.value.exit_code == 5
 
 
 @pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o000, 0o666), (0o027, 0o640)])

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rnnlab.core.errors import EnvironmentFault, VerificationError
-from rnnlab.runs.reading import kind, read_bytes
+from rnnlab.runs.reading import kind, read_bytes, read_lines
 from tests.runs.conftest import Faults
 
 
@@ -75,3 +75,28 @@ def test_a_close_that_fails_takes_nothing_from_what_was_read(tmp_path: Path, fau
     faults.arm(4)
     assert read_bytes(tmp_path / "a", 10) == b"x"
     assert faults.calls == ["open_read", "read", "read", "close"]
+
+
+@pytest.mark.parametrize("longest", [5, 65_536, 70_000])
+def test_lines_come_whole_however_they_lie_in_the_pieces_that_are_read(tmp_path: Path, longest: int) -> None:
+    """A piece is 65,536 bytes: here one ends within a line, at the end of one, and before it."""
+    lines = [b"a" * 65_530 + b"\n", b"\n", b"\r\x0b\x85\n", b"b" * 65_535 + b"\n", b"c" * 65_536 + b"\n", b"end"]
+    (tmp_path / "a").write_bytes(b"".join(lines))
+    too_long = next((n for n, line in enumerate(lines) if len(line) > longest), len(lines))
+    cut = [line[: longest + 1] for line in lines[too_long : too_long + 1]]
+    assert list(read_lines(tmp_path / "a", longest)) == lines[:too_long] + cut
+
+
+def test_a_line_without_an_end_is_not_read_on_and_on() -> None:
+    """Nothing but NUL bytes, and no end of them."""
+    with pytest.raises(VerificationError, match="is not a plain file"):
+        next(read_lines(Path("/dev/zero"), 100))
+
+
+def test_a_file_that_becomes_unreadable_is_told(tmp_path: Path, faults: Faults) -> None:
+    (tmp_path / "a").write_bytes(b"1\n2\n")
+    faults.arm(3, error=OSError(errno.EIO, ""))
+    lines = read_lines(tmp_path / "a", 100)
+    assert [next(lines), next(lines)] == [b"1\n", b"2\n"]
+    with pytest.raises(EnvironmentFault, match="cannot read: Input/output error"):
+        next(lines)

@@ -112,7 +112,8 @@ def test_too_many_combinations_are_refused_before_they_are_made() -> None:
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        ({"method": "random"}, ["trials: missing: how many combinations to try — add `trials:`"]),
+        ({}, [": nothing is varied — add `axes:` or `seeds:`, or leave the section out"]),
+        ({"method": "random", "seeds": 2}, ["trials: missing: how many combinations to try — add `trials:`"]),
         ({"trials": 3}, ["trials: a grid has all its combinations — leave it out, or use method: random"]),
         ({"axes": {"name": ["a"]}}, ["axes.name: `name` cannot be an axis — each trial has a name of its own"]),
         ({"axes": {"seed": [1]}, "seeds": 2}, ["seeds: `seed` is an axis already — keep one of them"]),

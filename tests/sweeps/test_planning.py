@@ -73,7 +73,7 @@ def test_a_trials_config_is_complete_and_trains_the_same_experiment(place: Path)
     [(f"{BASE}numpy: {{shards: 3}}\n", 3), (f"{BASE}numpy: {{shards: null}}\n", None), (f"{BASE}numpy: {{}}\n", 1)],
 )
 def test_the_shards_are_the_configs_where_it_says_so(place: Path, base: str, shards: int | None) -> None:
-    (experiment,) = planned(place, "  axes: {}\n", base=base).experiments.values()
+    (experiment,) = planned(place, "  seeds: 1\n", base=base).experiments.values()
     assert experiment.numpy.shards == shards
 
 

@@ -14,6 +14,7 @@ from rnnlab.backends.keras.engines import ENGINES
 from rnnlab.backends.keras.engines.base import AbstractEngine
 from rnnlab.core.allotment import allotted_cpus
 from rnnlab.core.errors import EnvironmentFault, UsageError
+from rnnlab.core.text import visible
 
 DEFAULT_ENGINE = "tensorflow"
 _INSTALL = {
@@ -46,10 +47,12 @@ def start(engine: str = DEFAULT_ENGINE) -> AbstractEngine:
         try:
             with contextlib.nullcontext() if verbose else _quiet_native_code(), _without_jax(engine):
                 importlib.import_module("keras")
-        except Exception as error:  # a library of another NumPy's making fails with almost anything
+        except MemoryError:
+            raise
+        except Exception as error:  # libraries that do not fit each other fail in any way
+            what = str(error) if isinstance(error, ImportError) else f"{type(error).__name__}: {error}"
             hint = f"mend or reinstall it: {_INSTALL[engine]}"
-            told = str(error) if isinstance(error, ImportError) else f"{type(error).__name__}: {error}"
-            raise EnvironmentFault(f"Keras on {engine} cannot be imported: {told}", hint=hint) from error
+            raise EnvironmentFault(f"Keras on {engine} cannot be imported: {visible(what)}", hint=hint) from error
         if not verbose:
             logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of every second model of a process
     running = running_engine()
