@@ -7,6 +7,7 @@ from typing import Any
 from rnnlab.analysis.result import Result
 
 _NAME = "name"
+_MISSING = object()
 
 
 def differences(results: Sequence[Result]) -> dict[str, dict[str, Any]]:
@@ -15,13 +16,13 @@ def differences(results: Sequence[Result]) -> dict[str, dict[str, Any]]:
     A run whose config lacks a key is not among that key's values. The name of a run differs trivially and is left out.
     """
     keys = dict.fromkeys(key for result in results for key in result.config if key != _NAME)
-    rows = {key: {one.name: one.config[key] for one in results if key in one.config} for key in keys}
-    return {key: row for key, row in rows.items() if len(row) < len(results) or len(_kinds(row)) > 1}
-
-
-def _kinds(row: dict[str, Any]) -> set[Any]:
-    # With its type, because to Python 1, 1.0 and True are equal; lists and mappings as JSON.
     return {
-        json.dumps(value, sort_keys=True) if isinstance(value, list | dict) else (type(value), value)
-        for value in row.values()
+        key: {one.name: one.config[key] for one in results if key in one.config}
+        for key in keys
+        if len({_kind(one.config.get(key, _MISSING)) for one in results}) > 1
     }
+
+
+def _kind(value: Any) -> Any:
+    # With its type, because to Python 1, 1.0 and True are equal; lists and mappings as JSON.
+    return json.dumps(value, sort_keys=True) if isinstance(value, list | dict) else (type(value), value)

@@ -9,8 +9,10 @@ from rnnlab.runs.naming import FOLDER_NAME
 def headings(results: Sequence[Result]) -> dict[str, str]:
     """Return name of a run -> heading: its label; with the seed, else the random letters, where labels are equal."""
     called: dict[str, str] = {}
-    for label in dict.fromkeys(result.label for result in results):
-        alike = [result for result in results if result.label == label]
+    labelled: dict[str, list[Result]] = {}
+    for result in results:
+        labelled.setdefault(result.label, []).append(result)
+    for alike in labelled.values():
         called |= {result.name: text for result, text in zip(alike, _distinct(alike), strict=True)}
     # One label may read as another with its seed.
     clear = len(set(called.values())) == len(called)
