@@ -31,6 +31,9 @@ def plain_surroundings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
         patch.setenv("PYTHONUTF8", "1")
         patch.setenv("RNNLAB_PLOTS", "0")  # a picture takes longer than most trainings here
         patch.setenv("RNNLAB_RUNS", str(tmp_path_factory.mktemp("runs")))
-        hangup = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup it is ignored, by children too
+        # Under nohup the one is ignored, and behind a shell's `&` the other; by children too.
+        hangup = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        interrupt = signal.signal(signal.SIGINT, signal.default_int_handler)
         yield
+        signal.signal(signal.SIGINT, interrupt)
         signal.signal(signal.SIGHUP, hangup)
