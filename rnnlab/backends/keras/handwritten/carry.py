@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast, final
 
 import keras
+import numpy as np
 
 from rnnlab.backends.keras.handwritten.base import AbstractHandwritten, Tensors, projected, summed_product
 from rnnlab.cells.carry import Carry
@@ -88,7 +89,7 @@ class HandwrittenCarry(AbstractHandwritten):
             return ops.concatenate([activation(ops, part) for activation, part in parts], axis=1)
         scaled = cast("list[AbstractScaledTanh]", blocks)
         inside, gain, shift = (
-            ops.repeat(ops.convert_to_tensor([getattr(one, what) for one in scaled], arguments.dtype), self.units)
+            ops.convert_to_tensor(np.repeat([getattr(one, what) for one in scaled], self.units), arguments.dtype)
             for what in ("inner", "gain", "shift")
         )
         return ops.tanh(arguments * inside) * gain + shift
