@@ -27,7 +27,6 @@ test_lasting. Places where no runs can be: test_errors. Overrides: config/test_o
 """
 
 import re
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -268,12 +267,13 @@ def test_a_working_folder_that_is_gone(here: Path) -> None:
 
 @pytest.mark.parametrize(("files", "code"), [(4, 5), (8, 0)])
 def test_few_open_files_are_enough_or_told(here: Path, files: int, code: int) -> None:
+    """Limited once Python has begun: what an installation runs before the program may need more."""
     (here / "x.yaml").write_text(TINY)
-
-    def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
-
-    result = child("train", "x.yaml", "--into", "job", "-q", preexec_fn=limit)
+    begun = f"import resource; resource.setrlimit(resource.RLIMIT_NOFILE, ({files}, {files}))"
+    program = f"{begun}; from rnnlab.cli.main import main; main()"
+    command = [sys.executable, "-c", program, "train", "x.yaml", "--into", "job", "-q"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    result = Result(done.returncode, done.stdout, done.stderr)
     assert result.code == code
     if code:
         (line,) = told(result)
