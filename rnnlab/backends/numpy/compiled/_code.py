@@ -10,7 +10,6 @@ from rnnlab.backends.numpy.compiled._machine import vector_bytes
 
 _WHOLE = ir.IntType(64)
 _POINTER = ir.PointerType()
-_BIT = ir.IntType(1)
 # A product and the sum it goes into may be rounded once; nothing else may differ from what is written.
 _FLAGS = ("contract",)
 Whole = Union["Number", int]
@@ -55,7 +54,7 @@ class Number:
 
 @final
 class Place:
-    """A place in memory from which numbers of one kind follow."""
+    """A place in memory, from which the numbers of an array follow: floating-point, of the code's precision."""
 
     def __init__(self, code: "Code", value: Any) -> None:
         self._code, self.value = code, value

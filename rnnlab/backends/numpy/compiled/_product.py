@@ -84,5 +84,4 @@ def _tile(
     sums = code.sums(depth, height * width, add)
     for n in range(height):
         for m in range(width):
-            there, value = c + of_c * n + code.lanes * m, sums[n * width + m]
-            there.write(value)
+            (c + of_c * n + code.lanes * m).write(sums[n * width + m])
