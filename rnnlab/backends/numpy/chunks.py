@@ -114,7 +114,7 @@ def chunks(lengths: Array, *, rows_at_once: int, window: int | None = None) -> l
 
 @cache  # most batches of a training are alike
 def _even_chunks(rows: int, timesteps: int, rows_at_once: int, window: int) -> list[list[Chunk]]:
-    """Return the chunks of sequences of one length."""
+    """Return the chunks of sequences of one length; the lists are everybody's, and nobody changes them."""
     size = max(1, rows_at_once // rows)
     return [
         [

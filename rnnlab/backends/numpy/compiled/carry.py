@@ -71,7 +71,7 @@ class CompiledCarry(AbstractCompiledLayer):
             )
             for gate, value in enumerate(da):
                 (at.argument(gate, row) + column).write(value)
-            to_h.write(dc * f)  # for a moment: where dh was nobody reads any more
+            to_h.write(dc * f)  # dh is spent, and the product that follows overwrites dc
         at.times("to c", at.on_arguments(at.argument(3)), at.on_flowing(at.flowing(0)))
         with at.each() as (row, column):
             to_c, to_h = (at.flowing(state, row) + column for state in range(2))
