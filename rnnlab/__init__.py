@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from rnnlab.core.importing import after_import
 
 if TYPE_CHECKING:
-    from rnnlab.lab.run import Run as Run
-    from rnnlab.lab.run import open_run as open_run
-    from rnnlab.lab.run import resume as resume
-    from rnnlab.lab.run import train as train
+    from rnnlab.api import Run as Run
+    from rnnlab.api import open_run as open_run
+    from rnnlab.api import resume as resume
+    from rnnlab.api import train as train
 
 __version__ = "0.1.0"
 __all__ = ["Run", "__version__", "open_run", "resume", "train"]
@@ -24,7 +24,7 @@ __all__ = ["Run", "__version__", "open_run", "resume", "train"]
 def __getattr__(name: str) -> Any:
     # Imported when first used: `rnnlab --help` must not wait for NumPy and pydantic.
     if name in {"Run", "open_run", "resume", "train"}:
-        from rnnlab.lab import run
+        from rnnlab import api as run
 
         return getattr(run, name)
     raise AttributeError(f"module 'rnnlab' has no attribute {name!r}")

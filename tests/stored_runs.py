@@ -12,8 +12,8 @@ from unittest import mock
 
 from rnnlab.cli.main import main
 from rnnlab.config.yaml_writer import dump_yaml
-from rnnlab.runs import RunFolder, Status
-from rnnlab.runs.lock import Holder
+from rnnlab.storage import RunFolder, Status
+from rnnlab.storage.lock import Holder
 
 START = datetime(2026, 11, 22, 10, 25, 31, tzinfo=UTC)
 CONFIG: dict[str, Any] = {

@@ -1,7 +1,7 @@
 """The `rnnlab` program: finds its commands, and turns every error into one message and one exit code.
 
-A command is a file in this folder that exports `command`, or `app` where it has commands of its own; the file's stem is
-its name. Command files are imported for their help alone, so they import nothing but Typer at the top.
+A command is a file in `commands/` that exports `command`, or `app` where it has commands of its own; the file's stem is
+its name, and its docstring the help. Only the command that is called is imported.
 """
 
 import errno
@@ -9,37 +9,75 @@ import importlib
 import io
 import os
 import pkgutil
+import re
 import sys
 from pathlib import Path
-from typing import Annotated, NoReturn, cast
+from typing import Annotated, Any, NoReturn, cast
 
 import typer
 from typer.core import TyperGroup
 
 from rnnlab import __version__
-from rnnlab.cli import __path__ as _folder
-from rnnlab.cli._errors import report, report_bug
-from rnnlab.cli._output import forget_stdout
+from rnnlab.cli.errors import report, report_bug
+from rnnlab.cli.render.output import forget_stdout
 from rnnlab.core.errors import EnvironmentFault, RnnlabError, UsageError
 
 # The base of all that Typer refuses; where it stands depends on the version.
 ClickException = cast("type[Exception]", typer.BadParameter.__mro__[2])
 
+_COMMANDS = Path(__file__).with_name("commands")
 
-class _InOrder(TyperGroup):
-    """Lists the commands by name, those with commands of their own among them."""
+
+class _Commands(TyperGroup):
+    """The files in `commands/`, each imported when its command is called."""
 
     def list_commands(self, _: object) -> list[str]:
-        return sorted(self.commands)
+        return sorted(module.name for module in pkgutil.iter_modules([str(_COMMANDS)]) if module.name[0] != "_")
 
+    def get_command(self, context: Any, name: str) -> Any:
+        return load_command(name) if name in self.list_commands(context) else None
+
+    def format_commands(self, context: Any, formatter: Any) -> None:
+        """List each command with the first sentence of its file, which is not imported for that."""
+        names = self.list_commands(context)
+        width = formatter.width - 6 - max(map(len, names))
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, _shortened(_summary(name), width)) for name in names])
+
+
+def load_command(name: str) -> Any:
+    """Return the Click command of the file `commands/NAME.py`."""
+    module = importlib.import_module(f"rnnlab.cli.commands.{name}")
+    group: typer.Typer | None = getattr(module, "app", None)
+    if group is None:
+        group = typer.Typer(rich_markup_mode=None, add_completion=False, **_SETTINGS)
+        group.command(name)(module.command)
+    command = typer.main.get_command(group)
+    command.name, command.help = name, module.__doc__
+    return command
+
+
+def _summary(name: str) -> str:
+    start = re.match(r'r?"""(.+)', (_COMMANDS / f"{name}.py").read_text(encoding="utf-8"))
+    return start[1].removesuffix('"""') if start else ""
+
+
+def _shortened(text: str, width: int) -> str:
+    text = text.removesuffix(".")
+    return text if len(text) <= width else text[: text.rindex(" ", 0, width - 3)] + "..."
+
+
+_SETTINGS: dict[str, Any] = {
+    "pretty_exceptions_enable": False,
+    "context_settings": {"help_option_names": ["-h", "--help"]},
+}
 
 app = typer.Typer(
     name="rnnlab",
-    cls=_InOrder,
+    cls=_Commands,
     no_args_is_help=True,
-    pretty_exceptions_enable=False,
     rich_markup_mode=None,  # plain help: it comes at once and reads the same in a log
-    context_settings={"help_option_names": ["-h", "--help"]},
+    **_SETTINGS,
 )
 
 
@@ -62,19 +100,6 @@ def _program(
     7 training diverged, 8 some trials of a sweep failed, 9 a condition of --fail-if holds, 75 training was asked to
     stop and can be resumed, 130 stopped by Ctrl-C.
     """
-
-
-def _commands() -> list[str]:
-    names = [module.name for module in pkgutil.iter_modules(_folder)]
-    return [name for name in names if name != "main" and not name.startswith("_")]
-
-
-for _name in _commands():
-    _module = importlib.import_module(f"rnnlab.cli.{_name}")
-    if hasattr(_module, "app"):  # commands of its own
-        app.add_typer(_module.app, name=_name)
-    else:
-        app.command(_name)(_module.command)
 
 
 def main() -> NoReturn:

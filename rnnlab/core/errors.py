@@ -5,6 +5,8 @@ Each class is one row of the exit-code table. Anything that is not an `RnnlabErr
 
 from typing import ClassVar, Self
 
+from rnnlab.core.text import visible
+
 
 class RnnlabError(Exception):
     """An error with a message for the user; abstract, raise one of the classes below.
@@ -19,8 +21,10 @@ class RnnlabError(Exception):
     code: ClassVar[str] = "E_BUG"
 
     def __init__(self, problem: str, *, where: str = "", hint: str = "") -> None:
-        self.problem, self.where, self.hint = problem, where, hint
-        super().__init__(": ".join(part for part in (where, problem) if part) + (f" — {hint}" if hint else ""))
+        # The one place: whatever text from users and files a message contains, it can be shown.
+        self.problem, self.where, self.hint = map(visible, (problem, where, hint))
+        place = f"{self.where}: " if self.where else ""
+        super().__init__(f"{place}{self.problem}" + (f" — {self.hint}" if hint else ""))
 
 
 class UsageError(RnnlabError):

@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from rnnlab.analysis import Comparison
-from rnnlab.analysis.curves import together
-from rnnlab.analysis.groups import Group, told_value
-from rnnlab.analysis.metric import has_baseline, short_name
-from rnnlab.analysis.pivot import Pivot
-from rnnlab.analysis.question import question_of
-from rnnlab.analysis.statistics import wilson
+from rnnlab.comparison import Comparison
+from rnnlab.comparison.curves import together
+from rnnlab.comparison.groups import Group, told_value
+from rnnlab.comparison.metric import has_baseline, short_name
+from rnnlab.comparison.pivot import Pivot
+from rnnlab.comparison.question import question_of
+from rnnlab.comparison.statistics import wilson
 from rnnlab.core.text import visible
 from rnnlab.reports.chart import COLOURS, DASHES, SYMBOLS, Chart, band, line, told
 

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 
 from rnnlab.core.text import visible
-from rnnlab.diagnosis.findings import Diagnosis, GradientFlow, called
+from rnnlab.inspection.diagnoses.findings import Diagnosis, called
 from rnnlab.reports.chart import COLOURS, DASHES, SYMBOLS, Chart, line, power, told
+from rnnlab.training.gradient_flow import GradientFlow
 
 _LOWEST = 1e-12  # of the largest gradient: what is drawn as vanished
 _VANISHED = 0.01

@@ -12,17 +12,17 @@ from pathlib import Path
 from typing import Any, final
 
 import rnnlab
-from rnnlab.analysis import Comparison, Result
-from rnnlab.analysis.metric import short_name
-from rnnlab.analysis.question import question_of
-from rnnlab.analysis.tables import notes_of, tables_of, value_text
+from rnnlab.comparison import Comparison, Result
+from rnnlab.comparison.metric import short_name
+from rnnlab.comparison.question import question_of
+from rnnlab.comparison.tables import notes_of, tables_of, value_text
 from rnnlab.core.errors import EnvironmentFault, RnnlabError
 from rnnlab.core.text import visible
-from rnnlab.diagnosis.findings import Diagnosis
+from rnnlab.inspection.diagnoses.findings import Diagnosis
 from rnnlab.reports.chart import told
 from rnnlab.reports.curves import charts_of
 from rnnlab.reports.inside import charts_inside, sentences_inside
-from rnnlab.runs import RunFolder
+from rnnlab.storage import RunFolder
 
 GENERATOR = "rnnlab report"  # by which a page is known again as one of ours
 

@@ -7,8 +7,8 @@ from typing import Any, final
 import yaml
 
 from rnnlab.core.errors import VerificationError
-from rnnlab.runs.folder import RunFolder
 from rnnlab.runs.index import WORTH, Index
+from rnnlab.storage.folder import RunFolder
 
 # Ten times as fast as the reader that marks lines; `dump_yaml` writes what every reader takes for the same data.
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

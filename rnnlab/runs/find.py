@@ -9,10 +9,10 @@ from typing import final
 
 from rnnlab.core.errors import RnnlabError, RunNotFoundError, UsageError
 from rnnlab.core.text import visible
-from rnnlab.runs.faults import refused, shown
-from rnnlab.runs.folder import RunFolder
-from rnnlab.runs.naming import FOLDER_NAME
-from rnnlab.runs.reading import kind
+from rnnlab.storage.faults import refused, shown
+from rnnlab.storage.folder import RunFolder
+from rnnlab.storage.naming import FOLDER_NAME
+from rnnlab.storage.reading import kind
 
 _SHOWN = 10  # candidates in a message
 

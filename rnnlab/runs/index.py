@@ -23,9 +23,9 @@ from pathlib import Path
 from typing import Any, final
 
 from rnnlab.core.errors import EnvironmentFault, RnnlabError
-from rnnlab.runs import disk
-from rnnlab.runs.files import is_leftover, write_atomic
-from rnnlab.runs.reading import read_bytes
+from rnnlab.storage import disk
+from rnnlab.storage.files import is_leftover, write_atomic
+from rnnlab.storage.reading import read_bytes
 
 WORTH = 32  # entries, new or gone, for which a file is written anew: to read so many runs takes about as long
 LARGEST = 1 << 28  # bytes

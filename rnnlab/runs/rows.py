@@ -11,9 +11,9 @@ from typing import Any, final
 from rnnlab.core.errors import RnnlabError, VerificationError
 from rnnlab.runs.configs import Configs, read_config
 from rnnlab.runs.find import open_runs, run_names
-from rnnlab.runs.folder import RunFolder
 from rnnlab.runs.index import Index
-from rnnlab.runs.naming import FOLDER_NAME
+from rnnlab.storage.folder import RunFolder
+from rnnlab.storage.naming import FOLDER_NAME
 
 COLUMNS = (
     "run", "name", "path", "task", "timesteps", "backend", "cell", "seed", "state", "stopped", "steps", "sequences",

@@ -6,9 +6,9 @@ from typing import Any
 
 from rnnlab.core.errors import VerificationError
 from rnnlab.core.text import visible
-from rnnlab.runs.faults import shown
-from rnnlab.runs.folder import RunFolder
-from rnnlab.runs.status import Status
+from rnnlab.storage.faults import shown
+from rnnlab.storage.folder import RunFolder
+from rnnlab.storage.status import Status
 
 
 def own_summary(run: RunFolder, status: Status) -> dict[str, Any]:

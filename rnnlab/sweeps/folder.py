@@ -23,11 +23,11 @@ from rnnlab.config.yaml_writer import dump_yaml
 from rnnlab.core.errors import RnnlabError, RunNotFoundError, UsageError
 from rnnlab.core.naming import check_name
 from rnnlab.core.text import visible
-from rnnlab.runs import RunFolder, disk
-from rnnlab.runs.faults import reported, shown
-from rnnlab.runs.files import ensure_folder, is_leftover, write_atomic
-from rnnlab.runs.jsonfile import LIMIT, read_json, write_json
-from rnnlab.runs.reading import kind, read_text
+from rnnlab.storage import RunFolder, disk
+from rnnlab.storage.faults import reported, shown
+from rnnlab.storage.files import ensure_folder, is_leftover, write_atomic
+from rnnlab.storage.jsonfile import LIMIT, read_json, write_json
+from rnnlab.storage.reading import kind, read_text
 from rnnlab.sweeps.plan import Plan, Trial, read_plan
 
 # What a folder holds before it is a sweep: another process may be making it at this moment.

@@ -10,9 +10,9 @@ from rnnlab.core.errors import UsageError, VerificationError
 from rnnlab.core.naming import check_name
 from rnnlab.core.options import Options
 from rnnlab.core.text import visible
-from rnnlab.runs.faults import shown
-from rnnlab.runs.jsonfile import LIMIT, parse_object
-from rnnlab.runs.reading import read_bytes
+from rnnlab.storage.faults import shown
+from rnnlab.storage.jsonfile import LIMIT, parse_object
+from rnnlab.storage.reading import read_bytes
 
 FORMAT: Literal["rnnlab-sweep/1"] = "rnnlab-sweep/1"
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]

@@ -26,9 +26,9 @@ from rnnlab.config.sweep import Range
 from rnnlab.core.errors import ConfigError, RunLockedError
 from rnnlab.core.streams import stream
 from rnnlab.core.text import visible
-from rnnlab.runs.files import ensure_folder
-from rnnlab.runs.lock import Lock, acquire
 from rnnlab.runs.rows import look_up
+from rnnlab.storage.files import ensure_folder
+from rnnlab.storage.lock import Lock, acquire
 from rnnlab.sweeps.axes import values_of
 from rnnlab.sweeps.combining import Values, groups_of, holds
 from rnnlab.sweeps.folder import SweepFolder

@@ -10,13 +10,13 @@ from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING, final
 
 from rnnlab.core.errors import EnvironmentFault
-from rnnlab.lab.stopping import Stop
 from rnnlab.sweeps.crew import Crew, Member
 from rnnlab.sweeps.events import Begun, Event, Lost, Over, TrialBegun, TrialEnded, TrialStepped
 from rnnlab.sweeps.folder import SweepFolder
 from rnnlab.sweeps.orders import Ended, Line, Progress, Ready, Scored, Train
 from rnnlab.sweeps.plan import Plan, Trial
 from rnnlab.sweeps.states import standing, standings
+from rnnlab.training.stopping import Stop
 
 if TYPE_CHECKING:
     from rnnlab.sweeps.proposals import Proposals

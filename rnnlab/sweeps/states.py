@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Literal, final
 
 from rnnlab.core.errors import RnnlabError
-from rnnlab.runs.reading import kind
+from rnnlab.storage.reading import kind
 from rnnlab.sweeps.folder import SweepFolder
 from rnnlab.sweeps.plan import Plan, Trial
 

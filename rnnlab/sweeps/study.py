@@ -8,8 +8,8 @@ from typing import Any
 from rnnlab.config.sweep import Range, SweepOptions
 from rnnlab.core.errors import EnvironmentFault, VerificationError
 from rnnlab.core.text import visible
-from rnnlab.runs.files import write_atomic
-from rnnlab.runs.reading import kind, read_bytes
+from rnnlab.storage.files import write_atomic
+from rnnlab.storage.reading import kind, read_bytes
 from rnnlab.sweeps.axes import exact, is_whole
 from rnnlab.sweeps.folder import SweepFolder
 from rnnlab.sweeps.plan import Plan

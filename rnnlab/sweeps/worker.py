@@ -24,12 +24,12 @@ from rnnlab.core.errors import (
     RunLockedError,
     StoppedError,
 )
-from rnnlab.lab.events import Evaluated, Finished, Stepped
-from rnnlab.lab.resume import train_into
-from rnnlab.lab.stopping import Stop
-from rnnlab.runs.repository import describe_repository
 from rnnlab.runs.rows import look_up
+from rnnlab.storage.repository import describe_repository
 from rnnlab.sweeps.orders import AbstractLine, Ended, Halt, Outcome, Progress, Ready, Scored, Train, read_line
+from rnnlab.training.events import Evaluated, Finished, Stepped
+from rnnlab.training.resume import train_into
+from rnnlab.training.stopping import Stop
 
 _PROGRESS_SECONDS = 0.5  # between two lines about one trial
 _REPOSITORY_SECONDS = 5.0

@@ -14,8 +14,8 @@ from rnnlab.config.experiment import Experiment
 from rnnlab.config.load import load_experiment
 from rnnlab.config.yaml_writer import dump_yaml
 from rnnlab.core.errors import EnvironmentFault, RnnlabError
-from rnnlab.lab.events import Event, Stepped
-from tests.lab.resuming import account, begin, resumed
+from rnnlab.training.events import Event, Stepped
+from tests.training.resuming import account, begin, resumed
 
 SMALL: dict[str, Any] = {
     "task": "adding",

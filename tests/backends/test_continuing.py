@@ -9,13 +9,13 @@ import pytest
 from rnnlab.config.experiment import Experiment
 from rnnlab.config.load import load_experiment
 from rnnlab.config.yaml_writer import dump_yaml
-from rnnlab.lab.events import Started
-from rnnlab.lab.resume import resume
-from rnnlab.runs import RunFolder
-from rnnlab.runs.provenance import backends
+from rnnlab.storage import RunFolder
+from rnnlab.storage.provenance import backends
+from rnnlab.training.events import Started
+from rnnlab.training.resume import resume
 from tests.backends.contenders import TOLERANCES
 from tests.cli.program import rnnlab
-from tests.lab.resuming import Make, begin, to_the_end
+from tests.training.resuming import Make, begin, to_the_end
 
 RECIPE = {"optimizer": {"type": "adam", "amsgrad": True}, "schedule": {"type": "cosine", "warmup_steps": 2}}
 TINY: dict[str, Any] = {

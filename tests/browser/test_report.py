@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 import rnnlab
-from tests.analysis.runs_by_hand import make_run
 from tests.cli.program import rnnlab as program
+from tests.comparison.runs_by_hand import make_run
 
 pytestmark = pytest.mark.browser
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

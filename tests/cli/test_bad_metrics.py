@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from rnnlab.runs import RunFolder
+from rnnlab.storage import RunFolder
 from tests.cli.jobs import RESUME, everything
 from tests.cli.program import rnnlab
 from tests.cli.test_bad_input import told

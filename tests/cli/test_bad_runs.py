@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from rnnlab.core.errors import EnvironmentFault
-from rnnlab.runs import RunFolder, disk
+from rnnlab.storage import RunFolder, disk
 from tests.cli.jobs import BEST, EVALUATE, EXPORT, INTO, RESUME, Harm, everything
 from tests.cli.program import DIVERGING, rnnlab
 from tests.cli.test_bad_input import told

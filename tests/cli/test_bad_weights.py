@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rnnlab.runs import disk
-from rnnlab.runs.weights import load_arrays, save_arrays
+from rnnlab.storage import disk
+from rnnlab.storage.weights import load_arrays, save_arrays
 from tests.cli.jobs import BEST, EVALUATE, EXPORT, RESUME, Harm, everything
 from tests.cli.program import rnnlab
 from tests.cli.test_bad_input import told
@@ -128,7 +128,7 @@ def test_numbers_that_are_none_can_be_looked_at(job: Path, value: float) -> None
 def test_a_checkpoint_of_a_newer_format_is_not_gone_round(job: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No older one is left that could be used; and none is set aside, for the newer rnnlab that wrote it."""
     with monkeypatch.context() as patch:
-        patch.setattr("rnnlab.runs.weights.FORMAT", "rnnlab-arrays/9")
+        patch.setattr("rnnlab.storage.weights.FORMAT", "rnnlab-arrays/9")
         for path in (job / "checkpoints").iterdir():
             save_arrays(path, {}, {})
     before = everything(Path())

@@ -53,7 +53,7 @@ def test_what_cannot_be_is_refused_at_once(
     here: Path, monkeypatch: pytest.MonkeyPatch, measured: list[Trial], arguments: tuple[str, ...], message: str
 ) -> None:
     monkeypatch.setattr("rnnlab.bench.entrants.is_installed", lambda name: name != "jax")
-    monkeypatch.setattr("rnnlab.cli._bench.allotted_cpus", lambda: 2)
+    monkeypatch.setattr("rnnlab.cli.commands._bench.allotted_cpus", lambda: 2)
     (here / "x.yaml").write_text(TINY)
     result = rnnlab("bench", *arguments)
     assert (result.code, result.stdout) == (2, "")
@@ -62,7 +62,7 @@ def test_what_cannot_be_is_refused_at_once(
 
 
 def test_a_shape_too_large_for_the_machine(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rnnlab.cli._bench.memory_available", lambda: 2**30)
+    monkeypatch.setattr("rnnlab.cli.commands._bench.memory_available", lambda: 2**30)
     result = rnnlab("bench", "--shapes", "S,T1000xB1000xD1xH100", "--cells", "simple", "--against", "none")
     assert (result.code, result.stdout) == (5, "")
     # 8 bytes · 1,000 · 1,000 · (2 + 12 · 100)
@@ -77,7 +77,7 @@ def test_the_grid_and_the_config(here: Path, monkeypatch: pytest.MonkeyPatch) ->
         return iter([trial(NUMPY, 1.0)])
 
     monkeypatch.setattr("rnnlab.bench.measure.measure", note)
-    monkeypatch.setattr("rnnlab.cli._bench.allotted_cpus", lambda: 1)
+    monkeypatch.setattr("rnnlab.cli.commands._bench.allotted_cpus", lambda: 1)
     (here / "x.yaml").write_text(TINY)
     assert rnnlab("bench").code == 0
     assert (
@@ -139,8 +139,8 @@ def test_a_terminal_of_80_columns_holds_a_row(measured: list[Trial]) -> None:
 def test_markdown_names_the_machine(measured: list[Trial], here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     measured += ALL
     cpu = {"model": "Abacus", "logical_cores": 8, "affinity": [0, 1]}
-    monkeypatch.setattr("rnnlab.runs.provenance.describe_cpu", lambda: cpu)
-    monkeypatch.setattr("rnnlab.cli._bench_report.allotted_cpus", lambda: 2)
+    monkeypatch.setattr("rnnlab.storage.provenance.describe_cpu", lambda: cpu)
+    monkeypatch.setattr("rnnlab.cli.render.bench.allotted_cpus", lambda: 2)
     monkeypatch.setattr("platform.python_version", lambda: "3.11.7")
     result = rnnlab("bench", "--format", "markdown", "--out", "x.md", "--rounds", "4")
     assert (result.code, result.stdout) == (0, "")

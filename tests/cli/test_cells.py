@@ -1,7 +1,7 @@
 import pytest
 
 from rnnlab.cells import CELLS
-from rnnlab.cli.cells import count_formula, docstring_section
+from rnnlab.cli.commands.cells import count_formula, docstring_section
 from tests.stored_runs import rnnlab
 
 

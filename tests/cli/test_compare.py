@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.analysis.runs_by_hand import UNSOLVED, make_run
+from tests.comparison.runs_by_hand import UNSOLVED, make_run
 
 CARRY, SIMPLE = "20260101T000000Z-carry-aaaaaa", "20260101T000001Z-simple-bbbbbb"
 TO_SIMPLE = {"cell.type": "simple", "cell.forget_bias": None}

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from rnnlab.cli._curves import Curve, Level, draw
+from rnnlab.cli.render.curves import Curve, Level, draw
 
 
 def text(*arguments: object, **options: object) -> list[str]:

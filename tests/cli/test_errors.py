@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rnnlab.lab import memory
+from rnnlab.training import memory
 from tests.cli.program import TINY, child, rnnlab, start
 
 # A line of a message: the program, the code, then file:line:column and the key, the problem, perhaps what to do.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rnnlab.runs import RunFolder
+from rnnlab.storage import RunFolder
 from tests.cli.program import TINY, child, rnnlab
 
 RAGGED = TINY.replace("[5, 10]", "[50, 100]")

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rnnlab.runs import RunFolder
+from rnnlab.storage import RunFolder
 from tests.cli.program import TINY, child, rnnlab
 
 

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from rnnlab.runs import RunFolder
+from rnnlab.storage import RunFolder
 from tests.cli.jobs import everything
 from tests.cli.program import ENDLESS, TINY, child, rnnlab, start
-from tests.lab.resuming import account
+from tests.training.resuming import account
 
 SAVING = ENDLESS.replace("training: {", "training: {checkpoint: {every_steps: 10}, ")
 
@@ -284,8 +284,8 @@ import sys
 from pathlib import Path
 from rnnlab.config.load import load_experiment
 from rnnlab.core.errors import StoppedError
-from rnnlab.lab.resume import train_into
-from rnnlab.lab.stopping import Stop
+from rnnlab.training.resume import train_into
+from rnnlab.training.stopping import Stop
 stop = Stop()
 try:
     for event in train_into(Path("cut"), load_experiment(Path("x.yaml")).experiment, config=b"", argv=[], stop=stop):

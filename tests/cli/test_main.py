@@ -126,7 +126,7 @@ def test_the_help_comes_at_once() -> None:
 
 def test_the_help_loads_nothing_heavy(tmp_path: Path) -> None:
     loaded = loaded_by(tmp_path, "--help")
-    assert "rnnlab.cli.train" in loaded
+    assert "rnnlab.cli.commands.train" in loaded
     heavy = {
         "tensorflow",
         "keras",

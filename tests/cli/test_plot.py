@@ -5,7 +5,7 @@ import pytest
 
 import rnnlab as package
 from rnnlab.core.errors import EnvironmentFault
-from rnnlab.runs import RunFolder
+from rnnlab.storage import RunFolder
 from tests.cli.program import TINY, rnnlab
 
 pytest.importorskip("matplotlib", reason="needs the extra `plots`")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from rnnlab.runs import RunFolder
+from rnnlab.storage import RunFolder
 from rnnlab.sweeps import SweepFolder
 from tests.cli.jobs import everything
 from tests.cli.program import child, rnnlab, start
@@ -262,9 +262,8 @@ def test_check_checks_all_trials(x: Path) -> None:
 
 
 def test_a_sweep_never_loads_tensorflow(x: Path) -> None:
-    code = (
-        "import sys, rnnlab.sweeps.worker, rnnlab.cli._sweep; print(sorted({'tensorflow', 'keras'} & set(sys.modules)))"
-    )
+    modules = "rnnlab.sweeps.worker, rnnlab.cli.commands._sweep"
+    code = f"import sys, {modules}; print(sorted({{'tensorflow', 'keras'}} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout == "[]\n"
 
 

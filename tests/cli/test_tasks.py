@@ -4,8 +4,8 @@ from typing import ClassVar, Literal
 import numpy as np
 import pytest
 
-from rnnlab.cli._card import option_rows
-from rnnlab.cli._example import draw_example
+from rnnlab.cli.render.card import option_rows
+from rnnlab.cli.render.example import draw_example
 from rnnlab.config.load import load_experiment
 from rnnlab.core.batch import Array, Batch, Lengths
 from rnnlab.core.options import Options

@@ -13,7 +13,7 @@ import pytest
 
 import rnnlab as package
 from rnnlab.config.load import load_experiment
-from rnnlab.runs import RunFolder
+from rnnlab.storage import RunFolder
 from tests.cli.program import TINY, rnnlab
 from tests.cli.training import newest, trained, weights
 

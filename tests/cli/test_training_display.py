@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from rnnlab.cli._training import undisturbed
+from rnnlab.cli.commands._training import undisturbed
 from tests.cli.program import ENDLESS, TINY, child
 
 LONG_ENOUGH = TINY.replace("steps: 20", "steps: 3000").replace("evaluate_every: 10", "evaluate_every: 300")

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from rnnlab.runs import RunFolder
+from rnnlab.storage import RunFolder
 from tests.cli.program import rnnlab
 
 

@@ -2,7 +2,7 @@ import pytest
 
 from rnnlab.core.errors import UsageError
 from rnnlab.core.naming import check_name
-from rnnlab.runs.naming import FOLDER_NAME, folder_name
+from rnnlab.storage.naming import FOLDER_NAME, folder_name
 
 
 @pytest.mark.parametrize("name", ["a", "A9._-", "_x", "0", "x" * 60, "console", "com", "lptx", "latest2", "a..b"])

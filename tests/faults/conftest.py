@@ -10,12 +10,12 @@ from rnnlab.config.experiment import Experiment
 from rnnlab.config.load import load_experiment
 from rnnlab.config.yaml_writer import dump_yaml
 from rnnlab.core.registry import Registry
-from rnnlab.runs import disk, provenance
+from rnnlab.storage import disk, provenance
 from tests.faults.mounting import Mount, mounted
 from tests.faults.oracle import Account, Trial, begin
 from tests.faults.seam import Seam
-from tests.lab.conftest import SMALL
-from tests.lab.resuming import account
+from tests.training.conftest import SMALL
+from tests.training.resuming import account
 
 SETTINGS = ("training.steps=4", "training.checkpoint={every_steps: 2, every_seconds: null}")
 

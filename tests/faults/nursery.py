@@ -137,12 +137,12 @@ def _become(folder: Path, gate: tuple[int, int], told: dict[str, Any]) -> None:
 
 if __name__ == "__main__":
     import rnnlab.backends.numpy
-    import rnnlab.cli
-    import rnnlab.lab.doctor
-    import rnnlab.lab.resume
+    import rnnlab.cli.commands
+    import rnnlab.inspection.doctor
+    import rnnlab.training.resume
 
     # Where no memory is left, Python can take its failure to read a module anew for a fault in the module.
-    for module in pkgutil.iter_modules(rnnlab.cli.__path__, "rnnlab.cli."):
+    for module in pkgutil.iter_modules(rnnlab.cli.commands.__path__, "rnnlab.cli.commands."):
         importlib.import_module(module.name)
     if sys.argv[1:] == ["keras"]:
         from rnnlab.backends.keras import Carry  # noqa: F401

@@ -8,12 +8,12 @@ from typing import Any
 
 from rnnlab.config.experiment import Experiment
 from rnnlab.core.errors import EnvironmentFault
-from rnnlab.lab.doctor import examine
-from rnnlab.lab.events import Event, Finished, Started, Stepped
-from rnnlab.lab.resume import train_into
-from rnnlab.runs import RunFolder
+from rnnlab.inspection.doctor import examine
+from rnnlab.storage import RunFolder
+from rnnlab.training.events import Event, Finished, Started, Stepped
+from rnnlab.training.resume import train_into
 from tests.faults.seam import Killed
-from tests.lab.resuming import account
+from tests.training.resuming import account
 
 Account = dict[str, Any]
 

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import pytest
 
-from rnnlab.runs import disk
+from rnnlab.storage import disk
 
 # What came through beside what was synced: nothing; all names, without content; the newest content under old names;
 # half of what was appended; all that was appended, as NUL bytes.

@@ -1,4 +1,4 @@
-"""A disk that misbehaves on command: the seam `rnnlab.runs.disk`, wrapped so that a chosen call goes wrong."""
+"""A disk that misbehaves on command: the seam `rnnlab.storage.disk`, wrapped so that a chosen call goes wrong."""
 
 import errno
 import os
@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import pytest
 
-from rnnlab.runs import disk
+from rnnlab.storage import disk
 
 When = Literal["early", "half", "late"]
 

@@ -5,13 +5,13 @@ from collections.abc import Callable
 import pytest
 
 from rnnlab.core.errors import VerificationError
-from rnnlab.lab.events import Started
-from rnnlab.lab.resume import resume
-from rnnlab.runs import RunFolder
-from rnnlab.runs.metrics import Metrics
+from rnnlab.storage import RunFolder
+from rnnlab.storage.metrics import Metrics
+from rnnlab.training.events import Started
+from rnnlab.training.resume import resume
 from tests.faults.oracle import Trial
 from tests.faults.seam import Fault, Seam
-from tests.lab.resuming import account
+from tests.training.resuming import account
 
 Harm = Callable[[bytes, int], bytes]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rnnlab.runs import disk
+from rnnlab.storage import disk
 from tests.faults.oracle import Trial, Witness
 from tests.faults.power import LUCKS, Luck, Power
 from tests.faults.seam import Fault, Seam

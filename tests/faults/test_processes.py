@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from rnnlab.lab.doctor import examine
-from rnnlab.runs import RunFolder
+from rnnlab.inspection.doctor import examine
+from rnnlab.storage import RunFolder
 from tests.faults.mounting import Mount, fill
 from tests.faults.nursery import Nursery
 from tests.faults.oracle import Account
-from tests.lab.resuming import account
+from tests.training.resuming import account
 
 # Half a second or so of work, and a checkpoint every few milliseconds, so that a kill often lands in one.
 CONFIG = """\

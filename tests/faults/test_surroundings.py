@@ -9,20 +9,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-import rnnlab.runs.lock
-import rnnlab.runs.naming
-import rnnlab.runs.provenance
-import rnnlab.runs.status
+import rnnlab.storage.lock
+import rnnlab.storage.naming
+import rnnlab.storage.provenance
+import rnnlab.storage.status
 from rnnlab.backends.numpy.model import NumpyModel
 from rnnlab.core.errors import DivergedError, EnvironmentFault, StoppedError
-from rnnlab.lab.doctor import examine
-from rnnlab.lab.events import Event, Stepped
-from rnnlab.lab.resume import resume, train_into
-from rnnlab.lab.stopping import Stop
-from rnnlab.runs import RunFolder, disk
+from rnnlab.inspection.doctor import examine
+from rnnlab.storage import RunFolder, disk
+from rnnlab.training.events import Event, Stepped
+from rnnlab.training.resume import resume, train_into
+from rnnlab.training.stopping import Stop
 from tests.faults.mounting import Mount, fill
 from tests.faults.oracle import Trial, begin
-from tests.lab.resuming import account
+from tests.training.resuming import account
 
 
 def after(step: int, events: Iterable[Event], act: Callable[[], object]) -> None:
@@ -158,7 +158,7 @@ def test_stopped_before_its_first_step_again_and_again(trial: Trial) -> None:
     assert examine(run).is_healthy
 
 
-CLOCKS = (rnnlab.runs.lock, rnnlab.runs.naming, rnnlab.runs.provenance, rnnlab.runs.status)
+CLOCKS = (rnnlab.storage.lock, rnnlab.storage.naming, rnnlab.storage.provenance, rnnlab.storage.status)
 
 
 @pytest.mark.parametrize("hours", [-1, -24 * 365 * 57, 24 * 365 * 80])

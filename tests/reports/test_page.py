@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnnlab.analysis import compare
-from rnnlab.analysis.curves import together
-from rnnlab.diagnosis.findings import Diagnosis, Gate, GradientFlow, Lengths, Retention
-from rnnlab.diagnosis.recurrence import spectrum
+from rnnlab.comparison import compare
+from rnnlab.comparison.curves import together
+from rnnlab.inspection.diagnoses.findings import Diagnosis, Gate, GradientFlow, Lengths, Retention
+from rnnlab.inspection.diagnoses.recurrence import spectrum
 from rnnlab.reports import write_page
 from rnnlab.reports.curves import curves, success
-from tests.analysis.runs_by_hand import SOLVED, UNSOLVED, make_run
+from tests.comparison.runs_by_hand import SOLVED, UNSOLVED, make_run
 
 pytest.importorskip("plotly", reason="needs the extra `plots`")
 pytest.importorskip("jinja2", reason="needs the extra `plots`")

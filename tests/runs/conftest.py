@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from rnnlab.runs import disk, index
+from rnnlab.runs import index
+from rnnlab.storage import disk
 from tests.runs.many_runs import COUNT, path_of
 from tests.stored_runs import store
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from rnnlab.core.errors import EnvironmentFault, RnnlabError, RunNotFoundError, UsageError, VerificationError
-from rnnlab.runs import RunFolder, Status, all_runs, find_run, runs_root
+from rnnlab.runs import all_runs, find_run, runs_root
+from rnnlab.storage import RunFolder, Status
 
 ADDING, PARITY, COPY = (
     f"2026112{day}T102531Z-{name}" for day, name in ((1, "adding-aaaaaa"), (2, "parity-bbbbbb"), (3, "copy-cccccc"))

@@ -5,7 +5,7 @@ import pytest
 import rnnlab
 from rnnlab.core.errors import EnvironmentFault
 from rnnlab.runs import table
-from tests.analysis.runs_by_hand import SOLVED, UNSOLVED, make_run
+from tests.comparison.runs_by_hand import SOLVED, UNSOLVED, make_run
 
 
 def test_a_row_a_run(tmp_path: Path) -> None:

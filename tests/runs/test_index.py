@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from rnnlab.runs import RunFolder, disk, index
+from rnnlab.runs import index
 from rnnlab.runs.find import find_run
+from rnnlab.storage import RunFolder, disk
 from tests.runs.many_runs import COUNT, path_of, remember, told, without_index
 from tests.stored_runs import hold, store
 

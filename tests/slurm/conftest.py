@@ -13,8 +13,8 @@ import pytest
 from rnnlab.config.load import load_experiment
 from rnnlab.sweeps import Plan, SweepFolder
 from rnnlab.sweeps.planning import plan_sweep
-from tests.lab.resuming import account, begin
 from tests.slurm.cluster import Cluster, missing
+from tests.training.resuming import account, begin
 
 ROOT = Path(__file__).parents[2]
 SLOW = """\

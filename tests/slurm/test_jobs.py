@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from rnnlab.runs import RunFolder
+from rnnlab.storage import RunFolder
 from rnnlab.sweeps import Plan, SweepFolder
 from rnnlab.sweeps.slurm import Request, jobs_of, script, submit, with_jobs
 from rnnlab.sweeps.slurm.client import sbatch
 from rnnlab.sweeps.slurm.folder import SlurmFolder
 from rnnlab.sweeps.states import Standing, standings
 from tests.cli.program import rnnlab
-from tests.lab.resuming import account
 from tests.slurm.cluster import Cluster
 from tests.slurm.conftest import sweep_of, undisturbed, wait_until, write
+from tests.training.resuming import account
 
 pytestmark = pytest.mark.slurm
 

@@ -4,11 +4,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from rnnlab.runs import RunFolder
+from rnnlab.storage import RunFolder
 from rnnlab.sweeps import SweepFolder
 from rnnlab.sweeps.planning import plan_sweep
-from tests.lab.resuming import account
 from tests.sweeps.trying import QUICK, run
+from tests.training.resuming import account
 
 SWEEP = "sweep: {axes: {backend: [numpy, keras]}, seeds: 2}\n"
 

@@ -10,17 +10,17 @@ import pytest
 
 from rnnlab.config.load import load_experiment
 from rnnlab.core.errors import EnvironmentFault
-from rnnlab.lab.resume import train_into
-from rnnlab.lab.stopping import Stop
-from rnnlab.runs import RunFolder
+from rnnlab.storage import RunFolder
 from rnnlab.sweeps import SweepFolder, crew
 from rnnlab.sweeps.account import read_account
 from rnnlab.sweeps.crew import Crew, Member
 from rnnlab.sweeps.events import Begun, Event, Lost, Over, TrialBegun, TrialEnded, TrialStepped
 from rnnlab.sweeps.running import run_sweep
 from rnnlab.sweeps.states import standings
-from tests.lab.resuming import account
+from rnnlab.training.resume import train_into
+from rnnlab.training.stopping import Stop
 from tests.sweeps.trying import ENDLESS, QUICK, SLOW, accounts, make, run, states
+from tests.training.resuming import account
 
 NAMES = [f"{number:04d}-seed{number - 1}" for number in range(1, 301)]
 

@@ -8,7 +8,7 @@ from rnnlab.sweeps import SweepFolder
 from rnnlab.sweeps.events import Event, Over, TrialEnded
 from rnnlab.sweeps.planning import plan_sweep
 from rnnlab.sweeps.running import run_sweep
-from tests.lab.resuming import account
+from tests.training.resuming import account
 
 QUICK = """\
 task: parity

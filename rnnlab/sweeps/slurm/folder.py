@@ -19,11 +19,11 @@ from pydantic import AwareDatetime, Field, ValidationError
 
 from rnnlab.core.errors import RunLockedError, VerificationError
 from rnnlab.core.options import Options
-from rnnlab.runs.faults import reported, shown
-from rnnlab.runs.files import ensure_folder, write_atomic
-from rnnlab.runs.jsonfile import LIMIT, write_json
-from rnnlab.runs.lock import acquire
-from rnnlab.runs.reading import kind, read_bytes
+from rnnlab.storage.faults import reported, shown
+from rnnlab.storage.files import ensure_folder, write_atomic
+from rnnlab.storage.jsonfile import LIMIT, write_json
+from rnnlab.storage.lock import acquire
+from rnnlab.storage.reading import kind, read_bytes
 from rnnlab.sweeps.slurm.request import Request
 
 _RECORD = re.compile(r"(\d{4,})\.json")

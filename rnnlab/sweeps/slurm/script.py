@@ -3,7 +3,7 @@
 import sys
 from shlex import join
 
-from rnnlab.runs.lock import LEASE_SECONDS
+from rnnlab.storage.lock import LEASE_SECONDS
 from rnnlab.sweeps.slurm.request import Request
 
 PATIENCE = 5  # how often a job may begin again at one and the same step

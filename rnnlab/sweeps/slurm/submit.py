@@ -7,7 +7,7 @@ it never was, or ended before any task of it began, and its trials are free.
 
 from collections.abc import Sequence
 
-from rnnlab.runs.naming import random_token
+from rnnlab.storage.naming import random_token
 from rnnlab.sweeps.folder import SweepFolder
 from rnnlab.sweeps.plan import Plan, Trial
 from rnnlab.sweeps.slurm.client import max_array_size, sbatch, scancel, squeue

@@ -1,0 +1,53 @@
+"""The runs that a command line names: runs, sweeps, whole folders of runs."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rnnlab.comparison import Damaged
+from rnnlab.core.errors import RnnlabError, RunNotFoundError, UsageError, VerificationError
+from rnnlab.runs import find_run
+from rnnlab.runs.find import run_names
+from rnnlab.storage import RunFolder
+from rnnlab.sweeps.folder import trials_of
+
+
+def runs_named(root: Path, names: Sequence[str], *, fewest: int = 2) -> list[RunFolder | Damaged]:
+    """Return the runs that some names mean, in order: a run, or all of a sweep or of a folder.
+
+    Args:
+        root: The folder that holds the runs.
+        names: Paths, or parts of names below `root`.
+        fewest: How many runs are needed.
+
+    Raises:
+        RunNotFoundError: A name means none, or several.
+        UsageError: They are too few.
+    """
+    found = [run for name in names for run in _meant(root, name)]
+    if len(found) < fewest:
+        problem = f"{'two runs' if fewest == 2 else 'a run'} or more wanted, got {len(found)}"
+        raise UsageError(problem, hint="`rnnlab list` shows the runs")
+    return found
+
+
+def _meant(root: Path, name: str) -> list[RunFolder | Damaged]:
+    if (trials := trials_of(root, name)) is not None:
+        return [*trials]
+    try:
+        return [find_run(root, name)]
+    except VerificationError as fault:
+        return [Damaged(name, f"{fault.where}: {fault.problem}")]
+    except RunNotFoundError:
+        inside = _inside(Path(name)) if name else []
+        if not inside:
+            raise
+        return [*inside]
+
+
+def _inside(folder: Path) -> list[RunFolder]:
+    """Return the runs in a folder."""
+    try:
+        found = [RunFolder(folder / name) for name in run_names(folder)]
+    except RnnlabError:
+        return []
+    return [run for run in found if run.is_run()]

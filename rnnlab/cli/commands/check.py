@@ -1,0 +1,31 @@
+"""Check CONFIG and print it complete, every default filled in; nothing is trained or created.
+
+Of a sweep all trials are checked, and the first is printed; `rnnlab sweep CONFIG --dry-run` shows what each sets.
+"""
+
+from rnnlab.cli.options import ConfigArgument, SetOption
+
+
+def command(config: ConfigArgument, overrides: SetOption = None) -> None:
+    from rnnlab.cli.errors import note
+    from rnnlab.cli.render.output import show_text
+    from rnnlab.config.document import read_partly
+    from rnnlab.config.load import SWEEP, load_experiment
+    from rnnlab.config.overrides import override_partly
+    from rnnlab.config.yaml_writer import dump_yaml
+    from rnnlab.training.memory import in_words, memory_needed
+
+    if SWEEP in override_partly(read_partly(config), overrides or []).data:
+        from rnnlab.sweeps.planning import plan_sweep
+
+        planned = plan_sweep(config, overrides or [])
+        first = planned.plan.trials[0].name
+        show_text(planned.configs[first])
+        note(f"ok: a sweep of {len(planned.plan.trials):,} trials; this is the first, {first}")
+        return
+    experiment = load_experiment(config, overrides or []).experiment
+    task = experiment.build_task()
+    count = sum(parameter.size for parameter in experiment.network(task).parameters().values())
+    show_text(dump_yaml(experiment.resolved()))
+    baseline, memory = task.baseline(experiment.timesteps), in_words(memory_needed(experiment))
+    note(f"ok: {count:,} parameters, about {memory} of memory, baseline {baseline:.4g}, solved when {task.solved}")

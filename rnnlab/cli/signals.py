@@ -1,0 +1,50 @@
+"""Signals that ask a training to stop: noted at once, obeyed where the training is whole."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from rnnlab.core.errors import UsageError
+from rnnlab.core.registry import nearest
+from rnnlab.core.text import visible
+from rnnlab.training.stopping import Stop
+
+_ALWAYS = ("SIGTERM", "SIGINT", "SIGHUP")
+
+
+@contextmanager
+def asking(stop: Stop, *, more: str) -> Iterator[None]:
+    """Let SIGTERM, SIGINT, SIGHUP and the signal named `more` ask to stop; a second SIGINT stops at once.
+
+    A signal that whoever started us has turned off (`nohup`, a shell's background job) stays off.
+
+    Raises:
+        UsageError: There is no signal called `more`, or it cannot be caught.
+        KeyboardInterrupt: At the second SIGINT.
+    """
+    names = dict.fromkeys((*(name for name in _ALWAYS if hasattr(signal, name)), more))
+    caught = {number: signal.getsignal(number) for number in map(_number, names)}
+
+    def note(number: int, _: FrameType | None) -> None:
+        if number == signal.SIGINT and stop.reason:
+            raise KeyboardInterrupt
+        stop.ask(signal.Signals(number).name)
+
+    try:
+        for number, before in caught.items():
+            if before != signal.SIG_IGN:
+                signal.signal(number, note)
+        yield
+    finally:
+        for number, before in caught.items():
+            signal.signal(number, before)
+
+
+def _number(name: str) -> signal.Signals:
+    known = [one.name for one in signal.valid_signals() if isinstance(one, signal.Signals)]
+    catchable = sorted({*known} - {"SIGKILL", "SIGSTOP"})
+    if name not in catchable:
+        problem = f"'{visible(name)}' is no signal that can be caught"
+        raise UsageError(problem, where="--signal", hint=nearest(name, catchable))
+    return signal.Signals[name]

@@ -1,0 +1,126 @@
+"""Scoring a trained run again: on fresh sequences of the same definition, at other lengths, with other weights."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from rnnlab.backends.base import Network
+from rnnlab.config.experiment import Experiment
+from rnnlab.core.errors import UsageError
+from rnnlab.runs.stored import Which, experiment_of, flat_description, load_weights, require_same_data
+from rnnlab.storage import RunFolder
+from rnnlab.training.progress import judge
+from rnnlab.training.validation import ValidationSet
+
+_HINT = "evaluate may change shape.timesteps, task, seed and evaluation; train a new run for the rest"
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """A run's score.
+
+    Attributes:
+        run: The run.
+        experiment: What was evaluated: the run's own, with the overrides.
+        weights: Which weights.
+        step: The training step they are of.
+        metrics: `loss` and the task's metrics.
+        baseline: The loss of the best predictor without memory, at these lengths.
+        solved: Whether these sequences meet the task's success rule.
+        seconds: How long it took.
+    """
+
+    run: RunFolder
+    experiment: Experiment
+    weights: Which
+    step: int
+    metrics: Mapping[str, float]
+    baseline: float
+    solved: bool
+    seconds: float
+
+
+def evaluate(
+    run: RunFolder, *, overrides: Sequence[str] = (), weights: Which = "best", sequences: int | None = None
+) -> Evaluation:
+    """Score a run and append the score to its evaluations; its training record is never touched.
+
+    Args:
+        run: The run.
+        overrides: Changes to its config, e.g. `shape.timesteps=400`. The network itself cannot be changed.
+        weights: `best` by validation loss, or `last`.
+        sequences: How many to score; the run's own number when left out.
+
+    Raises:
+        ConfigError: An override cannot be.
+        UsageError: An override would change the network, or nothing that an evaluation looks at.
+        VerificationError: The weights are damaged, or of another network; or the task's file is no longer the same.
+    """
+    run.read_status()  # a run whose status is damaged gets no further record
+    more = [] if sequences is None else [f"evaluation.sequences={sequences}"]
+    own = experiment_of(run)
+    experiment = experiment_of(run, [*overrides, *more])
+    task = experiment.build_task()
+    network = experiment.network(task)
+    _refuse_other_network(own.network(own.build_task()), network)
+    _refuse_idle_changes(own, experiment)
+    if experiment.task == own.task:
+        require_same_data(run, task)
+    arrays, step = load_weights(run, network, weights)
+    backend = experiment.build_backend()
+    model = backend.build(network, parameters=arrays)
+    asked = ValidationSet(
+        task, sequences=experiment.evaluation.sequences, timesteps=experiment.timesteps, seed=experiment.seed
+    )
+    began = time.perf_counter()
+    with backend.running():
+        metrics = asked.score(model)
+    result = Evaluation(
+        run=run,
+        experiment=experiment,
+        weights=weights,
+        step=step,
+        metrics=metrics,
+        baseline=task.baseline(experiment.timesteps),
+        solved=judge(task.solved, metrics, experiment.evaluation.sequences),
+        seconds=time.perf_counter() - began,
+    )
+    _append(result)
+    return result
+
+
+def _refuse_other_network(own: Network, asked: Network) -> None:
+    before, after = flat_description(own.describe()), flat_description(asked.describe())
+    differing = [key for key in before | after if before.get(key) != after.get(key)]
+    if differing:
+        key = differing[0]
+        raise UsageError(
+            f"--set would change the network: {key} from {before.get(key)} to {after.get(key)}",
+            hint=_HINT,
+        )
+
+
+def _refuse_idle_changes(own: Experiment, asked: Experiment) -> None:
+    for key in ("name", "cell", "optimizer", "schedule", "training"):
+        if getattr(own, key) != getattr(asked, key):
+            shown = f"training.{key}" if key in {"optimizer", "schedule"} else key
+            raise UsageError(f"--set changes {shown}, which has no part in an evaluation", hint=_HINT)
+
+
+def _append(result: Evaluation) -> None:
+    experiment = result.experiment
+    record = {
+        "step": result.step,
+        "weights": result.weights,
+        "task": experiment.task.type,
+        "shortest": experiment.timesteps[0],
+        "longest": experiment.timesteps[1],
+        "sequences": experiment.evaluation.sequences,
+        "seed": experiment.seed,
+        "baseline": result.baseline,
+        "solved": result.solved,
+        "seconds": round(result.seconds, 3),
+    }
+    with result.run.evaluations_writer() as writer:
+        writer.write(record | dict(result.metrics))
+        writer.sync()

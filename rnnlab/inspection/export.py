@@ -1,0 +1,184 @@
+"""A trained network in a file that other programs read: Keras, TensorFlow, ONNX runtimes, NumPy."""
+
+import io
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnlab.backends.base import Network
+from rnnlab.core.errors import RnnlabError, UsageError
+from rnnlab.runs.stored import experiment_of, load_weights
+from rnnlab.storage import RunFolder
+from rnnlab.storage.faults import reported, shown
+from rnnlab.storage.files import write_atomic
+from rnnlab.storage.reading import kind
+from rnnlab.storage.whole_folder import write_folder
+
+Format = Literal["keras", "keras-weights", "npz", "onnx", "savedmodel"]
+Which = Literal["best", "last"]
+
+ENDINGS: Mapping[Format, str] = {
+    "keras": ".keras",
+    "keras-weights": ".weights.h5",
+    "npz": ".npz",
+    "onnx": ".onnx",
+    "savedmodel": ".savedmodel",
+}
+_ELSEWHERE = "choose another place with --out"
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """What was written.
+
+    Attributes:
+        path: The file; a folder for `savedmodel`.
+        format: Its format.
+        weights: Which weights.
+        step: The training step they are of.
+        bytes: The size of the file, or of all files of the folder.
+        inputs: (B, T, I) of the network, None where any size will do.
+        outputs: (B, O), or (B, T, O) for a network that returns sequences; raw, i.e. logits for classes.
+        dtype: Of inputs, parameters and outputs.
+        load: Python that loads it.
+    """
+
+    path: Path
+    format: Format
+    weights: Which
+    step: int
+    bytes: int
+    inputs: tuple[int | None, ...]
+    outputs: tuple[int | None, ...]
+    dtype: str
+    load: str
+
+
+def export(
+    run: RunFolder,
+    format: Format,
+    *,
+    weights: Which = "best",
+    out: Path | None = None,
+    force: bool = False,
+    allow_nonfinite: bool = False,
+) -> Export:
+    """Write a run's network for other programs, whatever backend trained it; the run folder is only read.
+
+    The network has no mask: it reads whole sequences, so those of one batch have one length.
+
+    Args:
+        run: The run.
+        format: `keras` (a model), `keras-weights` (for a model of the same layers), `npz` (arrays by full name),
+            `onnx`, `savedmodel` (a folder).
+        weights: `best` by validation loss, or `last`.
+        out: Where to; left out, `RUN-WEIGHTS.ENDING` in the current folder.
+        force: Whether to replace what is there.
+        allow_nonfinite: Whether to write weights that hold NaN or infinity too, to look at them.
+
+    Raises:
+        UsageError: Nothing may be written at that place.
+        VerificationError: The weights are damaged, or of another network.
+        EnvironmentFault: The system refused to write, or a package is missing. What was there is still there.
+    """
+    path = out if out is not None else Path(f"{run.name}-{weights}{ENDINGS[format]}")
+    _check_place(path, format, force=force)
+    experiment = experiment_of(run)
+    network = experiment.network(experiment.build_task())
+    arrays, step = load_weights(run, network, weights, allow_nonfinite=allow_nonfinite)
+    content = _content(format, network, arrays)
+    if isinstance(content, bytes):
+        write_atomic(path, content, elsewhere=_ELSEWHERE)
+    else:
+        write_folder(path, content, elsewhere=_ELSEWHERE)
+    return Export(
+        path=path,
+        format=format,
+        weights=weights,
+        step=step,
+        bytes=len(content) if isinstance(content, bytes) else sum(map(len, content.values())),
+        inputs=(None, None, network.input_features),
+        outputs=(None, *([None] if network.return_sequences else []), network.output_features),
+        dtype=network.precision,
+        load=_loading(format, network, path),
+    )
+
+
+def _check_place(path: Path, format: Format, *, force: bool) -> None:
+    """Pass if `path` may be written: refused are a run's own folder, and what is there and is not to be replaced."""
+    where, ending = shown(path), ENDINGS[format]
+    named = path.name not in {"", ".."} if format == "savedmodel" else path.name.endswith(ending)
+    if not named:
+        expected = "a name for a folder" if format == "savedmodel" else f"a name that ends in {ending}"
+        raise UsageError(f"expected {expected}", where=where, hint=_ELSEWHERE)
+    with reported("look at", path, elsewhere=_ELSEWHERE):
+        if not path.parent.is_dir():
+            raise UsageError("the folder for it does not exist", where=where, hint=f"make it first, or {_ELSEWHERE}")
+    real = Path(os.path.realpath(path.parent)) / path.name
+    if any(_is_run(folder) for folder in (real, *real.parents)):
+        raise UsageError("is in a run's folder, which holds that run and nothing else", where=where, hint=_ELSEWHERE)
+    found = kind(path)
+    if found != "missing":
+        _check_replaced(path, format, found, force=force)
+
+
+def _check_replaced(path: Path, format: Format, found: str, *, force: bool) -> None:
+    """Pass if what is at `path` is something that an export may replace, and is to be replaced."""
+    if format == "savedmodel":
+        fitting, expected = found == "folder" and kind(path / "saved_model.pb") == "file", "a SavedModel or nothing"
+    else:
+        fitting, expected = found != "folder", "a file or nothing"
+    if not fitting:
+        raise UsageError(f"is in the way: expected {expected} there", where=shown(path), hint=_ELSEWHERE)
+    if not force:
+        raise UsageError("is there already", where=shown(path), hint=f"replace it with --force, or {_ELSEWHERE}")
+
+
+def _is_run(folder: Path) -> bool:
+    try:
+        RunFolder.open(folder)
+    except RnnlabError:
+        return False
+    return True
+
+
+def _content(format: Format, network: Network, arrays: Mapping[str, NDArray[Any]]) -> bytes | dict[str, bytes]:
+    if format == "npz":
+        return _npz({name: arrays[name] for name in network.parameters()})  # the file has them in any order
+    from rnnlab.backends.keras.starting import start
+
+    start()
+    from rnnlab.backends.keras import exporting
+
+    model = exporting.keras_model(network, arrays)
+    if format == "onnx":
+        from rnnlab.backends.keras.onnx_graph import onnx_file
+
+        return onnx_file(model)
+    if format == "savedmodel":
+        return exporting.saved_model(model)
+    return exporting.keras_file(model) if format == "keras" else exporting.weights_file(model)
+
+
+def _npz(arrays: Mapping[str, Any]) -> bytes:
+    file, named = io.BytesIO(), dict(arrays)
+    np.savez(file, **named)
+    return file.getvalue()
+
+
+def _loading(format: Format, network: Network, path: Path) -> str:
+    """Return one line of Python that loads the file; only a cell that Keras has not itself needs rnnlab."""
+    name = repr(str(path))
+    packages = "keras" if network.cell.name == "simple" else "keras, rnnlab"
+    return {
+        "keras": f"import {packages}; model = keras.models.load_model({name})",
+        "keras-weights": f"model.load_weights({name})  # a model of the same layers",
+        "npz": f"import numpy; arrays = numpy.load({name})  # arrays['head.W']",
+        "onnx": f"import onnxruntime; model = onnxruntime.InferenceSession({name})  # model.run(None, {{'inputs': x}})",
+        "savedmodel": f"import tensorflow; model = tensorflow.saved_model.load({name})  # model.serve(x)",
+    }[format]

@@ -1,0 +1,8 @@
+"""The run folder on disk: its files, their formats, atomic writes, the lock."""
+
+from rnnlab.storage.folder import RunFolder
+from rnnlab.storage.lock import Lock
+from rnnlab.storage.metrics import Metrics, MetricsWriter
+from rnnlab.storage.status import State, Status
+
+__all__ = ["Lock", "Metrics", "MetricsWriter", "RunFolder", "State", "Status"]

@@ -1,0 +1,92 @@
+"""Files that only grow: each record is one write, and a record that was cut can be told from a whole one."""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Self, final
+
+from rnnlab.core.errors import VerificationError
+from rnnlab.storage import disk
+from rnnlab.storage.faults import reported, shown
+from rnnlab.storage.files import sync_folder, write_all
+from rnnlab.storage.reading import open_plain
+
+
+@final
+class AppendFile:
+    """An open file of records, one a line, that is only ever appended to.
+
+    Nothing already in the file is changed: where a killed process or a full disk left half a record, the next one
+    starts on a line of its own.
+
+    Args:
+        path: The file, created if absent.
+
+    Raises:
+        VerificationError: `path` is no plain file, or has a second name, whose owner would see it change.
+        EnvironmentFault: The system refused.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor = open_plain(path, append=True)
+        try:
+            self._unfinished = self._begin()
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether the file ends in what may be half a record."""
+        return self._unfinished
+
+    @property
+    def size(self) -> int:
+        """The bytes in the file."""
+        return os.fstat(self._descriptor).st_size
+
+    def append(self, record: bytes) -> None:
+        """Append `record` and the end of its line, by one write where the system takes it whole.
+
+        Raises:
+            EnvironmentFault: The system refused; part of the record may be in the file.
+        """
+        line = b"\n" * self._unfinished + record + b"\n"
+        self._unfinished = True
+        with reported(f"append {len(line):,} bytes", self._path):
+            write_all(self._descriptor, line)
+        self._unfinished = False
+
+    def sync(self) -> None:
+        """Wait until all that was appended is on the disk.
+
+        Raises:
+            EnvironmentFault: The system refused: what was appended since the last sync may be lost.
+        """
+        with reported("sync", self._path):
+            disk.fsync(self._descriptor)
+
+    def close(self) -> None:
+        """Close the file; more than once does no harm. What was not synced is left to the system to write."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            with suppress(OSError):
+                disk.close(descriptor)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _begin(self) -> bool:
+        state = os.fstat(self._descriptor)
+        if state.st_nlink > 1:
+            raise VerificationError(f"has {state.st_nlink} names (hard links), expected one", where=shown(self._path))
+        with reported("append", self._path):
+            sync_folder(self._path.parent)
+            if not state.st_size:
+                return False
+            os.lseek(self._descriptor, -1, os.SEEK_END)
+            return disk.read(self._descriptor, 1) != b"\n"

@@ -1,0 +1,174 @@
+"""Checkpoints: all that a training has to remember at one step, in one file that can vouch for itself.
+
+    step-0000001200.safetensors            all there is after 1,200 steps
+    step-0000001200.safetensors.corrupt    was found damaged when the run was resumed, and is kept for whoever asks why
+
+A checkpoint is a file of `weights`, so its SHA-256 covers every array and every counter. An older one is deleted only
+when the newer has been read back and is what was to be written, and never one of the newest two.
+"""
+
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnlab.core.errors import VerificationError
+from rnnlab.storage import disk
+from rnnlab.storage.faults import reported, shown
+from rnnlab.storage.files import sync_folder
+from rnnlab.storage.jsonfile import Json
+from rnnlab.storage.weights import load_arrays, save_arrays
+
+Array = NDArray[Any]
+Part = Mapping[str, Array | Json]
+
+KEPT = 2  # the newest, and one to fall back to
+_NAME = re.compile(r"step-(\d{10})\.safetensors")
+
+
+@final
+@dataclass(frozen=True)
+class Checkpoint:
+    """Where a training stands.
+
+    Attributes:
+        run: The run's id.
+        attempt: Which process of the run wrote it, from 1.
+        step: Steps done.
+        metrics_bytes: Length of the metrics that belong to it; what follows them was measured later.
+        about: What the weights are of, as stored beside them.
+        state: The state of each part of the training by its name: arrays of any shape, and plain data.
+    """
+
+    run: str
+    attempt: int
+    step: int
+    metrics_bytes: int
+    about: Mapping[str, Json]
+    state: Mapping[str, Part]
+
+
+@final
+class Checkpoints:
+    """The checkpoints of one run.
+
+    Args:
+        folder: The folder that holds them; it need not exist to ask what is there.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._good: list[Path] = []  # known to be whole, oldest first
+
+    def steps(self) -> list[int]:
+        """Return the steps of all checkpoints there are, good or bad, newest first.
+
+        Raises:
+            EnvironmentFault: The system refused to look.
+        """
+        return sorted((int(match[1]) for match in map(_NAME.fullmatch, self._names()) if match), reverse=True)
+
+    def set_aside_before(self) -> bool:
+        """Say whether a damaged checkpoint was ever set aside."""
+        return any(name.endswith(".corrupt") for name in self._names())
+
+    def path(self, step: int) -> Path:
+        """Return the file of a step."""
+        return self._folder / f"step-{step:010d}.safetensors"
+
+    def load(self, step: int) -> Checkpoint:
+        """Return a checkpoint, verified.
+
+        Raises:
+            VerificationError: It is missing, no plain file, damaged, or of another step than its name says.
+            EnvironmentFault: The system refused to read.
+        """
+        path = self.path(step)
+        checkpoint = _load(path)
+        if checkpoint.step != step:
+            raise VerificationError(f"holds step {checkpoint.step:,}, its name says {step:,}", where=shown(path))
+        return checkpoint
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Write a checkpoint, read it back, and only then delete what is older than the newest two.
+
+        Raises:
+            ValueError: A number in it is not finite.
+            EnvironmentFault: The system refused, or the disk did not give back what was written; the older ones stand.
+        """
+        path = self.path(checkpoint.step)
+        arrays, plain = _parted(checkpoint.state)
+        facts = {field.name: getattr(checkpoint, field.name) for field in fields(checkpoint)}
+        save_arrays(path, arrays, {**facts, "kind": "checkpoint", "state": plain}, read_back=True)
+        self.trust(checkpoint.step)
+        self._prune()
+
+    def trust(self, step: int) -> None:
+        """Count the checkpoint of this step as one that is known to be good."""
+        path = self.path(step)
+        self._good = sorted({*self._good, path})
+
+    def set_aside(self, step: int) -> None:
+        """Give a damaged checkpoint a name under which it is never looked at again.
+
+        Raises:
+            EnvironmentFault: The system refused.
+        """
+        path = self.path(step)
+        with reported("rename", path):
+            disk.rename(path, path.with_name(f"{path.name}.corrupt"))
+            sync_folder(self._folder)
+
+    def _prune(self) -> None:
+        """Delete what is older than the newest checkpoints that are known to be good, if there are enough of those."""
+        if len(self._good) < KEPT:
+            return
+        self._good = self._good[-KEPT:]
+        for step in self.steps():
+            if (path := self.path(step)) < self._good[0]:
+                with suppress(OSError):  # one too many does no harm
+                    disk.unlink(path)
+
+    def _names(self) -> list[str]:
+        with reported("look at", self._folder):
+            try:
+                return sorted(entry.name for entry in self._folder.iterdir())
+            except FileNotFoundError:
+                return []
+
+
+def _load(path: Path) -> Checkpoint:
+    arrays, description = load_arrays(path)
+    if description.pop("kind", None) != "checkpoint":
+        raise VerificationError("holds weights, expected a checkpoint", where=shown(path))
+    try:
+        return Checkpoint(**{**description, "state": _joined(arrays, description["state"])})
+    except (TypeError, KeyError, AttributeError) as fault:
+        raise VerificationError("is a checkpoint that this rnnlab cannot read", where=shown(path)) from fault
+
+
+def _parted(state: Mapping[str, Part]) -> tuple[dict[str, Array], dict[str, dict[str, Json]]]:
+    """Return the arrays by `part/name`, and the rest as it is."""
+    arrays: dict[str, Array] = {}
+    plain: dict[str, dict[str, Json]] = {}
+    for part, values in state.items():
+        plain[part] = {}
+        for name, value in values.items():
+            if isinstance(value, np.ndarray):
+                arrays[f"{part}/{name}"] = value
+            else:
+                plain[part][name] = value
+    return arrays, plain
+
+
+def _joined(arrays: Mapping[str, Array], plain: Mapping[str, Mapping[str, Json]]) -> dict[str, Part]:
+    state: dict[str, dict[str, Array | Json]] = {part: dict(values) for part, values in plain.items()}
+    for full_name, array in arrays.items():
+        part, _, name = full_name.partition("/")
+        state[part][name] = array
+    return dict(state)

@@ -1,0 +1,181 @@
+"""The one writer of whole files: after it, a file holds its old content or its new content, never a mix.
+
+A write goes to a new name beside the target, is pushed to the disk, takes the target's name in one step, and then the
+folder is pushed to the disk too, because a rename alone does not survive a power cut. What a killed process leaves
+behind is named `.<target>.<16 hex digits>.tmp`; no reader looks at such a file.
+
+Source: Pillai et al. 2014, "All file systems are not created equal" (OSDI), for the order of the steps.
+"""
+
+import errno
+import os
+import re
+import secrets
+from contextlib import suppress
+from pathlib import Path
+
+from rnnlab.core.errors import EnvironmentFault
+from rnnlab.storage import disk
+from rnnlab.storage.faults import ELSEWHERE, refused, reported, shown
+
+# Some network and FUSE file systems cannot sync a folder at all; there is then nothing to wait for.
+_NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP}
+# Some have no second names; there a reader may, for a moment, see a new file empty.
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS}
+_LEFTOVER = re.compile(r"\..+\.[0-9a-f]{16}\.tmp")
+
+
+def write_atomic(path: Path, data: bytes, *, elsewhere: str = ELSEWHERE) -> None:
+    """Make `data` the content of `path`, now and after a power cut, or leave `path` as it was.
+
+    The file's mode follows the umask. A link at `path` is replaced, not followed.
+
+    Args:
+        path: The file.
+        data: Its new content.
+        elsewhere: How the user chooses another place, for the hint.
+
+    Raises:
+        EnvironmentFault: The system refused. The old content is in place, or, where the fault came after the rename,
+            the new, whole; nothing is left beside it.
+    """
+    temporary = _beside(path)
+    with reported(f"write {len(data):,} bytes", path, elsewhere=elsewhere):
+        try:
+            write_new(temporary, data)
+            disk.rename(temporary, path)
+        except BaseException:
+            # An open that reports failure may still have made the file (NFS), so this covers the open as well.
+            with suppress(OSError):
+                disk.unlink(temporary)
+            raise
+        sync_folder(path.parent)
+
+
+def create_whole(path: Path, data: bytes) -> None:
+    """Make `path` with the content `data`, for this caller alone: nobody ever sees it empty or half written.
+
+    Raises:
+        FileExistsError: Something has that name already.
+        EnvironmentFault: The system refused; the file may be there, whole, all the same.
+    """
+    temporary = _beside(path)
+    try:
+        write_new(temporary, data)
+        _name_new(temporary, path, data)
+        sync_folder(path.parent)
+    except FileExistsError:
+        raise
+    except OSError as fault:
+        raise refused(f"write {len(data):,} bytes", path, fault) from fault
+    finally:
+        with suppress(OSError):
+            disk.unlink(temporary)
+
+
+def _name_new(temporary: Path, path: Path, data: bytes) -> None:
+    try:
+        disk.link(temporary, path)
+    except OSError as fault:
+        if fault.errno not in _NO_LINKS:
+            raise
+        write_new(path, data)
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+
+
+def write_new(path: Path, data: bytes) -> None:
+    """Create `path` with the content `data`, pushed to the disk; raise `OSError` where that fails."""
+    descriptor = disk.open_new(path)
+    try:
+        write_all(descriptor, data)
+        # Once only: after a failed fsync the system forgets the lost pages, and a second one would succeed.
+        disk.fsync(descriptor)
+    finally:
+        disk.close(descriptor)
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write all of `data`, however little the system takes at a time; raise `OSError` where it takes nothing."""
+    rest = memoryview(data)
+    while rest:
+        written = disk.write(descriptor, rest)
+        if written == 0:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        rest = rest[written:]
+
+
+def sync_folder(folder: Path) -> None:
+    """Push the names in `folder` to the disk; raise `OSError` where that fails."""
+    descriptor = disk.open_folder(folder)
+    try:
+        disk.fsync(descriptor)
+    except OSError as fault:
+        if fault.errno not in _NO_FOLDER_SYNC:
+            raise
+    finally:
+        disk.close(descriptor)
+
+
+def make_folder(parent: Path, name: str) -> Path:
+    """Create the folder `name` in `parent`, for this caller alone, and return it.
+
+    Raises:
+        FileExistsError: Something has that name already.
+        EnvironmentFault: The system refused.
+    """
+    folder = parent / name
+    try:
+        disk.mkdir(folder)
+        sync_folder(parent)
+    except FileExistsError:
+        raise
+    except OSError as fault:
+        raise refused("create the folder", folder, fault) from fault
+    return folder
+
+
+def ensure_folder(folder: Path) -> None:
+    """Create `folder` and its parents where they are missing; any number of processes may do so at once.
+
+    Raises:
+        EnvironmentFault: The system refused, or a file is in the way.
+    """
+    with reported("look at", folder):
+        there = folder.is_dir()
+    if there:
+        return
+    if folder.parent != folder:
+        ensure_folder(folder.parent)
+    try:
+        make_folder(folder.parent, folder.name)
+    except FileExistsError:
+        if not folder.is_dir():
+            hint = f"move it away, or {ELSEWHERE}"
+            raise EnvironmentFault("is in the way: a folder is needed", where=shown(folder), hint=hint) from None
+
+
+def is_leftover(name: str) -> bool:
+    """Say whether a file of this name is what a killed process left of an unfinished write."""
+    return _LEFTOVER.fullmatch(name) is not None
+
+
+def sweep(folder: Path) -> None:
+    """Delete what killed processes left in `folder`; call it only where no other process can be writing there."""
+    with suppress(OSError):
+        for path in [path for path in folder.iterdir() if is_leftover(path.name)]:
+            disk.unlink(path)
+
+
+def probe(folder: Path) -> None:
+    """Find out now whether `folder` takes files, rather than after hours of work: write, sync, rename, delete.
+
+    Raises:
+        EnvironmentFault: It does not.
+    """
+    path = folder / f".probe.{secrets.token_hex(8)}.tmp"
+    write_atomic(path, b"rnnlab\n")
+    with reported("delete a file", path):
+        disk.unlink(path)

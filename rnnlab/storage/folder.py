@@ -1,0 +1,300 @@
+"""The run folder: one class that owns every file name in it.
+
+    config.yaml        the config, bytes as given          resolved.yaml     the whole experiment, nothing left out
+    provenance.json    who, where, with what               status.json       state and step
+    metrics.jsonl      a line for each measurement         evaluations.jsonl a line for each `rnnlab evaluate`
+    summary.json       the result in figures               log.txt           what was said
+    weights/           best.safetensors, last.safetensors  checkpoints/      to resume from (see `checkpoint`)
+    plots/             pictures                            tensorboard/      event files, where they are asked for
+    lock-0001.json     who trains it (see `lock`)
+
+A folder is a run if it is a real one with a plain `status.json` of ours. No path is stored inside: a run may be moved.
+"""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self, final
+
+from rnnlab.core.errors import EnvironmentFault, RunNotFoundError, VerificationError
+from rnnlab.core.naming import check_name
+from rnnlab.storage import naming
+from rnnlab.storage.append import AppendFile
+from rnnlab.storage.faults import ELSEWHERE, reported, shown
+from rnnlab.storage.files import ensure_folder, is_leftover, make_folder, sweep, write_atomic
+from rnnlab.storage.jsonfile import Json, read_json, write_json
+from rnnlab.storage.lock import Lock, acquire, is_held, is_lock
+from rnnlab.storage.metrics import Metrics, MetricsWriter, read_metrics, read_prefix
+from rnnlab.storage.reading import kind, read_bytes, read_text
+from rnnlab.storage.status import Status, is_ours, read_status
+
+if TYPE_CHECKING:  # imported where it is used, so that runs can be listed without waiting for NumPy
+    from rnnlab.storage.checkpoint import Checkpoints
+    from rnnlab.storage.weights import Arrays, Expected, Loaded
+
+Which = Literal["best", "last"]
+
+# What a new folder holds before it is a run.
+_BEGUN = ("config.yaml", "resolved.yaml", "provenance.json", "metrics.jsonl", "log.txt")
+# All that a run can hold beside its locks.
+OWN = (*_BEGUN, "status.json", "evaluations.jsonl", "summary.json", "checkpoints", "weights", "plots", "tensorboard")
+
+LARGEST_TEXT, _TRIES = 1 << 24, 100  # bytes of a config, resolved; names to try
+
+
+@final
+@dataclass(frozen=True)
+class RunFolder:
+    """A run's folder; make one with `create`, or take an existing one with `open`.
+
+    Reading raises `VerificationError` where a file is missing or not what it should be; reading and writing raise
+    `EnvironmentFault` where the system refuses.
+
+    Args:
+        path: The folder.
+    """
+
+    path: Path
+
+    @classmethod
+    def create(cls, root: Path, name: str, *, now: datetime | None = None) -> Self:
+        """Make the folder of a new run called `name` in `root`, which is made too where it is missing.
+
+        However many processes start at once, each gets a folder of its own.
+
+        Raises:
+            UsageError: `name` cannot be a run's name.
+            EnvironmentFault: The system refused; nothing was made but `root`.
+        """
+        check_name(name)
+        ensure_folder(root)
+        for _ in range(_TRIES):
+            try:
+                return cls(make_folder(root, naming.folder_name(name, now)))
+            except FileExistsError:
+                continue
+        raise EnvironmentFault(f"found no free folder name in {_TRIES} tries", where=shown(root), hint=ELSEWHERE)
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Return the run at `path`.
+
+        Raises:
+            RunNotFoundError: `path` is no rnnlab run.
+            VerificationError: It was one, but its `status.json` is damaged or of another version of rnnlab.
+        """
+        run = cls(path)
+        if kind(path) != "folder" or kind(run._status) != "file" or not is_ours(read_json(run._status)):
+            raise RunNotFoundError("is not an rnnlab run", where=shown(path), hint="`rnnlab list` shows the runs")
+        return run
+
+    @classmethod
+    def ensure(cls, path: Path) -> Self:
+        """Return the folder at `path`, which is made where it is missing, a run or not.
+
+        Raises:
+            UsageError: Its name cannot be a run's name.
+            EnvironmentFault: The system refused, or something that is no folder is in the way.
+        """
+        check_name(path.absolute().name)
+        ensure_folder(path)
+        return cls(path)
+
+    def is_run(self) -> bool:
+        """Say whether this folder is a run."""
+        return kind(self._status) != "missing"
+
+    def has_begun(self) -> bool:
+        """Say whether there is anything to go on with: a run that failed while it was made lacks part of its start."""
+        start = (self.path / name for name in ("resolved.yaml", "provenance.json"))
+        return self.is_run() and (kind(self.path / "checkpoints") != "missing" or "missing" not in map(kind, start))
+
+    def strangers(self) -> list[str]:
+        """Return the names in this folder that a run would not have before its status: none in a new one."""
+        begun = {*_BEGUN, "status.json", "checkpoints"}
+        with reported("look at", self.path):
+            names = sorted(path.name for path in self.path.iterdir())
+        return [name for name in names if name not in begun and not is_lock(name) and not is_leftover(name)]
+
+    @property
+    def name(self) -> str:
+        """The folder's name, which names the run among others."""
+        return self.path.name
+
+    @property
+    def label(self) -> str:
+        """The name the user gave: the middle of the folder's name, or all of it where the folder was renamed."""
+        match = naming.FOLDER_NAME.fullmatch(self.name)
+        return match["name"] if match else self.name
+
+    def size(self) -> int:
+        """Return the bytes of all files in the run."""
+        with reported("look at", self.path):
+            return sum(path.lstat().st_size for path in self.path.rglob("*") if path.is_file())
+
+    def write_config(self, data: bytes) -> None:
+        """Store the config exactly as the user wrote it."""
+        write_atomic(self.path / "config.yaml", data)
+
+    def read_config(self) -> bytes:
+        """Return the config exactly as the user wrote it."""
+        return read_bytes(self.path / "config.yaml", LARGEST_TEXT)
+
+    def write_resolved(self, text: str) -> None:
+        """Store the complete experiment as YAML."""
+        write_atomic(self.path / "resolved.yaml", text.encode())
+
+    def read_resolved(self) -> str:
+        """Return the complete experiment as YAML."""
+        return read_text(self.path / "resolved.yaml", LARGEST_TEXT)
+
+    def write_provenance(self, value: Mapping[str, Any]) -> None:
+        """Store what `provenance.collect` returned."""
+        write_json(self.path / "provenance.json", value)
+
+    def read_provenance(self) -> dict[str, Any]:
+        """Return what `provenance.collect` returned."""
+        return read_json(self.path / "provenance.json")
+
+    def write_status(self, status: Status) -> None:
+        """Store the state of the run; from the first time on, the folder is a run."""
+        write_json(self._status, status.model_dump(mode="json"))
+
+    def read_status(self) -> Status:
+        """Return the state of the run."""
+        return read_status(self._status)
+
+    def write_summary(self, value: Mapping[str, Any]) -> None:
+        """Store the result in figures; raise `ValueError` where one is not finite."""
+        write_json(self.path / "summary.json", value)
+
+    def read_summary(self) -> dict[str, Any]:
+        """Return the result in figures."""
+        return read_json(self.path / "summary.json")
+
+    def has_result(self, status: Status) -> bool:
+        """Say whether there should be a result: a run under way has none of its own, one stopped at once has none."""
+        ended = status.state == "completed" or kind(self.path / "summary.json") != "missing"
+        return ended and status.state != "running"
+
+    def metrics_writer(self) -> MetricsWriter:
+        """Open the training record, to append to it."""
+        return MetricsWriter(self.path / "metrics.jsonl")
+
+    def read_metrics(self) -> Metrics:
+        """Return the training record."""
+        return read_metrics(self.path / "metrics.jsonl", in_order=True)
+
+    def check_metrics(self, size: int) -> None:
+        """Pass if the first `size` bytes of the training record are whole records, none of them damaged."""
+        read_prefix(self.path / "metrics.jsonl", size)
+
+    def cut_metrics(self, size: int) -> None:
+        """Cut the training record off after its first `size` bytes, which must be whole records.
+
+        The rest goes into a new file of that name, so that a process that still has the old one open writes nowhere.
+        """
+        path = self.path / "metrics.jsonl"
+        write_atomic(path, read_prefix(path, size))
+
+    def evaluations_writer(self) -> MetricsWriter:
+        """Open the record of evaluations made after training, to append to it."""
+        return MetricsWriter(self.path / "evaluations.jsonl")
+
+    def read_evaluations(self) -> Metrics:
+        """Return the record of evaluations made after training; none were made where there is no such file."""
+        path = self.path / "evaluations.jsonl"
+        return Metrics([], torn=False) if kind(path) == "missing" else read_metrics(path)
+
+    def open_log(self) -> AppendFile:
+        """Open the log, to append lines to it."""
+        return AppendFile(self.path / "log.txt")
+
+    def save_weights(self, which: Which, arrays: "Arrays", description: Mapping[str, Json]) -> str:
+        """Store the weights and return their SHA-256; see `weights.save_arrays`."""
+        from rnnlab.storage.weights import save_arrays
+
+        return save_arrays(self._folder("weights") / f"{which}.safetensors", arrays, description)
+
+    def load_weights(
+        self, which: Which, expected: "Expected | None" = None, *, allow_nonfinite: bool = False
+    ) -> "Loaded":
+        """Return the weights and their description; see `weights.load_arrays`."""
+        from rnnlab.storage.weights import load_arrays
+
+        path = self.path / "weights" / f"{which}.safetensors"
+        self._exists(path.parent)
+        return load_arrays(path, expected, allow_nonfinite=allow_nonfinite)
+
+    def checkpoints(self) -> "Checkpoints":
+        """Return what there is to resume from."""
+        from rnnlab.storage.checkpoint import Checkpoints
+
+        path = self.path / "checkpoints"
+        self._exists(path)
+        return Checkpoints(path)
+
+    def new_checkpoints(self) -> "Checkpoints":
+        """Return what there is to resume from, ready to take more."""
+        self._folder("checkpoints")
+        return self.checkpoints()
+
+    def lock(self, *, force: bool = False) -> Lock:
+        """Take the lock on this folder, which is or will be a run; what killed processes left is then removed.
+
+        Raises:
+            RunLockedError: A live process has it.
+        """
+        lock = acquire(self.path, after=self._attempt(), force=force)
+        try:
+            if self._attempt() >= lock.attempt:  # another process has begun and ended since we looked
+                lock.release()
+                lock = acquire(self.path, after=self._attempt(), force=force)
+        except BaseException:
+            lock.release()
+            raise
+        for folder in (self.path, *(self.path / name for name in ("weights", "checkpoints", "plots"))):
+            if kind(folder) == "folder":
+                sweep(folder)
+        return lock
+
+    def is_stale(self, status: Status) -> bool:
+        """Say whether a run that says it is running cannot be: nobody who is alive holds its lock."""
+        return status.state == "running" and not is_held(self.path)
+
+    def has_weights(self, which: Which) -> bool:
+        """Say whether there are such weights, good or bad."""
+        return kind(self.path / "weights" / f"{which}.safetensors") != "missing"
+
+    def write_plot(self, name: str, data: bytes) -> Path:
+        """Store a picture under `plots/` and return its path; `name` must be a name that a run could have."""
+        check_name(name)
+        write_atomic(path := self._folder("plots") / name, data)
+        return path
+
+    def events_folder(self) -> Path:
+        """Return the folder for TensorBoard's event files, made if missing."""
+        return self._folder("tensorboard")
+
+    def _attempt(self) -> int:
+        return self.read_status().attempt if self.is_run() else 0
+
+    @property
+    def _status(self) -> Path:
+        return self.path / "status.json"
+
+    def _folder(self, name: str) -> Path:
+        """Return the inner folder `name`, made if missing; never one that leads out of the run."""
+        path = self.path / name
+        if not self._exists(path):
+            with suppress(FileExistsError):
+                make_folder(self.path, name)
+        return path
+
+    def _exists(self, path: Path) -> bool:
+        found = kind(path)
+        if found in {"file", "other"}:
+            raise VerificationError("is not a folder of this run (a link, or a file)", where=shown(path))
+        return found == "folder"

@@ -1,0 +1,128 @@
+"""Strict JSON (RFC 8259): what rnnlab writes, any reader can read; what it reads is what stands there.
+
+Python's own `json` writes and reads `NaN`, takes the last of two equal keys, and turns 1e400 into infinity. None of
+these passes here.
+"""
+
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rnnlab.core.errors import VerificationError
+from rnnlab.core.text import visible
+from rnnlab.storage.faults import shown
+from rnnlab.storage.files import write_atomic
+from rnnlab.storage.reading import read_bytes
+
+Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+
+LIMIT = 1 << 24  # bytes; the largest of these files holds a diff of at most one mebibyte
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write `value` to `path` atomically: ASCII, keys in the order given, two spaces of indent, newline at the end.
+
+    Raises:
+        ValueError: A number in `value` is not finite.
+        EnvironmentFault: The system refused.
+    """
+    write_atomic(path, (json.dumps(value, indent=2, allow_nan=False) + "\n").encode())
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the object that `path` holds.
+
+    Raises:
+        VerificationError: `path` is missing, no plain file, or holds anything but one object of strict JSON; the error
+            names the line.
+        EnvironmentFault: The system refused to read.
+    """
+    return parse_object(read_bytes(path, LIMIT), path)
+
+
+def parse_object(data: bytes, path: Path) -> dict[str, Any]:
+    """Return the object that `data`, read from `path`, stands for; see `read_json` for what is raised."""
+    value = parse(data, path)
+    if not isinstance(value, dict):
+        raise VerificationError(f"holds a {type(value).__name__}, expected an object", where=f"{shown(path)}:1")
+    return value
+
+
+def parse(data: bytes, path: Path) -> Any:
+    """Return the value that `data`, read from `path`, stands for; see `read_json` for what is raised."""
+    try:
+        return decode(data)
+    except (ValueError, RecursionError) as fault:
+        raise VerificationError(
+            f"is not valid JSON: {_said(fault)}", where=f"{shown(path)}:{_line(data, fault)}"
+        ) from fault
+
+
+def decode(data: bytes) -> Any:
+    """Return the value that `data` stands for; raise `ValueError` where it is not strict JSON in UTF-8."""
+    return _DECODER.decode(data.decode("utf-8"))
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        twice, _ = Counter(key for key, _ in pairs).most_common(1)[0]
+        raise ValueError(f"the key {visible(twice)!r} is given twice")
+    return value
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text[:40]} is not a finite number")
+    return value
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_finite, parse_float=_finite)
+
+
+def _said(fault: Exception) -> str:
+    if isinstance(fault, json.JSONDecodeError):
+        return f"{fault.msg} (column {fault.colno})"
+    if isinstance(fault, UnicodeDecodeError):
+        return f"byte {fault.start} is not UTF-8"
+    return "nested too deep" if isinstance(fault, RecursionError) else str(fault)
+
+
+def _line(data: bytes, fault: Exception) -> int:
+    """Return the line of the fault; `json` tells it only for faults of syntax."""
+    if isinstance(fault, json.JSONDecodeError):
+        return fault.lineno
+    offset = fault.start if isinstance(fault, UnicodeDecodeError) else _offset(data)
+    return data.count(b"\n", 0, offset) + 1
+
+
+_TOKEN = re.compile(rb'("(?:[^"\\]|\\.)*")(\s*:)?|[{}\[\]]|[^\s{}\[\],:"]+')
+
+
+def _offset(data: bytes) -> int:
+    """Return where the first repeated key or the first number that is not finite stands, 0 if there is none."""
+    keys: list[set[bytes]] = [set()]
+    for token in _TOKEN.finditer(data):
+        if token[0] in b"{[":
+            keys.append(set())
+        elif token[0] in b"}]":
+            keys = keys[:-1] or [set()]
+        elif token[2] and token[1] in keys[-1]:
+            return token.start()
+        elif token[2]:
+            keys[-1].add(token[1])
+        elif not token[1] and _not_finite(token[0]):
+            return token.start()
+    return 0
+
+
+def _not_finite(word: bytes) -> bool:
+    try:
+        return not math.isfinite(float(word))
+    except ValueError:
+        return False

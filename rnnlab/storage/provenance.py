@@ -1,0 +1,201 @@
+"""Where a run comes from: command, versions, machine, threads, repository. No secrets, no paths of the machine.
+
+Only variables named here are read from the environment; a prefix would not do, as `SLURM_JWT` is a password.
+"""
+
+import hashlib
+import os
+import platform
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from threadpoolctl import threadpool_info
+
+from rnnlab.storage.repository import describe_repository
+
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS",
+    "OPENBLAS_CORETYPE", "OMP_PROC_BIND", "OMP_PLACES", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS",
+    "TF_ENABLE_ONEDNN_OPTS", "TF_DETERMINISTIC_OPS", "XLA_FLAGS", "CUDA_VISIBLE_DEVICES", "KERAS_BACKEND",
+)  # fmt: skip
+SLURM_VARIABLES = (
+    "SLURM_CLUSTER_NAME", "SLURM_JOB_PARTITION", "SLURM_JOB_NAME", "SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID",
+    "SLURM_ARRAY_TASK_ID", "SLURM_RESTART_COUNT", "SLURM_JOB_NODELIST", "SLURM_JOB_NUM_NODES", "SLURM_NODEID",
+    "SLURM_NTASKS", "SLURM_PROCID", "SLURM_LOCALID", "SLURM_CPUS_PER_TASK", "SLURM_MEM_PER_NODE", "SLURM_MEM_PER_CPU",
+)  # fmt: skip
+
+Describe = Callable[[Path], dict[str, Any] | None]
+
+_PACKAGES = ("rnnlab", "numpy", "safetensors", "pydantic")
+# Too slow to import for their version alone.
+_HEAVY = ("tensorflow", "keras")
+
+
+def collect(
+    *,
+    argv: Sequence[str],
+    seed: int,
+    config: bytes,
+    config_sha256: str,
+    extra: Mapping[str, Any] | None = None,
+    folder: Path | None = None,
+    describe: Describe | None = None,
+) -> dict[str, Any]:
+    """Return what is known about this process and machine, ready for JSON.
+
+    Args:
+        argv: The command line.
+        seed: The run's seed.
+        config: The config as given, of which the hash is kept.
+        config_sha256: The hash of the resolved experiment, 64 hex digits.
+        extra: Further entries, which come last.
+        folder: Where to look for a git repository: the folder of the config. The current folder if None.
+        describe: Who looks; `describe_repository` if None.
+    """
+    return {
+        "started": _now(),
+        "argv": list(argv),
+        "seed": seed,
+        "config_sha256": config_sha256,
+        "config_yaml_sha256": hashlib.sha256(config).hexdigest(),
+        **_surroundings(),
+        "git": (describe or describe_repository)(folder or Path()),
+        **(extra or {}),
+    }
+
+
+def collect_again(*, argv: Sequence[str], attempt: int, step: int, config_sha256: str) -> dict[str, Any]:
+    """Return what is known about a process that goes on with a run, ready for JSON.
+
+    Args:
+        argv: The command line.
+        attempt: Which process of the run this is.
+        step: Steps done when it began.
+        config_sha256: The hash of the resolved experiment, 64 hex digits; a longer budget changes it.
+    """
+    told = {"attempt": attempt, "step": step, "started": _now(), "argv": list(argv), "config_sha256": config_sha256}
+    return told | _surroundings()
+
+
+def known_configs(provenance: Mapping[str, Any]) -> set[str]:
+    """Return the hashes of the configs that a run was trained with."""
+    attempts = provenance.get("attempts", [])
+    return {str(one.get("config_sha256")) for one in [provenance, *attempts] if isinstance(one, dict)}
+
+
+def is_as_given(provenance: Mapping[str, Any], config: bytes) -> bool:
+    """Say whether `config` is what the run was started with, as far as its provenance tells."""
+    return provenance.get("config_yaml_sha256") in (None, hashlib.sha256(config).hexdigest())
+
+
+def changed_versions(provenance: Mapping[str, Any], again: Mapping[str, Any]) -> list[str]:
+    """Return a sentence for each package, or processor, that is another one now; the numbers may then differ.
+
+    Example:
+        >>> changed_versions({"versions": {"numpy": "2.4.6"}}, {"versions": {"numpy": "2.5.0"}})
+        ['numpy was 2.4.6 when the run began and is 2.5.0 now: the numbers may differ']
+    """
+    before, now = (dict(one.get("versions", {})) for one in (provenance, again))
+    for told, facts in ((before, provenance), (now, again)):
+        told["the processor"] = facts.get("cpu", {}).get("model")
+    return [
+        f"{name} was {before[name]} when the run began and is {now[name]} now: the numbers may differ"
+        for name in before
+        if name in now and before[name] != now[name]
+    ]
+
+
+def backends(provenance: Mapping[str, Any]) -> list[tuple[int, str]]:
+    """Return what computed a run, each with the step from which on it did: one, unless the run went on elsewhere.
+
+    Example:
+        >>> backends({"backend": {"name": "numpy"}, "attempts": [{"step": 9, "backend": {"name": "numpy"}}]})
+        [(0, 'numpy')]
+        >>> elsewhere = {"step": 12, "backend": {"name": "keras", "engine": "jax"}}
+        >>> backends({"backend": {"name": "numpy"}, "attempts": [elsewhere]})
+        [(0, 'numpy'), (12, 'keras on jax')]
+    """
+    found: list[tuple[int, str]] = []
+    for one in [provenance, *provenance.get("attempts", [])]:
+        told = one.get("backend") if isinstance(one, dict) else None
+        if isinstance(told, dict):
+            name = " on ".join(str(told[key]) for key in ("name", "engine") if key in told)
+            if not found or found[-1][1] != name:
+                found.append((one.get("step", 0), name))
+    return found
+
+
+def changed_backend(provenance: Mapping[str, Any], again: Mapping[str, Any]) -> list[str]:
+    """Return a sentence if another backend computes now.
+
+    Example:
+        >>> changed_backend({"backend": {"name": "numpy"}}, {"backend": {"name": "numpy"}})
+        []
+    """
+    before, now = (backends(one)[-1:] for one in (provenance, again))
+    return [
+        f"computed by {then} until now and by {here} from here on: the numbers agree within rounding, not to the bit"
+        for (_, then), (_, here) in zip(before, now, strict=False)
+        if then != here
+    ]
+
+
+def describe_cpu() -> dict[str, Any]:
+    """Return the processor's model, how many logical ones the machine has, and which this process may use."""
+    affinity = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
+    return {"model": _cpu_model(), "logical_cores": os.cpu_count(), "affinity": affinity}
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _surroundings() -> dict[str, Any]:
+    return {
+        "versions": _versions(),
+        "host": platform.node(),
+        "platform": platform.platform(),
+        "machine": platform.machine(),
+        "cpu": describe_cpu(),
+        "blas": _blas(),
+        "threads": _chosen(THREAD_VARIABLES),
+        "slurm": _chosen(SLURM_VARIABLES),
+    }
+
+
+def _versions() -> dict[str, str | None]:
+    heavy = {name: str(sys.modules[name].__version__) for name in _HEAVY if name in sys.modules}
+    return {"python": platform.python_version(), **{name: _version(name) for name in _PACKAGES}, **heavy}
+
+
+@cache  # of the packages that this process has loaded, whatever is installed meanwhile
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+@cache
+def _cpu_model() -> str:
+    """Return the name of the processor; Python itself knows it on few systems."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(errors="replace")
+    except OSError:
+        text = ""
+    names = [line.partition(":")[2].strip() for line in text.splitlines() if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def _blas() -> list[dict[str, Any]]:
+    """Return the linear algebra and thread libraries in use; their paths are nobody's business."""
+    return [{key: value for key, value in entry.items() if key != "filepath"} for entry in threadpool_info()]
+
+
+def _chosen(names: Sequence[str]) -> dict[str, str]:
+    return {name: os.environ[name] for name in names if name in os.environ}

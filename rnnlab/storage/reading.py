@@ -1,0 +1,151 @@
+"""The one reader of files: plain files only, of a size that such a file can have, without ever blocking."""
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Literal
+
+from rnnlab.core.errors import EnvironmentFault, RnnlabError, VerificationError
+from rnnlab.storage import disk
+from rnnlab.storage.faults import refused, reported, shown
+
+_PIECE = 1 << 16  # bytes asked for at a time: they are all set aside, however small the file
+_MISSING = {errno.ENOENT, errno.ENOTDIR}
+_NO_SUCH_NAME = _MISSING | {errno.ENAMETOOLONG, errno.ELOOP}
+# What opening a link, a socket or a folder answers.
+_NOT_PLAIN = {errno.ELOOP, errno.ENXIO, errno.EISDIR}
+
+
+def read_bytes(path: Path, limit: int) -> bytes:
+    """Return the content of a plain file of at most `limit` bytes.
+
+    Raises:
+        VerificationError: It is missing, a link, a pipe, a folder or another thing that is no plain file, or too large.
+        EnvironmentFault: The system refused to read it.
+    """
+    descriptor = open_plain(path)
+    try:
+        with reported("read", path):
+            data = _read_up_to(descriptor, limit + 1)
+    finally:
+        _close(descriptor)
+    if len(data) > limit:
+        raise VerificationError(f"is larger than the {limit:,} bytes such a file can have", where=shown(path))
+    return data
+
+
+def read_text(path: Path, limit: int) -> str:
+    """Return the content of a plain file of at most `limit` bytes of UTF-8; see `read_bytes` for what is raised."""
+    try:
+        return read_bytes(path, limit).decode("utf-8")
+    except UnicodeDecodeError as fault:
+        raise VerificationError(f"is not UTF-8 at byte {fault.start}", where=shown(path)) from fault
+
+
+def read_lines(path: Path, longest: int) -> Iterator[bytes]:
+    """Yield the lines of a plain file with their ends, which the last may lack.
+
+    A line of more than `longest` bytes is yielded cut after one byte more than that, and is the last.
+
+    Raises:
+        VerificationError: It is missing or no plain file.
+        EnvironmentFault: The system refused to read it.
+    """
+    descriptor, rest = open_plain(path), b""
+    try:
+        while (piece := _piece(descriptor, path)) and len(rest) <= longest:
+            *whole, rest = (rest + piece).split(b"\n")
+            for line in whole:
+                yield (line + b"\n")[: longest + 1]
+                if len(line) >= longest:
+                    return
+    finally:
+        _close(descriptor)
+    if rest:
+        yield rest[: longest + 1]
+
+
+def _piece(descriptor: int, path: Path) -> bytes:
+    with reported("read", path):
+        return disk.read(descriptor, _PIECE)
+
+
+def require_content(path: Path, data: bytes) -> None:
+    """Pass if `path` holds `data` and nothing else.
+
+    Raises:
+        EnvironmentFault: It does not, just after it was written: the disk cannot be trusted.
+    """
+    descriptor = open_plain(path)
+    try:
+        with reported("read", path):
+            offset, wanted = 0, memoryview(data)
+            while (piece := disk.read(descriptor, _PIECE)) and piece == wanted[offset : offset + len(piece)]:
+                offset += len(piece)
+    finally:
+        _close(descriptor)
+    if piece or offset != len(data):
+        problem = f"reads differently from what was written, from byte {offset:,} on or shortly after"
+        raise EnvironmentFault(problem, where=shown(path), hint="check the disk (its log may say more)")
+
+
+def open_plain(path: Path, *, append: bool = False) -> int:
+    """Open a plain file for reading, or to append to it (then created if absent), and return its descriptor.
+
+    Raises:
+        VerificationError: It is no plain file; or, to be read, missing.
+        EnvironmentFault: The system refused to open it.
+    """
+    try:
+        descriptor = disk.open_append(path) if append else disk.open_read(path)
+    except OSError as fault:
+        raise _not_opened(path, fault, append=append) from fault
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        _close(descriptor)
+        raise _not_plain(path)
+    return descriptor
+
+
+def kind(path: Path) -> Literal["missing", "file", "folder", "other"]:
+    """Return what `path` itself is; a link is `other`, whatever it leads to.
+
+    Raises:
+        EnvironmentFault: The system refused to tell.
+    """
+    try:
+        mode = path.lstat().st_mode
+    except OSError as fault:
+        if fault.errno in _NO_SUCH_NAME:
+            return "missing"
+        raise refused("look at", path, fault) from fault
+    if stat.S_ISDIR(mode):
+        return "folder"
+    return "file" if stat.S_ISREG(mode) else "other"
+
+
+def _not_opened(path: Path, fault: OSError, *, append: bool) -> RnnlabError:
+    if fault.errno in _NOT_PLAIN:
+        return _not_plain(path)
+    if fault.errno in _MISSING and not append:
+        return VerificationError("is missing", where=shown(path))
+    return refused("open", path, fault)
+
+
+def _not_plain(path: Path) -> VerificationError:
+    return VerificationError("is not a plain file (a link, a folder, a pipe or a device)", where=shown(path))
+
+
+def _close(descriptor: int) -> None:
+    with suppress(OSError):  # what was read is read; and the descriptor is gone all the same
+        disk.close(descriptor)
+
+
+def _read_up_to(descriptor: int, limit: int) -> bytes:
+    pieces = []
+    while limit and (piece := disk.read(descriptor, min(limit, _PIECE))):
+        pieces.append(piece)
+        limit -= len(piece)
+    return b"".join(pieces)

@@ -1,0 +1,114 @@
+"""The gradient of the last scored step's loss by lag: whether the past can still teach the network anything."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnlab.backends.numpy.unrolled import Unrolled
+from rnnlab.core.batch import Batch
+from rnnlab.core.losses import LOSSES
+
+Array = NDArray[Any]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class GradientFlow:
+    """How much of the gradient of the last scored step's loss reaches back: the vanishing gradient.
+
+    Attributes:
+        lags: (K,) integers from 0: steps before the last scored one.
+        median: State -> (K,): the median over sequences of the L2 norm, over units, of dL/d state at that lag. A
+            sequence that has no such step is not counted; NaN where none has.
+        low, high: The same for the 10th and the 90th percentile.
+    """
+
+    lags: NDArray[np.int64]
+    median: Mapping[str, NDArray[np.float64]]
+    low: Mapping[str, NDArray[np.float64]]
+    high: Mapping[str, NDArray[np.float64]]
+
+
+def gradient_flow(unrolled: Unrolled, head: tuple[Array, Array], batch: Batch, loss: str) -> GradientFlow:
+    """Return how large the gradient of each sequence's last loss is at the states of the steps before.
+
+    At lag 0 is the state after the last scored step itself, at lag k the one k steps earlier; each derivative is total:
+    it takes in every way from that state to the loss, through the output of its step too where that output is the
+    state. The carry of the last step has none: nothing reads it before the loss.
+
+    Args:
+        unrolled: The network's way through the batch.
+        head: The output layer's matrix (H, O) and bias (O,).
+        batch: The batch.
+        loss: Key of `rnnlab.core.losses.LOSSES`.
+
+    Source: Hochreiter 1991, diploma thesis, section 3; Bengio, Simard & Frasconi 1994, IEEE TNN 5:157.
+
+    Example:
+        One linear unit with U = 1/2: each step back halves the gradient.
+
+        >>> from rnnlab.backends.base import Network
+        >>> from rnnlab.cells.simple import Simple, SimpleOptions
+        >>> from rnnlab.backends.numpy.unrolled import layers_of, unroll
+        >>> network = Network(Simple(SimpleOptions(units=1, activation="linear")), 1, 1, False, "mse", "float64")
+        >>> one = np.ones((1, 1))
+        >>> layers = layers_of(network, {"layers.0.W": one, "layers.0.U": one / 2, "layers.0.b": np.zeros(1)})
+        >>> batch = Batch(np.ones((1, 3, 1)), np.zeros((1, 1)), np.array([[False, False, True]]), np.array([3]))
+        >>> flow = gradient_flow(unroll(layers, batch.inputs, batch.lengths), (one, np.zeros(1)), batch, "mse")
+        >>> flow.median["layers.0.h"].tolist()  # the loss is 1.75², its gradient 3.5
+        [3.5, 1.75, 0.875]
+    """
+    last = last_scored(batch.mask)
+    top = unrolled.steps[-1]
+    outputs = np.stack([top[step].output[row] for row, step in enumerate(last)])
+    matrix, bias = (np.asarray(array, np.float64) for array in head)
+    rows = LOSSES[loss].gradient(outputs @ matrix + bias, _targets(batch, last)) @ matrix.T  # (B, H)
+    from_above: list[Array | None] = [
+        np.where((last == step)[:, None], rows, 0.0) if (last == step).any() else None for step in range(len(top))
+    ]
+    norms: dict[str, Array] = {}
+    for layer, steps in zip(reversed(unrolled.layers), reversed(unrolled.steps), strict=True):
+        state = layer.network.cell.initial_state(np, len(last), np.float64)
+        inputs: list[Array | None] = [None] * len(steps)
+        lengths = {name: np.zeros((len(last), len(steps))) for name in state}
+        for number in reversed(range(len(steps))):
+            step, given = steps[number], from_above[number]
+            for name, gradient in state.items():
+                is_output = given is not None and step.output is step.state[name]
+                lengths[name][:, number] = np.linalg.norm(gradient + given if is_output else gradient, axis=-1)
+            back = layer.pulled_back(step, state, given)
+            state, inputs[number] = back.state, back.inputs
+        from_above = inputs
+        norms = {f"{layer.name}.{name}": array for name, array in lengths.items()} | norms
+    return _by_lag(norms, last)
+
+
+def last_scored(mask: Array) -> Array:
+    """Return the last scored step of each sequence, (B,), from a mask (B, T).
+
+    Example:
+        >>> last_scored(np.array([[True, False, True, False]])).tolist()
+        [2]
+    """
+    return np.asarray(mask.shape[1] - 1 - np.argmax(mask[:, ::-1], axis=1))
+
+
+def _targets(batch: Batch, last: Array) -> Array:
+    per_step = batch.targets.ndim >= 2 and batch.targets.shape[:2] == batch.mask.shape
+    if per_step and (batch.targets.ndim == 3 or np.issubdtype(batch.targets.dtype, np.integer)):
+        return np.asarray(batch.targets[np.arange(len(last)), last])
+    return batch.targets
+
+
+def _by_lag(norms: Mapping[str, Array], last: Array) -> GradientFlow:
+    lags = np.arange(last.max() + 1)
+    at = last[:, None] - lags  # (B, K), below 0 before the start
+    found: dict[str, dict[str, Array]] = {"median": {}, "low": {}, "high": {}}
+    for name, array in norms.items():
+        values = np.where(at >= 0, np.take_along_axis(array, np.maximum(at, 0), axis=1), np.nan)
+        for kind, share in (("median", 50), ("low", 10), ("high", 90)):
+            found[kind][name] = np.nanpercentile(values, share, axis=0)
+    return GradientFlow(lags, **found)

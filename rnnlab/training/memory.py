@@ -1,0 +1,154 @@
+"""Memory: how much a training will need, and whether the machine has it, known before anything is made."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from rnnlab.backends.base import Network
+from rnnlab.backends.keras.backend import KerasBackend
+from rnnlab.backends.numpy.division import count_shards
+from rnnlab.backends.numpy.footprint import chunk_steps, should_recompute, tape_bytes
+from rnnlab.config.experiment import Experiment
+from rnnlab.core.errors import EnvironmentFault
+from rnnlab.training.validation import batch_sizes
+
+_FLOAT64 = 8
+# Address space beside the arrays: OpenBLAS takes 32 MiB at the first product of matrices, and where it cannot have them
+# it ends the process, with the exit code of a bug; threads and child processes need some too.
+_BESIDE = 1 << 26  # bytes
+_KERAS_ITSELF, _KERAS_FACTOR = 3 * 2**28, 2.5
+_PREDICT_STEPS = 256  # Keras predicts in stretches of so many steps
+_WIDTHS = 2  # of what a chunk needs beside its tape while the gradient goes back through it
+
+
+def require_memory(experiment: Experiment) -> None:
+    """Pass if the machine has the memory that training this needs, or does not tell.
+
+    Raises:
+        EnvironmentFault: It has not; the message says how much is needed and how much there is.
+    """
+    needed, there = memory_needed(experiment), memory_available()
+    if there is not None and needed > there:
+        raise EnvironmentFault(
+            f"training needs about {in_words(needed)} of memory, and {in_words(there)} are available",
+            hint="lower cell.units, cell.layers, training.batch_size or shape.timesteps, or set training.bptt_steps",
+        )
+
+
+def memory_needed(experiment: Experiment) -> int:
+    """Return about how many bytes the arrays of a training take at their peak.
+
+        P·D·(5 + shards + slots)        parameters, gradients, scratch, and the initial, newest good and best copies
+        P·D·(3 + 2·slots)               a checkpoint: parameters and slots copied, and the file's bytes with the best
+                                        (or, if more, P·D + 3·8·largest: the largest is drawn in float64)
+        + the batch, and what is kept of it for going back: `rnnlab.backends.numpy.footprint`
+
+    P parameters, D bytes a number. Training and validation batches are not there at once: the larger counts. Keras
+    computes a sequence whole, also where gradients are cut, holds about 2.5 times each gate twice and each state, and
+    takes 0.75 GiB for itself: measured on TensorFlow at T 400, B 256, H 128.
+    """
+    task = experiment.build_task()
+    network = experiment.network(task)
+    longest = experiment.timesteps[1]
+    size = experiment.training.batch_size
+    scored = batch_sizes(experiment.evaluation.sequences, numbers_each=longest * task.input_features)[0]
+    if experiment.backend == KerasBackend.name:
+        learning = _kept_by_keras(network, size, longest)
+        scoring = _kept_by_keras(network, scored, min(longest, _PREDICT_STEPS))
+    else:
+        learning = _kept_by_numpy(experiment, network, size, longest)
+        scoring = tape_bytes(network, batch_size=scored, timesteps=min(longest, chunk_steps(network, scored)))
+    learning, scoring = learning + _batch(network, size, longest), scoring + _batch(network, scored, longest)
+    return _parameters(experiment, network) + max(learning, scoring)
+
+
+def memory_available() -> int | None:
+    """Return the bytes that this process may still take, or None where the system does not tell."""
+    limits = [*_meminfo(), *_cgroup(), *_address_space()]
+    return min(limits) if limits else None
+
+
+def in_words(size: int) -> str:
+    """Return a number of bytes in words.
+
+    Example:
+        >>> in_words(3 * 2**30), in_words(1500), in_words(10**19)
+        ('3 GiB', '1.46 KiB', '8.67 EiB')
+    """
+    units = ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"]
+    power = min((max(size, 1).bit_length() - 1) // 10, len(units) - 1)
+    return f"{size / 1024**power:.3g} {units[power]}"
+
+
+def _parameters(experiment: Experiment, network: Network) -> int:
+    sizes = [parameter.size for parameter in network.parameters().values()]
+    slots = len(experiment.recipe().optimizer.slot_names())
+    all_once = sum(sizes) * network.dtype.itemsize
+    shards = count_shards(network, experiment.numpy, batch_size=experiment.training.batch_size)
+    return max((8 + shards + 3 * slots) * all_once, all_once + 3 * _FLOAT64 * max(sizes))
+
+
+def _batch(network: Network, batch_size: int, timesteps: int) -> int:
+    """Return the bytes of a batch as drawn, its copy in the network's precision, the outputs and their gradient."""
+    inputs = timesteps * network.input_features * (_FLOAT64 + network.dtype.itemsize)
+    outputs = (timesteps if network.return_sequences else 1) * network.output_features
+    return batch_size * (inputs + outputs * (_FLOAT64 + 3 * network.dtype.itemsize) + timesteps)
+
+
+def _kept_by_keras(network: Network, batch_size: int, timesteps: int) -> int:
+    units, layers, states = network.cell.options.units, network.cell.options.layers, len(network.cell.states)
+    described = network.layer_parameters(0).values()
+    gates = sum(parameter.size for parameter in described if parameter.role == "bias") // units
+    numbers = layers * (2 * gates + states) * units + network.input_features + (layers - 1) * units
+    return _KERAS_ITSELF + int(_KERAS_FACTOR * batch_size * timesteps * numbers * network.dtype.itemsize)
+
+
+def _kept_by_numpy(experiment: Experiment, network: Network, batch_size: int, timesteps: int) -> int:
+    window = min(timesteps, experiment.training.bptt_steps or timesteps)
+    asked = experiment.training.recompute
+    again = asked == "sqrt" or (asked == "auto" and should_recompute(network, batch_size=batch_size, timesteps=window))
+    chunk = min(window, chunk_steps(network, batch_size))
+    beside = tape_bytes(network, batch_size=batch_size, timesteps=chunk)
+    return tape_bytes(network, batch_size=batch_size, timesteps=window, recompute=again) + _WIDTHS * beside
+
+
+def _meminfo() -> Iterable[int]:
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except OSError:
+        try:
+            yield os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        except (AttributeError, OSError, ValueError):
+            return
+        return
+    yield from (int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+
+
+def _cgroup() -> Iterable[int]:
+    """Yield what each control group around this process leaves; a batch job that takes more is killed."""
+    try:
+        lines = Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return
+    own = next((line.removeprefix("0::") for line in lines if line.startswith("0::")), "/")
+    inner = Path("/sys/fs/cgroup", own.lstrip("/"))
+    for group in (inner, *inner.parents[: len(inner.parts) - 3]):
+        try:
+            yield max(0, int((group / "memory.max").read_text()) - int((group / "memory.current").read_text()))
+        except (OSError, ValueError):  # none here, or "max"
+            continue
+
+
+def _address_space() -> Iterable[int]:
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit == resource.RLIM_INFINITY:
+        return
+    try:
+        used = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        used = 0
+    yield max(0, limit - used - _BESIDE)

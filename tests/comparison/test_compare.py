@@ -1,0 +1,318 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rnnlab.comparison import Comparison, Damaged, compare
+from rnnlab.core.errors import UsageError, VerificationError
+from tests.comparison.runs_by_hand import UNSOLVED, make_run
+
+CARRY, SIMPLE, THIRD = (f"20260101T00000{n}Z-{name}-aaaaa{n}" for n, name in enumerate(["carry", "simple", "third"]))
+TO_SIMPLE = {"cell.type": "simple", "cell.forget_bias": None}
+FAILED = [0.8, 0.6, 0.5]
+
+
+def pair(root: Path, config: dict[str, Any], name: str = SIMPLE, **options: Any) -> Comparison:
+    """Compare a run that solved its task with another one."""
+    second = {"losses": FAILED, "summary": UNSOLVED, **options}
+    return compare([make_run(root, CARRY), make_run(root, name, config=config, **second)])
+
+
+def test_differences_are_the_keys_that_differ_without_the_name(tmp_path: Path) -> None:
+    comparison = pair(tmp_path, TO_SIMPLE)
+    assert comparison.differences == {
+        "cell.type": {CARRY: "carry", SIMPLE: "simple"},
+        "cell.forget_bias": {CARRY: 1.0},
+    }
+    assert comparison.warnings == ()
+
+
+def test_values_that_are_equal_only_to_python_differ(tmp_path: Path) -> None:
+    differences = pair(tmp_path, {"cell.forget_bias": True, "training.steps": 200.0}).differences
+    assert differences == {
+        "cell.forget_bias": {CARRY: 1.0, SIMPLE: True},
+        "training.steps": {CARRY: 200, SIMPLE: 200.0},
+    }
+
+
+@pytest.mark.parametrize(
+    ("metric", "order", "full"),
+    [
+        (None, [CARRY, SIMPLE], "validation/loss"),
+        ("error_rate", [CARRY, SIMPLE], "validation/error_rate"),
+        ("validation/recall_accuracy", [SIMPLE, CARRY], "validation/recall_accuracy"),
+        ("recall_accuracy", [SIMPLE, CARRY], "validation/recall_accuracy"),
+    ],
+)
+def test_runs_are_ordered_best_first(tmp_path: Path, metric: str | None, order: list[str], full: str) -> None:
+    runs = [make_run(tmp_path, SIMPLE, losses=FAILED), make_run(tmp_path, CARRY)]
+    for run, accuracy in zip(runs, [0.9, 0.4], strict=True):
+        with run.metrics_writer() as writer:
+            final = run.read_metrics().records[-1]["validation/loss"]
+            scores = {"loss": final, "error_rate": final / 2, "recall_accuracy": accuracy}
+            writer.write({"step": 300, **{f"validation/{name}": score for name, score in scores.items()}})
+    comparison = compare(runs, metric)
+    assert ([result.name for result in comparison.results], comparison.metric) == (order, full)
+
+
+def test_a_run_without_the_metric_comes_last(tmp_path: Path) -> None:
+    runs = [make_run(tmp_path, SIMPLE, losses=[], summary=None, state="running"), make_run(tmp_path, CARRY)]
+    assert [result.name for result in compare(runs).results] == [CARRY, SIMPLE]
+
+
+def test_only_a_loss_has_the_baseline(tmp_path: Path) -> None:
+    runs = [make_run(tmp_path, CARRY), make_run(tmp_path, SIMPLE)]
+    loss, error = compare(runs), compare(runs, "error_rate")
+    assert [loss.baseline(loss.results[0]), error.baseline(error.results[0])] == [0.16, None]
+
+
+def test_an_unknown_metric_names_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        compare([make_run(tmp_path)], "eror_rate")
+    assert str(caught.value) == "--metric: no run recorded the metric 'eror_rate' — did you mean 'error_rate'?"
+
+
+def test_a_run_given_twice_is_refused(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    with pytest.raises(UsageError) as caught:
+        compare([run, run])
+    assert caught.value.problem == "the run 20260101T000000Z-carry-aaaaaa is given 2 times"
+
+
+def test_damaged_runs_are_left_out_and_named(tmp_path: Path) -> None:
+    runs = [make_run(tmp_path, CARRY), make_run(tmp_path, SIMPLE), Damaged("x", "status.json: is missing")]
+    (tmp_path / SIMPLE / "metrics.jsonl").unlink()
+    comparison = compare(runs)
+    assert [result.name for result in comparison.results] == [CARRY]
+    assert comparison.damaged == (
+        Damaged(SIMPLE, "metrics.jsonl: is missing"),
+        Damaged("x", "status.json: is missing"),
+    )
+    with pytest.raises(VerificationError, match=r"no run can be read: x: status\.json: is missing"):
+        compare(runs[2:])
+
+
+def test_a_copied_folder_is_told_apart_by_its_path(tmp_path: Path) -> None:
+    runs = [make_run(tmp_path / "a", CARRY), make_run(tmp_path / "b", CARRY, losses=FAILED)]
+    names = [str(tmp_path / "a" / CARRY), str(tmp_path / "b" / CARRY)]
+    comparison = compare(runs)
+    assert [result.name for result in comparison.results] == names
+    assert len(set(comparison.headings.values())) == 2
+
+
+@pytest.mark.parametrize(
+    ("names", "seeds", "expected"),
+    [
+        (["x-carry-aaaaaa", "x-simple-bbbbbb"], [0, 0], ["carry", "simple"]),
+        (
+            ["x-carry-aaaaaa", "x-carry-bbbbbb", "x-simple-cccccc"],
+            [3, 4, 0],
+            ["carry seed 3", "carry seed 4", "simple"],
+        ),
+        (["x-carry-aaaaaa", "x-carry-bbbbbb"], [3, 3], ["carry aaaaaa", "carry bbbbbb"]),
+        (["x-carry-aaaaaa", "mine"], [0, 0], ["carry", "mine"]),
+    ],
+)
+def test_headings_are_short_and_distinct(
+    tmp_path: Path, names: list[str], seeds: list[int], expected: list[str]
+) -> None:
+    folders = [name.replace("x-", "20260101T000000Z-") for name in names]
+    runs = [make_run(tmp_path, name, config={"seed": seed}) for name, seed in zip(folders, seeds, strict=True)]
+    called = compare(runs).headings
+    assert [called[name] for name in folders] == expected
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        (
+            {"task.type": "adding@hs1997"},
+            "not comparable: task.type differs (adding@urnn in carry; adding@hs1997 in simple): "
+            "a loss means nothing outside its own task",
+        ),
+        (
+            {"task.high": 2},
+            "not comparable: task.high differs (none in carry; 2 in simple): "
+            "the task's options are part of its definition",
+        ),
+        (
+            {"shape.timesteps": [10, 30]},
+            "not comparable: shape.timesteps differs (20 in carry; [10, 30] in simple): "
+            "the length sets how hard a task is",
+        ),
+        (
+            {"shape.return_sequences": True},
+            "not comparable: shape.return_sequences differs (false in carry; true in simple): "
+            "they are scored on different steps of a sequence",
+        ),
+        (
+            {"evaluation.sequences": 500},
+            "compare with care: evaluation.sequences differs (100 in carry; 500 in simple): "
+            "they were scored on different validation sets",
+        ),
+        (
+            {"seed": 1, "cell.units": 5},
+            "compare with care: seed differs (0 in carry; 1 in simple): "
+            "each was scored on a validation set of its own, so a small difference may be chance",
+        ),
+    ],
+)
+def test_what_makes_numbers_incomparable_is_said(tmp_path: Path, config: dict[str, Any], expected: str) -> None:
+    comparison = pair(tmp_path, config)
+    assert comparison.warnings == (expected,)
+    silent = "The runs did not do one task at one length, so their numbers cannot say which is better."
+    assert (comparison.verdict == silent) == expected.startswith("not comparable")
+
+
+def test_other_data_under_the_same_config_are_noticed(tmp_path: Path) -> None:
+    runs = [
+        make_run(tmp_path, CARRY, facts={"csv_sha256": "a" * 64}),
+        make_run(tmp_path, SIMPLE, facts={"csv_sha256": "b" * 64}, config=TO_SIMPLE),
+    ]
+    assert compare(runs).warnings == (
+        "not comparable: the SHA-256 of the task's file differs (aaaaaaaaaaaa in carry; bbbbbbbbbbbb in simple): "
+        "they read different data",
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        ({"state": "running"}, "simple is still running, or was killed: its numbers are those up to step 200"),
+        ({"state": "interrupted"}, "simple was interrupted at step 200"),
+        ({"state": "failed", "message": "OSError: x"}, "simple failed at step 200: OSError: x"),
+        ({"state": "diverged", "message": "diverged at step 7: loss is nan"}, "simple diverged at step 7: loss is nan"),
+    ],
+)
+def test_runs_that_did_not_complete_are_said(tmp_path: Path, status: dict[str, Any], expected: str) -> None:
+    assert pair(tmp_path, TO_SIMPLE, summary=None, **status).warnings == (expected,)
+
+
+def test_many_holders_of_a_value_are_counted(tmp_path: Path) -> None:
+    runs = [
+        make_run(tmp_path, f"20260101T000000Z-r{n}-aaaaaa", config={"seed": n // 6, "cell.units": n + 1})
+        for n in range(12)
+    ]
+    runs += [
+        make_run(tmp_path, f"20260101T000000Z-s{n}-aaaaaa", config={"seed": n, "cell.units": 20, "shape.timesteps": 30})
+        for n in range(2, 6)
+    ]
+    assert (
+        compare(runs)
+        .warnings[0]
+        .startswith("not comparable: shape.timesteps differs (20 in H=1, H=2, H=11, H=12 and 8 more; 30 in H=20): ")
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (
+            {},
+            "carry solved adding@urnn (T=20) after 2,000 sequences; simple did not within 2,000 sequences "
+            "(loss 0.5, error rate 0.25). One run each: an anecdote, not evidence.",
+        ),
+        (
+            {"summary": {**UNSOLVED, "stopped": "diverged", "sequences": 640}, "state": "diverged"},
+            "carry solved adding@urnn (T=20) after 2,000 sequences; simple diverged after 640 sequences. "
+            "One run each: an anecdote, not evidence.",
+        ),
+        (
+            {"summary": None, "state": "running"},
+            "carry solved adding@urnn (T=20) after 2,000 sequences; simple has not ended after 2,000 sequences "
+            "(loss 0.5, error rate 0.25). One run each: an anecdote, not evidence.",
+        ),
+        (
+            {"summary": {**UNSOLVED, "solved": True, "solved_at": {"step": 9, "sequences": 90, "seconds": 0.1}}},
+            "simple solved adding@urnn (T=20) after 90 sequences; carry solved it after 2,000 sequences. "
+            "One run each: an anecdote, not evidence.",
+        ),
+    ],
+)
+def test_the_verdict_says_what_happened(tmp_path: Path, options: dict[str, Any], expected: str) -> None:
+    assert pair(tmp_path, TO_SIMPLE, **options).verdict == expected
+
+
+@pytest.mark.parametrize(
+    ("config", "caveat"),
+    [
+        ({}, ". The configs are the same."),
+        (
+            {"seed": 1},
+            "; the share that does is 9% to 91% (95 %, Wilson). "
+            "The configs differ in the seed alone, so the differences between runs are chance.",
+        ),
+    ],
+)
+def test_the_verdict_of_one_config_is_chance(tmp_path: Path, config: dict[str, Any], caveat: str) -> None:
+    assert pair(tmp_path, config).verdict == f"1 of 2 runs solved adding@urnn (T=20){caveat}"
+
+
+@pytest.mark.parametrize(
+    ("summary", "start"),
+    [
+        (UNSOLVED, "No run has solved adding@urnn (T=20): "),
+        (None, "No run is known to have solved adding@urnn (T=20): "),
+    ],
+)
+def test_the_verdict_claims_no_more_than_is_known(tmp_path: Path, summary: Any, start: str) -> None:
+    state = "running" if summary is None else "completed"
+    runs = [
+        make_run(tmp_path, CARRY, summary=UNSOLVED),
+        make_run(tmp_path, SIMPLE, summary=summary, state=state, config=TO_SIMPLE),
+    ]
+    assert compare(runs).verdict.startswith(start)
+
+
+def test_many_runs_are_counted(tmp_path: Path) -> None:
+    runs = [
+        make_run(
+            tmp_path,
+            f"20260101T000000Z-r{n}-aaaaaa",
+            config={"seed": n % 3, "cell.units": 4 + n // 3},
+            summary={**UNSOLVED, "solved": n < 2, "solved_at": _at(700 * (n + 1)) if n < 2 else None},
+        )
+        for n in range(6)
+    ]
+    assert compare(runs).verdict == (
+        "H=4 solves 2/3, H=5 0/3: no difference in that beyond chance. The final loss differs no more than by chance "
+        "(p = 1). With 3 runs in a group little can be concluded: no test of final values here can give a p below 0.25."
+    )
+
+
+def test_many_single_runs_are_counted(tmp_path: Path) -> None:
+    runs = [
+        make_run(
+            tmp_path,
+            f"20260101T000000Z-r{n}-aaaaaa",
+            config={"cell.units": 4 + n},
+            summary={**UNSOLVED, "solved": n < 2, "solved_at": _at(700 * (n + 1)) if n < 2 else None},
+        )
+        for n in range(6)
+    ]
+    assert compare(runs).verdict == (
+        "2 of 6 runs solved adding@urnn (T=20): r0 first, after 700 sequences, r1 last, after 1,400 sequences. "
+        "One run each: an anecdote, not evidence."
+    )
+    assert compare(runs[1:]).verdict.startswith("1 of 5 runs solved adding@urnn (T=20): r1, after 1,400 sequences. ")
+
+
+def test_many_failures_name_the_lowest_loss(tmp_path: Path) -> None:
+    runs = [
+        make_run(
+            tmp_path,
+            f"20260101T000000Z-r{n}-aaaaaa",
+            losses=[0.9 - n / 10],
+            summary=UNSOLVED,
+            config={"cell.units": n + 1},
+        )
+        for n in range(5)
+    ]
+    assert compare(runs).verdict == (
+        "0 of 5 runs solved adding@urnn (T=20); the lowest final loss is that of r4 (loss 0.5, error rate 0.25). "
+        "One run each: an anecdote, not evidence."
+    )
+
+
+def _at(sequences: int) -> dict[str, Any]:
+    return {"step": 1, "sequences": sequences, "seconds": 1.0}

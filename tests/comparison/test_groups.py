@@ -1,0 +1,236 @@
+"""Groups, their contrasts and tables, from runs with known content."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rnnlab.comparison import Comparison, compare
+from rnnlab.core.errors import UsageError
+from rnnlab.storage import RunFolder
+from tests.comparison.runs_by_hand import SOLVED, UNSOLVED, make_run
+
+TO_SIMPLE = {"cell.type": "simple", "cell.forget_bias": None}
+
+
+def made(root: Path, cell: str, seed: int, *, solved: bool, loss: float = 0.08, **config: Any) -> RunFolder:
+    at = {"step": 100, "sequences": 500 + 100 * seed, "seconds": 1.0} if solved else None
+    summary = {**(SOLVED if solved else UNSOLVED), "solved_at": at}
+    own = {
+        **(TO_SIMPLE if cell == "simple" else {}),
+        "seed": seed,
+        **{k.replace("__", "."): v for k, v in config.items()},
+    }
+    name = f"20260101T000000Z-{cell}-{len(list(root.iterdir())) if root.exists() else 0:06}"
+    return make_run(root, name, config=own, summary=summary, losses=[0.8, loss])
+
+
+def two_cells(root: Path, seeds: int) -> list[RunFolder]:
+    carry = [made(root, "carry", n, solved=True, loss=0.001 * (n + 1)) for n in range(seeds)]
+    return [*carry, *(made(root, "simple", n, solved=False, loss=0.2 + 0.01 * n) for n in range(seeds))]
+
+
+def test_groups_and_their_numbers(tmp_path: Path) -> None:
+    comparison = compare(two_cells(tmp_path, 10))
+    carry, simple = comparison.groups
+    assert [carry.heading, simple.heading] == ["carry", "simple"]
+    assert carry.values == {"cell.type": "carry", "cell.forget_bias": 1.0}
+    assert (carry.solved, len(carry.decided), carry.seeds) == (10, 10, list(range(10)))
+    assert carry.solved_interval == pytest.approx((0.7225, 1), abs=1e-4)
+    assert (carry.median, carry.interquartile_mean) == (pytest.approx(0.0055), pytest.approx(0.0055))
+    assert carry.median_interval == pytest.approx((0.003, 0.008), abs=0.0011)
+    assert carry.sequences_to_success == 900  # half have solved by the fifth of 500, 600, …
+    assert simple.sequences_to_success is None
+    (contrast,) = comparison.contrasts
+    assert contrast.paired
+    assert contrast.solved == pytest.approx(2 / 184756)
+    assert contrast.values is not None
+    assert (contrast.values.p, contrast.values.superiority) == (2 / 2**10, 0)
+    assert comparison.verdict == (
+        "carry solves 10/10, simple 0/10; p < 0.001 (Fisher's exact test). The final loss of carry is the better: "
+        "median 0.0055 against 0.245 of simple, in 100% of pairs, p = 0.002 (Wilcoxon's signed-rank test)."
+    )
+
+
+def test_few_runs_prove_little_and_are_told_so(tmp_path: Path) -> None:
+    assert compare(two_cells(tmp_path, 3)).verdict == (
+        "carry solves 3/3, simple 0/3: no difference in that beyond chance. The final loss differs no more than by "
+        "chance (p = 0.25). With 3 runs in a group little can be concluded: no test of final values here can give a p "
+        "below 0.25."
+    )
+
+
+def test_other_seeds_are_not_paired(tmp_path: Path) -> None:
+    runs = [made(tmp_path, "carry", n, solved=True, loss=0.01 + n / 1000) for n in range(5)]
+    runs += [made(tmp_path, "simple", n, solved=False, loss=0.2 + n / 1000) for n in range(5, 10)]
+    (contrast,) = compare(runs).contrasts
+    assert not contrast.paired
+    assert contrast.values is not None
+    assert contrast.values.p == pytest.approx(2 / 252)
+
+
+def test_what_changes_no_number_parts_no_group(tmp_path: Path) -> None:
+    runs = [made(tmp_path, "carry", 0, solved=True), made(tmp_path, "carry", 1, solved=True, numpy__shards=1)]
+    assert len(compare(runs).groups) == 1
+
+
+def test_runs_that_diverged_count_as_the_worst(tmp_path: Path) -> None:
+    runs = [made(tmp_path, "carry", n, solved=False, loss=0.1) for n in range(2)]
+    runs.append(
+        make_run(
+            tmp_path,
+            "20260101T000000Z-carry-zzzzzz",
+            config={"seed": 2},
+            losses=[0.8, float("nan")],
+            summary={**UNSOLVED, "stopped": "diverged"},
+            state="diverged",
+        )
+    )
+    (group,) = compare(runs).groups
+    assert group.scores == (0.1, 0.1, float("inf"))
+    assert group.median == 0.1
+
+
+def test_three_groups_are_corrected_together(tmp_path: Path) -> None:
+    runs = [
+        made(tmp_path, "carry", n, solved=n < 5 * (units - 3), cell__units=units)
+        for units in (3, 4, 5)
+        for n in range(10)
+    ]
+    comparison = compare(runs)
+    raw = sorted(one.solved or 0 for one in comparison.contrasts)
+    corrected = sorted(one.corrected["solved"] for one in comparison.contrasts)
+    assert raw == pytest.approx([2 / 184756, 21 / 646, 21 / 646])  # 5 of 10 against 0 of 10
+    assert corrected == pytest.approx([6 / 184756, 42 / 646, 42 / 646])
+
+
+def test_a_baseline_is_held_against_the_others(tmp_path: Path) -> None:
+    runs = [made(tmp_path, "carry", n, solved=True, cell__units=units) for units in (3, 4, 5) for n in range(2)]
+    contrasts = compare(runs, baseline="H=4").contrasts
+    assert [(one.one.heading, one.other.heading) for one in contrasts] == [("H=4", "H=3"), ("H=4", "H=5")]
+    with pytest.raises(UsageError, match="--baseline: 'H' is the name of several groups"):
+        compare(runs, baseline="H")
+    with pytest.raises(UsageError, match="--baseline: 'H=6' is the name of no group"):
+        compare(runs, baseline="H=6")
+
+
+def swept(root: Path) -> list[RunFolder]:
+    """Carry solves all of T = 10, 20, 30 with two seeds, simple T = 10 alone."""
+    return [
+        made(root, cell, seed, solved=cell == "carry" or T == 10, shape__timesteps=T)
+        for T in (10, 20, 30)
+        for cell in ("simple", "carry")
+        for seed in range(4)
+    ]
+
+
+def test_a_sweep_becomes_a_table(tmp_path: Path) -> None:
+    comparison = compare(swept(tmp_path))
+    table = comparison.pivot
+    assert table is not None
+    assert (table.by, table.over, table.columns, table.rows) == (
+        "cell.type", "shape.timesteps", ("carry", "simple"), (10, 20, 30),
+    )  # fmt: skip
+    assert [table.solved(column) for column in (0, 1)] == [(12, 12), (4, 12)]
+    assert [table.solves_up_to(column) for column in (0, 1)] == [30, 10]
+    (overall,) = table.overall
+    assert (overall.pairs, overall.only_one, overall.only_other, overall.p) == (12, 8, 0, 2 / 2**8)
+    assert comparison.warnings == ()
+    assert comparison.verdict == (
+        "carry solves 12/12; simple solves 4/12; p = 0.0078 (McNemar's exact test, 12 pairs of equal length and seed). "
+        "carry solves it with every seed at all of T=10 … 30; simple with every seed up to T=10 and with none from "
+        "T=20 on."
+    )
+
+
+def test_where_success_ends_is_told_only_where_it_ends(tmp_path: Path) -> None:
+    """One seed of two at T=20 is neither every seed nor none; a run that has not ended might still solve it."""
+    runs = [*swept(tmp_path), made(tmp_path, "simple", 8, solved=True, shape__timesteps=20)]
+    table = compare(runs).pivot
+    assert table is not None
+    assert [table.solves_none_from(column) for column in (0, 1)] == [None, 30]
+    unknown = {"cell.type": "simple", "cell.forget_bias": None, "seed": 9, "shape.timesteps": 30}
+    runs.append(make_run(tmp_path, "20260101T000000Z-x-aaaaaa", config=unknown, summary=None, state="running"))
+    table = compare(runs).pivot
+    assert table is not None
+    assert table.solves_none_from(1) is None
+
+
+def test_a_table_as_asked(tmp_path: Path) -> None:
+    table = compare(swept(tmp_path), by="shape.timesteps", over="cell.type").pivot
+    assert table is not None
+    assert (table.columns, table.rows) == ((10, 20, 30), ("carry", "simple"))
+    assert table.cells[1, 2].heading == "simple T=30"
+
+
+def test_rows_that_are_no_numbers_have_no_up_to(tmp_path: Path) -> None:
+    comparison = compare(swept(tmp_path), by="shape.timesteps", over="cell.type")
+    assert comparison.verdict == (
+        "T=10 solves 8/8; T=20 solves 4/8; T=30 solves 4/8. Over all rows the columns do not differ by more than "
+        "chance in how often they solve the task."
+    )
+
+
+def test_a_baseline_of_one_length_is_held_against_those_of_its_length(tmp_path: Path) -> None:
+    contrasts = compare(swept(tmp_path), baseline="simple T=20").contrasts
+    assert [(one.one.heading, one.other.heading) for one in contrasts] == [("simple T=20", "carry T=20")]
+    contrasts = compare(swept(tmp_path / "all"), baseline="simple").contrasts
+    assert [one.other.heading for one in contrasts] == ["carry T=10", "carry T=20", "carry T=30"]
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        (
+            {"by": "cell.typ", "over": "shape.timesteps"},
+            "--by: the runs do not differ in 'cell.typ' — did you mean 'cell.type'",
+        ),
+        ({"by": "cell.type", "over": "cell.type"}, "cell.type cannot be both --by and --over"),
+        (
+            {"by": "cell.type", "over": "cell.forget_bias"},
+            "--by: one cell would hold groups that differ in shape.timesteps",
+        ),
+        ({"by": "cell.type"}, "--by and --over go together"),
+    ],
+)
+def test_a_table_that_cannot_be(tmp_path: Path, keys: dict[str, str], expected: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        compare(swept(tmp_path), **keys)
+    assert expected in str(caught.value)
+
+
+def test_one_row_of_a_table_must_be_comparable(tmp_path: Path) -> None:
+    runs = [*swept(tmp_path), made(tmp_path, "simple", 9, solved=True, shape__timesteps=40, evaluation__sequences=7)]
+    assert compare(runs, by="cell.type", over="shape.timesteps").warnings == ()
+    runs.append(made(tmp_path, "carry", 9, solved=True, shape__timesteps=40))
+    (warning,) = compare(runs, by="cell.type", over="shape.timesteps").warnings
+    assert warning.startswith("compare with care: evaluation.sequences differs")
+
+
+def test_repeats_of_one_seed_are_told(tmp_path: Path) -> None:
+    runs = [made(tmp_path, "carry", 0, solved=True) for _ in range(2)]
+    assert compare(runs).warnings == (
+        "compare with care: runs of carry share a seed: they repeat each other, and prove no more",
+    )
+
+
+def test_many_runs_come_to_the_same_as_few(tmp_path: Path) -> None:
+    """Of many, only summaries are read."""
+    runs = [made(tmp_path, "carry", n, solved=n % 2 == 0, loss=0.08) for n in range(40)]
+    (few,), (many,) = compare(runs[:31]).groups, compare(runs).groups
+    assert [told(one) for one in few.results] == [told(one) for one in many.results[:31]]
+
+
+def told(result: Any) -> Any:
+    return (
+        result.name, result.label, result.state, result.stopped, dict(result.config), result.steps, result.sequences,
+        result.seconds, result.parameters, result.baseline, result.solved, result.solved_at,
+        result.final("validation/loss"), result.curve("validation/loss"), result.best("validation/loss"),
+    )  # fmt: skip
+
+
+def test_nothing_is_grouped_where_every_run_is_one(tmp_path: Path) -> None:
+    comparison: Comparison = compare(
+        [made(tmp_path, "carry", 0, solved=True), made(tmp_path, "simple", 0, solved=True)]
+    )
+    assert (comparison.is_grouped, comparison.contrasts, comparison.pivot) == (False, (), None)

@@ -1,0 +1,89 @@
+"""A diagnosis of runs that were really trained."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import rnnlab
+from rnnlab.core.errors import UsageError
+from rnnlab.inspection.diagnose import KINDS, diagnose
+
+ROOT = Path(__file__).parents[2]
+TINY = {
+    "task": "adding",
+    "shape": {"timesteps": [6, 9]},
+    "training": {"steps": 4, "batch_size": 4},
+    "cell": {"type": "carry", "units": 5},
+}
+
+
+def test_three_bits_are_eight_stable_points(tmp_path: Path) -> None:
+    """Sussillo & Barak 2013, section 4.1: one stable fixed point for each of the eight memories."""
+    settings = [
+        "cell.units=16",
+        "training.steps=1600",
+        "evaluation.sequences=100",
+        "training.optimizer.learning_rate=1e-2",
+    ]
+    run = rnnlab.train(ROOT / "configs" / "flip_flop.yaml", settings, runs=tmp_path)
+    found = run.diagnose(["fixed-points"]).fixed_points["layers.0"]
+    stable = found.states[found.radius < 1]
+    weights = run.weights()
+    bits = stable[:, :16] @ weights["head.W"] + weights["head.b"]
+    assert len(stable) == 8
+    assert {tuple(row) for row in np.sign(bits).astype(int).tolist()} == {
+        (a, b, c) for a in (-1, 1) for b in (-1, 1) for c in (-1, 1)
+    }
+    np.testing.assert_allclose(np.abs(bits), 1, atol=0.25)
+    assert found.speeds.max() < 1e-12
+
+
+def test_both_backends_find_the_same(tmp_path: Path) -> None:
+    ours = rnnlab.train(TINY, ["precision=float64"], runs=tmp_path / "a").diagnose()
+    keras = rnnlab.train({**TINY, "backend": "keras"}, ["precision=float64"], runs=tmp_path / "b").diagnose()
+    assert ours.flow is not None
+    assert keras.flow is not None
+    for name, values in ours.flow.median.items():
+        np.testing.assert_allclose(keras.flow.median[name], values, rtol=1e-6)
+    assert ours.lengths is not None
+    assert keras.lengths is not None
+    np.testing.assert_allclose(keras.lengths.loss, ours.lengths.loss, rtol=1e-6)
+    for name, spectrum in ours.spectra.items():
+        np.testing.assert_allclose(keras.spectra[name].singular_values, spectrum.singular_values, rtol=1e-6)
+
+
+def test_what_is_asked_for_is_found(tmp_path: Path) -> None:
+    run = rnnlab.train(TINY, runs=tmp_path)
+    found = diagnose(run.folder, KINDS, timesteps=12, sequences=10)
+    assert (found.step, found.weights, found.timesteps, found.sequences) == (4, "best", 12, 10)
+    assert found.flow is not None
+    assert found.flow.lags.tolist() == list(range(12))
+    assert set(found.components) == {"layers.0.h", "layers.0.c"} == set(found.flow.median)
+    assert found.lengths is not None
+    assert found.lengths.timesteps.tolist() == [4, 6, 9, 18, 45, 90]
+    assert found.lengths.trained == (6, 9)
+    assert found.capacity is not None
+    nothing = diagnose(run.folder, [])
+    assert (nothing.flow, nothing.jacobians, nothing.spectra, nothing.lengths) == (None, {}, {}, None)
+
+
+def test_a_simple_linear_network_forgets_by_its_weight(tmp_path: Path) -> None:
+    """By construction: with U half of an orthogonal matrix each step back halves the gradient exactly."""
+    settings = [
+        "cell={type: simple, units: 6, activation: linear, "
+        "initializers: {recurrent_kernel: {type: orthogonal, scale: 0.5}}}",
+        "shape.timesteps=10", "precision=float64",
+    ]  # fmt: skip
+    run = rnnlab.train({**TINY, "cell": {"type": "simple", "units": 6}}, [*settings, "training.steps=1"], runs=tmp_path)
+    flow = diagnose(run.folder, ["flow"], at_step=0).flow
+    assert flow is not None
+    np.testing.assert_allclose(
+        flow.median["layers.0.h"] / flow.median["layers.0.h"][0], 0.5 ** np.arange(10), rtol=1e-6
+    )
+
+
+def test_a_checkpoint_that_is_gone(tmp_path: Path) -> None:
+    run = rnnlab.train(TINY, runs=tmp_path)
+    with pytest.raises(UsageError, match="has no checkpoint of step 3 — checkpoints: 4, 0; the newest two are kept"):
+        diagnose(run.folder, at_step=3)

@@ -1,0 +1,242 @@
+"""A run exported: loaded elsewhere by the line that is told, written whole or not at all, the run never touched."""
+
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import rnnlab
+from rnnlab.backends.keras.starting import start
+from rnnlab.core.errors import EnvironmentFault, UsageError, VerificationError
+from rnnlab.inspection.export import ENDINGS, Format
+from tests.training.conftest import SMALL
+
+in_saving = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras's own
+SEQUENCES = {**SMALL, "task": "flip_flop", "cell": {"type": "carry", "units": 4, "layers": 2}}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, rnnlab.Run]:
+    """A last-step run of the simple cell and a sequence run of the carry cell."""
+    runs = tmp_path_factory.mktemp("trained")
+    return {"simple": rnnlab.train(SMALL, ["cell.type=simple"], runs=runs), "carry": rnnlab.train(SEQUENCES, runs=runs)}
+
+
+@pytest.fixture
+def simple(trained: dict[str, rnnlab.Run]) -> Iterator[rnnlab.Run]:
+    """The simple run; nothing in its folder may have changed by the end of the test."""
+    before = hashes(trained["simple"].path)
+    yield trained["simple"]
+    assert hashes(trained["simple"].path) == before
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to work in."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def computed(load: str, call: str, *, x: Any, without: tuple[str, ...]) -> Any:
+    """Return what a fresh process computes in which some packages cannot be imported."""
+    np.save("x.npy", x)
+    program = (
+        f"import sys; sys.modules.update(dict.fromkeys({without}))\nimport numpy\n{load}\nx = numpy.load('x.npy')\n"
+        f"numpy.save('y.npy', numpy.asarray({call}))\n"
+    )
+    quiet = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    done = subprocess.run([sys.executable, "-c", program], env=quiet, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return np.load("y.npy")
+
+
+@in_saving
+@pytest.mark.parametrize(
+    ("format", "cell", "call", "without"),
+    [
+        ("keras", "simple", "model(x)", ("rnnlab",)),
+        ("keras", "carry", "model(x)", ()),
+        ("savedmodel", "simple", "model.serve(x)", ("rnnlab", "keras")),
+        ("savedmodel", "carry", "model.serve(x)", ("rnnlab", "keras")),
+        ("npz", "simple", "arrays['layers.0.W'] * x[0, 0, 0]", ("rnnlab", "keras", "tensorflow")),
+        pytest.param(
+            "onnx", "carry", "model.run(None, {'inputs': x})[0]", ("rnnlab", "keras", "tensorflow"),
+            marks=pytest.mark.onnx,
+        ),
+    ],
+)  # fmt: skip
+def test_the_told_line_loads_it_in_a_fresh_process(
+    here: Path, trained: dict[str, rnnlab.Run], format: Format, cell: str, call: str, without: tuple[str, ...]
+) -> None:
+    if format == "onnx":
+        pytest.importorskip("tf2onnx", reason="needs the extra `onnx`")
+    run = trained[cell]
+    done = run.export(format)
+    assert ("rnnlab" in done.load.partition(";")[0]) == (format == "keras" and cell == "carry")
+    x = np.random.default_rng(0).normal(size=(3, 9, done.inputs[-1])).astype("float32")
+    got = computed(done.load, call, x=x, without=without)
+    expected = run.weights()["layers.0.W"] * x[0, 0, 0] if format == "npz" else run.model().predict(x).outputs
+    np.testing.assert_allclose(got, expected, rtol=0, atol=1e-5)
+    assert len(done.outputs) == got.ndim
+
+
+@in_saving
+def test_rnnlab_may_be_imported_before_keras_and_is_needed(here: Path, trained: dict[str, rnnlab.Run]) -> None:
+    done = trained["carry"].export("keras", out=Path("x.keras"))
+    x = np.ones((1, 5, done.inputs[-1]), "float32")
+    lines = "import rnnlab, keras; assert 'rnnlab.cells' in sys.modules; model = keras.models.load_model('x.keras')"
+    expected = trained["carry"].model().predict(x).outputs
+    np.testing.assert_allclose(computed(lines, "model(x)", x=x, without=()), expected, rtol=0, atol=1e-5)
+    with pytest.raises(AssertionError, match="Could not locate class 'Carry'"):
+        computed(lines.replace("rnnlab, ", "").replace("assert", "0 and"), "x", x=x, without=("rnnlab",))
+
+
+def test_what_is_told(here: Path, simple: rnnlab.Run, trained: dict[str, rnnlab.Run]) -> None:
+    done = simple.export("npz", weights="last")
+    assert done.path == Path(f"{simple.path.name}-last.npz")
+    assert (done.format, done.weights, done.step, done.dtype) == ("npz", "last", 5, "float32")
+    assert done.bytes == done.path.stat().st_size
+    assert (done.inputs, done.outputs) == ((None, None, 1), (None, 1))
+    carry = trained["carry"].export("npz", out="carry.npz")
+    assert (carry.path, carry.inputs, carry.outputs) == (Path("carry.npz"), (None, None, 3), (None, None, 3))
+    assert names(here) == [done.path.name, "carry.npz"]
+
+
+def test_the_arrays_have_their_full_names(here: Path, trained: dict[str, rnnlab.Run]) -> None:
+    run = trained["carry"]
+    for which in ("best", "last"):
+        with np.load(run.export("npz", weights=which).path, allow_pickle=False) as arrays:
+            expected = run.weights(which)
+            assert list(arrays) == list(run.experiment.network(run.experiment.build_task()).parameters())
+            assert all(np.array_equal(arrays[name], array) for name, array in expected.items())
+
+
+def test_arrays_need_no_tensorflow(here: Path, simple: rnnlab.Run) -> None:
+    program = f"import sys, rnnlab; rnnlab.open_run({str(simple.path)!r}).export('npz'); print('keras' in sys.modules)"
+    child = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert child.stdout == "False\n"
+
+
+@in_saving
+@pytest.mark.parametrize(
+    "format", [pytest.param(name, marks=[pytest.mark.onnx] if name == "onnx" else []) for name in ENDINGS]
+)
+def test_every_format_has_its_ending_and_is_replaced_by_force(here: Path, simple: rnnlab.Run, format: Format) -> None:
+    if format == "onnx":
+        pytest.importorskip("tf2onnx", reason="needs the extra `onnx`")
+    first = simple.export(format)
+    assert first.path.name == f"{simple.path.name}-best{ENDINGS[format]}"
+    files = [first.path] if first.path.is_file() else [path for path in first.path.rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) == first.bytes
+    files[0].write_bytes(b"another")
+    if first.path.is_dir():
+        (first.path / "more").write_bytes(b"x")
+    with pytest.raises(UsageError) as caught:
+        simple.export(format)
+    assert str(caught.value) == (
+        f"{first.path}: is there already — replace it with --force, or choose another place with --out"
+    )
+    assert files[0].read_bytes() == b"another"
+    simple.export(format, force=True)
+    assert files[0].read_bytes() != b"another"
+    assert not (first.path / "more").exists()
+    assert names(here) == [first.path.name]
+
+
+@in_saving
+def test_a_run_trained_on_keras(here: Path) -> None:
+    run = rnnlab.train(SMALL, ["backend=keras", "training.steps=1"], runs="runs")
+    start()
+    from keras.models import load_model
+
+    model = load_model(run.export("keras").path)
+    x = np.random.default_rng(0).normal(size=(3, 6, 1)).astype("float32")
+    np.testing.assert_allclose(model(x).numpy(), run.model().predict(x).outputs, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("format", "out", "told"),
+    [
+        ("keras", "x.h5", "x.h5: expected a name that ends in .keras"),
+        ("keras-weights", "x.h5", "x.h5: expected a name that ends in .weights.h5"),
+        ("npz", "folder", "folder: expected a name that ends in .npz"),
+        ("savedmodel", ".", ".: expected a name for a folder"),
+        ("savedmodel", "folder/..", "folder/..: expected a name for a folder"),
+        ("savedmodel", "folder", "folder: is in the way: expected a SavedModel or nothing there"),
+        ("savedmodel", "file", "file: is in the way: expected a SavedModel or nothing there"),
+        ("savedmodel", "link", "link: is in the way: expected a SavedModel or nothing there"),
+        ("onnx", "folder.onnx", "folder.onnx: is in the way: expected a file or nothing there"),
+    ],
+)
+def test_a_place_that_will_not_do(here: Path, simple: rnnlab.Run, format: Format, out: str, told: str) -> None:
+    (here / "folder").mkdir()
+    (here / "folder.onnx").mkdir()
+    (here / "file").write_bytes(b"")
+    (here / "model").mkdir()
+    (here / "model" / "saved_model.pb").write_bytes(b"")
+    (here / "link").symlink_to("model")
+    before = sorted(here.rglob("*"))
+    for force in (False, True):
+        with pytest.raises(UsageError) as caught:
+            simple.export(format, out=out, force=force)
+        assert str(caught.value) == f"{told} — choose another place with --out"
+    assert sorted(here.rglob("*")) == before
+
+
+def test_a_folder_that_is_not_there(here: Path, simple: rnnlab.Run) -> None:
+    with pytest.raises(UsageError) as caught:
+        simple.export("npz", out="no/x.npz")
+    told = "the folder for it does not exist — make it first, or choose another place with --out"
+    assert str(caught.value) == f"no/x.npz: {told}"
+    assert names(here) == []
+
+
+@pytest.mark.parametrize("inside", ["x.npz", "weights/x.npz", "link/x.npz"])
+def test_no_export_into_a_run(here: Path, simple: rnnlab.Run, inside: str) -> None:
+    place = Path(inside) if inside.startswith("link") else simple.path / inside
+    Path("link").symlink_to(simple.path / "weights")
+    with pytest.raises(UsageError) as caught:
+        simple.export("npz", out=place, force=True)
+    told = "is in a run's folder, which holds that run and nothing else — choose another place with --out"
+    assert str(caught.value) == f"{place}: {told}"
+
+
+def test_no_export_in_place_of_a_run(here: Path, simple: rnnlab.Run) -> None:
+    with pytest.raises(UsageError, match="is in a run's folder"):
+        simple.export("savedmodel", out=simple.path, force=True)
+
+
+@in_saving
+@pytest.mark.parametrize("format", ["npz", "savedmodel"])
+def test_a_place_that_the_system_refuses(here: Path, simple: rnnlab.Run, format: Format) -> None:
+    with pytest.raises(EnvironmentFault) as caught:
+        simple.export(format, out="/proc/x" + ENDINGS[format])
+    assert str(caught.value).endswith(": No such file or directory — check the disk (its log may say more), or choose "
+                                      "another place with --out")  # fmt: skip
+    assert caught.value.where == "/proc/x" + ENDINGS[format]
+    assert caught.value.exit_code == 5
+
+
+def test_damaged_weights_are_not_exported(here: Path) -> None:
+    run = rnnlab.train(SMALL, ["training.steps=1"], runs="runs")
+    path = run.path / "weights" / "best.safetensors"
+    data = path.read_bytes()
+    path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    with pytest.raises(VerificationError, match="does not match its SHA-256"):
+        run.export("npz")
+    assert names(here) == ["runs"]

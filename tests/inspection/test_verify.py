@@ -1,0 +1,87 @@
+"""`verify` passes what is right, fails what is not, and knows rounding from error."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rnnlab.cells.base import Step
+from rnnlab.cells.carry import Carry
+from rnnlab.config.experiment import Experiment
+from rnnlab.config.load import load_experiment
+from rnnlab.inspection.verify import verify
+from tests.cli.program import rnnlab
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to work in."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+SMALL = """\
+task: adding
+cell: {type: carry, units: 5, layers: 2}
+shape: {timesteps: [5, 9]}
+training: {steps: 9, batch_size: 4, optimizer: {learning_rate: 0.01}}
+"""
+
+
+def experiment(here: Path, precision: str) -> Experiment:
+    path = here / "x.yaml"
+    path.write_text(SMALL)
+    return load_experiment(path, [f"precision={precision}"]).experiment
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_a_right_network_passes(tmp_path: Path, precision: str) -> None:
+    checks = list(verify(experiment(tmp_path, precision), steps=3))
+    names = [check.what for check in checks]
+    assert names[:3] == ["outputs", "state layers.0.h", "state layers.0.c"]
+    assert "gradient of layers.1.Vo" in names
+    assert "after 3 steps, head.b" in names
+    assert [check.what for check in checks if not check.passed] == []
+    fixed = {"float32": 1e-5, "float64": 1e-12}[precision]
+    assert all(check.tolerance == max(fixed, 32 * check.rounding) for check in checks if check.what.startswith("state"))
+    assert {check.against for check in checks} == {"keras", "central differences"}
+
+
+def test_what_comes_after_the_end_of_a_sequence_is_not_compared(here: Path) -> None:
+    """The strings of this batch end long before the longest that the grammar was asked for."""
+    (here / "x.yaml").write_text("task: embedded_reber@hs1997\ntraining: {batch_size: 8}\n")
+    checks = list(verify(load_experiment(here / "x.yaml", []).experiment, steps=1))
+    assert checks[0].what == "outputs"
+    assert [check.what for check in checks if not check.passed] == []
+
+
+def test_two_gates_in_each_others_place_fail(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keras computes the cell's `step`, NumPy its own kernel: a slip in either shows."""
+    right = Carry.step
+
+    def swapped(self: Carry, xp: Any, parameters: Any, inputs: Any, state: Any) -> Step:
+        other = {"i": "f", "f": "i"}
+        traded = {name[0] + other.get(name[1], name[1]): value for name, value in parameters.items()}
+        return right(self, xp, traded, inputs, state)
+
+    monkeypatch.setattr(Carry, "step", swapped)
+    (here / "x.yaml").write_text(SMALL)
+    result = rnnlab("verify", "x.yaml", "--steps", "2", "--json")
+    assert result.code == 4
+    assert "E_DATA" in result.stderr
+    assert "differs from keras by" in result.stderr
+    told = json.loads(result.stdout)
+    assert told["passed"] is False
+    assert {row["passed"] for row in told["checks"] if row["what"] == "state layers.0.c"} == {False}
+    assert {row["passed"] for row in told["checks"] if row["against"] == "central differences"} == {True}
+
+
+def test_a_table_tells_the_same(here: Path) -> None:
+    (here / "x.yaml").write_text(SMALL)
+    result = rnnlab("verify", "x.yaml", "--steps", "1")
+    assert (result.code, result.stderr) == (0, "")
+    # 13 parameters in each of two layers and 2 in the head: as gradient, after training, and against slopes; then the
+    # outputs, two states in each layer, and the loss.
+    assert result.stdout.splitlines()[-1] == f"{3 * 28 + 6} of {3 * 28 + 6} within tolerance"
+    assert sum(" slopes " in line for line in result.stdout.splitlines()) == 28

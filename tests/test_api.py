@@ -1,0 +1,147 @@
+"""What `import rnnlab` offers a script."""
+
+import subprocess
+import sys
+from collections import OrderedDict
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+import pytest
+
+import rnnlab
+from rnnlab.core.errors import ConfigError, RunNotFoundError
+from rnnlab.training.events import Event, Stepped
+from tests.training.conftest import SMALL, Fit
+
+
+@pytest.mark.parametrize("module", ["numpy", "pydantic", "yaml", "tensorflow", "keras", "matplotlib"])
+def test_importing_rnnlab_loads_nothing_heavy(module: str) -> None:
+    program = f"import sys, rnnlab; print({module!r} in sys.modules, rnnlab.__version__)"
+    child = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert child.stdout.split() == ["False", rnnlab.__version__]
+
+
+def test_training_on_numpy_loads_no_tensorflow_and_no_matplotlib(tmp_path: Path) -> None:
+    program = (
+        f"import sys, rnnlab; rnnlab.train({SMALL!r}, runs={str(tmp_path)!r}); "
+        "print([name for name in ('tensorflow', 'keras', 'matplotlib', 'torch') if name in sys.modules])"
+    )
+    child = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert child.stdout.strip() == "[]"
+    assert child.stderr == ""
+
+
+def test_only_what_is_promised_is_there() -> None:
+    assert rnnlab.__all__ == ["Run", "__version__", "open_run", "resume", "train"]
+    with pytest.raises(AttributeError, match="module 'rnnlab' has no attribute 'trian'"):
+        rnnlab.trian  # noqa: B018
+
+
+def test_a_file_names_its_run(tmp_path: Path) -> None:
+    path = tmp_path / "wee-one.yaml"
+    path.write_text("task: parity\ntraining: {steps: 1}\nevaluation: {sequences: 5}\n")
+    for given in (path, str(path)):
+        run = rnnlab.train(given, ["cell.units=3"], runs=str(tmp_path / "runs"))
+        assert (run.summary["name"], run.folder.label, run.experiment.cell.units) == ("wee-one", "wee-one", 3)
+        assert run.folder.read_config() == path.read_bytes()
+
+
+def test_the_runs_folder(fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert fit().path.parent == tmp_path / "runs"
+    monkeypatch.setenv("RNNLAB_RUNS", str(tmp_path / "elsewhere"))
+    run = rnnlab.train(SMALL)
+    assert run.path.parent == tmp_path / "elsewhere"
+    assert rnnlab.open_run("latest").path == run.path
+
+
+def test_a_run_is_opened_by_path_part_or_latest(fit: Fit, tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    first, second = fit("name=first"), fit("name=second")
+    assert rnnlab.open_run("first", runs=runs).path == first.path
+    assert rnnlab.open_run(second.path).path == second.path
+    assert rnnlab.open_run(str(first.path)).path == first.path
+    assert repr(first) == f"Run({str(first.path)!r}, state='completed')"
+    with pytest.raises(RunNotFoundError, match="no run's name holds 'third'"):
+        rnnlab.open_run("third", runs=runs)
+
+
+def test_what_a_script_has_is_what_yaml_says(fit: Fit, tmp_path: Path) -> None:
+    """Tuples, NumPy's numbers and other mappings stand for lists, numbers and mappings."""
+    given = MappingProxyType(
+        {
+            **SMALL,
+            "seed": np.int64(3),
+            "shape": OrderedDict(timesteps=(2, np.int32(5))),
+            "cell": {"units": np.uint8(4), "type": np.str_("simple")},
+            "training": {**SMALL["training"], "clip_norm": np.float64(0.5), "stop_when_solved": np.False_},
+        }
+    )
+    one = rnnlab.train(given, runs=tmp_path / "runs")
+    other = fit("seed=3", "shape.timesteps=[2, 5]", "training.clip_norm=0.5")
+    assert one.experiment == other.experiment
+    assert all(np.array_equal(array, other.weights()[name]) for name, array in one.weights().items())
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({3: 4}, "int cannot be a key"),
+        ({"seed": 1j}, "complex cannot be written as YAML"),
+        ({"cell": {"units": {3}}}, "set cannot be written as YAML"),
+        ({"seed": float("nan")}, "finite number wanted, got nan"),
+    ],
+)
+def test_what_yaml_cannot_say(tmp_path: Path, change: dict, problem: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        rnnlab.train({**SMALL, **change}, runs=tmp_path / "runs")
+    (fault,) = caught.value.faults
+    assert (fault.where, fault.problem) == ("config", problem)
+    assert fault.hint == "use what YAML has: mappings with text as keys, lists, text, finite numbers, True, False, None"
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_fault_in_a_mapping_names_its_key(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        rnnlab.train({**SMALL, "cell": {"unit": 3}, "seed": -1}, runs=tmp_path)
+    assert sorted(map(str, caught.value.faults)) == [
+        "config cell.unit: unknown key 'unit' — did you mean 'units'?",
+        "config seed: got -1, expected at least 0",
+    ]
+
+
+def test_the_mapping_given_is_not_changed(fit: Fit) -> None:
+    kept = repr(SMALL)
+    fit("cell.units=3", "seed=2")
+    assert repr(SMALL) == kept
+
+
+def test_a_watcher_may_stop_the_training(fit: Fit, tmp_path: Path) -> None:
+    def watch(event: Event) -> None:
+        if isinstance(event, Stepped) and event.step == 3:
+            raise LookupError("seen enough")
+
+    with pytest.raises(LookupError, match="seen enough"):
+        fit(watch=watch)
+    run = rnnlab.open_run("latest", runs=tmp_path / "runs")
+    assert (run.state, run.summary["steps"]) == ("interrupted", 3)
+    assert run.folder.load_weights("last")[1]["step"] == 3
+
+
+@pytest.mark.parametrize("cell", ["simple", "carry"])
+def test_a_model_predicts_as_its_equation_says(fit: Fit, cell: str) -> None:
+    run = fit("precision=float64", "cell.layers=2", f"cell.type={cell}")
+    inputs = np.random.default_rng(0).normal(size=(3, 7, 1))
+    prediction, weights = run.model("last").predict(inputs, states=True), run.weights("last")
+    experiment = run.experiment
+    layer = experiment.network(experiment.build_task()).cell
+    states = [layer.initial_state(np, 3, "f8") for _ in range(2)]
+    for t in range(7):
+        x = inputs[:, t]
+        for n in range(2):
+            own = {key.split(".")[2]: array for key, array in weights.items() if key.startswith(f"layers.{n}.")}
+            step = layer.step(np, own, x, states[n])
+            x, states[n] = step.output, step.state
+            for name, array in step.state.items():
+                np.testing.assert_allclose(prediction.states[f"layers.{n}.{name}"][:, t], array, rtol=0, atol=1e-13)
+    np.testing.assert_allclose(prediction.outputs, x @ weights["head.W"] + weights["head.b"], rtol=0, atol=1e-13)

@@ -1,0 +1,135 @@
+"""What a training recipe promises: clipping, schedules, truncation, optimisers, precision, seen from a run's record."""
+
+import math
+
+import numpy as np
+import pytest
+
+from rnnlab.core.streams import stream
+from tests.training.conftest import Fit
+
+RATE = 0.5
+ONE_STEP = [
+    "precision=float64",
+    "training.steps=1",
+    f"training.optimizer={{type: sgd, learning_rate: {RATE}}}",
+    "cell.units=8",
+]
+DISTANT_ORDER = [
+    "task=temporal_order",
+    "shape.timesteps=20",
+    "precision=float64",
+    "cell={units: 8, initializers: {recurrent_kernel: {type: orthogonal, scale: 0.5}}}",
+    "training={steps: 1200, batch_size: 16, evaluate_every: 300, stop_when_solved: false, clip_norm: 1, "
+    "optimizer: {type: adam, learning_rate: 0.01}}",
+    "evaluation.sequences=100",
+]
+
+
+def moved(fit: Fit, *overrides: str) -> tuple[np.ndarray, float]:
+    """Return the applied gradient of one step of plain gradient descent, and the norm that was recorded."""
+    run = fit(*ONE_STEP, *overrides)
+    experiment = run.experiment
+    before, after = experiment.network(experiment.build_task()).draw(0), run.weights("last")
+    applied = [(before[name] - after[name]).ravel() / RATE for name in before]
+    return np.concatenate(applied), run.metrics[-1]["gradient_norm"]
+
+
+def test_clip_norm_bounds_the_whole_gradient_and_keeps_its_direction(fit: Fit) -> None:
+    free, norm = moved(fit)
+    clipped, same_norm = moved(fit, "training.clip_norm=0.01")
+    assert np.linalg.norm(free) == pytest.approx(norm, rel=1e-12)
+    assert same_norm == norm > 0.01
+    np.testing.assert_allclose(clipped, free * 0.01 / norm, rtol=1e-9, atol=1e-15)
+
+
+def test_clip_norm_above_the_norm_changes_nothing(fit: Fit) -> None:
+    assert np.array_equal(moved(fit)[0], moved(fit, "training.clip_norm=1000")[0])
+
+
+def test_clip_value_bounds_each_gradient(fit: Fit) -> None:
+    free, _ = moved(fit)
+    limit = float(np.median(np.abs(free[free != 0])))
+    clipped, _ = moved(fit, f"training.clip_value={limit!r}")
+    np.testing.assert_allclose(clipped, np.clip(free, -limit, limit), rtol=1e-9, atol=1e-15)
+
+
+def test_the_norm_is_clipped_first(fit: Fit) -> None:
+    free, norm = moved(fit)
+    scaled = free * min(1, 0.1 / norm)
+    limit = float(np.abs(scaled).max() / 2)
+    clipped, _ = moved(fit, "training.clip_norm=0.1", f"training.clip_value={limit!r}")
+    np.testing.assert_allclose(clipped, np.clip(scaled, -limit, limit), rtol=1e-9, atol=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "factors"),
+    [
+        ("constant", [1, 1, 1, 1]),
+        ("{type: constant, warmup_steps: 4}", [1 / 4, 2 / 4, 3 / 4, 1]),
+        ("{type: step, decay_steps: 2, decay_rate: 0.1}", [1, 1, 0.1, 0.1]),
+        ("{type: exponential, decay_steps: 2, decay_rate: 0.25}", [1, 0.5, 0.25, 0.125]),
+        ("cosine", [(1 + math.cos(math.pi * s / 4)) / 2 for s in range(4)]),
+        ("{type: cosine, warmup_steps: 2}", [1 / 2, 1, 1, 1 / 2]),
+    ],
+)
+def test_the_schedule_is_on_record(fit: Fit, schedule: str, factors: list[float]) -> None:
+    rate = "training.optimizer.learning_rate=0.02"
+    run = fit("training.steps=4", "training.evaluate_every=1", rate, f"training.schedule={schedule}")
+    assert [record["learning_rate"] for record in run.metrics[1:]] == pytest.approx(
+        [0.02 * factor for factor in factors], rel=1e-12
+    )
+
+
+@pytest.mark.parametrize("cell", ["simple", "carry"])
+def test_a_cut_beyond_the_sequence_is_no_cut(fit: Fit, cell: str) -> None:
+    """A stretch as long as the longest sequence, or longer: the same bits."""
+    shape = (f"cell.type={cell}", "shape.timesteps=[3, 8]")
+    whole, equal, longer = (fit(*shape, f"training.bptt_steps={steps}") for steps in ("null", 8, 1000))
+    cut = fit(*shape, "training.bptt_steps=2")
+    for run in (equal, longer):
+        assert all(np.array_equal(run.weights("last")[n], a) for n, a in whole.weights("last").items())
+    drop = {"seconds"}
+    told = [[{k: v for k, v in r.items() if k not in drop} for r in run.metrics] for run in (whole, equal, longer, cut)]
+    assert told[0] == told[1] == told[2] != told[3]
+
+
+def test_what_lies_beyond_the_cut_is_not_learnt(fit: Fit) -> None:
+    """The second symbol stands eight steps before the answer: out of reach of a cut of three, not of the whole."""
+    whole, cut = (fit(*DISTANT_ORDER, f"training.bptt_steps={steps}").summary for steps in ("null", 3))
+    assert whole["baseline"] == pytest.approx(math.log(4))
+    assert whole["loss"] < 0.1
+    assert cut["loss"] > 0.95 * whole["baseline"]
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_one_precision_from_end_to_end(fit: Fit, precision: str) -> None:
+    run = fit(f"precision={precision}", "cell.layers=2")
+    model = run.model("last")
+    prediction = model.predict(np.ones((2, 3, 1)), states=True)
+    arrays = [*run.weights("best").values(), *run.weights("last").values()]
+    arrays += [prediction.outputs, *prediction.states.values(), *model.parameters().values()]
+    assert {array.dtype for array in arrays} == {np.dtype(precision)}
+
+
+def test_both_precisions_start_at_the_same_point(fit: Fit) -> None:
+    single, double = (
+        fit(f"precision={precision}").metrics[0]["validation/loss"] for precision in ("float32", "float64")
+    )
+    assert single == pytest.approx(double, rel=1e-6)
+    assert single != double
+
+
+def test_lengths_are_drawn_over_the_whole_range(fit: Fit) -> None:
+    """300 sequences of 2 to 4 steps: each length 100 times, give or take five standard deviations of 8.2."""
+    run = fit("shape.timesteps=[2, 4]", "training.batch_size=60")
+    experiment, task = run.experiment, run.experiment.build_task()
+    assert run.folder.read_resolved().count("timesteps:\n    - 2\n    - 4\n") == 1
+    assert run.summary["timesteps"] == [2, 4]
+    lengths = np.concatenate(
+        [
+            task.sample(stream(0, "data/train", n), batch_size=60, timesteps=experiment.timesteps).lengths
+            for n in range(5)
+        ]
+    )
+    assert np.bincount(lengths, minlength=5)[2:] == pytest.approx([100] * 3, abs=41)

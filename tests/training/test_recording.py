@@ -1,0 +1,102 @@
+"""What is recorded beside the losses: the gradient by lag, and event files for TensorBoard."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import rnnlab
+from rnnlab.comparison.recorded import recorded_flow
+from rnnlab.comparison.result import Result, read_result
+from rnnlab.core.errors import EnvironmentFault, UsageError
+from rnnlab.inspection.diagnose import diagnose
+from rnnlab.storage import RunFolder
+
+TINY = {
+    "name": "tiny",
+    "task": "adding",
+    "cell": {"type": "carry", "units": 4},
+    "shape": {"timesteps": 12},
+    "training": {"steps": 40, "batch_size": 4, "evaluate_every": 10},
+    "evaluation": {"sequences": 20},
+}
+FLOW = ["training.record=gradient_flow"]
+
+
+def read(run: Any) -> Result:
+    result = read_result(run.folder)
+    assert isinstance(result, Result)
+    return result
+
+
+def test_the_gradient_by_lag_is_recorded_with_each_evaluation(tmp_path: Path) -> None:
+    run = rnnlab.train(TINY, FLOW, runs=tmp_path)
+    flow = recorded_flow(read(run))
+    assert flow.steps.tolist() == [0, 10, 20, 30, 40]
+    assert flow.lags.tolist() == list(range(12))
+    assert set(flow.norms) == {"layers.0.h", "layers.0.c"}
+    at_end = diagnose(run.folder, ["flow"], weights="last", sequences=400).flow
+    assert at_end is not None
+    ratio = flow.norms["layers.0.h"][-1] / at_end.median["layers.0.h"]
+    assert np.all((ratio > 0.1) & (ratio < 10))  # other sequences, the same network
+    assert "gradient_flow/lags" not in read(run).metrics()
+    assert "gradient_flow" not in (run.path / "log.txt").read_text()
+
+
+def test_it_changes_no_weight_and_is_the_same_after_an_interruption(tmp_path: Path) -> None:
+    plain, recorded = rnnlab.train(TINY, runs=tmp_path / "a"), rnnlab.train(TINY, FLOW, runs=tmp_path / "b")
+    half = rnnlab.train(TINY, [*FLOW, "training.steps=20"], runs=tmp_path / "c")
+    resumed = rnnlab.resume(half.path, ["training.steps=40"])
+    for name, array in plain.weights("last").items():
+        np.testing.assert_array_equal(array, recorded.weights("last")[name])
+        np.testing.assert_array_equal(array, resumed.weights("last")[name])
+    one, other = recorded_flow(read(recorded)), recorded_flow(read(resumed))
+    np.testing.assert_array_equal(one.steps, other.steps)
+    for name, norms in one.norms.items():
+        np.testing.assert_array_equal(norms, other.norms[name])
+
+
+def test_both_backends_record_the_same(tmp_path: Path) -> None:
+    settings = [*FLOW, "training.steps=10", "precision=float64"]
+    ours = recorded_flow(read(rnnlab.train(TINY, settings, runs=tmp_path / "a")))
+    keras = recorded_flow(read(rnnlab.train({**TINY, "backend": "keras"}, settings, runs=tmp_path / "b")))
+    for name, norms in ours.norms.items():
+        np.testing.assert_allclose(keras.norms[name], norms, rtol=1e-4)
+
+
+def test_a_run_that_recorded_none(tmp_path: Path) -> None:
+    run = rnnlab.train(TINY, ["training.steps=1"], runs=tmp_path)
+    with pytest.raises(UsageError, match="recorded no gradient flow — train with"):
+        recorded_flow(read(run))
+
+
+def events(run: Any) -> dict[str, list[tuple[int, float]]]:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    read = EventAccumulator(str(run.path / "tensorboard"))
+    read.Reload()
+    return {tag: [(one.step, one.value) for one in read.Scalars(tag)] for tag in read.Tags()["scalars"]}
+
+
+@pytest.mark.tensorboard
+def test_tensorboard_reads_what_was_recorded(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard", reason="needs the extra `tensorboard`")
+    run = rnnlab.train(TINY, ["logging.tensorboard=true", "training.steps=20"], runs=tmp_path)
+    found = events(run)
+    expected = [(record["step"], pytest.approx(record["validation/loss"])) for record in run.metrics]
+    assert found["validation/loss"] == expected
+    assert {"train/loss", "gradient_norm", "sequences"} <= set(found)
+    resumed = rnnlab.resume(run.path, ["training.steps=40"])
+    assert [step for step, _ in events(resumed)["validation/loss"]] == [0, 10, 20, 30, 40]
+    assert len(list((run.path / "tensorboard").iterdir())) == 1
+    twin = rnnlab.train(TINY, runs=tmp_path)
+    for name, array in twin.weights("last").items():
+        np.testing.assert_array_equal(array, resumed.weights("last")[name])
+
+
+def test_without_tensorboard_nothing_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rnnlab.training.tensorboard.find_spec", lambda _: None)
+    with pytest.raises(EnvironmentFault, match=r"pip install 'rnnlab\[tensorboard\]'"):
+        rnnlab.train(TINY, ["logging.tensorboard=true"], runs=tmp_path)
+    assert [path for path in tmp_path.iterdir() if RunFolder(path).is_run()] == []
