@@ -93,7 +93,7 @@ def test_nothing_is_left_for_later() -> None:
     assert [name for name in NAMES if Path(name).stem in {"utils", "helpers", "misc", "common"}] == []
 
 
-def test_words_have_one_place_for_escaping() -> None:
+def test_text_is_escaped_in_few_places() -> None:
     """Text from users and files is escaped where it leaves the program, not where it is made."""
     lines = [f"{name}: {line}" for name, text in TEXTS.items() for line in text.splitlines() if "visible(" in line]
     assert len(lines) <= MOST_ESCAPES, lines
