@@ -1,9 +1,17 @@
 """The same surroundings for every test: a plain terminal of 80 columns, and runs that go to a temporary folder."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
+
+import rnnlab
+from rnnlab.config.experiment import Experiment
+from rnnlab.config.load import load_experiment
+from rnnlab.config.yaml_writer import dump_yaml
+from tests.disk_faults import Faults
+from tests.small import SMALL, Fit
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -37,3 +45,23 @@ def plain_surroundings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
         yield
         signal.signal(signal.SIGINT, interrupt)
         signal.signal(signal.SIGHUP, hangup)
+
+
+@pytest.fixture
+def faults(monkeypatch: pytest.MonkeyPatch) -> Faults:
+    """The calls to the disk, each of which can be made to fail."""
+    return Faults(monkeypatch)
+
+
+@pytest.fixture
+def fit(tmp_path: Path) -> Fit:
+    """Train the small config, changed by `key=value` texts."""
+    return lambda *overrides, **more: rnnlab.train(SMALL, overrides, runs=tmp_path / "runs", **more)
+
+
+@pytest.fixture
+def experiment(tmp_path: Path) -> Callable[..., Experiment]:
+    """The small config, changed, as a checked experiment."""
+    path = tmp_path / "small.yaml"
+    path.write_text(dump_yaml(SMALL))
+    return lambda *overrides: load_experiment(path, overrides).experiment

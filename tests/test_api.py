@@ -12,7 +12,7 @@ import pytest
 import rnnlab
 from rnnlab.core.errors import ConfigError, RunNotFoundError
 from rnnlab.training.events import Event, Stepped
-from tests.training.conftest import SMALL, Fit
+from tests.small import SMALL, Fit
 
 
 @pytest.mark.parametrize("module", ["numpy", "pydantic", "yaml", "tensorflow", "keras", "matplotlib"])

@@ -46,7 +46,9 @@ class ConfigError(RnnlabError):
 
     def __init__(self, faults: "list[UsageError]") -> None:
         self.faults = faults
-        super().__init__("\n".join(str(fault) for fault in faults))
+        super().__init__("")
+        self.problem = "\n".join(map(str, faults))  # one line per fault, each escaped by itself
+        self.args = (self.problem,)
 
     def __reduce__(self) -> tuple[type[Self], tuple[list[UsageError]]]:
         # By default an exception is rebuilt from its message, so it could not travel between processes.

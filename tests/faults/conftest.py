@@ -14,7 +14,7 @@ from rnnlab.storage import disk, provenance
 from tests.faults.mounting import Mount, mounted
 from tests.faults.oracle import Account, Trial, begin
 from tests.faults.seam import Seam
-from tests.training.conftest import SMALL
+from tests.small import SMALL
 from tests.training.resuming import account
 
 SETTINGS = ("training.steps=4", "training.checkpoint={every_steps: 2, every_seconds: null}")

@@ -9,7 +9,7 @@ import rnnlab
 from rnnlab.core.errors import ConfigError, DivergedError, UsageError, VerificationError
 from rnnlab.core.success import Streak
 from rnnlab.tasks.parity import Parity
-from tests.training.conftest import Fit
+from tests.small import Fit
 
 # A rate so high that the loss goes up as well as down: the best weights are not the last.
 RESTLESS = ["training.optimizer={type: adam, learning_rate: 0.5}", "training.steps=12", "seed=1"]

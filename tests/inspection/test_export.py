@@ -15,7 +15,7 @@ import rnnlab
 from rnnlab.backends.keras.starting import start
 from rnnlab.core.errors import EnvironmentFault, UsageError, VerificationError
 from rnnlab.inspection.export import ENDINGS, Format
-from tests.training.conftest import SMALL
+from tests.small import SMALL
 
 in_saving = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras's own
 SEQUENCES = {**SMALL, "task": "flip_flop", "cell": {"type": "carry", "units": 4, "layers": 2}}

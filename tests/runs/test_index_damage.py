@@ -12,7 +12,7 @@ import pytest
 
 from rnnlab.runs.index import Index
 from rnnlab.runs.rows import read_table
-from tests.runs.conftest import Faults, Killed
+from tests.disk_faults import Faults, Killed
 from tests.runs.many_runs import NOW, path_of, remember, told, without_index
 
 

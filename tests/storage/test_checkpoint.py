@@ -9,7 +9,7 @@ from rnnlab.core.errors import EnvironmentFault, VerificationError
 from rnnlab.storage import disk
 from rnnlab.storage.checkpoint import Checkpoint, Checkpoints
 from rnnlab.storage.weights import save_arrays
-from tests.runs.conftest import Faults, Killed
+from tests.disk_faults import Faults, Killed
 
 STATE: dict[str, Any] = {
     "model": {"parameters/W": np.array([[0.1, -2.5]], "f4"), "optimizer/step": np.array([7])},

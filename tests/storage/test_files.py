@@ -10,7 +10,7 @@ import pytest
 from rnnlab.core.errors import EnvironmentFault
 from rnnlab.storage import disk
 from rnnlab.storage.files import ensure_folder, make_folder, probe, write_atomic
-from tests.runs.conftest import Faults, Killed
+from tests.disk_faults import Faults, Killed
 
 OLD, NEW = b"old " * 1000, b"new " * 1500
 

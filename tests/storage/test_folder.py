@@ -12,7 +12,7 @@ import pytest
 
 from rnnlab.core.errors import EnvironmentFault, RunNotFoundError, UsageError, VerificationError
 from rnnlab.storage import RunFolder, Status, naming
-from tests.runs.conftest import Faults
+from tests.disk_faults import Faults
 
 NOW = datetime(2026, 11, 22, 10, 25, 31, tzinfo=UTC)
 

@@ -15,7 +15,7 @@ from rnnlab.core.errors import EnvironmentFault, RunLockedError
 from rnnlab.storage import disk
 from rnnlab.storage.files import sweep
 from rnnlab.storage.lock import LEASE_SECONDS, Holder, Lock, acquire, is_held, read_holder
-from tests.runs.conftest import Faults, Killed
+from tests.disk_faults import Faults, Killed
 
 
 def plant(folder: Path, number: int = 1, **facts: Any) -> Path:

@@ -13,7 +13,7 @@ from rnnlab.core.errors import EnvironmentFault, VerificationError
 from rnnlab.storage import disk
 from rnnlab.storage.append import AppendFile
 from rnnlab.storage.metrics import LONGEST_LINE, MetricsWriter, read_metrics
-from tests.runs.conftest import Faults
+from tests.disk_faults import Faults
 
 RECORDS: list[dict[str, Any]] = [{"step": n, "train/loss": 1.5 / n, "é": "x\n\x1b", "ok": True} for n in (1, 2, 3)]
 

@@ -8,7 +8,7 @@ import pytest
 
 from rnnlab.core.errors import EnvironmentFault, VerificationError
 from rnnlab.storage.reading import kind, read_bytes, read_lines
-from tests.runs.conftest import Faults
+from tests.disk_faults import Faults
 
 
 def bind(path: Path) -> None:

@@ -12,7 +12,7 @@ import safetensors.numpy
 from rnnlab.core.errors import EnvironmentFault, VerificationError
 from rnnlab.storage.tensorfile import encode
 from rnnlab.storage.weights import load_arrays, save_arrays
-from tests.runs.conftest import Faults
+from tests.disk_faults import Faults
 
 ARRAYS = {
     "W": np.arange(6, dtype=np.float32).reshape(2, 3),

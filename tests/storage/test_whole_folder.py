@@ -7,7 +7,7 @@ import pytest
 
 from rnnlab.core.errors import EnvironmentFault
 from rnnlab.storage.whole_folder import write_folder
-from tests.runs.conftest import Faults
+from tests.disk_faults import Faults
 
 NEW = {"graph.pb": b"new " * 10, "variables/data": b"12", "variables/deep/index": b""}
 OLD = {"graph.pb": b"old", "assets": b"x"}

@@ -15,7 +15,7 @@ from rnnlab.core.errors import ConfigError, DivergedError, EnvironmentFault
 from rnnlab.storage import RunFolder
 from rnnlab.storage import provenance as provenance_module
 from rnnlab.training.train import train
-from tests.training.conftest import Fit
+from tests.small import Fit
 
 Make = Callable[..., Experiment]
 EXPLODES = [

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rnnlab.core.streams import stream
-from tests.training.conftest import Fit
+from tests.small import Fit
 
 RATE = 0.5
 ONE_STEP = [

@@ -14,7 +14,7 @@ import rnnlab
 from rnnlab.core.streams import stream
 from rnnlab.tasks import task_class
 from rnnlab.training.validation import ValidationSet
-from tests.training.conftest import SMALL, Fit
+from tests.small import SMALL, Fit
 
 CLOCK = {"seconds", "steps_per_second", "run"}
 OVERRIDES = [

@@ -13,7 +13,7 @@ from rnnlab.core.errors import EnvironmentFault
 from rnnlab.storage import disk
 from rnnlab.training.resume import resume
 from rnnlab.training.space import require_space, space_needed
-from tests.training.conftest import Fit
+from tests.small import Fit
 from tests.training.resuming import begin
 
 Make = Callable[..., Experiment]

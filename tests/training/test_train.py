@@ -13,7 +13,7 @@ from rnnlab.core.success import Streak, Threshold
 from rnnlab.tasks.base import mean_loss
 from rnnlab.tasks.parity import Parity
 from rnnlab.training.events import Evaluated, Event, Finished, Started, Stepped
-from tests.training.conftest import Fit
+from tests.small import Fit
 
 Make = Callable[..., Experiment]
 LEARNS_AT_ONCE = ["shape.timesteps=1", "training.steps=400", "training.optimizer.learning_rate=0.05"]
