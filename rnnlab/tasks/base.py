@@ -84,6 +84,7 @@ class AbstractTask(ABC):
         card: Definition, sources, published numbers.
         loss: Key of `rnnlab.core.losses.LOSSES`.
         return_sequences: True when steps are scored throughout, False when only the last step is.
+        maximised: Names of the metrics of which a higher value is better; of all others, the loss too, a lower one is.
         solved: The success rule, the paper's own where it has one.
         oracle_loss: What `floor` returns where the lengths do not change it: 0 unless part of the task is noise.
     """
@@ -93,6 +94,7 @@ class AbstractTask(ABC):
     card: ClassVar[Card]
     loss: ClassVar[str]
     return_sequences: ClassVar[bool]
+    maximised: ClassVar[frozenset[str]] = frozenset()
     solved: SuccessRule
     oracle_loss: float = 0.0
 
@@ -146,6 +148,11 @@ class AbstractTask(ABC):
     def metrics(self, outputs: Array, batch: Batch) -> dict[str, float]:
         """Return metrics beside `loss`, each a mean over sequences; `error_rate` is always among them."""
         return {"error_rate": float(1 - self.correct(outputs, batch).mean())}
+
+    @classmethod
+    def higher_is_better(cls, metric: str) -> bool:
+        """Return whether a higher value of a metric is better; `validation/loss` and `loss` are the same metric."""
+        return metric.rpartition("/")[2] in cls.maximised
 
     @abstractmethod
     def oracle(self, batch: Batch) -> Array:

@@ -50,6 +50,7 @@ class CopyMemory(AbstractTask):
     Options = CopyMemoryOptions
     loss = "cross_entropy"
     return_sequences = True
+    maximised = frozenset({"recall_accuracy"})
     solved = Threshold("error_rate", 0.01)
     card = Card(
         title="Copy ten symbols over a delay",

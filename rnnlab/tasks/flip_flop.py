@@ -47,6 +47,7 @@ class FlipFlop(AbstractTask):
     Options = FlipFlopOptions
     loss = "mse"
     return_sequences = True
+    maximised = frozenset({"bit_accuracy"})
     solved = Threshold("loss", 1e-4)
     card = Card(
         title="Three-bit flip-flop memory",

@@ -50,6 +50,7 @@ class AbstractNoiseFreeLag(AbstractTask):
     tolerance: ClassVar[float] = 0.25
     loss = "cross_entropy"
     return_sequences = True
+    maximised = frozenset({"accuracy"})
     solved = Streak(10_000)
 
     @property

@@ -40,6 +40,7 @@ class AbstractTemporalOrder(AbstractTask):
     tolerance: ClassVar[float] = 0.3
     loss = "cross_entropy"
     return_sequences = False
+    maximised = frozenset({"accuracy"})
     solved = Streak(2000, wrong=0, loss_below=0.1)
 
     @property

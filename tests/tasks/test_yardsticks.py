@@ -161,3 +161,15 @@ def test_metrics_agree_with_correct(task: AbstractTask) -> None:
     right = task.correct(outputs, batch)
     assert (right.shape, right.dtype) == ((32,), bool)
     assert task.metrics(outputs, batch)["error_rate"] == pytest.approx(1 - right.mean(), abs=1e-12)
+
+
+def test_the_oracle_is_better_in_every_metric_by_its_declared_direction(task: AbstractTask) -> None:
+    batch = draw(task)
+    best, worst = (
+        task.metrics(predict(batch), batch) for predict in (task.oracle, task.rungs(task.default_timesteps)[0].predict)
+    )
+    assert best.keys() == worst.keys()
+    for name, value in best.items():
+        assert value > worst[name] if task.higher_is_better(f"validation/{name}") else value < worst[name], name
+    assert not task.higher_is_better("loss")
+    assert task.maximised <= best.keys()
