@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from rnnlab.core.errors import EnvironmentFault
+from rnnlab.core.text import visible
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -75,6 +76,27 @@ def plain_table(*headers: str, title: str = "", numbers: tuple[str, ...] = ()) -
     for header in headers:
         table.add_column(header, justify="right" if header in numbers else "left", overflow="fold")
     return table
+
+
+def printable(text: str) -> str:
+    """Return text that is safe to show and that stdout can encode."""
+    text = visible(text)
+    if can_show(text):
+        return text
+    encoding = sys.stdout.encoding or "ascii"
+    return text.translate(_PLAIN).encode(encoding, "backslashreplace").decode(encoding)
+
+
+_PLAIN = str.maketrans({"—": "-", "–": "-", "…": "...", "×": "x"})
+
+
+def can_show(text: str) -> bool:
+    """Return whether stdout can encode a text."""
+    try:
+        text.encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def forget_stdout() -> None:
