@@ -1,48 +1,42 @@
 """The `rnnlab` program: finds its commands, and turns every error into one message and one exit code.
 
-A command is a file in `commands/` that exports `command`, or `app` where it has commands of its own; the file's stem is
-its name, and its docstring the help. Only the command that is called is imported.
+A command is a file in `commands/` that exports `command`, or `app` if it has subcommands. The file's stem is the name
+of the command, its docstring the help. Only the command that is called is imported.
 """
 
 import errno
 import importlib
-import io
-import os
 import pkgutil
 import re
 import sys
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, cast
+from typing import Annotated, Any, NoReturn
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from rnnlab import __version__
 from rnnlab.cli.errors import report, report_bug
-from rnnlab.cli.render.output import forget_stdout
+from rnnlab.cli.streams import forget_stdout, settle_streams
 from rnnlab.core.errors import EnvironmentFault, RnnlabError, UsageError
 
-# The base of all that Typer refuses; where it stands depends on the version.
-ClickException = cast("type[Exception]", typer.BadParameter.__mro__[2])
+# The base of Typer's own errors, which is in another place in each version of Typer.
+ClickException: Any = typer.BadParameter.__mro__[2]
 
 _COMMANDS = Path(__file__).with_name("commands")
 
 
 class _Commands(TyperGroup):
-    """The files in `commands/`, each imported when its command is called."""
+    """The files in `commands/`: listed by name and first line, each imported when its command is called."""
 
-    def list_commands(self, _: object) -> list[str]:
-        return sorted(module.name for module in pkgutil.iter_modules([str(_COMMANDS)]) if module.name[0] != "_")
+    def __init__(self, **settings: Any) -> None:
+        names = sorted(module.name for module in pkgutil.iter_modules([str(_COMMANDS)]) if module.name[0] != "_")
+        stubs = {name: TyperCommand(name, help=_summary(name)) for name in names}
+        super().__init__(**settings | {"commands": stubs})
 
-    def get_command(self, context: Any, name: str) -> Any:
-        return load_command(name) if name in self.list_commands(context) else None
-
-    def format_commands(self, context: Any, formatter: Any) -> None:
-        """List each command with the first sentence of its file, which is not imported for that."""
-        names = self.list_commands(context)
-        width = formatter.width - 6 - max(map(len, names))
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, _shortened(_summary(name), width)) for name in names])
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name, _, rest = super().resolve_command(ctx, args)
+        return name, load_command(str(name)), rest
 
 
 def load_command(name: str) -> Any:
@@ -60,11 +54,6 @@ def load_command(name: str) -> Any:
 def _summary(name: str) -> str:
     start = re.match(r'r?"""(.+)', (_COMMANDS / f"{name}.py").read_text(encoding="utf-8"))
     return start[1].removesuffix('"""') if start else ""
-
-
-def _shortened(text: str, width: int) -> str:
-    text = text.removesuffix(".")
-    return text if len(text) <= width else text[: text.rindex(" ", 0, width - 3)] + "..."
 
 
 _SETTINGS: dict[str, Any] = {
@@ -96,85 +85,62 @@ def _program(
     """Train, evaluate and compare small recurrent networks on published tasks, from one YAML file.
 
     Exit codes: 0 done, 1 a bug in rnnlab, 2 bad command line or config (nothing was created), 3 no such run,
-    4 stored data failed verification, 5 the machine says no (space, permission, memory), 6 the run is locked,
-    7 training diverged, 8 some trials of a sweep failed, 9 a condition of --fail-if holds, 75 training was asked to
-    stop and can be resumed, 130 stopped by Ctrl-C.
+    4 stored data failed verification, 5 system error (disk full, permission, memory), 6 the run is locked,
+    7 training diverged, 8 some trials of a sweep failed, 9 --fail-if holds, 75 stopped with the state saved,
+    130 stopped by Ctrl-C.
     """
 
 
 def main() -> NoReturn:
-    """Run the program and exit; the one place where errors become exit codes."""
-    _settle_streams()
-    code = 0
+    """Run the program and exit."""
+    settle_streams()
     try:
         code = app(prog_name="rnnlab", standalone_mode=False) or 0
-    except ClickException as error:
-        _refuse_command_line(error)
-    except typer.Abort:
-        sys.exit(130)
-    except RnnlabError as error:
-        _fail(error)
-    except (MemoryError, SystemError) as error:
-        _fail(_out_of_memory(error))
-    except SystemExit as stop:
-        # The reader of the help has gone (`| head`): Click calls that 1, and 1 is a bug.
-        sys.exit(0 if isinstance(stop.__context__, BrokenPipeError) else stop.code)
-    except OSError as error:
-        if error.errno not in _MACHINE_SAYS_NO:
-            _report_bug(error)
-        _fail(EnvironmentFault(error.strerror or str(error), where=str(error.filename or "stdout")))
-    except Exception as error:  # whatever else comes is a bug, and says so in one line
-        _report_bug(error)
-    sys.exit(code)
-
-
-_MACHINE_SAYS_NO = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
-
-
-def _settle_streams() -> None:
-    """See to it that no output can end a training, whatever the streams are."""
-    for name in ("stdin", "stdout", "stderr"):
-        stream = getattr(sys, name)
-        if stream is None:  # closed by whoever started us: the next file opened, a run's, would stand in its place
-            setattr(sys, name, Path(os.devnull).open("r" if name == "stdin" else "w"))  # noqa: SIM115
-        elif isinstance(stream, io.TextIOWrapper) and name != "stdin":
-            stream.reconfigure(errors="backslashreplace")  # where the locale has no such character
-
-
-def _refuse_command_line(error: Exception) -> NoReturn:
-    """Tell what Typer refuses in one line, like every other error; the help that was asked for by no word at all."""
-    message, context = error.format_message(), getattr(error, "ctx", None)  # type: ignore[attr-defined]
-    if message.startswith("Usage: "):
-        error.show()  # type: ignore[attr-defined]
-        sys.exit(2)
-    command = context.command_path if context is not None else "rnnlab"
-    # Typer has its values checked by pydantic, which starts so what it has to say.
-    problem = " ".join(message.replace("Value error, ", "").split()).removesuffix(".")
-    _fail(UsageError(problem, hint=f"`{command} --help` tells more"))
-
-
-def _fail(error: RnnlabError) -> NoReturn:
-    report(error)
-    _leave(error.exit_code)
-
-
-def _report_bug(error: Exception) -> NoReturn:
-    report_bug(error)
-    _leave(1)
-
-
-def _leave(code: int) -> NoReturn:
-    """Exit; a stdout that cannot be flushed must not change the code."""
+    except (Exception, SystemExit) as error:
+        code = _reported(error)
     try:
         sys.stdout.flush()
-    except OSError:
+    except OSError:  # this must not change the exit code
         forget_stdout()
     sys.exit(code)
 
 
-def _out_of_memory(error: Exception) -> RnnlabError:
-    if isinstance(error, SystemError):  # where memory ends while Python itself works, it can say no more than that
-        return EnvironmentFault(f"Python itself failed, as where memory runs out: {error}", hint="allow more memory")
-    return EnvironmentFault(
-        "out of memory", hint="lower training.batch_size, shape.timesteps or cell.units, or set training.bptt_steps"
-    )
+def _reported(error: Exception | SystemExit) -> int:
+    """Report what ended the program and return its exit code: the one place where errors become exit codes."""
+    if isinstance(error, SystemExit):
+        # If the reader of the help has gone (`| head`), Click calls that 1, which is the code of a bug here.
+        return 0 if isinstance(error.__context__, BrokenPipeError) else int(error.code or 0)
+    if isinstance(error, typer.Abort):
+        return 130
+    if isinstance(error, ClickException) and error.format_message().startswith("Usage: "):
+        error.show()  # no command was given: the help
+        return 2
+    known = _as_known(error)
+    if known is None:
+        report_bug(error)
+        return 1
+    report(known)
+    return known.exit_code
+
+
+def _as_known(error: Exception) -> RnnlabError | None:
+    """Return an error as one that the user can do something about; None if it is a bug."""
+    if isinstance(error, RnnlabError):
+        return error
+    if isinstance(error, ClickException):
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context is not None else "rnnlab"
+        # Typer lets pydantic check values, whose messages start with these words.
+        problem = " ".join(error.format_message().replace("Value error, ", "").split()).removesuffix(".")
+        return UsageError(problem, hint=f"see `{command} --help`")
+    if isinstance(error, MemoryError):
+        hint = "lower training.batch_size, shape.timesteps or cell.units, or set training.bptt_steps"
+        return EnvironmentFault("out of memory", hint=hint)
+    if isinstance(error, SystemError):  # all that Python reports when memory ends in its own work
+        return EnvironmentFault(f"internal error of Python, probably out of memory: {error}", hint="allow more memory")
+    if isinstance(error, OSError) and error.errno in _SYSTEM_ERRORS:
+        return EnvironmentFault(error.strerror or str(error), where=str(error.filename or "stdout"))
+    return None
+
+
+_SYSTEM_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM}

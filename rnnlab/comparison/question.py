@@ -34,7 +34,7 @@ class Question:
         title, definition, source: Of its card.
         solved: What counts as solved, in words.
         loss: What the loss is, with its unit.
-        references: Name and loss of each reference predictor that needs memory; none where the lengths differ.
+        rungs: Name and loss of what a little more memory would reach than the baseline; none where the lengths differ.
         cells: The cells.
     """
 
@@ -44,7 +44,7 @@ class Question:
     source: str
     solved: str
     loss: str
-    references: tuple[tuple[str, float], ...]
+    rungs: tuple[tuple[str, float], ...]
     cells: tuple[CellCard, ...]
 
 
@@ -59,7 +59,7 @@ def question_of(results: Sequence[Result]) -> Question | None:
     if built is None:
         return None
     task, lengths = built
-    references = task.references(lengths) if one_definition(results) else ()
+    ladder = task.rungs(lengths)[task.memoryless_rungs(lengths) :] if one_definition(results) else ()
     return Question(
         task=task.name,
         title=task.card.title,
@@ -67,7 +67,7 @@ def question_of(results: Sequence[Result]) -> Question | None:
         source=task.card.source,
         solved=str(task.solved),
         loss=LOSSES[task.loss].title,
-        references=tuple((one.name, one.loss) for one in references if one.needs_memory),
+        rungs=tuple((rung.name, rung.loss) for rung in ladder),
         cells=tuple(_cells(results)),
     )
 

@@ -3,6 +3,7 @@
 import re
 
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060\u2066-\u2069\ud800-\udfff\ufeff]")
+_UNSAFE_IN_LINES = re.compile(rf"(?!\n){_UNSAFE.pattern}")
 _NAMED = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
 
 
@@ -20,6 +21,17 @@ def visible(text: str) -> str:
         red \x1b[31m, two\nlines, \u202eabc
     """
     return _UNSAFE.sub(_escape, text)
+
+
+def visible_lines(text: str) -> str:
+    r"""Return `text` escaped like `visible`, but with its line ends kept: for text of several lines.
+
+    Example:
+        >>> print(visible_lines("one\ntwo\x07"))
+        one
+        two\x07
+    """
+    return _UNSAFE_IN_LINES.sub(_escape, text)
 
 
 def _escape(match: re.Match[str]) -> str:

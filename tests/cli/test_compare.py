@@ -125,6 +125,7 @@ def test_json_is_exact(tmp_path: Path) -> None:
     assert done.stderr == "rnnlab: warning: simple diverged at step 130: loss is nan\n"
     assert [run.pop("path") for run in value["runs"]] == [str(tmp_path / CARRY), str(tmp_path / SIMPLE)]
     assert value == {
+        "format": "rnnlab-compare/1",
         "metric": "validation/loss",
         "runs": [_carry(), _simple()],
         "groups": [],

@@ -232,8 +232,8 @@ def test_a_bug_is_one_line_and_a_file_with_the_traceback(here: Path, monkeypatch
         ),
         (
             SystemError("<built-in function compile> returned NULL without setting an exception"),
-            "Python itself failed, as where memory runs out: <built-in function compile> returned NULL without setting "
-            "an exception — allow more memory",
+            "internal error of Python, probably out of memory: <built-in function compile> returned NULL without "
+            "setting an exception — allow more memory",
         ),
     ],
     ids=["MemoryError", "SystemError"],

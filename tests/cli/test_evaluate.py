@@ -56,7 +56,8 @@ def test_at_the_lengths_it_was_trained_on_the_best_loss_comes_back(run: RunFolde
     told = json.loads(rnnlab("evaluate", "x", "--json").stdout)
     assert told["loss"] == run.read_summary()["best"]["metrics"]["loss"]
     assert set(told) == {
-        "run", "state", "steps", "weights", "task", "timesteps", "sequences", "loss", "baseline", "solved", "metrics",
+        "format", "run", "path", "state", "steps", "weights",
+        "task", "timesteps", "sequences", "loss", "baseline", "solved", "metrics",
         "seconds",
     }  # fmt: skip
 
@@ -167,7 +168,7 @@ def test_a_name_that_fits_two_runs_is_refused(run: RunFolder) -> None:
 def test_in_a_process_of_its_own(run: RunFolder) -> None:
     result = child("evaluate", run.path, "--json")
     assert (result.code, result.stderr) == (0, "")
-    assert json.loads(result.stdout)["run"] == str(run.path)
+    assert json.loads(result.stdout)["path"] == str(run.path)
 
 
 def test_a_changed_file_is_refused(here: Path) -> None:

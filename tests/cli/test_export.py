@@ -37,7 +37,8 @@ def test_as_json(run: RunFolder) -> None:
     result = rnnlab("export", "x", "--format", "npz", "--weights", "last", "--out", "a b.npz", "--json")
     assert (result.code, result.stderr) == (0, "")
     assert json.loads(result.stdout) == {
-        "run": str(run.path), "weights": "last", "steps": 20, "format": "npz", "path": "a b.npz",
+        "format": "rnnlab-export/1", "run": run.name, "path": str(run.path), "weights": "last", "steps": 20,
+        "file": "a b.npz", "file_format": "npz",
         "bytes": Path("a b.npz").stat().st_size,
         "inputs": {"shape": [None, None, 2], "dtype": "float32"}, "outputs": {"shape": [None, 1], "dtype": "float32"},
         "load": "import numpy; arrays = numpy.load('a b.npz')  # arrays['head.W']",

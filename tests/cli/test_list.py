@@ -70,7 +70,7 @@ def test_nothing_to_list_says_how_to_start(tmp_path: Path) -> None:
         answer = rnnlab("list", "--runs", root, "--filter", "loss<1")
         hint = "start one with `rnnlab train configs/quickstart.yaml`"
         assert answer == (0, f"no runs in {root} yet; {hint}\n", "")
-        assert rnnlab("list", "--runs", root, "--json").json == {"runs": [], "broken": []}
+        assert rnnlab("list", "--runs", root, "--json").json == {"format": "rnnlab-list/1", "runs": [], "broken": []}
     (tmp_path / "file").touch()
     assert rnnlab("list", "--runs", tmp_path / "file").code == 3
 

@@ -58,8 +58,13 @@ def test_json_is_one_object_on_stdout_and_all_else_is_on_stderr(here: Path) -> N
     result = child("train", "x.yaml", "--json")
     told = json.loads(result.stdout)
     assert {"run", "state", "steps", "loss", "baseline", "solved", "metrics", "seconds"} <= set(told)
-    assert told == {**newest(here).read_summary(), "run": told["run"]}
-    assert (here / told["run"]).samefile(newest(here).path)
+    assert told == {
+        "format": "rnnlab-train/1",
+        **newest(here).read_summary(),
+        "run": newest(here).name,
+        "path": told["path"],
+    }
+    assert (here / told["path"]).samefile(newest(here).path)
     assert (told["state"], told["steps"], told["solved"]) == ("completed", 20, False)
     assert 0 < told["seconds"] < 30
     assert result.stderr.startswith("run runs/")
@@ -140,4 +145,4 @@ def test_a_divergence_is_one_json_object_too(here: Path) -> None:
     assert result.code == 7
     told = json.loads(result.stdout)
     assert (told["state"], told["stopped"], told["loss"], told["solved"]) == ("diverged", "diverged", None, False)
-    assert told["run"] == str(Path("runs") / newest(here).name)
+    assert (told["run"], told["path"]) == (newest(here).name, str(Path("runs") / newest(here).name))

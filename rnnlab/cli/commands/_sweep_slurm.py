@@ -44,7 +44,10 @@ def submit(sweep: SweepFolder, request: Request | None, *, json: bool) -> None:
     submission = submit_left(sweep, sweep.read_plan(), request)
     place = visible(str(sweep.path))
     if json:
-        show_json({"sweep": str(sweep.path), "submission": submission and submission.model_dump(mode="json")})
+        show_json(
+            "sweep-submission",
+            {"sweep": str(sweep.path), "submission": submission and submission.model_dump(mode="json")},
+        )
     elif submission is None:
         show(f"{place}: nothing to submit, every trial is over, running or queued")
     else:

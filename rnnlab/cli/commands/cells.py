@@ -20,14 +20,14 @@ def command(
     if name is not None:
         kind = CELLS.get(name)
         if json:
-            show_json(_as_json(kind))
+            show_json("cell", _as_json(kind))
         else:
             _show_card(kind)
         return
     kinds = list(CELLS.members().values())
     warn_of_broken(CELLS)
     if json:
-        show_json({"cells": [_summary(kind) for kind in kinds]})
+        show_json("cells", {"cells": [_summary(kind) for kind in kinds]})
     else:
         _show_all(kinds)
 
@@ -40,15 +40,14 @@ def _show_all(kinds: list[Any]) -> None:
     for kind in kinds:
         count = count_formula(_shapes(kind).values())
         table.add_row(*map(visible, (kind.name, kind.title, ", ".join(kind.states), count)))
-    show(table, "\nI inputs, H units. `rnnlab cells NAME` shows a card.")
+    show(table, "", "I inputs, H units. `rnnlab cells NAME` shows a card.")
 
 
 def _show_card(kind: Any) -> None:
     from rnnlab.cli.render.card import facts, option_rows, option_table
     from rnnlab.cli.render.output import show
-    from rnnlab.core.text import visible
 
-    equations = "\n".join(f"  {visible(line)}" for line in kind.equations.splitlines())
+    equations = [f"  {line}" for line in kind.equations.splitlines()]
     count = count_formula(_shapes(kind).values())
     pairs = [
         ("memory", kind.memory),
@@ -59,8 +58,8 @@ def _show_card(kind: Any) -> None:
         ("numbers", f"{count} in a layer of H units with I inputs: {_count(kind, 2, 32):,} for I = 2, H = 32"),
     ]
     options = option_table(option_rows(kind.Options))
-    show(f"{visible(kind.name)}: {visible(kind.title)}\n", equations, "", facts(pairs), "")
-    show(_parameter_table(kind), "", options, f"\nIn a config:\n  cell:\n    type: {visible(kind.name)}")
+    show(f"{kind.name}: {kind.title}", "", *equations, "", facts(pairs), "")
+    show(_parameter_table(kind), "", options, "", "In a config:", "  cell:", f"    type: {kind.name}")
 
 
 def _parameter_table(kind: Any) -> Any:

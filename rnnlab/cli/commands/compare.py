@@ -97,7 +97,7 @@ def _show(comparison: Any, asked: Format) -> None:
     if asked is Format.JSON:
         from rnnlab.cli.render.comparison_json import as_json
 
-        show_json(as_json(comparison))
+        show_json("compare", as_json(comparison))
     elif asked is Format.TABLE:
         from rnnlab.cli.render.comparison import show_comparison
 

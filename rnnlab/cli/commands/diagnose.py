@@ -52,6 +52,6 @@ def command(
         folder, kinds, weights=weights, at_step=at_step, timesteps=timesteps, sequences=max(2, sequences or 64)
     )
     if json:
-        show_json(as_json(found))
+        show_json("diagnose", as_json(found))
     else:
         show_diagnosis(found)

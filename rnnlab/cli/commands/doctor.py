@@ -19,8 +19,8 @@ def command(run: RunArgument, runs: RunsOption = None, json: JsonOption = False)
     report = examine(find_run(runs_root(runs), run))
     if json:
         findings = [asdict(finding) for finding in report.findings]
-        told = {"run": str(report.run.path), "state": report.state, "step": report.step}
-        show_json(told | {"healthy": report.is_healthy, "findings": findings})
+        told = {"run": report.run.name, "path": report.run.path, "state": report.state, "step": report.step}
+        show_json("doctor", told | {"healthy": report.is_healthy, "findings": findings})
     else:
         table = plain_table("", "file", "what was found")
         for finding in report.findings:

@@ -36,20 +36,22 @@ def command(
     experiment, (low, high) = result.experiment, result.experiment.timesteps
     if json:
         show_json(
+            "evaluate",
             {
-                "run": str(folder.path),
+                "run": folder.name,
+                "path": folder.path,
                 "state": folder.read_status().state,
                 "steps": result.step,
                 "weights": result.weights,
                 "task": experiment.task.type,
                 "timesteps": [low, high],
                 "sequences": experiment.evaluation.sequences,
-                "loss": _finite(result.metrics["loss"]),
+                "loss": result.metrics["loss"],
                 "baseline": result.baseline,
                 "solved": result.solved,
-                "metrics": {name: _finite(value) for name, value in result.metrics.items()},
+                "metrics": result.metrics,
                 "seconds": round(result.seconds, 3),
-            }
+            },
         )
         return
     table = plain_table("", "score", "baseline", numbers=("score", "baseline"))
@@ -61,9 +63,3 @@ def command(
         f"on {experiment.evaluation.sequences:,} sequences of {experiment.task.type}, {lengths}"
     )
     show(head, table, "meets the success rule" if result.solved else "does not meet the success rule")
-
-
-def _finite(value: float) -> float | None:
-    from math import isfinite
-
-    return value if isfinite(value) else None

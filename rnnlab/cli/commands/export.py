@@ -40,17 +40,19 @@ def command(
     done = export(folder, format, weights=weights, out=out, force=force, allow_nonfinite=allow_nonfinite)
     if json:
         show_json(
+            "export",
             {
-                "run": str(folder.path),
+                "run": folder.name,
+                "path": folder.path,
                 "weights": done.weights,
                 "steps": done.step,
-                "format": done.format,
-                "path": str(done.path),
+                "file": done.path,
+                "file_format": done.format,
                 "bytes": done.bytes,
                 "inputs": {"shape": done.inputs, "dtype": done.dtype},
                 "outputs": {"shape": done.outputs, "dtype": done.dtype},
                 "load": done.load,
-            }
+            },
         )
         return
     shapes = [

@@ -11,4 +11,4 @@ def command() -> None:
     from rnnlab.tasks import TASKS
 
     warn_of_broken(CELLS, TASKS, OPTIMIZERS, SCHEDULES)
-    show_json(config_schema())
+    show_json(None, config_schema())

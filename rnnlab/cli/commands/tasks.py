@@ -1,4 +1,4 @@
-"""List the tasks, or print the card of one: definition, sources, reference scores, an example, a config."""
+"""List the tasks, or print the card of one: definition, sources, yardsticks, an example, a config."""
 
 from typing import Annotated, Any
 
@@ -33,13 +33,13 @@ def command(
         warn_of_broken(TASKS)
         tasks = [task for known in task_names() if (task := _built(task_class(known)))]
         if json:
-            show_json({"tasks": [_summary(task) for task in tasks]})
+            show_json("tasks", {"tasks": [_summary(task) for task in tasks]})
         else:
             _show_all(tasks)
         return
     task = _build(task_class(name))
     if json:
-        show_json(_as_json(task))
+        show_json("task", _as_json(task))
     else:
         _show_card(task)
 
@@ -89,23 +89,22 @@ def _show_card(task: Any) -> None:
     from rnnlab.cli.render.card import facts, option_rows, option_table
     from rnnlab.cli.render.example import draw_example
     from rnnlab.cli.render.output import console, show
-    from rnnlab.core.text import visible
 
     options = option_rows(type(task).Options)
-    show(f"{visible(task.name)}: {visible(task.card.title)}\n", facts(_facts(task)), "")
+    show(f"{task.name}: {task.card.title}", "", facts(_facts(task)), "")
     if options:
         show(option_table(options), "")
-    show(_reference_table(task), "")
+    show(_ladder(task), "")
     example = draw_example(task, min(console().width, 100) - 2)
     show(
         "An example, at a length that fits here (bars: each row's least to greatest):",
-        "\n".join(f"  {visible(line)}" for line in example),
+        *(f"  {line}" for line in example),
         "",
     )
-    show("In a config:", "\n".join(f"  {visible(line)}" for line in _snippet(task).splitlines()))
-    others = [visible(f"{other.name} ({other.card.title})") for other in _siblings(task)]
+    show("In a config:", *(f"  {line}" for line in _snippet(task).splitlines()))
+    others = [f"{other.name} ({other.card.title})" for other in _siblings(task)]
     if others:
-        show(f"\nOther definitions: {'; '.join(others)}")
+        show("", f"Other definitions: {'; '.join(others)}")
 
 
 def _facts(task: Any) -> list[tuple[str, str]]:
@@ -125,15 +124,16 @@ def _facts(task: Any) -> list[tuple[str, str]]:
     ]
 
 
-def _reference_table(task: Any) -> Any:
+def _ladder(task: Any) -> Any:
     from rnnlab.cli.render.output import plain_table
     from rnnlab.core.text import visible
-    from rnnlab.tasks.base import reference_scores
 
-    table = plain_table(f"reference predictor ({_range(task.default_timesteps)} steps)", "loss", numbers=("loss",))
+    table = plain_table(f"who scores what ({_range(task.default_timesteps)} steps)", "loss", numbers=("loss",))
     table.padding = (0, 1, 0, 0)
-    for name, loss in reference_scores(task, task.default_timesteps):
-        table.add_row(visible(name), f"{loss:.4g}")
+    for n, rung in enumerate(task.rungs(task.default_timesteps), start=1):
+        mark = " (the baseline)" if n == task.memoryless_rungs(task.default_timesteps) else ""
+        table.add_row(visible(rung.name + mark), f"{rung.loss:.4g}")
+    table.add_row("solves the task", f"{task.floor(task.default_timesteps):.4g}")
     return table
 
 
@@ -174,10 +174,8 @@ def _as_json(task: Any) -> dict[str, Any]:
         "output_features": task.output_features,
         "return_sequences": task.return_sequences,
         "solved_rule": str(task.solved),
-        "references": [
-            {"name": one.name, "loss": one.loss, "needs_memory": one.needs_memory} for one in task.references(timesteps)
-        ],
-        "oracle_loss": task.oracle_loss(timesteps),
+        "rungs": [{"name": rung.name, "loss": rung.loss} for rung in task.rungs(timesteps)],
+        "floor": task.floor(timesteps),
         "published": [{"result": one.result, "source": one.source} for one in card.published],
         "options": option_rows(type(task).Options),
         "config": _snippet(task),

@@ -144,7 +144,7 @@ def _check_choice(config: Any, *, resume: str | None, into: Any, name: str | Non
 
     if (config is None) == (resume is None):
         got = "neither" if config is None else "both"
-        raise UsageError(f"a CONFIG or --resume RUN is needed, got {got}", hint="`rnnlab train --help` tells more")
+        raise UsageError(f"a CONFIG or --resume RUN is needed, got {got}", hint="see `rnnlab train --help`")
     if resume is not None and (into is not None or name is not None):
         other = "--into" if into is not None else "--name"
         raise UsageError(f"{other} is for a CONFIG, a run that is resumed stays where and what it is", where="--resume")

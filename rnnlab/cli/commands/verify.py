@@ -26,8 +26,6 @@ def command(
     json: JsonOption = False,
     verbose: VerboseOption = False,
 ) -> None:
-    from math import isfinite
-
     from rnnlab.cli.render.output import plain_table, show, show_json
     from rnnlab.config.load import load_experiment
     from rnnlab.core.errors import VerificationError
@@ -40,14 +38,14 @@ def command(
             {
                 "what": check.what,
                 "against": check.against,
-                "difference": check.difference if isfinite(check.difference) else None,
-                "rounding": check.rounding if isfinite(check.rounding) else None,
-                "tolerance": check.tolerance if isfinite(check.tolerance) else None,
+                "difference": check.difference,
+                "rounding": check.rounding,
+                "tolerance": check.tolerance,
                 "passed": check.passed,
             }
             for check in checks
         ]
-        show_json({"passed": wrong is None, "checks": rows})
+        show_json("verify", {"passed": wrong is None, "checks": rows})
     else:
         numbers = ("difference", "rounding", "tolerance")
         table = plain_table("what", "against", *numbers, numbers=numbers)

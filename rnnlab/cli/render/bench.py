@@ -1,13 +1,12 @@
 """A measurement as it is shown: tables with what they mean, for a terminal or a README, and JSON."""
 
-import json
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rnnlab.bench.machine import TOO_BUSY
 from rnnlab.bench.report import Report, Row, milliseconds, three_digits
 from rnnlab.bench.work import Work
-from rnnlab.cli.render.output import as_text, plain_table
+from rnnlab.cli.render.output import as_json, as_text, plain_table
 from rnnlab.core.allotment import allotted_cpus
 from rnnlab.core.text import visible
 
@@ -19,7 +18,7 @@ def as_document(report: Report, *, rounds: int, whole: bool, kind: str) -> str:
     """Return the report as `table`, `markdown` or `json`."""
     if kind == "json":
         told = {"complete": whole, "rounds": rounds, "machine": _machine(report), "limits": _limits(report)}
-        return json.dumps(told | {"works": report.as_json()}, indent=2, allow_nan=False) + "\n"
+        return as_json("bench", told | {"works": report.as_json()})
     return _markdown(report, rounds) if kind == "markdown" else as_text(*_tables(report))
 
 

@@ -27,8 +27,8 @@ def show_result(finished: Finished, *, json: bool) -> None:
 
 
 def show_summary(run: RunFolder) -> None:
-    """Print a run's summary on stdout as one JSON object; `run` in it is the path."""
-    show_json({**run.read_summary(), "run": str(run.path)})
+    """Print a run's summary on stdout as one JSON object; `path` in it is that of the run."""
+    show_json("train", {**run.read_summary(), "run": run.name, "path": run.path})
 
 
 def _verdict(summary: dict[str, Any] | Any) -> str:

@@ -28,7 +28,7 @@ def show_plan(planned: Planned, *, json: bool) -> None:
         return
     cost = estimate(planned.experiments)
     if json:
-        show_json(_plan_as_json(planned, cost))
+        show_json("sweep-plan", _plan_as_json(planned, cost))
         return
     keys = list(dict.fromkeys(key for trial in planned.plan.trials for key in trial.values))
     rows = [["trial", *keys], *(_row(trial, keys) for trial in planned.plan.trials)]
@@ -41,7 +41,8 @@ def _show_search(planned: Planned, options: SweepOptions, *, json: bool) -> None
     largest = max(one.training.steps for one in planned.experiments.values())
     total, name = planned.plan.total, planned.plan.metric.name
     if json:
-        show_json({**planned.plan.model_dump(mode="json", by_alias=True), "total": total})
+        plan = planned.plan.model_dump(mode="json", by_alias=True, exclude={"format"})
+        show_json("sweep-plan", {**plan, "total": total})
         return
     show(f"each trial proposed from {bounds(options)}", f"by {name}, to be {options.metric.goal}d")
     drawn = f"{len(planned.experiments):,} combinations drawn at random can all be trained"
@@ -74,7 +75,7 @@ def _cost_line(cost: Estimate, trials: int) -> str:
 
 
 def _plan_as_json(planned: Planned, cost: Estimate) -> dict[str, Any]:
-    plan = planned.plan.model_dump(mode="json")
+    plan = planned.plan.model_dump(mode="json", exclude={"format"})
     for trial in plan["trials"]:
         trial["config"] = planned.experiments[trial["name"]].resolved()
     told = {"steps": cost.steps, "sequences": cost.sequences, "processor_seconds": cost.seconds}
@@ -91,12 +92,12 @@ def show_account(account: Account, jobs: Mapping[str, Job] | None = None, *, jso
         again: In place of what was printed before, on a terminal.
     """
     if json:
-        show_json(_with_jobs(account.as_json(), jobs or {}))
+        show_json("sweep-status", _with_jobs(account.as_json(), jobs or {}))
         return
     screen = console()
     if again and screen.is_terminal:
         screen.clear()
-    show("\n".join([_counts_line(account), *_best_line(account), *_failure_lines(account)]))
+    show(_counts_line(account), *_best_line(account), *_failure_lines(account))
     if jobs:
         _show_jobs(account, jobs)
 
