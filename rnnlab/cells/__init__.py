@@ -1,4 +1,4 @@
-"""The shelf of cells: one file each."""
+"""The registry of cells: one file each."""
 
 from rnnlab.core.registry import Registry
 

@@ -2,7 +2,7 @@
 
 A cell is one file in this folder that exports `CELL`. Its `step` is the equation as on paper, written once against an
 array namespace `xp` (`numpy`, or `keras.ops`); its `step_vjp` is the hand-written derivative. This is the readable
-reference: the NumPy backend's fast kernels and the Keras layers are held to it by `tests/cells/test_contract.py`.
+reference: `tests/cells/test_contract.py` compares the fast NumPy kernels and the Keras layers with it.
 """
 
 from abc import ABC, abstractmethod
@@ -56,7 +56,7 @@ class CellOptions(Options):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What one step gives.
+    """The result of one step.
 
     Attributes:
         output: (B, H).
@@ -71,7 +71,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class StepGradients:
-    """What one step's vector-Jacobian product gives: each array shaped like what it is the gradient of."""
+    """The result of one step's vector-Jacobian product: each array has the shape of what it is the gradient of."""
 
     parameters: dict[str, Array]
     inputs: Array
@@ -89,7 +89,7 @@ class AbstractCell(ABC):
         gates: Names of those saved arrays of a step that are an activation's values -> which option names it.
         forget: The gate that the state `c` is multiplied with at each step; empty for a cell without.
         title, source: For `rnnlab cells`.
-        memory: How it remembers, for a reader who has never seen it; empty where nobody has said.
+        memory: How it remembers, for a reader new to it; may be empty.
     """
 
     name: ClassVar[str]
@@ -126,7 +126,7 @@ class AbstractCell(ABC):
     def step_vjp(
         self, xp: Any, parameters: Arrays, saved: Arrays, *, output_gradient: Array, state_gradient: Arrays
     ) -> StepGradients:
-        """Pull gradients back through one step.
+        """Propagate gradients back through one step.
 
         Args:
             xp: The array namespace.

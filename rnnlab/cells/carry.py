@@ -37,8 +37,8 @@ class Carry(AbstractCell):
 
     Source: Chollet 2018, "Deep learning with Python", section 6.2.2 (the LSTM in pseudocode).
     Differs: Not an LSTM: the output reads the old carry, through Vo, and there is no o·tanh(c). The book writes one
-        `activation` for all four; that literal form is `recurrent_activation: tanh`. A sigmoid on i and f is what lets
-        the cell hold a value for a hundred steps.
+        `activation` for all four; that literal form is `recurrent_activation: tanh`. With a sigmoid on i and f the
+        cell can keep a value for a hundred steps.
 
     Example:
         One unit, weights all 1, biases 0, sigmoid gates, x = 1 from the zero state, by hand:
@@ -72,9 +72,9 @@ class Carry(AbstractCell):
     )
     source = "Chollet 2018, Deep learning with Python, section 6.2.2"
     memory = (
-        "Beside its last output it holds a carry c, which no matrix and no activation writes anew: at every step f "
-        "says how much of c is kept, and i how much of k is added. Where f is near 1, what c holds stays, and so does "
-        "the gradient that teaches it what to hold."
+        "Besides its last output it has a carry c, which passes through no matrix and no activation: at every step f "
+        "sets how much of c is kept, and i how much of k is added. Where f is near 1, the carry hardly changes, and "
+        "neither does the gradient through it."
     )
 
     def __init__(self, options: CarryOptions) -> None:

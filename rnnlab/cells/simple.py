@@ -38,9 +38,9 @@ class Simple(AbstractCell):
     equations = "output_t = activation(input_t·W + state_t·U + b)\nstate_{t+1} = output_t"
     source = "Elman 1990, Finding structure in time"
     memory = (
-        "All it remembers is its last output, which it writes anew at every step: multiplied by U, pressed through the "
-        "activation. What it holds, and the gradient that could teach it to hold more, shrink or grow by a factor a "
-        "step."
+        "Its only memory is its last output, which is computed anew at every step: multiplied by U and passed through "
+        "the activation. What it remembers, and the gradient by which it learns to remember, shrink or grow by a "
+        "factor at every step."
     )
 
     def parameters(self, input_features: int) -> dict[str, Parameter]:

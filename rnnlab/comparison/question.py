@@ -34,7 +34,7 @@ class Question:
         title, definition, source: Of its card.
         solved: What counts as solved, in words.
         loss: What the loss is, with its unit.
-        rungs: Name and loss of what a little more memory would reach than the baseline; none where the lengths differ.
+        references: Name and loss of each reference predictor that needs memory; none where the lengths differ.
         cells: The cells.
     """
 
@@ -44,7 +44,7 @@ class Question:
     source: str
     solved: str
     loss: str
-    rungs: tuple[tuple[str, float], ...]
+    references: tuple[tuple[str, float], ...]
     cells: tuple[CellCard, ...]
 
 
@@ -59,7 +59,7 @@ def question_of(results: Sequence[Result]) -> Question | None:
     if built is None:
         return None
     task, lengths = built
-    ladder = task.rungs(lengths)[task.memoryless_rungs(lengths) :] if one_definition(results) else ()
+    references = task.references(lengths) if one_definition(results) else ()
     return Question(
         task=task.name,
         title=task.card.title,
@@ -67,7 +67,7 @@ def question_of(results: Sequence[Result]) -> Question | None:
         source=task.card.source,
         solved=str(task.solved),
         loss=LOSSES[task.loss].title,
-        rungs=tuple((rung.name, rung.loss) for rung in ladder),
+        references=tuple((one.name, one.loss) for one in references if one.needs_memory),
         cells=tuple(_cells(results)),
     )
 

@@ -1,4 +1,4 @@
-"""Success rules: when a task counts as solved, judged by the training stream or by a validation."""
+"""Success rules: when a task counts as solved, by the training stream or by a validation."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -73,7 +73,7 @@ class Threshold:
 
 @dataclass(frozen=True, slots=True)
 class AllOf:
-    """All of several validation thresholds hold at once."""
+    """All of several validation thresholds are met at once."""
 
     rules: tuple[Threshold, ...]
 

@@ -57,7 +57,7 @@ def draw_curves(figure: Any, comparison: Comparison, x: str = "step") -> None:
 
 def _rungs(axes: Any, question: Question | None) -> list[float]:
     """Draw the rungs of the ladder, each what a little more memory would reach."""
-    rungs = question.rungs[:_MOST_RUNGS] if question else ()
+    rungs = question.references[:_MOST_RUNGS] if question else ()
     for name, loss in rungs:
         axes.axhline(loss, color=GREY, linestyle="-.", linewidth=0.9)
         named(axes, name, loss)

@@ -123,13 +123,13 @@ def curves(comparison: Comparison) -> Chart | None:
     traces += [
         line(f"{visible(name)} {loss:.4g}", [0, max(ends)], [loss, loss], 6, hoverinfo="skip")
         | {"line": {"color": COLOURS[6], "dash": DASHES[3], "width": 1}}
-        for name, loss in (question.rungs if question else ())[:_MOST_RUNGS]
+        for name, loss in (question.references if question else ())[:_MOST_RUNGS]
     ]
     metric = visible(short_name(comparison.metric))
     caption = "Click a name in the legend to show or hide it, drag to zoom, double-click to zoom out."
     if any(len(group.results) > 1 for group in groups):
         caption = f"The line is the median of the seeds, the band the range from the best to the worst. {caption}"
-    if question and question.rungs:
+    if question and question.references:
         caption = f"The dash-dotted line is what a little memory would reach. {caption}"
     if baselines:
         caption = f"The dotted line is the best that is possible without memory. {caption}"

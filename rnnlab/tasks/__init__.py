@@ -1,4 +1,4 @@
-"""The shelf of tasks: one file each, named variants inside."""
+"""The registry of tasks: one file per task, with all its named definitions."""
 
 from typing import Any
 
@@ -8,10 +8,10 @@ from rnnlab.tasks.base import AbstractTask
 
 
 def _check(name: str, tasks: Any) -> None:
-    """Pass if a package outside rnnlab gives what a file in this folder gives: a tuple of tasks that bear its name."""
+    """Check that a package outside rnnlab exports what a file in this folder exports: a tuple of tasks of its name."""
     for task in tasks:
         if not (isinstance(task, type) and issubclass(task, AbstractTask)):
-            raise TypeError(f"{task!r} is no task")
+            raise TypeError(f"{task!r} is not a task")
         if task.name.partition("@")[0] != name:
             raise ValueError(f"the task is called {task.name!r}")
 
@@ -22,13 +22,13 @@ TASKS = Registry("rnnlab.tasks", "TASKS", "task", _check)
 def task_names() -> list[str]:
     """Return the full names of all definitions, e.g. `adding@urnn`; the default of each file comes first.
 
-    Passed over is what cannot be imported: `TASKS.broken()` tells why.
+    Tasks that cannot be imported are left out; `TASKS.broken()` gives the errors.
     """
     return [task.name for tasks in TASKS.members().values() for task in tasks]
 
 
 def task_class(name: str) -> type[AbstractTask]:
-    """Return the task called `name`: a full name, or a plain one that means its file's first definition.
+    """Return the task called `name`: a full name, or a plain one, which means the first definition of its file.
 
     Raises:
         UsageError: There is no such task or definition; the hint names the nearest.

@@ -1,4 +1,4 @@
-"""Read a CSV file of numbers, or say in which line and column it is not one."""
+"""Read a CSV file of numbers; an error names the line and column at fault."""
 
 import csv
 import hashlib
@@ -27,10 +27,10 @@ class Table:
     """Numbers in columns.
 
     Attributes:
-        names: One a kept column: from the header, else `column 0`, `column 1`, …
+        names: One per kept column: from the header, else `column 0`, `column 1`, …
         values: (rows, kept columns), float64, finite.
         sha256: Of the bytes of the file.
-        all_names: One a column of the file, those left out too.
+        all_names: One per column of the file, ignored ones included.
         kept: Indices in the file of the kept columns.
     """
 
@@ -48,7 +48,7 @@ class Table:
         """
         position = find_column(column, self.all_names, path=path)
         if position not in self.kept:
-            raise _fault(path, f"column {visible(str(column))!r} is ignored", hint="take it out of `ignore`")
+            raise _fault(path, f"column {visible(str(column))!r} is ignored", hint="remove it from `ignore`")
         return self.kept.index(position)
 
 
@@ -61,7 +61,7 @@ def read_table(path: Path, *, ignore: Sequence[Column] = ()) -> Table:
 
     Raises:
         UsageError: The file is missing, not a regular file, too large, empty, not UTF-8, or has rows of unequal length
-            or a cell that is not a finite number; where says the line.
+            or a cell that is not a finite number; the error names the line.
     """
     _check_file(path)
     try:

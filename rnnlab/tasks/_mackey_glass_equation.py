@@ -11,16 +11,17 @@ SUBSTEPS = 10
 
 
 def orbit(samples: int, *, substeps: int = SUBSTEPS) -> Array:
-    """Return x(1), x(2), … x(samples), (samples,), one a unit of time.
+    """Return x(1), x(2), … x(samples), (samples,), one per unit of time.
 
         x'(t) = 0.2·x(t-17)/(1 + x(t-17)¹⁰) - 0.1·x(t),      x(t) = 1.2 for t ≤ 0
 
-    Within one delay, x(t-17) is known: what remains is linear in x, so a Runge-Kutta step of fourth order is a fixed
+    Within one delay, x(t-17) is known and the rest is linear in x, so a Runge-Kutta step of fourth order is a fixed
     linear recurrence and a whole delay is a cumulative sum. Between the grid points of the delay before, x is read off
-    its cubic Hermite interpolant, which keeps the order. With ten steps a unit the first 300 samples are right to 3e-9.
+    its cubic Hermite interpolant, which keeps the order. With ten steps per unit the first 300 samples are correct to
+    3e-9.
 
-    Only + - × ÷ are used, which IEEE 754 rounds alike everywhere, so that chaos does not draw another orbit on another
-    machine.
+    Only + - × ÷ are used, which IEEE 754 rounds identically everywhere: otherwise chaos would give another orbit on
+    another machine.
 
     Source: Mackey, Glass 1977, "Oscillation and chaos in physiological control systems".
 
@@ -39,8 +40,8 @@ def orbit(samples: int, *, substeps: int = SUBSTEPS) -> Array:
 def continued(history: Array, samples: int, *, substeps: int = 2) -> Array:
     """Return the next `samples` values, (…, samples), after the last 35 of an orbit, (…, 35), all one unit apart.
 
-    The samples of the first delay give the slopes in the second, and so its cubic Hermite interpolant. That is right to
-    1e-5, which finer steps could not mend.
+    The samples of the first delay give the slopes in the second, and so its cubic Hermite interpolant. That is correct
+    to 1e-5, which finer steps would not improve.
     """
     now = history[..., DELAY:]
     slope = _production(history[..., : DELAY + 1]) - DECAY * now

@@ -11,29 +11,29 @@ from rnnlab.core.errors import UsageError
 from rnnlab.core.success import SuccessRule, Threshold
 from rnnlab.core.text import visible
 from rnnlab.tasks._csv_table import Column, Table, read_table
-from rnnlab.tasks.base import Part, Rung
+from rnnlab.tasks.base import Part, Reference
 
 
 class Recorded:
     """A CSV file: the first rows for training, the rest for validation; no window and no target crosses the cut.
 
     Every column is normalised by the mean and standard deviation of its training rows; a column that never changes
-    there is only centred. Lengths are uniform and so is the start of a window. The rungs are measured, not estimated:
-    over every window of the validation part.
+    there is only centred. Lengths are uniform and so is the start of a window. The losses of the
+    reference predictors are exact: they are computed over every window of the validation part.
 
     Args:
         path: The file.
         target: Name or index of the column to predict.
         ignore: Columns left out.
         horizon: Rows from the last input to the target.
-        train_fraction: Share of the rows that is for training.
+        train_fraction: Share of the rows used for training.
 
     Raises:
         UsageError: The file cannot be used; see `read_table`. Or a part is too short for a single window, or the target
             never changes.
     """
 
-    floor = 0.0
+    oracle_loss = 0.0
     solved: SuccessRule
 
     def __init__(
@@ -49,7 +49,7 @@ class Recorded:
         values = (table.values - self.mean) / np.where(self.deviation > 0, self.deviation, 1.0)
         self._train, self._validation = values[:cut], values[cut:]
         self._drawn = self._train
-        self.solved = Threshold("loss", min(rung.loss for rung in self.rungs(self.default_timesteps)))
+        self.solved = Threshold("loss", min(reference.loss for reference in self.references(self.default_timesteps)))
 
     @property
     def default_timesteps(self) -> Lengths:
@@ -77,7 +77,7 @@ class Recorded:
         targets = self._drawn[start + lengths - 1 + self.horizon, self.target]
         return Batch(inputs, targets[:, None], last_step_mask(lengths, longest), lengths)
 
-    def rungs(self, timesteps: Lengths) -> tuple[Rung, ...]:
+    def references(self, timesteps: Lengths) -> tuple[Reference, ...]:
         column, first = self._validation[:, self.target], timesteps[0] - 1
         starts = len(column) - timesteps[1] - self.horizon + 1
         # How often each row is the last of a window, over all starts and lengths.
@@ -86,10 +86,10 @@ class Recorded:
         ahead = column[first + self.horizon :][: len(weight)]
         constant = float(weight @ ahead**2)
         persistence = float(weight @ (ahead - now) ** 2)
-        ladder = [Rung("constant: the training mean", constant, lambda batch: np.zeros((batch.size, 1)))]
+        references = [Reference("constant: the training mean", constant, lambda batch: np.zeros((batch.size, 1)))]
         if persistence < constant:
-            ladder.append(Rung("persistence: the last value again", persistence, self._last))
-        return tuple(ladder)
+            references.append(Reference("persistence: the last value again", persistence, self._last))
+        return tuple(references)
 
     def correct(self, outputs: Array, batch: Batch) -> Array:
         naive = np.abs(self._last(batch) - batch.targets)
@@ -100,9 +100,9 @@ class Recorded:
 
     def oracle(self, batch: Batch) -> Array:
         raise UsageError(
-            "a recorded series has no oracle: nobody knows what it could be predicted to",
+            "a recorded series has no oracle: its lowest possible loss is unknown",
             where=visible(str(self.path)),
-            hint="compare with the rungs of the task, or leave out `csv` for a series with a known floor",
+            hint="compare with the task's reference predictors, or leave out `csv` for a series with an oracle",
         )
 
     def facts(self) -> dict[str, Any]:

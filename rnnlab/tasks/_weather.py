@@ -1,4 +1,4 @@
-"""A made-up year of hourly weather whose unpredictable part is known in closed form."""
+"""A synthetic year of hourly weather whose unpredictable part is known in closed form."""
 
 from typing import Any, Self
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from rnnlab.core.batch import Array, Batch, Lengths, draw_lengths, last_step_mask, within_lengths
 from rnnlab.core.success import SuccessRule, Threshold
-from rnnlab.tasks.base import Part, Rung
+from rnnlab.tasks.base import Part, Reference
 
 DAY, YEAR = 24, 8760  # hours; 365 whole days, so that every hour of the day is equally frequent
 STATIONS = 12
@@ -27,13 +27,14 @@ class Weather:
         e_0(t) = 0.8·e_1(t-3) + 0.6·f(t);   e_1 … e_11 and f are independent, U[-√3, √3], so of variance 1
         x_12(t) = cos(2πt/24),   x_13(t) = cos(2πt/8760)
 
-    Station 1 tells what will shake station 0 in three hours, and a clock tells the time only to who remembers whether
-    it rises or falls. Every window starts at a uniform hour of the year. Mean 0 and variance 1 for each station.
+    The weather of station 1 reaches station 0 three hours later. A clock determines the time only together with its
+    direction, rising or falling. Every window starts at a uniform hour of the year. Mean 0 and variance 1 for each
+    station.
 
     With a = 0.9^h the loss h hours ahead is: 1 for the constant 0; for persistence
-    0.64·(1 - cos(2πh/24)) + 0.64·(1 - cos(2πh/8760)) + 0.72·(1 - a); 0.36·(1 - a²) for who knows the clock and the
-    weather at station 0. Knowing what m = min(h, 3) hours will bring from station 1 takes away 0.64 of what those hours
-    add, 0.36·0.9^(2(h-m))·(1 - 0.9^(2m)), and leaves the floor.
+    0.64·(1 - cos(2πh/24)) + 0.64·(1 - cos(2πh/8760)) + 0.72·(1 - a); 0.36·(1 - a²) when the time and the
+    present weather at station 0 are known. What arrives from station 1 in the next m = min(h, 3) hours explains 0.64 of
+    what those hours add, 0.36·0.9^(2(h-m))·(1 - 0.9^(2m)); the rest is the loss of the oracle.
 
     Args:
         horizon: h, hours from the last input to the target, 1 or more.
@@ -46,10 +47,10 @@ class Weather:
     def __init__(self, horizon: int) -> None:
         self.horizon = horizon
         self.known_now = NOISE**2 * (1 - KEEP ** (2 * horizon))
-        self._told = min(horizon, DELAY)
-        added = NOISE**2 * KEEP ** (2 * (horizon - self._told)) * (1 - KEEP ** (2 * self._told))
-        self.floor = self.known_now - ARRIVING**2 * added
-        self.solved = Threshold("excess_loss", float(f"{0.1 * self.floor:.2g}"))
+        self._arriving = min(horizon, DELAY)
+        added = NOISE**2 * KEEP ** (2 * (horizon - self._arriving)) * (1 - KEEP ** (2 * self._arriving))
+        self.oracle_loss = self.known_now - ARRIVING**2 * added
+        self.solved = Threshold("excess_loss", float(f"{0.1 * self.oracle_loss:.2g}"))
         self.year = _year()
 
     def facts(self) -> dict[str, Any]:
@@ -63,7 +64,7 @@ class Weather:
         return (
             None
             if timesteps[0] >= least
-            else f"needs at least {least} steps: what arrives next was seen {DELAY} before"
+            else f"needs at least {least} steps: station 1 reaches station 0 after {DELAY} hours"
         )
 
     def sample(self, rng: np.random.Generator, *, batch_size: int, timesteps: Lengths) -> Batch:
@@ -78,18 +79,20 @@ class Weather:
         targets = self.year[(start + ahead) % YEAR, 0] + weather[ahead, rows, 0]
         return Batch(inputs, targets[:, None], last_step_mask(lengths, longest), lengths)
 
-    def rungs(self, timesteps: Lengths) -> tuple[Rung, ...]:
+    def references(self, timesteps: Lengths) -> tuple[Reference, ...]:
         turn = 2 * np.pi * self.horizon
         cycles = DAILY**2 * (1 - np.cos(turn / DAY)) + YEARLY**2 * (1 - np.cos(turn / YEAR))
         persistence = float(cycles + 2 * NOISE**2 * (1 - KEEP**self.horizon))
         constant = (DAILY**2 + YEARLY**2) / 2 + NOISE**2
-        ladder = (
-            Rung("constant: the mean", constant, lambda batch: np.zeros((batch.size, 1))),
-            Rung("persistence: the last value again", persistence, last_value),
-            Rung("knows the clock and the present", self.known_now, lambda batch: self._present(batch)[:, None]),
+        references = (
+            Reference("constant: the mean", constant, lambda batch: np.zeros((batch.size, 1))),
+            Reference("persistence: the last value again", persistence, last_value),
+            Reference(
+                "knows the time and the present weather", self.known_now, lambda batch: self._present(batch)[:, None]
+            ),
         )
         # Half a day ahead the last value is worse than the mean.
-        return tuple(rung for rung in ladder if rung.name.startswith("constant") or rung.loss < constant)
+        return tuple(one for one in references if one.name.startswith("constant") or one.loss < constant)
 
     def correct(self, outputs: Array, batch: Batch) -> Array:
         return np.asarray(np.abs(outputs - self.oracle(batch))[:, 0] < 0.1)
@@ -103,8 +106,8 @@ class Weather:
         seen = batch.inputs[np.arange(batch.size)[:, None], last + hours, 1]  # (B, 4): station 1, up to now
         weather = seen - self.year[(_hour(batch)[:, None] + hours) % YEAR, 1]
         shocks = weather[:, 1:] - KEEP * weather[:, :-1]
-        fading = KEEP ** (self.horizon - np.arange(1, self._told + 1))
-        return np.asarray(self._present(batch) + ARRIVING * shocks[:, : self._told] @ fading)[:, None]
+        fading = KEEP ** (self.horizon - np.arange(1, self._arriving + 1))
+        return np.asarray(self._present(batch) + ARRIVING * shocks[:, : self._arriving] @ fading)[:, None]
 
     def _present(self, batch: Batch) -> Array:
         hour = _hour(batch)
@@ -126,8 +129,8 @@ def _year() -> Array:
 
 
 def _draw_weather(rng: np.random.Generator, *, batch_size: int, hours: int) -> Array:
-    # It starts early, with its stationary variance, so that station 1 has told of the first hour at station 0 too.
-    # Uniform shocks: the floor is the same as with normal ones, and they are drawn three times as fast.
+    # It starts early, with its stationary variance, so that station 1 reaches the first hour at station 0 too.
+    # Uniform shocks: the oracle's loss is the same as with normal ones, and they are drawn three times as fast.
     weather = rng.random((DELAY + hours, batch_size, STATIONS))
     weather -= 0.5
     weather *= NOISE * np.sqrt(12 * (1 - KEEP**2))

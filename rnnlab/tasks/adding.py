@@ -1,4 +1,4 @@
-"""Adding two marked numbers far apart: the standard test of remembering real values."""
+"""Add two marked numbers far apart: the standard test of remembering real values."""
 
 from abc import abstractmethod
 from typing import ClassVar, Literal
@@ -7,7 +7,7 @@ import numpy as np
 
 from rnnlab.core.batch import Array, Batch, Lengths, draw_lengths, last_step_mask, within_lengths
 from rnnlab.core.success import Streak, Threshold
-from rnnlab.tasks.base import AbstractTask, Card, Published, Rung, TaskOptions
+from rnnlab.tasks.base import AbstractTask, Card, Published, Reference, TaskOptions
 
 
 class AddingURNNOptions(TaskOptions):
@@ -17,10 +17,10 @@ class AddingURNNOptions(TaskOptions):
 
 
 class AddingURNN(AbstractTask):
-    """Two inputs a step: a value u ~ U[0, 1] and a marker; the target at the last step is the sum of the two marked.
+    """Two inputs per step: a value u ~ U[0, 1] and a marker; the target at the last step is the sum of the two marked.
 
-    One marker stands in the first half, one in the second, each uniform there. The best constant is 1 and scores
-    Var(u₁ + u₂) = 2/12 = 1/6; knowing one of the two leaves Var(u) = 1/12.
+    One marker is in the first half, one in the second, each uniform there. The best constant is 1; its loss is
+    Var(u₁ + u₂) = 2/12 = 1/6. Remembering one of the two leaves Var(u) = 1/12.
 
     Source: Arjovsky, Shah, Bengio 2016, "Unitary evolution recurrent neural networks", section 5.2 and its code; after
         Le, Jaitly, Hinton 2015.
@@ -51,7 +51,7 @@ class AddingURNN(AbstractTask):
         source="Arjovsky, Shah, Bengio 2016 (uRNN), section 5.2 and code; after Le, Jaitly, Hinton 2015",
         differs="Neither paper states a success rule; MSE at most 0.005 is ours.",
         published=(
-            Published("memoryless baseline 1/6 (some read-me files print 0.1767: a copied slip)", "variance of a sum"),
+            Published("memoryless baseline 1/6 (some README files print 0.1767, a copied error)", "variance of a sum"),
             Published(
                 "set-up: 100,000 sequences, batch 20, RMSprop 1e-3, LSTM and tanh RNN clipped at 1, 20,000 iterations",
                 "code of Arjovsky et al. 2016",
@@ -85,10 +85,15 @@ class AddingURNN(AbstractTask):
         targets = inputs[rows, first, 0] + inputs[rows, second, 0]
         return Batch(inputs, targets[:, None], last_step_mask(lengths, longest), lengths)
 
-    def rungs(self, timesteps: Lengths) -> tuple[Rung, ...]:
+    def references(self, timesteps: Lengths) -> tuple[Reference, ...]:
         return (
-            Rung("memoryless: always 1", 1 / 6, lambda batch: np.ones((batch.size, 1))),
-            Rung("knows the second number", 1 / 12, lambda batch: 0.5 + last_marked(batch)[:, None]),
+            Reference("memoryless: always 1", 1 / 6, lambda batch: np.ones((batch.size, 1))),
+            Reference(
+                "remembers the second number",
+                1 / 12,
+                lambda batch: 0.5 + last_marked(batch)[:, None],
+                needs_memory=True,
+            ),
         )
 
     def correct(self, outputs: Array, batch: Batch) -> Array:
@@ -105,11 +110,11 @@ class AddingHS1997Options(TaskOptions):
 
 
 class AbstractMarkedPairs(AbstractTask):
-    """Two inputs a step, a value and a marker; the target at the last step combines the two values marked 1.
+    """Two inputs per step, a value and a marker; the target at the last step combines the two values marked 1.
 
-    With T the shortest length, one mark falls on the first 10 pairs, the other on the first T/2 - 1 pairs still
+    With T the shortest length, one of the first 10 pairs is marked, then one of the first T/2 - 1 pairs that are still
     unmarked; the first and the last pair carry the marker -1 unless they are marked. A marked first pair has its value
-    set to the neutral element of the combination, so that reading it or not comes to the same.
+    set to the neutral element of the combination, so that ignoring it changes nothing.
 
     Attributes:
         lowest: The least value; the greatest is 1.
@@ -169,12 +174,12 @@ class AbstractMarkedPairs(AbstractTask):
 class AddingHS1997(AbstractMarkedPairs):
     """Values x ~ U[-1, 1] with markers; the target at the last step is ½ + (x₁ + x₂)/4 of the two marked.
 
-    With p the chance that the first pair is marked (its value is then 0) and Var(x) = 1/3, the best constant ½ scores
-    (2 - p)/48, near 1/24; the second number alone leaves (1 - p)/48.
+    With p the probability that the first pair is marked (its value is then 0) and Var(x) = 1/3, the loss of the best
+    constant, ½, is (2 - p)/48, near 1/24; the second number alone leaves (1 - p)/48.
 
     Source: Hochreiter, Schmidhuber 1997, "Long short-term memory", section 5.4 and table 7.
-    Differs: A linear output, where the paper has a sigmoid. Below a shortest length T of 20 the early mark falls on the
-        first T/2 pairs, not the first 10. Whichever mark falls on the first pair, it is that pair's value that is 0.
+    Differs: A linear output, where the paper has a sigmoid. Below a shortest length T of 20 the early marker is at one
+        of the first T/2 pairs, not of the first 10. If the first pair is marked, by either marker, its value is 0.
 
     Example:
         >>> task = AddingHS1997(AddingHS1997Options())
@@ -199,7 +204,7 @@ class AddingHS1997(AbstractMarkedPairs):
         "steps still unmarked (T the shortest length), -1 at the first and last step, else 0; a marked first value is "
         "0. Target: 0.5 + (sum of the two marked)/4, scored at the last step only. Right when within 0.04.",
         source="Hochreiter, Schmidhuber 1997, section 5.4, experiment 4",
-        differs="Linear output instead of a sigmoid; below T = 20 the early mark falls on the first T/2 steps.",
+        differs="Linear output instead of a sigmoid; below T = 20 the early marker is at one of the first T/2 steps.",
         published=tuple(
             Published(
                 f"LSTM, 2 blocks of 2 cells, 93 weights, learning rate 0.5, T = {timesteps}: solved after {sequences} "
@@ -210,11 +215,16 @@ class AddingHS1997(AbstractMarkedPairs):
         ),
     )
 
-    def rungs(self, timesteps: Lengths) -> tuple[Rung, ...]:
+    def references(self, timesteps: Lengths) -> tuple[Reference, ...]:
         p = first_pair_chance(timesteps)
         return (
-            Rung("memoryless: always 1/2", (2 - p) / 48, lambda batch: np.full((batch.size, 1), 0.5)),
-            Rung("knows the second number", (1 - p) / 48, lambda batch: 0.5 + last_marked(batch)[:, None] / 4),
+            Reference("memoryless: always 1/2", (2 - p) / 48, lambda batch: np.full((batch.size, 1), 0.5)),
+            Reference(
+                "remembers the second number",
+                (1 - p) / 48,
+                lambda batch: 0.5 + last_marked(batch)[:, None] / 4,
+                needs_memory=True,
+            ),
         )
 
     def _combine(self, one: Array, other: Array) -> Array:
@@ -222,7 +232,7 @@ class AddingHS1997(AbstractMarkedPairs):
 
 
 def first_pair_chance(timesteps: Lengths) -> float:
-    """Return the chance that the first of all pairs is marked.
+    """Return the probability that the first of all pairs is marked.
 
     Example:
         >>> round(first_pair_chance((100, 110)), 6)  # 1/10 + 9/10 · 1/49
@@ -240,7 +250,7 @@ def last_marked(batch: Batch) -> Array:
 
 
 def _windows(shortest: int) -> Lengths:
-    """Return how many pairs the early mark and both marks may fall on."""
+    """Return how many pairs the early marker and the other marker choose from."""
     return min(10, shortest // 2), shortest // 2
 
 

@@ -1,8 +1,8 @@
-"""The task contract: a generator with its yardstick, its paper's success rule and an oracle that solves it.
+"""The task contract: a generator, its reference predictors, the success rule of its paper and an oracle that solves it.
 
 A task is one file in this folder. It exports `TASKS`, a tuple of task classes; the file's stem is the plain name and
-means the first of them (`adding` is `adding@urnn`), because definitions drift in the literature and a number means
-nothing without its definition. Every member goes through `tests/tasks/test_contract.py` and `test_yardsticks.py`.
+means the first of them (`adding` is `adding@urnn`): definitions differ in the literature, and a loss means nothing
+without its definition. Every task is tested by `tests/tasks/test_contract.py` and `test_references.py`.
 """
 
 from abc import ABC, abstractmethod
@@ -21,23 +21,25 @@ Part = Literal["train", "validation"]
 
 
 @dataclass(frozen=True, slots=True)
-class Rung:
-    """A step on the ladder from knowing nothing to solving the task: a predictor and what it scores.
+class Reference:
+    """A reference predictor: what a network scores that knows only part of what the task needs.
 
     Attributes:
-        name: What the predictor knows, e.g. `knows one addend`.
+        name: What the predictor knows, e.g. `remembers the second number`.
         loss: Its expected loss, exact.
-        predict: The predictor itself: a batch to raw outputs. A test measures that it scores `loss`.
+        predict: The predictor itself, from a batch to raw outputs. A test measures that its loss is `loss`.
+        needs_memory: Whether it needs earlier steps. The best reference that does not is the baseline.
     """
 
     name: str
     loss: float
     predict: Callable[[Batch], Array]
+    needs_memory: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A published number: what was trained, what it reached, where it is printed."""
+    """A published result: what was trained, what it reached, where it is printed."""
 
     result: str
     source: str
@@ -45,14 +47,14 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What a reader needs to cite and judge the task.
+    """The description of a task: what a reader needs to cite and judge it.
 
     Attributes:
         title: One line.
         definition: The generator in words: inputs, distributions, target, which steps are scored.
         source: Author, year, section.
         differs: Where this definition departs from its source, and why; empty when it does not.
-        published: Published results under this definition.
+        published: Results published for this definition.
     """
 
     title: str
@@ -76,7 +78,7 @@ class TaskOptions(Options):
 
 
 class AbstractTask(ABC):
-    """A synthetic task: draws batches, knows what they are worth, and can solve them.
+    """A synthetic task: it draws batches, gives reference scores for them, and can solve them.
 
     Attributes:
         name: Full name of the definition, `<stem>` or `<stem>@<source>`.
@@ -84,8 +86,8 @@ class AbstractTask(ABC):
         card: Definition, sources, published numbers.
         loss: Key of `rnnlab.core.losses.LOSSES`.
         return_sequences: True when steps are scored throughout, False when only the last step is.
-        solved: The success rule, the paper's own where it has one.
-        oracle_loss: What `floor` returns where the lengths do not change it: 0 unless part of the task is noise.
+        maximised: Names of the metrics of which a higher value is better; of all others, the loss too, a lower one is.
+        solved: The success rule, that of the paper where it has one.
     """
 
     name: ClassVar[str]
@@ -93,8 +95,8 @@ class AbstractTask(ABC):
     card: ClassVar[Card]
     loss: ClassVar[str]
     return_sequences: ClassVar[bool]
+    maximised: ClassVar[frozenset[str]] = frozenset()
     solved: SuccessRule
-    oracle_loss: float = 0.0
 
     def __init__(self, options: TaskOptions) -> None:
         self.options = options
@@ -119,7 +121,7 @@ class AbstractTask(ABC):
         return None if timesteps[0] >= 1 else "needs at least 1 step"
 
     def part(self, part: Part) -> Self:
-        """Return the task that draws from this part of the data; generators that never run dry return themselves."""
+        """Return the task that draws from this part of the data; an endless generator returns itself."""
         return self
 
     @abstractmethod
@@ -127,41 +129,42 @@ class AbstractTask(ABC):
         """Draw a batch; T is `timesteps[1]`, each length uniform in the closed range `timesteps`."""
 
     @abstractmethod
-    def rungs(self, timesteps: Lengths) -> tuple[Rung, ...]:
-        """Return the ladder, loss descending: what needs no memory, the best of it the baseline; then what does."""
+    def references(self, timesteps: Lengths) -> tuple[Reference, ...]:
+        """Return the reference predictors at these lengths, the highest loss first; one or more need no memory."""
 
-    def memoryless_rungs(self, timesteps: Lengths) -> int:
-        """Return how many rungs at the foot of the ladder need no memory; the last of them is the baseline."""
-        return 1
+    def baseline(self, timesteps: Lengths) -> float:
+        """Return the expected loss of the best reference predictor without memory."""
+        return min(reference.loss for reference in self.references(timesteps) if not reference.needs_memory)
 
     @abstractmethod
     def correct(self, outputs: Array, batch: Batch) -> Array:
-        """Return which sequences count as right by the paper's own criterion, (B,) bool.
+        """Return which sequences are correct by the criterion of the paper, (B,) bool.
 
         Args:
-            outputs: Raw outputs, (B, O) or (B, T, O) as `return_sequences` says.
-            batch: The batch they answer.
+            outputs: Raw outputs, (B, T, O) if `return_sequences` is set, else (B, O).
+            batch: The batch they belong to.
         """
 
     def metrics(self, outputs: Array, batch: Batch) -> dict[str, float]:
-        """Return metrics beside `loss`, each a mean over sequences; `error_rate` is always among them."""
+        """Return metrics other than `loss`, each a mean over sequences; `error_rate` is always among them."""
         return {"error_rate": float(1 - self.correct(outputs, batch).mean())}
+
+    @classmethod
+    def higher_is_better(cls, metric: str) -> bool:
+        """Return whether a higher value of a metric is better; `validation/loss` and `loss` are the same metric."""
+        return metric.rpartition("/")[2] in cls.maximised
 
     @abstractmethod
     def oracle(self, batch: Batch) -> Array:
-        """Return the raw outputs of a tiny program that solves the task from `batch.inputs` alone."""
+        """Return the raw outputs of a small program that solves the task from `batch.inputs` alone."""
 
-    def floor(self, timesteps: Lengths) -> float:
-        """Return the expected loss of the oracle at these lengths; `oracle_loss` unless the lengths change it."""
-        return self.oracle_loss
+    def oracle_loss(self, timesteps: Lengths) -> float:
+        """Return the expected loss of the oracle at these lengths: 0 unless part of the task is noise."""
+        return 0.0
 
     def facts(self) -> dict[str, Any]:
-        """Return plain data of this instance that a run should record, e.g. the hash and scale of a file it read."""
+        """Return plain data of this instance to store with a run, e.g. the hash and scale of a file it read."""
         return {}
-
-    def baseline(self, timesteps: Lengths) -> float:
-        """Return the expected loss of the best predictor without memory."""
-        return self.rungs(timesteps)[self.memoryless_rungs(timesteps) - 1].loss
 
 
 def mean_loss(task: AbstractTask, outputs: Array, batch: Batch) -> float:
@@ -171,3 +174,13 @@ def mean_loss(task: AbstractTask, outputs: Array, batch: Batch) -> float:
     else:
         targets = batch.targets
     return float(LOSSES[task.loss].values(outputs, targets).mean())
+
+
+def reference_scores(task: AbstractTask, timesteps: Lengths) -> list[tuple[str, float]]:
+    """Return name and loss of each reference predictor and of the oracle, the highest first; the baseline is marked."""
+    baseline = task.baseline(timesteps)
+    scores = [
+        (f"{one.name} (baseline)" if one.loss == baseline and not one.needs_memory else one.name, one.loss)
+        for one in task.references(timesteps)
+    ]
+    return [*scores, ("oracle", task.oracle_loss(timesteps))]

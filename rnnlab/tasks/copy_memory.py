@@ -8,11 +8,11 @@ from pydantic import Field
 
 from rnnlab.core.batch import Array, Batch, Lengths, draw_lengths, within_lengths
 from rnnlab.core.success import Threshold
-from rnnlab.tasks.base import AbstractTask, Card, Published, Rung, TaskOptions
+from rnnlab.tasks.base import AbstractTask, Card, Published, Reference, TaskOptions
 
 
 class CopyMemoryOptions(TaskOptions):
-    """What has to be remembered."""
+    """The number of symbols, and how many kinds there are."""
 
     type: Literal["copy_memory@urnn"] = "copy_memory@urnn"
     symbols: int = Field(10, ge=1, le=1000, description="how many symbols are to be copied")
@@ -29,8 +29,8 @@ class CopyMemory(AbstractTask):
         target    blank      blank       blank       the symbols, in order
 
     Inputs are one-hot, (B, timesteps, A + 2): 0 blank, 1 … A symbols, A + 1 delimiter. Targets are classes 0 blank,
-    1 … A. Every step is scored. Who counts steps but remembers no symbol scores K·ln A / timesteps; each symbol
-    remembered takes ln A / timesteps away.
+    1 … A. Every step is scored. The loss of counting the steps without remembering a symbol is
+    K·ln A / timesteps; each symbol remembered reduces it by ln A / timesteps.
 
     Source: Arjovsky, Shah, Bengio 2016, "Unitary evolution recurrent neural networks", section 5.1 and its code.
     Differs: The paper gives no success rule; all symbols right in 99 % of the sequences is ours.
@@ -50,6 +50,7 @@ class CopyMemory(AbstractTask):
     Options = CopyMemoryOptions
     loss = "cross_entropy"
     return_sequences = True
+    maximised = frozenset({"recall_accuracy"})
     solved = Threshold("error_rate", 0.01)
     card = Card(
         title="Copy ten symbols over a delay",
@@ -66,7 +67,7 @@ class CopyMemory(AbstractTask):
             ),
         ),
     )
-    # So far below the others that e to its power is exactly zero, in float32 too.
+    # A logit so low that its softmax is exactly zero, in float32 too.
     impossible: ClassVar[float] = -1000.0
 
     def __init__(self, options: CopyMemoryOptions) -> None:
@@ -103,12 +104,12 @@ class CopyMemory(AbstractTask):
         inputs = np.eye(self.input_features)[classes]  # (B, T, A + 2)
         return Batch(inputs * mask[:, :, None], targets, mask, lengths)
 
-    def rungs(self, timesteps: Lengths) -> tuple[Rung, ...]:
-        a_symbol = float(np.log(self.alphabet) / np.mean(timesteps))
+    def references(self, timesteps: Lengths) -> tuple[Reference, ...]:
+        per_symbol = float(np.log(self.alphabet) / np.mean(timesteps))
         known = sorted({0, self.symbols // 2, self.symbols - 1})
         names = ["memoryless: counts the steps, guesses the symbols", *(f"remembers {k} symbols" for k in known[1:])]
         return tuple(
-            Rung(name, (self.symbols - k) * a_symbol, partial(self._logits, known=k))
+            Reference(name, (self.symbols - k) * per_symbol, partial(self._logits, known=k), needs_memory=k > 0)
             for name, k in zip(names, known, strict=True)
         )
 
@@ -128,7 +129,7 @@ class CopyMemory(AbstractTask):
         return np.asarray(lengths[:, None] - self.symbols + np.arange(self.symbols))  # (B, K)
 
     def _logits(self, batch: Batch, *, known: int) -> Array:
-        """Return the logits of one who knows the first `known` symbols and is even between all for the others."""
+        """Return the logits of a predictor that remembers the first `known` symbols and guesses the others."""
         logits = np.full((*batch.mask.shape, self.output_features), self.impossible)
         logits[:, :, 0] = 0.0
         recall = np.zeros((batch.size, self.symbols, self.output_features))

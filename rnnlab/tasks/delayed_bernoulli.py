@@ -1,4 +1,4 @@
-"""Coin flips that depend on two flips long ago: the loss itself tells how far back a network can see."""
+"""Coin flips that depend on two earlier flips: the loss shows how far back a network remembers."""
 
 from functools import partial
 from typing import Annotated, Literal, Self
@@ -9,19 +9,20 @@ from pydantic import Field, model_validator
 from rnnlab.core.batch import Array, Batch, Lengths, draw_lengths, within_lengths
 from rnnlab.core.losses import softmax
 from rnnlab.core.success import Threshold
-from rnnlab.tasks.base import AbstractTask, Card, Published, Rung, TaskOptions
+from rnnlab.tasks.base import AbstractTask, Card, Published, Reference, TaskOptions
 
 Lag = Annotated[int, Field(ge=1, le=100_000)]
 
 
 class DelayedBernoulliOptions(TaskOptions):
-    """Where the dependencies lie."""
+    """The lags of the two dependencies."""
 
     type: Literal["delayed_bernoulli@pitis2016"] = "delayed_bernoulli@pitis2016"
     lags: Annotated[tuple[Lag, Lag], Field(strict=False)] = Field(
-        (3, 8), description="how many flips back the two dependencies lie: of weight +1/2, of weight -1/4"
+        (3, 8),
+        description="how many flips back the two dependencies lie: of weight +1/2, of weight -1/4",
     )
-    tau: int = Field(1, ge=1, le=10_000, description="steps that every flip and its target are held")
+    tau: int = Field(1, ge=1, le=10_000, description="number of steps for which every flip and its target are repeated")
 
     @model_validator(mode="after")
     def _two_lags(self) -> Self:
@@ -31,24 +32,24 @@ class DelayedBernoulliOptions(TaskOptions):
 
 
 class DelayedBernoulli(AbstractTask):
-    """Inputs x_n are fair coin flips; the target y_n is a flip of a coin that x_{n-3} and x_{n-8} have bent.
+    """Inputs x_n are fair coin flips; the target y_n is a flip of a coin whose odds depend on x_{n-3} and x_{n-8}.
 
         P(y_n = 1) = 1/2 + x_{n-3}/2 - x_{n-8}/4
 
-    One-hot inputs (B, T, 2), classes as targets. With `tau` above 1 every flip, and its target, is held that many
-    steps. Flips whose past lies before the sequence are not scored, so the staircase is exact at every length; with
-    H(p) = -p·ln p - (1-p)·ln(1-p), in nats:
+    One-hot inputs (B, T, 2), classes as targets. With `tau` above 1 every flip, and its target, is repeated for that
+    many steps. Flips whose past lies before the sequence are not scored, so these losses are exact at every length;
+    with H(p) = -p·ln p - (1-p)·ln(1-p), in nats:
 
-        knows nothing           H(5/8)                                 0.6616
-        knows x_{n-8} only      (H(3/4) + H(1/2))/2                    0.6277
-        knows x_{n-3} only      (H(3/8) + H(7/8))/2                    0.5192
-        knows both              (H(1/2) + H(1) + H(1/4) + H(3/4))/4    0.4545
+        memoryless                  H(5/8)                                 0.6616
+        remembers x_{n-8} only      (H(3/4) + H(1/2))/2                    0.6277
+        remembers x_{n-3} only      (H(3/8) + H(7/8))/2                    0.5192
+        remembers both              (H(1/2) + H(1) + H(1/4) + H(3/4))/4    0.4545
 
     Source: Pitis 2016, "Recurrent neural networks in TensorFlow I" (blog r2rt); lags and `tau` free as in Marschall,
         Cho, Savin 2020 (vanilla-rtrl).
-    Differs: Both run one endless stream, and let the first flips look around its end; here sequences are independent
-        and their first max(lags)·tau steps are not scored. The success rule is ours: at most 0.01 nats above the
-        floor, measured without the noise of the flips, where remembering only x_{n-3} is 0.065 above it.
+    Differs: Both use one endless stream, in which the first flips depend on the last; here sequences are independent
+        and their first max(lags)·tau steps are not scored. The success rule is ours: at most 0.01 nats above the loss
+        of the oracle, measured without the noise of the flips; remembering only x_{n-3} is 0.065 nats above it.
 
     Example:
         >>> task = DelayedBernoulli(DelayedBernoulliOptions(lags=(1, 2)))
@@ -65,21 +66,22 @@ class DelayedBernoulli(AbstractTask):
     return_sequences = True
     solved = Threshold("excess_loss", 0.01)
     card = Card(
-        title="Coin flips bent by flips long ago",
+        title="Coin flips that depend on earlier flips",
         definition="Inputs: fair coin flips x. Target: a flip that is 1 with probability 1/2 + x_{n-3}/2 - x_{n-8}/4, "
         "scored at every step whose past is in the sequence. Cross-entropy in nats.",
         source="Pitis 2016 (blog r2rt); lags and stretching as in Marschall, Cho, Savin 2020 (vanilla-rtrl)",
         differs="Independent sequences instead of one endless stream, their first steps not scored; the success rule, "
-        "at most 0.01 nats above the floor, is ours.",
+        "at most 0.01 nats above the oracle, is ours.",
         published=(
-            Published("the staircase 0.66, 0.52, 0.45 nats: knows nothing, the first dependency, both", "Pitis 2016"),
+            Published(
+                "0.66, 0.52 and 0.45 nats without memory, with the first dependency, and with both", "Pitis 2016"
+            ),
         ),
     )
 
     def __init__(self, options: DelayedBernoulliOptions) -> None:
         super().__init__(options)
         self.lags, self.tau = options.lags, options.tau
-        self.oracle_loss = _staircase(first=True, second=True)
 
     @property
     def input_features(self) -> int:
@@ -95,7 +97,11 @@ class DelayedBernoulli(AbstractTask):
 
     def timesteps_fault(self, timesteps: Lengths) -> str | None:
         least = self._unscored + 1
-        return None if timesteps[0] >= least else f"needs at least {least} steps: no earlier one has its past in sight"
+        return (
+            None
+            if timesteps[0] >= least
+            else f"needs at least {least} steps: no earlier step has both flips inside the sequence"
+        )
 
     def sample(self, rng: np.random.Generator, *, batch_size: int, timesteps: Lengths) -> Batch:
         steps = timesteps[1]
@@ -103,20 +109,20 @@ class DelayedBernoulli(AbstractTask):
         inside = within_lengths(lengths, steps)
         flips = rng.integers(0, 2, size=(batch_size, -(-steps // self.tau)))
         bent = rng.random(flips.shape) < self._probability(flips, first=True, second=True)
-        x, y = (np.repeat(held, self.tau, axis=1)[:, :steps] for held in (flips, bent))  # (B, T)
+        x, y = (np.repeat(each, self.tau, axis=1)[:, :steps] for each in (flips, bent))  # (B, T)
         mask = inside & (np.arange(steps) >= self._unscored)
         inputs = np.stack([1 - x, x], axis=-1).astype(float) * inside[:, :, None]
         return Batch(inputs, y.astype(np.int64) * inside, mask, lengths)
 
-    def rungs(self, timesteps: Lengths) -> tuple[Rung, ...]:
+    def references(self, timesteps: Lengths) -> tuple[Reference, ...]:
         first, second = self.lags
         known = {
-            "memoryless: the overall odds": (False, False),
-            f"knows the flip {second} back": (False, True),
-            f"knows the flip {first} back": (True, False),
+            "memoryless: the overall frequency": (False, False),
+            f"remembers the flip {second} back": (False, True),
+            f"remembers the flip {first} back": (True, False),
         }
         return tuple(
-            Rung(name, _staircase(first=a, second=b), partial(self._logits, first=a, second=b))
+            Reference(name, _entropy(first=a, second=b), partial(self._logits, first=a, second=b), needs_memory=a or b)
             for name, (a, b) in known.items()
         )
 
@@ -127,7 +133,7 @@ class DelayedBernoulli(AbstractTask):
         return np.asarray((near | ~batch.mask).all(axis=1))
 
     def metrics(self, outputs: Array, batch: Batch) -> dict[str, float]:
-        """Return `excess_loss` too: the mean KL(true ‖ predicted), in nats, free of the luck of the flips."""
+        """Return `excess_loss` too: the mean KL(true ‖ predicted), in nats, without the noise of the flips."""
         truth, guess = self.oracle(batch)[batch.mask], outputs[batch.mask]
         gap = _log_softmax(truth) - _log_softmax(guess)
         excess = (softmax(truth) * gap).sum(axis=-1).mean()
@@ -136,14 +142,17 @@ class DelayedBernoulli(AbstractTask):
     def oracle(self, batch: Batch) -> Array:
         return self._logits(batch, first=True, second=True)
 
+    def oracle_loss(self, timesteps: Lengths) -> float:
+        return _entropy(first=True, second=True)
+
     @property
     def _unscored(self) -> int:
         return max(self.lags) * self.tau
 
     def _logits(self, batch: Batch, *, first: bool, second: bool) -> Array:
-        held = self._probability(batch.inputs[:, :: self.tau, 1], first=first, second=second)
-        p = np.repeat(held, self.tau, axis=1)[:, : batch.inputs.shape[1]]
-        # A floor instead of ln 0; e to its power is exactly zero.
+        each = self._probability(batch.inputs[:, :: self.tau, 1], first=first, second=second)
+        p = np.repeat(each, self.tau, axis=1)[:, : batch.inputs.shape[1]]
+        # A tiny number instead of 0, whose logarithm is not finite; in a softmax it is exactly zero.
         return np.asarray(np.log(np.maximum(np.stack([1 - p, p], axis=-1), 1e-300)))
 
     def _probability(self, flips: Array, *, first: bool, second: bool) -> Array:
@@ -155,7 +164,7 @@ class DelayedBernoulli(AbstractTask):
         return p
 
 
-def _staircase(*, first: bool, second: bool) -> float:
+def _entropy(*, first: bool, second: bool) -> float:
     """Return the mean entropy, in nats, of y given the flips that are known."""
     losses = []
     for a in (0, 1) if first else (0.5,):

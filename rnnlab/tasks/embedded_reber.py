@@ -1,4 +1,4 @@
-"""Strings of the embedded Reber grammar: which symbol comes next, and which one ended what began long ago?"""
+"""Predict the next symbol of strings of the embedded Reber grammar."""
 
 from functools import partial
 from typing import Literal, Self
@@ -9,11 +9,11 @@ from pydantic import Field
 from rnnlab.core.batch import Array, Batch, Lengths, within_lengths
 from rnnlab.core.streams import stream
 from rnnlab.core.success import Threshold
-from rnnlab.tasks.base import AbstractTask, Card, Part, Published, Rung, TaskOptions
+from rnnlab.tasks.base import AbstractTask, Card, Part, Published, Reference, TaskOptions
 
 SYMBOLS = "BTPSXVE"
 HALF = 256
-# The inner grammar: from each state, the symbols and where they lead; both ways are equally likely. It ends in state 7.
+# The inner grammar: from each state, the symbols and the states they lead to, equally likely. It ends in state 7.
 _INNER: tuple[dict[str, int], ...] = (
     {"B": 1},
     {"T": 2, "P": 3},
@@ -28,33 +28,36 @@ IMPOSSIBLE = -1000.0
 
 
 class EmbeddedReberOptions(TaskOptions):
-    """Which 512 strings."""
+    """The set of strings."""
 
     type: Literal["embedded_reber@hs1997"] = "embedded_reber@hs1997"
-    set_seed: int = Field(0, ge=0, le=2**63, description="seed of the draw of the 256 training and 256 other strings")
+    set_seed: int = Field(
+        0, ge=0, le=2**63, description="seed of the draw of the 256 training and 256 validation strings"
+    )
 
 
 class EmbeddedReber(AbstractTask):
-    """Predict the next of seven symbols at every step; the last but one repeats the second, all between is a maze.
+    """Predict the next of seven symbols at every step; the last but one repeats the second.
 
-        string:  B (T|P) <inner> (the same T|P) E           inner:  B … E from the Reber grammar, branches of even odds
+        string:  B (T|P) <inner> (the same T|P) E           inner:  B … E from the Reber grammar
 
     Symbols are one-hot in the order BTPSXVE, (B, T, 7); the target is the class of the next symbol. A string of n
     symbols has n - 1 scored steps, at n - 5 of which two symbols are legal: with the grammar and the long memory the
-    loss is (n - 5)·ln 2/(n - 1), without the long memory it is ln 2 more a string. Over the endless language, mean
-    length 12, that is 7 ln 2/11 = 0.4411 and 8 ln 2/11 = 0.5041 a step. The paper's sets are finite, and every string
-    in them is different, so long ones are more frequent: the exact numbers are those of the set that is drawn from.
+    loss is (n - 5)·ln 2/(n - 1), without the long memory it is ln 2 more per string. Over the whole language,
+    whose mean length is 12, that is 7 ln 2/11 = 0.4411 and 8 ln 2/11 = 0.5041 per step. The paper's sets are finite,
+    and every string in them is different, so long ones are more frequent: the exact losses are those of the set drawn
+    from.
 
     The first 512 different strings of a stream named by `set_seed` are shuffled and cut in two: `part("train")` draws
-    from one half, `part("validation")` from the other, evenly and with repetition; the task as such draws from all. The
-    grammar sets the lengths: `timesteps` only says which strings take part.
+    from one half, `part("validation")` from the other, uniformly and with repetition; the task itself draws from all.
+    The grammar sets the lengths: `timesteps` only selects strings.
 
     Source: Hochreiter, Schmidhuber 1997, "Long short-term memory", section 5.1, experiment 1; the grammar embedded by
         Cleeremans, Servan-Schreiber, McClelland 1989, after Reber 1967.
-    Differs: The paper's networks have seven sigmoid outputs and squared error; here logits and cross-entropy. Success
-        is the paper's, every legal next symbol more active than every other, but the paper asks it of all strings of
-        both sets at one moment; here of those of the validation set, which no training has seen, that a validation
-        draws: of 2,560 draws the chance to miss a given string is below 1 in 20,000.
+    Differs: The paper's networks have seven sigmoid outputs and squared error; here logits and cross-entropy. The
+        success rule is the paper's, every legal next symbol more active than every other, but the paper requires it
+        of all strings of both sets at once; here it is required of the strings that a validation draws from the
+        validation set: with 2,560 draws the probability to miss a given string is below 1 in 20,000.
 
     Example:
         >>> task = EmbeddedReber(EmbeddedReberOptions())
@@ -71,8 +74,8 @@ class EmbeddedReber(AbstractTask):
     solved = Threshold("error_rate", 0.0)
     card = Card(
         title="Next symbol of an embedded Reber string",
-        definition="Strings B, T or P, a Reber string, the same T or P, E; seven one-hot symbols, branches of even "
-        "odds. Target: the next symbol at every step. 256 training and 256 other validation strings.",
+        definition="Strings B, T or P, a Reber string, the same T or P, E; seven one-hot symbols, both branches "
+        "equally likely. Target: the next symbol at every step. 256 strings for training, 256 others for validation.",
         source="Hochreiter, Schmidhuber 1997, section 5.1, experiment 1; Cleeremans et al. 1989; Reber 1967",
         differs="Cross-entropy on seven logits instead of squared error on sigmoids.",
         published=(
@@ -90,7 +93,7 @@ class EmbeddedReber(AbstractTask):
         super().__init__(options)
         self._codes, self._steps = _draw_strings(stream(options.set_seed, "task/embedded_reber"))
         self._next = _automaton()
-        self._draw_from(np.arange(2 * HALF))
+        self._rows = np.arange(2 * HALF)
 
     @property
     def input_features(self) -> int:
@@ -114,8 +117,8 @@ class EmbeddedReber(AbstractTask):
 
     def part(self, part: Part) -> Self:
         copy = object.__new__(type(self))
-        copy.__dict__.update(self.__dict__)
-        copy._draw_from(np.arange(HALF) if part == "train" else np.arange(HALF, 2 * HALF))
+        rows = np.arange(HALF) if part == "train" else np.arange(HALF, 2 * HALF)
+        copy.__dict__.update(self.__dict__, _rows=rows)
         return copy
 
     def sample(self, rng: np.random.Generator, *, batch_size: int, timesteps: Lengths) -> Batch:
@@ -127,18 +130,23 @@ class EmbeddedReber(AbstractTask):
         targets[:, :shown] = self._codes[rows, 1 : shown + 1]
         return Batch(inputs * mask[:, :, None], targets * mask, mask, lengths)
 
-    def rungs(self, timesteps: Lengths) -> tuple[Rung, ...]:
+    def references(self, timesteps: Lengths) -> tuple[Reference, ...]:
         pairs, steps = self._pairs(timesteps), self._steps[self._within(timesteps)]
         odds = pairs / np.maximum(pairs.sum(axis=1, keepdims=True), 1)
         logits = np.log(odds, out=np.full(odds.shape, IMPOSSIBLE), where=odds > 0)
         entropy = -float((pairs * logits).sum() / pairs.sum())
         forgetful = float((steps - 3).sum() * np.log(2) / steps.sum())
         return (
-            Rung("memoryless: knows what follows each symbol", entropy, lambda batch: batch.inputs @ logits),
-            Rung("knows the grammar, not the second symbol", forgetful, partial(self._logits, forgetful=True)),
+            Reference("memoryless: knows what follows each symbol", entropy, lambda batch: batch.inputs @ logits),
+            Reference(
+                "follows the grammar, forgets the second symbol",
+                forgetful,
+                partial(self._logits, forgetful=True),
+                needs_memory=True,
+            ),
         )
 
-    def floor(self, timesteps: Lengths) -> float:
+    def oracle_loss(self, timesteps: Lengths) -> float:
         steps = self._steps[self._within(timesteps)]
         return float((steps - 4).sum() * np.log(2) / steps.sum())
 
@@ -149,17 +157,13 @@ class EmbeddedReber(AbstractTask):
         return np.asarray(((lowest > highest) | ~batch.mask).all(axis=1))
 
     def metrics(self, outputs: Array, batch: Batch) -> dict[str, float]:
-        """Return `long_memory_error_rate` too: how often the last symbol but one, a repeat of the second, is wrong."""
+        """Return `long_memory_error_rate` too: of the last symbol but one, which repeats the second."""
         last_but_one = np.arange(batch.size), batch.lengths - 2
         wrong = outputs[last_but_one].argmax(axis=-1) != batch.targets[last_but_one]
         return super().metrics(outputs, batch) | {"long_memory_error_rate": float(wrong.mean())}
 
     def oracle(self, batch: Batch) -> Array:
         return self._logits(batch)
-
-    def _draw_from(self, rows: Array) -> None:
-        self._rows = rows
-        self.oracle_loss = self.floor(self.default_timesteps)
 
     def _within(self, timesteps: Lengths) -> Array:
         steps = self._steps[self._rows]
@@ -177,7 +181,7 @@ class EmbeddedReber(AbstractTask):
         return np.where(self._legal(batch, forgetful=forgetful), 0.0, IMPOSSIBLE)
 
     def _legal(self, batch: Batch, *, forgetful: bool = False) -> Array:
-        """Return (B, T, 7): which symbols may follow each step; to the forgetful, T and P both end the maze."""
+        """Return (B, T, 7): which symbols may follow each step; if `forgetful`, both T and P end the string."""
         symbols = batch.inputs.argmax(axis=-1)
         states = np.zeros((batch.inputs.shape[1] + 1, batch.size), dtype=np.int64)
         for t in range(len(states) - 1):
@@ -223,7 +227,9 @@ def _draw_strings(rng: np.random.Generator) -> tuple[Array, Array]:
 def _walks(rng: np.random.Generator, count: int) -> list[tuple[int, ...]]:
     table = _automaton()
     legal = table != _DEAD
-    ways = np.stack([legal.argmax(axis=1), 6 - legal[:, ::-1].argmax(axis=1)], axis=1)  # the one or two ways on
+    ways = np.stack(
+        [legal.argmax(axis=1), 6 - legal[:, ::-1].argmax(axis=1)], axis=1
+    )  # the one or two symbols that may follow
     state, walked = np.zeros(count, dtype=np.int64), []
     while (state != _END).any():
         symbol = np.where(state == _END, -1, ways[state, rng.integers(0, 2, size=count)])

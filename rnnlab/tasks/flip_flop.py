@@ -1,4 +1,4 @@
-"""Three independent flip-flops, each holding the sign of its last pulse: eight cases, a stable state for each."""
+"""Three independent flip-flops, each storing the sign of its last pulse: eight cases, a stable state for each."""
 
 from functools import partial
 from typing import Literal
@@ -8,26 +8,28 @@ from pydantic import Field
 
 from rnnlab.core.batch import Array, Batch, Lengths, draw_lengths, within_lengths
 from rnnlab.core.success import Threshold
-from rnnlab.tasks.base import AbstractTask, Card, Published, Rung, TaskOptions
+from rnnlab.tasks.base import AbstractTask, Card, Published, Reference, TaskOptions
 
 
 class FlipFlopOptions(TaskOptions):
-    """How many flip-flops, and how often they are set."""
+    """The number of flip-flops, and how often they are set."""
 
     type: Literal["flip_flop@sussillo2013"] = "flip_flop@sussillo2013"
     bits: int = Field(3, ge=1, le=256, description="independent flip-flops: inputs and outputs")
-    pulse_probability: float = Field(0.5, gt=0.0, lt=1.0, description="chance of a pulse at each step of each input")
+    pulse_probability: float = Field(
+        0.5, gt=0.0, lt=1.0, description="probability of a pulse at each step of each input"
+    )
 
 
 class FlipFlop(AbstractTask):
-    """Each input is a pulse of -1 or +1 with probability p = 0.5 a step, else 0; the target is the last pulse's sign.
+    """Each input is a pulse of -1 or +1 with probability p = 0.5 per step, else 0; the target is the last pulse's sign.
 
-    The first step always has a pulse. Every step and bit is scored, (B, T, bits). Who sees only the last k + 1 steps
-    and otherwise answers 0, the best then, errs by 1 where no pulse fell into them and they do not reach the first:
+    The first step always has a pulse. Every step and bit is scored, (B, T, bits). A predictor that sees only the last
+    k + 1 steps, and answers 0 if there was no pulse in them, is off by 1 exactly then:
 
         E[loss] = (1 - p)^(k+1) · E[max(L - k - 1, 0)] / E[L]        L the length
 
-    which for k = 0, the input copied, is 0.4922 at L = 64. A constant 0, which does not look at all, scores 1.
+    which for k = 0, the input copied, is 0.4922 at L = 64. The loss of a constant 0 is 1.
 
     Source: Sussillo, Barak 2013, "Opening the black box", the three-bit memory; generator and stopping loss of the
         example of fixed-point-finder (Golub, Sussillo 2018).
@@ -47,15 +49,16 @@ class FlipFlop(AbstractTask):
     Options = FlipFlopOptions
     loss = "mse"
     return_sequences = True
+    maximised = frozenset({"bit_accuracy"})
     solved = Threshold("loss", 1e-4)
     card = Card(
         title="Three-bit flip-flop memory",
-        definition="Three inputs; each is a pulse of -1 or +1 with probability 0.5 a step, else 0, with a pulse at the "
-        "first step. Target of each: the sign of its last pulse, scored at all 64 steps. A constant 0 scores 1.",
+        definition="Three inputs; each is a pulse of -1 or +1 with probability 0.5 per step, else 0, with a pulse at "
+        "the first step. Target of each: the sign of its last pulse, scored at all 64 steps. A constant 0 has loss 1.",
         source="Sussillo, Barak 2013; generator of the fixed-point-finder example (Golub, Sussillo 2018)",
         differs="The paper gives no loss to reach; 1e-4 is where the example of fixed-point-finder stops training.",
         published=(
-            Published("a 16-unit LSTM: 8 stable fixed points, one a case, and saddles between", "fixed-point-finder"),
+            Published("a 16-unit LSTM: 8 stable fixed points, one per case, and saddles between", "fixed-point-finder"),
             Published(
                 "set-up of the example: GRU of 32 units, batch 512, until the loss is 1e-4", "fixed-point-finder"
             ),
@@ -79,7 +82,7 @@ class FlipFlop(AbstractTask):
         return (64, 64)
 
     def timesteps_fault(self, timesteps: Lengths) -> str | None:
-        return None if timesteps[0] >= 2 else "needs at least 2 steps: at the first there is nothing to remember"
+        return None if timesteps[0] >= 2 else "needs at least 2 steps: at the first one there is nothing to remember"
 
     def sample(self, rng: np.random.Generator, *, batch_size: int, timesteps: Lengths) -> Batch:
         lengths = draw_lengths(rng, batch_size, timesteps)
@@ -89,12 +92,15 @@ class FlipFlop(AbstractTask):
         pulse[:, 0] = True
         inputs = np.where(pulse, 2.0 * rng.integers(0, 2, size=shape) - 1.0, 0.0)
         inputs *= mask[:, :, None]
-        return Batch(inputs, _held(inputs) * mask[:, :, None], mask, lengths)
+        return Batch(inputs, _last_sign(inputs) * mask[:, :, None], mask, lengths)
 
-    def rungs(self, timesteps: Lengths) -> tuple[Rung, ...]:
+    def references(self, timesteps: Lengths) -> tuple[Reference, ...]:
         names = {0: "memoryless: copies the input", 1: "remembers one step", 3: "remembers three steps"}
-        ladder = (Rung(name, self._loss(k, timesteps), partial(_remembered, steps=k)) for k, name in names.items())
-        return tuple(rung for rung in ladder if rung.loss > 0)
+        references = (
+            Reference(name, self._loss(k, timesteps), partial(_remembered, steps=k), needs_memory=k > 0)
+            for k, name in names.items()
+        )
+        return tuple(reference for reference in references if reference.loss > 0)
 
     def correct(self, outputs: Array, batch: Batch) -> Array:
         right = (outputs * batch.targets > 0).all(axis=-1)
@@ -105,7 +111,7 @@ class FlipFlop(AbstractTask):
         return super().metrics(outputs, batch) | {"bit_accuracy": float(right.mean())}
 
     def oracle(self, batch: Batch) -> Array:
-        return _held(batch.inputs)
+        return _last_sign(batch.inputs)
 
     def _loss(self, k: int, timesteps: Lengths) -> float:
         lengths = np.arange(timesteps[0], timesteps[1] + 1)
@@ -113,13 +119,13 @@ class FlipFlop(AbstractTask):
         return float((1 - self.pulse_probability) ** (k + 1) * share)
 
 
-def _held(inputs: Array) -> Array:
+def _last_sign(inputs: Array) -> Array:
     return np.asarray(np.take_along_axis(inputs, _last_pulse(inputs), axis=1))
 
 
 def _remembered(batch: Batch, *, steps: int) -> Array:
     step = np.arange(batch.inputs.shape[1])[:, None]
-    return np.asarray(_held(batch.inputs) * (step - _last_pulse(batch.inputs) <= steps))
+    return np.asarray(_last_sign(batch.inputs) * (step - _last_pulse(batch.inputs) <= steps))
 
 
 def _last_pulse(inputs: Array) -> Array:

@@ -1,4 +1,4 @@
-"""Forecasting one column of a multivariate series: made-up weather with a known floor, or a CSV file of your own."""
+"""Forecast one column of a multivariate series: synthetic weather with a known oracle, or a CSV file of your own."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol, Self
@@ -11,13 +11,13 @@ from rnnlab.core.errors import UsageError
 from rnnlab.core.success import SuccessRule
 from rnnlab.tasks._recorded import Recorded
 from rnnlab.tasks._weather import Weather
-from rnnlab.tasks.base import AbstractTask, Card, Part, Rung, TaskOptions
+from rnnlab.tasks.base import AbstractTask, Card, Part, Reference, TaskOptions
 
 Column = Annotated[int, Field(ge=0)] | str
 
 
 class ForecastOptions(TaskOptions):
-    """Which series, which column of it, how far ahead."""
+    """The series, its column to predict, and the horizon."""
 
     paths = ("csv",)
 
@@ -31,34 +31,35 @@ class ForecastOptions(TaskOptions):
     )
     horizon: int = Field(1, ge=1, le=1_000_000, description="steps from the last input to the target")
     train_fraction: float = Field(
-        0.75, gt=0.0, lt=1.0, description="share of the file's rows, from its start, that is for training"
+        0.75, gt=0.0, lt=1.0, description="share of the file's rows, from its start, used for training"
     )
 
 
 class Forecast(AbstractTask):
     """From T steps of all columns, predict one column `horizon` steps after the last: real (B, 1), squared error.
 
-    Without `csv`, the built-in weather of `rnnlab.tasks._weather.Weather`: 14 features, hourly, target station 0. Its
-    floor is known, and reached only by who remembers a neighbour's weather of three hours before. With `csv`, the
-    windows of `rnnlab.tasks._recorded.Recorded`; a loss is then in units of the target's variance in the training part.
+    Without `csv`, the built-in weather of `rnnlab.tasks._weather.Weather`: 14 features, hourly, target station 0. The
+    loss of the oracle is known; it needs the neighbour's weather of three hours before. With `csv`, the windows of
+    `rnnlab.tasks._recorded.Recorded`; a loss is then in units of the target's variance in the training part.
 
-    The baseline is the best constant, and so a loss is the share of the variance that is left unexplained; persistence,
-    a rung, is the forecast to beat where it is better.
+    The target has mean 0 and variance 1, so a loss is the share of the variance left unexplained. The baseline is the
+    best of the references, which all use the present alone: the constant, the last value again (persistence) and,
+    for the weather, the best forecast from the time and the present.
 
     Raises:
         UsageError: The file cannot be used, or the built-in weather is asked for another column.
 
     Source: Shape (120 hourly steps, 14 features) and naive forecast after Chollet, "Deep learning with Python", the
         temperature forecast on the Jena weather; the built-in series is ours.
-    Differs: The book's rows were measured; ours are made up so that the irreducible loss is known. The success rules
-        are ours: the built-in weather 10 % above its floor, measured without the noise; a file better than its best
-        naive forecast.
+    Differs: The book's rows were measured; ours are synthetic so that the irreducible loss is known. The success rules
+        are ours: for the built-in weather 10 % above the oracle, measured without the noise; for a file, better than
+        its best naive forecast.
 
     Example:
         >>> task = Forecast(ForecastOptions())
-        >>> [round(rung.loss, 4) for rung in task.rungs((120, 120))]  # constant, persistence, clock and present
+        >>> [round(one.loss, 4) for one in task.references((120, 120))]  # constant, persistence, time and present
         [1.0, 0.0938, 0.0684]
-        >>> round(task.oracle_loss, 4)  # 0.36·(1 - 0.81)·(1 - 0.64)
+        >>> round(task.oracle_loss((120, 120)), 4)  # 0.36·(1 - 0.81)·(1 - 0.64)
         0.0246
     """
 
@@ -69,17 +70,17 @@ class Forecast(AbstractTask):
     card = Card(
         title="Forecast one column of a series",
         definition="Inputs: 120 hourly steps of 14 features: 12 stations with a daily cycle, a yearly cycle and "
-        "autoregressive weather, and two clocks; station 1 tells what will shake station 0 in three hours. Target: "
+        "autoregressive weather, and two clocks; the weather of station 1 reaches station 0 three hours later. Target: "
         "station 0, `horizon` steps after the last. Or the rows of a CSV file, the first part for training.",
         source="shape and naive forecast after Chollet, 'Deep learning with Python', the Jena weather; series our own",
-        differs="Made up instead of measured, so that the irreducible loss is known; success rules are ours: 10 % "
-        "above the floor (weather), better than the best naive forecast (file).",
+        differs="Synthetic instead of measured, so that the irreducible loss is known; success rules are ours: 10 % "
+        "above the oracle (weather), better than the best naive forecast (file).",
     )
 
     def __init__(self, options: ForecastOptions) -> None:
         super().__init__(options)
         self._series = _series(options)
-        self.solved, self.oracle_loss = self._series.solved, self._series.floor
+        self.solved = self._series.solved
 
     @property
     def input_features(self) -> int:
@@ -104,11 +105,8 @@ class Forecast(AbstractTask):
     def sample(self, rng: np.random.Generator, *, batch_size: int, timesteps: Lengths) -> Batch:
         return self._series.sample(rng, batch_size=batch_size, timesteps=timesteps)
 
-    def rungs(self, timesteps: Lengths) -> tuple[Rung, ...]:
-        return self._series.rungs(timesteps)
-
-    def memoryless_rungs(self, timesteps: Lengths) -> int:
-        return len(self.rungs(timesteps))  # they use the present alone
+    def references(self, timesteps: Lengths) -> tuple[Reference, ...]:
+        return self._series.references(timesteps)
 
     def correct(self, outputs: Array, batch: Batch) -> Array:
         """Return which forecasts are within 0.1 of the best possible one; of a file, no worse than the last value."""
@@ -121,15 +119,18 @@ class Forecast(AbstractTask):
     def oracle(self, batch: Batch) -> Array:
         return self._series.oracle(batch)
 
+    def oracle_loss(self, timesteps: Lengths) -> float:
+        return self._series.oracle_loss
+
     def facts(self) -> dict[str, Any]:
         return self._series.facts()
 
 
 class _Series(Protocol):
-    """What a forecast needs of a series; the methods mean what they mean for a task."""
+    """What a forecast needs of a series; the methods mean the same as those of a task."""
 
     features: int
-    floor: float
+    oracle_loss: float
     solved: SuccessRule
 
     @property
@@ -137,7 +138,7 @@ class _Series(Protocol):
     def part(self, part: Part) -> "_Series": ...
     def timesteps_fault(self, timesteps: Lengths) -> str | None: ...
     def sample(self, rng: np.random.Generator, *, batch_size: int, timesteps: Lengths) -> Batch: ...
-    def rungs(self, timesteps: Lengths) -> tuple[Rung, ...]: ...
+    def references(self, timesteps: Lengths) -> tuple[Reference, ...]: ...
     def correct(self, outputs: Array, batch: Batch) -> Array: ...
     def metrics(self, outputs: Array, batch: Batch) -> dict[str, float]: ...
     def oracle(self, batch: Batch) -> Array: ...

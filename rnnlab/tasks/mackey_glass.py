@@ -1,4 +1,4 @@
-"""The Mackey-Glass series, 84 steps ahead: a chaotic orbit that a good model of its past can follow."""
+"""The Mackey-Glass series, 84 steps ahead: a chaotic series that is predictable from its past."""
 
 from functools import partial
 from typing import Literal, Self
@@ -9,15 +9,15 @@ from pydantic import Field
 from rnnlab.core.batch import Array, Batch, Lengths, draw_lengths, within_lengths
 from rnnlab.core.success import Threshold
 from rnnlab.tasks._mackey_glass_equation import DELAY, continued, orbit
-from rnnlab.tasks.base import AbstractTask, Card, Part, Published, Rung, TaskOptions
+from rnnlab.tasks.base import AbstractTask, Card, Part, Published, Reference, TaskOptions
 
 TRANSIENT, TRAINING, VALIDATION = 1020, 12_000, 4_000
-# Two delays: what it takes to know the state of the equation from samples alone.
+# Two delays: as many samples determine the state of the equation.
 WARM_UP = 2 * DELAY
 
 
 class MackeyGlassOptions(TaskOptions):
-    """How far ahead."""
+    """The horizon."""
 
     type: Literal["mackey_glass"] = "mackey_glass"
     horizon: int = Field(84, ge=1, le=500, description="steps from the newest input to the target")
@@ -30,12 +30,12 @@ class MackeyGlass(AbstractTask):
 
     One orbit of 17,020 samples is computed once: 1,020 are left out, 12,000 are for training and 4,000 for validation,
     and no window and no target crosses from one to the other. A window starts anywhere in its part. x has mean 0 and
-    variance 1 over the training samples. All numbers of the ladder are exact for the windows that can be drawn.
+    variance 1 over the training samples. The losses of the references are exact for the windows that can be drawn.
 
     What the literature calls NRMSE at 84 is the root of this loss: the error 84 steps after the last known value, in
     standard deviations. The best constant scores 1 in that unit and persistence, about 1.65, is worse; the baseline is
     the best straight line through the present value. The first 34 steps are not scored: the equation's state is a whole
-    delay of x, with the slopes that the delay before tells.
+    delay of x, with its slopes, which the delay before determines.
 
     Source: Mackey, Glass 1977; the horizon of 84 after Jaeger, Haas 2004, "Harnessing nonlinearity".
     Differs: Reservoirs are measured by a free run of 84 steps of a one-step model; here the network answers 84 steps
@@ -44,7 +44,7 @@ class MackeyGlass(AbstractTask):
 
     Example:
         >>> task = MackeyGlass(MackeyGlassOptions())
-        >>> [round(rung.loss, 1) for rung in task.rungs((134, 134))]
+        >>> [round(one.loss, 1) for one in task.references((134, 134))]
         [1.0, 0.9, 0.3]
     """
 
@@ -56,7 +56,7 @@ class MackeyGlass(AbstractTask):
     card = Card(
         title="Mackey-Glass series, 84 steps ahead",
         definition="Input: the normalised Mackey-Glass series (delay 17, one sample a unit of time) from a random "
-        "place of a long orbit. Target: its value 84 steps later, at every step from the 35th on. The loss is NRMSE².",
+        "place of a long series. Target: its value 84 steps later, at every step from the 35th on. The loss is NRMSE².",
         source="Mackey, Glass 1977; horizon of 84 after Jaeger, Haas 2004",
         differs="Direct forecast instead of a free run of a one-step model; the success rule, NRMSE 0.1, is ours.",
         published=(
@@ -105,10 +105,7 @@ class MackeyGlass(AbstractTask):
         mask = inside & (np.arange(longest) >= WARM_UP)
         return Batch(inputs[:, :, None], targets[:, :, None], mask, lengths)
 
-    def memoryless_rungs(self, timesteps: Lengths) -> int:
-        return 2
-
-    def rungs(self, timesteps: Lengths) -> tuple[Rung, ...]:
+    def references(self, timesteps: Lengths) -> tuple[Reference, ...]:
         known: dict[str, tuple[int, ...]] = {
             "constant: the mean": (),
             "linear in the present value": (0,),
@@ -124,7 +121,7 @@ class MackeyGlass(AbstractTask):
     def oracle(self, batch: Batch) -> Array:
         x = batch.inputs[:, :, 0] * self.deviation + self.mean
         outputs = np.zeros(batch.inputs.shape)
-        # One step at a time: a solution is a hundred times the size of what is kept of it.
+        # One step at a time, because a whole solution is a hundred times larger than the value used of it.
         for t in range(WARM_UP, x.shape[1]):
             ahead = continued(x[:, t - WARM_UP : t + 1], self.horizon)[:, -1]
             outputs[:, t, 0] = (ahead - self.mean) / self.deviation
@@ -133,7 +130,7 @@ class MackeyGlass(AbstractTask):
     def _starts(self, longest: int) -> int:
         return len(self._drawn) - longest - self.horizon + 1
 
-    def _linear(self, name: str, lags: tuple[int, ...], timesteps: Lengths) -> Rung:
+    def _linear(self, name: str, lags: tuple[int, ...], timesteps: Lengths) -> Reference:
         """Return the least-squares predictor from the values `lags` steps back, over all windows."""
         weight = self._weight(timesteps)
         now = np.arange(len(weight)) + WARM_UP
@@ -141,7 +138,7 @@ class MackeyGlass(AbstractTask):
         targets, root = self._drawn[now + self.horizon], np.sqrt(weight)
         solution = np.linalg.lstsq(known * root[:, None], targets * root, rcond=None)[0]
         loss = float(weight @ np.square(known @ solution - targets))
-        return Rung(name, loss, partial(_predict, lags=lags, solution=solution))
+        return Reference(name, loss, partial(_predict, lags=lags, solution=solution), needs_memory=any(lags))
 
     def _weight(self, timesteps: Lengths) -> Array:
         """Return how often each sample is a scored step, over all starts and lengths; from the first scored, sum 1."""

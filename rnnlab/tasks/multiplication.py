@@ -1,4 +1,4 @@
-"""Multiplying two marked numbers far apart: remembering real values that no integration can combine."""
+"""Multiply two marked numbers far apart: real values that cannot be combined by adding them up."""
 
 from typing import Literal
 
@@ -7,7 +7,7 @@ import numpy as np
 from rnnlab.core.batch import Array, Lengths
 from rnnlab.core.success import Streak
 from rnnlab.tasks.adding import AbstractMarkedPairs, first_pair_chance, last_marked
-from rnnlab.tasks.base import Card, Published, Rung, TaskOptions
+from rnnlab.tasks.base import Card, Published, Reference, TaskOptions
 
 
 class MultiplicationOptions(TaskOptions):
@@ -19,14 +19,14 @@ class MultiplicationOptions(TaskOptions):
 class Multiplication(AbstractMarkedPairs):
     """Values x ~ U[0, 1] with markers; the target at the last step is the product x₁·x₂ of the two marked.
 
-    With p the chance that the first pair is marked (its value is then 1), the earlier factor has the mean (1 + p)/2 and
-    the mean square (1 + 2p)/3; the later one, never the first pair, has 1/2 and 1/3. The best constant (1 + p)/4
-    scores (1 + 2p)/9 - (1 + p)²/16, near 7/144; knowing the later factor leaves a third of the earlier one's
-    variance, near 1/36.
+    With p the probability that the first pair is marked (its value is then 1), the earlier factor has the mean
+    (1 + p)/2 and the mean square (1 + 2p)/3; the later one, never the first pair, has 1/2 and 1/3. The loss of the best
+    constant, (1 + p)/4, is (1 + 2p)/9 - (1 + p)²/16, near 7/144; remembering the later factor leaves a third of the
+    earlier one's variance, near 1/36.
 
     Source: Hochreiter, Schmidhuber 1997, "Long short-term memory", section 5.5 and table 8.
     Differs: A linear output, where the paper has a sigmoid. The paper tests twice, with fewer than 140 and with fewer
-        than 13 of the last 2,000 sequences wrong; the rule here is the first. Marks as in `adding@hs1997`.
+        than 13 of the last 2,000 sequences wrong; the rule here is the first. Markers as in `adding@hs1997`.
 
     Example:
         >>> from rnnlab.core.batch import Batch
@@ -52,8 +52,8 @@ class Multiplication(AbstractMarkedPairs):
         "steps still unmarked (T the shortest length), -1 at the first and last step, else 0; a marked first value is "
         "1. Target: the product of the two marked, scored at the last step only. Right when within 0.04.",
         source="Hochreiter, Schmidhuber 1997, section 5.5, experiment 5",
-        differs="Linear output instead of a sigmoid; below T = 20 the early mark falls on the first T/2 steps. Solved "
-        "is the looser of the paper's two rules, fewer than 140 of the last 2,000 wrong; the strict one is 13.",
+        differs="Linear output instead of a sigmoid; below T = 20 the early marker is at one of the first T/2 steps. "
+        "Solved is the looser of the paper's two rules, fewer than 140 of the last 2,000 wrong; the strict one is 13.",
         published=tuple(
             Published(
                 f"LSTM, 2 blocks of 2 cells, 93 weights, learning rate 0.1, T = 100, fewer than {limit} of the last "
@@ -65,16 +65,21 @@ class Multiplication(AbstractMarkedPairs):
         ),
     )
 
-    def rungs(self, timesteps: Lengths) -> tuple[Rung, ...]:
+    def references(self, timesteps: Lengths) -> tuple[Reference, ...]:
         p = first_pair_chance(timesteps)
         mean, square = (1 + p) / 2, (1 + 2 * p) / 3
         return (
-            Rung(
+            Reference(
                 "memoryless: always the mean",
                 square / 3 - (mean / 2) ** 2,
                 lambda batch: np.full((batch.size, 1), mean / 2),
             ),
-            Rung("knows the second number", (square - mean**2) / 3, lambda batch: mean * last_marked(batch)[:, None]),
+            Reference(
+                "remembers the second number",
+                (square - mean**2) / 3,
+                lambda batch: mean * last_marked(batch)[:, None],
+                needs_memory=True,
+            ),
         )
 
     def _combine(self, one: Array, other: Array) -> Array:

@@ -1,4 +1,4 @@
-"""Predicting every next symbol, the last of which repeats the first: a long lag without noise."""
+"""Predict every next symbol; the last repeats the first: a long time lag without noise."""
 
 from abc import abstractmethod
 from functools import partial
@@ -10,14 +10,14 @@ from pydantic import Field
 from rnnlab.core.batch import Array, Batch, Lengths
 from rnnlab.core.losses import LOSSES
 from rnnlab.core.success import Streak
-from rnnlab.tasks.base import AbstractTask, Card, Published, Rung, TaskOptions
+from rnnlab.tasks.base import AbstractTask, Card, Published, Reference, TaskOptions
 
-# Stands for the logarithm of a chance of 0: its softmax is 0 to 300 digits.
+# The smallest probability, so that its logarithm is finite; in a softmax it is 0 to 300 digits.
 TINY = 1e-300
 
 
 class AbstractNoiseFreeLagOptions(TaskOptions):
-    """What the two definitions have in common."""
+    """Options of both definitions."""
 
     symbols: int = Field(
         default=100, ge=3, le=10_000, description="p: the alphabet is a1 … a(p-1), x, y; the paper's length is p steps"
@@ -37,12 +37,12 @@ class NoiseFreeLag2bOptions(AbstractNoiseFreeLagOptions):
 
 
 class AbstractNoiseFreeLag(AbstractTask):
-    """The string z m₁ … m_{T-1} z, with z = x or y at even odds: T symbols are read, each time the next is predicted.
+    """The string z m₁ … m_{T-1} z with z = x or y, equally likely: T symbols are read, each time the next is predicted.
 
     Input features, and classes, in the order a1 … a(p-1), x, y.
 
     Attributes:
-        judged: The steps at which the success rule looks.
+        judged: The steps that the success rule looks at.
     """
 
     options: AbstractNoiseFreeLagOptions
@@ -50,6 +50,7 @@ class AbstractNoiseFreeLag(AbstractTask):
     tolerance: ClassVar[float] = 0.25
     loss = "cross_entropy"
     return_sequences = True
+    maximised = frozenset({"accuracy"})
     solved = Streak(10_000)
 
     @property
@@ -66,8 +67,10 @@ class AbstractNoiseFreeLag(AbstractTask):
 
     def timesteps_fault(self, timesteps: Lengths) -> str | None:
         if timesteps[0] < 3:
-            return "needs at least 3 steps: the symbol to keep and two between"
-        return None if timesteps[0] == timesteps[1] else "needs one number of steps: all strings are equally long"
+            return "needs at least 3 steps: the symbol to remember and two between"
+        return (
+            None if timesteps[0] == timesteps[1] else "needs a single number of steps: all strings have the same length"
+        )
 
     def sample(self, rng: np.random.Generator, *, batch_size: int, timesteps: Lengths) -> Batch:
         steps, features = timesteps[1], self.input_features
@@ -92,7 +95,7 @@ class AbstractNoiseFreeLag(AbstractTask):
         return self._predict(batch, knows_first=True, counts=True)
 
     def _predict(self, batch: Batch, *, knows_first: bool, counts: bool) -> Array:
-        """Return the best logits, (B, T, p + 1), of one who remembers the first symbol, counts the steps, or both."""
+        """Return the best logits, (B, T, p + 1), if the first symbol is remembered, the steps are counted, or both."""
         steps = batch.inputs.shape[1]
         ending = np.eye(steps)[-1] if counts else np.where(np.arange(steps) == 0, 0.0, 1 / (steps - 1))
         last = batch.inputs[:, 0, -2:] if knows_first else np.full((batch.size, 2), 0.5)
@@ -111,9 +114,9 @@ class AbstractNoiseFreeLag(AbstractTask):
 
 
 class NoiseFreeLag2a(AbstractNoiseFreeLag):
-    """The middle counts up, a1 a2 … : all but the last symbol can be told from the one before.
+    """The middle counts up, a1 a2 … : every symbol but the last follows from the one before it.
 
-    Without memory only the last of the T steps is in doubt: ln 2/T.
+    Without memory only the last of the T steps is uncertain: ln 2/T.
 
     Source: Hochreiter, Schmidhuber 1997, "Long short-term memory", section 5.2, task 2a and table 2.
     Differs: Cross-entropy over a softmax, where the paper has squared error over sigmoids; its limit of 0.25 on every
@@ -132,7 +135,7 @@ class NoiseFreeLag2a(AbstractNoiseFreeLag):
     Options = NoiseFreeLag2aOptions
     judged = slice(None)
     card = Card(
-        title="Keep one symbol over a counted lag",
+        title="Remember one symbol over a counted lag",
         definition="Inputs: p + 1 one-hot symbols a1 … a(p-1), x, y; the string x a1 … a(p-1) x or y a1 … a(p-1) y. "
         "Target: the next symbol, scored at every step. A string is right when every probability is within 0.25.",
         source="Hochreiter, Schmidhuber 1997, section 5.2, task 2a",
@@ -155,10 +158,10 @@ class NoiseFreeLag2a(AbstractNoiseFreeLag):
         too_long = f"needs at most {most} steps, as many as the option symbols: the middle is a1 … a{most - 1}"
         return fault or (too_long if timesteps[1] > most else None)
 
-    def rungs(self, timesteps: Lengths) -> tuple[Rung, ...]:
-        # Each symbol has its own place in the string, so to see it is to know the step.
+    def references(self, timesteps: Lengths) -> tuple[Reference, ...]:
+        # Each symbol has its own place in the string, so the symbol gives the step.
         predict = partial(self._predict, knows_first=False, counts=True)
-        return (Rung("memoryless: last symbol at even odds", float(np.log(2) / timesteps[1]), predict),)
+        return (Reference("memoryless: guesses the last symbol", float(np.log(2) / timesteps[1]), predict),)
 
     def _middle(self, rng: np.random.Generator, shape: tuple[int, int]) -> Array:
         return np.broadcast_to(np.arange(shape[1]), shape)
@@ -168,11 +171,11 @@ class NoiseFreeLag2a(AbstractNoiseFreeLag):
 
 
 class NoiseFreeLag2b(AbstractNoiseFreeLag):
-    """The middle is random over a1 … a(p-1): only the last symbol can be told at all, by the first.
+    """The middle is random over a1 … a(p-1): only the last symbol can be predicted, from the first.
 
     With q = 1/(T - 1) and H(q) the entropy of a coin, the mean losses times T are: without memory
     (T - 1)·ln(p - 1) + ln 2 + (T - 1)·H(q); remembering the first symbol takes off ln 2, counting the steps
-    (T - 1)·H(q), and both leave (T - 1)·ln(p - 1), which nobody can predict.
+    (T - 1)·H(q), and both leave (T - 1)·ln(p - 1), which cannot be predicted.
 
     Source: Hochreiter, Schmidhuber 1997, "Long short-term memory", section 5.2, task 2b and the text around table 2.
     Differs: Cross-entropy over a softmax, where the paper has squared error over sigmoids; its limit of 0.25 on every
@@ -190,7 +193,7 @@ class NoiseFreeLag2b(AbstractNoiseFreeLag):
     Options = NoiseFreeLag2bOptions
     judged = slice(-1, None)
     card = Card(
-        title="Keep one symbol over a random lag",
+        title="Remember one symbol over a random lag",
         definition="As noise_free_lag@hs1997_2a with p - 1 random symbols of a1 … a(p-1) in the middle. A string is "
         "right when every probability at its last step is within 0.25.",
         source="Hochreiter, Schmidhuber 1997, section 5.2, task 2b",
@@ -204,21 +207,26 @@ class NoiseFreeLag2b(AbstractNoiseFreeLag):
         ),
     )
 
-    def rungs(self, timesteps: Lengths) -> tuple[Rung, ...]:
+    def references(self, timesteps: Lengths) -> tuple[Reference, ...]:
         steps, q = timesteps[1], 1 / (timesteps[1] - 1)
         when = float(-np.log(q) - (steps - 2) * np.log1p(-q)) / steps
-        which, floor = float(np.log(2)) / steps, self.floor(timesteps)
-        ladder = (
-            ("memoryless", floor + which + when, False, False),
-            ("remembers the first symbol", floor + when, True, False),
-            ("counts the steps", floor + which, False, True),
+        which, least = float(np.log(2)) / steps, self.oracle_loss(timesteps)
+        known = (
+            ("memoryless", least + which + when, False, False),
+            ("remembers the first symbol", least + when, True, False),
+            ("counts the steps", least + which, False, True),
         )
         return tuple(
-            Rung(name, loss, partial(self._predict, knows_first=knows_first, counts=counts))
-            for name, loss, knows_first, counts in ladder
+            Reference(
+                name,
+                loss,
+                partial(self._predict, knows_first=knows_first, counts=counts),
+                needs_memory=knows_first or counts,
+            )
+            for name, loss, knows_first, counts in known
         )
 
-    def floor(self, timesteps: Lengths) -> float:
+    def oracle_loss(self, timesteps: Lengths) -> float:
         return float(np.log(self.options.symbols - 1)) * (timesteps[1] - 1) / timesteps[1]
 
     def _middle(self, rng: np.random.Generator, shape: tuple[int, int]) -> Array:

@@ -1,4 +1,4 @@
-"""Parity of a string of bits: one bit of state, and not one bit of the input may be missed."""
+"""Parity of a string of bits: one bit of state, and every bit of the input counts."""
 
 from typing import Literal
 
@@ -7,21 +7,21 @@ from pydantic import Field
 
 from rnnlab.core.batch import Array, Batch, Lengths, draw_lengths, last_step_mask, within_lengths
 from rnnlab.core.success import Threshold
-from rnnlab.tasks.base import AbstractTask, Card, Published, Rung, TaskOptions
+from rnnlab.tasks.base import AbstractTask, Card, Published, Reference, TaskOptions
 
 
 class ParityOptions(TaskOptions):
-    """How clean the bits are."""
+    """The noise on the bits."""
 
     type: Literal["parity"] = "parity"
     noise: float = Field(0.0, ge=0.0, lt=1.0, description="uniform noise of [-noise, noise] on every input")
 
 
 class Parity(AbstractTask):
-    """One input a step, -1 or +1 with even odds; the target at the last step is 1 if the count of +1 is odd, else 0.
+    """One input per step, -1 or +1, equally likely; the target at the last step is 1 if the count of +1 is odd, else 0.
 
-    One output, a logit. The parity of all bits but one is no clue, so whoever misses a single bit scores ln 2 = 0.6931
-    and is right half the time: there are no rungs between knowing nothing and solving the task.
+    One output, a logit. The parity of all bits but one carries no information, so a predictor that misses a single bit
+    has the loss ln 2 = 0.6931 and is right half the time: there is no reference between no memory and the oracle.
 
     Source: Bengio, Simard, Frasconi 1994, "Learning long-term dependencies with gradient descent is difficult",
         the parity problem; input noise after Schmidhuber, Hochreiter, Bengio 2001, on guessing random weights.
@@ -43,8 +43,8 @@ class Parity(AbstractTask):
     solved = Threshold("error_rate", 0.01)
     card = Card(
         title="Is the number of ones odd?",
-        definition="One input a step, -1 or +1 with even odds, optionally with uniform noise. Target at the last step: "
-        "1 if the number of +1 is odd, else 0.",
+        definition="One input per step, -1 or +1, equally likely, optionally with uniform noise. Target at the last "
+        "step: 1 if the number of +1 is odd, else 0.",
         source="Bengio, Simard, Frasconi 1994; Schmidhuber, Hochreiter, Bengio 2001; lengths of Delétang et al. 2023",
         differs="Lengths 1 to 40 after Delétang et al. 2023, with inputs -1 and +1 where they use one-hot bits; the "
         "success rule, 99 % of the sequences right, is ours.",
@@ -87,8 +87,12 @@ class Parity(AbstractTask):
         targets = ((bits & inside).sum(axis=1, keepdims=True) % 2).astype(float)  # (B, 1)
         return Batch((inputs * inside)[:, :, None], targets, last_step_mask(lengths, timesteps[1]), lengths)
 
-    def rungs(self, timesteps: Lengths) -> tuple[Rung, ...]:
-        return (Rung("memoryless: even odds", float(np.log(2)), lambda batch: np.zeros((batch.size, 1))),)
+    def references(self, timesteps: Lengths) -> tuple[Reference, ...]:
+        return (
+            Reference(
+                "memoryless: both answers equally likely", float(np.log(2)), lambda batch: np.zeros((batch.size, 1))
+            ),
+        )
 
     def correct(self, outputs: Array, batch: Batch) -> Array:
         return np.asarray((outputs > 0)[:, 0] == (batch.targets > 0)[:, 0])

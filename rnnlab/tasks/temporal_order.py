@@ -1,4 +1,4 @@
-"""Telling the order of two or three marked symbols far apart: a test of remembering what came when."""
+"""Tell the order of two or three symbols far apart."""
 
 from functools import partial
 from itertools import count, pairwise
@@ -9,7 +9,7 @@ import numpy as np
 from rnnlab.core.batch import Array, Batch, Lengths, draw_lengths, last_step_mask, within_lengths
 from rnnlab.core.losses import softmax
 from rnnlab.core.success import Streak
-from rnnlab.tasks.base import AbstractTask, Card, Published, Rung, TaskOptions
+from rnnlab.tasks.base import AbstractTask, Card, Published, Reference, TaskOptions
 
 SYMBOLS = "EBabcdXY"
 START, TRIGGER, FIRST_DISTRACTOR, FIRST_MARK, NOTHING = 0, 1, 2, 6, 8
@@ -30,16 +30,17 @@ class TemporalOrder3Options(TaskOptions):
 
 
 class AbstractTemporalOrder(AbstractTask):
-    """k symbols X or Y stand far apart among distractors; the class at the end is their order, Σ 2ᵏ⁻ʲ·[markⱼ is Y].
+    """k symbols X or Y are far apart among distractors; the class at the end is their order, Σ 2ᵏ⁻ʲ·[markⱼ is Y].
 
     Attributes:
-        windows: The first and last position of each mark in per cent of the shortest length, step 0 being E.
+        windows: The first and last position of each mark, in per cent of the shortest length, step 0 being E.
     """
 
     windows: ClassVar[tuple[tuple[int, int], ...]]
     tolerance: ClassVar[float] = 0.3
     loss = "cross_entropy"
     return_sequences = False
+    maximised = frozenset({"accuracy"})
     solved = Streak(2000, wrong=0, loss_below=0.1)
 
     @property
@@ -75,11 +76,13 @@ class AbstractTemporalOrder(AbstractTask):
         one_hot = np.eye(NOTHING + 1, NOTHING)
         return Batch(one_hot[symbols], _class_of(is_y), last_step_mask(lengths, longest), lengths)
 
-    def rungs(self, timesteps: Lengths) -> tuple[Rung, ...]:
+    def references(self, timesteps: Lengths) -> tuple[Reference, ...]:
         marks = len(self.windows)
-        names = ("memoryless: all classes alike", "knows the last mark", "knows the last two marks")
+        names = ("memoryless: all classes equally likely", "remembers the last mark", "remembers the last two marks")
         return tuple(
-            Rung(names[known], float((marks - known) * np.log(2)), partial(self._knowing, known))
+            Reference(
+                names[known], float((marks - known) * np.log(2)), partial(self._knowing, known), needs_memory=known > 0
+            )
             for known in range(marks)
         )
 
@@ -95,7 +98,7 @@ class AbstractTemporalOrder(AbstractTask):
         return self._knowing(len(self.windows), batch)
 
     def _knowing(self, known: int, batch: Batch) -> Array:
-        """Return logits that leave open only the classes that agree with the last `known` marks."""
+        """Return logits that allow only the classes that agree with the last `known` marks."""
         mark_or_not = batch.inputs[:, :, FIRST_MARK:]
         rows, places = np.nonzero(mark_or_not.any(axis=2))
         is_y = mark_or_not[rows, places, 1].reshape(batch.size, -1).astype(int)
@@ -115,7 +118,7 @@ class TemporalOrder(AbstractTemporalOrder):
     """Two marks, four classes: XX → 0, XY → 1, YX → 2, YY → 3.
 
     E, distractors a-d with one X or Y at t₁ in [10, 20] and one at t₂ in [50, 60], then B; 100 to 110 steps. Input
-    features in the order `EBabcdXY`. Without memory only B is seen: ln 4; with the second mark alone: ln 2.
+    features in the order `EBabcdXY`. Without memory, which sees only B: ln 4; with the second mark alone: ln 2.
 
     Source: Hochreiter, Schmidhuber 1997, "Long short-term memory", section 5.6, task 6a and table 9.
     Differs: Cross-entropy over a softmax, where the paper has squared error over four sigmoids; its limits, 0.3 on

@@ -1,4 +1,4 @@
-"""Telling two classes by the first few elements, the rest being noise on the same line: the latch problem."""
+"""Tell two classes apart by the first few elements, the rest being noise on the same input: the latch problem."""
 
 from functools import partial
 from typing import ClassVar, Literal
@@ -9,17 +9,22 @@ from pydantic import Field
 from rnnlab.core.batch import Array, Batch, Lengths, draw_lengths, last_step_mask, within_lengths
 from rnnlab.core.losses import sigmoid
 from rnnlab.core.success import AllOf, Threshold
-from rnnlab.tasks.base import AbstractTask, Card, Published, Rung, TaskOptions
+from rnnlab.tasks.base import AbstractTask, Card, Published, Reference, TaskOptions
 
 VARIANCE = 0.2
-DIFFERS = "Linear output instead of a sigmoid; the paper judges on 256 test sequences, we on the validation set."
+DIFFERS = (
+    "Linear output instead of a sigmoid; the paper counts errors on 256 test sequences, rnnlab on the validation set."
+)
 
 
 class AbstractTwoSequenceOptions(TaskOptions):
-    """What the three definitions have in common."""
+    """Options of all three definitions."""
 
     informative: int = Field(
-        default=3, ge=1, le=1000, description="N, how many first elements tell the class; the paper has 1 and 3"
+        default=3,
+        ge=1,
+        le=1000,
+        description="N, how many elements at the start carry the class; the paper uses 1 and 3",
     )
 
 
@@ -42,7 +47,7 @@ class TwoSequence3cOptions(AbstractTwoSequenceOptions):
 
 
 class AbstractTwoSequence(AbstractTask):
-    """On one line the first N elements are 1 (class 1) or -1 (class 2), the rest N(0, 0.2); a real target at the end.
+    """One input: the first N elements are 1 (class 1) or -1 (class 2), the rest N(0, 0.2); a real target at the end.
 
     Attributes:
         levels: The noise-free targets of class 1 and class 2.
@@ -74,29 +79,33 @@ class AbstractTwoSequence(AbstractTask):
     def timesteps_fault(self, timesteps: Lengths) -> str | None:
         if timesteps[0] > self.options.informative:
             return None
-        return f"needs at least {self.options.informative + 1} steps: the elements that tell, and one of noise"
+        return (
+            f"needs at least {self.options.informative + 1} steps: the elements that carry the class, and one of noise"
+        )
 
     def sample(self, rng: np.random.Generator, *, batch_size: int, timesteps: Lengths) -> Batch:
         longest = timesteps[1]
         lengths = draw_lengths(rng, batch_size, timesteps)
         sign = 1.0 - 2.0 * rng.integers(0, 2, size=batch_size)
         values = rng.normal(0.0, np.sqrt(VARIANCE), size=(batch_size, longest))
-        telling = values[:, : self.options.informative]
-        telling *= self.noisy_elements
-        telling += sign[:, None]
+        informative = values[:, : self.options.informative]
+        informative *= self.noisy_elements
+        informative += sign[:, None]
         values *= within_lengths(lengths, longest)
         targets = self._level(sign > 0) + np.sqrt(self.target_noise) * rng.normal(size=batch_size)
         return Batch(values[:, :, None], targets[:, None], last_step_mask(lengths, longest), lengths)
 
-    def rungs(self, timesteps: Lengths) -> tuple[Rung, ...]:
+    def references(self, timesteps: Lengths) -> tuple[Reference, ...]:
         middle = sum(self.levels) / 2
         loss = (self.levels[0] - middle) ** 2 + self.target_noise
-        memoryless = Rung(f"memoryless: always {middle:g}", loss, lambda batch: np.full((batch.size, 1), middle))
+        memoryless = Reference(f"memoryless: always {middle:g}", loss, lambda batch: np.full((batch.size, 1), middle))
         if not self.noisy_elements or self.options.informative == 1:
             return (memoryless,)
-        return memoryless, Rung("knows the first element", self._loss_knowing(1), partial(self._knowing, 1))
+        return memoryless, Reference(
+            "remembers the first element", self._loss_knowing(1), partial(self._knowing, 1), needs_memory=True
+        )
 
-    def floor(self, timesteps: Lengths) -> float:
+    def oracle_loss(self, timesteps: Lengths) -> float:
         return self._loss_knowing(self.options.informative)
 
     def correct(self, outputs: Array, batch: Batch) -> Array:
@@ -110,20 +119,20 @@ class AbstractTwoSequence(AbstractTask):
         return self._knowing(self.options.informative, batch)
 
     def _errors(self, outputs: Array, batch: Batch) -> Array:
-        # Where targets are noisy the elements are exact, and the first one tells the noise-free target.
+        # Where targets are noisy the elements are exact, and the first one gives the noise-free target.
         aims = self._level(batch.inputs[:, 0, 0] > 0) if self.target_noise else batch.targets[:, 0]
         return np.asarray(np.abs(outputs[:, 0] - aims))
 
     def _level(self, chance_of_one: Array) -> Array:
-        """Return the expected target, (B,), given the chance of class 1, (B,)."""
+        """Return the expected target, (B,), given the probability of class 1, (B,)."""
         return np.asarray(self.levels[1] + (self.levels[0] - self.levels[1]) * chance_of_one)
 
     def _knowing(self, known: int, batch: Batch) -> Array:
-        """Return the best outputs, (B, 1), of one who knows the first `known` elements."""
+        """Return the best outputs, (B, 1), of a predictor that remembers the first `known` elements."""
         return self._level(self._chance_of_one(batch.inputs[:, :known, 0].sum(axis=1)))[:, None]
 
     def _chance_of_one(self, total: Array) -> Array:
-        """Return the chance of class 1 given the sum of known elements: when noisy, 1/(1 + exp(-2·Σ/0.2))."""
+        """Return the probability of class 1 given the sum of known elements: when noisy, 1/(1 + exp(-2·Σ/0.2))."""
         return sigmoid(2 * total / VARIANCE) if self.noisy_elements else np.asarray(total > 0)
 
     def _loss_knowing(self, known: int) -> float:
@@ -160,8 +169,8 @@ class TwoSequence3a(AbstractTwoSequence):
     Options = TwoSequence3aOptions
     solved = AllOf((Threshold("error_rate", 0.0), Threshold("mae", 0.01)))
     card = Card(
-        title="Tell two classes by their first elements",
-        definition="Input: one line; the first N elements are 1 (class 1) or -1 (class 2), the rest N(0, variance "
+        title="Tell two classes apart by their first elements",
+        definition="One input; the first N elements are 1 (class 1) or -1 (class 2), the rest N(0, variance "
         "0.2). Target: 1 or 0, scored at the last step only. Misclassified when off by 0.2 or more.",
         source="Hochreiter, Schmidhuber 1997, section 5.3, task 3a; after Bengio, Simard, Frasconi 1994",
         differs=DIFFERS,
@@ -187,9 +196,9 @@ class TwoSequence3a(AbstractTwoSequence):
 
 
 class TwoSequence3b(AbstractTwoSequence):
-    """As 3a with N(0, 0.2) added to the telling elements too, so that some sequences nobody can tell.
+    """As 3a with N(0, 0.2) added to the first N elements too, so that the class of some sequences cannot be known.
 
-    The best output is the chance of class 1 given the sum of the first N elements, 1/(1 + exp(-2·Σ/0.2)). Without
+    The best output is the probability of class 1 given the sum of the first N elements, 1/(1 + exp(-2·Σ/0.2)). Without
     memory: squared error 1/4.
 
     Source: Hochreiter, Schmidhuber 1997, "Long short-term memory", section 5.3, task 3b and table 5.
@@ -214,7 +223,7 @@ class TwoSequence3b(AbstractTwoSequence):
     noisy_elements = True
     solved = AllOf((Threshold("error_rate", 5 / 256), Threshold("mae", 0.04)))
     card = Card(
-        title="Tell two classes by their noisy first elements",
+        title="Tell two classes apart by noisy first elements",
         definition="As two_sequence@hs1997_3a with N(0, variance 0.2) added to the first N elements too.",
         source="Hochreiter, Schmidhuber 1997, section 5.3, task 3b",
         differs=DIFFERS,

@@ -17,7 +17,7 @@ class Started:
     Attributes:
         run: The folder.
         experiment: What is trained.
-        task: The task, with its yardstick.
+        task: The task, with its baseline.
         parameters: How many numbers are trained.
         step: Steps done by earlier processes.
         notes: What was out of the ordinary, a sentence each: steps lost, versions changed.

@@ -29,12 +29,12 @@ def test_a_run_at_a_glance(tmp_path: Path) -> None:
         "error_rate   0.75     0.5",
         "of step     3,000   2,000",
         "",
-        "who scores what                         loss",
-        "────────────────────────────────────────────",
-        "memoryless: always 1 (the baseline)   0.1667",
-        "knows the second number              0.08333",
-        "▶ this run, at its best               0.0625",
-        "solves the task                            0",
+        "reference predictor                 loss",
+        "────────────────────────────────────────",
+        "memoryless: always 1 (baseline)   0.1667",
+        "remembers the second number      0.08333",
+        "▶ this run, at its best           0.0625",
+        "oracle                                 0",
         "",
         "started   2026-11-22T10:25:31Z on here (Abacus, 2 cores; openblas ×1)",
         "versions  python 3.11.7, rnnlab 0.1.0",
@@ -118,7 +118,7 @@ def test_a_run_under_way_is_told_by_its_record(tmp_path: Path) -> None:
         "validation  newest    best",
         "loss         0.125  0.0625",
         "of step      3,000   2,000",
-        "▶ this run, at its best               0.0625",
+        "▶ this run, at its best           0.0625",
     ):
         assert line in answer.lines
     assert not any(line.startswith(("result", "rule")) for line in answer.lines)
@@ -175,7 +175,7 @@ def test_a_damaged_part_is_named_and_the_rest_shown(
 )
 def test_a_task_that_cannot_be_built_leaves_the_stored_baseline(tmp_path: Path, config: dict[str, object]) -> None:
     answer = rnnlab("show", store(tmp_path, "x-aaaaaa", config=config).path)
-    start = answer.lines.index("who scores what            loss")
+    start = answer.lines.index("reference predictor        loss")
     assert answer.lines[start + 2 : start + 5] == [
         "baseline                 0.1667",
         "▶ this run, at its best  0.0625",

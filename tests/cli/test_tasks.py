@@ -10,7 +10,7 @@ from rnnlab.config.load import load_experiment
 from rnnlab.core.batch import Array, Batch, Lengths
 from rnnlab.core.options import Options
 from rnnlab.tasks import task_class, task_names
-from rnnlab.tasks.base import AbstractTask, Rung, TaskOptions
+from rnnlab.tasks.base import AbstractTask, Reference, TaskOptions
 from tests.stored_runs import rnnlab
 
 
@@ -46,9 +46,9 @@ def test_a_card() -> None:
         "loss        cross-entropy, in nats",
         "solved      validation error_rate at most 0.01",
         "symbols   10       how many symbols are to be copied (whole number, 1 ≤ x ≤ 1000)",
-        "memoryless: counts the steps, guesses the symbols (the baseline)   0.1733",
-        "remembers 9 symbols                                               0.01733",
-        "solves the task                                                         0",
+        "memoryless: counts the steps, guesses the symbols (baseline)   0.1733",
+        "remembers 9 symbols                                           0.01733",
+        "oracle                                                              0",
     ):
         assert line in lines
     assert lines[lines.index("In a config:") :] == [
@@ -77,8 +77,12 @@ def test_every_card_fits_and_its_config_works(name: str, tmp_path: Path) -> None
     experiment = load_experiment(tmp_path / "x.yaml").experiment
     assert (experiment.task.type, list(experiment.timesteps)) == (name, card["timesteps"])
     kind = task_class(name)
-    best = kind(kind.Options(type=name)).memoryless_rungs(experiment.timesteps)
-    assert card["rungs"][best - 1]["loss"] == card["baseline"]
+    task = kind(kind.Options(type=name))
+    assert (
+        min(one["loss"] for one in card["references"] if not one["needs_memory"])
+        == card["baseline"]
+        == task.baseline(experiment.timesteps)
+    )
 
 
 @pytest.mark.parametrize(
@@ -133,7 +137,7 @@ class Drawn(AbstractTask):
         targets = targets[cut] if self.return_sequences else targets
         return Batch(inputs[cut][None], targets[None], mask[cut][None], np.array([min(len(mask), timesteps[1])]))
 
-    def rungs(self, timesteps: Lengths) -> tuple[Rung, ...]:
+    def references(self, timesteps: Lengths) -> tuple[Reference, ...]:
         raise NotImplementedError
 
     def correct(self, outputs: Array, batch: Batch) -> Array:

@@ -58,9 +58,9 @@ def test_curves_of_runs(two: Comparison) -> None:
     assert list(drawn["baseline 0.16"].get_ydata()) == [0.16, 0.16]
     assert (axes.get_yscale(), axes.get_xlabel()) == ("log", "training step")
     assert axes.get_ylabel() == "validation loss: mean squared error"
-    assert [text.get_text() for text in axes.texts] == ["knows the second number"]
-    rungs = sorted(line.get_ydata()[0] for line in axes.get_lines() if line.get_linestyle() == "-.")
-    assert rungs == pytest.approx([1 / 12])  # Arjovsky et al. 2016: half of the variance of a sum of two
+    assert [text.get_text() for text in axes.texts] == ["remembers the second number"]
+    references = sorted(line.get_ydata()[0] for line in axes.get_lines() if line.get_linestyle() == "-.")
+    assert references == pytest.approx([1 / 12])  # Arjovsky et al. 2016: half of the variance of a sum of two
     over = axes_of(lambda figure: draw_curves(figure, two, "sequences"))
     assert list(lines(over)["simple"].get_xdata()) == [0, 1000, 2000]
 

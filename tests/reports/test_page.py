@@ -129,18 +129,20 @@ def test_it_tells_what_was_asked_and_why_one_failed(tmp_path: Path) -> None:
     )
     assert "<strong>Add two marked numbers</strong> (adding@urnn)" in page
     assert "c_{t+1} = i_t * k_t + c_t * f_t" in page
-    assert page.index("All it remembers is its last output") < page.index("output_t = activation(input_t·W + state_t·U")
+    assert page.index("Its only memory is its last output") < page.index("output_t = activation(input_t·W + state_t·U")
     assert (
         "Looked into, of each group the run in the middle by its final metric: carry T=30 (a), simple T=30 (b)." in page
     )
 
 
-def test_rungs_are_drawn_where_they_are_those_of_the_curves(tmp_path: Path) -> None:
+def test_references_are_drawn_where_they_are_those_of_the_curves(tmp_path: Path) -> None:
     """Arjovsky et al. 2016: who knows one of two numbers, uniform in [0, 1), errs by the other's variance, 1/12."""
     chart = curves(compare([make_run(tmp_path)]))
     assert chart is not None
-    rung = next(trace for trace in chart.figure()["data"] if trace["name"].startswith("knows the second number"))
-    assert rung["y"] == [pytest.approx(1 / 12, abs=1e-6)] * 2
+    reference = next(
+        trace for trace in chart.figure()["data"] if trace["name"].startswith("remembers the second number")
+    )
+    assert reference["y"] == [pytest.approx(1 / 12, abs=1e-6)] * 2
     assert chart.y["title"]["text"] == "mean squared error"
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from rnnlab.runs import index
-from rnnlab.runs.choosing import Condition, choose
+from rnnlab.runs.choosing import choose
+from rnnlab.runs.filter import parse
 from rnnlab.runs.rows import read_table
 from tests.stored_runs import START
 
@@ -25,7 +26,7 @@ def told(root: Path) -> Any:
 
 def remember(root: Path) -> None:
     table = read_table(root, now=NOW)
-    choose(table.rows, [Condition.read("cell.units=16")])
+    choose(table.rows, [parse("cell.units=16")])
     table.remember()
 
 

@@ -56,8 +56,8 @@ def test_1997_pairs(name, neutral, lowest):
         ("multiplication@hs1997", [0.0592434, 0.0331862]),
     ],
 )
-def test_ladder_at_one_hundred_steps(name, losses):
-    assert [rung.loss for rung in build(name).rungs((100, 110))] == pytest.approx(losses, abs=1e-7)
+def test_references_at_one_hundred_steps(name, losses):
+    assert [reference.loss for reference in build(name).references((100, 110))] == pytest.approx(losses, abs=1e-7)
 
 
 @pytest.mark.parametrize("name", ["adding@urnn", "adding@hs1997", "multiplication@hs1997"])

@@ -39,6 +39,6 @@ def test_too_few_steps_are_explained() -> None:
     assert task.timesteps_fault((4, 9)) == "needs at least 5 steps: 2 symbols, the delimiter, 2 to recall them"
 
 
-def test_one_symbol_leaves_no_ladder() -> None:
-    rungs = CopyMemory(CopyMemoryOptions(symbols=1)).rungs((10, 30))
-    assert [rung.loss for rung in rungs] == pytest.approx([np.log(8) / 20])
+def test_one_symbol_leaves_one_reference() -> None:
+    references = CopyMemory(CopyMemoryOptions(symbols=1)).references((10, 30))
+    assert [reference.loss for reference in references] == pytest.approx([np.log(8) / 20])

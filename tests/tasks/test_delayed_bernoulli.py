@@ -11,7 +11,7 @@ from rnnlab.tasks.delayed_bernoulli import DelayedBernoulli, DelayedBernoulliOpt
 
 def test_staircase_has_the_published_digits() -> None:
     task = DelayedBernoulli(DelayedBernoulliOptions())
-    losses = [*(rung.loss for rung in task.rungs((58, 58))), task.oracle_loss]
+    losses = [*(reference.loss for reference in task.references((58, 58))), task.oracle_loss(task.default_timesteps)]
     assert losses == pytest.approx([0.6616, 0.6277, 0.5192, 0.4545], abs=5e-5)
 
 
@@ -20,10 +20,13 @@ def test_staircase_is_the_same_for_other_lags_and_stretches(lags: tuple[int, int
     task = DelayedBernoulli(DelayedBernoulliOptions(lags=lags, tau=tau))
     low = max(lags) * tau + 1
     assert task.timesteps_fault((low, low)) is None
-    assert task.timesteps_fault((low - 1, 60)) == f"needs at least {low} steps: no earlier one has its past in sight"
+    assert (
+        task.timesteps_fault((low - 1, 60))
+        == f"needs at least {low} steps: no earlier step has both flips inside the sequence"
+    )
     batch = task.sample(stream(1, "data/train"), batch_size=60_000, timesteps=(low, 60))
-    for rung, expected in zip(task.rungs((low, 60)), (0.6616, 0.6277, 0.5192), strict=True):
-        assert mean_loss(task, rung.predict(batch), batch) == pytest.approx(expected, rel=0.01), rung.name
+    for reference, expected in zip(task.references((low, 60)), (0.6616, 0.6277, 0.5192), strict=True):
+        assert mean_loss(task, reference.predict(batch), batch) == pytest.approx(expected, rel=0.01), reference.name
     assert mean_loss(task, task.oracle(batch), batch) == pytest.approx(0.4545, rel=0.01)
 
 
@@ -37,12 +40,14 @@ def test_flips_and_targets_are_held_for_tau_steps() -> None:
     assert batch.mask.sum(axis=1).tolist() == [14] * 500
 
 
-def test_excess_loss_is_what_a_rung_lies_above_the_floor() -> None:
+def test_excess_loss_is_the_distance_from_the_oracle() -> None:
     task = DelayedBernoulli(DelayedBernoulliOptions())
     batch = task.sample(stream(3, "data/train"), batch_size=4000, timesteps=(58, 58))
-    for rung in task.rungs((58, 58)):
-        excess = task.metrics(rung.predict(batch), batch)["excess_loss"]
-        assert excess == pytest.approx(rung.loss - task.oracle_loss, rel=0.01), rung.name
+    for reference in task.references((58, 58)):
+        excess = task.metrics(reference.predict(batch), batch)["excess_loss"]
+        assert excess == pytest.approx(reference.loss - task.oracle_loss(task.default_timesteps), rel=0.01), (
+            reference.name
+        )
 
 
 @pytest.mark.parametrize(

@@ -51,9 +51,9 @@ def test_forgetting_the_second_symbol_costs_ln_2_a_string_and_every_success() ->
     task = EmbeddedReber(EmbeddedReberOptions()).part("validation")
     low, high = task.default_timesteps
     batch = task.sample(stream(4, "data/validation"), batch_size=2000, timesteps=(low, high))
-    forgetful = task.rungs((low, high))[1]
+    forgetful = task.references((low, high))[1]
     steps = task._steps[256:]
-    assert forgetful.loss - task.oracle_loss == pytest.approx(np.log(2) / steps.mean())
+    assert forgetful.loss - task.oracle_loss(task.default_timesteps) == pytest.approx(np.log(2) / steps.mean())
     outputs = forgetful.predict(batch)
     assert task.metrics(outputs, batch)["error_rate"] == 1.0
     outputs[np.arange(2000), batch.lengths - 2, 1] += 1.0  # always guess T
@@ -64,7 +64,7 @@ def test_the_two_halves_have_floors_of_their_own() -> None:
     task = EmbeddedReber(EmbeddedReberOptions())
     for part, half in (("train", slice(0, 256)), ("validation", slice(256, 512))):
         steps = task._steps[half]
-        assert task.part(part).oracle_loss == pytest.approx((1 - 4 / steps.mean()) * np.log(2))  # type: ignore[arg-type]
+        assert task.part(part).oracle_loss(task.default_timesteps) == pytest.approx((1 - 4 / steps.mean()) * np.log(2))  # type: ignore[arg-type]
 
 
 def test_lengths_pick_strings_and_are_refused_when_there_are_none() -> None:

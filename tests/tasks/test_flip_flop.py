@@ -1,4 +1,4 @@
-"""What is peculiar to the flip-flop: when pulses come, and that the ladder holds for other rates and lengths."""
+"""What is peculiar to the flip-flop: when pulses come, and that the references holds for other rates and lengths."""
 
 import numpy as np
 import pytest
@@ -19,13 +19,15 @@ def test_a_constant_zero_scores_one() -> None:
 
 
 @pytest.mark.parametrize(("probability", "timesteps"), [(0.1, (2, 30)), (0.9, (5, 5)), (0.5, (2, 2))])
-def test_ladder_holds_for_other_rates_and_lengths(probability: float, timesteps: tuple[int, int]) -> None:
+def test_references_hold_for_other_rates_and_lengths(probability: float, timesteps: tuple[int, int]) -> None:
     task = FlipFlop(FlipFlopOptions(bits=2, pulse_probability=probability))
     batch = task.sample(stream(1, "data/train"), batch_size=30_000, timesteps=timesteps)
-    rungs = task.rungs(timesteps)
-    assert len(rungs) == {(2, 30): 3, (5, 5): 3, (2, 2): 1}[timesteps]
-    for rung in rungs:
-        assert mean_loss(task, rung.predict(batch), batch) == pytest.approx(rung.loss, rel=0.06, abs=1e-4), rung.name
+    references = task.references(timesteps)
+    assert len(references) == {(2, 30): 3, (5, 5): 3, (2, 2): 1}[timesteps]
+    for reference in references:
+        assert mean_loss(task, reference.predict(batch), batch) == pytest.approx(reference.loss, rel=0.06, abs=1e-4), (
+            reference.name
+        )
 
 
 def test_pulses_come_at_their_rate_with_even_signs_and_always_first() -> None:

@@ -31,24 +31,30 @@ def draw(task: Forecast, size: int, *timesteps: int) -> Any:
 
 
 @pytest.mark.parametrize("horizon", [1, 2, 6, 12, 24, 50])
-def test_floor_and_rungs_hold_at_every_horizon(horizon: int) -> None:
+def test_oracle_and_references_hold_at_every_horizon(horizon: int) -> None:
     task = forecast(horizon=horizon)
     batch = draw(task, 40_000, 4)
-    rungs = task.rungs((4, 4))
-    assert [rung.name.partition(":")[0] for rung in rungs] == [
+    references = task.references((4, 4))
+    assert [reference.name.partition(":")[0] for reference in references] == [
         "constant",
         *(["persistence"] if horizon != 12 else []),
-        "knows the clock and the present",
+        "knows the time and the present weather",
     ]
-    for rung in rungs:
-        assert mean_loss(task, rung.predict(batch), batch) == pytest.approx(rung.loss, rel=0.03), rung.name
-    assert mean_loss(task, task.oracle(batch), batch) == pytest.approx(task.oracle_loss, rel=0.03)
+    for reference in references:
+        assert mean_loss(task, reference.predict(batch), batch) == pytest.approx(reference.loss, rel=0.03), (
+            reference.name
+        )
+    assert mean_loss(task, task.oracle(batch), batch) == pytest.approx(
+        task.oracle_loss(task.default_timesteps), rel=0.03
+    )
 
 
-def test_the_neighbour_is_worth_what_the_rungs_say() -> None:
-    assert forecast(horizon=3).oracle_loss == pytest.approx(0.36 * (1 - 0.9**6) * 0.36)
-    assert forecast(horizon=24).oracle_loss == pytest.approx(0.36 * (1 - 0.9**48 - 0.64 * 0.9**42 * (1 - 0.9**6)))
-    assert forecast(horizon=24).rungs((120, 120))[-1].loss == pytest.approx(0.36 * (1 - 0.9**48))
+def test_the_neighbour_is_worth_what_the_references_say() -> None:
+    assert forecast(horizon=3).oracle_loss((9, 9)) == pytest.approx(0.36 * (1 - 0.9**6) * 0.36)
+    assert forecast(horizon=24).oracle_loss((9, 9)) == pytest.approx(
+        0.36 * (1 - 0.9**48 - 0.64 * 0.9**42 * (1 - 0.9**6))
+    )
+    assert forecast(horizon=24).references((120, 120))[-1].loss == pytest.approx(0.36 * (1 - 0.9**48))
 
 
 def test_clocks_and_cycles_are_where_the_docstring_puts_them() -> None:
@@ -112,10 +118,10 @@ def test_a_file_is_normalised_cut_and_windowed(tmp_path: Path) -> None:
         np.testing.assert_array_equal(batch.inputs[:, :3, 2], 0.0)
 
 
-def test_rungs_of_a_file_are_measured_on_every_validation_window(tmp_path: Path) -> None:
+def test_references_of_a_file_are_measured_on_every_validation_window(tmp_path: Path) -> None:
     walk = stream(1, "walk").normal(size=(400, 2)).cumsum(axis=0)
     task = forecast(csv=table(tmp_path, [",".join(map(repr, row)) for row in walk.tolist()]), target=1, horizon=3)
-    constant, persistence = task.rungs((10, 14))
+    constant, persistence = task.references((10, 14))
     scaled = (walk[:, 1] - walk[:300, 1].mean()) / walk[:300, 1].std()
     ends = [300 + start + length - 1 for start in range(100 - 14 - 3 + 1) for length in range(10, 15)]
     assert constant.loss == pytest.approx(np.mean([scaled[end + 3] ** 2 for end in ends]))
@@ -123,7 +129,7 @@ def test_rungs_of_a_file_are_measured_on_every_validation_window(tmp_path: Path)
     batch = draw(task.part("validation"), 20_000, 10, 14)
     assert mean_loss(task, persistence.predict(batch), batch) == pytest.approx(persistence.loss, rel=0.03)
     assert task.correct(persistence.predict(batch), batch).all()
-    assert task.solved.at_most == min(rung.loss for rung in task.rungs(task.default_timesteps))  # type: ignore[union-attr]
+    assert task.solved.at_most == min(reference.loss for reference in task.references(task.default_timesteps))  # type: ignore[union-attr]
 
 
 def test_one_column_is_a_series(tmp_path: Path) -> None:
@@ -243,5 +249,5 @@ def test_the_target_is_counted_in_the_file(tmp_path: Path, target: int | str, me
 def test_an_ignored_target_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
     path.write_text("a,b\n" + "1,2\n" * 50)
-    with pytest.raises(UsageError, match="column 'a' is ignored — take it out of `ignore`"):
+    with pytest.raises(UsageError, match="column 'a' is ignored — remove it from `ignore`"):
         Forecast(ForecastOptions(csv=str(path), ignore=(0,), target="a"))

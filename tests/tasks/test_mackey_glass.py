@@ -69,11 +69,13 @@ def test_parts_share_no_sample() -> None:
 
 
 @pytest.mark.parametrize("horizon", [1, 6, 84, 300])
-def test_ladder_is_exact_at_every_horizon_and_range(horizon: int) -> None:
+def test_references_are_exact_at_every_horizon_and_range(horizon: int) -> None:
     task = MackeyGlass(MackeyGlassOptions(horizon=horizon)).part("validation")
     batch = draw(task, 8000, 40, 90)
-    for rung in task.rungs((40, 90)):
-        assert mean_loss(task, rung.predict(batch), batch) == pytest.approx(rung.loss, rel=0.03), rung.name
+    for reference in task.references((40, 90)):
+        assert mean_loss(task, reference.predict(batch), batch) == pytest.approx(reference.loss, rel=0.03), (
+            reference.name
+        )
 
 
 def test_impossible_lengths_are_explained() -> None:

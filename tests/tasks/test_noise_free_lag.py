@@ -45,14 +45,14 @@ def test_right_means_no_output_off_by_a_quarter(variant, judged):
     np.testing.assert_array_equal(task.correct(outputs, batch), off < 0.25)
 
 
-def test_ladders_in_closed_form():
-    assert [rung.loss for rung in build("2a").rungs((100, 100))] == pytest.approx([np.log(2) / 100])
+def test_references_in_closed_form():
+    assert [reference.loss for reference in build("2a").references((100, 100))] == pytest.approx([np.log(2) / 100])
     # T = 3, p = 5: ln 4 at two steps; without a count each of steps 2 and 3 is the last with the chance ½.
     four, two = np.log(4), np.log(2)
     expected = [(2 * four + two + 2 * two) / 3, (2 * four + 2 * two) / 3, (2 * four + two) / 3]
     task = build("2b", symbols=5)
-    assert [rung.loss for rung in task.rungs((3, 3))] == pytest.approx(expected, rel=1e-12)
-    assert task.floor((3, 3)) == pytest.approx(2 * four / 3, rel=1e-12)
+    assert [reference.loss for reference in task.references((3, 3))] == pytest.approx(expected, rel=1e-12)
+    assert task.oracle_loss((3, 3)) == pytest.approx(2 * four / 3, rel=1e-12)
 
 
 def test_oracle_of_2b_is_right_about_every_last_symbol():
@@ -64,11 +64,11 @@ def test_oracle_of_2b_is_right_about_every_last_symbol():
 @pytest.mark.parametrize(
     ("variant", "timesteps", "fault"),
     [
-        ("2a", (2, 2), "needs at least 3 steps: the symbol to keep and two between"),
-        ("2a", (50, 60), "needs one number of steps: all strings are equally long"),
+        ("2a", (2, 2), "needs at least 3 steps: the symbol to remember and two between"),
+        ("2a", (50, 60), "needs a single number of steps: all strings have the same length"),
         ("2a", (9, 9), "needs at most 8 steps, as many as the option symbols: the middle is a1 … a7"),
         ("2a", (8, 8), None),
-        ("2b", (50, 60), "needs one number of steps: all strings are equally long"),
+        ("2b", (50, 60), "needs a single number of steps: all strings have the same length"),
         ("2b", (900, 900), None),
     ],
 )

@@ -43,11 +43,11 @@ def test_noisy_elements_leave_doubt():
     batch = task.sample(stream(1, "t"), batch_size=400_000, timesteps=(2, 2))
     outputs = task.oracle(batch)
     assert task.metrics(outputs, batch)["error_rate"] == pytest.approx(0.02705, abs=0.001)
-    assert task.floor((2, 2)) == pytest.approx(0.0096157, abs=1e-7)
+    assert task.oracle_loss((2, 2)) == pytest.approx(0.0096157, abs=1e-7)
     assert mean_loss(task, outputs, batch) == pytest.approx(0.0096157, rel=0.03)
     sharp = (outputs > 0.5).astype(float)  # wrong when z > √5: Φ(-√5) = 0.01267
     assert task.metrics(sharp, batch) == pytest.approx({"error_rate": 0.01267, "mae": 0.01267}, abs=0.0007)
-    assert build("3b").floor((9, 9)) == pytest.approx(4.16446e-5, rel=1e-5)
+    assert build("3b").oracle_loss((9, 9)) == pytest.approx(4.16446e-5, rel=1e-5)
 
 
 def test_3c_judges_against_the_noise_free_target():
@@ -80,7 +80,10 @@ def test_both_limits_must_hold(variant, limits, text):
     assert not rule.is_met(Evidence(None, np.zeros(0), 0.0))
 
 
-def test_lengths_follow_the_telling_elements():
-    assert build("3a").timesteps_fault((3, 9)) == "needs at least 4 steps: the elements that tell, and one of noise"
+def test_lengths_follow_the_informative_elements():
+    assert (
+        build("3a").timesteps_fault((3, 9))
+        == "needs at least 4 steps: the elements that carry the class, and one of noise"
+    )
     assert build("3a", informative=1).timesteps_fault((2, 9)) is None
     assert build("3a", informative=150).default_timesteps == (151, 151)

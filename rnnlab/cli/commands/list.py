@@ -2,7 +2,8 @@
 
 What stands under `run` names the run to the other commands. A `stale` run says it is running, but its process is
 gone, or, if on another machine, gave no sign of life for five minutes. A filter compares (= != < <= > >=) any
-column of `--json`, `metrics.error_rate` and the like, or any dotted key of the config; `*` stands for any letters.
+column of `--json`, `metrics.error_rate` and the like, or any dotted key of the config; `*` stands for any letters,
+`and`, `or` and parentheses join conditions, and text with blanks is quoted.
 """
 
 from typing import Annotated, Any
@@ -15,8 +16,8 @@ _FilterOption = Annotated[
     list[str] | None,
     typer.Option(
         "--filter",
-        metavar="KEY=VALUE",
-        help="Only runs that fulfil this: state=completed, 'task=adding*', 'cell.units>=32'. Repeatable.",
+        metavar="FILTER",
+        help="Only runs that match: state=completed, 'cell.units>=32 and (task=adding* or loss<0.1)'. Repeatable.",
         show_default=False,
     ),
 ]
@@ -53,20 +54,20 @@ def command(
 ) -> None:
     from rnnlab.cli.collecting import no_collection
     from rnnlab.runs import runs_root
-    from rnnlab.runs.choosing import Condition
+    from rnnlab.runs.filter import parse
 
     with no_collection():
-        conditions = [Condition.read(text) for text in filters or []]
-        _list(_root(runs_root(runs), sweep), conditions, sort=sort, limit=limit, json=json)
+        chosen = [parse(text) for text in filters or []]
+        _list(_root(runs_root(runs), sweep), chosen, sort=sort, limit=limit, json=json)
 
 
-def _list(root: Any, conditions: list[Any], *, sort: str, limit: int | None, json: bool) -> None:
+def _list(root: Any, filters: list[Any], *, sort: str, limit: int | None, json: bool) -> None:
     from rnnlab.cli.errors import warn
     from rnnlab.cli.render.output import show_json
     from rnnlab.runs.choosing import choose, order
 
     table = _table(root)
-    fitting = order(choose(table.rows, conditions), sort)
+    fitting = order(choose(table.rows, filters), sort)
     chosen = _limited(fitting, limit, newest=sort == "started", json=json)
     for path, reason in table.broken:
         warn(f"{path}: {reason}")

@@ -1,4 +1,4 @@
-"""Show one run: its state, its result beside the task's yardsticks, its curve, where it comes from, its files.
+"""Show one run: its state, its result beside the task's reference scores, its curve, where it comes from, its files.
 
 A damaged part is named on stderr and left out, and the exit code is then 4.
 """
@@ -83,12 +83,12 @@ def _show(folder: Any, status: Any, parts: dict[str, Any]) -> None:
     from rnnlab.cli.render.card import facts
     from rnnlab.cli.render.output import show
     from rnnlab.cli.render.result import loss_picture
-    from rnnlab.cli.render.story import evaluations, ladder, origin, scores, story
+    from rnnlab.cli.render.story import evaluations, origin, reference_table, scores, story
     from rnnlab.core.text import visible
 
     stale = folder.is_stale(status)
     show(visible(folder.name), facts(story(status, parts, stale=stale)), "")
-    for table in (scores(parts), ladder(parts), evaluations(parts["evaluations"] or [])):
+    for table in (scores(parts), reference_table(parts), evaluations(parts["evaluations"] or [])):
         if table is not None:
             show(table, "")
     if picture := loss_picture(parts["metrics"] or [], (parts["summary"] or {}).get("baseline")):

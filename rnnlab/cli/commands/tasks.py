@@ -1,4 +1,4 @@
-"""List the tasks, or print the card of one: definition, sources, yardsticks, an example, a config."""
+"""List the tasks, or print the card of one: definition, sources, reference scores, an example, a config."""
 
 from typing import Annotated, Any
 
@@ -94,7 +94,7 @@ def _show_card(task: Any) -> None:
     show(f"{task.name}: {task.card.title}", "", facts(_facts(task)), "")
     if options:
         show(option_table(options), "")
-    show(_ladder(task), "")
+    show(_reference_table(task), "")
     example = draw_example(task, min(console().width, 100) - 2)
     show(
         "An example, at a length that fits here (bars: each row's least to greatest):",
@@ -124,16 +124,15 @@ def _facts(task: Any) -> list[tuple[str, str]]:
     ]
 
 
-def _ladder(task: Any) -> Any:
+def _reference_table(task: Any) -> Any:
     from rnnlab.cli.render.output import plain_table
     from rnnlab.core.text import visible
+    from rnnlab.tasks.base import reference_scores
 
-    table = plain_table(f"who scores what ({_range(task.default_timesteps)} steps)", "loss", numbers=("loss",))
+    table = plain_table(f"reference predictor ({_range(task.default_timesteps)} steps)", "loss", numbers=("loss",))
     table.padding = (0, 1, 0, 0)
-    for n, rung in enumerate(task.rungs(task.default_timesteps), start=1):
-        mark = " (the baseline)" if n == task.memoryless_rungs(task.default_timesteps) else ""
-        table.add_row(visible(rung.name + mark), f"{rung.loss:.4g}")
-    table.add_row("solves the task", f"{task.floor(task.default_timesteps):.4g}")
+    for name, loss in reference_scores(task, task.default_timesteps):
+        table.add_row(visible(name), f"{loss:.4g}")
     return table
 
 
@@ -174,8 +173,10 @@ def _as_json(task: Any) -> dict[str, Any]:
         "output_features": task.output_features,
         "return_sequences": task.return_sequences,
         "solved_rule": str(task.solved),
-        "rungs": [{"name": rung.name, "loss": rung.loss} for rung in task.rungs(timesteps)],
-        "floor": task.floor(timesteps),
+        "references": [
+            {"name": one.name, "loss": one.loss, "needs_memory": one.needs_memory} for one in task.references(timesteps)
+        ],
+        "oracle_loss": task.oracle_loss(timesteps),
         "published": [{"result": one.result, "source": one.source} for one in card.published],
         "options": option_rows(type(task).Options),
         "config": _snippet(task),

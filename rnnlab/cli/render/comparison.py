@@ -5,16 +5,15 @@ a row a run, in as many tables as the width asks for. Where they repeat experime
 stand there instead.
 """
 
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from rnnlab.cli.render.comparison_groups import rendered
 from rnnlab.cli.render.curves import Curve, Level, draw
-from rnnlab.cli.render.output import console, plain_table, show
+from rnnlab.cli.render.output import can_show, console, plain_table, show
+from rnnlab.cli.render.output import printable as fit
 from rnnlab.comparison import Comparison, Result
 from rnnlab.comparison.metric import short_name
-from rnnlab.core.text import visible
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -180,24 +179,3 @@ def _picture(comparison: Comparison, called: Sequence[str], width: int) -> "list
     if lines and len(results) > _MOST_CURVES:
         lines.append(Text(f"The first {_MOST_CURVES} of {len(results)} runs are drawn."))
     return [*lines, Text("")] if lines else []
-
-
-_PLAIN = str.maketrans({"—": "-", "…": "...", "×": "x"})
-
-
-def fit(text: str) -> str:
-    """Return text that is safe to show and that stdout can encode."""
-    text = visible(text)
-    if can_show(text):
-        return text
-    encoding = sys.stdout.encoding or "ascii"
-    return text.translate(_PLAIN).encode(encoding, "backslashreplace").decode(encoding)
-
-
-def can_show(text: str) -> bool:
-    """Say whether stdout can encode a text."""
-    try:
-        text.encode(sys.stdout.encoding or "ascii")
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rnnlab.cli.render.comparison import can_show, fit
 from rnnlab.cli.render.curves import Curve, draw
-from rnnlab.cli.render.output import console, plain_table, show
+from rnnlab.cli.render.output import can_show, console, plain_table, show
+from rnnlab.cli.render.output import printable as fit
 from rnnlab.core.errors import UsageError
 from rnnlab.core.registry import nearest
 from rnnlab.core.text import visible

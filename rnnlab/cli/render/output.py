@@ -124,3 +124,24 @@ def _write(text: str) -> None:
         forget_stdout()
         if not isinstance(error, BrokenPipeError):
             raise EnvironmentFault(f"cannot be written: {error.strerror}", where="stdout") from error
+
+
+def printable(text: str) -> str:
+    """Return text that is safe to show and that stdout can encode."""
+    text = visible(text)
+    if can_show(text):
+        return text
+    encoding = sys.stdout.encoding or "ascii"
+    return text.translate(_PLAIN).encode(encoding, "backslashreplace").decode(encoding)
+
+
+_PLAIN = str.maketrans({"—": "-", "–": "-", "…": "...", "×": "x"})
+
+
+def can_show(text: str) -> bool:
+    """Return whether stdout can encode a text."""
+    try:
+        text.encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -82,18 +82,18 @@ def scores(parts: Parts) -> "Table | None":
     return table
 
 
-def ladder(parts: Parts) -> "Table | None":
-    """Return who scores what on the task, worst first, with this run in its place."""
-    rungs = _rungs(parts["config"] or {})
+def reference_table(parts: Parts) -> "Table | None":
+    """Return the reference predictors of the task and this run, the highest loss first."""
+    scores = _reference_scores(parts["config"] or {})
     baseline, best = _number(look_up(parts["summary"], "baseline")), _number(_standing(parts)[1].get("loss"))
-    if not rungs and baseline is not None:
-        rungs = [("baseline", baseline)]
+    if not scores and baseline is not None:
+        scores = [("baseline", baseline)]
     if best is not None:
-        rungs = sorted([*rungs, ("▶ this run, at its best", best)], key=lambda rung: -rung[1])
-    if not rungs:
+        scores = sorted([*scores, ("▶ this run, at its best", best)], key=lambda score: -score[1])
+    if not scores:
         return None
-    table = _tight("who scores what", "loss", numbers=("loss",))
-    for name, loss in rungs:
+    table = _tight("reference predictor", "loss", numbers=("loss",))
+    for name, loss in scores:
         table.add_row(visible(name), figure(loss))
     return table
 
@@ -116,12 +116,13 @@ def _standing(parts: Parts) -> tuple[Parts, Parts, tuple[Any, Any]]:
     return final, best, (chosen[0]["step"], chosen[1]["step"])
 
 
-def _rungs(config: Parts) -> list[tuple[str, float]]:
-    """Return the task's ladder at the run's lengths; nothing where its task, or the task's file, is not to be had."""
+def _reference_scores(config: Parts) -> list[tuple[str, float]]:
+    """Return the task's reference scores at the run's lengths; nothing where the task or its file is missing."""
     from pydantic import ValidationError
 
     from rnnlab.core.errors import RnnlabError
     from rnnlab.tasks import task_class
+    from rnnlab.tasks.base import reference_scores
 
     options, timesteps = config.get("task"), look_up(config, "shape.timesteps")
     lengths = (timesteps, timesteps) if isinstance(timesteps, int) else timesteps
@@ -135,9 +136,7 @@ def _rungs(config: Parts) -> list[tuple[str, float]]:
         return []
     if task.timesteps_fault(exact):
         return []
-    marks = {task.memoryless_rungs(exact): " (the baseline)"}
-    ladder = [(rung.name + marks.get(n, ""), rung.loss) for n, rung in enumerate(task.rungs(exact), start=1)]
-    return [*ladder, ("solves the task", task.floor(exact))]
+    return reference_scores(task, exact)
 
 
 def evaluations(records: Sequence[Parts]) -> "Table | None":

@@ -1,4 +1,4 @@
-"""The yardsticks of every task: its rungs score what they say, its oracle the floor, and the baseline is one."""
+"""The reference predictors of every task have the losses they state, and so has its oracle."""
 
 import dataclasses
 from collections.abc import Callable
@@ -56,23 +56,25 @@ def measure(
     return results
 
 
-def test_rungs_descend_from_baseline_to_floor(task: AbstractTask) -> None:
+def test_references_descend_to_the_oracle(task: AbstractTask) -> None:
     for timesteps in (task.default_timesteps, short_lengths(task)):
-        losses = [*(rung.loss for rung in task.rungs(timesteps)), task.floor(timesteps)]
+        losses = [*(reference.loss for reference in task.references(timesteps)), task.oracle_loss(timesteps)]
         assert losses == sorted(set(losses), reverse=True)
-        assert task.baseline(timesteps) == losses[task.memoryless_rungs(timesteps) - 1]
+        assert task.baseline(timesteps) == min(one.loss for one in task.references(timesteps) if not one.needs_memory)
         assert losses[-1] >= 0
 
 
 @pytest.mark.parametrize("precise", [False, True], ids=["default", "precise"])
-def test_rungs_score_what_they_say(task: AbstractTask, precise: bool) -> None:
+def test_references_have_the_losses_they_state(task: AbstractTask, precise: bool) -> None:
     timesteps = short_lengths(task) if precise else task.default_timesteps
-    rungs = task.rungs(timesteps)
-    for rung, measured in zip(
-        rungs, measure(task, [rung.predict for rung in rungs], timesteps, precise=precise), strict=True
+    references = task.references(timesteps)
+    for reference, measured in zip(
+        references,
+        measure(task, [reference.predict for reference in references], timesteps, precise=precise),
+        strict=True,
     ):
-        assert measured.loss == pytest.approx(rung.loss, abs=4 * measured.error + 1e-9), rung.name
-        assert measured.error < PRECISION * rung.loss or not precise, rung.name
+        assert measured.loss == pytest.approx(reference.loss, abs=4 * measured.error + 1e-9), reference.name
+        assert measured.error < PRECISION * reference.loss or not precise, reference.name
 
 
 def test_no_fit_of_the_present_beats_a_memoryless_baseline(task: AbstractTask) -> None:
@@ -95,7 +97,7 @@ def fitted(task: AbstractTask, batch: Batch) -> np.ndarray[Any, Any]:
     seen, targets = present(task, batch), batch.targets
     if task.return_sequences:
         seen, targets = seen[batch.mask], targets[batch.mask]
-    # No loss on the shelf is more curved than the squared error, whose second derivative is 2: no step is too long.
+    # No loss is more curved than the squared error, whose second derivative is 2: no step is too long.
     pull = 0.5 * np.linalg.inv(seen.T @ seen + 1e-3 * len(seen) * np.eye(seen.shape[1])) @ seen.T
     weights = np.zeros((seen.shape[1], task.output_features))
     for _ in range(40):
@@ -104,15 +106,15 @@ def fitted(task: AbstractTask, batch: Batch) -> np.ndarray[Any, Any]:
 
 
 @pytest.mark.parametrize("precise", [False, True], ids=["default", "precise"])
-def test_oracle_scores_the_floor(task: AbstractTask, precise: bool) -> None:
+def test_the_oracle_has_its_loss(task: AbstractTask, precise: bool) -> None:
     timesteps = short_lengths(task) if precise else task.default_timesteps
-    floor = task.floor(timesteps)
-    (measured,) = measure(task, [task.oracle], timesteps, precise=precise and floor > 0)
-    assert measured.loss == pytest.approx(floor, abs=4 * measured.error + 1e-9)
+    oracle_loss = task.oracle_loss(timesteps)
+    (measured,) = measure(task, [task.oracle], timesteps, precise=precise and oracle_loss > 0)
+    assert measured.loss == pytest.approx(oracle_loss, abs=4 * measured.error + 1e-9)
 
 
 def test_oracle_is_always_right_when_nothing_is_noise(task: AbstractTask) -> None:
-    if task.floor(task.default_timesteps) > 0:
+    if task.oracle_loss(task.default_timesteps) > 0:
         pytest.skip("part of this task is noise")
     for timesteps in lengths_to_try(task).values():
         if task.timesteps_fault(timesteps) is None:
@@ -138,7 +140,7 @@ def test_oracle_reads_each_sequence_alone_and_no_target(task: AbstractTask) -> N
 def test_oracle_meets_the_success_rule_and_baseline_does_not(task: AbstractTask) -> None:
     timesteps = task.default_timesteps
     assert task.solved.is_met(evidence(task, task.oracle, timesteps))
-    assert not task.solved.is_met(evidence(task, task.rungs(timesteps)[0].predict, timesteps))
+    assert not task.solved.is_met(evidence(task, task.references(timesteps)[0].predict, timesteps))
 
 
 def evidence(task: AbstractTask, predict: Callable[[Batch], Any], timesteps: Lengths) -> Evidence:
@@ -161,3 +163,16 @@ def test_metrics_agree_with_correct(task: AbstractTask) -> None:
     right = task.correct(outputs, batch)
     assert (right.shape, right.dtype) == ((32,), bool)
     assert task.metrics(outputs, batch)["error_rate"] == pytest.approx(1 - right.mean(), abs=1e-12)
+
+
+def test_the_oracle_is_better_in_every_metric_by_its_declared_direction(task: AbstractTask) -> None:
+    batch = draw(task)
+    best, worst = (
+        task.metrics(predict(batch), batch)
+        for predict in (task.oracle, task.references(task.default_timesteps)[0].predict)
+    )
+    assert best.keys() == worst.keys()
+    for name, value in best.items():
+        assert value > worst[name] if task.higher_is_better(f"validation/{name}") else value < worst[name], name
+    assert not task.higher_is_better("loss")
+    assert task.maximised <= best.keys()
