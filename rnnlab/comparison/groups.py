@@ -11,9 +11,15 @@ import numpy as np
 
 from rnnlab.comparison.metric import higher_is_better
 from rnnlab.comparison.result import Result
-from rnnlab.comparison.statistics import Interval, bootstrap, median_time, wilson
-from rnnlab.comparison.statistics.intervals import interquartile_mean
-from rnnlab.comparison.statistics.survival import Times
+from rnnlab.comparison.statistics import (
+    Interval,
+    Times,
+    bootstrap,
+    interquartile_mean,
+    median,
+    median_time,
+    wilson,
+)
 
 # What a run computes does not depend on these, but for the last bits.
 _FREE = {"name", "seed", "training.recompute"}
@@ -66,17 +72,17 @@ class Group:
     @cached_property
     def median(self) -> float:
         """The median of the final metric."""
-        return float(np.median(self.scores))
+        return float(median(np.sort(self.scores)))
 
     @cached_property
     def median_interval(self) -> Interval | None:
         """Its bootstrap interval; None for one run."""
-        return bootstrap(self.scores, np.median)
+        return bootstrap(self.scores, median)
 
     @cached_property
     def interquartile_mean(self) -> float:
         """The mean of the middle half of the final metric."""
-        return float(interquartile_mean(np.asarray(self.scores)))
+        return float(interquartile_mean(np.sort(self.scores)))
 
     @cached_property
     def interquartile_mean_interval(self) -> Interval | None:

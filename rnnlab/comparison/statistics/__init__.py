@@ -1,19 +1,32 @@
-"""Statistics over seeds, thin over SciPy: the same numbers every time, and none where too little is known."""
+"""Statistics over seeds: exact or by a closed formula, so the same numbers every time, and none where there is no data.
 
-from rnnlab.comparison.statistics.differences import Difference, compare_counts, compare_matched, compare_values
-from rnnlab.comparison.statistics.holm import holm
-from rnnlab.comparison.statistics.intervals import Interval, bootstrap, wilson
-from rnnlab.comparison.statistics.survival import compare_times, median_time
+They need no SciPy, whose import takes longer than a whole comparison; the tests compare each of them with SciPy.
+"""
+
+from rnnlab.comparison.statistics.differences import (
+    Difference,
+    compare_counts,
+    compare_matched,
+    compare_values,
+    holm,
+    smallest_p,
+)
+from rnnlab.comparison.statistics.intervals import Interval, bootstrap, interquartile_mean, median, wilson
+from rnnlab.comparison.statistics.survival import Times, compare_times, median_time
 
 __all__ = [
     "Difference",
     "Interval",
+    "Times",
     "bootstrap",
     "compare_counts",
     "compare_matched",
     "compare_times",
     "compare_values",
     "holm",
+    "interquartile_mean",
+    "median",
     "median_time",
+    "smallest_p",
     "wilson",
 ]

@@ -1,17 +1,23 @@
-"""How far a count or a location could be from the truth."""
+"""Estimates of a proportion and of a location, with their intervals."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from functools import lru_cache
+from math import isnan, sqrt
+from statistics import NormalDist
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 LEVEL = 0.95
 _RESAMPLES = 9999
 _SEED = 0
 
+Statistic = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+
 
 class Interval(NamedTuple):
-    """From where to where, at 95 % confidence."""
+    """A lower and an upper bound at 95 % confidence."""
 
     low: float
     high: float
@@ -32,50 +38,64 @@ def wilson(successes: int, trials: int) -> Interval:
         >>> [round(bound, 4) for bound in wilson(10, 10)]
         [0.7225, 1.0]
     """
-    from scipy.stats import binomtest
+    z = NormalDist().inv_cdf((1 + LEVEL) / 2)
+    share, weight = successes / trials, z * z / trials
+    middle = share + weight / 2
+    half = z * sqrt(share * (1 - share) / trials + weight / trials / 4)
+    low, high = (middle - half) / (1 + weight), (middle + half) / (1 + weight)
+    return Interval(0.0 if successes == 0 else low, 1.0 if successes == trials else high)
 
-    interval = binomtest(successes, trials).proportion_ci(LEVEL, method="wilson")
-    return Interval(float(interval.low), float(interval.high))
+
+def median(ordered: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the medians of the rows of an array, (..., n) in ascending order."""
+    n = ordered.shape[-1]
+    low, high = ordered[..., (n - 1) // 2], ordered[..., n // 2]
+    return np.where(low == high, low, (low + high) / 2)  # the middle of two infinite values is that value
 
 
-def bootstrap(values: Sequence[float], statistic: Callable[..., Any]) -> Interval | None:
+def interquartile_mean(ordered: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the means of the middle half of the rows of an array, (..., n) in ascending order.
+
+    A quarter of the values is cut off at each end, rounded down.
+
+    Source: Agarwal et al. 2021, Deep reinforcement learning at the edge of the statistical precipice, NeurIPS.
+
+    Example:
+        >>> float(interquartile_mean(np.array([0.0, 1.0, 2.0, 3.0, 100.0])))
+        2.0
+    """
+    n = ordered.shape[-1]
+    return np.asarray(ordered[..., n // 4 : n - n // 4].mean(axis=-1))
+
+
+def bootstrap(values: Sequence[float], statistic: Statistic) -> Interval | None:
     """Return the percentile bootstrap interval of a statistic, None for fewer than two values.
 
     Args:
-        values: One a run; an infinite one is a run that came to nothing.
-        statistic: Takes an array and `axis`.
+        values: One per run; an infinite one is a run that diverged.
+        statistic: A function of ascending values along the last axis, `median` or `interquartile_mean`.
 
     Source: Efron & Tibshirani 1993, An introduction to the bootstrap, chapter 13.
     """
-    from scipy.stats import bootstrap as resample
-
     if len(values) < 2:
         return None
     if len(set(values)) == 1:
         return Interval(values[0], values[0])
     with np.errstate(invalid="ignore"):
-        found = resample(
-            (np.asarray(values, np.float64),),
-            statistic,
-            n_resamples=_RESAMPLES,
-            confidence_level=LEVEL,
-            method="percentile",
-            vectorized=True,
-            rng=np.random.default_rng(_SEED),
-        )
-    low, high = (float(bound) for bound in found.confidence_interval)
-    return None if np.isnan(low) or np.isnan(high) else Interval(low, high)
+        found = np.sort(statistic(np.sort(values)[_resamples(len(values))]))
+    low, high = _quantile(found, (1 - LEVEL) / 2), _quantile(found, (1 + LEVEL) / 2)
+    return None if isnan(low) or isnan(high) else Interval(low, high)
 
 
-def interquartile_mean(values: Any, axis: int = -1) -> Any:
-    """Return the mean of the middle half: a quarter of the values is cut off at each end, rounded down.
+def _quantile(ordered: NDArray[np.float64], share: float) -> float:
+    """Return a quantile, between two values in proportion; `numpy.quantile` gives NaN between two infinite ones."""
+    place, part = divmod(share * (len(ordered) - 1), 1)
+    low, high = (float(value) for value in ordered[int(place) : int(place) + 2])
+    return low if low == high else low + (high - low) * part
 
-    Source: Agarwal et al. 2021, Deep reinforcement learning at the edge of the statistical precipice, NeurIPS.
 
-    Example:
-        >>> float(interquartile_mean(np.array([100.0, 1.0, 2.0, 3.0, 0.0])))
-        2.0
-    """
-    from scipy.stats import trim_mean
-
-    return trim_mean(values, 0.25, axis=axis)
+@lru_cache(maxsize=2)
+def _resamples(n: int) -> NDArray[np.intp]:
+    """Return resamples of the places 0 to n - 1, (9999, n), each row in ascending order."""
+    # The places are sorted once, here, in place of the values of every resample of every group of that size.
+    return np.sort(np.random.default_rng(_SEED).integers(n, size=(_RESAMPLES, n)), axis=1)
