@@ -3,13 +3,9 @@
 import rnnlab
 run = rnnlab.train("configs/quickstart.yaml")
 run.summary["loss"], run.metrics, run.weights("best")
-
-With rnnlab imported, `keras.models.load_model` knows the layers of an exported carry network.
 """
 
 from typing import TYPE_CHECKING, Any
-
-from rnnlab.core.importing import after_import
 
 if TYPE_CHECKING:
     from rnnlab.api import Run as Run
@@ -28,10 +24,3 @@ def __getattr__(name: str) -> Any:
 
         return getattr(run, name)
     raise AttributeError(f"module 'rnnlab' has no attribute {name!r}")
-
-
-def _register_layers() -> None:
-    import rnnlab.backends.keras.layers  # noqa: F401  # each registers itself with Keras
-
-
-after_import("keras", _register_layers)

@@ -198,43 +198,6 @@ class AbstractModel(ABC):
         """Take back what `state_dict` gave."""
 
 
-class AbstractObserver(ABC):
-    """Somebody who hears how a training goes, and may ask for its end; it never changes a number."""
-
-    @property
-    @abstractmethod
-    def wants_stop(self) -> bool:
-        """Whether it asks for the end."""
-
-    @abstractmethod
-    def state(self) -> dict[str, Any]:
-        """Return what it has to remember between two steps, as plain data."""
-
-    @abstractmethod
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Take back what `state` gave in an earlier process; `begin` comes after it."""
-
-    @abstractmethod
-    def begin(self) -> None:
-        """Before the first step of this process."""
-
-    @abstractmethod
-    def before_step(self) -> None:
-        """Before each step."""
-
-    @abstractmethod
-    def after_step(self, loss: float) -> None:
-        """After each step, with its loss."""
-
-    @abstractmethod
-    def evaluated(self, metrics: Mapping[str, float]) -> None:
-        """After each evaluation, with `loss` and the task's metrics of the validation set."""
-
-    @abstractmethod
-    def end(self) -> None:
-        """After the last step, however the training ended."""
-
-
 class AbstractBackend(ABC):
     """An engine that builds models."""
 
@@ -247,10 +210,6 @@ class AbstractBackend(ABC):
     @abstractmethod
     def running(self) -> AbstractContextManager[None]:
         """Return the context in which this engine's models run: threads set, and set back at the end."""
-
-    @abstractmethod
-    def observers(self, model: AbstractModel) -> list[AbstractObserver]:
-        """Return who hears of the training of a model that this backend built."""
 
     @abstractmethod
     def build(

@@ -172,11 +172,11 @@ def _npz(arrays: Mapping[str, Any]) -> bytes:
 
 
 def _loading(format: Format, network: Network, path: Path) -> str:
-    """Return one line of Python that loads the file; only a cell that Keras has not itself needs rnnlab."""
+    """Return one line of Python that loads the file; a cell that Keras does not have needs the module of its layer."""
     name = repr(str(path))
-    packages = "keras" if network.cell.name == "simple" else "keras, rnnlab"
+    modules = "keras" if network.cell.name == "simple" else "keras, rnnlab.backends.keras.layers"
     return {
-        "keras": f"import {packages}; model = keras.models.load_model({name})",
+        "keras": f"import {modules}; model = keras.models.load_model({name})",
         "keras-weights": f"model.load_weights({name})  # a model of the same layers",
         "npz": f"import numpy; arrays = numpy.load({name})  # arrays['head.W']",
         "onnx": f"import onnxruntime; model = onnxruntime.InferenceSession({name})  # model.run(None, {{'inputs': x}})",

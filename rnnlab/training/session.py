@@ -51,7 +51,6 @@ class Session:
         self._model = self.backend.build(
             network, parameters=network.draw(experiment.seed), training=experiment.recipe()
         )
-        self._observers = self.backend.observers(self._model)
         self.description: dict[str, Any] = {"network": network.describe(), "task": self.task.name}
         self.parameters = sum(parameter.size for parameter in network.parameters().values())
         self._validation = ValidationSet(
@@ -96,7 +95,6 @@ class Session:
             "success": self._success.state(),
             "averages": self._averages.state(),
             "best": self.best.state(),
-            "observers": {str(number): observer.state() for number, observer in enumerate(self._observers)},
         }
 
     def restore(self, state: Mapping[str, Part]) -> None:
@@ -120,23 +118,10 @@ class Session:
         except (KeyError, TypeError, ValueError, AttributeError) as fault:
             raise VerificationError("lacks a part of the training's state") from fault
         self._model.load_state_dict(state["model"])  # type: ignore[arg-type]  # checked above
-        heard = state.get("observers", {})  # nothing, where another backend computed
-        for number, observer in enumerate(self._observers):
-            if str(number) in heard:
-                observer.restore(heard[str(number)])  # type: ignore[arg-type]  # plain data
 
     def steps(self) -> Generator[Event, None, Stopped]:
         """Train until a reason to stop, and return it."""
         self.store.keep(self.place.updates, self._model.parameters())
-        for observer in self._observers:
-            observer.begin()
-        try:
-            return (yield from self._until_stopped())
-        finally:
-            for observer in self._observers:
-                observer.end()
-
-    def _until_stopped(self) -> Generator[Event, None, Stopped]:
         while True:
             if self._is_evaluation_due():
                 try:
@@ -198,8 +183,6 @@ class Session:
         """Draw the next batch and learn from it."""
         self._whole = False
         batch = self._batch_of(self.place.step)
-        for observer in self._observers:
-            observer.before_step()
         result = self._model.train_step(batch, meanwhile=self._draw_next)
         self.place.step += 1
         self._watch("training loss", result.loss)
@@ -217,8 +200,6 @@ class Session:
         if self._success.after_step(correct, result.loss):
             self._mark_solved()
         self._whole = True
-        for observer in self._observers:
-            observer.after_step(result.loss)
         return Stepped(self.place.step, result.loss)
 
     def _evaluate(self) -> Evaluated:
@@ -238,8 +219,6 @@ class Session:
         if not self.bad:
             self._keep(metrics)
         self._whole = True
-        for observer in self._observers:
-            observer.evaluated(metrics)
         return Evaluated(self.place.step, record, solved=self.place.solved_at is not None)
 
     def _keep(self, metrics: dict[str, float]) -> None:
@@ -275,8 +254,6 @@ class Session:
             return "solved"
         if self.best.is_plateau():
             return "plateau"
-        if any(observer.wants_stop for observer in self._observers):
-            return "callback"
         return "budget" if self.place.step >= self.options.steps else None
 
     def _is_solved(self) -> bool:

@@ -21,7 +21,7 @@ from rnnlab.training.progress import Best
 from rnnlab.training.record import record_line
 from rnnlab.training.tensorboard import EventFile
 
-Stopped = Literal["solved", "budget", "plateau", "callback", "diverged", "interrupted", "failed"]
+Stopped = Literal["solved", "budget", "plateau", "diverged", "interrupted", "failed"]
 Parameters = dict[str, NDArray[Any]]
 
 _STATES: dict[Stopped, State] = {"diverged": "diverged", "interrupted": "interrupted", "failed": "failed"}

@@ -6,7 +6,7 @@ from typing import Any, final
 
 from numpy.typing import NDArray
 
-from rnnlab.backends.base import AbstractBackend, AbstractModel, AbstractObserver, Network, Training
+from rnnlab.backends.base import AbstractBackend, AbstractModel, Network, Training
 from rnnlab.backends.keras.options import KerasOptions, plan
 from rnnlab.backends.keras.starting import DEFAULT_ENGINE, start
 from rnnlab.core.errors import UsageError
@@ -34,13 +34,6 @@ class KerasBackend(AbstractBackend):
     def facts(self, network: Network) -> dict[str, Any]:
         chosen = plan(self.options, network.cell, engine=self.engine)
         return {"name": self.name, **start(self.engine).facts(), "path": chosen.path, "xla": chosen.xla}
-
-    def observers(self, model: AbstractModel) -> list[AbstractObserver]:
-        from rnnlab.backends.keras.callbacks import KerasCallbacks
-        from rnnlab.backends.keras.model import KerasModel
-
-        asked = self.options.callbacks
-        return [KerasCallbacks(model.model, asked)] if asked and isinstance(model, KerasModel) else []
 
     def build(
         self, network: Network, *, parameters: Mapping[str, NDArray[Any]], training: Training | None = None

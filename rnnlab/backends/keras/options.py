@@ -1,30 +1,15 @@
 """What a config may say of the Keras backend, and the rule for what it leaves open."""
 
-import re
 from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from rnnlab.backends.keras.handwritten import HANDWRITTEN
 from rnnlab.cells.base import AbstractCell
 from rnnlab.core.options import Options
 
 Path = Literal["loop", "unrolled", "handwritten"]
-
-
-class CallbackOptions(Options):
-    """One callback, by name."""
-
-    name: str = Field(description="dotted name, e.g. keras.callbacks.EarlyStopping")
-    options: dict[str, bool | int | float | str | None] = Field({}, description="its arguments")
-
-    @field_validator("name")
-    @classmethod
-    def _of_keras_alone(cls, value: str) -> str:
-        if not re.fullmatch(r"keras\.callbacks\.[A-Za-z]\w*", value):
-            raise ValueError("expected a name from keras.callbacks, as in keras.callbacks.EarlyStopping")
-        return value
 
 
 class KerasOptions(Options):
@@ -36,16 +21,6 @@ class KerasOptions(Options):
         "handwritten: the whole sequence with a gradient of its own; auto: handwritten where there is one",
     )
     xla: bool | None = Field(None, description="compile by XLA; null: with the handwritten path, and always on JAX")
-    callbacks: tuple[CallbackOptions, ...] = Field(
-        (), description="Keras callbacks; their epoch is what lies between two evaluations"
-    )
-
-    @field_validator("callbacks", mode="before")
-    @classmethod
-    def _names_alone(cls, value: object) -> object:
-        if not isinstance(value, list | tuple):
-            return value
-        return tuple({"name": one} if isinstance(one, str) else one for one in value)
 
 
 @dataclass(frozen=True, slots=True)

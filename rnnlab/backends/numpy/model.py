@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from rnnlab.backends.base import (
     AbstractBackend,
     AbstractModel,
-    AbstractObserver,
     Network,
     Prediction,
     StepResult,
@@ -63,9 +62,6 @@ class NumpyBackend(AbstractBackend):
 
         with threadpool_limits(1, user_api="blas"):
             yield
-
-    def observers(self, model: AbstractModel) -> list[AbstractObserver]:
-        return []
 
     def build(
         self, network: Network, *, parameters: Mapping[str, Array], training: Training | None = None

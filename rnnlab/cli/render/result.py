@@ -37,8 +37,7 @@ def _verdict(summary: dict[str, Any] | Any) -> str:
         at = summary["solved_at"]
         return f"SOLVED at step {at['step']:,}, after {at['sequences']:,} sequences and {at['seconds']:.1f} s ({rate})"
     reasons = {"budget": "the budget is spent", "plateau": "the validation loss stalled"}
-    why = (reasons | {"callback": "a Keras callback stopped it"})[summary["stopped"]]
-    return f"not solved: {why} ({rate}); solved when {summary['solved_rule']}"
+    return f"not solved: {reasons[summary['stopped']]} ({rate}); solved when {summary['solved_rule']}"
 
 
 def loss_picture(records: Sequence[Mapping[str, Any]], baseline: float | None) -> list[Text]:

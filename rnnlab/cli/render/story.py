@@ -65,7 +65,6 @@ def _result(summary: Parts) -> str:
 _WHY = {
     "budget": ": the budget is spent",
     "plateau": ": the validation loss stalled",
-    "callback": ": a callback stopped it",
 }
 
 
