@@ -100,7 +100,7 @@ class Training:
     Attributes:
         optimizer: The update rule, configured.
         learning_rate: The base rate, > 0.
-        schedule: Multiplies the base rate; a function of the number of updates done.
+        schedule: Multiplies the base rate; a function of the updates done and, for `plateau`, of the evaluations.
         clip_norm: Bound on the global norm of all gradients together, or None.
         clip_value: Bound on each gradient's absolute value, or None.
         bptt_steps: Gradients are cut at every multiple of this many steps from the start, or None to reach all the way.

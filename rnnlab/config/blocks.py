@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from rnnlab.backends.keras.starting import DEFAULT_ENGINE
+from rnnlab.backends.keras.engines import DEFAULT_ENGINE
 from rnnlab.core.options import Options
 
 LARGEST_SEED = 2**32 - 1

@@ -7,10 +7,8 @@ from typing import Any
 
 from rnnlab.backends import BACKENDS
 from rnnlab.backends.base import AbstractBackend, Network, Training
-from rnnlab.backends.keras.backend import KerasBackend
-from rnnlab.backends.keras.options import KerasOptions
-from rnnlab.backends.numpy.model import NumpyBackend
-from rnnlab.backends.numpy.options import NumpyOptions
+from rnnlab.backends.keras.backend import KerasBackend, KerasOptions
+from rnnlab.backends.numpy.model import NumpyBackend, NumpyOptions
 from rnnlab.cells import CELLS
 from rnnlab.cells.base import CellOptions
 from rnnlab.config.blocks import EvaluationOptions, LoggingOptions, TrainingOptions

@@ -6,12 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from rnnlab.backends import BACKENDS
-from rnnlab.backends.keras.backend import KerasBackend
-from rnnlab.backends.keras.engines import ENGINES
-from rnnlab.backends.keras.options import KerasOptions
-from rnnlab.backends.keras.starting import DEFAULT_ENGINE
-from rnnlab.backends.numpy.model import NumpyBackend
-from rnnlab.backends.numpy.options import NumpyOptions
+from rnnlab.backends.keras.backend import KerasBackend, KerasOptions
+from rnnlab.backends.keras.engines import DEFAULT_ENGINE, ENGINES
+from rnnlab.backends.numpy.model import NumpyBackend, NumpyOptions
 from rnnlab.cells import CELLS
 from rnnlab.cells.base import CellOptions
 from rnnlab.config.blocks import (

@@ -7,9 +7,9 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from rnnlab.backends import BACKENDS
+from rnnlab.backends.keras.backend import KerasOptions
 from rnnlab.backends.keras.engines import ENGINES
-from rnnlab.backends.keras.options import KerasOptions
-from rnnlab.backends.numpy.options import NumpyOptions
+from rnnlab.backends.numpy.model import NumpyOptions
 from rnnlab.cells import CELLS
 from rnnlab.cells.base import Initializers
 from rnnlab.config.blocks import (

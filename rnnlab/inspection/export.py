@@ -150,14 +150,14 @@ def _is_run(folder: Path) -> bool:
 def _content(format: Format, network: Network, arrays: Mapping[str, NDArray[Any]]) -> bytes | dict[str, bytes]:
     if format == "npz":
         return _npz({name: arrays[name] for name in network.parameters()})  # the file has them in any order
-    from rnnlab.backends.keras.starting import start
+    from rnnlab.backends.keras.engines import start
 
     start()
     from rnnlab.backends.keras import exporting
 
     model = exporting.keras_model(network, arrays)
     if format == "onnx":
-        from rnnlab.backends.keras.onnx_graph import onnx_file
+        from rnnlab.backends.keras.exporting import onnx_file
 
         return onnx_file(model)
     if format == "savedmodel":

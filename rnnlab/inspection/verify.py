@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rnnlab.backends import BACKENDS
 from rnnlab.backends.base import AbstractModel, Network
 from rnnlab.backends.keras.backend import KerasBackend
-from rnnlab.backends.keras.starting import DEFAULT_ENGINE
+from rnnlab.backends.keras.engines import DEFAULT_ENGINE
 from rnnlab.config.experiment import Experiment
 from rnnlab.core.batch import Batch, within_lengths
 from rnnlab.core.streams import stream

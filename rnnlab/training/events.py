@@ -1,4 +1,4 @@
-"""What happens in a training, as it happens: the command line draws these, scripts may ignore them."""
+"""What a training reports while it runs: the command line draws these events, scripts may ignore them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Started:
         task: The task, with its baseline.
         parameters: How many numbers are trained.
         step: Steps done by earlier processes.
-        notes: What was out of the ordinary, a sentence each: steps lost, versions changed.
+        notes: What was unusual, a sentence each: steps lost, versions changed.
     """
 
     run: RunFolder
@@ -65,8 +65,8 @@ class Finished:
 
     Attributes:
         run: The folder.
-        summary: What `summary.json` holds.
-        already: Whether it was over before, so that there was nothing to do.
+        summary: The content of `summary.json`.
+        already: Whether the run was complete before, so that there was nothing to do.
     """
 
     run: RunFolder
@@ -75,3 +75,26 @@ class Finished:
 
 
 Event = Started | Stepped | Evaluated | Finished
+
+
+def record_line(record: Mapping[str, Value]) -> str:
+    """Return a record as one line for a log or a terminal that cannot redraw, the same columns every time.
+
+    Example:
+        >>> record_line({"step": 200, "seconds": 1.5, "train/loss": 0.17, "validation/loss": 0.16, "validation/mae": 1})
+        'step 200  1.5 s  train/loss 0.17  validation/loss 0.16  validation/mae 1'
+    """
+    skipped = {"step", "seconds", "sequences", "learning_rate"}
+    head = [f"step {record['step']}", f"{record['seconds']:.1f} s"]
+    return "  ".join(
+        head
+        + [
+            f"{name} {_short(value)}"
+            for name, value in record.items()
+            if name not in skipped and not isinstance(value, list)
+        ]
+    )
+
+
+def _short(value: Any) -> str:
+    return value if isinstance(value, str) else f"{value:.4g}"

@@ -1,4 +1,4 @@
-"""Going on with a run: from its newest good checkpoint to the numbers it would have had without the interruption."""
+"""Resuming a run: from its newest good checkpoint to the results it would have had without the interruption."""
 
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import suppress
@@ -15,11 +15,13 @@ from rnnlab.runs.summary import own_summary
 from rnnlab.storage import Lock, RunFolder, Status, provenance
 from rnnlab.storage.checkpoint import Checkpoint
 from rnnlab.training.events import Event, Finished
-from rnnlab.training.session import Session
-from rnnlab.training.stopping import Stop
-from rnnlab.training.train import conduct, prepare
+from rnnlab.training.loop import train_to_end
+from rnnlab.training.stopping import Deadline, Stop
+from rnnlab.training.store import Store
+from rnnlab.training.train import begin, new_trainer
+from rnnlab.training.trainer import Trainer
 
-# What may be changed on resuming: the budget, and what computes, which gives the same numbers within rounding.
+# What may be changed on resuming: the budget, and the backend, which gives the same numbers within rounding.
 CHANGEABLE = ("training.steps", "training.max_seconds", "backend", "engine")
 
 
@@ -31,18 +33,18 @@ def resume(
     stop: Stop | None = None,
     force_unlock: bool = False,
 ) -> Generator[Event, None, None]:
-    """Go on with a run that was interrupted, killed, or stopped at its budget; one that is complete stays as it is.
+    """Resume a run that was interrupted, killed, or stopped at its budget; a complete run is left as it is.
 
     Args:
         run: The run; its own config is what is trained.
         overrides: A new budget, `training.steps=5000`, `training.max_seconds=600`, or another backend, `backend=keras`,
-            `engine=jax`, that goes on with the same weights and optimiser slots; nothing else can be changed.
+            `engine=jax`, which resumes with the same weights and optimiser slots; nothing else can be changed.
         argv: The command line, for the provenance.
-        stop: Through it somebody may ask the training to stop.
-        force_unlock: Take the run from its holder, even if that seems alive.
+        stop: Through it the training can be asked to stop.
+        force_unlock: Take the lock from its holder, even if that process seems alive.
 
     Raises:
-        UsageError: An override is of something else, or asks for fewer steps than are done.
+        UsageError: An override changes something else, or gives fewer steps than are done.
         VerificationError: The config, the metrics or all checkpoints are damaged, or the task's file has changed.
         RunLockedError: A live process trains it.
         DivergedError, StoppedError, EnvironmentFault: As from `train`.
@@ -52,7 +54,7 @@ def resume(
     lock = run.lock(force=force_unlock)
     try:
         stored = stored_experiment(run)
-        yield from _go_on(run, lock, stored if not overrides else experiment_of(run, overrides), argv, stop)
+        yield from _resume(run, lock, stored if not overrides else experiment_of(run, overrides), argv, stop)
     finally:
         lock.release()
 
@@ -68,7 +70,7 @@ def train_into(
     force_unlock: bool = False,
     describe: provenance.Describe | None = None,
 ) -> Generator[Event, None, None]:
-    """Train an experiment in the folder `path`, whatever was done of it by now: begin, go on, or find it complete.
+    """Train an experiment in the folder `path`, however much of it is done: begin it, resume it, or find it complete.
 
     Args:
         path: The run's folder, made if missing.
@@ -76,29 +78,27 @@ def train_into(
         config: The config's bytes as given, stored with the run.
         argv: The command line, for the provenance.
         beside: The config's folder: a git repository around it is recorded.
-        stop: Through it somebody may ask the training to stop.
-        force_unlock: Take the run from its holder, even if that seems alive.
-        describe: Who describes that repository, where asking anew for each run would take too long.
+        stop: Through it the training can be asked to stop.
+        force_unlock: Take the lock from its holder, even if that process seems alive.
+        describe: Describes that repository, where doing so for each run would take too long.
 
     Raises:
-        UsageError: The folder holds the run of another config, or something else than a run.
+        UsageError: The folder is the run of another config, or not a run.
         RunLockedError, VerificationError, DivergedError, StoppedError, EnvironmentFault: As from `resume`.
     """
-    session = None if RunFolder(path).is_run() else prepare(experiment, stop, folder=path.absolute().parent)
+    deadline = Deadline(experiment.training.max_seconds)
+    trainer = None if RunFolder(path).is_run() else new_trainer(experiment, folder=path.absolute().parent)
     run = RunFolder.ensure(path)
     lock = run.lock(force=force_unlock)
     try:
         if not run.has_begun():
             _require_empty(run)
-            session = session or prepare(experiment, stop, folder=path)
-            store = session.open(run, lock)
-            with session.backend.running():
-                told: dict[str, Any] = {"config": config, "argv": argv, "beside": beside, "describe": describe}
-                store.begin(experiment, facts=session.facts(), **told)
-            yield from conduct(session)
+            trainer = trainer or new_trainer(experiment, folder=path)
+            store = begin(run, lock, trainer, config=config, argv=argv, beside=beside, describe=describe)
+            yield from train_to_end(trainer, store, stop=stop or Stop(), deadline=deadline)
         else:
             _require_same(run, stored_experiment(run), experiment)
-            yield from _go_on(run, lock, experiment, argv, stop)
+            yield from _resume(run, lock, experiment, argv, stop)
     finally:
         lock.release()
 
@@ -107,12 +107,12 @@ def stored_experiment(run: RunFolder) -> Experiment:
     """Return what a run trains, as it was when the run began.
 
     Raises:
-        VerificationError: Its config is missing, damaged, or not the one that the provenance tells of.
+        VerificationError: Its config is missing, damaged, or not the one in the provenance.
     """
     experiment = experiment_of(run)
     if experiment.sha256() not in provenance.known_configs(run.read_provenance()):
         raise VerificationError(
-            "was changed since the run began: provenance.json tells of another config",
+            "was changed since the run began: provenance.json has the hash of another config",
             where=str(run.path / "resolved.yaml"),
             hint="bring the old file back; to train with other values, start a new run",
         )
@@ -120,22 +120,22 @@ def stored_experiment(run: RunFolder) -> Experiment:
 
 
 def require_config_as_given(run: RunFolder) -> None:
-    """Pass if `config.yaml` holds what the run was started with; nothing is trained from it.
+    """Pass if `config.yaml` is what the run was started with; nothing is trained from it.
 
     Raises:
         VerificationError: It does not, or is missing.
     """
-    data, told = run.read_config(), {}
-    with suppress(VerificationError):  # of a damaged provenance its own reader tells
-        told = run.read_provenance()
-    if not provenance.is_as_given(told, data):
+    data, recorded = run.read_config(), {}
+    with suppress(VerificationError):  # a damaged provenance is reported by its own reader
+        recorded = run.read_provenance()
+    if not provenance.is_as_given(recorded, data):
         raise VerificationError(
             "was changed since the run began; what is trained is in resolved.yaml",
             where=str(run.path / "config.yaml"),
         )
 
 
-def _go_on(
+def _resume(
     run: RunFolder, lock: Lock, experiment: Experiment, argv: Sequence[str], stop: Stop | None
 ) -> Generator[Event, None, None]:
     status = run.read_status()
@@ -145,45 +145,61 @@ def _go_on(
     if status.state == "completed" and not _is_longer(run, experiment):
         yield Finished(run, own_summary(run, status), already=True)
         return
-    session = prepare(experiment, stop, folder=run.path, taken=run.size())
-    require_same_data(run, session.task)
-    store = session.open(run, lock)
-    checkpoint, notes = _restored(run, session, status)
-    again = provenance.collect_again(
-        argv=argv, attempt=lock.attempt, step=session.place.step, config_sha256=experiment.sha256()
+    deadline = Deadline(experiment.training.max_seconds)
+    trainer = new_trainer(experiment, folder=run.path, used=run.size())
+    require_same_data(run, trainer.task)
+    checkpoint, notes = _restore(run, trainer, status)
+    notes += _note_attempt(run, lock, trainer, argv)
+    run.cut_metrics(checkpoint.metrics_bytes if checkpoint else 0)  # what was measured later is measured again
+    step = trainer.place.step
+    store = Store(
+        run,
+        lock,
+        status=status.again(attempt=lock.attempt, step=step),
+        trainer=trainer,
+        resumed_from=checkpoint,
+        note=f"resumed at step {step}, attempt {lock.attempt}",
     )
-    again["backend"] = session.facts()["backend"]
-    told = run.read_provenance()
-    notes += provenance.changed_versions(told, again) + provenance.changed_backend(told, again)
+    yield from train_to_end(trainer, store, stop=stop or Stop(), deadline=deadline, notes=notes)
+
+
+def _note_attempt(run: RunFolder, lock: Lock, trainer: Trainer, argv: Sequence[str]) -> list[str]:
+    """Add this process to the provenance; return what has changed since the run began."""
+    experiment = trainer.experiment
+    now = provenance.collect_again(
+        argv=argv, attempt=lock.attempt, step=trainer.place.step, config_sha256=experiment.sha256()
+    )
+    now["backend"] = trainer.facts()["backend"]
+    before = run.read_provenance()
+    notes = provenance.changed_versions(before, now) + provenance.changed_backend(before, now)
     try:
         require_config_as_given(run)
     except VerificationError as fault:  # what is trained is in resolved.yaml, which is whole
         notes.append(f"config.yaml {fault.problem}")
-    run.write_provenance({**told, "attempts": [*told.get("attempts", []), again]})
+    run.write_provenance({**before, "attempts": [*before.get("attempts", []), now]})
     run.write_resolved(dump_yaml(experiment.resolved()))
-    store.take_up(status, checkpoint)
-    yield from conduct(session, notes=notes)
+    return notes
 
 
-def _restored(run: RunFolder, session: Session, status: Status) -> tuple[Checkpoint | None, list[str]]:
-    """Bring the session to the newest checkpoint that is good, and tell what was lost; to the start if there was none.
+def _restore(run: RunFolder, trainer: Trainer, status: Status) -> tuple[Checkpoint | None, list[str]]:
+    """Restore the newest good checkpoint, and return it with what was lost; None if no checkpoint was written yet.
 
     Raises:
-        VerificationError: There are checkpoints, or were, and none is good: nobody asked to begin again.
+        VerificationError: There are checkpoints, or were, and none is good: training must not begin again unasked.
     """
     checkpoints = run.checkpoints()
     bad: dict[int, str] = {}
     for step in checkpoints.steps():
         try:
             checkpoint = checkpoints.load(step)
-            require_own(checkpoint, status, session.description)
+            require_own(checkpoint, status, trainer.about)
             run.check_metrics(checkpoint.metrics_bytes)
-            session.restore(checkpoint.state)
+            trainer.restore(checkpoint.state)
         except VerificationError as fault:
             bad[step] = f"{fault.where.rpartition('/')[2] or checkpoints.path(step).name} {fault.problem}"
             continue
-        if step > session.experiment.training.steps:
-            _refuse_fewer(step, session.experiment)
+        if step > trainer.experiment.training.steps:
+            _refuse_fewer(step, trainer.experiment)
         for one in bad:
             checkpoints.set_aside(one)
         return checkpoint, _losses(bad, step, reached=max(status.step, *bad, step))
@@ -204,11 +220,11 @@ def _losses(bad: Mapping[int, str], step: int, *, reached: int) -> list[str]:
     if not bad:
         return []
     lost = f"{reached - step:,} step{'s' * (reached - step != 1)} will be trained again"
-    return [*bad.values(), f"going on from the checkpoint of step {step:,}: {lost}"]
+    return [*bad.values(), f"resuming from the checkpoint of step {step:,}: {lost}"]
 
 
 def require_own(checkpoint: Checkpoint, status: Status, description: Mapping[str, Any] | None) -> None:
-    """Pass if a checkpoint is of this run and, where that is known, of this network and task.
+    """Pass if a checkpoint is of this run and, if that is known, of this network and task.
 
     Raises:
         VerificationError: It is not.
@@ -242,7 +258,7 @@ def _is_longer(run: RunFolder, experiment: Experiment) -> bool:
 def _require_empty(run: RunFolder) -> None:
     if strangers := run.strangers():
         shown = ", ".join(strangers[:3]) + ("…" if len(strangers) > 3 else "")
-        problem = f"is not a run, and not empty: it holds {shown}"
+        problem = f"is not a run, and not empty: it contains {shown}"
         raise UsageError(problem, where=str(run.path), hint="name a folder that does not exist yet")
 
 
@@ -255,9 +271,9 @@ def _require_same(run: RunFolder, stored: Experiment, asked: Experiment) -> None
     keys = [key for key in before | now if before.get(key) != now.get(key)]
     shown = ", ".join(f"{key}: {dumps(before.get(key))} there, {dumps(now.get(key))} here" for key in keys[:5])
     raise UsageError(
-        f"holds the run of another config: {shown}{'…' if len(keys) > 5 else ''}",
+        f"is the run of another config: {shown}{'…' if len(keys) > 5 else ''}",
         where=str(run.path),
-        hint="name another folder; or go on with the run's own config: `rnnlab train --resume DIR`",
+        hint="name another folder; or resume with the run's own config: `rnnlab train --resume DIR`",
     )
 
 

@@ -1,15 +1,27 @@
-"""Stopping a training from outside: a wish is noted at once, and fulfilled where the training is whole."""
+"""Why a training ends, and stopping one from outside: the wish is noted at once, and met between two steps."""
 
 import time
-from typing import final
+from typing import Literal, final
+
+from rnnlab.storage import State
+
+Reason = Literal["solved", "budget", "plateau", "diverged", "interrupted", "failed"]
+
+
+_STATES: dict[Reason, State] = {"diverged": "diverged", "interrupted": "interrupted", "failed": "failed"}
+
+
+def state_of(stopped: Reason) -> State:
+    """Return the state of a run whose training ended for this reason."""
+    return _STATES.get(stopped, "completed")
 
 
 @final
 class Stop:
-    """The wish that a training stop; a signal handler may do no more than call `ask`.
+    """A request that a training stop; a signal handler may do no more than call `ask`.
 
     Attributes:
-        reason: Why, as in "stopped by `reason`"; empty while nobody has asked.
+        reason: Why, as in "stopped by `reason`"; empty while there is no request.
     """
 
     def __init__(self) -> None:
@@ -26,10 +38,10 @@ class Halt(Exception):
 
 @final
 class Deadline:
-    """Tells when so little is left of the time budget that another step might not fit.
+    """The time budget of one process: near as soon as another step might not fit in.
 
     Args:
-        max_seconds: The budget of this process, from now on; None for none.
+        max_seconds: The budget, from now on; None for none.
 
     Example:
         >>> Deadline(None).is_near(saving=1e9), Deadline(60.0).is_near(saving=1.0), Deadline(60.0).is_near(saving=21.0)
@@ -42,7 +54,7 @@ class Deadline:
         self._longest = 0.0
 
     def is_near(self, *, saving: float) -> bool:
-        """Say whether it is time to stop; call it where the training could.
+        """Return whether it is time to stop; called wherever the training could.
 
         Args:
             saving: Seconds that it takes to save the training.
@@ -50,7 +62,7 @@ class Deadline:
         if self.max_seconds is None:
             return False
         now = time.perf_counter()
-        # Forgotten by and by: the first stretches also start up and compile, which does not happen again.
+        # Old stretches count less and less: the first also start up and compile, which does not happen again.
         self._longest = max(now - self._last, 0.9 * self._longest)
         self._last = now
         # What is written at the end is more than a checkpoint, and the disk may be slower by then.

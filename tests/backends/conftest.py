@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from rnnlab.backends.keras.starting import start
+from rnnlab.backends.keras.engines import start
 from tests.backends.contenders import ALL, Contender
 
 

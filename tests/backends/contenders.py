@@ -8,9 +8,8 @@ import numpy as np
 
 from rnnlab.backends.base import AbstractBackend, AbstractModel, Network
 from rnnlab.backends.keras import KerasBackend
-from rnnlab.backends.keras.options import KerasOptions
-from rnnlab.backends.numpy.model import NumpyBackend
-from rnnlab.backends.numpy.options import NumpyOptions
+from rnnlab.backends.keras.backend import KerasOptions
+from rnnlab.backends.numpy.model import NumpyBackend, NumpyOptions
 from tests.networks import network, parameters, training
 
 NUMPY = ("numpy-fast", "numpy-compiled", "numpy-reference")

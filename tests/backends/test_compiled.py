@@ -19,8 +19,7 @@ from rnnlab.backends.numpy.compiled._gather import TILE, gather, gathered, tiles
 from rnnlab.backends.numpy.compiled._machine import Program
 from rnnlab.backends.numpy.compiled._product import pack, product
 from rnnlab.backends.numpy.layer import Tape
-from rnnlab.backends.numpy.model import NumpyBackend
-from rnnlab.backends.numpy.options import NumpyOptions
+from rnnlab.backends.numpy.model import NumpyBackend, NumpyOptions
 from rnnlab.core import activations
 from rnnlab.core.errors import UsageError
 from tests.cli.program import rnnlab

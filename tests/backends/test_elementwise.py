@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from rnnlab.backends.numpy.elementwise import write_slope, writer
+from rnnlab.backends.numpy.layer import write_slope, writer
 from rnnlab.core import activations
 
 EVERY = pytest.mark.parametrize("name", activations.names())

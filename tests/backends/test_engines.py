@@ -34,7 +34,7 @@ def test_the_contract_holds_on_the_other_engines(engine: str, other: str) -> Non
 
 THREADS = """
 import json, pathlib, numpy
-from rnnlab.backends.keras.starting import start
+from rnnlab.backends.keras.engines import start
 from tests.networks import network, parameters
 from rnnlab.backends.keras import KerasBackend
 net = network("simple", precision="float32")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from rnnlab.backends.base import Network
-from rnnlab.backends.keras.starting import start
+from rnnlab.backends.keras.engines import start
 from rnnlab.backends.numpy.model import NumpyBackend
 from rnnlab.cells import CELLS
 from rnnlab.cells.simple import Simple, SimpleOptions
@@ -127,7 +127,7 @@ def session(net: Network) -> Any:
         pytest.importorskip(package, reason="needs the extra `onnx`")
     runtime = pytest.importorskip("onnxruntime", reason="needs the extra `onnx`")
     model = built(net)
-    from rnnlab.backends.keras.onnx_graph import onnx_file
+    from rnnlab.backends.keras.exporting import onnx_file
 
     return runtime.InferenceSession(onnx_file(model), providers=["CPUExecutionProvider"])
 
@@ -168,7 +168,7 @@ def test_the_converter_leaves_the_log_as_it_was(caplog: pytest.LogCaptureFixture
 
 @pytest.mark.parametrize("package", ["onnx", "tf2onnx"])
 def test_a_missing_converter_is_told(keras: Any, monkeypatch: pytest.MonkeyPatch, package: str) -> None:
-    from rnnlab.backends.keras.onnx_graph import onnx_file
+    from rnnlab.backends.keras.exporting import onnx_file
 
     if package == "tf2onnx":
         monkeypatch.setitem(sys.modules, "onnx", io)

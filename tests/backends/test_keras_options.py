@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnnlab.backends.keras.options import KerasOptions, Plan, plan
+from rnnlab.backends.keras.backend import KerasOptions, Plan, plan
 from rnnlab.cells import CELLS
 
 

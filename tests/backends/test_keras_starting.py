@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rnnlab.backends.keras.starting import start
+from rnnlab.backends.keras.engines import start
 from rnnlab.core.errors import UsageError
 from tests.cli.program import Result, rnnlab
 
@@ -74,7 +74,7 @@ def test_an_engine_that_is_broken(
     assert (result.code, result.stderr) == (
         5,
         f"rnnlab: error[E_ENVIRONMENT]: Keras on tensorflow cannot be imported: {told} — "
-        "mend or reinstall it: pip install tensorflow\n",
+        "repair or reinstall it: pip install tensorflow\n",
     )
 
 

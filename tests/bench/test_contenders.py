@@ -57,7 +57,7 @@ def progress(given: Work, *, steps: int) -> float:
 
 @pytest.mark.parametrize(("entrant", "cell", "layers"), IN_THIS_PROCESS)
 def test_the_same_work(entrant: Entrant, cell: str, layers: int) -> None:
-    from rnnlab.backends.keras.starting import start
+    from rnnlab.backends.keras.engines import start
 
     start()  # before a contender settles TensorFlow's threads, which can be done once
     assert_the_same_work(entrant, work(cell, layers=layers))

@@ -112,7 +112,7 @@ def test_half_a_record_at_the_end_is_told_and_not_counted(pair: Path) -> None:
     resumed = rnnlab(*RESUME, "-q")
     assert (resumed.code, resumed.stderr.splitlines()[-1]) == (
         0,
-        "rnnlab: warning: going on from the checkpoint of step 0: 20 steps will be trained again",
+        "rnnlab: warning: resuming from the checkpoint of step 0: 20 steps will be trained again",
     )
 
 

@@ -84,7 +84,7 @@ CONFIGS = {
     "a merge bomb": ("a: &a {}\nb: {<<: *a}\n", "is damaged: {}:2:5 b: merge key << is not allowed"),
     "a tag": ("task: !!python/name:os\n", "is damaged: {}:1:7 task: tag '!!python/name:os' is not allowed"),
     "a base": ("extends: /etc/hostname\ntask: adding\n", "is damaged: {}:1:1 extends: unknown key 'extends'"),
-    "another seed": (None, "was changed since the run began: provenance.json tells of another config"),
+    "another seed": (None, "was changed since the run began: provenance.json has the hash of another config"),
 }
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rnnlab.training import memory
+from rnnlab.training import resources
 from tests.cli.program import TINY, child, rnnlab, start
 
 # A line of a message: the program, the code, then file:line:column and the key, the problem, perhaps what to do.
@@ -166,7 +166,7 @@ def test_a_broken_config_in_a_real_process(here: Path, block: str) -> None:
 
 
 def test_too_little_memory_is_told_before_anything_is_made(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "memory_available", lambda: 8 << 30)
+    monkeypatch.setattr(resources, "memory_available", lambda: 8 << 30)
     (here / "x.yaml").write_text("task: adding\ncell: {type: carry, units: 65536, layers: 64}\n")
     assert rnnlab("train", "x.yaml").stderr == (
         "rnnlab: error[E_ENVIRONMENT]: training needs about 143 TiB of memory, and 8 GiB are available — lower "

@@ -62,7 +62,7 @@ def test_a_signal_saves_and_stops(here: Path, number: signal.Signals) -> None:
     )
     assert err == (
         f"job: stopped by {number.name} at step {status.step:,}, and the state is saved"
-        " — `rnnlab train --resume job` goes on\n"
+        " — `rnnlab train --resume job` resumes it\n"
     )
     assert run.checkpoints().steps()[0] == status.step == run.read_summary()["steps"]
     assert json.loads(rnnlab("doctor", "job", "--json").stdout)["healthy"]
@@ -246,7 +246,7 @@ def test_what_was_out_of_the_ordinary_is_a_warning(here: Path) -> None:
     again = f"{lost} step{'s' * (lost > 1)} will be trained again"
     assert result.stderr.splitlines() == [
         f"rnnlab: warning: step-{newest:010d}.safetensors {empty}",
-        f"rnnlab: warning: going on from the checkpoint of step {older:,}: {again}",
+        f"rnnlab: warning: resuming from the checkpoint of step {older:,}: {again}",
     ]
 
 

@@ -86,7 +86,7 @@ def test_a_diverging_training_keeps_the_last_finite_weights(here: Path) -> None:
     message = result.stderr.splitlines()[-1]
     told = re.fullmatch(
         r"rnnlab: error\[E_DIVERGED\]: (\S+): diverged at step (\d+): (training loss|gradient norm) is (nan|inf), "
-        r"expected a finite number — weights/last\.safetensors there holds the last finite weights, of step (\d+); "
+        r"expected a finite number — weights/last\.safetensors there has the last finite weights, of step (\d+); "
         r"lower training\.optimizer\.learning_rate or set training\.clip_norm",
         message,
     )
@@ -113,7 +113,7 @@ def test_ctrl_c_leaves_a_readable_run(here: Path, quiet: bool) -> None:
     assert (process.returncode, out) == (75, "")
     assert err.splitlines()[-1] == (
         f"{path}: stopped by SIGINT at step {status.step:,}, and the state is saved"
-        f" — `rnnlab train --resume {path}` goes on"
+        f" — `rnnlab train --resume {path}` resumes it"
     )
     assert "Traceback" not in err
     assert (status.state, status.exit_code, status.message) == ("interrupted", 75, "stopped by SIGINT")

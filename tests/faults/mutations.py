@@ -68,7 +68,7 @@ MUTATIONS = (
     ),
     Mutation(
         "fsync of the metrics before a checkpoint counts them",
-        "training/storing.py",
+        "training/store.py",
         "        self._metrics.sync()  # before the checkpoint, which counts its bytes\n",
         "",
         "tests/faults/test_power_cut.py::test_what_is_finished_is_there[nothing]",
@@ -145,7 +145,7 @@ MUTATIONS = (
     ),
     Mutation(
         "the lock check before each save",
-        "training/storing.py",
+        "training/store.py",
         "        began = time.perf_counter()\n        self.require_lock()\n",
         "        began = time.perf_counter()\n",
         "tests/training/test_resume.py::test_who_was_overtaken_writes_nothing_more",
@@ -166,7 +166,7 @@ MUTATIONS = (
     ),
     Mutation(
         "the cut of later metrics on resuming",
-        "training/storing.py",
+        "training/store.py",
         "        self.run.cut_metrics(checkpoint.metrics_bytes if checkpoint else 0)\n",
         "",
         "tests/faults/test_each_call.py::test_a_run_begins[kill-on-early]",

@@ -144,7 +144,7 @@ def test_files_at_odds_with_the_status(experiment: Make, tmp_path: Path) -> None
         "summary.json": "says completed at step 5, but the status completed at step 4",
     }
     run.write_resolved(run.read_resolved().replace("seed: 0", "seed: 1"))
-    assert "provenance.json tells of another config" in told(run)[1]["resolved.yaml"]
+    assert "provenance.json has the hash of another config" in told(run)[1]["resolved.yaml"]
     for step in (0, 5):
         run.checkpoints().path(step).unlink()
     assert told(run)[1]["checkpoints"] == "there is none, though the run got to step 4"

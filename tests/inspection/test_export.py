@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import rnnlab
-from rnnlab.backends.keras.starting import start
+from rnnlab.backends.keras.engines import start
 from rnnlab.core.errors import EnvironmentFault, UsageError, VerificationError
 from rnnlab.inspection.export import ENDINGS, Format
 from tests.small import SMALL

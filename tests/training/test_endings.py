@@ -39,7 +39,7 @@ def test_a_diverged_training(fit: Fit, tmp_path: Path) -> None:
     assert caught.value.problem == status.message
     assert caught.value.where == str(run.path)
     assert caught.value.hint == (
-        f"weights/last.safetensors there holds the last finite weights, of step {bad - 1}; "
+        f"weights/last.safetensors there has the last finite weights, of step {bad - 1}; "
         "lower training.optimizer.learning_rate or set training.clip_norm"
     )
     assert (status.state, status.exit_code, summary["state"], summary["stopped"]) == (

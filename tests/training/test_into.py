@@ -18,7 +18,7 @@ def test_into_refuses_the_run_of_another_config(experiment: Make, tmp_path: Path
     with pytest.raises(UsageError) as refused:
         begin(experiment("seed=1", "training.steps=9"), run.path)
     assert refused.value.problem == (
-        "holds the run of another config: seed: 0 there, 1 here, training.steps: 5 there, 9 here"
+        "is the run of another config: seed: 0 there, 1 here, training.steps: 5 there, 9 here"
     )
     assert run.read_status().state == "interrupted"
 
@@ -40,7 +40,7 @@ def test_an_engine_that_has_no_part_tells_no_runs_apart(experiment: Make, tmp_pa
 def test_into_refuses_a_folder_that_is_no_run(experiment: Make, tmp_path: Path, there: str) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "notes").mkdir() if there == "a folder" else (tmp_path / "run" / "notes").write_text("mine")
-    with pytest.raises(UsageError, match="is not a run, and not empty: it holds notes"):
+    with pytest.raises(UsageError, match="is not a run, and not empty: it contains notes"):
         begin(experiment(), tmp_path / "run")
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["notes"]
 

@@ -7,8 +7,8 @@ import pytest
 
 from rnnlab.config.blocks import PlateauOptions
 from rnnlab.core.success import AllOf, Streak, SuccessRule, Threshold
+from rnnlab.training.events import record_line
 from rnnlab.training.progress import Averages, Best, Success, judge
-from rnnlab.training.record import record_line
 
 
 def follow(rule: Streak, batches: list[str], losses: list[float] | None = None) -> list[bool]:

@@ -113,7 +113,7 @@ def test_a_damaged_checkpoint_is_set_aside_and_what_is_lost_is_told(experiment: 
         2,
         (
             "step-0000000003.safetensors was changed since it was written: its content does not match its SHA-256",
-            "going on from the checkpoint of step 2: 1 step will be trained again",
+            "resuming from the checkpoint of step 2: 1 step will be trained again",
         ),
     )
     assert (run.path / "checkpoints" / "step-0000000003.safetensors.corrupt").exists()

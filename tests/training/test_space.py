@@ -11,8 +11,8 @@ import rnnlab
 from rnnlab.config.experiment import Experiment
 from rnnlab.core.errors import EnvironmentFault
 from rnnlab.storage import disk
+from rnnlab.training.resources import require_space, space_needed
 from rnnlab.training.resume import resume
-from rnnlab.training.space import require_space, space_needed
 from tests.small import Fit
 from tests.training.resuming import begin
 

@@ -19,7 +19,7 @@ __all__ = ["BACKEND", "Carry", "CarryCell", "KerasBackend"]
 
 def __getattr__(name: str) -> Any:
     if name in {"Carry", "CarryCell"}:
-        from rnnlab.backends.keras.starting import DEFAULT_ENGINE, running_engine, start
+        from rnnlab.backends.keras.engines import DEFAULT_ENGINE, running_engine, start
 
         start(running_engine() or os.environ.get("KERAS_BACKEND", DEFAULT_ENGINE))
         from rnnlab.backends.keras import layers

@@ -1,5 +1,6 @@
 """A trained network as the model a Keras user would write, and as the files that other programs read."""
 
+import logging
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -8,13 +9,17 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import keras
+import tensorflow as tf
 from numpy.typing import NDArray
 
 from rnnlab.backends.base import Network
-from rnnlab.backends.keras.build import head_layer, recurrent_layer
+from rnnlab.backends.keras.network import head_layer, recurrent_layer
 from rnnlab.core.errors import EnvironmentFault
 
 Model = Any
+_OPSET = 18  # the newest that tf2onnx 1.17 writes; onnxruntime reads it since 1.14
+_AXES = ("batch", "time")
+_GRAPH = 1 << 20  # bytes; a SavedModel of few parameters takes a sixth
 
 
 def keras_model(network: Network, parameters: Mapping[str, NDArray[Any]]) -> Model:
@@ -58,35 +63,76 @@ def weights_file(model: Model) -> bytes:
 
 def saved_model(model: Model) -> dict[str, bytes]:
     """Return the files of a SavedModel, for `tf.saved_model.load`; its endpoint `serve` takes any B and T."""
-    import tensorflow as tf
-
     with _temporary_folder(model) as folder:
         root = folder / "model"
         try:
             model.export(root, format="tf_saved_model", verbose=False)
         except tf.errors.ResourceExhaustedError as fault:
-            raise _refused(f"cannot be written to: {fault.message}") from fault
+            raise _no_space(f"cannot be written to: {fault.message}") from fault
         files = (path for path in root.rglob("*") if path.is_file())
         return {path.relative_to(root).as_posix(): path.read_bytes() for path in files}
 
 
-_GRAPH = 1 << 20  # bytes; a SavedModel of few parameters takes a sixth
+def onnx_file(model: Model) -> bytes:
+    """Return the content of an `.onnx` file, made by tf2onnx, which the extra `onnx` installs.
+
+    It computes `outputs` from `inputs`, (batch, time, I), for any batch and time.
+
+    Args:
+        model: A functional model of one input and one output.
+
+    Raises:
+        EnvironmentFault: The converter is not installed.
+    """
+    try:
+        import onnx
+        import tf2onnx
+    except ImportError as error:
+        hint = "pip install 'rnnlab[onnx]'"
+        raise EnvironmentFault(f"the ONNX converter cannot be imported: {error}", hint=hint) from error
+    signature = [tf.TensorSpec(model.input.shape, model.input.dtype, name="inputs")]
+    function = tf.function(lambda inputs: {"outputs": model(inputs, training=False)}, input_signature=signature)
+    with _quiet_converter():
+        proto, _ = tf2onnx.convert.from_function(function, input_signature=signature, opset=_OPSET)
+    _name_axes(proto.graph)
+    onnx.checker.check_model(proto, full_check=True)  # the converter skips what it cannot convert
+    content: bytes = proto.SerializeToString()
+    return content
 
 
 @contextmanager
 def _temporary_folder(model: Model) -> Iterator[Path]:
-    """Yield a folder with the space for a model: on a full disk HDF5 ends the process without a word."""
+    """Yield a folder with the space for a model: on a full disk HDF5 ends the process without a message."""
     needed = 2 * sum(weight.size * weight.dtype.itemsize for weight in model.get_weights()) + _GRAPH
     try:
         with TemporaryDirectory() as folder:
             free = shutil.disk_usage(folder).free
             if free < needed:
-                raise _refused(f"needs {needed:,} bytes, and {free:,} are free")
+                raise _no_space(f"needs {needed:,} bytes, and {free:,} are free")
             yield Path(folder)
     except OSError as fault:
-        raise _refused(f"cannot be written to: {fault.strerror or fault}") from fault
+        raise _no_space(f"cannot be written to: {fault.strerror or fault}") from fault
 
 
-def _refused(problem: str) -> EnvironmentFault:
+def _no_space(problem: str) -> EnvironmentFault:
     hint = "free some space, or name another folder by the variable TMPDIR"
     return EnvironmentFault(f"the folder for temporary files {problem}", hint=hint)
+
+
+def _name_axes(graph: Any) -> None:
+    """Call the open axes `batch` and `time`; the converter numbers them."""
+    for value in (*graph.input, *graph.output):
+        for axis, name in zip(value.type.tensor_type.shape.dim, _AXES, strict=False):
+            if not axis.HasField("dim_value"):
+                axis.dim_param = name
+
+
+@contextmanager
+def _quiet_converter() -> Iterator[None]:
+    """Drop what the converter logs, remarks about the speed of float64."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)

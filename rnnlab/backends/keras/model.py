@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnlab.backends.base import AbstractModel, Network, Prediction, StepResult, Training, nothing
+from rnnlab.backends.keras.backend import Plan
 from rnnlab.backends.keras.engines.base import AbstractEngine
+from rnnlab.backends.keras.network import NetworkFunctions
 from rnnlab.backends.keras.optimizer import KerasOptimizer
-from rnnlab.backends.keras.options import Plan
-from rnnlab.backends.keras.program import Program
 from rnnlab.core.batch import Batch
 
 Array = NDArray[Any]
@@ -38,19 +38,20 @@ class KerasModel(AbstractModel):
     ) -> None:
         super().__init__(network, training)
         self._engine = engine
-        self._program = Program(network, engine=engine, plan=plan, bptt_steps=training.bptt_steps if training else None)
-        self.model, self._variables = self._program.model, self._program.variables
+        bptt_steps = training.bptt_steps if training else None
+        self._functions = NetworkFunctions(network, engine=engine, plan=plan, bptt_steps=bptt_steps)
+        self.model, self._variables = self._functions.model, self._functions.variables
         self._assign(parameters)
         variables = list(self._variables.values())
-        self._gradients = engine.compile_gradients(self._program.loss, xla=plan.xla)
+        self._gradients = engine.compile_gradients(self._functions.loss, xla=plan.xla)
         # Without XLA, whose compiling takes longer than it saves on the few predictions of a training.
-        self._record: Callable[..., Any] = engine.compile_function(self._program.states, xla=False)
-        self._stretch: Callable[..., Any] = engine.compile_function(self._program.stretch, xla=False)
+        self._record: Callable[..., Any] = engine.compile_function(self._functions.states, xla=False)
+        self._stretch: Callable[..., Any] = engine.compile_function(self._functions.stretch, xla=False)
         self._optimizer = KerasOptimizer(engine, training, variables, dtype=network.dtype) if training else None
         self._updates = 0  # the optimiser's own count; to ask a device for it takes a tenth of a small step
         if self._optimizer:
             width = network.cell.options.units * network.cell.options.layers
-            self._step = engine.compile_step(self._program.loss, self._optimizer, width=width, xla=plan.xla)
+            self._step = engine.compile_step(self._functions.loss, self._optimizer, width=width, xla=plan.xla)
 
     def train_step(self, batch: Batch, *, meanwhile: Callable[[], None] = nothing) -> StepResult:
         if self.training is None or self._optimizer is None:
@@ -70,7 +71,7 @@ class KerasModel(AbstractModel):
         batch_size, timesteps, _ = inputs.shape
         ends = np.full(batch_size, timesteps) if lengths is None else lengths
         rows = batch_size + -batch_size % (_PREDICT_ROWS if batch_size > _PREDICT_ROWS else 1)
-        kept, state, values = [], self._program.initial_state(rows), self._values()
+        kept, state, values = [], self._functions.initial_state(rows), self._values()
         for start in range(0, timesteps, _PREDICT_STEPS):
             x = np.zeros((rows, min(_PREDICT_STEPS, timesteps - start), inputs.shape[2]), self.network.dtype)
             x[:batch_size] = inputs[:, start : start + _PREDICT_STEPS]
@@ -97,7 +98,7 @@ class KerasModel(AbstractModel):
             self._updates = self._optimizer.step
 
     def _arrays(self, batch: Batch) -> list[Array]:
-        """Return what `Program.loss` takes, each sequence padded to the longest that a training can meet.
+        """Return what `NetworkFunctions.loss` takes, each sequence padded to the longest that a training can meet.
 
         One shape for all batches: an engine compiles a step anew for every shape it meets.
         """

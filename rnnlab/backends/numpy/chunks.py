@@ -1,7 +1,7 @@
-"""How a batch is cut for computing: its rows into shards, and the time of a shard into chunks.
+"""How a batch is divided for computing, rows into batch shards and their time into chunks, and the memory it takes.
 
-Both are rules of the shapes alone. The number of processors decides how many shards run at once, never what is in
-them, so that the same config gives the same bits on a laptop and on a large machine.
+All are rules of the shapes alone. The number of processors decides how many shards run at once, never what is in
+them, so that the same config gives bit-identical results on a laptop and on a large machine.
 """
 
 from dataclasses import dataclass
@@ -13,9 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnlab.backends.base import Network
+
 Array = NDArray[Any]
 Rows = Array | slice
 _MOST_SHARDS = 8
+# Beyond this the states are kept only now and then. A fixed number, for a rule must not depend on the machine; it is
+# far more than a cache has, so that only those who need it pay for it.
+_TOO_MUCH = 2**30  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +49,9 @@ def rows_in_cache(width: int) -> int:
 
 
 def shard_count(batch_size: int, *, width: int) -> int:
-    """Return into how many shards a batch is split where the config does not say.
+    """Return into how many shards a batch is divided where the config does not say.
 
-    Two when each has 16 rows and 2048 numbers a step, from which a second processor brings more than it costs; more
+    Two when each has 16 rows and 2048 numbers per step, from which a second processor brings more than it costs; more
     when each still has enough for its matrix products to run at full speed.
 
     Args:
@@ -61,6 +66,12 @@ def shard_count(batch_size: int, *, width: int) -> int:
     while 2 <= count < _MOST_SHARDS and batch_size >= 128 * count and batch_size * width >= 2**14 * 2 * count:
         count *= 2
     return count
+
+
+@cache  # called at every step
+def count_shards(network: Network, shards: int | None, *, batch_size: int) -> int:
+    """Return into how many shards a batch is divided: as the config says, or by the rule."""
+    return min(shards or shard_count(batch_size, width=_width(network)), batch_size)
 
 
 def deal(lengths: Array, count: int) -> list[Rows]:
@@ -112,9 +123,9 @@ def chunks(lengths: Array, *, rows_at_once: int, window: int | None = None) -> l
     return windows
 
 
-@cache  # most batches of a training are alike
+@cache  # most batches of a training have the same shape
 def _even_chunks(rows: int, timesteps: int, rows_at_once: int, window: int) -> list[list[Chunk]]:
-    """Return the chunks of sequences of one length; the lists are everybody's, and nobody changes them."""
+    """Return the chunks of sequences of one length; the lists are shared and never changed."""
     size = max(1, rows_at_once // rows)
     return [
         [
@@ -137,3 +148,35 @@ def groups(window: list[Chunk], *, recompute: bool) -> list[list[Chunk]]:
     """
     size = 1 + isqrt(len(window) - 1) if recompute else len(window)
     return [window[start : start + size] for start in range(0, len(window), size)]
+
+
+def tape_bytes(network: Network, *, batch_size: int, timesteps: int, recompute: bool = False) -> int:
+    """Return about how many bytes are kept for going back: D·B·T·(I + L·(S + G - 1)·H), or √ of it in T.
+
+    D bytes per number, B sequences, T steps, L layers, S states and G gates of the cell.
+    """
+    cell, layers = network.cell, network.cell.options.layers
+    units = cell.options.units
+    numbers = (
+        network.input_features + layers * ((len(cell.states) - 1) * units + _width(network)) + (layers - 1) * units
+    )
+    if recompute:
+        chunk = chunk_steps(network, batch_size)
+        timesteps = min(timesteps, 2 * chunk * (1 + int((timesteps / chunk) ** 0.5)))
+    return batch_size * timesteps * numbers * network.dtype.itemsize
+
+
+def chunk_steps(network: Network, batch_size: int) -> int:
+    """Return how many steps are computed at a time, at most."""
+    return max(1, rows_in_cache(network.cell.options.units) // batch_size)
+
+
+@cache  # called at every step
+def should_recompute(network: Network, *, batch_size: int, timesteps: int) -> bool:
+    """Return whether `recompute: auto` recomputes; `timesteps` are those between two cuts of the gradient."""
+    return tape_bytes(network, batch_size=batch_size, timesteps=timesteps) > _TOO_MUCH
+
+
+def _width(network: Network) -> int:
+    """Return the numbers that a layer computes per step and row: units times gates."""
+    return sum(parameter.size for parameter in network.layer_parameters(0).values() if parameter.role == "bias")

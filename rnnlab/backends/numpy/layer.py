@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from rnnlab.cells.base import AbstractCell
+from rnnlab.core.activations import AbstractActivation, Sigmoid, Tanh
 
 Array = NDArray[Any]
 State = dict[str, Array]
@@ -121,3 +122,30 @@ class AbstractLayer(ABC):
     @abstractmethod
     def chunk_rows(self) -> int:
         """Return how many rows (steps times sequences) a chunk had best have."""
+
+
+def writer(activation: AbstractActivation) -> Callable[[Array, Array], Any]:
+    """Return the function of (x, out) that writes f(x) to `out`, which may be `x` itself.
+
+    It computes what `rnnlab.core.activations` defines; tanh and sigmoid, which nearly every network uses, need no
+    temporary array.
+    """
+    if isinstance(activation, Tanh):
+        return np.tanh
+
+    def write(x: Array, out: Array) -> None:
+        out[...] = activation(np, x)
+
+    return write
+
+
+def write_slope(activation: AbstractActivation, y: Array, out: Array) -> None:
+    """Write f' to `out`, given y = f(x); `out` must not be `y`."""
+    if isinstance(activation, Tanh):
+        np.multiply(y, y, out=out)
+        np.subtract(1, out, out=out)
+    elif isinstance(activation, Sigmoid):
+        np.subtract(1, y, out=out)
+        out *= y
+    else:
+        out[...] = activation.slope(np, y)

@@ -1,4 +1,4 @@
-"""A network on NumPy: its shards go through time; here are clipping and the update."""
+"""The NumPy backend: its options, its models, clipping and the update; its batch shards go through time."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from rnnlab.backends.base import (
     AbstractBackend,
@@ -18,18 +19,35 @@ from rnnlab.backends.base import (
     nothing,
 )
 from rnnlab.backends.numpy.compiled import compiled_layer, describe_compiler
-from rnnlab.backends.numpy.division import Division
 from rnnlab.backends.numpy.fast import KERNELS
 from rnnlab.backends.numpy.layer import AbstractLayer
-from rnnlab.backends.numpy.options import NumpyOptions
+from rnnlab.backends.numpy.parallel import ParallelShards
 from rnnlab.backends.numpy.reference import ReferenceLayer
 from rnnlab.backends.numpy.shard import below
 from rnnlab.backends.numpy.vector import NamedVector
 from rnnlab.core.allotment import allotted_cpus
 from rnnlab.core.batch import Batch
+from rnnlab.core.options import Options
 from rnnlab.optim.clipping import clip_by_global_norm, clip_by_value
 
 Array = NDArray[Any]
+
+
+class NumpyOptions(Options):
+    """How NumPy computes; not used with `backend: keras`."""
+
+    shards: int | None = Field(
+        None,
+        ge=1,
+        le=64,
+        description="parts into which a batch is divided, each for one processor; they decide the order of sums, "
+        "and so the last bits; null: by a rule of batch and units; 1 is fastest with one processor",
+    )
+    compiled: bool = Field(
+        False,
+        description="make machine code of the steps (pip install 'rnnlab[compiled]'): small networks are up to three "
+        "times as fast, the numbers the same but for the last bits",
+    )
 
 
 class NumpyBackend(AbstractBackend):
@@ -69,10 +87,14 @@ class NumpyBackend(AbstractBackend):
         _, layer_class = self._layer_class(network)
         own = NamedVector({name: described.shape for name, described in network.parameters().items()}, network.dtype)
         own.fill_from(parameters)
-        division = Division(
-            network, parameters=own.views, layer_class=layer_class, options=self.options, processes=self.processes
+        shards = ParallelShards(
+            network,
+            parameters=own.views,
+            layer_class=layer_class,
+            shards=self.options.shards,
+            processes=self.processes,
         )
-        return NumpyModel(network, training, parameters=own, division=division)
+        return NumpyModel(network, training, parameters=own, shards=shards)
 
     def _layer_class(self, network: Network) -> tuple[str, type[AbstractLayer]]:
         """Return which way this network is computed, and the layer that does."""
@@ -88,10 +110,10 @@ class NumpyModel(AbstractModel):
     """Parameters live in one flat vector, and so do the gradients: clipping and updating are a few operations."""
 
     def __init__(
-        self, network: Network, training: Training | None, *, parameters: NamedVector, division: Division
+        self, network: Network, training: Training | None, *, parameters: NamedVector, shards: ParallelShards
     ) -> None:
         super().__init__(network, training)
-        self._parameters, self._division = parameters, division
+        self._parameters, self._shards = parameters, shards
         self._slots = training.optimizer.initial_slots(self._parameters.flat.size, network.dtype) if training else {}
 
     @np.errstate(over="ignore", invalid="ignore")  # divergence is the caller's to see, in the result
@@ -114,8 +136,8 @@ class NumpyModel(AbstractModel):
 
     def predict(self, inputs: Array, lengths: Array | None = None, *, states: bool = False) -> Prediction:
         ends = np.full(len(inputs), inputs.shape[1]) if lengths is None else lengths
-        outputs = self._division.predict(inputs, ends)
-        return Prediction(outputs, self._division.states(inputs) if states else {})
+        outputs = self._shards.predict(inputs, ends)
+        return Prediction(outputs, self._shards.states(inputs) if states else {})
 
     def parameters(self) -> dict[str, Array]:
         return self._parameters.copies()
@@ -132,7 +154,7 @@ class NumpyModel(AbstractModel):
 
     def _learn(self, batch: Batch, meanwhile: Callable[[], None]) -> tuple[float, Array, NamedVector]:
         training = self.training
-        return self._division.learn(
+        return self._shards.learn(
             batch,
             window=training.bptt_steps if training else None,
             recompute=training.recompute if training else "auto",

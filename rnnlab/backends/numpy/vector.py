@@ -1,18 +1,28 @@
-"""Many named arrays in one flat vector, so that clipping and updating are a few operations whatever the network."""
+"""Arrays in memory that forked processes share; and many named arrays in one flat vector."""
 
+import mmap
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from rnnlab.backends.numpy.team import shared
-
 Array = NDArray[Any]
 
 
+def shared(shape: tuple[int, ...], dtype: DTypeLike) -> Array:
+    """Return zeros that processes forked from now on see and change too.
+
+    Args:
+        shape: Any, also of no numbers.
+        dtype: Any of a fixed size.
+    """
+    count, item = int(np.prod(shape)), np.dtype(dtype)
+    return np.frombuffer(mmap.mmap(-1, max(1, count * item.itemsize)), item, count).reshape(shape)
+
+
 class NamedVector:
-    """A flat vector, in memory that forked processes share, and named views into it.
+    """A flat shared vector and named views into it: clipping and updating are a few operations whatever the network.
 
     Attributes:
         flat: (P,) contiguous; P is the number of values in all arrays.

@@ -5,8 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from rnnlab.backends.numpy.model import NumpyBackend
-from rnnlab.backends.numpy.options import NumpyOptions
+from rnnlab.backends.numpy.model import NumpyBackend, NumpyOptions
 from rnnlab.bench.contenders._own import AbstractOwn
 from rnnlab.bench.contenders.base import Array
 from rnnlab.bench.work import Work

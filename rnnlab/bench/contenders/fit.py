@@ -31,7 +31,7 @@ class Fit(AbstractContender):
         return knows(work, frozenset(activations.names()))
 
     def build(self) -> None:
-        from rnnlab.backends.keras.starting import start
+        from rnnlab.backends.keras.engines import start
 
         start(self.engine)
         import keras

@@ -2,7 +2,7 @@
 
 from typing import final
 
-from rnnlab.backends.numpy.options import NumpyOptions
+from rnnlab.backends.numpy.model import NumpyOptions
 from rnnlab.bench.contenders._numpy import AbstractNumpy
 
 

@@ -13,7 +13,7 @@ from rnnlab.config.load import load_experiment
 from rnnlab.core.allotment import allotted_cpus
 from rnnlab.core.errors import EnvironmentFault, UsageError
 from rnnlab.core.text import visible
-from rnnlab.training.memory import in_words, memory_available
+from rnnlab.training.resources import in_words, memory_available
 
 _CELLS = ["simple", "carry"]
 _THREADS = (1, 2)

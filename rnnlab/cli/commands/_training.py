@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rnnlab.cli.errors import note, warn
 from rnnlab.cli.render.output import console
 from rnnlab.core.text import visible
-from rnnlab.training.events import Evaluated, Event, Finished, Started, Stepped
-from rnnlab.training.record import record_line
+from rnnlab.training.events import Evaluated, Event, Finished, Started, Stepped, record_line
 
 if TYPE_CHECKING:
     from rich.live import Live

@@ -13,7 +13,7 @@ def command(config: ConfigArgument, overrides: SetOption = None) -> None:
     from rnnlab.config.load import SWEEP, load_experiment
     from rnnlab.config.overrides import override_partly
     from rnnlab.config.yaml_writer import dump_yaml
-    from rnnlab.training.memory import in_words, memory_needed
+    from rnnlab.training.resources import in_words, memory_needed
 
     if SWEEP in override_partly(read_partly(config), overrides or []).data:
         from rnnlab.sweeps.planning import plan_sweep
@@ -27,5 +27,7 @@ def command(config: ConfigArgument, overrides: SetOption = None) -> None:
     task = experiment.build_task()
     count = sum(parameter.size for parameter in experiment.network(task).parameters().values())
     show_text(dump_yaml(experiment.resolved()))
-    baseline, memory = task.baseline(experiment.timesteps), in_words(memory_needed(experiment))
-    note(f"ok: {count:,} parameters, about {memory} of memory, baseline {baseline:.4g}, solved when {task.solved}")
+    needed = memory_needed(experiment)
+    memory = "" if needed is None else f"about {in_words(needed)} of memory, "
+    baseline = task.baseline(experiment.timesteps)
+    note(f"ok: {count:,} parameters, {memory}baseline {baseline:.4g}, solved when {task.solved}")

@@ -1,7 +1,12 @@
-"""What every schedule is: a multiplier of the base learning rate, a pure function of the step."""
+"""What every schedule is: a multiplier of the base learning rate, a function of the step.
+
+A schedule may also learn the validation loss after each evaluation. All it remembers is then in `state`, which is part
+of every checkpoint.
+"""
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, Generic, TypeVar, final
+from collections.abc import Mapping
+from typing import Any, ClassVar, Generic, TypeVar, final
 
 from pydantic import Field
 
@@ -48,6 +53,21 @@ class AbstractSchedule(ABC, Generic[OptionsT]):
     @abstractmethod
     def _decay(self, step: int) -> float:
         """Return the multiplier `step` steps after the warm-up; 1 at step 0."""
+
+    def after_evaluation(self, loss: float, *, learning_rate: float) -> None:
+        """Take in the result of an evaluation; most schedules ignore it.
+
+        Args:
+            loss: Of the validation set, finite.
+            learning_rate: The base rate, which `factor` multiplies.
+        """
+
+    def state(self) -> dict[str, Any]:
+        """Return what is remembered from evaluation to evaluation, as plain data."""
+        return {}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take back what `state` returned."""
 
     @final
     def factor(self, step: int) -> float:

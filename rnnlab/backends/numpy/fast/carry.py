@@ -6,8 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnlab.backends.numpy.chunks import rows_in_cache
-from rnnlab.backends.numpy.elementwise import write_slope, writer
-from rnnlab.backends.numpy.layer import AbstractLayer, OutputGradients, State, Tape
+from rnnlab.backends.numpy.layer import AbstractLayer, OutputGradients, State, Tape, write_slope, writer
 from rnnlab.cells.carry import Carry
 from rnnlab.core.activations import AbstractScaledTanh, Tanh
 

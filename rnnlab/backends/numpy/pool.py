@@ -1,10 +1,9 @@
-"""Processes forked from this one that each do their part of a piece of work, on memory they share.
+"""A pool of processes, forked from this one, that each do a part of a task on shared memory.
 
-Threads would take turns at the interpreter's lock several times a microsecond; on a step of small products that costs
-more than the second processor brings. A process costs one message there and one back, about 50 µs.
+Threads would compete for the interpreter's lock several times per microsecond; in a step of small products that costs
+more than the second processor gains. A process costs one message there and one back, about 50 µs.
 """
 
-import mmap
 import os
 import pickle
 import signal
@@ -17,30 +16,15 @@ from contextlib import suppress
 from itertools import pairwise
 from typing import Any, final
 
-import numpy as np
-from numpy.typing import DTypeLike, NDArray
-
 from rnnlab.core.errors import EnvironmentFault
 
-Array = NDArray[Any]
-_ASKED_OF_THE_PARENT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
-_Member = tuple[int, int, int]  # the process, where to write to it, where to read from it
+_HANDLED_BY_THE_PARENT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+_Worker = tuple[int, int, int]  # process id, pipe to write to it, pipe to read from it
 _LENGTH = struct.Struct("q")
 
 
-def shared(shape: tuple[int, ...], dtype: DTypeLike) -> Array:
-    """Return zeros that processes forked from now on see and change too.
-
-    Args:
-        shape: Any, also of no numbers.
-        dtype: Any of a fixed size.
-    """
-    count, item = int(np.prod(shape)), np.dtype(dtype)
-    return np.frombuffer(mmap.mmap(-1, max(1, count * item.itemsize)), item, count).reshape(shape)
-
-
 def can_fork() -> bool:
-    """Say whether a team can be had: on Linux alone.
+    """Return whether there can be a pool: on Linux alone.
 
     Elsewhere processes are forked too, but the libraries that compute there (Apple's Accelerate) break in a child.
     """
@@ -52,15 +36,15 @@ class _GoneError(Exception):
 
 
 @final
-class Team:
-    """This process and others, forked from it when the team is made.
+class ProcessPool:
+    """This process and workers, forked from it when the pool is made.
 
-    The others see objects as they were then, and shared arrays as they are. They leave signals to this process, end
-    when it ends, however it does, and say nothing.
+    The workers see objects as they were then, and shared arrays as they are. They ignore signals, which this process
+    handles, end when it ends for any reason, and print nothing.
 
     Args:
-        do: What each does of a piece of work: given its number, 0 for this process, and what `each` was given.
-        processes: How many, with this one, 2 or more.
+        do: Computes one part of a task, given the number of the process, 0 for this one, and what `each` was given.
+        processes: How many, including this one, 2 or more.
 
     Raises:
         OSError: The system refused another process.
@@ -68,38 +52,38 @@ class Team:
 
     def __init__(self, do: Callable[[int, Any], Any], processes: int) -> None:
         self._do = do
-        self._others: list[_Member] = []
-        self.close = weakref.finalize(self, _end, self._others, os.getpid())
+        self._workers: list[_Worker] = []
+        self.close = weakref.finalize(self, _end, self._workers, os.getpid())
         try:
             for number in range(1, processes):
-                self._others.append(_start(do, number))
+                self._workers.append(_fork(do, number))
         except OSError:
             self.close()
             raise
 
     def each(self, given: Any, meanwhile: Callable[[], None] | None = None) -> list[Any]:
-        """Have everybody do their part; return what each gave, this process first.
+        """Run one task in all processes; return the result of each, this process first.
 
         Args:
-            given: For everybody.
-            meanwhile: Called here once the others are at work: waking them takes as long as some small task.
+            given: Passed to all of them.
+            meanwhile: Called here once the workers have started: to wake them takes as long as a small task.
 
         Raises:
-            EnvironmentFault: A process was ended by somebody.
-            Exception: What one of them raised. The team is then dissolved.
+            EnvironmentFault: A worker was ended from outside.
+            Exception: What one of them raised. The pool is then closed.
         """
         message = pickle.dumps(given)
         try:
-            for _, write, _ in self._others:
+            for _, write, _ in self._workers:
                 _send(write, message)
             if meanwhile:
                 meanwhile()
-            done = [(True, self._do(0, given)), *[_receive(read) for _, _, read in self._others]]
+            done = [(True, self._do(0, given)), *[_receive(read) for _, _, read in self._workers]]
         except _GoneError:
             self.close()
             problem = "a process that computes a part of each batch was ended from outside, as where memory runs out"
             raise EnvironmentFault(problem, hint="allow more memory, or set numpy.shards=1") from None
-        except BaseException:  # the others may be at work still: their answers would be taken for later ones
+        except BaseException:  # workers may still be computing: their results would be taken for later ones
             self.close()
             raise
         for is_good, result in done:
@@ -109,10 +93,10 @@ class Team:
         return [result for _, result in done]
 
 
-def _end(others: list[_Member], owner: int) -> None:
-    """End the others; a process forked from their owner has no right to."""
-    while others and os.getpid() == owner:
-        process, write, read = others.pop()
+def _end(workers: list[_Worker], owner: int) -> None:
+    """End the workers, unless this process was itself forked from their owner."""
+    while workers and os.getpid() == owner:
+        process, write, read = workers.pop()
         os.close(write)
         os.close(read)
         with suppress(ProcessLookupError):
@@ -121,12 +105,12 @@ def _end(others: list[_Member], owner: int) -> None:
             os.waitpid(process, 0)
 
 
-def _start(do: Callable[[int, Any], Any], number: int) -> _Member:
+def _fork(do: Callable[[int, Any], Any], number: int) -> _Worker:
     from_parent, write = os.pipe()
     read, to_parent = os.pipe()
     try:
         with warnings.catch_warnings():
-            # Forking beside threads is a risk to who then takes locks; a member of a team computes and pipes only.
+            # Forking beside threads is a risk for code that takes locks; a worker only computes and uses its pipes.
             warnings.simplefilter("ignore")
             process = os.fork()
     except OSError:
@@ -141,16 +125,16 @@ def _start(do: Callable[[int, Any], Any], number: int) -> _Member:
 
 
 def _serve(do: Callable[[int, Any], Any], number: int, read: int, write: int) -> None:
-    """Be a member of a team until the parent is gone."""
+    """Be a worker until the parent is gone."""
     try:
-        for asked in _ASKED_OF_THE_PARENT:
-            signal.signal(asked, signal.SIG_IGN)
-        _hold_only(read, write)
+        for name in _HANDLED_BY_THE_PARENT:
+            signal.signal(name, signal.SIG_IGN)
+        _close_all_but(read, write)
         while True:
             given = _receive(read)
             try:
                 answer = True, do(number, given)
-            except Exception as error:  # the parent's to raise
+            except Exception as error:  # raised by the parent
                 answer = False, error
             _send(write, _packed(*answer))
     except _GoneError:  # the parent is
@@ -159,17 +143,17 @@ def _serve(do: Callable[[int, Any], Any], number: int, read: int, write: int) ->
         os._exit(0)
 
 
-def _packed(is_well: bool, answer: Any) -> bytes:
-    """Return an answer as bytes; an exception that cannot be sent is told by one that can."""
+def _packed(is_good: bool, answer: Any) -> bytes:
+    """Return an answer as bytes; an exception that cannot be pickled is replaced by one that can."""
     try:
-        return pickle.dumps((is_well, answer))
+        return pickle.dumps((is_good, answer))
     except Exception as fault:
-        told = answer if isinstance(answer, Exception) else fault
-        return pickle.dumps((False, RuntimeError(f"{type(told).__name__}: {told}")))
+        error = answer if isinstance(answer, Exception) else fault
+        return pickle.dumps((False, RuntimeError(f"{type(error).__name__}: {error}")))
 
 
-def _hold_only(*kept: int) -> None:
-    """Close all files but these: who reads from this program's output must see its end when the parent ends."""
+def _close_all_but(*kept: int) -> None:
+    """Close all files but these: a reader of this program's output must see its end when the parent ends."""
     null = os.open(os.devnull, os.O_RDWR)
     for stream in range(3):
         os.dup2(null, stream)

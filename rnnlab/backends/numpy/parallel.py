@@ -1,8 +1,7 @@
-"""The shards of a model, computed one after the other here or side by side by a team: the same bits either way."""
+"""All batch shards of a model, computed here one after another or side by side in a process pool: bit-identical."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
 from math import prod
 from typing import Any, Literal, final
 
@@ -10,13 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnlab.backends.base import Network, nothing
-from rnnlab.backends.numpy.chunks import deal, shard_count
-from rnnlab.backends.numpy.footprint import should_recompute
+from rnnlab.backends.numpy.chunks import count_shards, deal, should_recompute
 from rnnlab.backends.numpy.layer import AbstractLayer
-from rnnlab.backends.numpy.options import NumpyOptions
+from rnnlab.backends.numpy.pool import ProcessPool, can_fork
 from rnnlab.backends.numpy.shard import Shard
-from rnnlab.backends.numpy.team import Team, can_fork, shared
-from rnnlab.backends.numpy.vector import NamedVector
+from rnnlab.backends.numpy.vector import NamedVector, shared
 from rnnlab.core.batch import Batch
 
 Array = NDArray[Any]
@@ -24,18 +21,11 @@ Arrays = dict[str, Array]
 Recompute = Literal["auto", "off", "sqrt"]
 
 
-@cache  # asked for at every step
-def count_shards(network: Network, options: NumpyOptions, *, batch_size: int) -> int:
-    """Return into how many shards a batch is split: as the config says, or by the rule."""
-    width = sum(parameter.size for parameter in network.layer_parameters(0).values() if parameter.role == "bias")
-    return min(options.shards or shard_count(batch_size, width=width), batch_size)
-
-
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """What all shards are to do: learn from a batch, or predict; beside the arrays, which are shared.
+    """What all shards do: learn from a batch, or predict. The arrays are in shared memory.
 
-    `scored`, `window` and `recompute` are those of `Shard.learn`; `shards` is how many there are.
+    `shards` is their number; `scored`, `window` and `recompute` are those of `Shard.learn`.
     """
 
     what: Literal["learn", "predict"]
@@ -46,14 +36,14 @@ class _Job:
 
 
 @final
-class Division:
-    """All shards of one model.
+class ParallelShards:
+    """The shards of one model.
 
     Args:
         network: What is computed.
         parameters: Views by full name, in shared memory.
         layer_class: The kernel.
-        options: How many shards.
+        shards: How many, as the config says; None for the rule.
         processes: How many shards may be computed at once.
     """
 
@@ -63,14 +53,14 @@ class Division:
         *,
         parameters: Mapping[str, Array],
         layer_class: type[AbstractLayer],
-        options: NumpyOptions,
+        shards: int | None,
         processes: int,
     ) -> None:
         self._network, self._parameters, self._layer_class = network, parameters, layer_class
-        self._options, self._processes = options, processes if can_fork() else 1
+        self._count, self._processes = shards, processes if can_fork() else 1
         self._shards: list[Shard] = []
-        self._room: Arrays = {}  # shared memory by name, flat
-        self._team: Team | None = None
+        self._memory: Arrays = {}  # shared memory by name, flat
+        self._pool: ProcessPool | None = None
 
     def learn(
         self, batch: Batch, *, window: int | None, recompute: Recompute, meanwhile: Callable[[], None]
@@ -79,29 +69,29 @@ class Division:
 
         Args:
             batch: The batch.
-            window: As `Shard.learn` wants it.
-            recompute: Whether to; `auto` by the memory that it would take not to.
-            meanwhile: Called once, when the others of the team are at work.
+            window: As for `Shard.learn`.
+            recompute: Whether to; `auto` decides by the memory that keeping all states would take.
+            meanwhile: Called once, when the other processes are at work.
         """
         scored, timesteps = int(np.count_nonzero(batch.mask)), int(batch.lengths.max())
         is_too_long = should_recompute(
             self._network, batch_size=batch.size, timesteps=min(timesteps, window or timesteps)
         )
         again = recompute == "sqrt" or (recompute == "auto" and is_too_long)
-        job = _Job("learn", count_shards(self._network, self._options, batch_size=batch.size), scored, window, again)
+        job = _Job("learn", count_shards(self._network, self._count, batch_size=batch.size), scored, window, again)
         outputs = self._network.empty_outputs(batch.size, batch.inputs.shape[1])
         arrays = {"inputs": batch.inputs, "targets": batch.targets, "mask": batch.mask, "lengths": batch.lengths}
-        losses = self._do(job, arrays, outputs, meanwhile)
+        losses = self._run(job, arrays, outputs, meanwhile)
         first, *others = self._shards[: job.shards]
-        for other in others:  # always in this order, so that the sums have the same bits
+        for other in others:  # always in this order, so that the sums are bit-identical
             first.gradients.flat += other.gradients.flat
         return sum(losses) / scored, outputs, first.gradients
 
     def predict(self, inputs: Array, lengths: Array) -> Array:
         """Return the raw outputs."""
         outputs = self._network.empty_outputs(*inputs.shape[:2])
-        self._do(
-            _Job("predict", count_shards(self._network, self._options, batch_size=len(inputs))),
+        self._run(
+            _Job("predict", count_shards(self._network, self._count, batch_size=len(inputs))),
             {"inputs": inputs, "lengths": lengths},
             outputs,
         )
@@ -112,7 +102,7 @@ class Division:
         self._add_shards(1)
         return self._shards[0].states(inputs)
 
-    def _do(self, job: _Job, arrays: Arrays, outputs: Array, meanwhile: Callable[[], None] = nothing) -> list[float]:
+    def _run(self, job: _Job, arrays: Arrays, outputs: Array, meanwhile: Callable[[], None] = nothing) -> list[float]:
         """Fill the outputs; return the loss of each shard, summed over its scored steps, 0 for a prediction."""
         self._add_shards(job.shards)
         if min(self._processes, job.shards) == 1:
@@ -122,15 +112,15 @@ class Division:
         there = {name: self._share(name, array, dtypes.get(name, array.dtype)) for name, array in arrays.items()}
         answer = self._share("outputs", outputs, outputs.dtype)
         try:
-            self._team = self._team or Team(self._part, min(self._processes, job.shards))
+            self._pool = self._pool or ProcessPool(self._part, min(self._processes, job.shards))
         except OSError:  # no more processes are allowed
             self._processes = 1
-            return self._do(job, arrays, outputs, meanwhile)
+            return self._run(job, arrays, outputs, meanwhile)
         layouts = {name: (array.shape, array.dtype) for name, array in {**there, "outputs": answer}.items()}
         try:
-            parts = self._team.each((job, layouts), meanwhile)
+            parts = self._pool.each((job, layouts), meanwhile)
         except BaseException:
-            self._team = None
+            self._pool = None
             raise
         outputs[...] = answer
         losses = [0.0] * job.shards
@@ -139,13 +129,13 @@ class Division:
         return losses
 
     def _part(self, number: int, given: tuple[_Job, dict[str, tuple[tuple[int, ...], Any]]]) -> list[float]:
-        """Do what one process of the team does."""
+        """Compute the part of one process of the pool."""
         job, layouts = given
         arrays = {name: self._at(name, shape, dtype) for name, (shape, dtype) in layouts.items()}
         every = min(self._processes, job.shards)
         return self._of_shards(job, arrays, self._shards[number : job.shards : every], first=number, every=every)
 
-    @np.errstate(over="ignore", invalid="ignore")  # divergence is the caller's to see, in the result
+    @np.errstate(over="ignore", invalid="ignore")  # the caller sees divergence in the result
     def _of_shards(self, job: _Job, arrays: Arrays, shards: list[Shard], *, first: int, every: int) -> list[float]:
         rows = deal(arrays["lengths"], job.shards)[first::every]
         losses = []
@@ -163,24 +153,24 @@ class Division:
 
     def _add_shards(self, count: int) -> None:
         while len(self._shards) < count:
-            self._dissolve()
+            self._close_pool()
             self._shards.append(Shard(self._network, self._parameters, self._layer_class))
 
     def _share(self, name: str, array: Array, dtype: np.dtype[Any]) -> Array:
-        """Copy an array to where the team sees it."""
-        room = self._room.get(name)
-        if room is None or room.nbytes < array.size * dtype.itemsize:
-            self._dissolve()  # those there know the old memory only
-            self._room[name] = shared((array.size * dtype.itemsize,), "u1")
+        """Copy an array into memory that the pool shares."""
+        memory = self._memory.get(name)
+        if memory is None or memory.nbytes < array.size * dtype.itemsize:
+            self._close_pool()  # its processes know the old memory only
+            self._memory[name] = shared((array.size * dtype.itemsize,), "u1")
         there = self._at(name, array.shape, dtype)
         there[...] = array
         return there
 
     def _at(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
         size = prod(shape) * dtype.itemsize
-        return self._room[name][:size].view(dtype).reshape(shape)
+        return self._memory[name][:size].view(dtype).reshape(shape)
 
-    def _dissolve(self) -> None:
-        if self._team:
-            self._team.close()
-        self._team = None
+    def _close_pool(self) -> None:
+        if self._pool:
+            self._pool.close()
+        self._pool = None

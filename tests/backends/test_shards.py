@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from rnnlab.backends.numpy.chunks import chunks, deal, shard_count
-from rnnlab.backends.numpy.model import NumpyBackend, NumpyModel
-from rnnlab.backends.numpy.options import NumpyOptions
+from rnnlab.backends.numpy.model import NumpyBackend, NumpyModel, NumpyOptions
 from tests.networks import batch, network, parameters, training
 
 CELLS = pytest.mark.parametrize("cell", ["simple", "carry"])
@@ -87,7 +86,7 @@ def test_recomputing_changes_no_bit(cell: str, shape: str, window: int | None, r
 
 
 def test_one_team_serves_batches_of_all_sizes() -> None:
-    """A bigger batch than before needs more shared memory, and so another team."""
+    """A bigger batch than before needs more shared memory, and so another pool."""
     net = network("carry", precision="float32", sequences=False)
     here, there = model(net, shards=2), model(net, shards=2, processes=2)
     for size, timesteps in ((4, 5), (9, 3), (2, 40), (9, 40), (1, 6), (4, 5)):

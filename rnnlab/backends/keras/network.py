@@ -1,4 +1,4 @@
-"""A network as functions of its parameters' values, on `keras.ops`: what an engine compiles and differentiates."""
+"""A network in Keras: its layers, and the functions of its parameters that an engine compiles and differentiates."""
 
 from collections.abc import Sequence
 from typing import Any, final
@@ -6,10 +6,12 @@ from typing import Any, final
 import keras
 
 from rnnlab.backends.base import Network
-from rnnlab.backends.keras.build import head_layer, loss_of, recurrent_layer
+from rnnlab.backends.keras.backend import Plan
 from rnnlab.backends.keras.engines.base import AbstractEngine
 from rnnlab.backends.keras.handwritten import HANDWRITTEN
-from rnnlab.backends.keras.options import Plan
+from rnnlab.backends.keras.layers import Carry, EquationCell
+from rnnlab.cells.base import AbstractCell
+from rnnlab.cells.carry import CarryOptions
 
 Tensor = Any
 States = list[list[Tensor]]
@@ -17,8 +19,8 @@ ops = keras.ops
 
 
 @final
-class Program:
-    """The layers of a network, and its loss.
+class NetworkFunctions:
+    """The layers of a network, its loss and its predictions.
 
     Attributes:
         model: The `keras.Model`, (B, T, I) to the raw outputs of every step (B, T, O).
@@ -126,3 +128,33 @@ class Program:
 
     def _scope(self, values: Sequence[Tensor]) -> Any:
         return keras.StatelessScope(state_mapping=list(zip(self.variables.values(), values, strict=True)))
+
+
+def recurrent_layer(cell: AbstractCell, precision: str, **settings: Any) -> Any:
+    """Return a layer that gives the output of every step (B, T, H) and its last states, unless `settings` differ.
+
+    Its weights have the order of the cell's own parameters.
+    """
+    options = cell.options
+    whole: dict[str, Any] = {"return_sequences": True, "return_state": True, "dtype": precision} | settings
+    if cell.name == "simple":
+        return keras.layers.SimpleRNN(options.units, activation=options.activation, **whole)
+    if isinstance(options, CarryOptions):
+        gates = options.model_dump(include={"activation", "recurrent_activation", "forget_bias"})
+        return Carry(options.units, cell_options=gates, **whole)
+    return keras.layers.RNN(EquationCell(cell.name, options.model_dump(), dtype=precision), **whole)
+
+
+def head_layer(network: Network, **settings: Any) -> Any:
+    """Return the linear output layer."""
+    return keras.layers.Dense(network.output_features, dtype=network.precision, **settings)
+
+
+def loss_of(network: Network) -> Any:
+    """Return Keras's loss on raw outputs, its mean over rows."""
+    losses = {
+        "mse": lambda: keras.losses.MeanSquaredError(dtype=network.precision),
+        "cross_entropy": lambda: keras.losses.SparseCategoricalCrossentropy(from_logits=True, dtype=network.precision),
+        "binary_cross_entropy": lambda: keras.losses.BinaryCrossentropy(from_logits=True, dtype=network.precision),
+    }
+    return losses[network.loss]()

@@ -1,69 +1,109 @@
-"""Memory: how much a training will need, and whether the machine has it, known before anything is made."""
+"""Memory and disk space: how much a training will need, and whether there is enough, before anything is made."""
 
 import os
+import shutil
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from rnnlab.backends.base import Network
-from rnnlab.backends.keras.backend import KerasBackend
-from rnnlab.backends.numpy.division import count_shards
-from rnnlab.backends.numpy.footprint import chunk_steps, should_recompute, tape_bytes
+from rnnlab.backends.numpy.chunks import chunk_steps, count_shards, should_recompute, tape_bytes
+from rnnlab.backends.numpy.model import NumpyBackend
 from rnnlab.config.experiment import Experiment
 from rnnlab.core.errors import EnvironmentFault
+from rnnlab.storage.checkpoint import KEPT
+from rnnlab.storage.faults import ELSEWHERE, reported
+from rnnlab.storage.files import probe
 from rnnlab.training.validation import batch_sizes
 
 _FLOAT64 = 8
 # Address space beside the arrays: OpenBLAS takes 32 MiB at the first product of matrices, and where it cannot have them
 # it ends the process, with the exit code of a bug; threads and child processes need some too.
 _BESIDE = 1 << 26  # bytes
-_KERAS_ITSELF, _KERAS_FACTOR = 3 * 2**28, 2.5
-_PREDICT_STEPS = 256  # Keras predicts in stretches of so many steps
 _WIDTHS = 2  # of what a chunk needs beside its tape while the gradient goes back through it
+_RECORD = 250  # bytes of a line in the metrics, and about as much again in the log
+_OTHER = 1 << 16  # bytes of config, provenance, status and summary
 
 
 def require_memory(experiment: Experiment) -> None:
-    """Pass if the machine has the memory that training this needs, or does not tell.
+    """Pass if there is the memory that training this needs, or if either is unknown.
 
     Raises:
-        EnvironmentFault: It has not; the message says how much is needed and how much there is.
+        EnvironmentFault: There is not; the message says how much is needed and how much is available.
     """
-    needed, there = memory_needed(experiment), memory_available()
-    if there is not None and needed > there:
+    needed, available = memory_needed(experiment), memory_available()
+    if needed is not None and available is not None and needed > available:
         raise EnvironmentFault(
-            f"training needs about {in_words(needed)} of memory, and {in_words(there)} are available",
+            f"training needs about {in_words(needed)} of memory, and {in_words(available)} are available",
             hint="lower cell.units, cell.layers, training.batch_size or shape.timesteps, or set training.bptt_steps",
         )
 
 
-def memory_needed(experiment: Experiment) -> int:
-    """Return about how many bytes the arrays of a training take at their peak.
+def memory_needed(experiment: Experiment) -> int | None:
+    """Return about how many bytes the arrays of a training on NumPy take at their peak; None for another backend.
 
         P·D·(5 + shards + slots)        parameters, gradients, scratch, and the initial, newest good and best copies
         P·D·(3 + 2·slots)               a checkpoint: parameters and slots copied, and the file's bytes with the best
                                         (or, if more, P·D + 3·8·largest: the largest is drawn in float64)
-        + the batch, and what is kept of it for going back: `rnnlab.backends.numpy.footprint`
+        + the batch, and what is kept of it for going back: `rnnlab.backends.numpy.chunks.tape_bytes`
 
-    P parameters, D bytes a number. Training and validation batches are not there at once: the larger counts. Keras
-    computes a sequence whole, also where gradients are cut, holds about 2.5 times each gate twice and each state, and
-    takes 0.75 GiB for itself: measured on TensorFlow at T 400, B 256, H 128.
+    P parameters, D bytes per number. Training and validation batches are not there at once: the larger counts.
     """
+    if experiment.backend != NumpyBackend.name:
+        return None
     task = experiment.build_task()
     network = experiment.network(task)
     longest = experiment.timesteps[1]
     size = experiment.training.batch_size
     scored = batch_sizes(experiment.evaluation.sequences, numbers_each=longest * task.input_features)[0]
-    if experiment.backend == KerasBackend.name:
-        learning = _kept_by_keras(network, size, longest)
-        scoring = _kept_by_keras(network, scored, min(longest, _PREDICT_STEPS))
-    else:
-        learning = _kept_by_numpy(experiment, network, size, longest)
-        scoring = tape_bytes(network, batch_size=scored, timesteps=min(longest, chunk_steps(network, scored)))
+    learning = _kept(experiment, network, size, longest)
+    scoring = tape_bytes(network, batch_size=scored, timesteps=min(longest, chunk_steps(network, scored)))
     learning, scoring = learning + _batch(network, size, longest), scoring + _batch(network, scored, longest)
     return _parameters(experiment, network) + max(learning, scoring)
 
 
+def require_space(experiment: Experiment, folder: Path, *, used: int = 0) -> None:
+    """Pass if `folder`, or the nearest one around it that exists, takes files and has space for a run.
+
+    Args:
+        experiment: What is to be trained.
+        folder: Where.
+        used: Bytes that the run takes already.
+
+    Raises:
+        EnvironmentFault: It has not; the message says how much is needed and how much is free.
+    """
+    existing = _nearest(folder)
+    with reported("look at", existing):
+        free = shutil.disk_usage(existing).free
+    needed = space_needed(experiment) - used
+    if needed > free:
+        more = " more" if used else ""
+        raise EnvironmentFault(
+            f"the run needs about {in_words(needed)}{more} of disk space, and {in_words(free)} are free",
+            where=str(existing),
+            hint=f"free some space, or {ELSEWHERE}",
+        )
+    probe(existing)
+
+
+def space_needed(experiment: Experiment) -> int:
+    """Return about how many bytes a run takes at its peak.
+
+        P·D·[(kept + 1)·(2 + slots) + 3] + 2·records     parameters, slots and best in each checkpoint; three weights
+
+    P parameters, D bytes a number; of checkpoints, and of weights, one more than is kept exists while it is replaced.
+    """
+    network = experiment.network(experiment.build_task())
+    once = sum(parameter.size for parameter in network.parameters().values()) * network.dtype.itemsize
+    slots = len(experiment.recipe().optimizer.slot_names())
+    records = 2 + experiment.training.steps // experiment.training.evaluate_every
+    # A long budget is seldom spent: for records no more is asked than a day of them could take.
+    return once * ((KEPT + 1) * (2 + slots) + 3) + 2 * _RECORD * min(records, 100_000) + _OTHER
+
+
 def memory_available() -> int | None:
-    """Return the bytes that this process may still take, or None where the system does not tell."""
+    """Return the bytes that this process may still take, or None where the system does not report them."""
     limits = [*_meminfo(), *_cgroup(), *_address_space()]
     return min(limits) if limits else None
 
@@ -84,7 +124,7 @@ def _parameters(experiment: Experiment, network: Network) -> int:
     sizes = [parameter.size for parameter in network.parameters().values()]
     slots = len(experiment.recipe().optimizer.slot_names())
     all_once = sum(sizes) * network.dtype.itemsize
-    shards = count_shards(network, experiment.numpy, batch_size=experiment.training.batch_size)
+    shards = count_shards(network, experiment.numpy.shards, batch_size=experiment.training.batch_size)
     return max((8 + shards + 3 * slots) * all_once, all_once + 3 * _FLOAT64 * max(sizes))
 
 
@@ -95,21 +135,21 @@ def _batch(network: Network, batch_size: int, timesteps: int) -> int:
     return batch_size * (inputs + outputs * (_FLOAT64 + 3 * network.dtype.itemsize) + timesteps)
 
 
-def _kept_by_keras(network: Network, batch_size: int, timesteps: int) -> int:
-    units, layers, states = network.cell.options.units, network.cell.options.layers, len(network.cell.states)
-    described = network.layer_parameters(0).values()
-    gates = sum(parameter.size for parameter in described if parameter.role == "bias") // units
-    numbers = layers * (2 * gates + states) * units + network.input_features + (layers - 1) * units
-    return _KERAS_ITSELF + int(_KERAS_FACTOR * batch_size * timesteps * numbers * network.dtype.itemsize)
-
-
-def _kept_by_numpy(experiment: Experiment, network: Network, batch_size: int, timesteps: int) -> int:
+def _kept(experiment: Experiment, network: Network, batch_size: int, timesteps: int) -> int:
     window = min(timesteps, experiment.training.bptt_steps or timesteps)
     asked = experiment.training.recompute
     again = asked == "sqrt" or (asked == "auto" and should_recompute(network, batch_size=batch_size, timesteps=window))
     chunk = min(window, chunk_steps(network, batch_size))
     beside = tape_bytes(network, batch_size=batch_size, timesteps=chunk)
     return tape_bytes(network, batch_size=batch_size, timesteps=window, recompute=again) + _WIDTHS * beside
+
+
+def _nearest(folder: Path) -> Path:
+    for path in (folder, *folder.absolute().parents):
+        with suppress(OSError):  # a name that cannot be: making the folder will fail with a message
+            if path.is_dir():
+                return path
+    return folder
 
 
 def _meminfo() -> Iterable[int]:

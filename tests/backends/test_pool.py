@@ -1,4 +1,4 @@
-"""Processes that compute together: what they give, what ends them, and that nothing is left of them."""
+"""The process pool: its results, what ends it, and that no process is left."""
 
 import gc
 import os
@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnnlab.backends.numpy.team import Team, shared
+from rnnlab.backends.numpy.pool import ProcessPool
+from rnnlab.backends.numpy.vector import shared
 from rnnlab.core.errors import EnvironmentFault
 
 
@@ -35,15 +36,15 @@ def test_each_does_its_part_on_shared_memory() -> None:
         array[number] = given + number
         return number * 10
 
-    team = Team(do, 3)
-    assert team.each(1.5) == [0, 10, 20]
+    pool = ProcessPool(do, 3)
+    assert pool.each(1.5) == [0, 10, 20]
     assert array.tolist() == [[1.5, 1.5], [2.5, 2.5], [3.5, 3.5]]
-    assert team.each(-1) == [0, 10, 20]
+    assert pool.each(-1) == [0, 10, 20]
     assert array[2].tolist() == [1, 1]
-    team.close()
+    pool.close()
 
 
-def test_meanwhile_comes_when_the_others_are_at_work() -> None:
+def test_meanwhile_is_called_once_the_workers_have_started() -> None:
     """Here the other waits for what is written meanwhile."""
     array = shared((1,), "i8")
 
@@ -55,17 +56,17 @@ def test_meanwhile_comes_when_the_others_are_at_work() -> None:
     def meanwhile() -> None:
         array[0] = 7
 
-    team = Team(do, 2)
-    assert team.each(None, meanwhile) == [7, 7]
-    team.close()
+    pool = ProcessPool(do, 2)
+    assert pool.each(None, meanwhile) == [7, 7]
+    pool.close()
 
 
 def test_the_first_is_this_process_and_the_others_are_its_children() -> None:
-    team = Team(process, 3)
-    here, *others = team.each(None)
+    pool = ProcessPool(process, 3)
+    here, *others = pool.each(None)
     assert here == os.getpid()
     assert len({here, *others}) == 3
-    team.close()
+    pool.close()
     assert not any(map(is_there, others))
 
 
@@ -78,11 +79,11 @@ def test_a_fault_that_cannot_be_sent_is_told_by_another() -> None:
             raise OwnError("no such luck")
 
     with pytest.raises(RuntimeError, match="OwnError: no such luck"):
-        Team(do, 2).each(None)
+        ProcessPool(do, 2).each(None)
 
 
 def test_nobody_is_left_when_nobody_holds_the_team() -> None:
-    others = Team(process, 2).each(None)[1:]
+    others = ProcessPool(process, 2).each(None)[1:]
     gc.collect()
     assert not any(map(is_there, others))
 
@@ -98,15 +99,15 @@ def test_what_one_raises_is_raised(where: int, error: Exception) -> None:
         return os.getpid()
 
     with pytest.raises(type(error), match="too much"):
-        Team(do, 2).each(None)
+        ProcessPool(do, 2).each(None)
 
 
 def test_one_that_is_killed_is_told_of() -> None:
-    team = Team(process, 2)
-    (other,) = team.each(None)[1:]
+    pool = ProcessPool(process, 2)
+    (other,) = pool.each(None)[1:]
     os.kill(other, signal.SIGKILL)
     with pytest.raises(EnvironmentFault) as told:
-        team.each(None)
+        pool.each(None)
     assert str(told.value) == (
         "a process that computes a part of each batch was ended from outside, as where memory runs out — allow more "
         "memory, or set numpy.shards=1"
@@ -116,26 +117,26 @@ def test_one_that_is_killed_is_told_of() -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1])
 def test_signals_are_the_parents_to_answer(number: signal.Signals) -> None:
     """A terminal and a batch system send them to all processes of a job."""
-    team = Team(process, 2)
-    (other,) = team.each(None)[1:]
+    pool = ProcessPool(process, 2)
+    (other,) = pool.each(None)[1:]
     os.kill(other, number)
-    assert team.each(None)[1] == other
-    team.close()
+    assert pool.each(None)[1] == other
+    pool.close()
 
 
 def test_a_big_message_goes_through() -> None:
-    team = Team(lambda number, given: given * (number + 1), 2)
-    assert [len(answer) for answer in team.each(b"x" * 3_000_000)] == [3_000_000, 6_000_000]
-    team.close()
+    pool = ProcessPool(lambda number, given: given * (number + 1), 2)
+    assert [len(answer) for answer in pool.each(b"x" * 3_000_000)] == [3_000_000, 6_000_000]
+    pool.close()
 
 
 def test_a_killed_parent_takes_the_others_with_it(tmp_path: Path) -> None:
     """And what reads its output sees the end at once."""
     script = (
         "import os, signal\n"
-        "from rnnlab.backends.numpy.team import Team\n"
-        "team = Team(lambda number, given: os.getpid(), 3)\n"
-        "print(*team.each(None)[1:], flush=True)\n"
+        "from rnnlab.backends.numpy.pool import ProcessPool\n"
+        "pool = ProcessPool(lambda number, given: os.getpid(), 3)\n"
+        "print(*pool.each(None)[1:], flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=False)
@@ -150,12 +151,12 @@ def test_a_killed_parent_takes_the_others_with_it(tmp_path: Path) -> None:
 
 def test_files_of_the_parent_are_not_held_open(tmp_path: Path) -> None:
     read, write = os.pipe()
-    team = Team(process, 2)
-    team.each(None)
+    pool = ProcessPool(process, 2)
+    pool.each(None)
     os.close(write)
     assert os.read(read, 1) == b""  # the end: the other process does not hold it
     os.close(read)
-    team.close()
+    pool.close()
 
 
 def test_shared_memory_of_no_numbers() -> None:

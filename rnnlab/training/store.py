@@ -1,0 +1,186 @@
+"""The run folder's side of a training: written while it runs, and closed with its true end, however it ends."""
+
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack, suppress
+from typing import Any, Literal, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnlab.core.errors import DivergedError, EnvironmentFault, RnnlabError, RunLockedError, StoppedError
+from rnnlab.storage import Lock, RunFolder, Status
+from rnnlab.storage.checkpoint import Checkpoint, Part
+from rnnlab.storage.lock import BEAT_SECONDS
+from rnnlab.storage.metrics import Value
+from rnnlab.training.events import record_line
+from rnnlab.training.stopping import Reason, state_of
+from rnnlab.training.tensorboard import EventFile
+from rnnlab.training.trainer import Trainer
+
+_EXIT_CODES: dict[Reason, int] = {"diverged": DivergedError.exit_code, "interrupted": StoppedError.exit_code}
+_AT_ONCE = 130  # the exit code of a process that Ctrl-C ended before its state was saved
+
+
+@final
+class Store:
+    """The open files of a run in training.
+
+    Args:
+        run: The folder.
+        lock: The lock on it.
+        status: Written first.
+        trainer: What is stored.
+        resumed_from: The checkpoint that the training resumes from, if any.
+        note: The first line of this process in the log.
+    """
+
+    def __init__(
+        self,
+        run: RunFolder,
+        lock: Lock,
+        *,
+        status: Status,
+        trainer: Trainer,
+        resumed_from: Checkpoint | None = None,
+        note: str = "",
+    ) -> None:
+        self.run, self.save_seconds = run, 0.0
+        self._lock, self._status, self._trainer = lock, status, trainer
+        self._often = trainer.options.checkpoint
+        self._events: EventFile | None = None
+        self._written: dict[str, int] = {}  # the step of what each file of weights holds
+        self._saved_at: tuple[int, int] | None = None
+        self._saved = self._beaten = time.perf_counter()
+        with ExitStack() as opened:  # closed again where not all can be opened
+            self._metrics = opened.enter_context(run.metrics_writer())
+            self._log = opened.enter_context(run.open_log())
+            self._checkpoints = run.new_checkpoints()
+            run.write_status(status)
+            if note:
+                self._log.append(note.encode())
+            if trainer.experiment.logging.tensorboard:
+                self._events = EventFile(run, run.read_metrics().records)
+            opened.pop_all()
+        if resumed_from:
+            self._checkpoints.trust(resumed_from.step)
+
+    def record(self, record: Mapping[str, Value]) -> None:
+        """Append a record to the metrics, and a line for readers to the log."""
+        self._metrics.write(record)
+        self._log.append(record_line(record).encode())
+        if self._events:
+            self._events.add(record)
+
+    def is_due(self, step: int) -> bool:
+        """Return whether to save now that these steps are done, the first time at once; renews the lock in time."""
+        now = time.perf_counter()
+        if now - self._beaten >= BEAT_SECONDS:
+            self._lock.beat()
+            self._beaten = now
+        steps, seconds = self._often.every_steps, self._often.every_seconds
+        return (
+            self._saved_at is None
+            or (steps is not None and step % steps == 0 and step != self._saved_at[0])
+            or (seconds is not None and now - self._saved >= seconds)
+        )
+
+    def save(self, state: Mapping[str, Part] | None) -> None:
+        """Write a checkpoint, the best weights if any were scored, the last good ones, and the step reached.
+
+        Args:
+            state: What to resume from; None where the training is in the middle of a step, or has diverged.
+
+        Raises:
+            RunLockedError: Another process has taken the run over; nothing was written.
+            EnvironmentFault: The system refused.
+        """
+        began = time.perf_counter()
+        self.require_lock()
+        self._metrics.sync()  # before the checkpoint, which counts its bytes
+        place, best = self._trainer.place, self._trainer.best
+        at = place.step, place.evaluated  # after an evaluation there is more to remember
+        if state is not None and at != self._saved_at and _is_finite(state):
+            self._checkpoints.save(self._checkpoint(place.step, state))
+            self._saved_at = at
+        if best.parameters:
+            self._save_weights("best", best.step, best.parameters)
+        self._save_weights("last", *self._trainer.good)
+        if self._saved_at is not None:
+            self._status = self._status.changed(step=self._saved_at[0])
+            self.run.write_status(self._status)
+        self._saved = time.perf_counter()
+        self.save_seconds = max(self.save_seconds, self._saved - began)
+
+    def close(self, stopped: Reason, *, summary: Mapping[str, Any], message: str) -> None:
+        """Write the summary and, last, the status, which has how the training ended."""
+        step = self._trainer.place.step
+        self.require_lock()
+        self.run.write_summary(summary)
+        self._log.append(f"{stopped} at step {step} {message}".rstrip().encode())
+        if stopped != "failed":
+            code, state = _EXIT_CODES.get(stopped, 0), state_of(stopped)
+            self.run.write_status(self._status.changed(state=state, step=step, exit_code=code, message=message))
+        self.abandon()
+
+    def fail(self, error: BaseException) -> None:
+        """Write the status of a training that an error has ended, whatever else could be written."""
+        self.abandon()
+        if not isinstance(error, RunLockedError):  # then the run is another process's
+            write_failure(self.run, self._status, error, step=self._trainer.place.step)
+
+    def abandon(self) -> None:
+        """Close the files."""
+        self._metrics.close()
+        self._log.close()
+        if self._events:
+            self._events.close()
+            self._events = None
+
+    def require_lock(self) -> None:
+        """Pass if this process may write. The status is read too: a lock that was released leaves no trace.
+
+        Raises:
+            RunLockedError: Another process has taken the run over, and may have finished it.
+        """
+        self._lock.check()
+        if self.run.read_status().attempt != self._lock.attempt:
+            raise RunLockedError("was trained by another process in the meantime", where=str(self.run.path))
+
+    def _checkpoint(self, step: int, state: Mapping[str, Part]) -> Checkpoint:
+        return Checkpoint(
+            run=self._status.id,
+            attempt=self._lock.attempt,
+            step=step,
+            metrics_bytes=self._metrics.size,
+            about=self._trainer.about,
+            state=state,
+        )
+
+    def _save_weights(self, which: Literal["best", "last"], step: int, parameters: Mapping[str, NDArray[Any]]) -> None:
+        if self._written.get(which) != step:
+            self.run.save_weights(which, parameters, {**self._trainer.about, "run": self.run.name, "step": step})
+            self._written[which] = step
+
+
+def in_short(error: BaseException) -> str:
+    """Return an error as a status stores it: its class and its message, cut to 500 characters."""
+    return f"{type(error).__name__}: {error}"[:500]
+
+
+def write_failure(run: RunFolder, status: Status, error: BaseException, *, step: int) -> None:
+    """Write the status of a training that an error has ended, if the system still allows it."""
+    state, code = ("failed", _exit_code(error)) if isinstance(error, Exception) else ("interrupted", _AT_ONCE)
+    with suppress(EnvironmentFault):
+        run.write_status(status.changed(state=state, step=step, exit_code=code, message=in_short(error)))
+
+
+def _exit_code(error: Exception) -> int:
+    if isinstance(error, MemoryError):
+        return EnvironmentFault.exit_code
+    return error.exit_code if isinstance(error, RnnlabError) else 1
+
+
+def _is_finite(state: Mapping[str, Part]) -> bool:
+    arrays = (value for part in state.values() for value in part.values() if isinstance(value, np.ndarray))
+    return all(np.isfinite(array).all() for array in arrays)
