@@ -76,7 +76,8 @@ def test_a_config_that_was_edited(experiment: Make, tmp_path: Path) -> None:
     run = begin(experiment(), tmp_path / "run", stop_at=3)
     run.write_resolved(run.read_resolved().replace("seed: 0", "seed: 1"))
     told = refusal(VerificationError, run)
-    assert told.startswith("/resolved.yaml: was changed since the run began: provenance.json has the hash of another config")
+    problem = "was changed since the run began: provenance.json has the hash of another config"
+    assert told.startswith(f"/resolved.yaml: {problem}")
     run.write_resolved("seed: [")
     assert refusal(VerificationError, run).startswith("/resolved.yaml: is damaged: ")
 
