@@ -7,7 +7,7 @@ import pytest
 import rnnlab
 from rnnlab.config.load import load_experiment
 from rnnlab.sweeps import SweepFolder
-from rnnlab.sweeps.planning import plan_sweep
+from rnnlab.sweeps.expand import check_sweep
 from rnnlab.tasks import TASKS
 
 FOLDER = Path(__file__).parent.parent / "configs"
@@ -28,9 +28,9 @@ def test_trains_two_steps(path: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)
 def test_trains_two_steps_of_two_trials(path: Path, tmp_path: Path) -> None:
-    planned = plan_sweep(path, ["training.steps=2", "training.batch_size=4", "evaluation.sequences=8"])
-    sweep = SweepFolder.create(tmp_path / "s", planned.plan, config=planned.config, configs=planned.configs)
-    for trial in (planned.plan.trials[0], planned.plan.trials[-1]):
+    checked = check_sweep(path, ["training.steps=2", "training.batch_size=4", "evaluation.sequences=8"])
+    sweep = SweepFolder.create(tmp_path / "s", checked)
+    for trial in (checked.plan.trials[0], checked.plan.trials[-1]):
         run = rnnlab.train(sweep.config(trial), runs=sweep.trials)
         assert (run.state, run.summary["steps"], run.summary["name"]) == ("completed", 2, trial.name)
 
@@ -40,17 +40,17 @@ def test_says_what_it_is(path: Path) -> None:
     lines = path.read_text().splitlines()
     assert lines[0] == "# yaml-language-server: $schema=schema.json"
     assert lines[1].startswith("# ")
-    name = plan_sweep(path).plan.name if path in SWEEPS else load_experiment(path).experiment.name
+    name = check_sweep(path).plan.name if path in SWEEPS else load_experiment(path).experiment.name
     assert name == path.stem.replace("_", "-")
 
 
 def test_the_vanishing_sweep_is_the_vanishing_pair_at_ten_lengths() -> None:
     """At T=100 and seed 0 its trials are those two, but for their names and the shards."""
-    planned = plan_sweep(FOLDER / "vanishing_sweep.yaml")
-    assert len(planned.plan.trials) == 2 * 10 * 5
+    checked = check_sweep(FOLDER / "vanishing_sweep.yaml")
+    assert len(checked.plan.trials) == 2 * 10 * 5
     for cell, name in (("simple", "0046-simple-T100-seed0"), ("carry", "0096-carry-T100-seed0")):
         alone = load_experiment(FOLDER / f"vanishing_{cell}.yaml", ["numpy.shards=1"]).experiment
-        assert {**planned.experiments[name].resolved(), "name": alone.name} == alone.resolved()
+        assert {**checked.experiments[name].resolved(), "name": alone.name} == alone.resolved()
 
 
 def test_every_task_has_a_config() -> None:

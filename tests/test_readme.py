@@ -10,7 +10,7 @@ import pytest
 
 from rnnlab.config.document import read_document
 from rnnlab.config.load import check_document
-from rnnlab.sweeps.planning import plan_sweep
+from rnnlab.sweeps.expand import check_sweep
 
 ROOT = Path(__file__).parent.parent
 # What needs a cluster is tested with one, in tests/slurm.
@@ -86,7 +86,7 @@ def test_the_yaml_blocks_are_configs(tmp_path: Path) -> None:
     for text in of_kind("yaml"):
         path.write_text(text if text.startswith("task:") else f"task: adding\n{text}")
         if "\nsweep:" in text:
-            plan = plan_sweep(path).plan
+            plan = check_sweep(path).plan
         else:
             experiments.append(check_document(read_document(path), default_name="shown"))
     assert len(plan.trials) == (1 + 2) * 3 * 3 * 5

@@ -111,31 +111,3 @@ def whole_number(given: str | int) -> int:
     if not re.fullmatch(r"[1-9][0-9]{0,17}", text):
         raise typer.BadParameter(f"{text[:60]!r} is no whole number from 1 on")
     return int(text)
-
-
-SlurmOption = Annotated[
-    bool, typer.Option("--slurm", help="Submit the trials to a Slurm cluster as job arrays, and return at once.")
-]
-PartitionOption = Annotated[str | None, typer.Option("--partition", metavar="NAME", help="Slurm: where jobs may run.")]
-TimeOption = Annotated[
-    str | None,
-    typer.Option(
-        "--time", metavar="LIMIT", help="Slurm: time limit of a job, as 2:00:00; longer trials are queued again."
-    ),
-]
-CpusOption = Annotated[
-    int | None,
-    typer.Option("--cpus", parser=whole_number, metavar="N", help="Slurm: processors a trial.", show_default="1"),
-]
-MemOption = Annotated[str | None, typer.Option("--mem", metavar="SIZE", help="Slurm: memory of a job, as 2G.")]
-AccountOption = Annotated[str | None, typer.Option("--account", metavar="NAME", help="Slurm: who pays.")]
-ArrayLimitOption = Annotated[
-    int | None,
-    typer.Option("--array-limit", parser=whole_number, metavar="N", help="Slurm: how many trials may run at a time."),
-]
-ExtraOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--extra", metavar="'#SBATCH …'", help="Slurm: a further line of the script. Repeatable.", show_default=False
-    ),
-]

@@ -80,6 +80,11 @@ class SweepOptions(Options):
     )
     metric: MetricOptions = Field(default_factory=MetricOptions, description="by which number trials are ordered")
 
+    @property
+    def seed_list(self) -> list[int] | None:
+        """The seeds of each combination; None for the config's own."""
+        return list(range(self.seeds)) if isinstance(self.seeds, int) else self.seeds
+
     @field_validator("seeds")
     @classmethod
     def _distinct(cls, seeds: int | list[int] | None) -> int | list[int] | None:

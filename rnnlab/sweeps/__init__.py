@@ -1,4 +1,4 @@
-"""Sweeps: many trainings planned from one config, run by worker processes or a cluster, and told as one."""
+"""Sweeps: many trainings planned from one config, run by worker processes or on a cluster."""
 
 from rnnlab.sweeps.folder import SweepFolder, find_sweep
 from rnnlab.sweeps.plan import Plan, Trial

@@ -1,29 +1,25 @@
-"""What happens while a sweep is trained, told to whoever shows it."""
+"""What happens while a sweep runs, for the display."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
-from rnnlab.sweeps.folder import SweepFolder
-from rnnlab.sweeps.plan import Plan, Trial
-from rnnlab.sweeps.states import Standing
+from rnnlab.sweeps.plan import Trial
+from rnnlab.sweeps.status import SweepStatus, TrialStatus
 
 
 @final
 @dataclass(frozen=True, slots=True)
-class Begun:
-    """The sweep begins; where each of its trials stands."""
+class SweepStarted:
+    """The sweep starts, with so many workers at most."""
 
-    sweep: SweepFolder
-    plan: Plan
-    standings: Sequence[Standing]
+    status: SweepStatus
     workers: int
 
 
 @final
 @dataclass(frozen=True, slots=True)
-class TrialBegun:
-    """A worker has begun with a trial, or goes on with it."""
+class TrialStarted:
+    """A worker starts or resumes a trial."""
 
     trial: Trial
 
@@ -31,7 +27,7 @@ class TrialBegun:
 @final
 @dataclass(frozen=True, slots=True)
 class TrialStepped:
-    """How far a trial is: steps done, of how many, and the newest training loss."""
+    """The progress of a trial: steps done, of how many, and the newest training loss; None: it is not finite."""
 
     trial: Trial
     step: int
@@ -42,46 +38,38 @@ class TrialStepped:
 @final
 @dataclass(frozen=True, slots=True)
 class TrialEnded:
-    """A trial has ended, for now.
+    """A trial has ended.
 
     Attributes:
-        trial: Which.
-        state: `completed`, `interrupted`, `pruned`, `diverged`, `failed`, or `elsewhere`: another process trains it.
-        reason: Why it is not completed.
-        seconds: Since it was given to its worker; None where another process has trained it.
-        result: The sweep's metric.
-        solved: Whether the task was solved.
+        status: `completed`, `interrupted`, `pruned`, `diverged` or `failed`.
+        seconds: Since its worker got it; None if another process trained it.
     """
 
-    trial: Trial
-    state: str
-    reason: str
+    status: TrialStatus
     seconds: float | None
-    result: float | None = None
-    solved: bool | None = None
 
 
 @final
 @dataclass(frozen=True, slots=True)
-class Lost:
-    """A worker has died; its trial is trained on by another."""
+class WorkerDied:
+    """A worker died; another resumes its trial."""
 
     trial: Trial
-    how: str
+    reason: str
 
 
 @final
 @dataclass(frozen=True, slots=True)
-class Over:
-    """Nothing more is done.
+class SweepEnded:
+    """The sweep has ended, all of it or because of a request to stop.
 
     Attributes:
-        standings: Where each trial stands.
-        stopped: Why not all was done, where somebody asked to stop.
+        status: Of the sweep and its trials.
+        stop_reason: Who or what requested it to stop; empty if nobody did.
     """
 
-    standings: Sequence[Standing]
-    stopped: str = ""
+    status: SweepStatus
+    stop_reason: str
 
 
-Event = Begun | TrialBegun | TrialStepped | TrialEnded | Lost | Over
+Event = SweepStarted | TrialStarted | TrialStepped | TrialEnded | WorkerDied | SweepEnded

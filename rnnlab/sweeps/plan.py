@@ -1,21 +1,35 @@
-"""The plan of a sweep: its trials in order, each with its name and with the values that tell it from the others."""
+"""The plan of a sweep: its trials in order, each with a name and the values that distinguish it from the others."""
 
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, final
+from typing import Annotated, Any, Literal, Self, final
 
 from pydantic import Field, ValidationError, field_validator
 
-from rnnlab.config.sweep import Method, MetricOptions, SweepOptions
+from rnnlab.config.experiment import Experiment
+from rnnlab.config.sweep import SweepOptions
 from rnnlab.core.errors import UsageError, VerificationError
 from rnnlab.core.naming import check_name
 from rnnlab.core.options import Options
-from rnnlab.core.text import visible
-from rnnlab.storage.faults import shown
 from rnnlab.storage.jsonfile import LIMIT, parse_object
 from rnnlab.storage.reading import read_bytes
 
-FORMAT: Literal["rnnlab-sweep/1"] = "rnnlab-sweep/1"
+FORMAT: Literal["rnnlab-plan/1"] = "rnnlab-plan/1"
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+_LONGEST_NAME = 60
+_DIGITS = 4  # of a trial's number, more if the sweep has 10,000 trials or more
+_SHORT = {
+    "shape.timesteps": "T",
+    "training.batch_size": "B",
+    "cell.units": "H",
+    "training.optimizer.learning_rate": "lr",
+    # The value alone is clear.
+    "backend": "", "engine": "", "precision": "", "cell": "", "task": "", "type": "", "optimizer": "",
+    "schedule": "",
+}  # fmt: skip
 
 
 @final
@@ -23,14 +37,14 @@ class Trial(Options):
     """One training of a sweep; immutable."""
 
     number: Annotated[int, Field(ge=1)] = Field(description="Its place in the plan, from 1.")
-    name: str = Field(description="What its config and its folder are called, e.g. `0007-carry-T50-seed3`.")
+    name: str = Field(description="Name of its config file and of its run folder, e.g. `0007-carry-T50-seed3`.")
     values: dict[str, Any] = Field(description="Dotted key -> value of what the sweep sets, in the order of the axes.")
-    sha256: Sha256 = Field(description="Of its resolved experiment, as `Experiment.sha256` tells it.")
-    proposal: Annotated[int, Field(ge=0)] | None = Field(None, description="Of which combination of a search it is.")
+    sha256: Sha256 = Field(description="`Experiment.sha256` of its resolved config.")
+    proposal: Annotated[int, Field(ge=0)] | None = Field(None, description="Method tpe: Optuna's number of its values.")
 
     @field_validator("name")
     @classmethod
-    def _plain(cls, name: str) -> str:
+    def _is_plain(cls, name: str) -> str:
         try:
             check_name(name)
         except UsageError as error:
@@ -42,53 +56,101 @@ class Trial(Options):
 class Plan(Options):
     """All trials of a sweep; immutable."""
 
-    format: Literal["rnnlab-sweep/1"] = Field(default=FORMAT, description="Marks a plan and its version.")
-    name: str = Field(description="What the sweep is called.")
-    method: Method = Field(description="How the trials were chosen.")
-    metric: MetricOptions = Field(description="By which number of the summary trials are ordered.")
-    config_sha256: Sha256 = Field(description="Of the sweep's config file, byte for byte.")
-    trials: tuple[Trial, ...] = Field(description="In order, numbers 1, 2, …")
-    search: SweepOptions | None = Field(None, description="With method: tpe, what trials are proposed from.")
+    format: Literal["rnnlab-plan/1"] = Field(default=FORMAT, description="Format and version of this document.")
+    name: str = Field(description="The sweep's name.")
+    config_sha256: Sha256 = Field(description="SHA-256 of the sweep's config file.")
+    options: SweepOptions = Field(description="The `sweep:` section of the config.")
+    base: dict[str, Any] | None = Field(None, description="Method tpe: the config that all trials share.")
+    trials: tuple[Trial, ...] = Field(description="In order, numbers 1, 2, …; with method tpe, those proposed so far.")
+
+    @property
+    def is_search(self) -> bool:
+        """Whether trials are proposed one after another, each from the results of those before."""
+        return self.options.method == "tpe"
 
     @property
     def total(self) -> int:
-        """How many trials there are, and, in a search, how many there can be."""
-        if self.search is None:
-            return len(self.trials)
-        seeds = self.search.seeds
-        return (self.search.trials or 0) * (seeds if isinstance(seeds, int) else len(seeds or [0]))
+        """How many trials there are or, in a search, how many there can be."""
+        return (self.options.trials or 0) * len(self.options.seed_list or [0]) if self.is_search else len(self.trials)
 
     def same_as(self, other: "Plan") -> bool:
-        """Say whether two plans are of one sweep; what a search has proposed by now is no difference."""
-        if self.search is None:
-            return self == other
-        return self.model_copy(update={"trials": ()}) == other.model_copy(update={"trials": ()})
+        """Return whether both plans are of one sweep; the trials that a search has proposed so far do not count."""
+        changes = {"trials": ()} if self.is_search else {}
+        return self.model_copy(update=changes) == other.model_copy(update=changes)
+
+    def with_trials(self, trials: list[Trial]) -> Self:
+        """Return the plan with more trials at its end."""
+        return self.model_copy(update={"trials": (*self.trials, *trials)})
 
     @field_validator("trials")
     @classmethod
-    def _in_order(cls, trials: tuple[Trial, ...]) -> tuple[Trial, ...]:
+    def _are_in_order(cls, trials: tuple[Trial, ...]) -> tuple[Trial, ...]:
         if [trial.number for trial in trials] != list(range(1, len(trials) + 1)):
             raise ValueError("the trials are not numbered 1, 2, …")
         if len({trial.name.lower() for trial in trials}) != len(trials):
-            raise ValueError("two trials have one name")
+            raise ValueError("two trials have the same name")
         return trials
 
 
+@final
+@dataclass(frozen=True)
+class CheckedSweep:
+    """A sweep whose config was read and whose trials were all checked, before anything is created.
+
+    Attributes:
+        plan: Its trials.
+        experiments: What each trains, by the trial's name; in a search, samples of what can be proposed.
+        config: The sweep's config file.
+    """
+
+    plan: Plan
+    experiments: Mapping[str, Experiment]
+    config: bytes
+
+
 def read_plan(path: Path) -> Plan:
-    """Return the plan that `path` holds.
+    """Return the plan stored at `path`.
 
     Raises:
         VerificationError: The file is missing, damaged, or written by another version of rnnlab.
-        EnvironmentFault: The system refused to read.
+        EnvironmentFault: The file cannot be read.
     """
     data = read_bytes(path, LIMIT)
     value = parse_object(data, path)
     if value.get("format") != FORMAT:
-        problem = f"is in the format '{visible(str(value.get('format'))[:60])}', this rnnlab reads '{FORMAT}'"
-        raise VerificationError(problem, where=shown(path), hint="use the version of rnnlab that wrote it")
+        problem = f"is in the format '{str(value.get('format'))[:60]}', this rnnlab reads '{FORMAT}'"
+        raise VerificationError(problem, where=str(path), hint="use the version of rnnlab that wrote it")
     try:
         return Plan.model_validate_json(data)
     except ValidationError as fault:
-        told = fault.errors()[0]
-        problem = f"is not the plan of a sweep: {visible('.'.join(map(str, told['loc'])))}: {visible(told['msg'])}"
-        raise VerificationError(problem, where=shown(path)) from fault
+        first = fault.errors()[0]
+        problem = f"is not the plan of a sweep: {'.'.join(map(str, first['loc']))}: {first['msg']}"
+        raise VerificationError(problem, where=str(path)) from fault
+
+
+def trial_name(number: int, values: Mapping[str, Any], *, total: int) -> str:
+    """Return the name of trial `number` of `total`: its number, then its values in short.
+
+    Example:
+        >>> trial_name(7, {"cell.type": "carry", "shape.timesteps": 50, "seed": 3}, total=100)
+        '0007-carry-T50-seed3'
+        >>> trial_name(12, {"training.optimizer.learning_rate": 0.00012345, "task": "adding@urnn"}, total=20_000)
+        '00012-lr0.000123-adding_urnn'
+    """
+    parts = [_short(key) + text for key, value in values.items() if (text := _text(value))]
+    return "-".join([f"{number:0{max(_DIGITS, len(str(total)))}d}", *parts])[:_LONGEST_NAME].rstrip("-._")
+
+
+def _short(key: str) -> str:
+    last = key.rpartition(".")[2]
+    return _SHORT.get(key, _SHORT.get(last, last))
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, dict):
+        return _text(value["type"]) if isinstance(value.get("type"), str) else ""
+    if isinstance(value, list):
+        return "_".join(map(_text, value))
+    if isinstance(value, bool) or value is None:
+        return {True: "true", False: "false", None: "null"}[value]
+    return re.sub(r"[^A-Za-z0-9.-]+", "_", f"{value:.3g}" if isinstance(value, float) else str(value))

@@ -22,7 +22,7 @@ MILLION = [f"    training.optimizer.{name}: {{from: 0.1, to: 0.2, count: 100}}\n
     [
         (
             "  axes:\n    cell.units: {from: 1, to: 100, step: 1}\n" + "".join(MILLION),
-            "x.yaml:4:3 sweep: 1,000,000 combinations, and a sweep has at most 20,000 trials — take fewer values",
+            "x.yaml:4:3 sweep: 1,000,000 combinations, but a sweep has at most 20,000 trials — take fewer values",
         ),
         ("  seeds: 20001\n", "x.yaml:4:10 sweep.seeds: got 20001: expected 1 to 20,000 seeds"),
         ("  seeds: 0\n", "x.yaml:4:10 sweep.seeds: got 0: expected 1 to 20,000 seeds"),

@@ -52,35 +52,35 @@ def test_a_sweep_is_trained_and_found_complete(x: Path) -> None:
     before = everything(Path("runs"))
     again = rnnlab("sweep", "x.yaml")
     assert (again.code, again.stdout) == (0, first.stdout)
-    assert again.stderr == "sweep runs/x: 4 trials, 4 done before, 0 to train\n"
+    assert again.stderr == "sweep runs/x: 4 trials, 4 already finished, 0 to train\n"
     assert rnnlab("sweep", "resume", "x", "-q").stderr == ""
     refused = rnnlab("sweep", "runs/x")
     assert (refused.code, refused.stderr) == (
         2,
-        "rnnlab: error[E_USAGE]: runs/x: is a sweep, a config wanted — `rnnlab sweep resume runs/x` goes on with it\n",
+        "rnnlab: error[E_USAGE]: runs/x: is a sweep, expected a config — `rnnlab sweep resume runs/x` resumes it\n",
     )
     assert everything(Path("runs")) == before
 
 
-def test_a_dry_run_shows_every_trial_and_makes_nothing(x: Path) -> None:
+def test_a_dry_run_shows_every_trial_and_creates_nothing(x: Path) -> None:
     result = rnnlab("sweep", "x.yaml", "--dry-run")
     assert (result.code, result.stderr) == (0, "")
-    *table, cost = result.stdout.splitlines()
-    assert [line.split() for line in table] == [
+    head, _, *table, cost = result.stdout.splitlines()
+    assert [line.split() for line in (head, *table)] == [
         ["trial", "cell.units", "seed"],
         *([name, name[6], name[-1]] for name in NAMES),
     ]
     assert re.fullmatch(
         r"4 trials, at most 8 steps and 32 sequences; at most about 0 s on \d+ processors?, "
-        r"from a few measured steps of 2 of 2 shapes", cost,
+        r"measured with 2 of 2 network shapes", cost,
     )  # fmt: skip
-    told = json.loads(rnnlab("sweep", "--dry-run", "x.yaml", "--json").stdout)
-    assert [trial["config"]["cell"]["units"] for trial in told["trials"]] == [2, 2, 3, 3]
-    assert (told["estimate"]["steps"], told["estimate"]["sequences"]) == (8, 32)
+    value = json.loads(rnnlab("sweep", "--dry-run", "x.yaml", "--json").stdout)
+    assert [trial["config"]["cell"]["units"] for trial in value["trials"]] == [2, 2, 3, 3]
+    assert (value["estimate"]["steps"], value["estimate"]["sequences"]) == (8, 32)
     assert [path.name for path in x.parent.iterdir()] == ["x.yaml"]
 
 
-def test_the_script_has_one_idempotent_command_a_trial(x: Path) -> None:
+def test_the_script_has_one_command_per_trial_that_can_be_repeated(x: Path) -> None:
     result = rnnlab("sweep", "x.yaml", "--script", "--into", "jobs/x")
     assert (result.code, result.stderr) == (0, "")
     lines = result.stdout.splitlines()
@@ -88,10 +88,10 @@ def test_the_script_has_one_idempotent_command_a_trial(x: Path) -> None:
     for line in (lines[1], lines[1], lines[3]):
         program, *arguments = shlex.split(line)
         assert (program, child(*arguments, cwd="/").code) == ("rnnlab", 0)
-    told = json.loads(rnnlab("sweep", "status", "jobs/x", "--json").stdout)
-    assert [trial["state"] for trial in told["trials"]] == ["missing", "completed", "missing", "completed"]
+    value = json.loads(rnnlab("sweep", "status", "jobs/x", "--json").stdout)
+    assert [trial["state"] for trial in value["trials"]] == ["missing", "completed", "missing", "completed"]
     assert rnnlab("sweep", "x.yaml", "--into", "jobs/x").stderr.startswith(
-        "sweep jobs/x: 4 trials, 2 done before, 2 to"
+        "sweep jobs/x: 4 trials, 2 already finished, 2 to"
     )
 
 
@@ -121,7 +121,7 @@ def test_the_script_has_one_idempotent_command_a_trial(x: Path) -> None:
         (("cancel", ""), 3, "error[E_RUN]: runs: there is no sweep '' — `rnnlab sweep CONFIG` makes one"),
     ],
 )
-def test_what_cannot_be_is_refused(x: Path, arguments: tuple[str, ...], code: int, message: str) -> None:
+def test_errors_before_anything_is_made(x: Path, arguments: tuple[str, ...], code: int, message: str) -> None:
     Path("plain.yaml").write_text(QUICK)
     result = rnnlab("sweep", *arguments)
     assert (result.code, result.stdout) == (code, "")
@@ -129,14 +129,14 @@ def test_what_cannot_be_is_refused(x: Path, arguments: tuple[str, ...], code: in
     assert sorted(path.name for path in x.parent.iterdir()) == ["plain.yaml", "x.yaml"]
 
 
-def test_another_sweep_of_that_name_is_refused(x: Path) -> None:
+def test_another_sweep_of_that_name_is_an_error(x: Path) -> None:
     assert rnnlab("sweep", "x.yaml", "-q", "--script").code == 0
     before = everything(Path("runs"))
     result = rnnlab("sweep", "x.yaml", "--set", "sweep.seeds=3")
     assert (result.code, result.stdout) == (2, "")
     assert result.stderr == (
-        "rnnlab: error[E_USAGE]: runs/x: holds another sweep: of 4 trials, and this config has 6 — name another folder "
-        "with --into DIR, or go on with what is there: `rnnlab sweep resume SWEEP`\n"
+        "rnnlab: error[E_USAGE]: runs/x: already has another sweep: it has 4 trials, this config 6 — choose another "
+        "folder with --into DIR, or resume the one there: `rnnlab sweep resume SWEEP`\n"
     )
     assert everything(Path("runs")) == before
 
@@ -147,13 +147,13 @@ def test_a_config_that_is_called_like_a_command(here: Path) -> None:
     assert rnnlab("sweep", "./status", "--dry-run").stdout.splitlines()[-1].startswith("4 trials, ")
 
 
-def test_trials_that_diverge_are_told_and_not_repeated(here: Path) -> None:
+def test_trials_that_diverge_are_reported_and_not_repeated(here: Path) -> None:
     (here / "x.yaml").write_text(DIVERGING)
     result = rnnlab("sweep", "x.yaml", "--into", "s")
     assert result.code == 8
     assert result.stderr.splitlines()[-1] == (
-        "rnnlab: error[E_TRIALS]: s: 1 of 2 trials failed or diverged — `rnnlab sweep status s` tells why; the same "
-        "command tries those that failed again"
+        "rnnlab: error[E_TRIALS]: s: 1 of 2 trials failed or diverged — `rnnlab sweep status s` shows why; the same "
+        "command retries those that failed"
     )
     lines = result.stdout.splitlines()
     assert lines[0] == "s: 1 completed, 1 diverged, of 2 trials"
@@ -164,7 +164,7 @@ def test_trials_that_diverge_are_told_and_not_repeated(here: Path) -> None:
 
 
 def endless(here: Path, *arguments: str) -> subprocess.Popen[str]:
-    """Start a sweep that finds no end, and wait until two trials are trained."""
+    """Start a sweep that does not end, and wait until two trials are running."""
     (here / "x.yaml").write_text(f"{ENDLESS}sweep: {{seeds: 4}}\n")
     process = start("sweep", "x.yaml", "--into", "s", "--workers", "2", *arguments)
     trials = [here / "s" / "trials" / f"000{n}-seed{n - 1}" for n in (1, 2)]
@@ -185,8 +185,8 @@ def test_a_signal_stops_all_with_the_state_saved(here: Path, number: signal.Sign
     assert process.returncode == 75
     assert out == "s: 2 missing, 2 interrupted, of 4 trials\n"
     assert err.splitlines()[-1] == (
-        f"s: stopped by {number.name}: 0 of 4 trials completed, 4 left — the same command, or `rnnlab sweep resume`, "
-        "goes on"
+        f"s: stopped by {number.name}: 0 of 4 trials completed, 4 left — resume with the same command, or with "
+        "`rnnlab sweep resume`"
     )
     assert not list((here / "s").rglob("lock-*.json"))
 
@@ -205,23 +205,23 @@ def test_cancel_stops_a_sweep_from_elsewhere(here: Path) -> None:
         result = rnnlab("sweep", "cancel", "s")
         process.communicate(timeout=30)
     assert status.stdout == "s: 2 running, 2 missing, of 4 trials\n"
-    assert (result.code, result.stderr) == (0, "s: stopped; 2 trials were being trained, and their state is saved\n")
+    assert (result.code, result.stderr) == (0, "s: stopped 2 running trials; their state is saved\n")
     assert process.returncode == 75
-    assert rnnlab("sweep", "cancel", "s").stderr.startswith("s: no trial is being trained; ")
+    assert rnnlab("sweep", "cancel", "s").stderr.startswith("s: no trial is running; ")
 
 
-def test_workers_leave_when_their_controller_is_killed(here: Path) -> None:
+def test_workers_end_when_the_runner_is_killed(here: Path) -> None:
     with endless(here) as process:
         process.kill()
     deadline = time.monotonic() + 10
-    while "2 interrupted" not in (told := rnnlab("sweep", "status", "s").stdout):
-        assert time.monotonic() < deadline, told
+    while "2 interrupted" not in (value := rnnlab("sweep", "status", "s").stdout):
+        assert time.monotonic() < deadline, value
         time.sleep(0.1)
-    assert told.splitlines()[0] == "s: 2 missing, 2 interrupted, of 4 trials"
-    assert "0001-seed0" not in told
+    assert value.splitlines()[0] == "s: 2 missing, 2 interrupted, of 4 trials"
+    assert "0001-seed0" not in value
 
 
-def test_status_tells_why_trials_failed_and_what_is_best(x: Path) -> None:
+def test_status_shows_why_trials_failed_and_which_is_best(x: Path) -> None:
     rnnlab("sweep", "x.yaml", "-q")
     sweep = SweepFolder(Path("runs/x"))
     plan = sweep.read_plan()
@@ -235,19 +235,19 @@ def test_status_tells_why_trials_failed_and_what_is_best(x: Path) -> None:
     assert re.fullmatch(r"best loss: 0\.\d+ in 000[34]-H3-seed[01]", lines[1])
     assert lines[2] == f"{NAMES[0]} failed: OSError: it is Monday"
     assert lines[3].startswith(f"{NAMES[1]} damaged: runs/x/trials/{NAMES[1]}/status.json:1: is not valid JSON")
-    told = json.loads(rnnlab("sweep", "status", "x", "--json", "--watch").stdout)
-    assert told["counts"]["completed"] == 2
-    assert [trial["state"] for trial in told["trials"]] == ["failed", "damaged", "completed", "completed"]
-    assert [trial["result"] is None for trial in told["trials"]] == [True, True, False, False]
-    assert told["trials"][3]["values"] == {"cell.units": 3, "seed": 1}
+    value = json.loads(rnnlab("sweep", "status", "x", "--json", "--watch").stdout)
+    assert value["counts"]["completed"] == 2
+    assert [trial["state"] for trial in value["trials"]] == ["failed", "damaged", "completed", "completed"]
+    assert [trial["result"] is None for trial in value["trials"]] == [True, True, False, False]
+    assert value["trials"][3]["values"] == {"cell.units": 3, "seed": 1}
 
 
 def test_list_and_compare_take_a_sweep_as_a_group(x: Path) -> None:
     rnnlab("sweep", "x.yaml", "-q")
     listed = json.loads(rnnlab("list", "x", "--sort", "name", "--json").stdout)["runs"]
     assert [row["name"] for row in listed] == NAMES
-    told = json.loads(rnnlab("compare", "x", "--json").stdout)
-    assert sorted(run["name"] for run in told["runs"]) == NAMES
+    value = json.loads(rnnlab("compare", "x", "--json").stdout)
+    assert sorted(run["name"] for run in value["runs"]) == NAMES
     assert rnnlab("list", "y").code == 3
     assert rnnlab("compare", "y").code == 3
 
@@ -262,12 +262,12 @@ def test_check_checks_all_trials(x: Path) -> None:
 
 
 def test_a_sweep_never_loads_tensorflow(x: Path) -> None:
-    modules = "rnnlab.sweeps.worker, rnnlab.cli.commands._sweep"
+    modules = "rnnlab.sweeps.worker, rnnlab.cli.commands.sweep"
     code = f"import sys, {modules}; print(sorted({{'tensorflow', 'keras'}} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout == "[]\n"
 
 
-def test_on_a_terminal_the_sweep_is_drawn_and_wiped_away(here: Path) -> None:
+def test_on_a_terminal_the_sweep_is_drawn_and_cleared(here: Path) -> None:
     (here / "x.yaml").write_text(f"{ENDLESS.replace('1000000000', '4000')}sweep: {{seeds: 3}}\n")
     code, shown = on_a_terminal("sweep", "x.yaml", "--into", "s", "--workers", "2")
     assert code == 0

@@ -1,4 +1,4 @@
-"""`rnnlab sweep --slurm` where there is no Slurm: what is refused, and what is told all the same."""
+"""`rnnlab sweep --slurm` without Slurm: errors, the dry run, and the status."""
 
 import json
 from pathlib import Path
@@ -21,11 +21,11 @@ def config(here: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     ("options", "message"),
     [
         (("--array-limit", "8"), "--array-limit: is for jobs on a cluster — add --slurm"),
-        (("--slurm", "--workers", "2"), "--workers: is for this machine — with --slurm, --array-limit is alike"),
+        (("--slurm", "--workers", "2"), "--workers: is for this machine — with --slurm use --array-limit"),
         (("--slurm", "--mem", "lots"), "--mem: got 'lots', expected a size like 500M or 2G"),
     ],
 )
-def test_what_is_refused_before_anything_is_made(config: str, options: tuple[str, ...], message: str) -> None:
+def test_errors_before_anything_is_made(config: str, options: tuple[str, ...], message: str) -> None:
     result = rnnlab("sweep", config, *options)
     assert (result.code, result.stderr) == (2, f"rnnlab: error[E_USAGE]: {message}\n")
     assert not Path("runs").exists()
@@ -41,21 +41,21 @@ def test_without_slurm_nothing_is_submitted(config: str) -> None:
 
 def test_the_dry_run_prints_the_script(config: str) -> None:
     result = rnnlab("sweep", config, "--slurm", "--dry-run", "--time", "20", "--cpus", "2")
-    said = "'scontrol' is not installed here, so job arrays are as long as is usual: 1,000 trials"
-    assert (result.code, result.stderr) == (0, f"rnnlab: warning: {said}\n")
+    warning = "'scontrol' is not installed here, so arrays have Slurm's default limit of 1,000 trials"
+    assert (result.code, result.stderr) == (0, f"rnnlab: warning: {warning}\n")
     lines = result.stdout.splitlines()
     assert lines[0] == "#!/bin/bash"
     assert {"#SBATCH --array=1-3", "#SBATCH --time=20", "#SBATCH --cpus-per-task=2"} < set(lines)
     assert not Path("runs").exists()
 
 
-def test_status_tells_what_the_run_folders_know(config: str) -> None:
+def test_status_from_the_run_folders(config: str) -> None:
     rnnlab("sweep", config, "--dry-run")
     assert rnnlab("sweep", config, "-q").code == 0
     folder = Path("runs/tiny/slurm")
     folder.mkdir()
-    chunk = {"stem": "0001-1", "name": "tiny-x-1", "trials": ["0001-seed0", "0002-seed1", "0003-seed2"], "job": 12}
-    record = {"number": 1, "made": "2026-11-22T23:31:14Z", "request": {}, "chunks": [chunk]}
+    array = {"stem": "0001-1", "name": "tiny-x-1", "trials": ["0001-seed0", "0002-seed1", "0003-seed2"], "job": 12}
+    record = {"number": 1, "made": "2026-11-22T23:31:14Z", "request": {}, "arrays": [array]}
     (folder / "0001.json").write_text(json.dumps(record))
     Path("runs/tiny/trials/0002-seed1/status.json").unlink()
     result = rnnlab("sweep", "status", "tiny")
@@ -68,5 +68,5 @@ def test_a_damaged_record_is_named(config: str) -> None:
     Path("runs/tiny/slurm/0001.json").write_text('{"number": 1}')
     result = rnnlab("sweep", "resume", "tiny")
     assert result.code == 4
-    problem = "runs/tiny/slurm/0001.json: is not a submission that rnnlab wrote: made: Field required"
+    problem = "runs/tiny/slurm/0001.json: is not a submission of rnnlab: made: Field required"
     assert result.stderr == f"rnnlab: error[E_DATA]: {problem}\n"

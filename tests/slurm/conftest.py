@@ -12,7 +12,7 @@ import pytest
 
 from rnnlab.config.load import load_experiment
 from rnnlab.sweeps import Plan, SweepFolder
-from rnnlab.sweeps.planning import plan_sweep
+from rnnlab.sweeps.expand import check_sweep
 from tests.slurm.cluster import Cluster, missing
 from tests.training.resuming import account, begin
 
@@ -72,13 +72,12 @@ def write(text: str, *, steps: int) -> Path:
 
 def sweep_of(text: str, *, steps: int) -> tuple[SweepFolder, Plan]:
     """The same, planned and on the disk."""
-    planned = plan_sweep(write(text, steps=steps))
-    path = Path("runs/tiny")
-    return SweepFolder.create(path, planned.plan, config=planned.config, configs=planned.configs), planned.plan
+    checked = check_sweep(write(text, steps=steps))
+    return SweepFolder.create(Path("runs/tiny"), checked), checked.plan
 
 
 def undisturbed(sweep: SweepFolder, trial: Any, folder: Path) -> dict[str, Any]:
-    """What a trial comes to where nobody disturbs it, in no time."""
+    """Return what a trial trains without interruptions, and without pauses."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("SLOW_SECONDS", raising=False)
         return account(begin(load_experiment(sweep.config(trial)).experiment, folder / trial.name))
@@ -87,5 +86,5 @@ def undisturbed(sweep: SweepFolder, trial: Any, folder: Path) -> dict[str, Any]:
 def wait_until(is_so: Callable[[], bool], *, seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not is_so():
-        assert time.monotonic() < deadline, "waited in vain"
+        assert time.monotonic() < deadline, "timed out"
         time.sleep(0.2)

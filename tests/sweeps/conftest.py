@@ -7,20 +7,19 @@ from typing import Any
 
 import pytest
 
-from rnnlab.config.sweep import MetricOptions
+from rnnlab.config.sweep import SweepOptions
 from rnnlab.sweeps import Plan, Trial
 
 
 def trial(number: int, name: str = "", values: Mapping[str, Any] | None = None) -> Trial:
-    told = dict(values or {"seed": number - 1})
-    return Trial(number=number, name=name or f"{number:04d}-seed{number - 1}", values=told, sha256=f"{number:064x}")
+    values = dict(values or {"seed": number - 1})
+    return Trial(number=number, name=name or f"{number:04d}-seed{number - 1}", values=values, sha256=f"{number:064x}")
 
 
 def plan(trials: Sequence[Trial], config: bytes = b"task: parity\n") -> Plan:
     return Plan(
         name="tiny",
-        method="grid",
-        metric=MetricOptions(),
+        options=SweepOptions(seeds=max(1, len(trials))),
         config_sha256=sha256(config).hexdigest(),
         trials=tuple(trials),
     )

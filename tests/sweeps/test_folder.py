@@ -1,27 +1,31 @@
-"""The sweep's folder: made once, found again, never another's."""
+"""The sweep's folder: made once, found again, never that of another sweep."""
 
 import json
 from pathlib import Path
 
 import pytest
 
+from rnnlab.config.document import document_of
+from rnnlab.config.load import check_document, load_experiment
 from rnnlab.core.errors import RunNotFoundError, UsageError, VerificationError
 from rnnlab.sweeps import Plan, SweepFolder, find_sweep
+from rnnlab.sweeps.plan import CheckedSweep
 from tests.sweeps.conftest import plan, trial
 
 TWO = plan([trial(1), trial(2)])
-CONFIGS = {"0001-seed0": "task: parity\nseed: 0\n", "0002-seed1": "task: parity\nseed: 1\n"}
+EXPERIMENT = check_document(document_of("{task: parity, name: x}", "x.yaml"), default_name="x")
 
 
 def made(path: Path, which: Plan = TWO) -> SweepFolder:
-    return SweepFolder.create(path, which, config=b"task: parity\n", configs={t.name: "a: 1\n" for t in which.trials})
+    experiments = {trial.name: EXPERIMENT for trial in which.trials}
+    return SweepFolder.create(path, CheckedSweep(which, experiments, b"task: parity\n"))
 
 
 def test_what_is_written_reads_back(place: Path) -> None:
-    sweep = SweepFolder.create(Path("deep/tiny"), TWO, config=b"task: parity\n", configs=CONFIGS)
+    sweep = made(Path("deep/tiny"))
     assert sorted(path.name for path in sweep.path.iterdir()) == ["configs", "plan.json", "sweep.yaml"]
     assert SweepFolder.open(Path("deep/tiny")).read_plan() == TWO
-    assert sweep.config(TWO.trials[1]).read_text() == "task: parity\nseed: 1\n"
+    assert load_experiment(sweep.config(TWO.trials[1])).experiment == EXPERIMENT
     assert sweep.run(TWO.trials[0]).path == Path("deep/tiny/trials/0001-seed0")
     assert (sweep.path / "sweep.yaml").read_bytes() == b"task: parity\n"
 
@@ -37,20 +41,23 @@ def test_a_sweep_that_was_half_made_is_made_whole(place: Path) -> None:
     sweep = made(Path("tiny"))
     (sweep.path / "plan.json").unlink()
     (sweep.path / "configs" / "0001-seed0.yaml").write_text("half")
-    assert made(Path("tiny")).config(TWO.trials[0]).read_text() == "a: 1\n"
+    assert load_experiment(made(Path("tiny")).config(TWO.trials[0])).experiment == EXPERIMENT
 
 
 @pytest.mark.parametrize(
     ("other", "message"),
     [
-        (plan([trial(1)]), "tiny: holds another sweep: of 2 trials, and this config has 1 — "),
-        (plan([trial(1), trial(2, "0002-x")]), "its trial 0002-seed1 is not that of this config, 0002-x — "),
-        (plan([trial(1), trial(2, values={"seed": 9})]), "its trial 0002-seed1 is not that of this config — "),
-        (plan(TWO.trials, b"other"), "its config was another, though the trials are the same — "),
+        (plan([trial(1)]), "tiny: already has another sweep: it has 2 trials, this config 1 — "),
+        (plan([trial(1), trial(2, "0002-x")]), "its trial 0002-seed1 differs from 0002-x of this config — "),
+        (
+            plan([trial(1), trial(2, values={"seed": 9})]),
+            "its trial 0002-seed1 differs from 0002-seed1 of this config — ",
+        ),
+        (plan(TWO.trials, b"other"), "its config differs, though the trials are the same — "),
     ],
     ids=["count", "name", "values", "bytes"],
 )
-def test_another_sweep_at_the_same_place_is_refused(place: Path, other: Plan, message: str) -> None:
+def test_another_sweep_in_the_same_folder_is_an_error(place: Path, other: Plan, message: str) -> None:
     made(Path("tiny"))
     with pytest.raises(UsageError) as caught:
         made(Path("tiny"), other)
@@ -58,10 +65,12 @@ def test_another_sweep_at_the_same_place_is_refused(place: Path, other: Plan, me
     assert SweepFolder(Path("tiny")).read_plan() == TWO
 
 
-def test_a_folder_with_other_things_is_refused(place: Path) -> None:
+def test_a_folder_with_other_files_is_an_error(place: Path) -> None:
     Path("tiny").mkdir()
     Path("tiny/thesis.txt").touch()
-    with pytest.raises(UsageError, match=r"^tiny: is not a sweep, and not empty: it holds thesis.txt — name another"):
+    with pytest.raises(
+        UsageError, match=r"^tiny: is not a sweep, and not empty: it contains thesis.txt — choose another"
+    ):
         made(Path("tiny"))
     assert [path.name for path in Path("tiny").iterdir()] == ["thesis.txt"]
 
@@ -76,14 +85,18 @@ def test_a_sweep_is_found_by_its_path_or_its_name(place: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("format", "rnnlab-sweep/9", "is in the format 'rnnlab-sweep/9', this rnnlab reads 'rnnlab-sweep/1'"),
-        ("method", "magic", "is not the plan of a sweep: method: Input should be 'grid', 'random' or 'tpe'"),
+        ("format", "rnnlab-plan/9", "is in the format 'rnnlab-plan/9', this rnnlab reads 'rnnlab-plan/1'"),
+        (
+            "options",
+            {"method": "magic"},
+            "is not the plan of a sweep: options.method: Input should be 'grid', 'random'",
+        ),
         ("trials", [{**trial(1).model_dump(), "name": "../x"}], "trials.0.name: Value error, bad run name '../x'"),
         ("trials", [trial(2).model_dump()], "trials: Value error, the trials are not numbered 1, 2, …"),
-        ("trials", [trial(1, "a").model_dump(), trial(2, "A").model_dump()], "two trials have one name"),
+        ("trials", [trial(1, "a").model_dump(), trial(2, "A").model_dump()], "two trials have the same name"),
     ],
 )
-def test_a_plan_that_was_changed_is_refused(place: Path, key: str, value: object, message: str) -> None:
+def test_a_plan_that_was_changed_is_an_error(place: Path, key: str, value: object, message: str) -> None:
     sweep = made(Path("tiny"))
     path = sweep.path / "plan.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), key: value}))
@@ -92,12 +105,13 @@ def test_a_plan_that_was_changed_is_refused(place: Path, key: str, value: object
     assert message in str(caught.value)
 
 
-def test_failures_are_noted_and_forgotten(place: Path) -> None:
+def test_failures_are_stored_and_deleted(place: Path) -> None:
     sweep = made(Path("tiny"))
     assert sweep.read_failures() == {}
-    sweep.write_failure(TWO.trials[1], "killed by SIGKILL", exit_code=-9)
-    told = {"trial": "0002-seed1", "reason": "killed by SIGKILL", "exit_code": -9}
-    assert sweep.read_failures() == {"0002-seed1": told}
-    sweep.forget_failure(TWO.trials[1])
-    sweep.forget_failure(TWO.trials[1])
+    sweep.write_failure(TWO.trials[1], "killed by SIGKILL")
+    assert sweep.read_failures() == {
+        "0002-seed1": {"trial": "0002-seed1", "reason": "killed by SIGKILL", "pruned": False}
+    }
+    sweep.delete_failure(TWO.trials[1])
+    sweep.delete_failure(TWO.trials[1])
     assert sweep.read_failures() == {}

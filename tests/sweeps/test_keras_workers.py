@@ -5,19 +5,14 @@ import sys
 from pathlib import Path
 
 from rnnlab.storage import RunFolder
-from rnnlab.sweeps import SweepFolder
-from rnnlab.sweeps.planning import plan_sweep
-from tests.sweeps.trying import QUICK, run
+from tests.sweeps.trying import QUICK, make_sweep, run
 from tests.training.resuming import account
 
 SWEEP = "sweep: {axes: {backend: [numpy, keras]}, seeds: 2}\n"
 
 
 def test_in_a_reused_worker_the_bits_are_those_of_a_fresh_process(place: Path) -> None:
-    path = place / "k.yaml"
-    path.write_text(QUICK + SWEEP)
-    planned = plan_sweep(path)
-    sweep = SweepFolder.create(place / "runs" / "k", planned.plan, config=planned.config, configs=planned.configs)
+    sweep = make_sweep(place, QUICK + SWEEP)
     assert {state for _, state in run(sweep, workers=1)} == {"completed"}
     trials = sweep.read_plan().trials
     assert [(one.values["backend"], one.values["seed"]) for one in trials] == [

@@ -1,4 +1,4 @@
-"""Sweeps that learn from their own trials, with the real Optuna."""
+"""Method tpe, with the real Optuna."""
 
 import json
 import os
@@ -12,15 +12,14 @@ from typing import Any
 
 import pytest
 
-from rnnlab.core.errors import ConfigError, EnvironmentFault, RunLockedError, UsageError, VerificationError
+from rnnlab.core.errors import ConfigError, RunLockedError, UsageError, VerificationError
 from rnnlab.sweeps import SweepFolder
-from rnnlab.sweeps.account import read_account
-from rnnlab.sweeps.crew import Crew
 from rnnlab.sweeps.plan import Trial
-from rnnlab.sweeps.planning import plan_sweep
-from rnnlab.sweeps.proposals import Proposals
+from rnnlab.sweeps.pool import WorkerPool
+from rnnlab.sweeps.search import Search
+from rnnlab.sweeps.status import sweep_status
 from tests.cli.program import rnnlab
-from tests.sweeps.trying import ENDLESS, QUICK, accounts, run
+from tests.sweeps.trying import ENDLESS, QUICK, accounts, make_sweep, run
 
 pytestmark = pytest.mark.optuna
 optuna: Any = pytest.importorskip("optuna", reason="needs the extra `optuna`")
@@ -39,12 +38,8 @@ sweep:
 """
 
 
-def make(place: Path, section: str = SEARCH, base: str = QUICK, name: str = "s") -> SweepFolder:
-    (place / f"{name}.yaml").write_text(base + section)
-    planned = plan_sweep(place / f"{name}.yaml")
-    return SweepFolder.create(
-        place / "runs" / name, planned.plan, config=planned.config, configs=planned.configs, base=planned.base
-    )
+def make(place: Path, section: str = SEARCH, base: str = QUICK) -> SweepFolder:
+    return make_sweep(place, base + section)
 
 
 def study(sweep: SweepFolder) -> Any:
@@ -52,12 +47,12 @@ def study(sweep: SweepFolder) -> Any:
     return optuna.load_study(study_name="s", storage=optuna.storages.JournalStorage(backend))
 
 
-def test_every_combination_is_told_with_the_mean_of_its_seeds(tmp_path: Path) -> None:
+def test_the_result_of_a_combination_is_the_mean_of_its_seeds(tmp_path: Path) -> None:
     sweep = make(tmp_path)
     assert [state for _, state in run(sweep, workers=1)] == ["completed"] * 28
-    plan, told = sweep.read_plan(), study(sweep).trials
-    assert [one.state.name for one in told] == ["COMPLETE"] * len(told)
-    for one in told:
+    plan, known = sweep.read_plan(), study(sweep).trials
+    assert [one.state.name for one in known] == ["COMPLETE"] * len(known)
+    for one in known:
         alike = [trial for trial in plan.trials if trial.proposal == one.number]
         losses = [sweep.run(trial).read_summary()["loss"] for trial in alike]
         assert one.value == pytest.approx(sum(losses) / 2)
@@ -86,8 +81,8 @@ sweep:
     assert sum(good[20:]) >= 7 > sum(good[:10])
 
 
-def told(trial: Trial) -> dict[str, Any]:
-    """Return all but Optuna's own count, which knows of what a killed process asked for and never planned."""
+def content(trial: Trial) -> dict[str, Any]:
+    """Return all but Optuna's number, which counts what a killed process asked for and did not plan."""
     return trial.model_dump(exclude={"proposal"})
 
 
@@ -104,7 +99,9 @@ def test_killed_and_repeated_it_proposes_the_same(tmp_path: Path) -> None:
             process.send_signal(signal.SIGKILL)
     subprocess.run(command, cwd=tmp_path, check=True, timeout=120)
     other = SweepFolder.open(tmp_path / "killed" / "s")
-    assert [told(trial) for trial in other.read_plan().trials] == [told(trial) for trial in whole.read_plan().trials]
+    assert [content(trial) for trial in other.read_plan().trials] == [
+        content(trial) for trial in whole.read_plan().trials
+    ]
     assert accounts(other) == accounts(whole)
 
 
@@ -133,32 +130,34 @@ sweep:
 
 def test_one_process_proposes(tmp_path: Path) -> None:
     sweep = make(tmp_path)
-    first = Proposals(sweep)
+    first = Search(sweep)
     with pytest.raises(RunLockedError, match="searched"):
-        Proposals(sweep)
+        Search(sweep)
     first.close()
-    Proposals(sweep).close()
+    Search(sweep).close()
 
 
 @pytest.mark.parametrize(
-    ("section", "told"),
+    ("section", "error"),
     [
         ("sweep: {axes: {cell.units: [3]}, method: tpe}\n", "sweep.trials: missing: how many combinations to try"),
         ("sweep: {axes: {cell.unit: [3]}, method: tpe, trials: 2}\n", "unknown key 'unit'"),
         ("sweep: {axes: {cell.units: {from: 0, to: 1}}, method: tpe, trials: 2}\n", "cell.units"),
     ],
 )
-def test_faults_show_before_anything_is_made(tmp_path: Path, section: str, told: str) -> None:
+def test_errors_before_anything_is_made(tmp_path: Path, section: str, error: str) -> None:
     with pytest.raises(ConfigError) as caught:
         make(tmp_path, section)
-    assert told in str(caught.value)
+    assert error in str(caught.value)
     assert not (tmp_path / "runs").exists()
 
 
 def test_without_optuna_nothing_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "optuna", None)
-    with pytest.raises(EnvironmentFault, match=r"pip install 'rnnlab\[optuna\]'"):
-        make(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    Path("s.yaml").write_text(QUICK + SEARCH)
+    result = rnnlab("sweep", "s.yaml")
+    assert (result.code, "pip install 'rnnlab[optuna]'" in result.stderr) == (5, True)
     assert not (tmp_path / "runs").exists()
 
 
@@ -167,12 +166,12 @@ def test_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     Path("s.yaml").write_text(QUICK + SEARCH.replace("14", "2"))
     dry = rnnlab("sweep", "s.yaml", "--dry-run")
     assert (dry.code, dry.stdout.splitlines()[-1]) == (
-        0, "4 trials, at most 8 steps; 100 combinations drawn at random can all be trained",
+        0, "4 trials, at most 8 steps; 100 random combinations were checked",
     )  # fmt: skip
     for option in ("--slurm", "--script"):
-        refused = rnnlab("sweep", "s.yaml", option)
-        assert (refused.code, refused.stdout) == (2, "")
-        assert f"{option}: method: tpe proposes each trial by what others came to" in refused.stderr
+        result = rnnlab("sweep", "s.yaml", option)
+        assert (result.code, result.stdout) == (2, "")
+        assert f"{option}: method: tpe proposes each trial from the results of others" in result.stderr
     assert [path.name for path in Path().iterdir()] == ["s.yaml"]
     done = rnnlab("sweep", "s.yaml", "--into", "s", "--quiet", "--workers", "1")
     assert (done.code, done.stdout.splitlines()[0]) == (0, "s: 4 completed, of 4 trials")
@@ -181,9 +180,9 @@ def test_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert other.code == 2
 
 
-def test_another_search_is_not_gone_on_with(tmp_path: Path) -> None:
+def test_another_search_is_not_resumed(tmp_path: Path) -> None:
     make(tmp_path)
-    with pytest.raises(UsageError, match="holds another sweep"):
+    with pytest.raises(UsageError, match="already has another sweep"):
         make(tmp_path, SEARCH.replace("14", "15"))
 
 
@@ -229,13 +228,7 @@ def test_a_record_that_is_damaged(tmp_path: Path) -> None:
             run(sweep, workers=1)
 
 
-def test_a_grid_says_nothing_of_searches(tmp_path: Path) -> None:
-    plan = json.loads((make(tmp_path, "sweep: {seeds: 2}\n").path / "plan.json").read_bytes())
-    assert list(plan) == ["format", "name", "method", "metric", "config_sha256", "trials"]
-    assert list(plan["trials"][0]) == ["number", "name", "values", "sha256"]
-
-
-def test_what_will_not_be_among_the_best_is_given_up(tmp_path: Path) -> None:
+def test_bad_trials_are_pruned(tmp_path: Path) -> None:
     """Learning rates of 1e-9 learn nothing: after five trials the median of the others is far below."""
     base = (
         QUICK.replace("steps: 2", "steps: 400")
@@ -265,25 +258,26 @@ sweep:
         pruned
     )
     assert run(sweep, workers=1) == []  # they are not tried again
-    account = read_account(sweep)
-    assert (account.counts["pruned"], account.failures, account.best) == (len(pruned), [], best)
-    given_up = [one for one in account.standings if one.state == "pruned"]
-    assert min(one.step for one in given_up) >= 20  # not for the score before the first step
-    status = sweep.run(given_up[0].trial).read_status()
-    assert (status.state, status.message) == ("interrupted", "stopped by the pruner")
+    status = sweep_status(sweep)
+    assert status.best is not None
+    assert (status.counts["pruned"], status.failures, status.best.trial.name) == (len(pruned), [], best)
+    stopped = [one for one in status.trials if one.state == "pruned"]
+    assert min(one.step for one in stopped) >= 20  # not for the score before the first step
+    stored = sweep.run(stopped[0].trial).read_status()
+    assert (stored.state, stored.message) == ("interrupted", "stopped by the pruner")
 
 
 def test_a_worker_that_dies_while_its_trial_is_pruned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     section = "sweep: {axes: {cell.units: [3, 4]}, method: tpe, pruner: median, trials: 2}\n"
-    sweep, crews = make(tmp_path, section, ENDLESS), list[Crew]()
-    monkeypatch.setattr("rnnlab.sweeps.running.Crew", lambda size: crews.append(Crew(size)) or crews[0])  # type: ignore[func-returns-value]
+    sweep, pools = make(tmp_path, section, ENDLESS), list[WorkerPool]()
+    monkeypatch.setattr("rnnlab.sweeps.runner.WorkerPool", lambda size: pools.append(WorkerPool(size)) or pools[0])  # type: ignore[func-returns-value]
 
-    def gives_up(self: Proposals, trial: Trial, step: int, value: float) -> bool:
-        (member,) = crews[0].members
-        os.kill(member.pid, signal.SIGKILL)
+    def should_prune(self: Search, trial: Trial, *, step: int, value: float) -> bool:
+        (worker,) = pools[0].workers
+        os.kill(worker.pid, signal.SIGKILL)
         return True
 
-    monkeypatch.setattr(Proposals, "gives_up", gives_up)
+    monkeypatch.setattr(Search, "should_prune", should_prune)
     assert [state for _, state in run(sweep, workers=1)] == ["pruned"] * 2
     monkeypatch.undo()
     assert [one.state.name for one in study(sweep).trials] == ["PRUNED"] * 2
@@ -291,18 +285,21 @@ def test_a_worker_that_dies_while_its_trial_is_pruned(tmp_path: Path, monkeypatc
 
 
 @pytest.mark.parametrize(
-    ("section", "told"),
+    ("section", "error"),
     [
         ("{axes: {cell.units: [3, 4]}, pruner: median}", "sweep.pruner: is for method: tpe"),
-        ("{axes: {cell.units: [3, 4]}, method: tpe, trials: 2, pruner: median, seeds: 2}", "one seed is wanted"),
+        (
+            "{axes: {cell.units: [3, 4]}, method: tpe, trials: 2, pruner: median, seeds: 2}",
+            "compares single trials, so it needs one seed",
+        ),
         (
             "{axes: {cell.units: [3, 4]}, method: tpe, trials: 2, pruner: median, metric: solved_at.sequences}",
-            "sweep.metric: solved_at.sequences is known at the end alone",
+            "sweep.metric: solved_at.sequences is known only at the end of a training",
         ),
         ("{axes: {cell.units: [3, 4]}, method: tpe, trials: 2, pruner: none}", "sweep.pruner"),
     ],
 )
-def test_a_pruner_that_cannot_be(tmp_path: Path, section: str, told: str) -> None:
+def test_errors_of_a_pruner(tmp_path: Path, section: str, error: str) -> None:
     with pytest.raises(ConfigError) as caught:
         make(tmp_path, f"sweep: {section}\n")
-    assert told in str(caught.value)
+    assert error in str(caught.value)

@@ -1,4 +1,4 @@
-"""Workers and controllers killed at random, restarted until all is done: nothing lost, nothing twice, the same bits."""
+"""Workers and runners killed at random and restarted until all is done: nothing lost, nothing trained twice."""
 
 import os
 import random
@@ -13,7 +13,7 @@ import pytest
 
 from rnnlab.core.errors import VerificationError
 from rnnlab.sweeps import SweepFolder
-from rnnlab.sweeps.states import count, standings
+from rnnlab.sweeps.status import sweep_status
 from tests.cli.program import start
 from tests.sweeps.trying import accounts, make, run
 
@@ -26,11 +26,11 @@ training: {steps: 400, batch_size: 4, evaluate_every: 100, stop_when_solved: fal
 evaluation: {sequences: 20}
 """
 
-STILLBORN = "error[E_ENVIRONMENT]: workers cannot start: killed by SIGKILL"
+NO_START = "error[E_ENVIRONMENT]: workers cannot start: killed by SIGKILL"
 
 
 def children(process: subprocess.Popen[str]) -> list[int]:
-    """The workers of a controller that has not been waited for, so that no number is another's yet."""
+    """The workers of a runner that has not been waited for, so that no process id is reused yet."""
     found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
@@ -41,11 +41,11 @@ def children(process: subprocess.Popen[str]) -> list[int]:
 
 
 def disturb(sweep: SweepFolder, *, seed: int, calm: float) -> Counter[str]:
-    """Run a sweep until all is completed, killing somebody now and then; return how often who was killed.
+    """Run a sweep until all is completed, killing a process now and then; return how often each kind was killed.
 
     Args:
         sweep: The sweep.
-        seed: Of the moments, and of whom it hits.
+        seed: Of the times, and of the processes that are killed.
         calm: Seconds between two kills, at most.
     """
     moments, killed = random.Random(seed), Counter[str]()
@@ -59,17 +59,17 @@ def disturb(sweep: SweepFolder, *, seed: int, calm: float) -> Counter[str]:
                 victims = children(process)
                 if moments.random() < 0.15:
                     process.kill()
-                    killed["controller"] += 1
+                    killed["runner"] += 1
                 elif victims:
                     os.kill(moments.choice(victims), signal.SIGKILL)
                     killed["worker"] += 1
-            _, said = process.communicate()
+            _, stderr = process.communicate()
             note_done(sweep, done)
             if process.returncode == 0:
                 return killed
-            # Where five workers in a row were hit before they had started, the controller says so and gives up.
-            is_expected = process.returncode in {-signal.SIGKILL, 6, 8} or STILLBORN in said
-            assert is_expected, (process.returncode, said)
+            # Where five workers in a row were hit before they had started, the runner reports it and stops.
+            is_expected = process.returncode in {-signal.SIGKILL, 6, 8} or NO_START in stderr
+            assert is_expected, (process.returncode, stderr)
             killed["restart"] += process.returncode > 0
     raise AssertionError(killed)
 
@@ -92,7 +92,7 @@ def test_killed_at_random_and_restarted_until_done(place: Path, trials: int, cal
     run(whole)
     began = time.monotonic()
     killed = disturb(sweep, seed=1, calm=calm)
-    assert count(standings(sweep, sweep.read_plan())) == {"completed": trials}
+    assert sweep_status(sweep).counts == {"completed": trials}
     assert len([path for path in sweep.trials.iterdir() if path.is_dir()]) == trials
     assert accounts(sweep) == accounts(whole)
     assert killed["worker"] > trials // 100, killed

@@ -1,13 +1,13 @@
 """Sweeps that are run for a test: made in a line, watched, and judged by all that their runs come to."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from rnnlab.sweeps import SweepFolder
-from rnnlab.sweeps.events import Event, Over, TrialEnded
-from rnnlab.sweeps.planning import plan_sweep
-from rnnlab.sweeps.running import run_sweep
+from rnnlab.sweeps.events import Event, SweepEnded, TrialEnded
+from rnnlab.sweeps.expand import check_sweep
+from rnnlab.sweeps.runner import run_sweep
 from tests.training.resuming import account
 
 QUICK = """\
@@ -28,33 +28,31 @@ evaluation: {sequences: 20}
 """
 ENDLESS = SLOW.replace("steps: 3000", "steps: 1000000000")
 
-Told = list[tuple[str, str]]
+Ends = list[tuple[str, str]]
 
 
 def make(place: Path, config: str, seeds: int = 3, name: str = "s") -> SweepFolder:
-    path = place / f"{name}.yaml"
-    path.write_text(f"{config}sweep: {{seeds: {seeds}}}\n")
-    planned = plan_sweep(path)
-    return SweepFolder.create(place / "runs" / name, planned.plan, config=planned.config, configs=planned.configs)
+    return make_sweep(place, f"{config}sweep: {{seeds: {seeds}}}\n", name)
 
 
-def run(sweep: SweepFolder, on: Callable[[Event], Any] = lambda _: None, *, workers: int = 2, **more: Any) -> Told:
-    """Run a sweep to its end; return how each trial ended, in order, and after that where it stands."""
-    told: Told = []
-    for event in events(sweep, workers=workers, **more):
+def make_sweep(place: Path, config: str, name: str = "s") -> SweepFolder:
+    (place / f"{name}.yaml").write_text(config)
+    return SweepFolder.create(place / "runs" / name, check_sweep(place / f"{name}.yaml"))
+
+
+def run(sweep: SweepFolder, on: Callable[[Event], Any] = lambda _: None, *, workers: int = 2, **more: Any) -> Ends:
+    """Run a sweep to its end; return the names of the trials with the state in which each ended."""
+    ends: Ends = []
+    for event in run_sweep(sweep, workers=workers, **more):
         on(event)
         if isinstance(event, TrialEnded):
-            told.append((event.trial.name, event.state))
-    return sorted(told)
+            ends.append((event.status.trial.name, event.status.state))
+    return sorted(ends)
 
 
-def events(sweep: SweepFolder, **more: Any) -> Iterator[Event]:
-    yield from run_sweep(sweep, **more)
-
-
-def states(over: Event) -> list[str]:
-    assert isinstance(over, Over)
-    return [one.state for one in over.standings]
+def states(event: Event) -> list[str]:
+    assert isinstance(event, SweepEnded)
+    return [one.state for one in event.status.trials]
 
 
 def accounts(sweep: SweepFolder) -> list[dict[str, Any]]:

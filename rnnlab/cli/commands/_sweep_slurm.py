@@ -1,4 +1,4 @@
-"""A sweep on a Slurm cluster, as it is asked for on the command line and told there."""
+"""`rnnlab sweep` on a Slurm cluster: check the options, submit, show the jobs, cancel."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,92 +6,82 @@ from typing import Any
 from rnnlab.cli.errors import note, warn
 from rnnlab.cli.render.output import show, show_json, show_text
 from rnnlab.core.errors import EnvironmentFault, UsageError
-from rnnlab.core.text import visible
-from rnnlab.sweeps.account import Account, read_account
-from rnnlab.sweeps.folder import SweepFolder
-from rnnlab.sweeps.plan import Plan
-from rnnlab.sweeps.slurm import Job, Request, cancel, draft, jobs_of, with_jobs
-from rnnlab.sweeps.slurm import submit as submit_left
+from rnnlab.sweeps import Plan, SweepFolder
 from rnnlab.sweeps.slurm.client import max_array_size
 from rnnlab.sweeps.slurm.folder import SlurmFolder
-from rnnlab.sweeps.slurm.submit import script_of
-from rnnlab.sweeps.states import standings
+from rnnlab.sweeps.slurm.jobs import Job, jobs_of, with_jobs
+from rnnlab.sweeps.slurm.script import Request
+from rnnlab.sweeps.slurm.submit import cancel, draft, script_of
+from rnnlab.sweeps.slurm.submit import submit as submit_unfinished
+from rnnlab.sweeps.status import SweepStatus, sweep_status
 
-_USUAL_ARRAY_SIZE = 1001  # MaxArraySize where nobody has changed it
+_DEFAULT_ARRAY_SIZE = 1001  # of Slurm's MaxArraySize
 
 
-def request_of(asked: Mapping[str, Any], *, slurm: bool, workers: int | None) -> Request | None:
-    """Return what is asked of the cluster for each trial, None where nothing is.
+def request_of(options: Mapping[str, Any], *, slurm: bool, workers: int | None) -> Request | None:
+    """Return the resources that the options request per job, None if no option is given.
 
     Raises:
-        UsageError: It cannot be asked so, or is not for a cluster at all.
+        UsageError: An option is invalid, or is given without --slurm.
     """
-    given = {name: value for name, value in asked.items() if value}
-    if not slurm:
-        if given:
-            raise UsageError("is for jobs on a cluster", where=f"--{next(iter(given)).replace('_', '-')}", hint=_SLURM)
-        return None
-    if workers is not None:
-        raise UsageError("is for this machine", where="--workers", hint="with --slurm, --array-limit is alike")
+    given = {name: value for name, value in options.items() if value}
+    if given and not slurm:
+        option = f"--{next(iter(given)).replace('_', '-')}"
+        raise UsageError("is for jobs on a cluster", where=option, hint="add --slurm")
+    if slurm and workers is not None:
+        raise UsageError("is for this machine", where="--workers", hint="with --slurm use --array-limit")
     return Request(**{**given, "extra": tuple(given.get("extra", ()))}).check() if given else None
 
 
-_SLURM = "add --slurm"
-
-
 def submit(sweep: SweepFolder, request: Request | None, *, json: bool) -> None:
-    """Submit what is left of a sweep, and tell under which job ids."""
-    submission = submit_left(sweep, sweep.read_plan(), request)
-    place = visible(str(sweep.path))
+    """Submit the unfinished trials of a sweep, and show the job ids."""
+    submission, path = submit_unfinished(sweep, request), sweep.path
     if json:
-        show_json(
-            "sweep-submission",
-            {"sweep": str(sweep.path), "submission": submission and submission.model_dump(mode="json")},
-        )
+        stored = submission.model_dump(mode="json") if submission else None
+        show_json("sweep-submission", {"sweep": path.name, "path": path, "submission": stored})
     elif submission is None:
-        show(f"{place}: nothing to submit, every trial is over, running or queued")
+        show(f"{path}: nothing to submit, every trial is finished, running or queued")
     else:
-        trials = sum(len(chunk.trials) for chunk in submission.chunks)
-        jobs = ", ".join(str(chunk.job) for chunk in submission.chunks)
+        trials, jobs = sum(len(array.trials) for array in submission.arrays), len(submission.arrays)
+        ids = ", ".join(str(array.job) for array in submission.arrays)
         show(
-            f"{place}: {trials:,} trial{'s' * (trials != 1)} submitted as job{'s' * (len(submission.chunks) != 1)} "
-            f"{jobs}; `rnnlab sweep status {place}` tells how they do, {place}/slurm/logs what they say"
+            f"{path}: {trials:,} trial{'s' * (trials != 1)} submitted as job{'s' * (jobs != 1)} {ids}; "
+            f"status: `rnnlab sweep status {path}`, logs: {path}/slurm/logs"
         )
 
 
-def show_job_scripts(plan: Plan, request: Request | None) -> None:
+def show_scripts(plan: Plan, request: Request | None) -> None:
     """Print the scripts that would be submitted for all trials; nothing is created."""
     try:
         largest = max_array_size()
     except EnvironmentFault as fault:
-        largest = _USUAL_ARRAY_SIZE
-        warn(f"{fault.problem}, so job arrays are as long as is usual: {largest - 1:,} trials")
-    submission = draft(plan.name, [t.name for t in plan.trials], request or Request(), number=1, largest=largest)
-    show_text("\n".join(script_of(submission, chunk) for chunk in submission.chunks))
+        largest = _DEFAULT_ARRAY_SIZE
+        warn(f"{fault.problem}, so arrays have Slurm's default limit of {largest - 1:,} trials")
+    names = [trial.name for trial in plan.trials]
+    submission = draft(plan.name, names, request or Request(), number=1, max_array_size=largest)
+    show_text("\n".join(script_of(submission, array) for array in submission.arrays))
 
 
 def was_submitted(sweep: SweepFolder) -> bool:
-    """Say whether any of a sweep was ever submitted."""
+    """Return whether any trial of a sweep was ever submitted."""
     return bool(SlurmFolder(sweep.slurm).submissions())
 
 
-def take_stock(sweep: SweepFolder) -> tuple[Account, Mapping[str, Job]]:
-    """Return where a sweep stands, and the newest job of each trial that has one and is not over."""
-    found = standings(sweep, sweep.read_plan())
+def status_with_jobs(sweep: SweepFolder) -> tuple[SweepStatus, Mapping[str, Job]]:
+    """Return the status of a sweep, and the newest job of each unfinished trial that has one."""
+    status = sweep_status(sweep)
     try:
-        jobs = jobs_of(sweep, [one.trial.name for one in found if not one.is_over])
+        jobs = jobs_of(sweep, [one.trial.name for one in status.trials if not one.is_finished])
     except EnvironmentFault as fault:
-        warn(f"{fault}: told is what the run folders know")
+        warn(f"{fault}: only the status of the run folders is shown")
         jobs = {}
-    return read_account(sweep, with_jobs(sweep, found, jobs)), jobs
+    return with_jobs(status, jobs), jobs
 
 
 def cancel_jobs(sweep: SweepFolder) -> bool:
-    """Cancel the jobs of a sweep; say whether there were any."""
-    if not was_submitted(sweep):
-        return False
-    jobs = cancel(sweep)
+    """Cancel the jobs of a sweep, and return whether there were any."""
+    jobs = cancel(sweep) if was_submitted(sweep) else []
     if jobs:
-        told = f"cancelled job{'s' * (len(jobs) != 1)} {', '.join(map(str, jobs))}; what was trained is saved"
-        note(f"{sweep.path}: {told}, and `rnnlab sweep resume` goes on")
+        listed = f"job{'s' * (len(jobs) != 1)} {', '.join(map(str, jobs))}"
+        note(f"{sweep.path}: cancelled {listed}; the state of the trials is saved, `rnnlab sweep resume` resumes them")
     return bool(jobs)

@@ -16,12 +16,13 @@ def command(config: ConfigArgument, overrides: SetOption = None) -> None:
     from rnnlab.training.resources import in_words, memory_needed
 
     if SWEEP in override_partly(read_partly(config), overrides or []).data:
-        from rnnlab.sweeps.planning import plan_sweep
+        from rnnlab.sweeps.expand import check_sweep
 
-        planned = plan_sweep(config, overrides or [])
-        first = planned.plan.trials[0].name
-        show_text(planned.configs[first])
-        note(f"ok: a sweep of {len(planned.plan.trials):,} trials; this is the first, {first}")
+        checked = check_sweep(config, overrides or [])
+        first, experiment = next(iter(checked.experiments.items()))
+        show_text(dump_yaml(experiment.resolved()))
+        count = checked.plan.total
+        note(f"ok: a sweep of {count:,} trial{'s' * (count != 1)}; this is the first, {first}")
         return
     experiment = load_experiment(config, overrides or []).experiment
     task = experiment.build_task()

@@ -1,36 +1,44 @@
-"""Train many networks from one config: `rnnlab sweep CONFIG`, killed and repeated, trains only what is missing.
+"""Train all trials of a config with a `sweep:` section, or those that are missing, interrupted or failed.
 
-The config's `sweep:` section tells which values are tried. Each trial is an ordinary run in the sweep's folder,
-which is runs/NAME unless --into names another; `rnnlab list SWEEP` and `rnnlab compare SWEEP` take it as a group.
-`rnnlab sweep run --help` tells the options; a config that is called like a command is given as ./status.
+`rnnlab sweep CONFIG` is short for `rnnlab sweep run CONFIG`; `rnnlab sweep run --help` lists its options. Each trial is
+an ordinary run in the sweep's folder, which is runs/NAME unless --into gives another; `rnnlab list SWEEP` and `rnnlab
+compare SWEEP` take all of them. A config with the name of a command is given as ./status.
 """
 
+import shlex
+import time
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from rnnlab.cli.options import (
-    AccountOption,
-    ArrayLimitOption,
-    ConfigArgument,
-    CpusOption,
-    ExtraOption,
-    JsonOption,
-    MemOption,
-    PartitionOption,
-    QuietOption,
-    RunsOption,
-    SetOption,
-    SlurmOption,
-    TimeOption,
-    whole_number,
-)
+from rnnlab.cli.commands import _sweep_slurm as cluster
+from rnnlab.cli.errors import note
+from rnnlab.cli.options import ConfigArgument, JsonOption, QuietOption, RunsOption, SetOption, whole_number
+from rnnlab.cli.render.output import show_text
+from rnnlab.cli.render.sweep import follow, show_plan, show_status
+from rnnlab.cli.signals import asking
+from rnnlab.core.allotment import allotted_cpus
+from rnnlab.core.errors import RunLockedError, StoppedError, TrialsFailedError, UsageError
+from rnnlab.core.naming import check_name
+from rnnlab.runs import runs_root
+from rnnlab.sweeps import SweepFolder, find_sweep
+from rnnlab.sweeps.expand import check_sweep
+from rnnlab.sweeps.plan import Plan
+from rnnlab.sweeps.runner import run_sweep
+from rnnlab.sweeps.search import import_optuna
+from rnnlab.sweeps.status import SweepStatus, sweep_status
+from rnnlab.training.stopping import Stop
+
+_WATCH_SECONDS = 2.0
+_WATCH_SLURM_SECONDS = 15.0  # slurmctld serves many users
+_CANCEL_SECONDS = 20.0  # to wait for running trials
 
 
 class _ConfigOrCommand(TyperGroup):
-    """Takes what is none of its commands for a config to run."""
+    """Takes anything that is not a command for a config to run."""
 
     def parse_args(self, context: Any, arguments: list[str]) -> list[str]:
         if arguments and arguments[0] not in {*self.commands, *context.help_option_names}:
@@ -46,33 +54,52 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-
-@app.callback()
-def command() -> None:
-    pass
-
-
 _SweepArgument = Annotated[
-    str,
-    typer.Argument(metavar="SWEEP", help="A sweep: its path, or its name below the runs.", show_default=False),
+    str, typer.Argument(metavar="SWEEP", help="A sweep: its path, or its name below the runs.", show_default=False)
 ]
 _WorkersOption = Annotated[
     int | None,
     typer.Option(
-        "--workers", "-j", parser=whole_number, metavar="N", help="Processes at once.",
-        show_default="one for each processor allotted",
+        "--workers", "-j", parser=whole_number, metavar="N", help="Worker processes.",
+        show_default="one per available processor",
     ),
 ]  # fmt: skip
 _TimeoutOption = Annotated[
     float | None,
     typer.Option(
-        "--timeout", min=0.001, metavar="SECONDS", help="A trial that takes longer is saved and counts as failed."
+        "--timeout", min=0.001, metavar="SECONDS", help="Save a trial that takes longer, and count it failed."
     ),
 ]
 _FailFastOption = Annotated[
-    bool, typer.Option("--fail-fast/--keep-going", help="Stop at the first trial that fails, or train the others.")
+    bool, typer.Option("--fail-fast/--keep-going", help="Stop at the first failed trial, or train the others.")
 ]
+_SlurmOption = Annotated[bool, typer.Option("--slurm", help="Submit the trials to Slurm as job arrays, and return.")]
+_PartitionOption = Annotated[str | None, typer.Option("--partition", metavar="NAME", help="Slurm: partition.")]
+_TimeOption = Annotated[
+    str | None,
+    typer.Option("--time", metavar="LIMIT", help="Slurm: time limit per job, as 2:00:00; longer trials are requeued."),
+]
+_CpusOption = Annotated[
+    int | None,
+    typer.Option("--cpus", parser=whole_number, metavar="N", help="Slurm: CPUs per trial.", show_default="1"),
+]
+_MemOption = Annotated[str | None, typer.Option("--mem", metavar="SIZE", help="Slurm: memory per job, as 2G.")]
+_AccountOption = Annotated[str | None, typer.Option("--account", metavar="NAME", help="Slurm: account to charge.")]
+_ArrayLimitOption = Annotated[
+    int | None,
+    typer.Option("--array-limit", parser=whole_number, metavar="N", help="Slurm: how many trials may run at once."),
+]
+_ExtraOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--extra", metavar="'#SBATCH …'", help="Slurm: another line of the script. Repeatable.", show_default=False
+    ),
+]
+
+
+@app.callback()
+def command() -> None:
+    pass
 
 
 @app.command("run")
@@ -88,65 +115,61 @@ def run(
     timeout: _TimeoutOption = None,
     fail_fast: _FailFastOption = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show every trial and what all cost; create nothing.")
+        bool, typer.Option("--dry-run", help="Show every trial and an estimate of the cost; create nothing.")
     ] = False,
     script: Annotated[
         bool,
-        typer.Option(
-            "--script", help="Print a command for each trial, for GNU parallel or a scheduler; train nothing."
-        ),
+        typer.Option("--script", help="Print one command per trial, for GNU parallel or a scheduler; train nothing."),
     ] = False,
-    slurm: SlurmOption = False,
-    partition: PartitionOption = None,
-    time: TimeOption = None,
-    cpus: CpusOption = None,
-    mem: MemOption = None,
-    account: AccountOption = None,
-    array_limit: ArrayLimitOption = None,
-    extra: ExtraOption = None,
+    slurm: _SlurmOption = False,
+    partition: _PartitionOption = None,
+    time: _TimeOption = None,
+    cpus: _CpusOption = None,
+    mem: _MemOption = None,
+    account: _AccountOption = None,
+    array_limit: _ArrayLimitOption = None,
+    extra: _ExtraOption = None,
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Train all trials of CONFIG, or those that are missing, interrupted or failed. `rnnlab sweep CONFIG` is enough.
 
-    All trials are checked before the first starts. Worker processes take trial after trial, one thread each: where the
-    config does not say, trials on NumPy get `numpy: {shards: 1}`, the fastest with one processor each; it decides the
-    last bits of their numbers. A worker that dies is replaced and its trial goes on. Ctrl-C and SIGTERM stop all in
-    seconds with the state saved, and the same command goes on.
+    All trials are checked before the first starts. Each worker process trains one trial after another, in one thread.
+    Unless the config sets it, trials on NumPy get `numpy: {shards: 1}`, which is fastest with one processor each and
+    determines the last bits of the results. The trial of a worker that dies is resumed by another. Ctrl-C and SIGTERM
+    stop all trials within seconds and save their state; the same command resumes them.
 
-    With --slurm the trials become job arrays of a cluster: a trial whose time is nearly over, or whose place another
-    job takes, saves its state and is queued again. The same command again submits nothing twice; with --dry-run it
-    prints the scripts. The further options, from --partition on, are sbatch's own.
+    With --slurm the trials become job arrays. A trial that reaches its time limit or is preempted is saved, requeued
+    and resumed. The same command submits only what is missing, interrupted or failed.
 
-    Exit codes: 0 all completed, 6 others still train some, 8 some failed or diverged, 75 stopped and to be resumed.
+    Exit codes: 0 all completed, 6 others still train some, 8 some failed or diverged, 75 stopped and can be resumed.
     """
-    from rnnlab.cli.commands._sweep import conduct, place_of, refuse_search_elsewhere, refuse_sweep, show_script
-    from rnnlab.cli.commands._sweep_slurm import request_of, show_job_scripts, submit
-    from rnnlab.cli.render.sweep_tables import show_plan
-    from rnnlab.runs import runs_root
-    from rnnlab.sweeps.folder import SweepFolder
-    from rnnlab.sweeps.planning import plan_sweep
-
-    asked = {"partition": partition, "time": time, "cpus": cpus, "mem": mem, "account": account}
-    request = request_of({**asked, "array_limit": array_limit, "extra": extra}, slurm=slurm, workers=workers)
-    refuse_sweep(config)
-    planned = plan_sweep(config, overrides or [])
-    refuse_search_elsewhere(planned, slurm=slurm, script=script)
+    options = {"partition": partition, "time": time, "cpus": cpus, "mem": mem, "account": account}
+    request = cluster.request_of({**options, "array_limit": array_limit, "extra": extra}, slurm=slurm, workers=workers)
+    if SweepFolder(config).is_sweep():
+        hint = f"`rnnlab sweep resume {shlex.quote(str(config))}` resumes it"
+        raise UsageError("is a sweep, expected a config", where=str(config), hint=hint)
+    checked = check_sweep(config, overrides or [])
+    plan = checked.plan
+    if plan.is_search and (slurm or script):
+        problem = "method: tpe proposes each trial from the results of others, so there is no list of trials"
+        hint = "leave it out: workers on this machine train them; or use method: random"
+        raise UsageError(problem, where="--slurm" if slurm else "--script", hint=hint)
     if dry_run and slurm:
-        show_job_scripts(planned.plan, request)
+        cluster.show_scripts(plan, request)
         return
     if dry_run:
-        show_plan(planned, json=json)
+        show_plan(checked, json=json)
         return
-    place = place_of(planned, into=into, root=runs_root(runs))
-    sweep = SweepFolder.create(place, planned.plan, config=planned.config, configs=planned.configs, base=planned.base)
+    if plan.is_search:
+        import_optuna()
+    sweep = SweepFolder.create(_folder(plan, into=into, root=runs_root(runs)), checked)
     if script:
-        show_script(sweep)
-        return
-    if slurm:
-        submit(sweep, request, json=json)
-        return
-    conduct(sweep, workers=workers, timeout=timeout, fail_fast=fail_fast, json=json, quiet=quiet)
+        _show_commands(sweep, plan)
+    elif slurm:
+        cluster.submit(sweep, request, json=json)
+    else:
+        _train(sweep, workers=workers, timeout=timeout, fail_fast=fail_fast, json=json, quiet=quiet)
 
 
 @app.command("resume")
@@ -156,67 +179,120 @@ def resume(
     workers: _WorkersOption = None,
     timeout: _TimeoutOption = None,
     fail_fast: _FailFastOption = False,
-    slurm: SlurmOption = False,
-    partition: PartitionOption = None,
-    time: TimeOption = None,
-    cpus: CpusOption = None,
-    mem: MemOption = None,
-    account: AccountOption = None,
-    array_limit: ArrayLimitOption = None,
-    extra: ExtraOption = None,
+    slurm: _SlurmOption = False,
+    partition: _PartitionOption = None,
+    time: _TimeOption = None,
+    cpus: _CpusOption = None,
+    mem: _MemOption = None,
+    account: _AccountOption = None,
+    array_limit: _ArrayLimitOption = None,
+    extra: _ExtraOption = None,
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Train what of SWEEP is missing, interrupted or failed; its config need not be there any more.
+    """Train the trials of SWEEP that are missing, interrupted or failed; its config is not needed any more.
 
-    A sweep that was submitted to Slurm goes on there, with what was asked for last time unless it is asked for anew;
-    with --workers it goes on here.
+    A sweep that was submitted to Slurm is submitted again, by default with the options of the last time; with --workers
+    it is trained here.
     """
-    from rnnlab.cli.commands._sweep import conduct
-    from rnnlab.cli.commands._sweep_slurm import request_of, submit, was_submitted
-    from rnnlab.runs import runs_root
-    from rnnlab.sweeps.folder import find_sweep
-
     sweep = find_sweep(runs_root(runs), name)
-    slurm = slurm or (workers is None and was_submitted(sweep))
-    asked = {"partition": partition, "time": time, "cpus": cpus, "mem": mem, "account": account}
-    request = request_of({**asked, "array_limit": array_limit, "extra": extra}, slurm=slurm, workers=workers)
+    slurm = slurm or (workers is None and cluster.was_submitted(sweep))
+    options = {"partition": partition, "time": time, "cpus": cpus, "mem": mem, "account": account}
+    request = cluster.request_of({**options, "array_limit": array_limit, "extra": extra}, slurm=slurm, workers=workers)
     if slurm:
-        submit(sweep, request, json=json)
-        return
-    conduct(sweep, workers=workers, timeout=timeout, fail_fast=fail_fast, json=json, quiet=quiet)
+        cluster.submit(sweep, request, json=json)
+    else:
+        _train(sweep, workers=workers, timeout=timeout, fail_fast=fail_fast, json=json, quiet=quiet)
 
 
 @app.command("status")
 def status(
     name: _SweepArgument,
     runs: RunsOption = None,
-    watch: Annotated[bool, typer.Option("--watch", help="Show it again and again until nothing is trained.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Refresh until no trial is running or queued.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Show how many trials of SWEEP are where, why some failed, which is the best, and when all will be done."""
-    from rnnlab.cli.commands._sweep import watched
-    from rnnlab.cli.commands._sweep_slurm import take_stock
-    from rnnlab.cli.render.sweep_tables import show_account
-    from rnnlab.runs import runs_root
-    from rnnlab.sweeps.folder import find_sweep
-
+    """Show how many trials of SWEEP are in each state, why some failed, which is best, and the remaining time."""
     sweep = find_sweep(runs_root(runs), name)
-    for account, jobs in watched(sweep) if watch else [take_stock(sweep)]:
-        show_account(account, jobs, json=json, again=watch)
+    while True:
+        current, jobs = cluster.status_with_jobs(sweep)
+        show_status(current, jobs, json=json, clear=watch)
+        if not watch or not (current.counts["running"] or current.counts["queued"]):
+            return
+        time.sleep(_WATCH_SLURM_SECONDS if jobs else _WATCH_SECONDS)
 
 
 @app.command("cancel")
 def cancel(name: _SweepArgument, runs: RunsOption = None) -> None:
-    """Ask whoever trains SWEEP to stop, here or on another machine: what is being trained is saved.
-
-    Its jobs on Slurm are cancelled, those that wait and those that run.
-    """
-    from rnnlab.cli.commands._sweep import ask_to_stop
-    from rnnlab.cli.commands._sweep_slurm import cancel_jobs
-    from rnnlab.runs import runs_root
-    from rnnlab.sweeps.folder import find_sweep
-
+    """Stop SWEEP, on this machine or another: running trials save their state. Its Slurm jobs are cancelled."""
     sweep = find_sweep(runs_root(runs), name)
-    if not cancel_jobs(sweep):
-        ask_to_stop(sweep)
+    if not cluster.cancel_jobs(sweep):
+        _cancel_here(sweep)
+
+
+def _folder(plan: Plan, *, into: Path | None, root: Path) -> Path:
+    folder = into or root / plan.name
+    try:
+        check_name(folder.absolute().name)
+    except UsageError as error:
+        raise UsageError(error.problem, where="--into", hint=error.hint) from error
+    return folder
+
+
+def _show_commands(sweep: SweepFolder, plan: Plan) -> None:
+    """Print one command per trial, which can be run anywhere and repeated."""
+    for trial in plan.trials:
+        config, run = sweep.config(trial).absolute(), sweep.run(trial).path.absolute()
+        show_text(f"rnnlab train {shlex.quote(str(config))} --into {shlex.quote(str(run))} --quiet --no-plots\n")
+
+
+def _train(
+    sweep: SweepFolder, *, workers: int | None, timeout: float | None, fail_fast: bool, json: bool, quiet: bool
+) -> None:
+    stop = Stop()
+    events = run_sweep(sweep, workers=workers or allotted_cpus(), timeout=timeout, fail_fast=fail_fast, stop=stop)
+    with asking(stop, more="SIGUSR1"), closing(events):
+        ended = follow(events, quiet=quiet)
+    status = ended.status
+    show_status(status, json=json)
+    if not ended.stop_reason and len(status.trials) < status.plan.total:
+        note(f"{sweep.path}: the search ended after {len(status.trials):,} trials, as nothing new was proposed")
+    try:
+        _raise_for(status, stop_reason=ended.stop_reason)
+    except StoppedError as error:  # not an error message: everything is saved
+        note(str(error))
+        raise typer.Exit(error.exit_code) from error
+
+
+def _raise_for(status: SweepStatus, *, stop_reason: str) -> None:
+    counts, where, total = status.counts, str(status.sweep.path), status.plan.total
+    left = counts["missing"] + counts["interrupted"] + counts["stale"]
+    show = f"`rnnlab sweep status {shlex.quote(where)}` shows"
+    if stop_reason and not stop_reason.startswith("--fail-fast"):
+        left += total - len(status.trials)  # not yet proposed
+        problem = f"stopped by {stop_reason}: {counts['completed']:,} of {total:,} trials completed, {left:,} left"
+        raise StoppedError(problem, where=where, hint="resume with the same command, or with `rnnlab sweep resume`")
+    if status.failures:
+        problem = f"{len(status.failures):,} of {total:,} trials failed or diverged"
+        raise TrialsFailedError(problem, where=where, hint=f"{show} why; the same command retries those that failed")
+    if counts["running"]:
+        problem = f"other processes still train {counts['running']:,} of {total:,} trials"
+        raise RunLockedError(problem, where=where, hint=f"{show} when they end")
+    if left:
+        problem = f"{left:,} of {total:,} trials are interrupted, with their state saved"
+        raise StoppedError(problem, where=where, hint="resume with the same command")
+
+
+def _cancel_here(sweep: SweepFolder) -> None:
+    before = sweep_status(sweep).counts["running"]
+    sweep.request_cancel()
+    deadline, running = time.monotonic() + _CANCEL_SECONDS, before
+    while running and time.monotonic() < deadline:
+        time.sleep(0.2)
+        running = sweep_status(sweep).counts["running"]
+    if not before:
+        note(f"{sweep.path}: no trial is running; any waiting `rnnlab sweep` stops within seconds")
+    elif running:
+        note(f"{sweep.path}: {running:,} trials still run; they were not started by `rnnlab sweep`, or do not respond")
+    else:
+        note(f"{sweep.path}: stopped {before:,} running trial{'s' * (before != 1)}; their state is saved")

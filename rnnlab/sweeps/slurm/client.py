@@ -1,4 +1,4 @@
-"""Slurm's own programs, asked one question each; nothing here knows of sweeps."""
+"""Calls of Slurm's programs (sbatch, squeue, sacct, scancel, scontrol), without any knowledge of sweeps."""
 
 import os
 import re
@@ -9,26 +9,26 @@ from pathlib import Path
 from typing import final
 
 from rnnlab.core.errors import EnvironmentFault
-from rnnlab.core.text import visible
 
-_PATIENCE = 120  # seconds; a busy controller may take that long to answer
-_LITTLE = 20  # seconds for what one can do without
-# These change what the programs answer; SBATCH_ variables, a user's own defaults, are left as they are.
-_MISLEADING = ("SQUEUE_", "SACCT_", "SCANCEL_", "SLURM_TIME_FORMAT")
+_TIMEOUT = 120  # seconds; a busy slurmctld may need that long
+_SACCT_TIMEOUT = 20  # seconds; its answer is optional
+# These variables change the output of the programs; SBATCH_* are the user's defaults and stay.
+_IGNORED = ("SQUEUE_", "SACCT_", "SCANCEL_", "SLURM_TIME_FORMAT")
 _MAX_ARRAY_SIZE = re.compile(r"^MaxArraySize\s*=\s*(\d+)", re.MULTILINE)
+_OTHER_SCHEDULER = "`rnnlab sweep CONFIG --script` prints the commands for any other scheduler"
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One task of a job array, as the queue or the accounting tells it.
+    """One task of a job array, as squeue or sacct list it.
 
     Attributes:
         job: The array's job id.
-        index: Which of its tasks.
+        index: The task's index in the array.
         name: The job's name.
-        state: Slurm's word, such as PENDING or OUT_OF_MEMORY.
-        reason: Why it is so, Slurm's word; empty where it says none.
+        state: Slurm's state, such as PENDING or OUT_OF_MEMORY.
+        reason: Slurm's reason for it; may be empty.
     """
 
     job: int
@@ -39,110 +39,115 @@ class Task:
 
 
 def sbatch(script: Path, *, folder: Path) -> int:
-    """Submit a script from a folder, which is then where it runs, and return the job id.
+    """Submit a script with `folder` as its working folder, and return the job id.
 
     Raises:
-        EnvironmentFault: Slurm is not here, or refused; after a refusal for want of an answer the job may be there.
+        EnvironmentFault: Slurm is missing or reports an error; after a timeout the job may have been submitted.
     """
-    said = _ask("sbatch", "--parsable", str(script), folder=folder)
-    number = said.strip().splitlines()[-1].partition(";")[0] if said.strip() else ""
+    output = _run("sbatch", "--parsable", str(script), folder=folder).strip()
+    number = output.splitlines()[-1].partition(";")[0] if output else ""
     if not number.isdecimal():
-        raise EnvironmentFault(f"sbatch said '{visible(said[:80])}', expected a job id", where="Slurm")
+        raise EnvironmentFault(f"sbatch printed '{output[:80]}', expected a job id", where="Slurm")
     return int(number)
 
 
 def squeue(names: Iterable[str]) -> list[Task]:
-    """Return what the queue knows of the jobs of these names, finished ones too for as long as it remembers them.
+    """Return the tasks of the jobs with these names; finished ones too, as long as slurmctld remembers them.
 
     Raises:
-        EnvironmentFault: Slurm is not here, or did not answer.
+        EnvironmentFault: Slurm is missing or reports an error.
     """
-    wanted = sorted(set(names))
-    if not wanted:
+    if not (wanted := sorted(set(names))):
         return []
-    form = "%F|%K|%j|%T|%r"
-    said = _ask("squeue", "--array", "--noheader", "--states=all", f"--name={','.join(wanted)}", f"--format={form}")
-    return [task for line in said.splitlines() if (task := _queued(line.strip()))]
+    columns = "%F|%K|%j|%T|%r"
+    output = _run(
+        "squeue", "--array", "--noheader", "--states=all", f"--name={','.join(wanted)}", f"--format={columns}"
+    )
+    return [task for line in output.splitlines() if (task := parse_squeue(line.strip()))]
 
 
 def sacct(jobs: Sequence[int]) -> list[Task]:
-    """Return what the accounting knows of these jobs: nothing where there is no accounting."""
+    """Return the tasks of these jobs from the accounting database; nothing if there is no accounting."""
     if not jobs:
         return []
-    fields = ("--format=JobID,JobName,State", "--parsable2", "--noheader", "--allocations", "--starttime=1970-01-01")
+    options = ("--format=JobID,JobName,State", "--parsable2", "--noheader", "--allocations", "--starttime=1970-01-01")
     try:
-        said = _ask("sacct", *fields, f"--jobs={','.join(map(str, jobs))}", patience=_LITTLE)
+        output = _run("sacct", *options, f"--jobs={','.join(map(str, jobs))}", timeout=_SACCT_TIMEOUT)
     except EnvironmentFault:
         return []
-    return [task for line in said.splitlines() if (task := _accounted(line.strip()))]
+    return [task for line in output.splitlines() if (task := parse_sacct(line.strip()))]
 
 
 def scancel(jobs: Sequence[int]) -> None:
     """Cancel whole job arrays.
 
     Raises:
-        EnvironmentFault: Slurm is not here, or refused.
+        EnvironmentFault: Slurm is missing or reports an error.
     """
-    _ask("scancel", *map(str, jobs))
+    _run("scancel", *map(str, jobs))
 
 
 def max_array_size() -> int:
-    """Return MaxArraySize: the indices of an array are below it.
+    """Return MaxArraySize of the cluster: every array index is less.
 
     Raises:
-        EnvironmentFault: Slurm is not here, or did not tell.
+        EnvironmentFault: Slurm is missing, reports an error, or allows no job arrays.
     """
-    match = _MAX_ARRAY_SIZE.search(_ask("scontrol", "show", "config"))
+    match = _MAX_ARRAY_SIZE.search(_run("scontrol", "show", "config"))
     if match is None or int(match[1]) < 2:
-        raise EnvironmentFault("allows no job arrays (MaxArraySize)", where="Slurm", hint=_ELSEWHERE)
+        raise EnvironmentFault("does not allow job arrays (MaxArraySize)", where="Slurm", hint=_OTHER_SCHEDULER)
     return int(match[1])
 
 
-_ELSEWHERE = "`rnnlab sweep CONFIG --script` prints the commands for any other scheduler"
+def parse_squeue(line: str) -> Task | None:
+    """Return the task in a line of squeue; None if it is not of an array.
 
-
-def _ask(program: str, *arguments: str, folder: Path | None = None, patience: int = _PATIENCE) -> str:
-    environment = {key: value for key, value in os.environ.items() if not key.startswith(_MISLEADING)}
-    try:
-        done = subprocess.run(  # noqa: S603 - the program is named here, and takes no shell
-            [program, *arguments],
-            cwd=folder,
-            env={**environment, "LC_ALL": "C"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=patience,
-            check=False,
-        )
-    except FileNotFoundError:
-        problem = f"'{program}' is not installed here"
-        raise EnvironmentFault(problem, where="Slurm", hint=f"log in to the cluster; {_ELSEWHERE}") from None
-    except subprocess.TimeoutExpired:
-        problem = f"'{program}' did not answer within {patience} s"
-        raise EnvironmentFault(problem, where="Slurm", hint="the same command again submits nothing twice") from None
-    if done.returncode:
-        told = " ".join(done.stderr.decode(errors="replace").split())[-500:]
-        raise EnvironmentFault(f"'{program}' failed: {visible(told)}", where="Slurm", hint=_hint(program))
-    return done.stdout.decode(errors="replace")
-
-
-def _hint(program: str) -> str:
-    if program != "sbatch":
-        return "`sinfo` tells whether the cluster answers"
-    return "change what you ask for (--partition, --time, --mem, --account); the same command again goes on from here"
-
-
-def _queued(line: str) -> Task | None:
-    """Read a line of squeue; a job's name holds no bar, being ours."""
+    Example:
+        >>> parse_squeue("12|7|tiny-1|PENDING|Priority")
+        Task(job=12, index=7, name='tiny-1', state='PENDING', reason='Priority')
+    """
     job, index, name, state, reason = line.split("|", 4)
     if not (job.isdecimal() and index.isdecimal()):
-        return None  # no array: another's job of that name
-    return Task(int(job), int(index), name, state, "" if reason == "None" else visible(reason))
+        return None
+    return Task(int(job), int(index), name, state, "" if reason == "None" else reason)
 
 
-def _accounted(line: str) -> Task | None:
-    """Read a line of sacct, `12_7|name|CANCELLED by 1000`; tasks that never began stand together as `12_[8-30]`."""
+def parse_sacct(line: str) -> Task | None:
+    """Return the task in a line of sacct; None for tasks that never started, which share a line.
+
+    Example:
+        >>> parse_sacct("12_7|tiny-1|CANCELLED by 1000")
+        Task(job=12, index=7, name='tiny-1', state='CANCELLED', reason='')
+        >>> parse_sacct("12_[8-30%8]|tiny-1|PENDING")
+    """
     number, name, state = line.split("|", 2)
     job, _, index = number.partition("_")
     if not (job.isdecimal() and index.isdecimal()):
         return None
     return Task(int(job), int(index), name, (state.split() or [""])[0])
+
+
+def _run(program: str, *arguments: str, folder: Path | None = None, timeout: int = _TIMEOUT) -> str:
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(_IGNORED)}
+    try:
+        done = subprocess.run(  # noqa: S603 - the program is one of five, and no shell is involved
+            [program, *arguments],
+            cwd=folder,
+            env={**environment, "LC_ALL": "C"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=timeout,
+            check=False,
+        )
+    except FileNotFoundError:
+        hint = f"log in to the cluster; {_OTHER_SCHEDULER}"
+        raise EnvironmentFault(f"'{program}' is not installed here", where="Slurm", hint=hint) from None
+    except subprocess.TimeoutExpired:
+        problem = f"'{program}' did not respond within {timeout} s"
+        raise EnvironmentFault(problem, where="Slurm", hint="try again; nothing is submitted twice") from None
+    if done.returncode:
+        stderr = " ".join(done.stderr.decode(errors="replace").split())[-500:]
+        hint = "change --partition, --time, --mem or --account and try again; nothing is submitted twice"
+        hint = hint if program == "sbatch" else "`sinfo` shows whether the cluster responds"
+        raise EnvironmentFault(f"'{program}' failed: {stderr}", where="Slurm", hint=hint)
+    return done.stdout.decode(errors="replace")

@@ -1,17 +1,16 @@
-"""What a sweep keeps of its jobs, below `slurm/`: one class that owns every file name there.
+"""The `slurm/` folder of a sweep: one class with all its file names.
 
-0001.json            the first submission: what was to be submitted, and under which job ids it was
-0001-1.sh, 0001-1.txt  the script of its first job array, and the trial of each array task, a line each
-logs/0001-1-12_7.log what task 7 of that array, job 12, said: all its restarts one after the other
-history/TRIAL.txt    when and where a trial began, ended, was queued again: a line each, written by the script
-lock-0001.json       who is submitting at this moment
+0001.json              the first submission: its job arrays and their job ids
+0001-1.sh, 0001-1.txt  the script of its first job array, and the trial of each array task, one per line
+logs/0001-1-12_7.log   output of task 7 of that array, job 12, of all its restarts
+history/TRIAL.txt      when and where a trial started, ended and was requeued, one line each, written by the script
+lock-0001.json         the process that is submitting
 """
 
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal, final
 
@@ -19,56 +18,55 @@ from pydantic import AwareDatetime, Field, ValidationError
 
 from rnnlab.core.errors import RunLockedError, VerificationError
 from rnnlab.core.options import Options
-from rnnlab.storage.faults import reported, shown
+from rnnlab.storage.faults import reported
 from rnnlab.storage.files import ensure_folder, write_atomic
 from rnnlab.storage.jsonfile import LIMIT, write_json
 from rnnlab.storage.lock import acquire
 from rnnlab.storage.reading import kind, read_bytes
-from rnnlab.sweeps.slurm.request import Request
+from rnnlab.sweeps.slurm.script import Request
 
 _RECORD = re.compile(r"(\d{4,})\.json")
-_LOG = re.compile(r"(.+)-(\d+)_\d+\.log")
-_LARGEST_TEXT = 1 << 24
+_LARGEST_TEXT = 1 << 24  # bytes
 
-NO_JOB = -1  # was to be submitted, and turned out not to be
+NO_JOB = -1  # the array was not submitted
 
 
 @final
-class Chunk(Options):
+class JobArray(Options):
     """One job array; immutable."""
 
-    stem: str = Field(description="Name of its script and its list of trials, without the ending.")
-    name: str = Field(description="The job's name, that of no other job: by it the job is found again.")
+    stem: str = Field(description="Name of its script and of its list of trials, without suffix.")
+    name: str = Field(description="The job's name, unique, by which squeue finds it.")
     trials: tuple[str, ...] = Field(description="The trials of the array's tasks 1, 2, …")
-    job: int | None = Field(None, description="Its job id, once it is known; NO_JOB where there is none.")
+    job: int | None = Field(None, description="Its job id; None until it is known, NO_JOB if it was not submitted.")
+
+    @property
+    def has_job(self) -> bool:
+        """Whether it is known to have been submitted."""
+        return self.job not in {None, NO_JOB}
 
 
 @final
 class Submission(Options):
-    """What was submitted at one time; immutable."""
+    """The job arrays that one command submitted; immutable."""
 
-    format: Literal["rnnlab-slurm/1"] = Field("rnnlab-slurm/1", description="Marks a submission and its version.")
-    number: Annotated[int, Field(ge=1)] = Field(description="Which submission of the sweep, from 1.")
-    made: AwareDatetime = Field(description="When it was drawn up, UTC.")
-    request: Request = Field(description="What was asked for.")
-    chunks: tuple[Chunk, ...] = Field(description="The job arrays.")
-    cancelled: bool = Field(False, description="Whether `rnnlab sweep cancel` has ended it.")
+    format: Literal["rnnlab-slurm/1"] = Field("rnnlab-slurm/1", description="Format and version of this document.")
+    number: Annotated[int, Field(ge=1)] = Field(description="Its number in the sweep, from 1.")
+    made: AwareDatetime = Field(description="When it was made, UTC.")
+    request: Request = Field(description="The resources requested per job.")
+    arrays: tuple[JobArray, ...] = Field(description="The job arrays.")
+    cancelled: bool = Field(False, description="Whether `rnnlab sweep cancel` cancelled it.")
 
-    @property
-    def has_jobs(self) -> bool:
-        """Whether any of it is known to have been submitted."""
-        return any(chunk.job not in {None, NO_JOB} for chunk in self.chunks)
-
-    def with_job(self, chunk: Chunk, job: int) -> "Submission":
-        """Return the submission with the job id of one of its chunks."""
-        chunks = tuple(one.model_copy(update={"job": job}) if one == chunk else one for one in self.chunks)
-        return self.model_copy(update={"chunks": chunks})
+    def with_job(self, array: JobArray, job: int) -> "Submission":
+        """Return the submission with the job id of one of its arrays."""
+        arrays = tuple(one.model_copy(update={"job": job}) if one == array else one for one in self.arrays)
+        return self.model_copy(update={"arrays": arrays})
 
 
 @final
 @dataclass(frozen=True)
 class SlurmFolder:
-    """The folder; it need not exist to ask what is there.
+    """The folder, which need not exist.
 
     Args:
         path: `slurm/` of a sweep.
@@ -77,11 +75,11 @@ class SlurmFolder:
     path: Path
 
     def submissions(self) -> list[Submission]:
-        """Return what was submitted, in order.
+        """Return all submissions in order.
 
         Raises:
             VerificationError: A record is damaged.
-            EnvironmentFault: The system refused to read.
+            EnvironmentFault: A file cannot be read.
         """
         if kind(self.path) == "missing":
             return []
@@ -90,66 +88,57 @@ class SlurmFolder:
         return [_read(self.path / name) for name in names]
 
     def write(self, submission: Submission) -> None:
-        """Store a submission, or what is now known of it."""
+        """Store a submission, or what has changed in it."""
         write_json(self.path / f"{submission.number:04d}.json", submission.model_dump(mode="json"))
 
-    def script(self, chunk: Chunk) -> Path:
-        """Return where the script of a job array is."""
-        return self.path / f"{chunk.stem}.sh"
+    def script(self, array: JobArray) -> Path:
+        """Return the script of a job array."""
+        return self.path / f"{array.stem}.sh"
 
-    def write_job(self, chunk: Chunk, script: str) -> None:
-        """Store a script and its list of trials, and make the folders that it writes to."""
+    def write_job(self, array: JobArray, script: str) -> None:
+        """Store a script and its list of trials, and make the folders that the script writes to."""
         for name in ("logs", "history"):
             ensure_folder(self.path / name)
-        write_atomic(self.path / f"{chunk.stem}.txt", "".join(f"{trial}\n" for trial in chunk.trials).encode())
-        write_atomic(self.script(chunk), script.encode())
+        write_atomic(self.path / f"{array.stem}.txt", "".join(f"{trial}\n" for trial in array.trials).encode())
+        write_atomic(self.script(array), script.encode())
 
-    def log(self, chunk: Chunk, index: int) -> Path:
-        """Return where the log of a job's task is."""
-        return self.path / "logs" / f"{chunk.stem}-{chunk.job}_{index}.log"
-
-    def job_by_logs(self, chunk: Chunk) -> int | None:
-        """Return the job id of an array of which a task has begun, None where none has."""
+    def job_by_logs(self, array: JobArray) -> int | None:
+        """Return the job id of an array of which a task has started, None if none has."""
+        pattern = re.compile(rf"{re.escape(array.stem)}-(\d+)_\d+\.log")
         with reported("look at", self.path):
-            names = [path.name for path in (self.path / "logs").glob(f"{chunk.stem}-*.log")]
-        jobs = {int(match[2]) for name in names if (match := _LOG.fullmatch(name)) and match[1] == chunk.stem}
-        return max(jobs, default=None)
+            names = [path.name for path in (self.path / "logs").glob(f"{array.stem}-*.log")]
+        return max((int(match[1]) for name in names if (match := pattern.fullmatch(name))), default=None)
 
     def history(self, trial: str) -> list[str]:
-        """Return what the script noted of a trial: lines of `TIME JOB EVENT`."""
+        """Return the lines `TIME JOB EVENT` of a trial."""
         path = self.path / "history" / f"{trial}.txt"
         if kind(path) == "missing":
             return []
         return read_bytes(path, _LARGEST_TEXT).decode(errors="replace").splitlines()
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """Keep every other process from submitting or cancelling meanwhile.
+    def locked(self) -> Iterator[None]:
+        """Keep other processes from submitting or cancelling meanwhile.
 
         Raises:
-            RunLockedError: Another one is at it.
+            RunLockedError: Another process is submitting or cancelling.
         """
         ensure_folder(self.path)
         try:
             lock = acquire(self.path, after=0)
         except RunLockedError as error:
             problem = error.problem.replace("trained", "submitted or cancelled")
-            raise RunLockedError(problem, where=shown(self.path), hint="wait until it is done") from error
+            raise RunLockedError(problem, where=str(self.path), hint="wait until it is done") from error
         try:
             yield
         finally:
             lock.release()
 
 
-def now() -> datetime:
-    """Return the time, UTC, in whole seconds."""
-    return datetime.now(UTC).replace(microsecond=0)
-
-
 def _read(path: Path) -> Submission:
     try:
         return Submission.model_validate_json(read_bytes(path, LIMIT))
     except ValidationError as fault:
-        told = fault.errors()[0]
-        problem = f"is not a submission that rnnlab wrote: {'.'.join(map(str, told['loc']))}: {told['msg']}"
-        raise VerificationError(problem, where=shown(path)) from fault
+        first = fault.errors()[0]
+        problem = f"is not a submission of rnnlab: {'.'.join(map(str, first['loc']))}: {first['msg']}"
+        raise VerificationError(problem, where=str(path)) from fault

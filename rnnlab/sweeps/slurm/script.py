@@ -1,44 +1,135 @@
-"""The batch script of a job array: plain bash, made to be read, run by hand and changed."""
+"""The batch script of a job array: plain bash that can be read, changed and submitted by hand."""
 
+import re
 import sys
 from shlex import join
+from typing import Annotated, Self, final
 
+from pydantic import Field
+
+from rnnlab.core.errors import UsageError
+from rnnlab.core.options import Options
 from rnnlab.storage.lock import LEASE_SECONDS
-from rnnlab.sweeps.slurm.request import Request
 
-PATIENCE = 5  # how often a job may begin again at one and the same step
+STARTS_AT_ONE_STEP = 5  # of a job, after which it fails
+
+_NOTICE = 120  # seconds; saving takes a few, and Slurm checks time limits twice a minute
+_TIME = re.compile(r"(?:(?P<days>\d+)-)?(?P<parts>\d+(?::\d+){0,2})")
+_WORD = re.compile(r"[\w.@:+-]+(?:,[\w.@:+-]+)*", re.ASCII)
+_ALLOWED = {
+    "time": (_TIME, "minutes, HH:MM:SS or DAYS-HH:MM:SS"),
+    "mem": (re.compile(r"\d+[KMGT]?", re.IGNORECASE), "a size like 500M or 2G"),
+    "partition": (_WORD, "a partition's name, or several with commas"),
+    "account": (_WORD, "an account's name"),
+    "extra": (re.compile(r"#SBATCH\s+-[ -~]+"), "a line like '#SBATCH --constraint=avx2'"),
+}
 
 
-def write_script(*, name: str, stem: str, tasks: int, request: Request) -> str:
-    """Return the script.
+@final
+class Request(Options):
+    """The resources of each job, in the terms of sbatch; None is the cluster's default. Immutable."""
 
-    It is to be submitted from the sweep's folder, names everything from there, and so holds no path but Python's.
+    partition: str | None = Field(None, description="Partition, or several with commas.")
+    time: str | None = Field(None, description="Time limit of a job; a trial that needs longer is requeued.")
+    cpus: Annotated[int, Field(ge=1)] = Field(1, description="CPUs per trial.")
+    mem: str | None = Field(None, description="Memory per job.")
+    account: str | None = Field(None, description="Account to charge.")
+    array_limit: Annotated[int, Field(ge=1)] | None = Field(None, description="How many trials may run at once.")
+    extra: tuple[str, ...] = Field((), description="More `#SBATCH …` lines, which come last and so take precedence.")
+
+    def check(self) -> Self:
+        """Return this request if sbatch accepts it.
+
+        Raises:
+            UsageError: A value is not in sbatch's format.
+
+        Example:
+            >>> Request(time="90").check().notice()
+            120
+            >>> Request(mem="2 GB").check()
+            Traceback (most recent call last):
+            rnnlab.core.errors.UsageError: --mem: got '2 GB', expected a size like 500M or 2G
+        """
+        for name, (pattern, expected) in _ALLOWED.items():
+            value = getattr(self, name)
+            for text in value if isinstance(value, tuple) else [value]:
+                if text is not None and not pattern.fullmatch(text):
+                    raise UsageError(f"got '{text[:80]}', expected {expected}", where=f"--{name}")
+        if self.seconds() == 0:
+            raise UsageError("got 0, expected more time", where="--time")
+        return self
+
+    def seconds(self) -> int | None:
+        """Return the time limit in seconds, None if it is the cluster's.
+
+        Source: sbatch(1), `--time`.
+
+        Example:
+            >>> [Request(time=text).seconds() for text in ("90", "1:30", "2:00:00", "1-12", "1-0:30")]
+            [5400, 90, 7200, 129600, 88200]
+        """
+        match = _TIME.fullmatch(self.time or "")
+        if match is None:
+            return None
+        parts = [int(part) for part in match["parts"].split(":")]
+        if match["days"] is not None:
+            hours, minutes, seconds = [*parts, 0, 0][:3]
+            return ((int(match["days"]) * 24 + hours) * 60 + minutes) * 60 + seconds
+        hours, minutes, seconds = {1: [0, *parts, 0], 2: [0, *parts], 3: parts}[len(parts)]
+        return (hours * 60 + minutes) * 60 + seconds
+
+    def notice(self) -> int:
+        """Return how many seconds before the time limit a trial gets its signal: at most a quarter of the limit.
+
+        Example:
+            >>> [Request(time=text).notice() for text in (None, "60", "4", "1")]
+            [120, 120, 60, 15]
+        """
+        seconds = self.seconds()
+        return _NOTICE if seconds is None else max(1, min(_NOTICE, seconds // 4))
+
+    def lines(self) -> list[str]:
+        """Return the `#SBATCH …` lines."""
+        options = {
+            "signal": f"B:USR1@{self.notice()}",
+            "cpus-per-task": self.cpus,
+            "partition": self.partition,
+            "time": self.time,
+            "mem": self.mem,
+            "account": self.account,
+        }
+        return [*(f"#SBATCH --{key}={value}" for key, value in options.items() if value is not None), *self.extra]
+
+
+def script_text(*, name: str, stem: str, tasks: int, request: Request) -> str:
+    """Return the script of a job array.
+
+    It is submitted from the sweep's folder, to which all its paths are relative, except that of Python.
 
     Args:
         name: The job's name.
-        stem: The script's own name; that of the list of its trials is the same with `.txt`.
-        tasks: How many trials there are in the list.
-        request: What is asked for each.
+        stem: Name of the script and of its list of trials, without suffix.
+        tasks: How many trials are in the list.
+        request: The resources per job.
     """
-    limit = f"%{request.array_limit}" if request.array_limit else ""
     values = {
         "@NAME@": name,
         "@STEM@": stem,
-        "@ARRAY@": f"1-{tasks}{limit}",
+        "@ARRAY@": f"1-{tasks}" + (f"%{request.array_limit}" if request.array_limit else ""),
         "@REQUEST@": "\n".join(request.lines()),
         "@RNNLAB@": join([sys.executable, "-m", "rnnlab"]),
-        "@PATIENCE@": str(PATIENCE),
+        "@STARTS@": str(STARTS_AT_ONE_STEP),
         "@LEASE@": f"{LEASE_SECONDS + 60:.0f}",
     }
     text = _SCRIPT
-    for mark, value in values.items():
-        text = text.replace(mark, value)
+    for placeholder, value in values.items():
+        text = text.replace(placeholder, value)
     return text
 
 
 _SCRIPT = r"""#!/bin/bash
-# One task of this array trains one trial: task N that of line N in slurm/@STEM@.txt. A trial goes on from where
-# it was last saved, however often it is stopped. By hand, from the sweep's folder: sbatch slurm/@STEM@.sh
+# Task N of this array trains the trial in line N of slurm/@STEM@.txt. A trial resumes from its last checkpoint, however
+# often it is stopped. By hand, from the sweep's folder: sbatch slurm/@STEM@.sh
 #SBATCH --job-name=@NAME@
 #SBATCH --array=@ARRAY@
 #SBATCH --output=slurm/logs/@STEM@-%A_%a.log
@@ -49,61 +140,61 @@ _SCRIPT = r"""#!/bin/bash
 @REQUEST@
 
 rnnlab=(@RNNLAB@)
-patience=@PATIENCE@  # how often a job may begin again at the same step before it gives up
+most_starts=@STARTS@  # of a job at the same step, after which it fails
 
 job="${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID"
 trial=$(sed -n "${SLURM_ARRAY_TASK_ID}p" slurm/@STEM@.txt)
 history="slurm/history/$trial.txt"
 
-say() { echo "$(date -u +%Y-%m-%dT%H:%M:%SZ) $job $*" | tee -a "$history"; }
+log() { echo "$(date -u +%Y-%m-%dT%H:%M:%SZ) $job $*" | tee -a "$history"; }
 
-# The training steps that are safe on the disk.
+# The training steps of the last checkpoint.
 step() { sed -n 's/^  "step": \([0-9]*\),$/\1/p' "trials/$trial/status.json" 2>/dev/null | grep . || echo 0; }
 
-# Slurm tells this shell; the shell tells the training, which then saves its state and ends with exit code 75.
-# USR1: the time is nearly over, or another job takes the place. TERM: Slurm ends the job, and has its own plans for it.
-told=
-pass() { told="$told$1 "; kill -s "$1" "$training" 2>/dev/null; }
-trap 'pass USR1' USR1
-trap 'pass TERM' TERM
+# Slurm signals this shell, which forwards the signal to the training: it saves its state and exits with code 75.
+# USR1: the time limit is near, or the job is preempted. TERM: Slurm ends the job, and requeues it itself if it should.
+signals=
+forward() { signals="$signals$1 "; kill -s "$1" "$training" 2>/dev/null; }
+trap 'forward USR1' USR1
+trap 'forward TERM' TERM
 
-# A signal interrupts `wait`; repeated, it gives the exit code of the training itself.
+# A signal interrupts `wait`; the loop waits again until it gets the exit code of the training.
 train() {
     "${rnnlab[@]}" train "configs/$trial.yaml" --into "trials/$trial" --no-plots "$@" &
     training=$! before=nothing
-    while [ "$before" != "$told" ]; do
-        before=$told
+    while [ "$before" != "$signals" ]; do
+        before=$signals
         wait "$training"
         code=$?
     done
 }
 
-began=$(step)
-say "begins at step $began on ${SLURMD_NODENAME:-$(uname -n)}"
-if [ "$(grep -c " $job begins at step $began on " "$history")" -gt "$patience" ]; then
-    say "gives up: it began $patience times at step $began and did not get further"
+start=$(step)
+log "starts at step $start on ${SLURMD_NODENAME:-$(uname -n)}"
+if [ "$(grep -c " $job starts at step $start on " "$history")" -gt "$most_starts" ]; then
+    log "fails: it started $most_starts times at step $start without any progress"
     exit 75
 fi
 
-# After a restart, whoever still seems to hold the run is this job's own past, on a node that is gone.
+# After a requeue, a process that still holds the lock is this job's own on a node that was lost.
 if [ "${SLURM_RESTART_COUNT:-0}" -gt 0 ]; then
     train --force-unlock
 else
     train
-    # 6: another process trains this run; one that was killed on another node seems alive for some minutes.
-    while [ "$code" -eq 6 ] && [ -z "$told" ] && [ "$SECONDS" -lt @LEASE@ ]; do
+    # 6: another process has the lock; one that was killed on another node keeps it for some minutes.
+    while [ "$code" -eq 6 ] && [ -z "$signals" ] && [ "$SECONDS" -lt @LEASE@ ]; do
         sleep 10 & wait $!
         train
     done
 fi
-say "ends with exit code $code at step $(step)"
+log "ends with exit code $code at step $(step)"
 
-# 138: USR1 came before the training could listen; nothing is lost.
+# 138: USR1 came before the training had its signal handler.
 if [ "$code" -eq 75 ] || [ "$code" -eq 138 ]; then
     code=75
-    case "$told" in
+    case "$signals" in
         *TERM*) ;;
-        *) say "asks to be queued again"; scontrol requeue "$job" || say "is not queued again" ;;
+        *) log "requeues itself"; scontrol requeue "$job" || log "is not requeued" ;;
     esac
 fi
 exit "$code"

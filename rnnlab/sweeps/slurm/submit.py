@@ -1,128 +1,121 @@
-"""Submitting what is left of a sweep, once: whoever is killed half-way finds out later how far he came.
+"""Submit the unfinished trials of a sweep, each exactly once, even if the process that submits is killed.
 
-Before an array is submitted, a record says so, under a name that no other job has; afterwards, it says its job id. An
-array without one is looked for by its name: in the queue, in the accounting, and among the logs. Where it left no trace
-it never was, or ended before any task of it began, and its trials are free.
+A submission is stored before its arrays are submitted, each with a unique job name, and then again with each job id. An
+array without a job id is looked up by its name in squeue, and then in the logs. If it is in neither, it was not
+submitted, or ended before any of its tasks started, and its trials are submitted again.
 """
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from rnnlab.storage.naming import random_token
 from rnnlab.sweeps.folder import SweepFolder
-from rnnlab.sweeps.plan import Plan, Trial
 from rnnlab.sweeps.slurm.client import max_array_size, sbatch, scancel, squeue
-from rnnlab.sweeps.slurm.folder import NO_JOB, Chunk, SlurmFolder, Submission, now
-from rnnlab.sweeps.slurm.request import Request
-from rnnlab.sweeps.slurm.script import write_script
-from rnnlab.sweeps.slurm.states import jobs_of, with_jobs
-from rnnlab.sweeps.states import standings
+from rnnlab.sweeps.slurm.folder import NO_JOB, JobArray, SlurmFolder, Submission
+from rnnlab.sweeps.slurm.jobs import jobs_of, with_jobs
+from rnnlab.sweeps.slurm.script import Request, script_text
+from rnnlab.sweeps.status import sweep_status
+
+_ENDED = {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT"}
 
 
-def submit(sweep: SweepFolder, plan: Plan, request: Request | None) -> Submission | None:
-    """Submit every trial that is not over, runs nowhere and waits in no queue; None where there is none.
+def submit(sweep: SweepFolder, request: Request | None) -> Submission | None:
+    """Submit every trial that is not finished, running or queued; None if there is none.
 
     Args:
         sweep: The sweep.
-        plan: Its trials.
-        request: What is asked for each; None for the same as the last time that Slurm took it.
+        request: The resources per job; None: as in the last submission.
 
     Raises:
-        RunLockedError: Another process is submitting.
-        EnvironmentFault: Slurm is not here, or refused; what was submitted by then is on record.
+        RunLockedError: Another process is submitting or cancelling.
+        EnvironmentFault: Slurm is missing or reports an error; the arrays submitted until then are on record.
     """
     folder = SlurmFolder(sweep.slurm)
-    with folder.held():
-        before = settle(folder)
-        left = _left(sweep, plan)
+    with folder.locked():
+        before = _find_jobs(folder)
+        status = sweep_status(sweep)
+        unfinished = [one.trial.name for one in status.trials if not one.is_finished and one.state != "running"]
+        status = with_jobs(status, jobs_of(sweep, unfinished))
+        left = [one.trial for one in status.trials if not one.is_finished and one.state not in {"queued", "running"}]
         if not left:
             return None
-        asked = request or next((one.request for one in reversed(before) if one.has_jobs), Request())
-        number = before[-1].number + 1 if before else 1
-        names = [trial.name for trial in left]
-        submission = draft(plan.name, names, asked, number=number, largest=max_array_size())
-        for chunk in submission.chunks:
-            folder.write_job(chunk, script_of(submission, chunk))
+        last = (one.request for one in reversed(before) if any(array.has_job for array in one.arrays))
+        submission = draft(
+            status.plan.name,
+            [trial.name for trial in left],
+            request or next(last, Request()),
+            number=before[-1].number + 1 if before else 1,
+            max_array_size=max_array_size(),
+        )
+        for array in submission.arrays:
+            folder.write_job(array, script_of(submission, array))
         folder.write(submission)
         for trial in left:
-            sweep.forget_failure(trial)
-        return _submit_all(sweep, folder, submission)
+            sweep.delete_failure(trial)
+        for array in submission.arrays:
+            job = sbatch(folder.script(array).relative_to(sweep.path), folder=sweep.path)
+            submission = submission.with_job(array, job)
+            folder.write(submission)
+        return submission
 
 
-def draft(name: str, trials: Sequence[str], request: Request, *, number: int, largest: int) -> Submission:
-    """Return what would be submitted: job arrays as long as the cluster allows.
+def draft(name: str, trials: Sequence[str], request: Request, *, number: int, max_array_size: int) -> Submission:
+    """Return a submission that is not stored yet, with arrays as long as the cluster allows.
 
     Args:
-        name: The sweep's.
-        trials: Names, in order.
-        request: What is asked for each.
-        number: Which submission of the sweep it is.
-        largest: The cluster's MaxArraySize; tasks count from 1, so one less fits.
+        name: The sweep's name.
+        trials: Names of the trials, in order.
+        request: The resources per job.
+        number: The number of the submission.
+        max_array_size: The cluster's MaxArraySize; indices start at 1, so an array has one task less.
     """
-    size, token = largest - 1, random_token()
+    size, token = max_array_size - 1, random_token()
     parts = [tuple(trials[start : start + size]) for start in range(0, len(trials), size)]
-    chunks = tuple(
-        Chunk(stem=f"{number:04d}-{i}", name=f"{name}-{token}-{i}", trials=part) for i, part in enumerate(parts, 1)
+    arrays = tuple(
+        JobArray(stem=f"{number:04d}-{i}", name=f"{name}-{token}-{i}", trials=part) for i, part in enumerate(parts, 1)
     )
-    return Submission(number=number, made=now(), request=request, chunks=chunks)
+    made = datetime.now(UTC).replace(microsecond=0)
+    return Submission(number=number, made=made, request=request, arrays=arrays)
 
 
-def script_of(submission: Submission, chunk: Chunk) -> str:
+def script_of(submission: Submission, array: JobArray) -> str:
     """Return the script of one of a submission's job arrays."""
-    return write_script(name=chunk.name, stem=chunk.stem, tasks=len(chunk.trials), request=submission.request)
-
-
-def settle(folder: SlurmFolder) -> list[Submission]:
-    """Find out what became of arrays that were to be submitted when somebody was killed, and return all submissions.
-
-    Raises:
-        EnvironmentFault: Slurm is not here, or did not answer: then nothing is known, and nothing may be submitted.
-    """
-    submissions = folder.submissions()
-    open_names = {chunk.name for one in submissions for chunk in one.chunks if chunk.job is None}
-    found = {task.name: task.job for task in squeue(open_names)}
-    settled = []
-    for submission in submissions:
-        for chunk in submission.chunks:
-            if chunk.job is None:
-                job = found.get(chunk.name) or folder.job_by_logs(chunk) or NO_JOB
-                submission = submission.with_job(chunk, job)  # noqa: PLW2901 - it grows
-                folder.write(submission)
-        settled.append(submission)
-    return settled
+    return script_text(name=array.name, stem=array.stem, tasks=len(array.trials), request=submission.request)
 
 
 def cancel(sweep: SweepFolder) -> list[int]:
-    """Cancel all jobs of a sweep that wait or run, and return their ids; states are saved as at any end.
+    """Cancel all pending and running jobs of a sweep, and return their ids; running trials save their state.
 
     Raises:
-        RunLockedError: Another process is submitting.
-        EnvironmentFault: Slurm is not here, or refused.
+        RunLockedError: Another process is submitting or cancelling.
+        EnvironmentFault: Slurm is missing or reports an error.
     """
     folder = SlurmFolder(sweep.slurm)
-    with folder.held():
-        submissions = settle(folder)
-        names = [chunk.name for one in submissions if not one.cancelled for chunk in one.chunks]
-        ended = {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT"}
-        live = sorted({task.job for task in squeue(names) if task.state not in ended})
-        if live:
-            scancel(live)
+    with folder.locked():
+        submissions = [one for one in _find_jobs(folder) if not one.cancelled]
+        names = [array.name for one in submissions for array in one.arrays]
+        jobs = sorted({task.job for task in squeue(names) if task.state not in _ENDED})
+        if jobs:
+            scancel(jobs)
         for submission in submissions:
-            if not submission.cancelled:
-                folder.write(submission.model_copy(update={"cancelled": True}))
-    return live
+            folder.write(submission.model_copy(update={"cancelled": True}))
+    return jobs
 
 
-def _left(sweep: SweepFolder, plan: Plan) -> list[Trial]:
-    """Return the trials that nobody has, by the word of their folders and of the queue."""
-    found = standings(sweep, plan)
-    unfinished = [one.trial.name for one in found if not one.is_over and one.state != "running"]
-    told = with_jobs(sweep, found, jobs_of(sweep, unfinished))
-    return [one.trial for one in told if not one.is_over and one.state not in {"queued", "running"}]
+def _find_jobs(folder: SlurmFolder) -> list[Submission]:
+    """Return all submissions, after finding out the job ids that a killed process could not store.
 
-
-def _submit_all(sweep: SweepFolder, folder: SlurmFolder, submission: Submission) -> Submission:
-    for chunk in submission.chunks:
-        script = folder.script(chunk).relative_to(sweep.path)
-        submission = submission.with_job(chunk, sbatch(script, folder=sweep.path))
-        folder.write(submission)
-    return submission
+    Raises:
+        EnvironmentFault: Slurm is missing or reports an error: then nothing may be submitted.
+    """
+    submissions = folder.submissions()
+    unknown = [(one, array) for one in submissions for array in one.arrays if array.job is None]
+    jobs = {task.name: task.job for task in squeue(array.name for _, array in unknown)}
+    for place, submission in enumerate(submissions):
+        updated = submission
+        for array in submission.arrays:
+            if array.job is None:
+                updated = updated.with_job(array, jobs.get(array.name) or folder.job_by_logs(array) or NO_JOB)
+                folder.write(updated)
+        submissions[place] = updated
+    return submissions

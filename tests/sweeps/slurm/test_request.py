@@ -1,11 +1,11 @@
-"""What is asked of a cluster: read as sbatch reads it, and refused before anything is submitted."""
+"""The resources of jobs: parsed as sbatch parses them, and checked before anything is submitted."""
 
 from typing import Any
 
 import pytest
 
 from rnnlab.core.errors import UsageError
-from rnnlab.sweeps.slurm import Request
+from rnnlab.sweeps.slurm.script import Request
 
 
 @pytest.mark.parametrize(
@@ -27,11 +27,11 @@ def test_the_time_and_the_notice(time: str | None, seconds: int | None, notice: 
 
 
 @pytest.mark.parametrize(
-    ("asked", "message"),
+    ("options", "message"),
     [
         ({"time": "2h"}, "--time: got '2h', expected minutes, HH:MM:SS or DAYS-HH:MM:SS"),
         ({"time": "1:2:3:4"}, "--time: got '1:2:3:4', expected minutes, HH:MM:SS or DAYS-HH:MM:SS"),
-        ({"time": "0"}, "--time: got no time at all"),
+        ({"time": "0"}, "--time: got 0, expected more time"),
         ({"mem": "2 GB"}, "--mem: got '2 GB', expected a size like 500M or 2G"),
         ({"partition": "a b"}, "--partition: got 'a b', expected a partition's name, or several with commas"),
         ({"account": "x\n#SBATCH"}, "--account: got 'x\\n#SBATCH', expected an account's name"),
@@ -42,9 +42,9 @@ def test_the_time_and_the_notice(time: str | None, seconds: int | None, notice: 
         ),
     ],
 )
-def test_what_is_refused(asked: dict[str, Any], message: str) -> None:
+def test_errors(options: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError) as caught:
-        Request(**asked).check()
+        Request(**options).check()
     assert str(caught.value) == message
 
 

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from rnnlab.sweeps.slurm import Request, draft
 from rnnlab.sweeps.slurm.folder import SlurmFolder, Submission
-from rnnlab.sweeps.slurm.submit import script_of
+from rnnlab.sweeps.slurm.script import Request
+from rnnlab.sweeps.slurm.submit import draft, script_of
 
 
 def drafted(trials: int, *, largest: int = 1001, request: Request | None = None) -> Submission:
     names = [f"{number:04d}-seed{number}" for number in range(1, trials + 1)]
-    return draft("tiny", names, request or Request(), number=3, largest=largest)
+    return draft("tiny", names, request or Request(), number=3, max_array_size=largest)
 
 
 @pytest.mark.parametrize(
@@ -22,20 +22,20 @@ def drafted(trials: int, *, largest: int = 1001, request: Request | None = None)
 )
 def test_arrays_are_as_long_as_allowed(trials: int, largest: int, sizes: list[int]) -> None:
     submission = drafted(trials, largest=largest)
-    assert [len(chunk.trials) for chunk in submission.chunks] == sizes
-    assert set(Counter(name for chunk in submission.chunks for name in chunk.trials).values()) == {1}
-    assert [chunk.stem for chunk in submission.chunks] == [f"0003-{i}" for i in range(1, len(sizes) + 1)]
-    assert len({chunk.name for chunk in submission.chunks} | {drafted(1).chunks[0].name}) == len(sizes) + 1
-    for chunk, size in zip(submission.chunks, sizes, strict=True):
-        assert f"\n#SBATCH --array=1-{size}\n" in script_of(submission, chunk)
+    assert [len(array.trials) for array in submission.arrays] == sizes
+    assert set(Counter(name for array in submission.arrays for name in array.trials).values()) == {1}
+    assert [array.stem for array in submission.arrays] == [f"0003-{i}" for i in range(1, len(sizes) + 1)]
+    assert len({array.name for array in submission.arrays} | {drafted(1).arrays[0].name}) == len(sizes) + 1
+    for array, size in zip(submission.arrays, sizes, strict=True):
+        assert f"\n#SBATCH --array=1-{size}\n" in script_of(submission, array)
 
 
 def test_the_head_of_a_script() -> None:
     submission = drafted(30, request=Request(array_limit=8, extra=("#SBATCH --signal=B:USR1@300",)))
-    head, body = script_of(submission, submission.chunks[0]).split("\n\n", 1)
+    head, body = script_of(submission, submission.arrays[0]).split("\n\n", 1)
     assert head.splitlines()[0] == "#!/bin/bash"
     assert [line for line in head.splitlines() if line.startswith("#SBATCH")] == [
-        f"#SBATCH --job-name={submission.chunks[0].name}",
+        f"#SBATCH --job-name={submission.arrays[0].name}",
         "#SBATCH --array=1-30%8",
         "#SBATCH --output=slurm/logs/0003-1-%A_%a.log",
         "#SBATCH --open-mode=append",
@@ -46,14 +46,14 @@ def test_the_head_of_a_script() -> None:
         "#SBATCH --cpus-per-task=1",
         "#SBATCH --signal=B:USR1@300",
     ]
-    assert "@" not in body.replace("[@]", "").replace("$@", "")  # no mark was left standing
+    assert "@" not in body.replace("[@]", "").replace("$@", "")  # no placeholder is left
 
 
 def test_it_is_bash(tmp_path: Path) -> None:
     submission = drafted(2)
     folder = SlurmFolder(tmp_path / "slurm")
-    for chunk in submission.chunks:
-        folder.write_job(chunk, script_of(submission, chunk))
-    script = folder.script(submission.chunks[0])
+    for array in submission.arrays:
+        folder.write_job(array, script_of(submission, array))
+    script = folder.script(submission.arrays[0])
     assert subprocess.run(["bash", "-n", script], check=False).returncode == 0
     assert script.with_suffix(".txt").read_text() == "0001-seed1\n0002-seed2\n"

@@ -1,14 +1,15 @@
-"""A sweep's config becomes a plan: every trial complete, checked, and told apart."""
+"""A sweep's config becomes a plan: every trial complete, checked, and with its own name."""
 
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from rnnlab.config.load import load_experiment
+from rnnlab.config.yaml_writer import dump_yaml
 from rnnlab.core.errors import ConfigError
-from rnnlab.sweeps.planning import plan_sweep
+from rnnlab.sweeps.expand import check_sweep
+from rnnlab.sweeps.plan import CheckedSweep
 
 BASE = """\
 task: parity
@@ -19,15 +20,15 @@ evaluation: {sequences: 8}
 """
 
 
-def planned(place: Path, sweep: str, *overrides: str, base: str = BASE) -> Any:
+def checked(place: Path, sweep: str, *overrides: str, base: str = BASE) -> CheckedSweep:
     path = place / "x.yaml"
     path.write_text(f"{base}sweep:\n{sweep}")
-    return plan_sweep(path, overrides)
+    return check_sweep(path, overrides)
 
 
-def refused(place: Path, sweep: str, *overrides: str, base: str = BASE) -> list[str]:
+def errors(place: Path, sweep: str, *overrides: str, base: str = BASE) -> list[str]:
     with pytest.raises(ConfigError) as caught:
-        planned(place, sweep, *overrides, base=base)
+        checked(place, sweep, *overrides, base=base)
     return [str(fault).replace(str(place), "") for fault in caught.value.faults]
 
 
@@ -42,7 +43,7 @@ CELLS = """\
 
 
 def test_the_plan_of_a_sweep(place: Path) -> None:
-    found = planned(place, CELLS)
+    found = checked(place, CELLS)
     assert [trial.name for trial in found.plan.trials] == [
         f"{number:04d}-{cell}-T{length}-seed{seed}"
         for number, (cell, length, seed) in enumerate(
@@ -52,15 +53,15 @@ def test_the_plan_of_a_sweep(place: Path) -> None:
     first, last = found.plan.trials[0], found.plan.trials[-1]
     assert first.values == {"cell.type": "simple", "shape.timesteps": 10, "seed": 7}
     assert last.values == {"cell.type": "carry", "cell.forget_bias": 2.0, "shape.timesteps": 30, "seed": 3}
-    assert (found.plan.name, found.plan.method, found.plan.metric.name) == ("x", "grid", "loss")
+    assert (found.plan.name, found.plan.options.method, found.plan.options.metric.name) == ("x", "grid", "loss")
     assert found.plan.config_sha256 == sha256((place / "x.yaml").read_bytes()).hexdigest()
 
 
 def test_a_trials_config_is_complete_and_trains_the_same_experiment(place: Path) -> None:
-    found = planned(place, CELLS)
+    found = checked(place, CELLS)
     for trial in found.plan.trials:
         path = place / f"{trial.name}.yaml"
-        path.write_text(found.configs[trial.name])
+        path.write_text(dump_yaml(found.experiments[trial.name].resolved()))
         again = load_experiment(path).experiment
         assert again == found.experiments[trial.name]
         assert again.sha256() == trial.sha256
@@ -72,26 +73,26 @@ def test_a_trials_config_is_complete_and_trains_the_same_experiment(place: Path)
     ("base", "shards"),
     [(f"{BASE}numpy: {{shards: 3}}\n", 3), (f"{BASE}numpy: {{shards: null}}\n", None), (f"{BASE}numpy: {{}}\n", 1)],
 )
-def test_the_shards_are_the_configs_where_it_says_so(place: Path, base: str, shards: int | None) -> None:
-    (experiment,) = planned(place, "  seeds: 1\n", base=base).experiments.values()
+def test_shards_are_taken_from_the_config(place: Path, base: str, shards: int | None) -> None:
+    (experiment,) = checked(place, "  seeds: 1\n", base=base).experiments.values()
     assert experiment.numpy.shards == shards
 
 
 def test_a_sweep_may_extend_and_be_overridden(place: Path) -> None:
     (place / "base.yaml").write_text(f"{BASE}sweep: {{seeds: 3, metric: {{name: loss}}}}\nname: given\n")
-    found = planned(place, "  seeds: 2\n", "sweep.metric.goal=maximize", "cell.units=3", base="extends: base.yaml\n")
-    assert (found.plan.name, found.plan.metric.goal) == ("given", "maximize")
+    found = checked(place, "  seeds: 2\n", "sweep.metric.goal=maximize", "cell.units=3", base="extends: base.yaml\n")
+    assert (found.plan.name, found.plan.options.metric.goal) == ("given", "maximize")
     assert [(one.seed, one.cell.units) for one in found.experiments.values()] == [(0, 3), (1, 3)]
 
 
 def test_an_axis_may_be_a_whole_block(place: Path) -> None:
-    found = planned(place, "  axes: {cell: [simple, {type: carry, units: 3}]}\n")
+    found = checked(place, "  axes: {cell: [simple, {type: carry, units: 3}]}\n")
     assert [(one.cell.type, one.cell.units) for one in found.experiments.values()] == [("simple", 32), ("carry", 3)]
     assert [trial.name for trial in found.plan.trials] == ["0001-simple", "0002-carry"]
 
 
-def test_faults_of_trials_stand_at_their_values_and_are_told_once(place: Path) -> None:
-    faults = refused(place, "  axes:\n    cell.units: [4, 0]\n    cell.typ: [carry]\n  seeds: 5\n")
+def test_errors_of_trials_point_to_their_values_and_are_reported_once(place: Path) -> None:
+    faults = errors(place, "  axes:\n    cell.units: [4, 0]\n    cell.typ: [carry]\n  seeds: 5\n")
     assert faults == [
         "/x.yaml:9:16 cell.typ: unknown key 'typ' (trials 0001-H4-seed0, 0002-H4-seed1, 0003-H4-seed2 and 7 more) "
         "— did you mean 'type'?",
@@ -115,7 +116,7 @@ def test_faults_of_trials_stand_at_their_values_and_are_told_once(place: Path) -
             "  axes: {cell.units: [1, 2]}\n",
             BASE.replace("{units: 4}", "carry"),
             [
-                f"/x.yaml:7:{23 + 3 * n} sweep.axes.'cell.units'[{n}]: cell is text and holds no keys (trial "
+                f"/x.yaml:7:{23 + 3 * n} sweep.axes.'cell.units'[{n}]: cell is text and has no keys (trial "
                 f"000{n + 1}-H{n + 1}) — write `cell:` as a mapping with `type`, or make all of it the axis"
                 for n in (0, 1)
             ],
@@ -145,19 +146,19 @@ def test_faults_of_trials_stand_at_their_values_and_are_told_once(place: Path) -
     ],
     ids=["twins", "no mapping", "keys", "no axis", "step", "order", "seeds", "method", "many", "name"],
 )  # fmt: skip
-def test_what_is_refused(place: Path, sweep: str, base: str, faults: list[str]) -> None:
-    assert refused(place, sweep, base=base) == faults
+def test_errors_of_the_section(place: Path, sweep: str, base: str, faults: list[str]) -> None:
+    assert errors(place, sweep, base=base) == faults
     assert [path.name for path in place.iterdir()] == ["x.yaml"]
 
 
-def test_a_config_without_the_section_is_no_sweep(place: Path) -> None:
+def test_a_config_without_the_section_is_an_error(place: Path) -> None:
     (place / "x.yaml").write_text(BASE)
     with pytest.raises(ConfigError, match="no `sweep` section — `rnnlab train CONFIG` trains a single config"):
-        plan_sweep(place / "x.yaml")
+        check_sweep(place / "x.yaml")
 
 
-def test_a_sweep_is_no_experiment(place: Path) -> None:
-    planned(place, "  seeds: 2\n")
+def test_a_sweep_is_not_an_experiment(place: Path) -> None:
+    checked(place, "  seeds: 2\n")
     with pytest.raises(ConfigError) as caught:
         load_experiment(place / "x.yaml")
     assert [str(fault) for fault in caught.value.faults] == [

@@ -1,4 +1,4 @@
-"""What becomes of a trial in the queue, by the words of its run folder, of Slurm and of the script."""
+"""The status of a trial from its run folder, from Slurm and from the script's history."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -7,62 +7,66 @@ import pytest
 
 from rnnlab.core.errors import RunLockedError
 from rnnlab.sweeps import SweepFolder
-from rnnlab.sweeps.slurm import Job, Request, jobs_of, with_jobs
-from rnnlab.sweeps.slurm.client import Task, _accounted, _queued
-from rnnlab.sweeps.slurm.folder import Chunk, SlurmFolder, Submission
-from rnnlab.sweeps.states import Standing, State
-from tests.sweeps.conftest import trial
+from rnnlab.sweeps.slurm.client import Task, parse_sacct, parse_squeue
+from rnnlab.sweeps.slurm.folder import JobArray, SlurmFolder, Submission
+from rnnlab.sweeps.slurm.jobs import Job, jobs_of, with_jobs
+from rnnlab.sweeps.slurm.script import Request
+from rnnlab.sweeps.status import State, SweepStatus, TrialStatus
+from tests.sweeps.conftest import plan, trial
 
-BEGAN = "2026-11-22T23:31:14Z 12_7 begins at step 0 on n1"
+BEGAN = "2026-11-22T23:31:14Z 12_7 starts at step 0 on n1"
 
 
 def place(
     folder: Path, state: State, job: str, *, history: tuple[str, ...] = (), waits_for: str = ""
 ) -> tuple[str, str]:
-    """The state and the reason of a trial that its folder calls `state`, and Slurm's word for its job is `job`."""
+    """Return the state and reason of a trial whose run has one state and whose job has another."""
     sweep, one = SweepFolder(folder), trial(7)
     if history:
         (sweep.slurm / "history").mkdir(parents=True)
         (sweep.slurm / "history" / f"{one.name}.txt").write_text("\n".join(history) + "\n")
     jobs = {one.name: Job("12_7", "slurm/logs/0001-1-12_7.log", job, waits_for)}
-    (told,) = with_jobs(sweep, [Standing(one, state, "what the folder says")], jobs)
-    return told.state, told.reason
+    status = SweepStatus(sweep, plan([]), [TrialStatus(one, state, "of the folder")])
+    (found,) = with_jobs(status, jobs).trials
+    return found.state, found.reason
 
 
 @pytest.mark.parametrize(
     ("state", "job", "expected"),
     [
-        ("completed", "TIMEOUT", ("completed", "what the folder says")),
-        ("diverged", "FAILED", ("diverged", "what the folder says")),
-        ("running", "RUNNING", ("running", "what the folder says")),
+        ("completed", "TIMEOUT", ("completed", "of the folder")),
+        ("diverged", "FAILED", ("diverged", "of the folder")),
+        ("running", "RUNNING", ("running", "of the folder")),
         ("missing", "RUNNING", ("running", "")),
         ("stale", "COMPLETING", ("running", "")),
         ("failed", "PENDING", ("queued", "Priority")),
         ("interrupted", "REQUEUED", ("queued", "Priority")),
-        ("failed", "FAILED", ("failed", "what the folder says")),
-        ("interrupted", "TIMEOUT", ("interrupted", "what the folder says")),
-        ("stale", "TIMEOUT", ("interrupted", "its time limit came before its state was saved (job 12_7)")),
-        ("stale", "PREEMPTED", ("interrupted", "preempted, and not queued again (job 12_7)")),
-        ("stale", "NODE_FAIL", ("interrupted", "its node failed, and it was not queued again (job 12_7)")),
-        ("stale", "OUT_OF_MEMORY", ("failed", "out of memory: ask for more with --mem (job 12_7)")),
+        ("failed", "FAILED", ("failed", "of the folder")),
+        ("interrupted", "TIMEOUT", ("interrupted", "of the folder")),
+        ("stale", "TIMEOUT", ("interrupted", "its time limit was reached before its state was saved (job 12_7)")),
+        ("stale", "PREEMPTED", ("interrupted", "preempted, and not requeued (job 12_7)")),
+        ("stale", "NODE_FAIL", ("interrupted", "its node failed, and it was not requeued (job 12_7)")),
+        ("stale", "OUT_OF_MEMORY", ("failed", "out of memory: request more with --mem (job 12_7)")),
         ("missing", "CANCELLED", ("missing", "cancelled (job 12_7)")),
         ("missing", "FAILED", ("failed", "its job failed: see slurm/logs/0001-1-12_7.log")),
-        ("stale", "", ("stale", "what the folder says")),
+        ("stale", "", ("stale", "of the folder")),
     ],
 )
-def test_each_word_of_slurm(tmp_path: Path, state: State, job: str, expected: tuple[str, str]) -> None:
+def test_each_state_of_slurm(tmp_path: Path, state: State, job: str, expected: tuple[str, str]) -> None:
     assert place(tmp_path, state, job, waits_for="Priority") == expected
 
 
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("12_7 ends with exit code 137 at step 40", ("failed", "killed, as where memory runs out (job 12_7)")),
-        ("12_7 gives up: it began 5 times at step 0", ("failed", "it began 5 times at step 0")),
-        ("11_7 gives up: an older job's", ("stale", "what the folder says")),
+        ("12_7 ends with exit code 137 at step 40", ("failed", "killed, probably out of memory (job 12_7)")),
+        ("12_7 fails: it started 5 times at step 0", ("failed", "it started 5 times at step 0")),
+        ("11_7 fails: an older job", ("stale", "of the folder")),
     ],
 )
-def test_where_slurm_has_forgotten_the_script_tells(tmp_path: Path, line: str, expected: tuple[str, str]) -> None:
+def test_where_slurm_has_forgotten_the_job_the_history_counts(
+    tmp_path: Path, line: str, expected: tuple[str, str]
+) -> None:
     assert place(tmp_path, "stale", "", history=(BEGAN, f"2026-11-22T23:41:14Z {line}")) == expected
 
 
@@ -75,7 +79,7 @@ def test_where_slurm_has_forgotten_the_script_tells(tmp_path: Path, line: str, e
     ],
 )
 def test_a_line_of_squeue(line: str, task: Task | None) -> None:
-    assert _queued(line) == task
+    assert parse_squeue(line) == task
 
 
 @pytest.mark.parametrize(
@@ -89,7 +93,7 @@ def test_a_line_of_squeue(line: str, task: Task | None) -> None:
 )
 def test_a_line_of_sacct(line: str, task: Task | None) -> None:
     """Source: sacct(1), `--parsable2`, JobID of array tasks and the state of a cancelled job."""
-    assert _accounted(line) == task
+    assert parse_sacct(line) == task
 
 
 @pytest.mark.parametrize(
@@ -101,23 +105,23 @@ def test_a_line_of_sacct(line: str, task: Task | None) -> None:
     ],
     ids=["accounting", "disabled", "missing"],
 )
-def test_the_accounting_is_asked_for_what_the_queue_forgot(
+def test_sacct_is_called_for_what_squeue_has_forgotten(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sacct: str | None, states: list[str]
 ) -> None:
-    """Stand-ins answer here: a real accounting needs a database. The queue, which is fresher, has the first word."""
+    """The programs are replaced: real accounting needs a database. Where both have a task, squeue counts."""
     programs = tmp_path / "bin"
     programs.mkdir()
-    for name, says in {"squeue": "echo '12|1|tiny-x-1|RUNNING|None'", "sacct": sacct}.items():
-        if says:
-            (programs / name).write_text(f"#!/bin/sh\n{says}\n")
+    for name, command in {"squeue": "echo '12|1|tiny-x-1|RUNNING|None'", "sacct": sacct}.items():
+        if command:
+            (programs / name).write_text(f"#!/bin/sh\n{command}\n")
             (programs / name).chmod(0o755)
     monkeypatch.setenv("PATH", str(programs))
     sweep = SweepFolder(tmp_path / "tiny")
     names = [trial(number).name for number in (1, 2, 3)]
     folder = SlurmFolder(sweep.slurm)
-    with folder.held():  # which makes the folder
-        chunk = Chunk(stem="0001-1", name="tiny-x-1", trials=tuple(names), job=12)
-        folder.write(Submission(number=1, made=datetime.now(UTC), request=Request(), chunks=(chunk,)))
+    with folder.locked():  # which makes the folder
+        array = JobArray(stem="0001-1", name="tiny-x-1", trials=tuple(names), job=12)
+        folder.write(Submission(number=1, made=datetime.now(UTC), request=Request(), arrays=(array,)))
     jobs = jobs_of(sweep, names)
     assert [jobs[name].state for name in names] == states
     assert [jobs[name].id for name in names] == ["12_1", "12_2", "12_3"]
@@ -125,8 +129,8 @@ def test_the_accounting_is_asked_for_what_the_queue_forgot(
 
 def test_one_process_submits_or_cancels_at_a_time(tmp_path: Path) -> None:
     folder = SlurmFolder(tmp_path / "slurm")
-    refused = pytest.raises(RunLockedError, match=r"submitted or cancelled .* — wait until it is done")
-    with folder.held(), refused, folder.held():
-        raise AssertionError("both hold it")
-    with folder.held():
+    locked = pytest.raises(RunLockedError, match=r"submitted or cancelled .* — wait until it is done")
+    with folder.locked(), locked, folder.locked():
+        raise AssertionError("both have it")
+    with folder.locked():
         pass

@@ -9,9 +9,8 @@ import pytest
 
 from rnnlab.config.sweep import Range, SweepOptions
 from rnnlab.core.errors import UsageError
-from rnnlab.sweeps.axes import draw, values_of
-from rnnlab.sweeps.combining import combinations, faults_of
-from rnnlab.sweeps.naming import trial_name
+from rnnlab.sweeps.axes import combinations, draw, faults_of, values_of
+from rnnlab.sweeps.plan import trial_name
 
 
 def spaced(**given: Any) -> Range:
@@ -67,14 +66,14 @@ def test_a_grid_is_every_combination_in_order() -> None:
     assert [tuple(one.values()) for one in found] == [(1, "x"), (1, "y"), (1, "z"), (2, "x"), (2, "y"), (2, "z")]
 
 
-def test_axes_in_a_zip_go_together() -> None:
+def test_zipped_axes_change_together() -> None:
     found = combinations(options(axes={"a": [1, 2], "b": [True, False], "c": [10, 20]}, zip=[["a", "c"]]), seed=0)
     assert [(one["a"], one["b"], one["c"]) for one in found] == [
         (1, True, 10), (1, False, 10), (2, True, 20), (2, False, 20),
     ]  # fmt: skip
 
 
-def test_an_axis_counts_only_where_its_conditions_hold() -> None:
+def test_an_axis_is_set_only_where_its_conditions_hold() -> None:
     """Of 2·2·2 combinations, x drops out in all but a=1, and y where x is not 5: 1 (a=2) + 1 (x=6) + 2 remain."""
     when = {"x": {"a": 1}, "y": {"x": [5, 7]}}
     found = combinations(options(axes={"a": [1, 2], "x": [5, 6], "y": [8, 9]}, when=when), seed=0)
@@ -92,25 +91,25 @@ def test_random_combinations_differ_and_repeat() -> None:
     assert {one["c"] for one in found} == {"x", "y"}
 
 
-def test_a_small_space_is_drawn_whole_and_no_more() -> None:
+def test_all_of_a_small_space_is_drawn() -> None:
     axes = {"a": [1, 2], "b": [1, 2]}
     assert len(combinations(options(axes=axes, method="random", trials=4), seed=0)) == 4
-    with pytest.raises(UsageError, match=r"^5 different combinations wanted, and 1,000 more draws brought none beyond"):
+    with pytest.raises(UsageError, match=r"^`trials` is 5, but 1,000 draws in a row found nothing new after 4"):
         combinations(options(axes=axes, method="random", trials=5), seed=0)
 
 
-def test_too_many_combinations_are_refused_before_they_are_made() -> None:
+def test_too_many_combinations_are_an_error_before_they_are_made() -> None:
     axes = {name: list(range(1000)) for name in "abcdef"}
     with pytest.raises(UsageError) as caught:
         combinations(options(axes=axes), seed=0)
     assert str(caught.value) == (
-        "1,000,000,000,000,000,000 combinations, and a sweep has at most 20,000 trials — take fewer values, or "
+        "1,000,000,000,000,000,000 combinations, but a sweep has at most 20,000 trials — take fewer values, or "
         "method: random"
     )
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "faults"),
     [
         ({}, [": nothing is varied — add `axes:` or `seeds:`, or leave the section out"]),
         ({"method": "random", "seeds": 2}, ["trials: missing: how many combinations to try — add `trials:`"]),
@@ -121,29 +120,29 @@ def test_too_many_combinations_are_refused_before_they_are_made() -> None:
         ({"axes": {"a": [1, 2, 1]}}, ["axes.a: 1 is listed twice — list each value once"]),
         (
             {"axes": {"a": {"from": 1, "to": 2}}},
-            ["axes.a: a grid needs to know which numbers — add `count:` or `step:`, or use method: random"],
+            ["axes.a: a grid needs a list of values — add `count:` or `step:`, or use method: random"],
         ),
         (
             {"axes": {"a": {"from": 0, "to": 1.0, "step": 1e-9}}},
             ["axes.a: more than 20,000 numbers — take a larger `step`, or `count:`"],
         ),
         ({"axes": {"a": [1], "a.b": [1]}}, ["axes.a.b: is inside the axis a — keep one of them"]),
-        ({"axes": {"a": [1]}, "zip": [["a", "b"]]}, ["zip: `b` is no axis — axes: a"]),
+        ({"axes": {"a": [1]}, "zip": [["a", "b"]]}, ["zip: `b` is not an axis — axes: a"]),
         ({"axes": {"a": [1], "b": [1]}, "zip": [["a", "b"], ["b"]]}, ["zip: `b` is named twice — name each axis once"]),
         (
             {"axes": {"a": [1], "b": [1, 2]}, "zip": [["a", "b"]]},
-            ["zip: axes that go together have equally many values: a has 1, b has 2"],
+            ["zip: zipped axes need equally many values: a has 1, b has 2"],
         ),
-        ({"axes": {"a": [1]}, "when": {"a": {"c": 1}}}, ["when.a: `c` is no axis — axes: a"]),
+        ({"axes": {"a": [1]}, "when": {"a": {"c": 1}}}, ["when.a: `c` is not an axis — axes: a"]),
         (
             {"axes": {"a": [1], "b": [1]}, "when": {"a": {"b": 1}, "b": {"a": 1}}},
-            [f"when.{key}: a condition that depends on itself can never hold" for key in "ab"],
+            [f"when.{key}: depends on itself — remove one of the conditions" for key in "ab"],
         ),
     ],
     ids=str,
 )
-def test_what_cannot_be_a_sweep(given: dict[str, Any], told: list[str]) -> None:
-    assert [f"{'.'.join(path)}: {fault}" for path, fault in faults_of(options(**given))] == told
+def test_faults_of_a_section(given: dict[str, Any], faults: list[str]) -> None:
+    assert [f"{'.'.join(path)}: {fault}" for path, fault in faults_of(options(**given))] == faults
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,282 @@
+"""A sweep on the terminal: its plan, its progress while it runs, and its status."""
+
+import json as jsonlib
+import math
+import time
+from collections.abc import Iterable, Mapping
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+
+from rnnlab.cli.commands._training import duration, undisturbed
+from rnnlab.cli.errors import note
+from rnnlab.cli.render.output import console, show, show_json, show_text
+from rnnlab.cli.render.result import figure
+from rnnlab.cli.render.tables import natural_width, show_table, table_lines
+from rnnlab.config.sweep import Range
+from rnnlab.core.allotment import allotted_cpus
+from rnnlab.core.table import table
+from rnnlab.sweeps.estimate import estimate
+from rnnlab.sweeps.events import Event, SweepEnded, SweepStarted, TrialEnded, TrialStarted, TrialStepped, WorkerDied
+from rnnlab.sweeps.plan import CheckedSweep
+from rnnlab.sweeps.slurm.jobs import Job
+from rnnlab.sweeps.status import ORDER, SweepStatus
+
+_LINE_SECONDS = 1.0  # between two lines about completed trials
+_REDRAWS_PER_SECOND = 8
+_MOST_LINES = 20
+
+
+def show_plan(checked: CheckedSweep, *, json: bool) -> None:
+    """Print every trial, what it sets, and the estimated cost of all; of a search, the ranges and the largest cost."""
+    plan = checked.plan
+    if plan.is_search:
+        _show_search(checked, json=json)
+        return
+    cost = estimate(checked.experiments)
+    if json:
+        trials = [
+            {"run": trial.name, "number": trial.number, "values": trial.values, "config": experiment.resolved()}
+            for trial, experiment in zip(plan.trials, checked.experiments.values(), strict=True)
+        ]
+        estimated = {"steps": cost.steps, "sequences": cost.sequences, "processor_seconds": cost.seconds}
+        show_json("sweep-plan", {**_plan_json(checked), "trials": trials, "estimate": estimated})
+        return
+    keys = list(dict.fromkeys(key for trial in plan.trials for key in trial.values))
+    rows = [[trial.name, *(_text(trial.values.get(key, "—")) for key in keys)] for trial in plan.trials]
+    trials_table = table(["trial", *keys], rows, text=keys)
+    # Not folded to the width of the terminal, so that `less` and `grep` can be used.
+    show_text("".join(f"{line}\n" for line in table_lines(trials_table, natural_width(trials_table))))
+    line = f"{_trials(plan.total)}, at most {cost.steps:,} steps and {cost.sequences:,} sequences"
+    if cost.seconds is None:
+        show(f"{line}; the time is not estimated on Keras")
+        return
+    workers = min(allotted_cpus(), plan.total)
+    how = "measured with {:,} of {:,} network shapes".format(*cost.measured)
+    show(
+        f"{line}; at most about {duration(cost.seconds / workers)} on {workers} processor{'s' * (workers != 1)}, {how}"
+    )
+
+
+def _show_search(checked: CheckedSweep, *, json: bool) -> None:
+    plan, options = checked.plan, checked.plan.options
+    steps = plan.total * max(one.training.steps for one in checked.experiments.values())
+    if json:
+        show_json("sweep-plan", {**_plan_json(checked), "estimate": {"steps": steps}})
+        return
+    show(f"{options.metric.goal} {options.metric.name}")
+    for key, axis in options.axes.items():
+        if isinstance(axis, Range):
+            show(f"  {key} from {axis.from_} to {axis.to}{' (log)' if axis.scale == 'log' else ''}")
+        else:
+            show(f"  {key} in {jsonlib.dumps(axis)}")
+    samples = f"{len(checked.experiments):,} random combinations were checked"
+    show(f"{_trials(plan.total)}, at most {steps:,} steps; {samples}")
+
+
+def _plan_json(checked: CheckedSweep) -> dict[str, object]:
+    plan = checked.plan
+    return {"sweep": plan.name, "options": plan.options.model_dump(mode="json", by_alias=True), "total": plan.total}
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else jsonlib.dumps(value)
+
+
+def _trials(count: int) -> str:
+    return f"{count:,} trial{'s' * (count != 1)}"
+
+
+def show_status(status: SweepStatus, jobs: Mapping[str, Job] | None = None, *, json: bool, clear: bool = False) -> None:
+    """Print the status of a sweep.
+
+    Args:
+        status: The status.
+        jobs: The newest Slurm job of each unfinished trial that has one, by the trial's name.
+        json: Print one JSON object.
+        clear: Clear the terminal before.
+    """
+    jobs = jobs or {}
+    if json:
+        show_json("sweep", _status_json(status, jobs))
+        return
+    screen = console()
+    if clear and screen.is_terminal:
+        screen.clear()
+    show(*_status_lines(status))
+    if jobs:
+        left = [one for one in status.trials if one.trial.name in jobs]
+        rows: list[list[str | int]] = []
+        for one in sorted(left, key=lambda one: one.state != "running")[:_MOST_LINES]:
+            job = jobs[one.trial.name]
+            reason = f" ({job.reason})" if job.is_pending and job.reason else ""
+            rows.append([one.trial.name, one.state, one.step, job.id, job.state + reason])
+        show_table(table(["trial", "state", "step", "job", "slurm"], rows, text=["state", "job", "slurm"]))
+        show(*_more(len(left)))
+
+
+def _status_json(status: SweepStatus, jobs: Mapping[str, Job]) -> dict[str, object]:
+    return {
+        "sweep": status.sweep.path.name,
+        "path": status.sweep.path,
+        "method": status.plan.options.method,
+        "metric": status.plan.options.metric,
+        "total": status.plan.total,
+        "counts": {state: status.counts[state] for state in ORDER},
+        "solved": status.solved,
+        "best": status.best.trial.name if status.best else None,
+        "seconds_left": status.seconds_left,
+        "trials": [
+            {
+                "run": one.trial.name,
+                "path": status.sweep.run(one.trial).path,
+                "number": one.trial.number,
+                "values": one.trial.values,
+                **{name: getattr(one, name) for name in ("state", "reason", "step", "result", "solved")},
+                "job": jobs.get(one.trial.name),
+            }
+            for one in status.trials
+        ],
+    }
+
+
+def _status_lines(status: SweepStatus) -> list[str]:
+    counts, best, failures, seconds = status.counts, status.best, status.failures, status.seconds_left
+    solved = f" ({status.solved:,} solved)" if status.solved else ""
+    parts = [f"{counts[state]:,} {state}" + solved * (state == "completed") for state in ORDER if counts[state]]
+    left = f"; about {duration(seconds)} left" if seconds is not None else ""
+    lines = [f"{status.sweep.path}: {', '.join(parts)}, of {_trials(status.plan.total)}{left}"]
+    if best:
+        lines.append(f"best {status.plan.options.metric.name}: {figure(best.result)} in {best.trial.name}")
+    lines += [f"{one.trial.name} {one.state}: {one.reason}" for one in failures[:_MOST_LINES]]
+    return [*lines, *_more(len(failures))]
+
+
+def _more(count: int) -> list[str]:
+    return [f"… and {count - _MOST_LINES:,} more (--json lists all)"] if count > _MOST_LINES else []
+
+
+def follow(events: Iterable[Event], *, quiet: bool) -> SweepEnded:
+    """Show the events of a sweep on stderr, and return the last one."""
+    screen = console(stderr=True)
+    is_live = screen.is_terminal and not screen.is_dumb_terminal and not quiet
+    display = _Bars(screen) if is_live else _Lines(quiet=quiet)
+    with display:
+        for event in events:
+            display.show(event)
+            if isinstance(event, SweepEnded):
+                ended = event
+    return ended
+
+
+class _Tally:
+    """How many trials are finished, and how long the others will take."""
+
+    def __init__(self, event: SweepStarted) -> None:
+        self.total = event.status.plan.total
+        self.before = self.done = sum(one.is_finished for one in event.status.trials)
+        self._start = time.monotonic()
+
+    def add(self, event: TrialEnded) -> None:
+        self.done += event.status.state != "interrupted"
+
+    def time_left(self) -> str:
+        done = self.done - self.before
+        seconds = (time.monotonic() - self._start) / done * (self.total - self.done) if done else 0.0
+        return f"about {duration(seconds)} left" if done else ""
+
+
+def _headline(event: SweepStarted, tally: _Tally) -> str:
+    left = tally.total - tally.before
+    workers = min(event.workers, left)
+    before = f"{tally.before:,} already finished, " if tally.before else ""
+    with_workers = f" with {workers:,} worker{'s' * (workers != 1)}" if left else ""
+    return f"sweep {event.status.sweep.path}: {_trials(tally.total)}, {before}{left:,} to train{with_workers}"
+
+
+def _end_line(event: TrialEnded) -> str:
+    status = event.status
+    seconds = "by another process" if event.seconds is None else f"in {event.seconds:.1f} s"
+    result = f"  {figure(status.result)}" if status.result is not None else ""
+    reason = f": {status.reason}" if status.reason else ""
+    return f"{status.trial.name} {status.state} {seconds}{result}{'  solved' if status.solved else ''}{reason}"
+
+
+def _death_line(event: WorkerDied) -> str:
+    return f"{event.trial.name}: its worker died ({event.reason}); another resumes it"
+
+
+class _Lines:
+    """Plain lines for a log: at most one per second for completed trials, all for the others."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet, self._last, self._pending = quiet, -math.inf, ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._pending:
+            note(self._pending)
+
+    def show(self, event: Event) -> None:
+        if self._quiet:
+            return
+        if isinstance(event, SweepStarted):
+            self._tally = _Tally(event)
+            note(_headline(event, self._tally))
+        elif isinstance(event, WorkerDied):
+            note(_death_line(event))
+        elif isinstance(event, TrialEnded):
+            self._tally.add(event)
+            self._pending = f"{self._tally.done:,}/{self._tally.total:,} {_end_line(event)}"
+            if event.status.state != "completed" or time.monotonic() - self._last >= _LINE_SECONDS:
+                note(self._pending)
+                self._last, self._pending = time.monotonic(), ""
+
+
+class _Bars:
+    """A bar for the sweep and one per running trial; failures are printed above them."""
+
+    def __init__(self, screen: Console) -> None:
+        self._screen, self._drawn = screen, 0.0
+        columns = (TextColumn("{task.description}"), BarColumn(24), TextColumn("{task.fields[text]}"))
+        self._progress = Progress(*columns, console=screen, auto_refresh=False, transient=True)
+        self._bars: dict[str, TaskID] = {}
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def show(self, event: Event) -> None:
+        if isinstance(event, SweepStarted):
+            self._tally = _Tally(event)
+            self._screen.print(_headline(event, self._tally))
+            self._all = self._progress.add_task("sweep", total=self._tally.total, text="")
+        elif isinstance(event, TrialStarted):
+            self._bars[event.trial.name] = self._progress.add_task(event.trial.name, total=None, text="")
+        elif isinstance(event, TrialStepped):
+            text = f"{event.step:,}/{event.steps:,}  loss {figure(event.loss)}"
+            self._progress.update(self._bars[event.trial.name], completed=event.step, total=event.steps, text=text)
+        elif isinstance(event, WorkerDied):
+            self._remove(event.trial.name)
+            self._screen.print(_death_line(event))
+        elif isinstance(event, TrialEnded):
+            self._remove(event.status.trial.name)
+            self._tally.add(event)
+            if event.status.state != "completed":
+                self._screen.print(_end_line(event))
+        if time.monotonic() - self._drawn > 1 / _REDRAWS_PER_SECOND:
+            self._drawn = time.monotonic()
+            text = f"{self._tally.done:,}/{self._tally.total:,} trials  {self._tally.time_left()}"
+            self._progress.update(self._all, completed=self._tally.done, text=text)
+            with undisturbed():
+                self._progress.refresh()
+
+    def _remove(self, trial: str) -> None:
+        if (bar := self._bars.pop(trial, None)) is not None:
+            self._progress.remove_task(bar)

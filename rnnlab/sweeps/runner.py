@@ -1,0 +1,225 @@
+"""Run a sweep on this machine: worker processes train the trials that are missing, interrupted or failed.
+
+The run folders have the whole state. So a runner that was killed is replaced by the same command, and several runners
+share the trials of a sweep through the locks of the runs.
+"""
+
+import time
+from collections import Counter, deque
+from collections.abc import Generator, Iterable
+from contextlib import ExitStack
+from typing import final
+
+from rnnlab.core.errors import EnvironmentFault
+from rnnlab.sweeps.events import Event, SweepEnded, SweepStarted, TrialEnded, TrialStarted, TrialStepped, WorkerDied
+from rnnlab.sweeps.folder import SweepFolder
+from rnnlab.sweeps.messages import Ended, Message, Progress, Ready, Score, Train
+from rnnlab.sweeps.plan import Trial
+from rnnlab.sweeps.pool import Worker, WorkerPool
+from rnnlab.sweeps.search import Search
+from rnnlab.sweeps.status import State, TrialStatus, sweep_status, trial_status
+from rnnlab.training.stopping import Stop
+
+_TICK_SECONDS = 0.2  # between two checks of the clock
+_POLL_SECONDS = 1.0  # between two looks at files: a request to cancel, trials that others train
+_WAIT_SECONDS = 10.0  # for trials that others train: the workers of a killed runner end sooner
+_MOST_DEATHS = 2  # of workers with the same trial, after which the trial has failed
+_MOST_FAILED_STARTS = 5  # of workers in a row
+
+
+def run_sweep(
+    sweep: SweepFolder,
+    *,
+    workers: int,
+    timeout: float | None = None,
+    fail_fast: bool = False,
+    stop: Stop | None = None,
+) -> Generator[Event, None, None]:
+    """Train all trials of a sweep that are not finished; close the generator to stop at once.
+
+    Args:
+        sweep: The sweep.
+        workers: How many processes.
+        timeout: Seconds after which a trial is saved and has failed; None for any.
+        fail_fast: Stop when the first trial fails.
+        stop: Ask it to save the trials and to stop.
+
+    Raises:
+        RunLockedError: Another process runs this search.
+        VerificationError: The plan or another file of the sweep is damaged.
+        EnvironmentFault: Workers cannot be started, or a file cannot be written.
+    """
+    runner = _Runner(sweep, stop or Stop(), timeout=timeout, fail_fast=fail_fast)
+    with ExitStack() as stack:
+        if sweep.read_plan().is_search:
+            runner.search = Search(sweep)
+            stack.callback(runner.search.close)
+        status = sweep_status(sweep)
+        yield SweepStarted(status, workers)
+        left = status.plan.total - len(status.trials) + sum(not one.is_finished for one in status.trials)
+        with WorkerPool(min(workers, left)) as pool:
+            yield from runner.run(pool, status.trials)
+    yield SweepEnded(sweep_status(sweep), runner.stop.reason)
+
+
+@final
+class _Runner:
+    def __init__(self, sweep: SweepFolder, stop: Stop, *, timeout: float | None, fail_fast: bool) -> None:
+        self.stop = stop
+        self.stop = stop
+        self.search: Search | None = None
+        self._sweep, self._plan = sweep, sweep.read_plan()
+        self._timeout, self._fail_fast = timeout, fail_fast
+        self._failures = sweep.read_failures()
+        self._cancel_request = sweep.cancel_request()
+        self._waiting: deque[Trial] = deque()
+        self._pruned: dict[str, int] = {}  # the step at which each was pruned, by the trial's name
+        self._elsewhere: dict[str, Trial] = {}  # trials that other processes train
+        self._deaths, self._failed_starts = Counter[str](), 0
+        self._polled = self._last_end = time.monotonic()
+
+    def run(self, pool: WorkerPool, trials: Iterable[TrialStatus]) -> Generator[Event, None, None]:
+        for status in trials:
+            if not status.is_finished:
+                self._waiting.append(status.trial)
+            elif self.search:
+                self.search.report(status)
+        while pool.busy() or (self._has_work() and not self.stop.reason):
+            yield from self._assign(pool)
+            for worker, message in list(pool.read(_TICK_SECONDS)):
+                yield from self._receive(pool, worker, message)
+            yield from self._poll_files()
+            self._interrupt_overdue(pool)
+
+    def _has_work(self) -> bool:
+        may_end_soon = bool(self._elsewhere) and time.monotonic() - self._last_end < _WAIT_SECONDS
+        return bool(self._waiting) or (self.search is not None and self.search.has_more) or may_end_soon
+
+    def _assign(self, pool: WorkerPool) -> Generator[Event, None, None]:
+        while not self.stop.reason and (worker := pool.idle()) is not None and self._fill_waiting():
+            trial = self._waiting.popleft()
+            status = trial_status(self._sweep, self._plan, trial)  # another runner may have finished it
+            if status.is_finished:
+                yield self._ended(status, None)
+            elif status.state == "running":
+                self._elsewhere[trial.name] = trial
+            else:
+                if self._failures.pop(trial.name, None) is not None:
+                    self._sweep.delete_failure(trial)
+                config, run = str(self._sweep.config(trial)), str(self._sweep.run(trial).path)
+                options = self._plan.options
+                worker.train(trial, Train(config, run, options.metric.name, options.pruner is not None))
+                yield TrialStarted(trial)
+
+    def _fill_waiting(self) -> bool:
+        # A search first waits for the trials of other processes, whose results count.
+        if not self._waiting and not self._elsewhere and self.search and self.search.has_more:
+            self._waiting.extend(self.search.propose())
+        return bool(self._waiting)
+
+    def _receive(self, pool: WorkerPool, worker: Worker, message: Message | None) -> Generator[Event, None, None]:
+        trial = worker.trial
+        if message is None:
+            yield from self._replace_dead(pool, worker)
+        elif isinstance(message, Ready):
+            self._failed_starts = 0
+        elif trial is None:
+            return
+        elif isinstance(message, Progress):
+            yield TrialStepped(trial, message.step, message.steps, message.loss)
+        elif isinstance(message, Score):
+            if self.search and self.search.should_prune(trial, step=message.step, value=message.value):
+                self._pruned[trial.name] = message.step
+                worker.interrupt("the pruner")
+        elif isinstance(message, Ended):
+            worker.trial = None
+            yield from self._trial_ended(pool, worker, trial, message)
+
+    def _trial_ended(
+        self, pool: WorkerPool, worker: Worker, trial: Trial, message: Ended
+    ) -> Generator[Event, None, None]:
+        self._last_end = time.monotonic()
+        if message.outcome == "needs new worker":
+            self._waiting.appendleft(trial)
+            pool.remove(worker)
+        elif message.outcome == "locked":
+            self._elsewhere[trial.name] = trial
+        elif message.outcome == "interrupted" and trial.name in self._pruned:
+            yield self._prune(trial, worker)
+        elif message.outcome == "interrupted" and worker.is_interrupted and not self.stop.reason:
+            yield self._fail(trial, worker, f"not done within --timeout {self._timeout:g} s")
+        elif message.outcome == "failed":
+            yield self._fail(trial, worker, message.reason)
+        else:
+            state: State = message.outcome
+            status = TrialStatus(trial, state, message.reason, result=message.result, solved=message.solved)
+            yield self._ended(status, worker.seconds)
+
+    def _ended(self, status: TrialStatus, seconds: float | None) -> TrialEnded:
+        if self.search:
+            self.search.report(status)
+        return TrialEnded(status, seconds)
+
+    def _prune(self, trial: Trial, worker: Worker) -> TrialEnded:
+        reason = f"pruned at step {self._pruned[trial.name]:,}"
+        self._sweep.write_failure(trial, reason, pruned=True)
+        return self._ended(TrialStatus(trial, "pruned", reason), worker.seconds)
+
+    def _fail(self, trial: Trial, worker: Worker, reason: str) -> TrialEnded:
+        self._sweep.write_failure(trial, reason)
+        self._failures[trial.name] = {}
+        if self._fail_fast:
+            self.stop.ask(f"--fail-fast: {trial.name} failed")
+        return self._ended(TrialStatus(trial, "failed", reason), worker.seconds)
+
+    def _replace_dead(self, pool: WorkerPool, worker: Worker) -> Generator[Event, None, None]:
+        """Put the trial of a dead worker first in the queue, unless it has cost workers before."""
+        trial, how = worker.trial, pool.remove(worker)
+        if not worker.has_started:
+            self._failed_starts += 1
+            if self._failed_starts == _MOST_FAILED_STARTS:
+                raise EnvironmentFault(
+                    f"workers cannot start: {how}", hint="try `rnnlab train` with one of the configs"
+                )
+        if trial is None:
+            return
+        if not worker.has_started:
+            self._waiting.appendleft(trial)
+            return
+        self._deaths[trial.name] += 1
+        if worker.is_interrupted and self.stop.reason:
+            yield self._ended(TrialStatus(trial, "interrupted", f"its worker was {how}"), worker.seconds)
+        elif trial.name in self._pruned:
+            yield self._prune(trial, worker)
+        elif worker.is_interrupted:
+            yield self._fail(trial, worker, f"not done within --timeout {self._timeout:g} s, and not responding")
+        elif self._deaths[trial.name] < _MOST_DEATHS:
+            self._waiting.appendleft(trial)
+            yield WorkerDied(trial, how)
+        else:
+            yield self._fail(trial, worker, f"{_MOST_DEATHS} workers died while training it, the last {how}")
+
+    def _poll_files(self) -> Generator[Event, None, None]:
+        if time.monotonic() - self._polled < _POLL_SECONDS:
+            return
+        self._polled = time.monotonic()
+        if self._sweep.cancel_request() != self._cancel_request:
+            self.stop.ask("`rnnlab sweep cancel`")
+        for trial in list(self._elsewhere.values()):
+            status = trial_status(self._sweep, self._plan, trial)
+            if status.state == "running":
+                continue
+            del self._elsewhere[trial.name]
+            self._last_end = time.monotonic()
+            if status.is_finished:
+                yield self._ended(status, None)
+            else:
+                self._waiting.append(trial)
+
+    def _interrupt_overdue(self, pool: WorkerPool) -> None:
+        for worker in pool.busy():
+            if self.stop.reason:
+                worker.interrupt(self.stop.reason)
+            elif self._timeout is not None and worker.seconds > self._timeout:
+                worker.interrupt(f"--timeout={self._timeout:g}")
+            worker.kill_if_overdue()

@@ -1,0 +1,273 @@
+"""Method tpe: Optuna proposes the values of each trial from the results of those before it.
+
+    study/journal.log     Optuna's record of the study, which its dashboard reads too
+    study/lock-0001.json  the one process that proposes
+
+A proposal depends only on the config's seed, its number, and the results reported before it. So a sweep with one worker
+that is killed and repeated proposes the same; with several workers the order in which they end matters.
+
+Source: Bergstra, Bardenet, Bengio & Kégl 2011, Algorithms for hyper-parameter optimization, NeurIPS (tree-structured
+Parzen estimator); Akiba et al. 2019, Optuna, KDD.
+"""
+
+import json
+import warnings
+from math import inf
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, final
+
+from rnnlab.config.document import document_of
+from rnnlab.config.load import check_document
+from rnnlab.config.sweep import Range
+from rnnlab.core.errors import ConfigError, EnvironmentFault, RunLockedError, VerificationError
+from rnnlab.core.streams import stream
+from rnnlab.storage.files import ensure_folder, write_atomic
+from rnnlab.storage.lock import Lock, acquire
+from rnnlab.storage.reading import kind, read_bytes
+from rnnlab.sweeps.axes import Values, condition_holds, exact, groups_of, has_integers, is_open, values_of
+from rnnlab.sweeps.expand import trial_document
+from rnnlab.sweeps.folder import SweepFolder
+from rnnlab.sweeps.plan import Plan, Trial, trial_name
+from rnnlab.sweeps.status import TrialStatus
+
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna import Trial as OptunaTrial
+
+_TRIES = 60  # proposals in a row that are known or invalid, after which the search ends
+_RANDOM = 10  # combinations at random before the first that depends on results
+_LARGEST_JOURNAL = 1 << 30  # bytes
+
+
+@final
+class Search:
+    """The search of one sweep, which only one process may have open; close it in the end.
+
+    Args:
+        sweep: The sweep.
+
+    Attributes:
+        plan: Its plan, which gets longer with each proposal.
+
+    Raises:
+        RunLockedError: Another process proposes for this sweep.
+        VerificationError: Optuna's record is damaged.
+        EnvironmentFault: Optuna is not installed.
+    """
+
+    def __init__(self, sweep: SweepFolder) -> None:
+        self._optuna = import_optuna()
+        ensure_folder(sweep.study)
+        self._sweep, self._lock = sweep, _lock(sweep)
+        try:
+            self.plan = sweep.read_plan()  # only now: another process might have made it longer until here
+            self._options = self.plan.options
+            self._base = document_of(json.dumps(self.plan.base), str(sweep.path))
+            self._study = _open_study(sweep, self.plan)
+            self._results: dict[str, float | None] = {}  # by the trial's name; None if it failed
+            self._running: dict[int | None, OptunaTrial] = {}  # by the proposal's number
+            self._is_exhausted = False
+            self._fail_unplanned()
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def close(self) -> None:
+        """Let other processes propose."""
+        self._lock.release()
+
+    @property
+    def has_more(self) -> bool:
+        """Whether there is another combination to propose."""
+        proposed = {trial.proposal for trial in self.plan.trials}
+        return not self._is_exhausted and len(proposed) < (self._options.trials or 0)
+
+    def report(self, status: TrialStatus) -> None:
+        """Report a trial that has ended to Optuna; with several seeds, the mean once all of them have ended."""
+        trial, state = status.trial, status.state
+        if trial.proposal is None or state not in {"completed", "pruned", "diverged", "failed"}:
+            return
+        if state == "pruned":
+            self._tell(trial.proposal, None, pruned=True)
+            return
+        worst = inf if self._options.metric.goal == "minimize" else -inf
+        self._results[trial.name] = {"completed": status.result, "diverged": worst}.get(state)
+        seeds = [one.name for one in self.plan.trials if one.proposal == trial.proposal]
+        if all(name in self._results for name in seeds):
+            known = [value for name in seeds if (value := self._results[name]) is not None]
+            self._tell(trial.proposal, sum(known) / len(known) if len(known) == len(seeds) else None)
+
+    def should_prune(self, trial: Trial, *, step: int, value: float) -> bool:
+        """Report a score to the pruner and return whether it stops the trial; never one that another process began."""
+        running = self._running.get(trial.proposal)
+        if running is None:
+            return False
+        running.report(value, step)
+        return bool(running.should_prune())
+
+    def propose(self) -> list[Trial]:
+        """Add a new combination to the plan and return its trials, one per seed; none if nothing new was proposed."""
+        known = {self._key(trial.values) for trial in self.plan.trials}
+        for attempt in range(_TRIES):
+            asked = self._ask(len(known) * _TRIES + attempt)
+            values = self._suggest(asked)
+            if self._key(values) not in known and (trials := self._planned(asked.number, values)):
+                self._running[asked.number] = asked
+                return trials
+            self._tell(asked.number, None)
+        self._is_exhausted = True
+        return []
+
+    def _ask(self, number: int) -> "OptunaTrial":
+        """Return a new trial of the study; `number` counts planned ones: a killed process may have asked for more."""
+        seed = int(stream(self._base.data.get("seed", 0) or 0, "sweep/tpe", number).integers(2**31))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # `constant_liar` is marked as experimental
+            # A new sampler for each, so that a proposal depends on the study alone.
+            self._study.sampler = self._optuna.samplers.TPESampler(
+                seed=seed, n_startup_trials=_RANDOM, constant_liar=True
+            )
+        return self._study.ask()
+
+    def _suggest(self, asked: "OptunaTrial") -> Values:
+        values: Values = {}
+        for keys in self._groups_in_order():
+            if len(keys) == 1 and not condition_holds(keys[0], values, self._options):
+                continue
+            axes = [self._options.axes[key] for key in keys]
+            if len(keys) == 1 and isinstance(axes[0], Range) and is_open(axes[0]):
+                values[keys[0]] = _suggest_number(asked, keys[0], axes[0])
+                continue
+            columns, name = [values_of(axis) for axis in axes], "+".join(keys)
+            if isinstance(axes[0], Range):  # its values have an order
+                place = asked.suggest_int(name, 0, len(columns[0]) - 1)
+            else:
+                place = asked.suggest_categorical(name, list(range(len(columns[0]))))
+            values |= {key: column[place] for key, column in zip(keys, columns, strict=True)}
+            values = {key: value for key, value in values.items() if condition_holds(key, values, self._options)}
+        return values
+
+    def _groups_in_order(self) -> list[list[str]]:
+        """Return the groups of axes, each after the axes that its conditions depend on."""
+        left, ordered = groups_of(self._options), list[list[str]]()
+        while left:
+            done = {key for keys in ordered for key in keys}
+            ready = [keys for keys in left if all({*self._options.when.get(key, ())} <= done | {*keys} for key in keys)]
+            ordered += ready or left
+            left = [keys for keys in left if keys not in ordered]
+        return ordered
+
+    def _planned(self, proposal: int, values: Values) -> list[Trial]:
+        """Store and return the trials of a combination; none if the combination is invalid."""
+        seeds = self._options.seed_list
+        trials: list[Trial] = []
+        for each in [values] if seeds is None else [{**values, "seed": seed} for seed in seeds]:
+            number = len(self.plan.trials) + len(trials) + 1
+            name = trial_name(number, each, total=self.plan.total)
+            try:
+                experiment = check_document(trial_document(self._base, name, each), default_name=name)
+            except ConfigError:  # some combinations exclude each other; Optuna is told that they failed
+                return []
+            trial = Trial(number=number, name=name, values=each, sha256=experiment.sha256(), proposal=proposal)
+            self._sweep.write_config(trial, experiment)
+            trials.append(trial)
+        self.plan = self.plan.with_trials(trials)
+        self._sweep.write_plan(self.plan)
+        return trials
+
+    def _fail_unplanned(self) -> None:
+        """Mark as failed what a killed process had asked for but not yet planned."""
+        planned = {trial.proposal for trial in self.plan.trials}
+        for one in self._study.get_trials(deepcopy=False):
+            if one.number not in planned:
+                self._tell(one.number, None)
+
+    def _tell(self, number: int, value: float | None, *, pruned: bool = False) -> None:
+        if self._study.get_trials(deepcopy=False)[number].state.is_finished():
+            return
+        states = self._optuna.trial.TrialState
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the pruned have no value
+            if value is None:
+                self._study.tell(number, state=states.PRUNED if pruned else states.FAIL)
+            else:
+                self._study.tell(number, value)
+
+    def _key(self, values: Values) -> str:
+        """Return what identifies a combination: its values without the seeds that every combination gets."""
+        given = set() if self._options.seeds is None else {"seed"}
+        return json.dumps({key: value for key, value in values.items() if key not in given}, sort_keys=True)
+
+
+def import_optuna() -> ModuleType:
+    """Import Optuna, with its log off.
+
+    Raises:
+        EnvironmentFault: It is not installed.
+    """
+    try:
+        import optuna
+    except ImportError as error:
+        problem = "method: tpe needs the package optuna"
+        raise EnvironmentFault(problem, hint="pip install 'rnnlab[optuna]', or method: random") from error
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    return optuna
+
+
+def _lock(sweep: SweepFolder) -> Lock:
+    try:
+        return acquire(sweep.study, after=0)
+    except RunLockedError as error:
+        problem = error.problem.replace("trained", "searched")
+        raise RunLockedError(problem, where=str(sweep.path), hint="wait until it is done") from error
+
+
+class _NoLock:
+    """Replaces Optuna's lock, which a killed process would leave behind; the sweep's own keeps other processes out."""
+
+    def acquire(self) -> bool:
+        return True
+
+    def release(self) -> None:
+        pass
+
+
+def _open_study(sweep: SweepFolder, plan: Plan) -> "Study":
+    optuna, path = import_optuna(), sweep.study / "journal.log"
+    _drop_partial_line(path)
+    pruners = {
+        None: optuna.pruners.NopPruner, "median": optuna.pruners.MedianPruner,
+        "hyperband": optuna.pruners.HyperbandPruner,
+    }  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the journal is marked as experimental
+        try:
+            backend = optuna.storages.journal.JournalFileBackend(str(path), lock_obj=_NoLock())
+            study: Study = optuna.create_study(
+                storage=optuna.storages.JournalStorage(backend),
+                study_name=plan.name,
+                direction=plan.options.metric.goal,
+                load_if_exists=True,
+                pruner=pruners[plan.options.pruner](),
+            )
+        except (ValueError, KeyError) as fault:
+            hint = "restore it from a copy, or start a new sweep with --into DIR; the runs are not affected"
+            raise VerificationError(f"is damaged: {fault}", where=str(path), hint=hint) from fault
+    return study
+
+
+def _drop_partial_line(path: Path) -> None:
+    """Cut off the last line if a killed process wrote only a part of it."""
+    if kind(path) == "file":
+        data = read_bytes(path, _LARGEST_JOURNAL)
+        whole = data[: data.rfind(b"\n") + 1]
+        if whole != data:
+            write_atomic(path, whole)
+
+
+def _suggest_number(asked: "OptunaTrial", name: str, axis: Range) -> int | float:
+    is_log = axis.scale == "log"
+    if has_integers(axis):
+        return asked.suggest_int(name, int(axis.from_), int(axis.to), log=is_log)
+    return exact(axis, asked.suggest_float(name, axis.from_, axis.to, log=is_log), digits=6)

@@ -1,0 +1,160 @@
+"""The status of each trial, read from its run folder, and of the sweep as a whole."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from math import isfinite
+from typing import Any, Literal, final, get_args
+
+from rnnlab.core.errors import RnnlabError
+from rnnlab.runs.rows import look_up
+from rnnlab.storage.reading import kind
+from rnnlab.sweeps.folder import SweepFolder
+from rnnlab.sweeps.plan import Plan, Trial
+
+State = Literal[
+    "completed", "pruned", "running", "queued", "missing", "interrupted", "stale", "failed", "diverged", "damaged"
+]
+# Nothing is left to do: a training that diverged would diverge again.
+FINISHED: frozenset[State] = frozenset({"completed", "diverged", "pruned"})
+FAILURES: frozenset[State] = frozenset({"failed", "diverged", "damaged"})
+ORDER: tuple[State, ...] = get_args(State)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class TrialStatus:
+    """The status of one trial.
+
+    Attributes:
+        trial: The trial.
+        state: That of its run; `missing`: there is no run yet; `queued`: its job waits in a cluster's queue; `pruned`:
+            stopped by a search; `stale`: the process that trained it is dead; `damaged`: its files cannot be read.
+        reason: Why it is not completed, in a sentence; may be empty.
+        step: Training steps done, as of the last save.
+        started: When its run began.
+        updated: When its run was last written to.
+        result: If completed, the sweep's metric; None where it is missing or not finite.
+        solved: Whether the task is solved; None until it is completed.
+    """
+
+    trial: Trial
+    state: State
+    reason: str = ""
+    step: int = 0
+    started: datetime | None = None
+    updated: datetime | None = None
+    result: float | None = None
+    solved: bool | None = None
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether nothing is left to do."""
+        return self.state in FINISHED
+
+
+@final
+@dataclass(frozen=True)
+class SweepStatus:
+    """The status of a sweep.
+
+    Attributes:
+        sweep: Its folder.
+        plan: Its plan.
+        trials: The status of each trial, in the plan's order.
+    """
+
+    sweep: SweepFolder
+    plan: Plan
+    trials: Sequence[TrialStatus]
+
+    @property
+    def counts(self) -> Counter[State]:
+        """How many trials are in each state."""
+        return Counter(one.state for one in self.trials)
+
+    @property
+    def failures(self) -> list[TrialStatus]:
+        """The trials that failed, diverged or are damaged."""
+        return [one for one in self.trials if one.state in FAILURES]
+
+    @property
+    def solved(self) -> int:
+        """How many trials solved their task."""
+        return sum(one.solved is True for one in self.trials)
+
+    @property
+    def best(self) -> TrialStatus | None:
+        """The completed trial with the best metric, the first of equals; None if no trial has the metric."""
+        sign = 1 if self.plan.options.metric.goal == "minimize" else -1
+        results = [(sign * one.result, one.trial.number) for one in self.trials if one.result is not None]
+        return self.trials[min(results)[1] - 1] if results else None
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Seconds until all are finished, from the mean duration of completed trials; None while none is running."""
+        seconds = [
+            (one.updated - one.started).total_seconds()
+            for one in self.trials
+            if one.state == "completed" and one.started and one.updated
+        ]
+        running, left = self.counts["running"], sum(not one.is_finished for one in self.trials)
+        return sum(seconds) / len(seconds) * max(0.0, left - running / 2) / running if seconds and running else None
+
+
+def sweep_status(sweep: SweepFolder) -> SweepStatus:
+    """Return the status of a sweep, as its run folders and failure notes have it.
+
+    Raises:
+        VerificationError: The plan or a failure note is damaged.
+        EnvironmentFault: A file cannot be read.
+    """
+    plan, notes = sweep.read_plan(), sweep.read_failures()
+    return SweepStatus(
+        sweep, plan, [trial_status(sweep, plan, trial, note=notes.get(trial.name)) for trial in plan.trials]
+    )
+
+
+def trial_status(sweep: SweepFolder, plan: Plan, trial: Trial, *, note: dict[str, Any] | None = None) -> TrialStatus:
+    """Return the status of one trial.
+
+    Args:
+        sweep: The sweep.
+        plan: Its plan.
+        trial: One of its trials.
+        note: Its failure note: why it ended, where its process could not write that to the run folder.
+    """
+    run, reason = sweep.run(trial), str(note.get("reason", "")) if note else ""
+    noted: State = "pruned" if note and note.get("pruned") is True else "failed"
+    if kind(run.path / "status.json") == "missing":
+        return TrialStatus(trial, noted if note else "missing", reason)
+    try:
+        stored = run.read_status()
+        status = TrialStatus(
+            trial,
+            "stale" if run.is_stale(stored) else stored.state,
+            stored.message,
+            stored.step,
+            stored.started,
+            stored.updated,
+        )
+    except RnnlabError as fault:
+        return TrialStatus(trial, "damaged", str(fault))
+    if status.state == "completed":
+        return _with_result(status, sweep, plan)
+    if status.state == "running":
+        return replace(status, reason="")
+    if note and status.state != "diverged":
+        return replace(status, state=noted, reason=reason)
+    return status
+
+
+def _with_result(status: TrialStatus, sweep: SweepFolder, plan: Plan) -> TrialStatus:
+    try:
+        summary = sweep.run(status.trial).read_summary()
+    except RnnlabError:  # `rnnlab doctor` reports the damage
+        return replace(status, reason="")
+    value = look_up(summary, plan.options.metric.name)
+    number = float(value) if isinstance(value, int | float) and isfinite(value) else None
+    return replace(status, reason="", result=number, solved=summary.get("solved") is True)
