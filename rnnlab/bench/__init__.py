@@ -1,5 +1,5 @@
-"""Timing a training step on every backend and beside independent peers, under the same conditions for all.
+"""The time of a training step on every backend and with other libraries, under the same conditions for all.
 
-A contender runs in a fresh process, with the processors, threads and BLAS kernels that every other one gets; rounds
-are interleaved; gradients are compared with the reference before a time counts.
+Each contender runs in a process of its own, with the same processors, threads and BLAS kernels; rounds are interleaved;
+its gradients are compared with the reference before its time counts.
 """

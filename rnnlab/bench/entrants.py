@@ -1,25 +1,131 @@
-"""Who is in: rnnlab's own backends always, and of the peers those that were asked for or are installed."""
+"""What can be measured: the table of contenders, and which of them do a given work on this machine."""
 
+import importlib
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, final
 
-from rnnlab.bench.contenders import CONTENDERS
-from rnnlab.bench.contenders.base import AbstractContender
+from rnnlab.backends.keras.engines import ENGINES
+from rnnlab.backends.numpy.compiled import COMPILED
 from rnnlab.bench.work import Work
+from rnnlab.cells import CELLS
+from rnnlab.core import activations
 from rnnlab.core.errors import UsageError
 from rnnlab.core.registry import nearest
 
+if TYPE_CHECKING:
+    from rnnlab.bench.contenders.base import AbstractContender
+
 NONE = "none"
-_FIRST = "numpy"
 
 
+@final
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """What is known of a contender without importing its library.
+
+    Attributes:
+        name: Its name in tables.
+        place: `module:Class` in `rnnlab.bench.contenders`.
+        packages: What must be installed, apart from its engine.
+        framework: Its name for `--against`; empty for rnnlab's own backends.
+        engines: The engines it can run on, an entrant each; an empty name where there is no choice.
+        setting: What a config sets to use it; empty for other libraries.
+        same_function: Whether it computes the cell's equations; if not, it is shown but not ranked.
+        cells: Returns the cells that it computes.
+        activations: The activations that it knows.
+    """
+
+    name: str
+    place: str
+    packages: tuple[str, ...]
+    framework: str = ""
+    engines: tuple[str, ...] = ("",)
+    setting: str = ""
+    same_function: bool = True
+    cells: Callable[[], Sequence[str]] = lambda: ("simple", "carry")
+    activations: frozenset[str] = frozenset(activations.names())
+
+    def suits(self, work: Work) -> bool:
+        """Return whether it can do this work."""
+        used = {work.cell.activation, getattr(work.cell, "recurrent_activation", work.cell.activation)}
+        return work.cell.type in self.cells() and used <= self.activations
+
+    def load(self) -> "type[AbstractContender]":
+        """Return its class; this imports its library."""
+        module, _, name = self.place.partition(":")
+        kind: type[AbstractContender] = getattr(importlib.import_module(f"rnnlab.bench.contenders.{module}"), name)
+        return kind
+
+
+_ENGINES = tuple(ENGINES.names())
+_INSTALL = {
+    "jax": "pip install 'rnnlab[jax]'",
+    "keras": "pip install keras",
+    "tensorflow": "pip install tensorflow",
+    "torch": "pip install 'rnnlab[torch]'",
+}
+_TABLE = (
+    Contender("numpy", "numpy:Numpy", ("numpy",), setting="backend numpy", cells=CELLS.names),
+    Contender(
+        "compiled",
+        "numpy:Compiled",
+        ("numpy", "llvmlite"),
+        setting="backend numpy, numpy.compiled true,",
+        cells=COMPILED.names,
+    ),
+    Contender("keras", "keras:Keras", ("keras",), engines=_ENGINES, setting="backend keras", cells=CELLS.names),
+    Contender("fit", "keras:Fit", ("keras",), framework="keras", engines=_ENGINES),
+    Contender(
+        "jax_scan",
+        "jax:JaxScan",
+        ("jax",),
+        framework="jax",
+        activations=frozenset({"tanh", "sigmoid", "relu", "hard_sigmoid"}),
+    ),
+    Contender(
+        "tensorflow_loop",
+        "tensorflow:TensorflowLoop",
+        ("tensorflow",),
+        framework="tensorflow",
+        activations=frozenset({"tanh", "sigmoid", "relu", "softsign"}),
+    ),
+    Contender(
+        "torch_loop",
+        "torch:TorchLoop",
+        ("torch",),
+        framework="torch",
+        cells=lambda: ("carry",),
+        activations=frozenset({"tanh", "sigmoid", "relu", "softsign", "hard_sigmoid"}),
+    ),
+    Contender(
+        "torch_lstm",
+        "torch:TorchLstm",
+        ("torch",),
+        framework="torch",
+        same_function=False,
+        cells=lambda: ("carry",),
+    ),
+    Contender(
+        "torch_rnn",
+        "torch:TorchRnn",
+        ("torch",),
+        framework="torch",
+        cells=lambda: ("simple",),
+        activations=frozenset({"tanh", "relu"}),
+    ),
+)
+CONTENDERS = {contender.name: contender for contender in _TABLE}
+
+
+@final
 @dataclass(frozen=True, slots=True)
 class Entrant:
     """A contender on one engine.
 
     Attributes:
-        name: The contender's, as in the registry.
+        name: The contender's.
         engine: One of its engines, or empty.
     """
 
@@ -30,20 +136,19 @@ class Entrant:
         return f"{self.name}/{self.engine}" if self.engine else self.name
 
     @property
-    def kind(self) -> type[AbstractContender]:
-        """The contender itself."""
-        kind: type[AbstractContender] = CONTENDERS.get(self.name)
-        return kind
+    def contender(self) -> Contender:
+        """What is known of the contender."""
+        return CONTENDERS[self.name]
 
     @property
     def is_own(self) -> bool:
         """Whether it is one of rnnlab's backends: what a config can choose."""
-        return not self.kind.framework
+        return not self.contender.framework
 
-    def missing(self) -> str:
-        """Return the first package it needs that is not installed, or nothing."""
-        needed = [name for name in (self.engine, *self.kind.packages) if name]
-        return next((name for name in needed if not is_installed(name)), "")
+    @property
+    def is_installed(self) -> bool:
+        """Whether all packages that it needs are installed."""
+        return all(map(is_installed, filter(None, (self.engine, *self.contender.packages))))
 
 
 def is_installed(package: str) -> bool:
@@ -52,43 +157,36 @@ def is_installed(package: str) -> bool:
 
 
 def choose(works: Sequence[Work], against: Sequence[str] | None) -> dict[Work, list[Entrant]]:
-    """Return who does each work, rnnlab's own first.
+    """Return the entrants of each work, rnnlab's own first.
 
     Args:
-        works: What is to be done.
-        against: Frameworks whose peers compete, or `none` alone; None for all that are installed.
+        works: What is to be measured.
+        against: The other frameworks to measure, or `none` alone; None for all that are installed.
 
     Raises:
         UsageError: An unknown framework, or one that is not installed.
     """
-    peers = _frameworks(against)
-    everyone = [Entrant(name, engine) for name, kind in CONTENDERS.members().items() for engine in kind.engines]
-    entered = [one for one in everyone if one.is_own or peers is None or one.kind.framework in peers]
-    there = sorted((one for one in entered if not one.missing()), key=_place)
-    return {work: [one for one in there if one.kind.suits(work)] for work in works}
-
-
-def _place(entrant: Entrant) -> tuple[bool, bool]:
-    """Return what the entrants are ordered by, before their names: NumPy first, then Keras, then the peers."""
-    return not entrant.is_own, entrant.name != _FIRST
+    frameworks = _frameworks(against)
+    entrants = [Entrant(one.name, engine) for one in _TABLE for engine in one.engines]
+    wanted = [one for one in entrants if one.is_own or frameworks is None or one.contender.framework in frameworks]
+    present = [one for one in wanted if one.is_installed]
+    return {work: [one for one in present if one.contender.suits(work)] for work in works}
 
 
 def _frameworks(against: Sequence[str] | None) -> set[str] | None:
     if against is None:
         return None
-    kinds = CONTENDERS.members().values()
-    known = {kind.framework: kind for kind in kinds if kind.framework}
     if list(against) == [NONE]:
         return set()
     if NONE in against:
         raise UsageError(
-            f"{NONE} stands alone, or not at all", where="--against", hint=f"known: {', '.join(sorted(known))}"
+            f"{NONE} cannot be combined with others", where="--against", hint=f"known: {', '.join(_INSTALL)}"
         )
     for framework in against:
-        if framework not in known:
+        if framework not in _INSTALL:
             raise UsageError(
-                f"unknown peer {framework[:60]!r}", where="--against", hint=nearest(framework, [*known, NONE])
+                f"unknown library {framework[:60]!r}", where="--against", hint=nearest(framework, [*_INSTALL, NONE])
             )
         if not is_installed(framework):
-            raise UsageError(f"{framework} is not installed", where="--against", hint=known[framework].install)
+            raise UsageError(f"{framework} is not installed", where="--against", hint=_INSTALL[framework])
     return set(against)

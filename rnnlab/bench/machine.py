@@ -1,17 +1,18 @@
-"""The machine during a measurement: what others took of it, and the surroundings that every contender gets alike."""
+"""The machine during a measurement: its load by other programs, and the same environment for every contender."""
 
 import os
 import sys
+import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-TOO_BUSY = 0.2  # cores that others may take before a figure is marked
+TOO_BUSY = 0.2  # processors that other programs may use before a result is marked `loaded`
 _STAT = Path("/proc/stat")
 _BUSY = (0, 1, 2, 5, 6, 7)  # user, nice, system, irq, softirq, steal; guest time is in user already
-# Set by somebody, they choose slower kernels than OpenBLAS finds by itself; a contender that brings a BLAS of its own
-# would not be slowed down alike.
+# If set, they may choose slower kernels than OpenBLAS chooses itself, and a contender with another BLAS would not be
+# slowed down.
 _REMOVED = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 _THREADS = (
     "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS",
@@ -23,19 +24,19 @@ _ON_THE_CPU = {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu", "TF_CPP_MIN
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """How long the processors have worked, and when that was read; both in seconds."""
+    """How long the processors have been busy, and when that was read; both in seconds."""
 
     busy: float
     at: float
 
 
 def busy_seconds(stat: str, cpus: Collection[int], *, ticks: int = 100) -> float:
-    r"""Return how long these processors have worked since the machine started, by the text of /proc/stat.
+    r"""Return for how long these processors have been busy since the machine started, from the text of /proc/stat.
 
     Args:
         stat: The text.
         cpus: Which processors count.
-        ticks: The unit of the text, a second's part.
+        ticks: The units of the text per second.
 
     Source: proc_stat(5), Linux manual.
 
@@ -49,9 +50,7 @@ def busy_seconds(stat: str, cpus: Collection[int], *, ticks: int = 100) -> float
 
 
 def now() -> Moment | None:
-    """Return the present moment on the processors of this process; None where the system does not tell."""
-    import time
-
+    """Return the present moment on the processors of this process; None where the system does not report it."""
     try:
         text = _STAT.read_text(encoding="ascii")
     except OSError:
@@ -60,12 +59,12 @@ def now() -> Moment | None:
 
 
 def cores_of_others(before: Moment | None, after: Moment | None, *, own: float) -> float | None:
-    """Return how many processors others kept busy between two moments, 0 or more.
+    """Return how many processors other programs kept busy between two moments, 0 or more.
 
     Args:
         before: When it began.
         after: When it ended.
-        own: Seconds of processor time that are ours: the child's and this process's.
+        own: Seconds of processor time of the child and of this process.
 
     Example:
         >>> cores_of_others(Moment(10.0, 100.0), Moment(16.0, 104.0), own=4.0)
@@ -77,16 +76,16 @@ def cores_of_others(before: Moment | None, after: Moment | None, *, own: float) 
 
 
 def environment_for(threads: int, environment: Mapping[str, str]) -> dict[str, str]:
-    """Return a child's environment: this process's own, with the threads bounded, and the same modules in reach."""
+    """Return a child's environment: that of this process, with a bound on threads and the same import path."""
     kept = {name: value for name, value in environment.items() if name not in _REMOVED}
-    # A file of the current folder must not stand in for a package of that name.
-    reach = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONSAFEPATH": "1"}
-    return kept | dict.fromkeys(_THREADS, str(threads)) | _ON_THE_CPU | reach
+    # A file in the current folder must not be imported instead of a package of that name.
+    path = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONSAFEPATH": "1"}
+    return kept | dict.fromkeys(_THREADS, str(threads)) | _ON_THE_CPU | path
 
 
 @contextmanager
 def confined(cpus: int) -> Iterator[None]:
-    """Confine this thread, and with it the children it starts, to so many of its processors.
+    """Restrict this thread, and with it the children it starts, to this many processors.
 
     XLA sizes its pool of threads by the affinity, and so does the NumPy backend.
     """
@@ -102,21 +101,21 @@ def confined(cpus: int) -> Iterator[None]:
 
 
 def peak_memory() -> int | None:
-    """Return the most memory that this process held at once, in bytes; None where the system does not tell.
+    """Return the peak memory of this process, in bytes; None where the system does not report it.
 
-    What its children hold alone at this moment is added: theirs is not shared, and they keep it from step to step.
+    The present private memory of its children is added: they keep it from step to step.
 
-    Differs: Linux hands `ru_maxrss` on through fork and exec, so that a child would show its parent's; VmHWM it does
-        not.
+    Differs: Linux passes `ru_maxrss` on through fork and exec, so that a child would show its parent's; it does not do
+        so with VmHWM.
     """
-    own = _told("/proc/self/status", ("VmHWM:",))
+    own = _kernel_bytes("/proc/self/status", ("VmHWM:",))
     if own is None:
         return _resource_peak()
-    return own + sum(_told(f"/proc/{child}/smaps_rollup", _PRIVATE) or 0 for child in _children())
+    return own + sum(_kernel_bytes(f"/proc/{child}/smaps_rollup", _PRIVATE) or 0 for child in _children())
 
 
-def _told(path: str, names: tuple[str, ...]) -> int | None:
-    """Return the sum of these figures of a file of the kernel's, in bytes; None where it does not tell."""
+def _kernel_bytes(path: str, names: tuple[str, ...]) -> int | None:
+    """Return the sum of these fields of a file in /proc, in bytes; None where they are missing."""
     try:
         lines = Path(path).read_text(encoding="utf-8").splitlines()
     except OSError:

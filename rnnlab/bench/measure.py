@@ -1,4 +1,4 @@
-"""The measurement: one child process after another, in rounds, each judged against the reference."""
+"""The measurement: one child process after another, in rounds, each compared with the reference."""
 
 import json
 import os
@@ -13,30 +13,29 @@ from typing import Any
 
 import numpy as np
 
-from rnnlab.bench.checking import TOLERANCE, Figures, largest_difference, reference
-from rnnlab.bench.contender import Request
+from rnnlab.bench.child import Request
 from rnnlab.bench.entrants import Entrant
 from rnnlab.bench.machine import confined, cores_of_others, environment_for, now
-from rnnlab.bench.work import Work
+from rnnlab.bench.work import TOLERANCE, Figures, Work, largest_difference, reference
 
 _PATIENCE = 900.0  # seconds a child may take: an engine may compile for minutes
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What came of one child.
+    """The result of one child process.
 
     Attributes:
-        work: What it did.
-        entrant: Who did it.
-        threads: How many it might use.
+        work: What was computed.
+        entrant: The contender and its engine.
+        threads: How many it could use.
         round: 1, 2, …
-        place: Which of all trials this is, from 1 on, and how many there are.
-        told: What it told, see `rnnlab.bench.contender.measure`; empty where it failed.
-        failure: Why it told nothing.
-        others: Processors that others kept busy meanwhile; None where the system does not tell.
+        place: The number of this trial, from 1, and how many there are.
+        results: What `rnnlab.bench.child.measure` returned; empty if it failed.
+        failure: Why there are no results.
+        others: Processors kept busy by other programs meanwhile; None where the system does not report it.
         difference: The largest relative difference from the reference; None for another function, or a failure.
-        differs: What differs so.
+        differs: Which value has that difference.
     """
 
     work: Work
@@ -44,7 +43,7 @@ class Trial:
     threads: int
     round: int
     place: tuple[int, int]
-    told: Mapping[str, Any]
+    results: Mapping[str, Any]
     failure: str = ""
     others: float | None = None
     difference: float | None = None
@@ -52,18 +51,18 @@ class Trial:
 
     @property
     def is_wrong(self) -> bool:
-        """Whether it computes something else than it should."""
+        """Whether its loss or gradients are wrong."""
         return self.difference is not None and not self.difference <= TOLERANCE
 
 
 def measure(entered: Mapping[Work, Sequence[Entrant]], *, threads: Sequence[int], rounds: int) -> Iterator[Trial]:
-    """Run every contender once a round, one after another, so that a busy minute falls on all alike.
+    """Run every entrant once per round, one after another, so that other load on the machine affects all equally.
 
-    Who fails is not asked again in later rounds.
+    An entrant that fails is left out of later rounds.
 
     Args:
-        entered: Who does which work.
-        threads: Each number of threads that all are given.
+        entered: The entrants of each work.
+        threads: The numbers of threads to measure with.
         rounds: How often, at least 1.
     """
     total = rounds * len(threads) * sum(map(len, entered.values()))
@@ -86,13 +85,13 @@ def measure(entered: Mapping[Work, Sequence[Entrant]], *, threads: Sequence[int]
 
 def _try(request: Request, expected: Figures, *, number: int, place: tuple[int, int]) -> Trial:
     before, own = now(), _own_seconds()
-    told, failure = _child(request)
+    results, failure = _child(request)
     others = cores_of_others(before, now(), own=_own_seconds() - own)
     difference, differs = None, ""
-    if not failure and told["loss"] is not None:
-        difference, differs = largest_difference(_figures(told["loss"], request.gradients), expected)
+    if not failure and results["loss"] is not None:
+        difference, differs = largest_difference(_figures(results["loss"], request.gradients), expected)
     return Trial(
-        request.work, request.entrant, request.threads, number, place, told, failure, others, difference, differs
+        request.work, request.entrant, request.threads, number, place, results, failure, others, difference, differs
     )
 
 
@@ -110,8 +109,8 @@ def _own_seconds() -> float:
 
 
 def _child(request: Request) -> tuple[Mapping[str, Any], str]:
-    """Return what a child tells, or why it tells nothing; however this ends, the child is gone."""
-    command = [sys.executable, "-m", "rnnlab.bench.contender", request.to_json()]
+    """Return the results of a child process, or why there are none; the child has ended in every case."""
+    command = [sys.executable, "-m", "rnnlab.bench.child", request.to_json()]
     pipes: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with confined(request.threads):
         child = subprocess.Popen(  # noqa: S603  # our own interpreter and module
@@ -125,14 +124,14 @@ def _child(request: Request) -> tuple[Mapping[str, Any], str]:
         finally:
             child.kill()
     try:
-        told: dict[str, Any] = json.loads(out)
+        results: dict[str, Any] = json.loads(out)
     except ValueError:
         return {}, _reason(child.returncode, err)
-    return told, ""
+    return results, ""
 
 
 def _reason(code: int, err: str) -> str:
-    r"""Return why a child ended without an answer: its signal, or the last thing it said.
+    r"""Return why a child ended without an answer: its signal, or the last line of its stderr.
 
     Example:
         >>> _reason(-9, ""), _reason(1, "Traceback …\nRuntimeError: no such thing\n")
@@ -140,5 +139,5 @@ def _reason(code: int, err: str) -> str:
     """
     if code < 0:
         return f"killed by {signal.Signals(-code).name}"
-    said = [line.strip() for line in err.splitlines() if line.strip()]
-    return said[-1][:300] if said else f"ended with exit code {code} and said nothing"
+    lines = [line.strip() for line in err.splitlines() if line.strip()]
+    return lines[-1][:300] if lines else f"ended with exit code {code} and printed nothing"

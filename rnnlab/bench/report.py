@@ -1,4 +1,4 @@
-"""What a measurement says: rows sorted by time, the machine's limit, where NumPy loses, and what to use."""
+"""The result of a measurement: rows sorted by time, the machine's limit, where NumPy loses, and what to use."""
 
 import statistics
 from collections.abc import Sequence
@@ -18,16 +18,16 @@ class Row:
     """One contender with one number of threads, over all rounds.
 
     Attributes:
-        entrant: Who.
-        threads: How many it might use.
-        marks: `failed`, `wrong` (its gradients are), `other` (another function) and `loaded` (others were busy).
-        median_s: The median over the rounds of each round's median step; None where it never answered.
+        entrant: The contender and its engine.
+        threads: How many it could use.
+        marks: `failed`, `wrong` (gradients), `other` (another function) and `loaded` (other programs were busy).
+        median_s: The median over the rounds of each round's median step; None if it failed in the first.
         min_s: The fastest step of all.
-        p90_s: The median over the rounds of what nine steps in ten stayed below.
-        first_s: The same of the first call, compiling included.
+        p90_s: The median over the rounds of the 90th percentile of the steps.
+        first_s: The same for the first call, with compilation.
         peak_bytes: The most memory of all rounds.
-        times: How many times slower than the fastest; None for who is not ranked.
-        limit: Share of the machine's measured limit, 0 … 1; None where that is not known.
+        times: How many times slower than the fastest; None if it is not ranked.
+        limit: Share of the machine's measured limit, 0 … 1; None if that is unknown.
         why: Why it failed, or what differs by how much.
     """
 
@@ -45,12 +45,12 @@ class Row:
 
     @property
     def is_ranked(self) -> bool:
-        """Whether its time may be compared: it did the same work, and did it right."""
+        """Whether its time can be compared: it computes the same function, correctly."""
         return self.median_s is not None and not {"failed", "wrong", "other"} & set(self.marks)
 
     @property
     def seconds(self) -> float:
-        """The median step, infinite where it never answered."""
+        """The median step, infinite if there is none."""
         return float("inf") if self.median_s is None else self.median_s
 
 
@@ -61,29 +61,29 @@ class Report:
     trials: Sequence[Trial]
 
     def works(self) -> list[Work]:
-        """Return what was done, in order."""
+        """Return what was measured, in order."""
         return list(dict.fromkeys(trial.work for trial in self.trials))
 
     def limits(self) -> dict[int, float]:
-        """Return the operations a second that the best library's product of matrices reached, by threads."""
+        """Return the operations per second of the fastest product of matrices of all libraries, by threads."""
         best: dict[int, float] = {}
         for trial in self.trials:
-            if trial.told:
-                best[trial.threads] = max(best.get(trial.threads, 0.0), trial.told["gflops"] * 1e9)
+            if trial.results:
+                best[trial.threads] = max(best.get(trial.threads, 0.0), trial.results["gflops"] * 1e9)
         return best
 
     def products(self) -> list[tuple[Entrant, int, float, str]]:
-        """Return each contender's own best product: who, threads, operations a second, kernels; the best first."""
+        """Return the fastest product of each entrant, sorted: entrant, threads, operations per second, kernels."""
         best: dict[tuple[Entrant, int], tuple[float, str]] = {}
         for trial in self.trials:
-            if trial.told:
-                key, found = (trial.entrant, trial.threads), (trial.told["gflops"] * 1e9, trial.told["kernels"])
+            if trial.results:
+                key, found = (trial.entrant, trial.threads), (trial.results["gflops"] * 1e9, trial.results["kernels"])
                 best[key] = max(best.get(key, found), found)
         rows = [(*key, *found) for key, found in best.items()]
         return sorted(rows, key=lambda row: (row[1], -row[2]))
 
     def rows(self, work: Work) -> list[Row]:
-        """Return the contenders, the fastest first, who is wrong or failed last."""
+        """Return the contenders, the fastest first; those that are wrong or failed last."""
         trials = [trial for trial in self.trials if trial.work == work]
         limits, fastest = self.limits(), _fastest(trials)
         pairs = dict.fromkeys((trial.entrant, trial.threads) for trial in trials)
@@ -94,7 +94,7 @@ class Report:
         return sorted(rows, key=lambda row: ("failed" in row.marks, "wrong" in row.marks, row.seconds))
 
     def losses(self, work: Work) -> list[str]:
-        """Return a sentence for each number of threads with which somebody is faster than NumPy."""
+        """Return a sentence for each number of threads with which another contender is faster than NumPy."""
         ranked = [row for row in self.rows(work) if row.is_ranked]
         sentences = []
         for own in sorted((row for row in ranked if row.entrant in _NUMPY), key=lambda row: row.threads):
@@ -106,7 +106,7 @@ class Report:
         return sentences
 
     def advice(self, work: Work) -> str:
-        """Return what to use for this work: one sentence over rnnlab's own backends, the best peer beside it."""
+        """Return which of rnnlab's backends to use for this work, and how fast the best other library is."""
         ranked = [row for row in self.rows(work) if row.is_ranked]
         own = [row for row in ranked if row.entrant.is_own]
         if not own:
@@ -114,12 +114,12 @@ class Report:
         best = own[0]
         second = next((row for row in own if row.entrant != best.entrant), None)
         peer = next((row for row in ranked if not row.entrant.is_own), None)
-        told = [f"{milliseconds(best.seconds)} ms a step"]
+        times = [f"{milliseconds(best.seconds)} ms per step"]
         if second:
-            told.append(f"next {second.entrant}{_also(second, best)} {milliseconds(second.seconds)} ms")
+            times.append(f"next {second.entrant}{_also(second, best)} {milliseconds(second.seconds)} ms")
         if peer:
-            told.append(f"best peer {peer.entrant}{_also(peer, best)} {milliseconds(peer.seconds)} ms")
-        return f"for {work}: use {_setting(best.entrant)} with {_threads(best)} ({'; '.join(told)})"
+            times.append(f"best other library {peer.entrant}{_also(peer, best)} {milliseconds(peer.seconds)} ms")
+        return f"for {work}: use {_setting(best.entrant)} with {_threads(best)} ({'; '.join(times)})"
 
     def as_json(self) -> list[dict[str, Any]]:
         """Return everything, work by work, as plain data."""
@@ -154,20 +154,20 @@ def three_digits(value: float) -> str:
 def _row(trials: Sequence[Trial], limit: float | None, *, fastest: float | None) -> Row:
     entrant, threads, work = trials[0].entrant, trials[0].threads, trials[0].work
     marks, why = _marks(trials)
-    told = [trial.told for trial in trials if trial.told]
-    if not told:
+    results = [trial.results for trial in trials if trial.results]
+    if not results:
         return Row(entrant, threads, marks, why=why)
-    median = statistics.median(one["median_s"] for one in told)
+    median = statistics.median(one["median_s"] for one in results)
     ranked = not {"failed", "wrong", "other"} & set(marks)
-    peaks = [one["peak_bytes"] for one in told if one["peak_bytes"] is not None]
+    peaks = [one["peak_bytes"] for one in results if one["peak_bytes"] is not None]
     return Row(
         entrant,
         threads,
         marks,
         median_s=median,
-        min_s=min(one["min_s"] for one in told),
-        p90_s=statistics.median(one["p90_s"] for one in told),
-        first_s=statistics.median(one["first_s"] for one in told),
+        min_s=min(one["min_s"] for one in results),
+        p90_s=statistics.median(one["p90_s"] for one in results),
+        first_s=statistics.median(one["first_s"] for one in results),
         peak_bytes=max(peaks, default=None),
         times=median / fastest if ranked and fastest else None,
         limit=work.operations() / median / limit if ranked and limit else None,
@@ -178,18 +178,18 @@ def _row(trials: Sequence[Trial], limit: float | None, *, fastest: float | None)
 def _marks(trials: Sequence[Trial]) -> tuple[tuple[str, ...], str]:
     failed = next((trial for trial in trials if trial.failure), None)
     wrong = next((trial for trial in trials if trial.is_wrong), None)
-    holds = {
+    applies = {
         "failed": failed is not None,
         "wrong": wrong is not None,
-        "other": not trials[0].entrant.kind.same_function,
+        "other": not trials[0].entrant.contender.same_function,
         "loaded": any(map(_is_loaded, trials)),
     }
     why = failed.failure if failed else f"{wrong.differs} is off by {wrong.difference:.1e}" if wrong else ""
-    return tuple(mark for mark, has in holds.items() if has), why
+    return tuple(mark for mark, does in applies.items() if does), why
 
 
 def _fastest(trials: Sequence[Trial]) -> float | None:
-    """Return the median step of the fastest of those that are ranked."""
+    """Return the median step of the fastest ranked contender."""
     pairs = dict.fromkeys((trial.entrant, trial.threads) for trial in trials)
     rows = [_row([t for t in trials if (t.entrant, t.threads) == pair], None, fastest=None) for pair in pairs]
     return min((row.seconds for row in rows if row.is_ranked), default=None)
@@ -200,7 +200,7 @@ def _is_loaded(trial: Trial) -> bool:
 
 
 def _setting(entrant: Entrant) -> str:
-    return entrant.kind.setting + (f", engine {entrant.engine}," if entrant.engine else "")
+    return entrant.contender.setting + (f", engine {entrant.engine}," if entrant.engine else "")
 
 
 def _threads(row: Row) -> str:
@@ -217,8 +217,7 @@ def _times(slower: Row, faster: Row) -> str:
 
 def _row_as_json(row: Row) -> dict[str, Any]:
     figures = {name: getattr(row, name) for name in Row.__dataclass_fields__ if name not in {"entrant", "marks"}}
-    told = {"contender": str(row.entrant), "own": row.entrant.is_own, "marks": list(row.marks)}
-    return told | figures
+    return {"contender": str(row.entrant), "own": row.entrant.is_own, "marks": list(row.marks)} | figures
 
 
 def _trial_as_json(trial: Trial) -> dict[str, Any]:
@@ -231,5 +230,5 @@ def _trial_as_json(trial: Trial) -> dict[str, Any]:
         "cores_of_others": trial.others,
         "difference": difference,
         "differs": trial.differs,
-        **trial.told,
+        **trial.results,
     }

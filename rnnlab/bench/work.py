@@ -1,5 +1,7 @@
-"""The work that all contenders do: one network, one batch, one recipe, and how many operations that takes at least."""
+"""The work that all contenders do: a training step of one shape, and the loss and gradients it must have."""
 
+import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
@@ -7,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnlab.backends.base import Network, Training
-from rnnlab.bench.shapes import Shape
+from rnnlab.backends.numpy.model import NumpyBackend
 from rnnlab.cells import CELLS
 from rnnlab.cells.base import CellOptions
 from rnnlab.core.batch import Batch, last_step_mask
+from rnnlab.core.errors import UsageError
+from rnnlab.core.registry import nearest
 from rnnlab.core.streams import stream
 from rnnlab.optim.rules.adam import Adam, AdamOptions
 from rnnlab.optim.schedules.constant import SCHEDULE
@@ -18,7 +22,58 @@ from rnnlab.optim.schedules.constant import SCHEDULE
 Array = NDArray[Any]
 LEARNING_RATE, BETA_1, BETA_2, EPSILON = 1e-3, 0.9, 0.999, 1e-7
 CLIP_NORM = 1.0
+TOLERANCE = 1e-4  # of gradients, relative; float32 over a hundred steps comes to 1e-5 or less
 _SEED = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """The sizes of one training step.
+
+    Attributes:
+        timesteps: T, at least 1.
+        batch_size: B, at least 1.
+        input_features: D, at least 1.
+        units: H, at least 1.
+    """
+
+    timesteps: int
+    batch_size: int
+    input_features: int
+    units: int
+
+    def __str__(self) -> str:
+        return f"T{self.timesteps} B{self.batch_size} D{self.input_features} H{self.units}"
+
+
+# That of a notebook, and a small, a medium and a large one.
+NAMED = {
+    "N": Shape(timesteps=120, batch_size=64, input_features=14, units=16),
+    "S": Shape(timesteps=50, batch_size=64, input_features=16, units=32),
+    "M": Shape(timesteps=100, batch_size=32, input_features=32, units=128),
+    "L": Shape(timesteps=100, batch_size=128, input_features=64, units=256),
+}
+
+
+def read_shape(text: str) -> Shape:
+    """Return the shape with the name `text`, or the one it spells out.
+
+    Raises:
+        UsageError: It does neither.
+
+    Example:
+        >>> str(read_shape("M")), str(read_shape("T5xB4xD2xH3"))
+        ('T100 B32 D32 H128', 'T5 B4 D2 H3')
+        >>> read_shape("T5xB0xD2xH3")
+        Traceback (most recent call last):
+        rnnlab.core.errors.UsageError: unknown shape 'T5xB0xD2xH3' — known: L, M, N, S; or T100xB32xD32xH128
+    """
+    spelled = re.fullmatch("T{0}xB{0}xD{0}xH{0}".format("([1-9][0-9]{0,6})"), text, re.ASCII)
+    if spelled:
+        return Shape(*map(int, spelled.groups()))
+    if text in NAMED:
+        return NAMED[text]
+    raise UsageError(f"unknown shape {text[:60]!r}", hint=f"{nearest(text, NAMED)}; or T100xB32xD32xH128")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +138,7 @@ class Work:
         return Batch(inputs, targets, last_step_mask(lengths, shape.timesteps), lengths)
 
     def training(self) -> Training:
-        """Return the recipe."""
+        """Return how it is trained."""
         options = AdamOptions(learning_rate=LEARNING_RATE, beta_1=BETA_1, beta_2=BETA_2, epsilon=EPSILON)
         return Training(
             optimizer=Adam(options),
@@ -94,15 +149,15 @@ class Work:
         )
 
     def memory(self) -> int:
-        """Return about how many bytes the reference takes: per step and layer a dozen arrays (B, H) in float64."""
+        """Return about how many bytes the reference needs: per step and layer a dozen arrays (B, H) in float64."""
         shape, layers = self.shape, self.cell.layers
         return 8 * shape.timesteps * shape.batch_size * (2 * shape.input_features + 12 * layers * shape.units)
 
     def operations(self) -> int:
         """Return the floating-point operations of the matrix products in one step.
 
-        Every matrix of P numbers takes 2·T·B·P forward and as many for its own gradient; one that stands between
-        states, or reads a layer below, takes as many again for what is passed back through it. In one layer:
+        Every matrix of P parameters takes 2·T·B·P forward and as many for its own gradient. A matrix between states, or
+        one that reads the layer below, takes as many again for the gradient passed back through it. In one layer:
 
             simple:  6·T·B·H² + 4·T·B·D·H
             carry:  30·T·B·H² + 16·T·B·D·H
@@ -110,7 +165,6 @@ class Work:
         Differs: Elementwise work, the head and the update are left out: a lower bound.
 
         Example:
-            >>> from rnnlab.bench.shapes import NAMED
             >>> Work.of("simple", NAMED["S"]).operations()  # 6·50·64·32² + 4·50·64·16·32
             26214400
         """
@@ -121,3 +175,54 @@ class Work:
                 passes_back = parameter.role == "recurrent_kernel" or layer > 0
                 times += parameter.size * (6 if passes_back else 4) if parameter.role != "bias" else 0
         return self.shape.timesteps * self.shape.batch_size * times
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What a contender computes from the work's parameters and batch.
+
+    Attributes:
+        loss: Mean squared error.
+        gradients: Of every parameter by its full name, unclipped.
+    """
+
+    loss: float
+    gradients: Mapping[str, Array]
+
+    @property
+    def norm(self) -> float:
+        """The global norm of the gradients."""
+        return float(np.sqrt(sum(np.square(array, dtype=np.float64).sum() for array in self.gradients.values())))
+
+
+def reference(work: Work) -> Figures:
+    """Return the loss and gradients of the cell's own equations, in float64."""
+    model = NumpyBackend(reference=True).build(work.network("float64"), parameters=work.parameters())
+    return Figures(*model.loss_and_gradients(work.batch()))
+
+
+def largest_difference(got: Figures, expected: Figures) -> tuple[float, str]:
+    """Return the largest relative difference, and of what: the loss, the norm, or a gradient by name.
+
+    A gradient's difference is relative to the largest value of its array; the difference of a nan is infinite.
+
+    Example:
+        >>> right = Figures(2.0, {"U": np.array([1.0, -4.0])})
+        >>> largest_difference(Figures(2.0, {"U": np.array([1.0, -3.0])}), right)
+        (0.25, 'gradient of U')
+    """
+    pairs = {
+        "loss": (np.array(got.loss), np.array(expected.loss)),
+        "norm": (np.array(got.norm), np.array(expected.norm)),
+    }
+    for name, array in expected.gradients.items():
+        pairs[f"gradient of {name}"] = (got.gradients.get(name, np.full(array.shape, np.nan)), array)
+    return max((_relative(*pair), what) for what, pair in pairs.items())
+
+
+def _relative(got: Array, expected: Array) -> float:
+    if got.shape != expected.shape:
+        return float("inf")
+    difference, scale = float(np.abs(got - expected).max()), float(np.abs(expected).max())
+    relative = difference / scale if scale else difference
+    return relative if np.isfinite(relative) else float("inf")

@@ -1,23 +1,21 @@
-"""Every contender computes the same function, and one that does not is found out."""
+"""Every contender computes the same function, and one that does not is detected."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from rnnlab.backends.keras.engines import start
 from rnnlab.backends.numpy.model import NumpyBackend
-from rnnlab.bench.checking import TOLERANCE, Figures, largest_difference, reference
-from rnnlab.bench.contender import Request, measure
-from rnnlab.bench.contenders import CONTENDERS
+from rnnlab.bench.child import Request, measure
 from rnnlab.bench.entrants import Entrant, choose
-from rnnlab.bench.shapes import read_shape
-from rnnlab.bench.work import Work
+from rnnlab.bench.work import TOLERANCE, Figures, Work, largest_difference, read_shape, reference
 from rnnlab.cells import CELLS
 from rnnlab.core.errors import UsageError
 from tests.backends.swapped_gates import in_the_kernel
 
 SHAPE = read_shape("T5xB4xD2xH3")
-# Those whose library this process may load; JAX answers as a child, in `test_measure.py`.
+# Those whose library this process may import; JAX is tested as a child process, in `test_measure.py`.
 IN_THIS_PROCESS = [
     (Entrant("fit", "tensorflow"), "simple", 2),
     (Entrant("fit", "tensorflow"), "carry", 1),
@@ -32,15 +30,13 @@ def work(cell: str, **options: object) -> Work:
 
 
 def assert_the_same_work(entrant: Entrant, given: Work) -> None:
-    """Sixteen steps bring the loss down as the reference's do; built anew, the contender has the same gradients."""
-    assert entrant.kind.suits(given)
-    contender = entrant.kind(given, engine=entrant.engine)
-    contender.build()
+    """Its gradients are those of the reference, and sixteen steps reduce the loss as much as the reference's do."""
+    assert entrant.contender.suits(given)
+    kind = entrant.contender.load()
+    contender = kind(given, engine=entrant.engine)
     for _ in range(16 // contender.calls):
         contender.step()
-    trained = contender.figures()
-    contender.build()
-    figures = contender.figures()
+    trained, figures = contender.figures(), kind(given, engine=entrant.engine).figures()
     assert trained is not None
     assert figures is not None
     assert largest_difference(figures, reference(given))[0] < TOLERANCE / 10
@@ -48,7 +44,7 @@ def assert_the_same_work(entrant: Entrant, given: Work) -> None:
 
 
 def progress(given: Work, *, steps: int) -> float:
-    """What so many steps of the reference change of the loss."""
+    """The change of the loss in so many steps of the reference."""
     network, batch = given.network("float64"), given.batch()
     model = NumpyBackend(reference=True).build(network, parameters=given.parameters(), training=given.training())
     losses = [model.train_step(batch).loss for _ in range(steps + 1)]
@@ -57,9 +53,7 @@ def progress(given: Work, *, steps: int) -> float:
 
 @pytest.mark.parametrize(("entrant", "cell", "layers"), IN_THIS_PROCESS)
 def test_the_same_work(entrant: Entrant, cell: str, layers: int) -> None:
-    from rnnlab.backends.keras.engines import start
-
-    start()  # before a contender settles TensorFlow's threads, which can be done once
+    start()  # before a contender sets TensorFlow's threads, which can be done once
     assert_the_same_work(entrant, work(cell, layers=layers))
 
 
@@ -71,21 +65,21 @@ def test_the_same_work_on_torch(entrant: Entrant, cell: str, layers: int) -> Non
 
 
 @pytest.mark.parametrize("pair", ["if", "fk", "ko"])
-def test_gates_in_each_others_place_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pair: str) -> None:
+def test_swapped_gates_are_detected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pair: str) -> None:
     in_the_kernel(monkeypatch, pair)
     request = Request(Entrant("numpy"), work("carry"), 1, tmp_path / "g.npz")
-    told = measure(Request.from_json(request.to_json()))
+    results = measure(Request.from_json(request.to_json()))
     with np.load(request.gradients) as arrays:
-        worst, what = largest_difference(Figures(told["loss"], dict(arrays)), reference(request.work))
+        worst, what = largest_difference(Figures(results["loss"], dict(arrays)), reference(request.work))
     assert worst > 100 * TOLERANCE
     assert what.startswith("gradient of layers.0.")
 
 
-def test_any_slip_in_the_figures_counts() -> None:
+def test_any_difference_counts() -> None:
     expected = reference(work("simple"))
     right = Figures(expected.loss, dict(expected.gradients))
     assert largest_difference(right, expected)[0] == 0.0
-    slips = {
+    wrong = {
         "loss": Figures(1.001 * expected.loss, right.gradients),
         "gradient of layers.0.W": Figures(
             expected.loss, {k: v for k, v in right.gradients.items() if k != "layers.0.W"}
@@ -93,37 +87,23 @@ def test_any_slip_in_the_figures_counts() -> None:
         "gradient of layers.0.b": Figures(expected.loss, {**right.gradients, "layers.0.b": np.full(3, np.nan)}),
         "gradient of head.W": Figures(expected.loss, {**right.gradients, "head.W": right.gradients["head.W"].T}),
     }
-    for what, figures in slips.items():
+    for what, figures in wrong.items():
         worst, found = largest_difference(figures, expected)
         assert worst > TOLERANCE
         assert found == what or worst == float("inf")
 
 
-def test_what_a_measurement_tells(tmp_path: Path) -> None:
-    told = measure(Request(Entrant("numpy"), work("carry"), 1, tmp_path / "g.npz"))
-    assert 0 < told["min_s"] <= told["median_s"] <= told["p90_s"] < 1
-    assert told["steps"] == 200
-    assert told["loss"] == pytest.approx(reference(work("carry")).loss, rel=1e-6)
-    assert told["gflops"] > 0.1
-    assert told["kernels"]
-    assert told["versions"] == {"numpy": np.__version__}
+def test_what_a_measurement_returns(tmp_path: Path) -> None:
+    results = measure(Request(Entrant("numpy"), work("carry"), 1, tmp_path / "g.npz"))
+    assert 0 < results["min_s"] <= results["median_s"] <= results["p90_s"] < 1
+    assert results["steps"] == 200
+    assert results["loss"] == pytest.approx(reference(work("carry")).loss, rel=1e-6)
+    assert results["gflops"] > 0.1
+    assert results["kernels"]
+    assert results["versions"] == {"numpy": np.__version__}
 
 
-def test_everybody_is_found_by_the_file() -> None:
-    assert CONTENDERS.names() == [
-        "compiled",
-        "fit",
-        "jax_scan",
-        "keras",
-        "numpy",
-        "tensorflow_loop",
-        "torch_loop",
-        "torch_lstm",
-        "torch_rnn",
-    ]
-
-
-def test_who_competes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_entrants_of_a_work(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rnnlab.bench.entrants.is_installed", lambda name: name != "torch")
     simple, carry = work("simple"), work("carry")
     entered = choose([simple, carry], None)
@@ -138,11 +118,11 @@ def test_who_competes(monkeypatch: pytest.MonkeyPatch) -> None:
     ("against", "message"),
     [
         (["torch"], "--against: torch is not installed — pip install 'rnnlab[torch]'"),
-        (["tensorflwo"], "--against: unknown peer 'tensorflwo' — did you mean 'tensorflow'?"),
-        (["none", "jax"], "--against: none stands alone, or not at all — known: jax, keras, tensorflow, torch"),
+        (["tensorflwo"], "--against: unknown library 'tensorflwo' — did you mean 'tensorflow'?"),
+        (["none", "jax"], "--against: none cannot be combined with others — known: jax, keras, tensorflow, torch"),
     ],
 )
-def test_peers_that_cannot_be(monkeypatch: pytest.MonkeyPatch, against: list[str], message: str) -> None:
+def test_libraries_that_cannot_be_measured(monkeypatch: pytest.MonkeyPatch, against: list[str], message: str) -> None:
     monkeypatch.setattr("rnnlab.bench.entrants.is_installed", lambda name: name != "torch")
     with pytest.raises(UsageError) as caught:
         choose([work("simple")], against)

@@ -1,4 +1,4 @@
-"""What others take of the machine, from a /proc/stat made by hand, and the surroundings of a child."""
+"""The load by other programs, from a /proc/stat made by hand, and the environment of a child."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ intr 1 2 3
 
 
 @pytest.fixture
-def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def stat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A /proc/stat in units of 10 ms, read by a process that may use processors 0 and 1."""
     monkeypatch.setattr(machine, "_STAT", tmp_path / "stat")
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
@@ -28,8 +28,8 @@ def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "stat"
 
 
-def test_idle_time_and_other_processors_do_not_count(told: Path) -> None:
-    told.write_text(STAT.format(user=150))
+def test_idle_time_and_other_processors_do_not_count(stat: Path) -> None:
+    stat.write_text(STAT.format(user=150))
     moment = now()
     assert moment is not None
     assert moment.busy == 3.0  # user, nice, system, irq, softirq and steal of 0; user of 1
@@ -40,10 +40,10 @@ def test_idle_time_and_other_processors_do_not_count(told: Path) -> None:
     [(400, 4.0, 0.0), (400, 3.0, 0.5), (400, 0.0, 2.0), (100, 4.0, 0.0)],
     ids=["ours alone", "half a core", "both", "less than ours, by rounding"],
 )
-def test_what_is_not_ours_is_others(told: Path, ticks: int, own: float, cores: float) -> None:
-    told.write_text(STAT.format(user=150))
+def test_the_rest_is_of_other_programs(stat: Path, ticks: int, own: float, cores: float) -> None:
+    stat.write_text(STAT.format(user=150))
     before = now()
-    told.write_text(STAT.format(user=150 + ticks))
+    stat.write_text(STAT.format(user=150 + ticks))
     after = now()
     assert before is not None
     assert after is not None
@@ -51,7 +51,7 @@ def test_what_is_not_ours_is_others(told: Path, ticks: int, own: float, cores: f
     assert cores_of_others(before, later, own=own) == cores
 
 
-def test_a_system_that_tells_nothing(told: Path) -> None:
+def test_a_system_that_reports_nothing(stat: Path) -> None:
     assert now() is None
     assert cores_of_others(None, None, own=1.0) is None
 
@@ -73,7 +73,7 @@ def test_confinement_ends() -> None:
     assert os.sched_getaffinity(0) == before
 
 
-def test_peak_memory_grows_with_what_is_held() -> None:
+def test_peak_memory_grows_with_what_is_allocated() -> None:
     before = peak_memory()
     held = bytearray(os.urandom(1)) * (64 << 20)
     after = peak_memory()
@@ -84,7 +84,7 @@ def test_peak_memory_grows_with_what_is_held() -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-def test_what_children_hold_alone_counts() -> None:
+def test_private_memory_of_children_counts() -> None:
     hold = "held = bytearray(b'x') * (64 << 20); print(len(held), flush=True); input()"
     before = peak_memory()
     with subprocess.Popen([sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:

@@ -19,7 +19,7 @@ def test_rows_are_sorted_by_the_median_over_rounds() -> None:
 
 def test_the_limit_is_the_best_product_with_as_many_threads() -> None:
     one, two = trial(NUMPY, 10.0), trial(NUMPY, 10.0, threads=2)
-    report = Report([one, two, trial(TORCH, 10.0, told={"gflops": 250.0})])
+    report = Report([one, two, trial(TORCH, 10.0, results={"gflops": 250.0})])
     assert report.limits() == {1: 250e9, 2: 400e9}
     rows = {(str(row.entrant), row.threads): row.limit for row in report.rows(CARRY)}
     # 30·100·32·128² + 16·100·32·32·128 operations in 10 ms are 178.3 GFLOP/s.
@@ -30,7 +30,7 @@ def test_the_limit_is_the_best_product_with_as_many_threads() -> None:
     }
 
 
-def test_who_is_wrong_or_another_or_failed_is_not_ranked() -> None:
+def test_wrong_other_and_failed_contenders_are_not_ranked() -> None:
     wrong = trial(JAX, 1.0, difference=2e-4, differs="gradient of layers.0.Uf")
     another = trial(LSTM, 2.0, difference=None, differs="")
     rows = Report([wrong, another, failed(TORCH), trial(NUMPY, 8.0)]).rows(CARRY)
@@ -54,7 +54,7 @@ def test_a_busy_machine_marks_the_row(others: float | None, marks: tuple[str, ..
     assert report.rows(CARRY)[0].times == 1.0
 
 
-def test_losses_are_told_for_each_number_of_threads() -> None:
+def test_losses_are_stated_for_each_number_of_threads() -> None:
     report = Report(
         [
             *(trial(NUMPY, 6.0), trial(JAX, 5.0), trial(TORCH, 4.0), trial(LSTM, 1.0, difference=None)),
@@ -66,7 +66,7 @@ def test_losses_are_told_for_each_number_of_threads() -> None:
     assert report.losses(SIMPLE) == []
 
 
-def test_what_to_use_is_said_of_our_own_backends() -> None:
+def test_the_advice_is_one_of_our_own_backends() -> None:
     report = Report(
         [
             *(trial(NUMPY, 6.0), trial(NUMPY, 3.1, threads=2), trial(JAX, 5.0, threads=2), trial(JAX, 5.5)),
@@ -75,7 +75,7 @@ def test_what_to_use_is_said_of_our_own_backends() -> None:
     )
     assert report.advice(CARRY) == (
         "for T100 B32 D32 H128, carry: use backend numpy with 2 threads "
-        "(3.10 ms a step; next keras/jax 5.00 ms; best peer torch_loop with 1 thread 1.50 ms)"
+        "(3.10 ms per step; next keras/jax 5.00 ms; best other library torch_loop with 1 thread 1.50 ms)"
     )
 
 
@@ -84,18 +84,18 @@ def test_what_to_use_is_said_of_our_own_backends() -> None:
     [
         (
             [trial(JAX, 0.25), trial(NUMPY, 0.5)],
-            "use backend keras, engine jax, with 1 thread (0.250 ms a step; next numpy 0.500 ms)",
+            "use backend keras, engine jax, with 1 thread (0.250 ms per step; next numpy 0.500 ms)",
         ),
-        ([trial(NUMPY, 1234.5)], "use backend numpy with 1 thread (1,234 ms a step)"),
+        ([trial(NUMPY, 1234.5)], "use backend numpy with 1 thread (1,234 ms per step)"),
         ([failed(NUMPY), trial(TORCH, 1.0)], "no backend could be measured"),
         ([trial(NUMPY, 1.0, difference=1.0)], "no backend could be measured"),
     ],
 )
-def test_what_to_use_where_there_is_little(trials: list, sentence: str) -> None:
+def test_the_advice_where_there_is_little(trials: list, sentence: str) -> None:
     assert Report(trials).advice(CARRY) == f"for T100 B32 D32 H128, carry: {sentence}"
 
 
-def test_json_holds_every_trial() -> None:
+def test_json_has_every_trial() -> None:
     report = Report([trial(NUMPY, 4.0), trial(JAX, 8.0, difference=float("inf")), failed(TORCH)])
     (work,) = json.loads(json.dumps(report.as_json(), allow_nan=False))
     assert (work["operations"], work["shape"]["units"], work["cell"]["type"]) == (1_782_579_200, 128, "carry")

@@ -1,12 +1,11 @@
-"""The roofline against numbers worked by hand, and a work that survives being sent to a child."""
+"""The operations against numbers worked by hand, and a work sent to a child."""
 
 import json
 
 import numpy as np
 import pytest
 
-from rnnlab.bench.shapes import NAMED, Shape, read_shape
-from rnnlab.bench.work import Work
+from rnnlab.bench.work import NAMED, Shape, Work, read_shape
 from rnnlab.cells import CELLS
 from rnnlab.core.errors import UsageError
 

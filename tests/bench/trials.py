@@ -1,11 +1,10 @@
-"""Measurements made by hand."""
+"""Trials made by hand."""
 
 from typing import Any
 
 from rnnlab.bench.entrants import Entrant
 from rnnlab.bench.measure import Trial
-from rnnlab.bench.shapes import NAMED
-from rnnlab.bench.work import Work
+from rnnlab.bench.work import NAMED, Work
 
 CARRY, SIMPLE = Work.of("carry", NAMED["M"]), Work.of("simple", NAMED["M"])
 NUMPY, JAX, TORCH = Entrant("numpy"), Entrant("keras", "jax"), Entrant("torch_loop")
@@ -13,15 +12,15 @@ LSTM = Entrant("torch_lstm")
 
 
 def trial(entrant: Entrant, ms: float, *, threads: int = 1, work: Work = CARRY, **more: Any) -> Trial:
-    """One child's answer: `ms` the median step, nine tenths of it the fastest, 1.1 times the p90."""
-    told = {
+    """The trial of a median step of `ms`, a fastest of 0.9 times and a 90th percentile of 1.1 times that."""
+    results = {
         "first_s": 0.5, "steps": 50, "median_s": ms / 1e3, "min_s": 0.9 * ms / 1e3, "p90_s": 1.1 * ms / 1e3,
         "peak_bytes": 100 * 2**20, "loss": 1.0, "gflops": 200.0 * threads, "kernels": "", "versions": {"numpy": "2.4"},
     }  # fmt: skip
     fields: dict[str, Any] = {"difference": 1e-6, "differs": "loss", "others": 0.0, "round": 1, "place": (1, 1)}
-    return Trial(work, entrant, threads, told=told | more.pop("told", {}), **fields | more)
+    return Trial(work, entrant, threads, results=results | more.pop("results", {}), **fields | more)
 
 
 def failed(entrant: Entrant, *, threads: int = 1, work: Work = CARRY) -> Trial:
-    """A child that did not live to answer."""
-    return Trial(work, entrant, threads, round=1, place=(1, 1), told={}, failure="killed by SIGKILL")
+    """The trial of a child that was killed."""
+    return Trial(work, entrant, threads, round=1, place=(1, 1), results={}, failure="killed by SIGKILL")

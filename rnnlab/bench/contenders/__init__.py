@@ -1,5 +1,1 @@
-"""Who competes: one file each, rnnlab's own backends and every framework's idiom; the stem is the name."""
-
-from rnnlab.core.registry import Registry
-
-CONTENDERS = Registry("rnnlab.bench.contenders", "CONTENDER", "contender")
+"""The contenders, one file per library; each is imported in the process of a contender only, and so is its library."""

@@ -1,83 +1,98 @@
-"""The contender contract: the same work, in a library's own words.
-
-A contender is one file in this folder that exports `CONTENDER`. The class is light: its library is imported by
-`build`, in a process of its own.
-"""
+"""The contender contract: one training step, written for one library."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar
 
-from numpy.typing import NDArray
+import numpy as np
 
-from rnnlab.bench.checking import Figures
-from rnnlab.bench.work import Work
+from rnnlab.backends.base import AbstractBackend
+from rnnlab.bench.work import Array, Figures, Work
 
-Array = NDArray[Any]
+_GATES = "ifko"  # the two with the recurrent activation first, so that one call computes both
 
 
 class AbstractContender(ABC):
-    """Somebody who does the work.
+    """A network and a batch, ready to train: it starts from the work's parameters.
 
     Attributes:
-        framework: What `--against` calls it; empty for rnnlab's own backends.
-        packages: What must be installed beside its engine.
-        install: The command that installs them.
-        engines: What it can run on, one contender each; an empty name where there is no choice.
-        same_function: Whether it computes the cell's equations; if not, it is shown and not ranked.
-        calls: Training steps that one `step` does.
-        setting: What a config says to have it; empty for peers.
+        calls: Training steps per call of `step`.
 
     Args:
-        work: What to do.
-        engine: One of `engines`.
-        threads: How many it may use.
+        work: The network, the batch and the update.
+        engine: The engine of Keras, or empty.
+        threads: How many threads it may use.
     """
 
-    framework: ClassVar[str]
-    packages: ClassVar[tuple[str, ...]]
-    install: ClassVar[str]
-    engines: ClassVar[tuple[str, ...]] = ("",)
-    same_function: ClassVar[bool] = True
     calls: ClassVar[int] = 1
-    setting: ClassVar[str] = ""
 
     def __init__(self, work: Work, *, engine: str = "", threads: int = 1) -> None:
         self.work, self.engine, self.threads = work, engine, threads
 
-    @classmethod
-    @abstractmethod
-    def suits(cls, work: Work) -> bool:
-        """Return whether it can do this work."""
-
-    @abstractmethod
-    def build(self) -> None:
-        """Make the network anew from the work's parameters, and put the batch where it computes."""
-
     @abstractmethod
     def step(self) -> None:
-        """Train once on the batch, and return when that is done."""
+        """Train on the batch, and return when that is done."""
 
     @abstractmethod
     def figures(self) -> Figures | None:
-        """Return loss and gradients at the work's parameters, or None if it is another function; call `build` first."""
+        """Return loss and gradients at the present parameters; None if it computes another function."""
 
     @abstractmethod
     def product(self, matrix: Array) -> Callable[[], object]:
-        """Return a function that multiplies this matrix with itself in the contender's library, and waits for it."""
+        """Return a function that multiplies this matrix by itself with the contender's library, and waits for it."""
 
     def running(self) -> AbstractContextManager[None]:
         """Return the context in which it trains."""
         return nullcontext()
 
     def kernels(self) -> str:
-        """Return what its library says of the code it runs on this processor; empty where it says nothing."""
+        """Return which code its library runs on this processor; empty if unknown."""
         return ""
 
 
-def knows(work: Work, activations: frozenset[str]) -> bool:
-    """Return whether the work's cell is one of rnnlab's two, with no activation but these."""
-    options = work.cell
-    asked = {options.activation, getattr(options, "recurrent_activation", options.activation)}
-    return options.type in {"simple", "carry"} and asked <= activations
+class AbstractOwn(AbstractContender):
+    """A backend of rnnlab as `rnnlab train` runs it: batches are NumPy arrays, and so are the results."""
+
+    def __init__(self, backend: AbstractBackend, work: Work, *, engine: str, threads: int) -> None:
+        super().__init__(work, engine=engine, threads=threads)
+        self._backend, self._batch = backend, work.batch()
+        self._model = backend.build(work.network(), parameters=work.parameters(), training=work.training())
+
+    def step(self) -> None:
+        self._model.train_step(self._batch)
+
+    def figures(self) -> Figures:
+        return Figures(*self._model.loss_and_gradients(self._batch))
+
+    def running(self) -> AbstractContextManager[None]:
+        return self._backend.running()
+
+
+def packed(work: Work) -> dict[str, Array]:
+    """Return the work's parameters, those of a carry cell as W (I, 4H), U (H, 4H), b (4H,) and Vo (H, H) per layer.
+
+    Every framework packs the gates of its own LSTM side by side in this way.
+    """
+    parameters = work.parameters()
+    if work.cell.type != "carry":
+        return parameters
+    together = {name: parameters[name] for name in parameters if name.endswith(".Vo") or name.startswith("head.")}
+    for layer in range(work.cell.layers):
+        for kind in "WUb":
+            parts = [parameters[f"layers.{layer}.{kind}{gate}"] for gate in _GATES]
+            together[f"layers.{layer}.{kind}"] = np.concatenate(parts, axis=-1)
+    return together
+
+
+def unpacked(work: Work, arrays: Mapping[str, Any]) -> dict[str, Array]:
+    """Return arrays shaped like those of `packed`, its gradients, by the names of the parameters."""
+    found: dict[str, Array] = {}
+    for name, given in arrays.items():
+        array = np.asarray(given)
+        if work.cell.type == "carry" and not name.endswith("Vo") and not name.startswith("head."):
+            parts = np.split(array, len(_GATES), axis=-1)
+            found |= {f"{name}{gate}": part for gate, part in zip(_GATES, parts, strict=True)}
+        else:
+            found[name] = array
+    return found

@@ -1,31 +1,79 @@
-"""`backend: keras`, on each of its engines."""
+"""Keras, as `backend: keras` uses it and as its documentation does. Its engine is chosen before it is imported."""
 
 from collections.abc import Callable
-from typing import final
+from typing import Any, final
+
+import keras
+import numpy as np
 
 from rnnlab.backends.keras.backend import KerasBackend
-from rnnlab.backends.keras.engines import ENGINES
-from rnnlab.bench.contenders._keras import product
-from rnnlab.bench.contenders._own import AbstractOwn
-from rnnlab.bench.contenders.base import Array
-from rnnlab.bench.work import Work
+from rnnlab.backends.keras.layers import CarryCell
+from rnnlab.bench.contenders.base import AbstractContender, AbstractOwn
+from rnnlab.bench.work import BETA_1, BETA_2, CLIP_NORM, EPSILON, LEARNING_RATE, Array, Figures, Work
+
+# A power of two scales a gradient without rounding it, and one this large leaves little of the weight it is taken from.
+_LARGE = 1024.0
 
 
 @final
 class Keras(AbstractOwn):
-    """The whole sequence with a gradient of its own, as `keras: {path: auto}` chooses."""
+    """`backend: keras`: the whole sequence with a gradient of its own, as `keras: {path: auto}` chooses."""
 
-    packages = ("keras",)
-    install = "pip install 'rnnlab[jax,torch]'"
-    setting = "backend keras"
-    engines = tuple(ENGINES.names())
+    def __init__(self, work: Work, *, engine: str, threads: int = 1) -> None:
+        super().__init__(KerasBackend(engine=engine), work, engine=engine, threads=threads)
+
+    def product(self, matrix: Array) -> Callable[[], object]:
+        return _product(matrix)
+
+
+@final
+class Fit(AbstractContender):
+    """`SimpleRNN`, or `RNN(CarryCell)`, under `model.fit`: Keras's loop, gradient, optimiser and clipping."""
+
+    calls = 16  # batches per epoch: each epoch of `fit` has a cost of its own, which users pay too
 
     def __init__(self, work: Work, *, engine: str, threads: int = 1) -> None:
         super().__init__(work, engine=engine, threads=threads)
-        self._backend = KerasBackend(engine=engine)
+        batch, layers = work.batch(), work.cell.layers
+        self._x, self._y = np.tile(batch.inputs, (self.calls, 1, 1)), np.tile(batch.targets, (self.calls, 1))
+        stack = [keras.Input(batch.inputs.shape[1:]), *(self._layer(n < layers - 1) for n in range(layers))]
+        self._model = keras.Sequential([*stack, keras.layers.Dense(1)])
+        self._model.set_weights(list(work.parameters().values()))
+        self._compile(keras.optimizers.Adam(LEARNING_RATE, BETA_1, BETA_2, epsilon=EPSILON, global_clipnorm=CLIP_NORM))
+
+    def step(self) -> None:
+        self._fit(self._x, self._y)
+
+    def figures(self) -> Figures:
+        """Return them from what `fit` itself does to the weights in one step of plain gradient descent."""
+        weights, size = self._model.get_weights(), self.work.shape.batch_size
+        self._compile(keras.optimizers.SGD(_LARGE))
+        loss = self._fit(self._x[:size], self._y[:size]).history["loss"][0]
+        moved = zip(self.work.parameters(), weights, self._model.get_weights(), strict=True)
+        return Figures(loss, {name: (before - after) / _LARGE for name, before, after in moved})
 
     def product(self, matrix: Array) -> Callable[[], object]:
-        return product(matrix)
+        return _product(matrix)
+
+    def _fit(self, x: Array, y: Array) -> Any:
+        return self._model.fit(x, y, batch_size=self.work.shape.batch_size, shuffle=False, verbose=0)
+
+    def _compile(self, optimizer: Any) -> None:
+        self._model.compile(optimizer=optimizer, loss="mse")
+
+    def _layer(self, return_sequences: bool) -> Any:
+        options = self.work.cell.model_dump(include={"units", "activation", "recurrent_activation"})
+        if self.work.cell.type == "simple":
+            return keras.layers.SimpleRNN(**options, return_sequences=return_sequences)
+        return keras.layers.RNN(CarryCell(**options), return_sequences=return_sequences)
 
 
-CONTENDER = Keras
+def _product(matrix: Array) -> Callable[[], object]:
+    tensor = keras.ops.convert_to_tensor(matrix)
+
+    def multiply() -> object:
+        result = keras.ops.matmul(tensor, tensor)
+        wait = getattr(result, "block_until_ready", None)  # JAX returns before it has computed; the others do not
+        return wait() if wait else result
+
+    return multiply

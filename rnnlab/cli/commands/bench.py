@@ -1,19 +1,35 @@
-"""Time the training step of CONFIG's network, or of a grid of shapes, on every backend, beside other libraries.
+"""Time the training step of CONFIG's network, or of a grid of shapes, on every backend and with other libraries.
 
 A step is forward, backward, clipping and an Adam update, float32, one output from the last step. Each contender
-runs in a process of its own, in turn, with the same processors and threads, and is not ranked unless its gradients
-are the reference's. Shapes: N is T120 B64 D14 H16, S T50 B64 D16 H32, M T100 B32 D32 H128, L T100 B128 D64 H256.
+runs in a process of its own, in turn, with the same processors and threads, and is ranked only if its gradients
+agree with the reference. Shapes: N is T120 B64 D14 H16, S T50 B64 D16 H32, M T100 B32 D32 H128, L T100 B128 D64 H256.
 
-The exit code is 4 where a contender's gradients are wrong, 5 where one did not live to answer; the others' figures
-are there all the same. Ctrl-C ends it and shows what is there.
+The exit code is 4 if the gradients of a contender are wrong, and 5 if its process failed; the results of the others
+are shown in both cases. Ctrl-C stops it and shows the results so far.
 """
 
-from typing import Annotated, Any, Literal
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Literal
 
 import typer
 
+from rnnlab.bench.entrants import choose
+from rnnlab.bench.measure import Trial, measure
+from rnnlab.bench.report import Report, milliseconds
+from rnnlab.bench.work import NAMED, TOLERANCE, Shape, Work, read_shape
+from rnnlab.cli.errors import note
 from rnnlab.cli.options import JsonOption, OptionalConfigArgument, QuietOption, SetOption, whole_number
+from rnnlab.cli.render.bench import as_document
+from rnnlab.cli.render.output import show_text
+from rnnlab.config.load import load_experiment
+from rnnlab.core.allotment import allotted_cpus
+from rnnlab.core.errors import EnvironmentFault, UsageError, VerificationError
+from rnnlab.storage.files import write_atomic
+from rnnlab.training.memory import in_words, memory_available
 
+_CELLS = ["simple", "carry"]
+_THREADS = (1, 2)
 _MOST_ROUNDS = 1000
 
 
@@ -37,56 +53,114 @@ def command(
     threads: Annotated[
         str | None,
         typer.Option(
-            metavar="LIST", help="How many threads each contender gets.", show_default="1,2 where there are two"
+            metavar="LIST", help="How many threads each contender uses.", show_default="1,2 if two are available"
         ),
     ] = None,
-    rounds: Annotated[int, typer.Option(parser=_rounds, metavar="INTEGER", help="How often each is measured.")] = 3,
+    rounds: Annotated[
+        int, typer.Option(parser=_rounds, metavar="INTEGER", help="How often each contender is measured.")
+    ] = 3,
     against: Annotated[
         str | None,
         typer.Option(
-            metavar="LIST", help="Peers: torch,jax,tensorflow,keras, or none.", show_default="all that are installed"
+            metavar="LIST",
+            help="Other libraries: torch,jax,tensorflow,keras, or none.",
+            show_default="all that are installed",
         ),
     ] = None,
     format: Annotated[Literal["table", "markdown"], typer.Option("--format", help="How to print.")] = "table",
     out: Annotated[
-        str | None,
-        typer.Option("--out", metavar="FILE", help="Where to write what would be printed.", show_default="stdout"),
+        Path | None, typer.Option("--out", metavar="FILE", help="Write to this file.", show_default="stdout")
     ] = None,
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    from rnnlab.bench.entrants import choose
-    from rnnlab.bench.measure import measure
-    from rnnlab.bench.report import Report
-    from rnnlab.cli.commands._bench import check_memory, check_place, follow, threads_of, works_of, write
-    from rnnlab.cli.render.bench import as_document
-
-    works = works_of(config, overrides or [], shapes=_parts(shapes), cells=_parts(cells))
-    given = threads_of(_parts(threads))
+    works = _works(config, overrides or [], shapes=_parts(shapes), cells=_parts(cells))
+    counts = _thread_counts(_parts(threads))
     entered = choose(works, _parts(against))
-    check_place(out)
-    check_memory(works)
-    trials, whole = follow(measure(entered, threads=given, rounds=rounds), quiet=quiet)
-    report = Report(trials)
-    write(as_document(report, rounds=rounds, whole=whole, kind="json" if json else format), out)
-    _end(report, whole=whole)
+    if out is not None and (out.is_dir() or not out.parent.is_dir()):
+        raise UsageError("expected a file in an existing folder", where=str(out))
+    _check_memory(works)
+    trials, complete = _followed(measure(entered, threads=counts, rounds=rounds), quiet=quiet)
+    document = as_document(Report(trials), rounds=rounds, complete=complete, form="json" if json else format)
+    if out is None:
+        show_text(document)
+    else:
+        write_atomic(out, document.encode())
+        note(f"written to {out}")
+    if not complete:
+        raise typer.Exit(130)
+    _raise_failures(trials)
 
 
 def _parts(text: str | None) -> list[str] | None:
     return None if text is None else list(dict.fromkeys(part.strip() for part in text.split(",")))
 
 
-def _end(report: Any, *, whole: bool) -> None:
-    """Turn what went wrong into an exit code."""
-    from rnnlab.bench.checking import TOLERANCE
-    from rnnlab.core.errors import EnvironmentFault, VerificationError
+def _works(
+    config: Path | None, overrides: Sequence[str], *, shapes: list[str] | None, cells: list[str] | None
+) -> list[Work]:
+    """Return what to measure: the config's network at its longest sequences, or every cell at every shape."""
+    if config is None:
+        if overrides:
+            raise UsageError("there is no CONFIG to override", where="--set", hint="name a config first")
+        read = [read_shape(text) for text in shapes or NAMED]
+        return list(dict.fromkeys(Work.of(cell, shape) for shape in read for cell in cells or _CELLS))
+    if shapes or cells:
+        raise UsageError(
+            "CONFIG already defines the shape and the cell", hint="leave out CONFIG, or --shapes and --cells"
+        )
+    experiment = load_experiment(config, overrides).experiment
+    shape = Shape(
+        timesteps=experiment.timesteps[1],
+        batch_size=experiment.training.batch_size,
+        input_features=experiment.build_task().input_features,
+        units=experiment.cell.units,
+    )
+    return [Work(experiment.cell, shape)]
 
-    if not whole:
-        raise typer.Exit(130)
-    wrong = next((trial for trial in report.trials if trial.is_wrong), None)
+
+def _thread_counts(given: list[str] | None) -> list[int]:
+    allotted = allotted_cpus()
+    if given is None:
+        return [count for count in _THREADS if count <= allotted]
+    for text in given:
+        if not (text.isdecimal() and text.isascii() and int(text) > 0):
+            raise UsageError(f"{text[:60]!r} is not a number of threads", where="--threads", hint="as in --threads 1,2")
+        if int(text) > allotted:
+            problem = f"{int(text):,} threads, but this process is allotted {allotted}"
+            raise UsageError(problem, where="--threads", hint=f"use at most {allotted}")
+    return [int(text) for text in given]
+
+
+def _check_memory(works: Sequence[Work]) -> None:
+    available, (needed, largest) = memory_available(), max((work.memory(), str(work)) for work in works)
+    if available is not None and needed > available:
+        problem = f"needs about {in_words(needed)} of memory, and {in_words(available)} are available"
+        raise EnvironmentFault(problem, where=largest, hint="choose a smaller shape")
+
+
+def _followed(trials: Iterator[Trial], *, quiet: bool) -> tuple[list[Trial], bool]:
+    """Report each trial on stderr; return them, and whether they are complete: Ctrl-C stops the measurement."""
+    done: list[Trial] = []
+    try:
+        for trial in trials:
+            done.append(trial)
+            if not quiet:
+                number, total = trial.place
+                result = trial.failure or f"{milliseconds(trial.results['median_s'])} ms"
+                mark = " (wrong)" if trial.is_wrong else ""
+                note(f"{number}/{total} {trial.work}: {trial.entrant} ×{trial.threads}: {result}{mark}")
+    except KeyboardInterrupt:
+        note(f"stopped after {len(done)} of {done[0].place[1] if done else 'all'} measurements")
+        return done, False
+    return done, True
+
+
+def _raise_failures(trials: Sequence[Trial]) -> None:
+    wrong = next((trial for trial in trials if trial.is_wrong), None)
     if wrong:
         off = f"the {wrong.differs} is off by {wrong.difference:.1e}, expected at most {TOLERANCE:.0e}"
         raise VerificationError(off, where=f"{wrong.entrant}, {wrong.work}")
-    failed = next((trial for trial in report.trials if trial.failure), None)
+    failed = next((trial for trial in trials if trial.failure), None)
     if failed:
         raise EnvironmentFault(failed.failure, where=f"{failed.entrant}, {failed.work}")

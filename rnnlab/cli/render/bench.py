@@ -1,83 +1,63 @@
-"""A measurement as it is shown: tables with what they mean, for a terminal or a README, and JSON."""
+"""The result of `rnnlab bench`: a table per network and what it means, as text and as Markdown, and JSON."""
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+import platform
+from collections.abc import Iterator
+from typing import Any, Literal
 
 from rnnlab.bench.machine import TOO_BUSY
 from rnnlab.bench.report import Report, Row, milliseconds, three_digits
 from rnnlab.bench.work import Work
-from rnnlab.cli.render.output import as_json, as_text, plain_table
+from rnnlab.cli.render.output import as_json, printable
+from rnnlab.cli.render.tables import as_markdown, markdown_text, table_lines
 from rnnlab.core.allotment import allotted_cpus
-from rnnlab.core.text import visible
+from rnnlab.core.table import Column, Table, table
+from rnnlab.storage.provenance import describe_cpu
 
-if TYPE_CHECKING:
-    from rich.console import RenderableType
-
-
-def as_document(report: Report, *, rounds: int, whole: bool, kind: str) -> str:
-    """Return the report as `table`, `markdown` or `json`."""
-    if kind == "json":
-        told = {"complete": whole, "rounds": rounds, "machine": _machine(report), "limits": _limits(report)}
-        return as_json("bench", told | {"works": report.as_json()})
-    return _markdown(report, rounds) if kind == "markdown" else as_text(*_tables(report))
+_NUMBERS = ("ms", "min", "p90", "times", "limit", "first s", "MiB")
+_LEGEND = {
+    "failed": "failed: its process ended without an answer",
+    "wrong": "wrong: its gradients differ from the reference, and it is not ranked",
+    "other": "other: another function, not ranked",
+    "loaded": f"loaded: other programs kept more than {TOO_BUSY} processors busy; the result is not reliable",
+}
 
 
-_HEADERS = ("contender", "threads", "ms", "min", "p90", "times", "limit", "first s", "MiB", "marks")
+def as_document(report: Report, *, rounds: int, complete: bool, form: Literal["table", "markdown", "json"]) -> str:
+    """Return the report as text.
+
+    Args:
+        report: The report.
+        rounds: How many rounds were requested.
+        complete: Whether all of them were measured.
+        form: How it is written.
+    """
+    if form == "json":
+        head = {"complete": complete, "rounds": rounds, "machine": _machine(report), "limits": _limits(report)}
+        return as_json("bench", head | {"works": report.as_json()})
+    tables = [_table(report, work) for work in report.works()]
+    if form == "markdown":
+        sentences = "".join(f"- {markdown_text(sentence)}\n" for sentence in _sentences(report))
+        return "\n".join([_machine_in_words(report, rounds), *map(as_markdown, tables), sentences])
+    lines = [line for one in tables for line in (*table_lines(one), "")]
+    return "".join(f"{line}\n" for line in (*lines, *map(printable, _sentences(report))))
 
 
-def _tables(report: Report) -> "Iterator[RenderableType]":
-    for work in report.works():
-        table = plain_table(*_HEADERS, title=_title(work), numbers=_HEADERS[1:-1])
-        table.padding = 0
-        for column in table.columns[:-1]:
-            column.no_wrap = True
-        table.columns[-1].min_width = max(map(len, _LEGEND))
-        for row in report.rows(work):
-            table.add_row(*_cells(row))
-        yield table
-        yield ""
-    yield from (visible(sentence) for sentence in _sentences(report))
+def _table(report: Report, work: Work) -> Table:
+    columns = [Column("contender"), *(Column(name, is_number=True) for name in _NUMBERS), Column("marks")]
+    title = f"{work}: {work.operations() / 1e6:,.4g} million operations per step"
+    return table(columns, map(_cells, report.rows(work)), title)
 
 
-def _markdown(report: Report, rounds: int) -> str:
-    machine = _machine(report)
-    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
-    cores = f"{machine['allotted']} of {machine['logical_cores']} cores"
-    lines = [f"{machine['model']}, {cores}; Python {machine['python']}, {versions}; float32, {rounds} rounds.", ""]
-    for work in report.works():
-        lines += [f"**{_title(work)}**", "", _bar(_HEADERS), "|---|" + "---:|" * (len(_HEADERS) - 2) + "---|"]
-        lines += [*(_bar(_cells(row)) for row in report.rows(work)), ""]
-    return "\n".join([*lines, *(f"- {visible(sentence)}" for sentence in _sentences(report))]) + "\n"
-
-
-def _bar(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-def _title(work: Work) -> str:
-    return f"{work}: {work.operations() / 1e6:,.4g} million operations a step"
-
-
-def _cells(row: Row) -> tuple[str, ...]:
-    times, limit = row.times, row.limit
-    return (
-        str(row.entrant),
-        str(row.threads),
+def _cells(row: Row) -> list[str]:
+    return [
+        f"{row.entrant} ×{row.threads}",
         *("" if value is None else milliseconds(value) for value in (row.median_s, row.min_s, row.p90_s)),
-        "" if times is None else three_digits(times),
-        "" if limit is None else f"{limit:.0%}",
+        "" if row.times is None else three_digits(row.times),
+        "" if row.limit is None else f"{row.limit:.0%}",
         "" if row.first_s is None else f"{row.first_s:.2f}",
         "" if row.peak_bytes is None else f"{row.peak_bytes / 2**20:,.0f}",
         " ".join(row.marks),
-    )
-
-
-_LEGEND = {
-    "failed": "failed: it did not live to answer",
-    "wrong": "wrong: its gradients are not the reference's, and it is not ranked",
-    "other": "other: not the same function, and not ranked",
-    "loaded": f"loaded: others kept more than {TOO_BUSY} processors busy, and the figure is not to be trusted",
-}
+    ]
 
 
 def _sentences(report: Report) -> Iterator[str]:
@@ -85,17 +65,17 @@ def _sentences(report: Report) -> Iterator[str]:
     rows = [(work, row) for work in report.works() for row in report.rows(work)]
     for count, best in _limits(report).items():
         products = ", ".join(f"{one['contender']} {one['gflops']:.0f}" for one in best["products"])
-        yield f"limit, threads {count}: the best product of matrices in GFLOP/s, {products}"
-    kernels = dict.fromkeys(f"{who}: {said}" for who, _, _, said in report.products() if said)
+        yield f"limit ×{count}: the fastest product of matrices in GFLOP/s, {products}"
+    kernels = dict.fromkeys(f"{entrant}: {kernel}" for entrant, _, _, kernel in report.products() if kernel)
     yield from (f"kernels of {one}" for one in kernels)
     yield from (text for mark, text in _LEGEND.items() if any(mark in row.marks for _, row in rows))
-    yield from (f"{work}: {row.entrant}, threads {row.threads}: {row.why}" for work, row in rows if row.why)
+    yield from (f"{work}: {row.entrant} ×{row.threads}: {row.why}" for work, row in rows if row.why)
     yield from (sentence for work in report.works() for sentence in report.losses(work))
     yield from (report.advice(work) for work in report.works())
 
 
 def _limits(report: Report) -> dict[int, dict[str, Any]]:
-    """Return each number of threads' best product of matrices, and everybody's own, the best first."""
+    """Return for each number of threads the fastest product of matrices, and that of each contender."""
     found: dict[int, dict[str, Any]] = {}
     for entrant, threads, rate, kernels in report.products():
         own = {"contender": str(entrant), "gflops": rate / 1e9, "kernels": kernels}
@@ -104,10 +84,14 @@ def _limits(report: Report) -> dict[int, dict[str, Any]]:
 
 
 def _machine(report: Report) -> dict[str, Any]:
-    import platform
+    found = {name: version for trial in report.trials for name, version in trial.results.get("versions", {}).items()}
+    system = {"python": platform.python_version(), "platform": platform.platform(), "allotted": allotted_cpus()}
+    return describe_cpu() | system | {"versions": dict(sorted(found.items()))}
 
-    from rnnlab.storage.provenance import describe_cpu
 
-    versions = {name: version for trial in report.trials for name, version in trial.told.get("versions", {}).items()}
-    told = {"python": platform.python_version(), "platform": platform.platform(), "allotted": allotted_cpus()}
-    return describe_cpu() | told | {"versions": dict(sorted(versions.items()))}
+def _machine_in_words(report: Report, rounds: int) -> str:
+    machine = _machine(report)
+    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+    cores = f"{machine['allotted']} of {machine['logical_cores']} cores"
+    repeated = "1 round" if rounds == 1 else f"{rounds} rounds"
+    return f"{machine['model']}, {cores}; Python {machine['python']}, {versions}; float32, {repeated}.\n"

@@ -1,40 +1,32 @@
 """Plain TensorFlow: `tf.while_loop` over time under a `GradientTape`, in one `tf.function`, without Keras."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, final
 
-from rnnlab.bench.checking import Figures
-from rnnlab.bench.contenders._merged import merged, parted
-from rnnlab.bench.contenders.base import AbstractContender, Array, knows
-from rnnlab.bench.work import BETA_1, BETA_2, CLIP_NORM, EPSILON, LEARNING_RATE, Work
+import tensorflow as tf
+
+from rnnlab.bench.contenders.base import AbstractContender, packed, unpacked
+from rnnlab.bench.work import BETA_1, BETA_2, CLIP_NORM, EPSILON, LEARNING_RATE, Array, Figures, Work
 
 Tensor = Any
-_ACTIVATIONS = frozenset({"tanh", "sigmoid", "relu", "softsign"})
 
 
 @final
 class TensorflowLoop(AbstractContender):
     """A graph without XLA, which makes the gradient of a loop slower; a hand-written Adam on variables."""
 
-    framework = "tensorflow"
-    packages = ("tensorflow",)
-    install = "pip install tensorflow"
-
-    @classmethod
-    def suits(cls, work: Work) -> bool:
-        return knows(work, _ACTIVATIONS)
-
-    def build(self) -> None:
-        import tensorflow as tf
-
+    def __init__(self, work: Work, *, engine: str = "", threads: int = 1) -> None:
+        super().__init__(work, engine=engine, threads=threads)
         for bound in (
             tf.config.threading.set_inter_op_parallelism_threads,
             tf.config.threading.set_intra_op_parallelism_threads,
         ):
-            _once(bound, self.threads)
-        batch = self.work.batch()
+            with suppress(RuntimeError):  # it can be set only before TensorFlow computes anything
+                bound(threads)
+        batch = work.batch()
         self._x, self._y = tf.constant(batch.inputs.swapaxes(0, 1).copy()), tf.constant(batch.targets)
-        self._p = {name: tf.Variable(array) for name, array in merged(self.work).items()}
+        self._p = {name: tf.Variable(array) for name, array in packed(work).items()}
         self._means, self._squares = ([tf.Variable(tf.zeros_like(p)) for p in self._p.values()] for _ in range(2))
         self._count = tf.Variable(0.0)
         # Autograph would rewrite Python loops over tensors; there are none.
@@ -45,24 +37,18 @@ class TensorflowLoop(AbstractContender):
 
     def figures(self) -> Figures:
         loss, found = self._measure()
-        return Figures(float(loss), parted(self.work, dict(zip(self._p, found, strict=True))))
+        return Figures(float(loss), unpacked(self.work, dict(zip(self._p, found, strict=True))))
 
     def product(self, matrix: Array) -> Callable[[], object]:
-        import tensorflow as tf
-
         tensor = tf.constant(matrix)
         return lambda: tf.matmul(tensor, tensor).numpy()
 
     def _find(self) -> tuple[Tensor, list[Tensor]]:
-        import tensorflow as tf
-
         with tf.GradientTape() as tape:
             loss = tf.reduce_mean((self._features() @ self._p["head.W"] + self._p["head.b"] - self._y) ** 2)
         return loss, tape.gradient(loss, list(self._p.values()))
 
     def _update(self) -> Tensor:
-        import tensorflow as tf
-
         loss, found = self._find()
         clipped, _ = tf.clip_by_global_norm(found, CLIP_NORM)
         count = self._count.assign_add(1.0)
@@ -75,8 +61,6 @@ class TensorflowLoop(AbstractContender):
 
     def _features(self) -> Tensor:
         """Return the top layer's last output, (B, H)."""
-        import tensorflow as tf
-
         shape, p = self.work.shape, {name: tf.convert_to_tensor(value) for name, value in self._p.items()}
         zeros = [tf.zeros((shape.batch_size, shape.units)) for _ in range(2 * self.work.cell.layers)]
 
@@ -93,9 +77,7 @@ class TensorflowLoop(AbstractContender):
         _, states = tf.while_loop(lambda t, _: t < steps, body, (tf.constant(0), zeros), maximum_iterations=steps)
         return states[-2]
 
-    def _cell(self, total: Tensor, c: Tensor, Vo: Tensor) -> tuple[Tensor, Tensor]:
-        import tensorflow as tf
-
+    def _cell(self, total: Tensor, c: Tensor, Vo: Tensor | None) -> tuple[Tensor, Tensor]:
         options, units = self.work.cell.model_dump(), self.work.shape.units
         act = getattr(tf.nn, options["activation"])
         if Vo is None:
@@ -103,14 +85,3 @@ class TensorflowLoop(AbstractContender):
         gates, k, o = tf.split(total, [2 * units, units, units], axis=1)
         i, f = tf.split(getattr(tf.nn, options["recurrent_activation"])(gates), 2, axis=1)
         return act(o + c @ Vo), i * act(k) + c * f
-
-
-def _once(bound: Callable[[int], None], threads: int) -> None:
-    """Set a bound that TensorFlow takes before its first computation alone."""
-    from contextlib import suppress
-
-    with suppress(RuntimeError):
-        bound(threads)
-
-
-CONTENDER = TensorflowLoop

@@ -1,6 +1,6 @@
-"""One contender's measurement, in a process of its own: `python -m rnnlab.bench.contender REQUEST`.
+"""The measurement of one contender, in a process of its own: `python -m rnnlab.bench.child REQUEST`.
 
-REQUEST is one JSON object; the answer is one JSON line on stdout. Whatever a library says goes to stderr.
+REQUEST is one JSON object; the answer is one JSON line on stdout. All that a library prints goes to stderr.
 """
 
 import json
@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from rnnlab.backends.keras.engines import start
 from rnnlab.bench.contenders.base import AbstractContender
 from rnnlab.bench.entrants import Entrant
 from rnnlab.bench.machine import peak_memory
@@ -22,7 +23,7 @@ from rnnlab.bench.work import Work
 
 _WARM_UPS = 3
 _SECONDS, _FEWEST, _MOST = 1.0, 5, 200  # of the timed calls
-_SIZE, _PRODUCTS = 1024, 8  # of the matrices whose product shows what the library reaches at best
+_SIZE, _PRODUCTS = 1024, 8  # of the matrices whose product shows the library's highest speed
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +31,10 @@ class Request:
     """What to measure.
 
     Attributes:
-        entrant: Who.
+        entrant: The contender and its engine.
         work: What it does.
         threads: How many it may use.
-        gradients: Where its gradients go, as an npz; written unless it is another function.
+        gradients: The npz file for its gradients; not written if it computes another function.
     """
 
     entrant: Entrant
@@ -43,30 +44,28 @@ class Request:
 
     def to_json(self) -> str:
         """Return the request as one line."""
-        told = {"entrant": asdict(self.entrant), "work": self.work.as_json(), "threads": self.threads}
-        return json.dumps(told | {"gradients": str(self.gradients)})
+        fields = {"entrant": asdict(self.entrant), "work": self.work.as_json(), "threads": self.threads}
+        return json.dumps(fields | {"gradients": str(self.gradients)})
 
     @classmethod
     def from_json(cls, text: str) -> "Request":
         """Return the request that `to_json` wrote."""
-        told = json.loads(text)
-        work = Work.from_json(told["work"])
-        return cls(Entrant(**told["entrant"]), work, told["threads"], Path(told["gradients"]))
+        fields = json.loads(text)
+        work = Work.from_json(fields["work"])
+        return cls(Entrant(**fields["entrant"]), work, fields["threads"], Path(fields["gradients"]))
 
 
 def measure(request: Request) -> dict[str, Any]:
-    """Measure in this process, and return all there is to tell, ready for JSON.
+    """Measure in this process, and return the results, ready for JSON.
 
-    Time comes first and memory next; the gradients and the product of matrices leave both as they were.
+    Time is measured first and memory next, so that gradients and the product of matrices affect neither.
     """
-    kind = request.entrant.kind
-    contender = kind(request.work, engine=request.entrant.engine, threads=request.threads)
-    contender.build()
+    contender = _made(request)
     with contender.running():
         first, *seconds = _times(contender.step)
     each = sorted(one / contender.calls for one in seconds)
     memory = peak_memory()
-    loss = _keep_gradients(contender, request.gradients)
+    loss = _save_gradients(request)
     return {
         "first_s": first,
         "steps": len(each) * contender.calls,
@@ -77,7 +76,7 @@ def measure(request: Request) -> dict[str, Any]:
         "loss": loss,
         "gflops": _gflops(contender),
         "kernels": contender.kernels(),
-        "versions": _versions(kind, request.entrant.engine),
+        "versions": _versions(request.entrant),
     }
 
 
@@ -98,14 +97,22 @@ def _seconds(call: Callable[[], object]) -> float:
     return time.perf_counter() - before
 
 
-def _keep_gradients(contender: AbstractContender, path: Path) -> float | None:
-    if not contender.same_function:
-        return None
-    contender.build()
+def _made(request: Request) -> AbstractContender:
+    if request.entrant.engine:
+        start(request.entrant.engine)  # before the contender's module imports Keras
+    kind = request.entrant.contender.load()
+    return kind(request.work, engine=request.entrant.engine, threads=request.threads)
+
+
+def _save_gradients(request: Request) -> float | None:
+    """Write the gradients of the first step and return its loss; None for another function."""
+    contender = _made(request)
     with contender.running():
         figures = contender.figures()
-    assert figures is not None
-    np.savez(path, **{name: np.asarray(array) for name, array in figures.gradients.items()})  # type: ignore[arg-type]
+    if figures is None:
+        return None
+    arrays: dict[str, Any] = {name: np.asarray(array) for name, array in figures.gradients.items()}
+    np.savez(request.gradients, **arrays)
     return figures.loss
 
 
@@ -116,18 +123,18 @@ def _gflops(contender: AbstractContender) -> float:
     return 2 * _SIZE**3 / min(_seconds(multiply) for _ in range(_PRODUCTS)) / 1e9
 
 
-def _versions(kind: type[AbstractContender], engine: str) -> dict[str, str]:
-    names = {"numpy", *kind.packages, *filter(None, [engine])}
+def _versions(entrant: Entrant) -> dict[str, str]:
+    names = {"numpy", *entrant.contender.packages, *filter(None, [entrant.engine])}
     return {name: str(sys.modules[name].__version__) for name in sorted(names) if name in sys.modules}
 
 
 def main() -> None:
-    """Measure what the command line asks for, and write the answer."""
+    """Measure what the command line requests, and write the answer."""
     answer = os.dup(1)
     os.dup2(2, 1)
-    told = measure(Request.from_json(sys.argv[1]))
+    results = measure(Request.from_json(sys.argv[1]))
     with os.fdopen(answer, "w", encoding="ascii") as out:
-        out.write(json.dumps(told) + "\n")
+        out.write(json.dumps(results) + "\n")
 
 
 if __name__ == "__main__":
