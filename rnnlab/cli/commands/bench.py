@@ -26,7 +26,7 @@ from rnnlab.config.load import load_experiment
 from rnnlab.core.allotment import allotted_cpus
 from rnnlab.core.errors import EnvironmentFault, UsageError, VerificationError
 from rnnlab.storage.files import write_atomic
-from rnnlab.training.memory import in_words, memory_available
+from rnnlab.training.resources import in_words, memory_available
 
 _CELLS = ["simple", "carry"]
 _THREADS = (1, 2)
