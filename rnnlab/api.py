@@ -6,17 +6,13 @@ from html import escape
 from pathlib import Path
 from typing import Any, Literal, final
 
-import numpy as np
 from numpy.typing import NDArray
 
 from rnnlab.backends.base import AbstractModel
-from rnnlab.config.document import Document, read_document
 from rnnlab.config.experiment import Experiment
 from rnnlab.config.load import check_document
-from rnnlab.config.marks import Mark
 from rnnlab.config.overrides import apply_overrides
-from rnnlab.config.yaml_writer import dump_yaml
-from rnnlab.core.errors import ConfigError, UsageError
+from rnnlab.config.reading import document_of_data, read_document
 from rnnlab.core.text import visible
 from rnnlab.inspection.diagnose import USUAL, Kind
 from rnnlab.inspection.diagnose import diagnose as _diagnose
@@ -161,7 +157,7 @@ def train(
         >>> run.state, run.summary["steps"], run.weights("last")["layers.0.U"].shape
         ('completed', 2, (3, 3))
     """
-    document = _document_of(config) if isinstance(config, Mapping) else read_document(Path(config))
+    document = document_of_data(config) if isinstance(config, Mapping) else read_document(Path(config))
     default_name = "run" if isinstance(config, Mapping) else Path(config).stem
     experiment = check_document(apply_overrides(document, overrides), default_name=default_name)
     beside = None if isinstance(config, Mapping) else Path(config).absolute().parent
@@ -216,24 +212,3 @@ def open_run(name: str | Path, *, runs: str | Path | None = None) -> Run:
         RunNotFoundError: No run, or several, fit.
     """
     return Run(find_run(runs_root(Path(runs) if runs is not None else None), str(name)))
-
-
-def _document_of(config: Mapping[str, Any]) -> Document:
-    data = _plain(config)
-    try:
-        text = dump_yaml(data)
-    except (TypeError, ValueError) as fault:
-        hint = "use what YAML has: mappings with text as keys, lists, text, finite numbers, True, False, None"
-        raise ConfigError([UsageError(str(fault), where="config", hint=hint)]) from fault
-    return Document(data, {(): Mark("config", 0, 0)}, {}, text.encode(), ())
-
-
-def _plain(value: Any) -> Any:
-    """Return what a script naturally has, tuples, paths and NumPy's numbers, as what YAML would have read."""
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, np.generic):
-        return value.item()
-    return str(value) if isinstance(value, Path) else value

@@ -9,7 +9,7 @@ import pytest
 import rnnlab
 from rnnlab.config.experiment import Experiment
 from rnnlab.config.load import load_experiment
-from rnnlab.config.yaml_writer import dump_yaml
+from rnnlab.config.yaml import dump_yaml
 from tests.disk_faults import Faults
 from tests.small import SMALL, Fit
 

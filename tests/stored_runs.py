@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from unittest import mock
 
 from rnnlab.cli.main import main
-from rnnlab.config.yaml_writer import dump_yaml
+from rnnlab.config.yaml import dump_yaml
 from rnnlab.storage import RunFolder, Status
 from rnnlab.storage.lock import Holder
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from rnnlab.config.document import read_document
 from rnnlab.config.load import check_document
+from rnnlab.config.reading import read_document
 from rnnlab.sweeps.expand import check_sweep
 
 ROOT = Path(__file__).parent.parent

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from typing import Any, final
 
 from rnnlab.config.document import Document
+from rnnlab.config.errors import raise_all
 from rnnlab.config.experiment import Experiment
 from rnnlab.config.load import check_document
-from rnnlab.config.marks import Mark
-from rnnlab.config.yaml_reader import Tree, read_yaml
+from rnnlab.config.reading import document_of
 from rnnlab.core.batch import Lengths
-from rnnlab.core.errors import RnnlabError, VerificationError
-from rnnlab.core.text import visible
+from rnnlab.core.errors import ConfigError, RnnlabError, VerificationError
 from rnnlab.storage import RunFolder
 from rnnlab.tasks.base import AbstractTask
 
@@ -25,12 +24,12 @@ class Configured:
     Attributes:
         values: Dotted key -> value, in the order of the file; a list is one value.
         facts: What the run recorded of its task when it began.
-        tree: The config as read.
+        document: The config as read.
     """
 
     values: Mapping[str, Any]
     facts: Mapping[str, Any]
-    tree: Tree
+    document: Document
 
     def baseline(self) -> float | None:
         """Return the task's baseline; None where this rnnlab cannot build the task, e.g. its file is gone."""
@@ -53,8 +52,7 @@ class Configured:
         return None
 
     def _experiment(self) -> Experiment:
-        document = Document(self.tree.data, self.tree.marks, self.tree.key_marks, b"", ())
-        return check_document(document, default_name="run")
+        return check_document(self.document, default_name="run")
 
 
 def read_configured(run: RunFolder) -> Configured:
@@ -64,11 +62,13 @@ def read_configured(run: RunFolder) -> Configured:
         VerificationError: `resolved.yaml` is missing or damaged.
         EnvironmentFault: The system refused to read.
     """
-    tree = read_yaml(run.read_resolved(), Mark("resolved.yaml", 1, 1))
-    if tree.faults or not isinstance(tree.data, dict):
-        problem = str(tree.faults[0]) if tree.faults else "resolved.yaml: holds no mapping"
-        raise VerificationError(f"is not the config of a run: {problem}", where=visible(str(run.path)))
-    return Configured(dict(flatten(tree.data)), _facts(run), tree)
+    try:
+        document = document_of(run.read_resolved(), "resolved.yaml")
+        raise_all(document.errors)
+    except ConfigError as error:
+        problem = f"is not the config of a run: {error.faults[0]}"
+        raise VerificationError(problem, where=str(run.path)) from error
+    return Configured(dict(flatten(document.data)), _facts(run), document)
 
 
 def flatten(data: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

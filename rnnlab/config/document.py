@@ -1,103 +1,135 @@
-"""A config as read: plain data, the bytes it came from, and the place of every value in its files."""
+"""A config as read: every value with its position, not yet checked against what rnnlab knows."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, final
 
-from rnnlab.config.extends import Family, shape_faults
-from rnnlab.config.faults import Misread, raise_together
-from rnnlab.config.marks import KeyPath, Mark, place
-from rnnlab.config.yaml_reader import read_yaml
+from rnnlab.config.errors import KeyPath, ParseError, Position, dotted, kind, location
+from rnnlab.core.errors import UsageError
+
+Scalar = None | bool | int | float | str
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A value of a config and where it is written.
+
+    Args:
+        value: A scalar, a list of nodes, or nodes by key.
+        position: Where the value begins.
+        key_position: Where its key begins; None for the root and for items of a list.
+    """
+
+    value: "Scalar | list[Node] | dict[str, Node]"
+    position: Position
+    key_position: Position | None = None
+
+    def plain(self) -> Any:
+        """Return the value alone: mappings, lists, text, int, finite float, bool and None."""
+        if isinstance(self.value, dict):
+            return {key: node.plain() for key, node in self.value.items()}
+        return [node.plain() for node in self.value] if isinstance(self.value, list) else self.value
+
+    def child(self, key: str | int) -> "Node | None":
+        """Return the value of a key or of an item; None if there is no such."""
+        if isinstance(self.value, dict):
+            return self.value.get(str(key))
+        is_item = isinstance(self.value, list) and isinstance(key, int) and key < len(self.value)
+        return self.value[key] if is_item else None  # type: ignore[index, return-value]
+
+    def merged_with(self, over: "Node") -> "Node":
+        """Return `over` merged into this value: mappings key by key; any other value of `over` replaces this one."""
+        if not (isinstance(self.value, dict) and isinstance(over.value, dict)):
+            return over
+        merged = dict(self.value)
+        for key, node in over.value.items():
+            merged[key] = merged[key].merged_with(node) if key in merged else node
+        return replace(over, value=merged)
+
+    def with_value(self, path: tuple[str, ...], node: "Node", *, at: KeyPath = ()) -> "Node":
+        """Return a copy with `node` at `path`; mappings on the way are created where there is nothing, or null.
+
+        Raises:
+            UsageError: A value on the way is not a mapping; `where` is left to the caller.
+        """
+        if not path:
+            return node
+        if self.value is not None and not isinstance(self.value, dict):
+            problem = f"{dotted(at)} is {kind(self.plain())} ({self.position}), not a mapping"
+            raise UsageError(problem, hint=f"write `{dotted(at)}:` as a mapping, or set all of it")
+        value = self.value or {}
+        child = value.get(path[0]) or Node(None, node.position, node.key_position)
+        changed = child.with_value(path[1:], node, at=(*at, path[0]))
+        created = node.position if self.value is None else self.position
+        return replace(self, value={**value, path[0]: changed}, position=created)
+
+
+def node_of(value: Any, position: Position) -> Node:
+    """Return plain data as a node; all that is in it has the same position."""
+    if isinstance(value, dict):
+        return Node({key: node_of(item, position) for key, item in value.items()}, position)
+    return Node([node_of(item, position) for item in value] if isinstance(value, list) else value, position)
 
 
 @final
 @dataclass(frozen=True)
 class Document:
-    """A config after `extends` and, it may be, `--set`; not yet checked against what rnnlab knows.
+    """A config after `extends` and `--set`.
 
     Args:
-        data: Mappings with text keys, lists, text, int, finite float, bool and None.
-        marks: Where each value stands, by its path: `("training", "milestones", 2)`.
-        key_marks: Where each key stands.
+        root: The whole, a mapping.
         raw: The bytes of the file that was asked for, as given.
         sources: The files read, that file first.
-        misread: What could not be read of them; a document is complete only without.
+        errors: What could not be read; a document is usable only without. `check_document` raises them with its own.
     """
 
-    data: dict[str, Any]
-    marks: Mapping[KeyPath, Mark]
-    key_marks: Mapping[KeyPath, Mark]
-    raw: bytes
-    sources: tuple[Path, ...]
-    misread: tuple[Misread, ...] = ()
+    root: Node
+    raw: bytes = b""
+    sources: tuple[Path, ...] = ()
+    errors: tuple[ParseError, ...] = ()
 
-    def mark(self, path: KeyPath) -> Mark:
-        """Return the mark of the value at `path`; if nothing stands there, of the key that should hold it."""
-        return self.marks.get(path) or self.key_mark(path)
+    @cached_property
+    def data(self) -> dict[str, Any]:
+        """The values alone; not to be changed."""
+        data: dict[str, Any] = self.root.plain()
+        return data
 
-    def key_mark(self, path: KeyPath) -> Mark:
-        """Return the mark of the key at `path`; if nothing stands there, of the nearest key around it."""
-        known = (path[:length] for length in range(len(path), -1, -1))
-        marks = (self.key_marks.get(part) or self.marks.get(part) for part in known)
-        return next((mark for mark in marks if mark), Mark("the config", 0, 0))
+    def without(self, key: str) -> "Document":
+        """Return a copy without a key of the top level."""
+        assert isinstance(self.root.value, dict)
+        rest = {name: node for name, node in self.root.value.items() if name != key}
+        return replace(self, root=replace(self.root, value=rest))
+
+    def node(self, path: KeyPath) -> Node | None:
+        """Return the value at `path`; None if there is none."""
+        nodes = self._nodes(path)
+        return nodes[-1] if len(nodes) > len(path) else None
+
+    def position(self, path: KeyPath) -> Position:
+        """Return the position of the value at `path`; if there is none, of the nearest key around it."""
+        node = self.node(path)
+        return node.position if node else self.key_position(path)
+
+    def key_position(self, path: KeyPath) -> Position:
+        """Return the position of the key at `path`; if there is none, of the nearest key around it."""
+        nearest = self._nodes(path)[-1]
+        return nearest.key_position or nearest.position
 
     def where(self, path: KeyPath) -> str:
-        """Return the `where` of a fault in the value at `path`, e.g. `x.yaml:7:10 training.steps`."""
-        return place(self.mark(path), path)
+        """Return the `where` of an error in the value at `path`, e.g. `x.yaml:7:10 training.steps`."""
+        return location(self.position(path), path)
 
     def where_key(self, path: KeyPath) -> str:
-        """Return the `where` of a fault in the key at `path`, e.g. `x.yaml:7:3 training.stepps`."""
-        return place(self.key_mark(path), path)
+        """Return the `where` of an error in the key at `path`, e.g. `x.yaml:7:3 training.stepps`."""
+        return location(self.key_position(path), path)
 
-
-def read_document(path: Path) -> Document:
-    r"""Read the config file `path` and all files that it extends.
-
-    `extends: base.yaml`, or a list of files, each relative to the file that says so: the base is read first and this
-    file is laid over it. Mappings are merged key by key; any other value, lists too, takes the place of the base's. Of
-    several bases, the later is laid over the earlier.
-
-    Raises:
-        ConfigError: All that is wrong with the files, each fault with file, line, column and dotted key.
-
-    Example:
-        >>> import pathlib, tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     base, top = pathlib.Path(folder, "base.yaml"), pathlib.Path(folder, "top.yaml")
-        ...     _ = base.write_text("cell: {type: carry, units: 8}")
-        ...     _ = top.write_text("extends: base.yaml\ncell:\n  units: 16")
-        ...     document = read_document(top)
-        >>> document.data
-        {'cell': {'type': 'carry', 'units': 16}}
-        >>> document.mark(("cell", "units")).line, document.mark(("cell", "type")).column
-        (3, 14)
-    """
-    document = read_partly(path)
-    raise_together(list(document.misread))
-    return document
-
-
-def read_partly(path: Path) -> Document:
-    """Read like `read_document`, but keep for `check_document` the faults that leave the rest readable."""
-    family = Family()
-    tree, raw = family.read(path)
-    misread = tuple(fault for fault in family.faults if isinstance(fault, Misread))
-    if len(misread) < len(family.faults):
-        raise_together(family.faults)
-    return Document(tree.data, tree.marks, tree.key_marks, raw, tuple(family.sources), misread)
-
-
-def document_of(text: str, source: str) -> Document:
-    """Return the config that `text` holds, complete in itself: nothing else is read, whatever it extends.
-
-    Args:
-        text: YAML.
-        source: Where it comes from, for messages.
-
-    Raises:
-        ConfigError: All that is wrong with the text, each fault with line, column and dotted key.
-    """
-    tree = read_yaml(text, Mark(source, 1, 1))
-    raise_together(tree.faults or shape_faults(tree, source))
-    return Document(tree.data, tree.marks, tree.key_marks, text.encode(), ())
+    def _nodes(self, path: KeyPath) -> list[Node]:
+        nodes = [self.root]
+        for key in path:
+            child = nodes[-1].child(key)
+            if child is None:
+                break
+            nodes.append(child)
+        return nodes

@@ -1,4 +1,4 @@
-"""The JSON Schema of a config, put together from the typed options of every member on the shelves."""
+"""The JSON Schema of a config, composed from the typed options of all registered members."""
 
 from collections.abc import Mapping
 from typing import Any

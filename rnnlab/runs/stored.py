@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from rnnlab.backends.base import Network
-from rnnlab.config.document import document_of
 from rnnlab.config.experiment import Experiment
 from rnnlab.config.load import check_document
 from rnnlab.config.overrides import apply_overrides
+from rnnlab.config.reading import document_of
 from rnnlab.core.errors import ConfigError, VerificationError
 from rnnlab.storage import RunFolder
 from rnnlab.tasks.base import AbstractTask

@@ -1,6 +1,5 @@
 """Expand the config of a sweep into its trials, and check each of them before the first one starts."""
 
-import copy
 import hashlib
 import json
 import re
@@ -9,15 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from rnnlab.config.checking import Checker, shown
-from rnnlab.config.document import Document, read_partly
+from rnnlab.config.check import Checker
+from rnnlab.config.document import Document, Node, node_of
+from rnnlab.config.errors import KeyPath, Position, kind, raise_all, shown
 from rnnlab.config.experiment import Experiment
-from rnnlab.config.faults import raise_together
 from rnnlab.config.load import SWEEP as SECTION
 from rnnlab.config.load import check_document
-from rnnlab.config.marks import KeyPath
-from rnnlab.config.overrides import override_partly
-from rnnlab.config.quoting import kind
+from rnnlab.config.reading import read_document
 from rnnlab.config.sweep import MOST_TRIALS, Range, SweepOptions
 from rnnlab.core.errors import ConfigError, UsageError
 from rnnlab.core.naming import check_name
@@ -39,9 +36,9 @@ def check_sweep(path: Path, overrides: Sequence[str] = ()) -> CheckedSweep:
     Raises:
         ConfigError: All that is wrong with the sweep or any of its trials, each error at its place in the file.
     """
-    document = override_partly(read_partly(path), overrides)
+    document = read_document(path, overrides)
     options = _options(document)
-    base = _without_section(document)
+    base = document.without(SECTION)
     name = _name(base, path)
     values = _values(document, options)
     experiments = _experiments(base, document, values)
@@ -71,29 +68,24 @@ def trial_document(base: Document, name: str, values: Values, origin: Document |
     Raises:
         ConfigError: A value is to be set inside something that has no keys.
     """
-    trial = replace(base, data=copy.deepcopy(base.data), marks=dict(base.marks), key_marks=dict(base.key_marks))
+    root = base.root
     for key, value in values.items():
-        path, source = tuple(key.split(".")), _source(origin, key, value) if origin else ()
-        _set(trial.data, path, copy.deepcopy(value), where=(origin or base).where(source))
-        if origin:
-            _copy_marks(origin, trial, source, path)
-    trial.data["name"] = name
-    numpy = trial.data.setdefault("numpy", {})
-    if trial.data.get("backend", "numpy") == "numpy" and isinstance(numpy, dict):
-        numpy.setdefault("shards", 1)  # each worker has one processor
-    return trial
-
-
-def _set(data: dict[str, Any], path: tuple[str, ...], value: Any, *, where: str) -> None:
-    for length, key in enumerate(path[:-1], start=1):
-        if data.get(key) is None:
-            data[key] = {}
-        if not isinstance(data[key], dict):
-            at = ".".join(path[:length])
-            hint = f"write `{at}:` as a mapping with `type`, or make all of it the axis"
-            raise ConfigError([UsageError(f"{at} is {kind(data[key])} and has no keys", where=where, hint=hint)])
-        data = data[key]
-    data[path[-1]] = value
+        source = _source(origin, key, value) if origin else ()
+        node, position = origin.node(source) if origin else None, (origin or base).position(source)
+        if node is None or node.plain() != value:
+            node = node_of(value, position)
+        try:
+            root = root.with_value(tuple(key.split(".")), replace(node, key_position=position))
+        except UsageError as error:
+            where = (origin or base).where(source)
+            raise ConfigError([UsageError(error.problem, where=where, hint=error.hint)]) from error
+    file = Position(base.root.position.source)
+    root = root.with_value(("name",), Node(name, file))
+    backend, numpy = root.child("backend"), root.child("numpy") or Node({}, file)
+    if (backend is None or backend.value == "numpy") and isinstance(numpy.value, dict):
+        shards = Node({"shards": Node(1, file), **numpy.value}, file)  # each worker has one processor
+        root = root.with_value(("numpy",), shards)
+    return replace(base, root=root)
 
 
 def _source(document: Document, key: str, value: Any) -> KeyPath:
@@ -105,27 +97,19 @@ def _source(document: Document, key: str, value: Any) -> KeyPath:
     return (*at, axis.index(value)) if isinstance(axis, list) and value in axis else at
 
 
-def _copy_marks(origin: Document, trial: Document, source: KeyPath, path: KeyPath) -> None:
-    length = len(source)
-    for marks, known in ((trial.marks, origin.marks), (trial.key_marks, origin.key_marks)):
-        assert isinstance(marks, dict)
-        inner = {(*path, *at[length:]): mark for at, mark in known.items() if at[:length] == source}
-        marks.update({**inner, path: origin.mark(source)})
-
-
 def _options(document: Document) -> SweepOptions:
     checker = Checker(document)
     if SECTION not in document.data:
-        checker.refuse((), "no `sweep` section", hint="`rnnlab train CONFIG` trains a single config")
-        raise_together(checker.faults())
+        checker.add((), "no `sweep` section", hint="`rnnlab train CONFIG` trains a single config")
+        raise_all(checker.errors())
     section = document.data[SECTION]
     if isinstance(section, dict):
         section = {**section, "axes": _axes(checker, section.get("axes", {}))}
     options = checker.block(SweepOptions, section, (SECTION,))
-    raise_together(checker.faults())
+    raise_all(checker.errors())
     for path, fault in faults_of(options) if options else ():
-        checker.refuse((SECTION, *path), fault.problem, hint=fault.hint)
-    raise_together(checker.faults())
+        checker.add((SECTION, *path), fault.problem, hint=fault.hint)
+    raise_all(checker.errors())
     assert options
     return options
 
@@ -138,24 +122,16 @@ def _axes(checker: Checker, axes: Any) -> Any:
     for key, axis in axes.items():
         at = (SECTION, "axes", key)
         if not _KEY.fullmatch(key):
-            checker.refuse_key(at, hint="an axis is a dotted key of a config: cell.units, training.optimizer, seed")
+            checker.add_unknown_key(
+                at, hint="an axis is a dotted key of a config: cell.units, training.optimizer, seed"
+            )
         elif isinstance(axis, dict):
             valid[key] = checker.block(Range, axis, at)
         elif isinstance(axis, list):
             valid[key] = axis
         else:
-            checker.refuse(at, f"got {shown(axis)}, expected a list of values, or a range with `from` and `to`")
+            checker.add(at, f"got {shown(axis)}, expected a list of values, or a range with `from` and `to`")
     return {key: axis for key, axis in valid.items() if axis is not None}
-
-
-def _without_section(document: Document) -> Document:
-    """Return what all trials share."""
-    marks, key_marks = (
-        {path: mark for path, mark in known.items() if path[:1] != (SECTION,)}
-        for known in (document.marks, document.key_marks)
-    )
-    data = {key: value for key, value in document.data.items() if key != SECTION}
-    return replace(document, data=data, marks=marks, key_marks=key_marks)
 
 
 def _name(base: Document, path: Path) -> str:
@@ -206,7 +182,7 @@ def _experiments(base: Document, document: Document, values: Sequence[Values]) -
         hint = "take out what is listed twice, or an axis that changes nothing"
         at = (document.where((SECTION,)), f"is the same training as trial {twin}", hint)
         faults.setdefault(at, []).append(name)
-    raise_together(
+    raise_all(
         [
             UsageError(f"{problem} ({_listed(trials)})", where=where, hint=hint)
             for (where, problem, hint), trials in faults.items()

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Self, final
 
 from rnnlab.config.experiment import Experiment
-from rnnlab.config.yaml_writer import dump_yaml
+from rnnlab.config.yaml import dump_yaml
 from rnnlab.core.errors import RnnlabError, RunNotFoundError, UsageError
 from rnnlab.core.naming import check_name
 from rnnlab.storage import RunFolder, disk

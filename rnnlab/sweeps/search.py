@@ -17,8 +17,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, final
 
-from rnnlab.config.document import document_of
 from rnnlab.config.load import check_document
+from rnnlab.config.reading import document_of
 from rnnlab.config.sweep import Range
 from rnnlab.core.errors import ConfigError, EnvironmentFault, RunLockedError, VerificationError
 from rnnlab.core.streams import stream

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rnnlab.config.experiment import WITHOUT_EFFECT, Experiment
-from rnnlab.config.yaml_writer import dump_yaml
+from rnnlab.config.yaml import dump_yaml
 from rnnlab.core.errors import DivergedError, UsageError, VerificationError
 from rnnlab.runs.stored import experiment_of, require_same_data
 from rnnlab.runs.summary import own_summary

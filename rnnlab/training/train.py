@@ -4,7 +4,7 @@ from collections.abc import Generator, Sequence
 from pathlib import Path
 
 from rnnlab.config.experiment import Experiment
-from rnnlab.config.yaml_writer import dump_yaml
+from rnnlab.config.yaml import dump_yaml
 from rnnlab.storage import Lock, RunFolder, Status, provenance
 from rnnlab.training.events import Event
 from rnnlab.training.loop import train_to_end

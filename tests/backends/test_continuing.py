@@ -8,7 +8,7 @@ import pytest
 
 from rnnlab.config.experiment import Experiment
 from rnnlab.config.load import load_experiment
-from rnnlab.config.yaml_writer import dump_yaml
+from rnnlab.config.yaml import dump_yaml
 from rnnlab.storage import RunFolder
 from rnnlab.storage.provenance import backends
 from rnnlab.training.events import Started

@@ -142,10 +142,13 @@ def test_several_faults_are_several_lines_in_order(here: Path) -> None:
             "--set training.steps: key=value wanted, got no '=' — for example --set training.steps=500",
         ),
         ("--set=cell.unit=3", "--set cell.unit=3: unknown key 'unit' — did you mean 'units'?"),
-        ("--set=name=a b", "--set name=a b: bad run name 'a b': it holds ' ' — use 1 to 60 of A-Z a-z 0-9 . _ -"),
-        ("--name=../x", "--name: bad run name '../x': it starts with '.' — use 1 to 60 of A-Z a-z 0-9 . _ -"),
-        ("--name=a\nb", "--name: bad run name 'a\\nb': it holds '\\n' — use 1 to 60 of A-Z a-z 0-9 . _ -"),
-        ("--name='", "--name: bad run name ''': it holds ''' — use 1 to 60 of A-Z a-z 0-9 . _ -"),
+        (
+            "--set=name=a b",
+            "--set name=a b: invalid run name 'a b': it contains ' ' — use 1 to 60 of A-Z a-z 0-9 . _ -",
+        ),
+        ("--name=../x", "--name: invalid run name '../x': it starts with '.' — use 1 to 60 of A-Z a-z 0-9 . _ -"),
+        ("--name=a\nb", "--name: invalid run name 'a\\nb': it contains '\\n' — use 1 to 60 of A-Z a-z 0-9 . _ -"),
+        ("--name='", "--name: invalid run name ''': it contains ''' — use 1 to 60 of A-Z a-z 0-9 . _ -"),
     ],
 )
 def test_a_bad_option(here: Path, option: str, told: str) -> None:

@@ -223,7 +223,7 @@ def test_of_six_that_resume_at_once_one_trains(here: Path) -> None:
         (["--resume", "job", "--into", "other"], 2, "--into is for a CONFIG"),
         (["--resume", "job", "--name", "other"], 2, "--name is for a CONFIG"),
         (["x.yaml", "--force-unlock"], 2, "a new run is locked by nobody"),
-        (["x.yaml", "--into", "a b"], 2, "bad run name 'a b'"),
+        (["x.yaml", "--into", "a b"], 2, "invalid run name 'a b'"),
         (["x.yaml", "--into", "x.yaml"], 5, "is in the way: a folder is needed"),
     ],
 )

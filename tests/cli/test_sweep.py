@@ -105,7 +105,11 @@ def test_the_script_has_one_command_per_trial_that_can_be_repeated(x: Path) -> N
             2,
             "error[E_CONFIG]: --set sweep.seeds=0: got 0: expected 1 to 20,000 s",
         ),
-        (("x.yaml", "--into", ".x"), 2, "error[E_USAGE]: --into: bad run name '.x': it starts with '.' — use 1 to 60"),
+        (
+            ("x.yaml", "--into", ".x"),
+            2,
+            "error[E_USAGE]: --into: invalid run name '.x': it starts with '.' — use 1 to 60",
+        ),
         (
             ("x.yaml", "--workers", "0"),
             2,

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from rnnlab.config.yaml_writer import dump_yaml
+from rnnlab.config.yaml import dump_yaml
 from rnnlab.storage import RunFolder, Status
 
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)

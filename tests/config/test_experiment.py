@@ -4,7 +4,7 @@ import pytest
 
 from rnnlab.config.experiment import Experiment
 from rnnlab.config.load import load_experiment
-from rnnlab.config.yaml_writer import dump_yaml
+from rnnlab.config.yaml import dump_yaml
 from rnnlab.tasks import task_names
 
 FULL = """\

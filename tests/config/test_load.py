@@ -61,18 +61,21 @@ def test_what_a_block_means(tmp_path: Path, block: str, field: str, value: Any) 
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("name: a", "x.yaml:1:1: no `task` — add `task: adding`; `rnnlab tasks` lists them"),
+        (
+            "name: a",
+            "x.yaml:1:1 task: is required, but missing — add, for example, `task: adding`; `rnnlab tasks` lists them",
+        ),
         ("task: addding", "x.yaml:1:7 task: unknown task 'addding' — did you mean 'adding'?"),
         ("task: adding@urn", "x.yaml:1:7 task: unknown definition 'adding@urn' — did you mean 'adding@urnn'?"),
         ("task: {type: ../adding}", "x.yaml:1:14 task.type: unknown task '../adding' — did you mean 'adding'?"),
         ("task: {type: adding, foo: 3}", "x.yaml:1:22 task.foo: unknown key 'foo' — known: type"),
         (
             "task: 5",
-            "x.yaml:1:7 task: got 5, expected a task's name, or a mapping with `type` — `rnnlab tasks` lists them",
+            "x.yaml:1:7 task: got 5, expected a task's name or a mapping with `type` — `rnnlab tasks` lists them",
         ),
         (
             "task: null",
-            "x.yaml:1:7 task: got null, expected a task's name, or a mapping with `type` — `rnnlab tasks` lists them",
+            "x.yaml:1:7 task: got null, expected a task's name or a mapping with `type` — `rnnlab tasks` lists them",
         ),
         (
             "task: {type: forecast, target: 4}",
@@ -88,9 +91,9 @@ def test_a_task_or_backend_that_is_not_there(tmp_path: Path, text: str, told: st
 @pytest.mark.parametrize(
     ("block", "told"),
     [
-        ("input_features: 3", "got 3, but task adding@urnn has 2 — leave shape.input_features out"),
-        ("output_features: 2", "got 2, but task adding@urnn has 1 — leave shape.output_features out"),
-        ("return_sequences: true", "got true, but task adding@urnn has false — leave shape.return_sequences out"),
+        ("input_features: 3", "got 3, but task adding@urnn has 2 — remove shape.input_features"),
+        ("output_features: 2", "got 2, but task adding@urnn has 1 — remove shape.output_features"),
+        ("return_sequences: true", "got true, but task adding@urnn has false — remove shape.return_sequences"),
     ],
 )
 def test_a_shape_against_the_task_tells_both(tmp_path: Path, block: str, told: str) -> None:
@@ -110,26 +113,26 @@ def test_lengths_that_the_task_cannot_draw_are_told_in_its_words(tmp_path: Path)
     ("name", "reason"),
     [
         ("../x", "'../x': it starts with '.'"),
-        ("a b", "'a b': it holds ' '"),
-        ('"a\\nb"', r"'a\nb': it holds '\n'"),
+        ("a b", "'a b': it contains ' '"),
+        ('"a\\nb"', r"'a\nb': it contains '\n'"),
         ("''", "'': it is empty"),
-        ("con", "'con': Windows keeps this name for a device"),
+        ("con", "'con': Windows reserves it for a device"),
         ("x" * 61, f"'{'x' * 61}': it has 61 characters"),
-        ("latest", "'latest': `latest` already means the latest run"),
-        ("$(id)", "'$(id)': it holds '$'"),
-        ("naïve", "'naïve': it holds 'ï' (U+00EF)"),
+        ("latest", "'latest': `latest` means the latest run"),
+        ("$(id)", "'$(id)': it contains '$'"),
+        ("naïve", "'naïve': it contains 'ï' (U+00EF)"),
     ],
 )
 def test_a_bad_name(tmp_path: Path, name: str, reason: str) -> None:
-    told = f"x.yaml:2:7 name: bad run name {reason} — use 1 to 60 of A-Z a-z 0-9 . _ -"
+    told = f"x.yaml:2:7 name: invalid run name {reason} — use 1 to 60 of A-Z a-z 0-9 . _ -"
     assert faults(tmp_path, f"task: adding\nname: {name}\n") == [told]
 
 
 def test_a_file_name_that_makes_no_run_name_asks_for_one(tmp_path: Path) -> None:
     (only,) = faults(tmp_path, "task: adding\n", name="my config.yaml")
     assert only == (
-        "my config.yaml:1:1 name: no `name`, and the file's own will not do: "
-        "bad run name 'my config': it holds ' ' — add `name:`"
+        "my config.yaml:1:1 name: missing, and the name of the file cannot be used: "
+        "invalid run name 'my config': it contains ' ' — add `name:`"
     )
 
 
@@ -189,11 +192,13 @@ def test_a_fault_from_the_command_line_names_the_option(tmp_path: Path, override
 def test_a_type_changed_on_the_command_line_tells_how_to_leave_its_keys_behind(tmp_path: Path) -> None:
     text = "task: adding\ncell: {type: carry, units: 3, recurrent_activation: tanh}\n"
     assert faults(tmp_path, text, "cell.type=simple") == [
-        "x.yaml:2:31 cell.recurrent_activation: unknown key 'recurrent_activation' — cell simple has no such option, "
-        "only carry; --set cell=simple leaves the keys of the file out"
+        "x.yaml:2:31 cell.recurrent_activation: unknown key 'recurrent_activation' — an option of carry, "
+        "not of simple; --set cell=simple drops the keys in the file"
     ]
     assert load(tmp_path, text, "cell=simple").cell.type == "simple"
-    assert faults(tmp_path, "task: adding\n", "cell.type=simple", "cell.forget_bias=1")[0].endswith("only carry")
+    assert faults(tmp_path, "task: adding\n", "cell.type=simple", "cell.forget_bias=1")[0].endswith(
+        "an option of carry, not of simple"
+    )
 
 
 def test_faults_of_the_file_come_before_those_of_the_command_line(tmp_path: Path) -> None:
@@ -222,6 +227,4 @@ def test_a_member_named_alone_is_asked_for_what_it_needs(tmp_path: Path, schedul
     with pytest.raises(ConfigError) as caught:
         load_experiment(path)
     (fault,) = caught.value.faults
-    assert str(fault) == (
-        f"{path}:2:12 training.schedule.decay_steps: missing, and it has no default — add `decay_steps:`"
-    )
+    assert str(fault) == (f"{path}:2:12 training.schedule.decay_steps: is required, but missing — add `decay_steps:`")

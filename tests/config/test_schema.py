@@ -1,16 +1,13 @@
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
 
-from rnnlab.config.document import read_document
 from rnnlab.config.load import load_experiment
-from rnnlab.config.marks import Mark
+from rnnlab.config.reading import document_of, read_document
 from rnnlab.config.schema import config_schema
-from rnnlab.config.yaml_reader import read_yaml
-from rnnlab.config.yaml_writer import dump_yaml
+from rnnlab.config.yaml import dump_yaml
 from rnnlab.tasks import task_names
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -18,7 +15,7 @@ CONFIGS = Path(__file__).parents[2] / "configs"
 
 def faults(text: str) -> list[str]:
     """Return the paths at which a config breaks the schema."""
-    data: Any = read_yaml(text, Mark("x.yaml", 1, 1)).data
+    data = document_of(text, "x.yaml").data
     return [error.json_path for error in Draft202012Validator(config_schema()).iter_errors(data)]
 
 

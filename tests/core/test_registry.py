@@ -11,7 +11,7 @@ from rnnlab.backends import BACKENDS
 from rnnlab.cells import CELLS
 from rnnlab.config.schema import config_schema
 from rnnlab.core.errors import EnvironmentFault, UsageError
-from rnnlab.core.registry import Registry
+from rnnlab.core.registry import Registry, _entry_points
 from rnnlab.tasks import TASKS, task_class, task_names
 from tests.cli.program import rnnlab as rnnlab_program
 
@@ -62,6 +62,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
         (folder / "entry_points.txt").write_text(entry_points)
         (tmp_path / f"{package}.py").write_text(source)
+        _entry_points.cache_clear()
 
     monkeypatch.syspath_prepend(str(tmp_path))
     return put
@@ -124,16 +125,15 @@ def test_a_broken_plug_in_breaks_nothing_else(install) -> None:
     with pytest.raises(EnvironmentFault) as caught:
         CELLS.get("absent")
     assert caught.value.problem == (
-        "the cell 'absent' of the package 'lab_broken' cannot be loaded: "
-        "ModuleNotFoundError: No module named 'no_such_module'"
+        "cannot load the cell 'absent' of package 'lab_broken': ModuleNotFoundError: No module named 'no_such_module'"
     )
-    assert caught.value.hint == "mend, upgrade or uninstall lab_broken"
+    assert caught.value.hint == "fix, upgrade or uninstall lab_broken"
     with pytest.raises(EnvironmentFault, match="AttributeError: module 'lab_broken' has no attribute 'Missing'"):
         CELLS.get("broken")
     assert [name for name in CELLS.members() if name not in OWN] == []
     assert [str(fault).split(": ")[0] for fault in CELLS.broken()] == [
-        "the cell 'absent' of the package 'lab_broken' cannot be loaded",
-        "the cell 'broken' of the package 'lab_broken' cannot be loaded",
+        "cannot load the cell 'absent' of package 'lab_broken'",
+        "cannot load the cell 'broken' of package 'lab_broken'",
     ]
 
 
@@ -151,9 +151,7 @@ def test_a_plug_in_that_is_no_task_is_left_out(install, source: str, told: str) 
     install("lab_odd", "[rnnlab.tasks]\nodd = lab_odd:TASKS\n", source)
     sys.modules.pop("lab_odd", None)
     assert task_names() == before
-    assert [fault.problem for fault in TASKS.broken()] == [
-        f"the task 'odd' of the package 'lab_odd' cannot be loaded: {told}"
-    ]
+    assert [fault.problem for fault in TASKS.broken()] == [f"cannot load the task 'odd' of package 'lab_odd': {told}"]
     assert config_schema()["properties"]["task"]
 
 
@@ -188,8 +186,7 @@ def test_a_broken_file_in_the_folder_breaks_nothing_else(install, tmp_path: Path
     try:
         assert (shelf.names(), shelf.members()) == (["dropped", "whole"], {"whole": 1})
         assert [str(fault) for fault in shelf.broken()] == [
-            f"{tmp_path}/lab_shelf/dropped.py: the cell 'dropped' cannot be loaded: {told}"
-            " — mend that file, or take it out of the folder"
+            f"{tmp_path}/lab_shelf/dropped.py: cannot load the cell 'dropped': {told} — fix this file, or remove it"
         ]
     finally:
         for name in [name for name in sys.modules if name.startswith("lab_shelf")]:

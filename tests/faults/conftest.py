@@ -8,7 +8,7 @@ import pytest
 
 from rnnlab.config.experiment import Experiment
 from rnnlab.config.load import load_experiment
-from rnnlab.config.yaml_writer import dump_yaml
+from rnnlab.config.yaml import dump_yaml
 from rnnlab.core.registry import Registry
 from rnnlab.storage import disk, provenance
 from tests.faults.mounting import Mount, mounted

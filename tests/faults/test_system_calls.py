@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from rnnlab.config.yaml_writer import dump_yaml
+from rnnlab.config.yaml import dump_yaml
 from tests.faults.oracle import Trial, Witness
 
 STRACE = shutil.which("strace")

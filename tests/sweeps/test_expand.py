@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from rnnlab.config.load import load_experiment
-from rnnlab.config.yaml_writer import dump_yaml
+from rnnlab.config.yaml import dump_yaml
 from rnnlab.core.errors import ConfigError
 from rnnlab.sweeps.expand import check_sweep
 from rnnlab.sweeps.plan import CheckedSweep
@@ -141,7 +141,7 @@ def test_errors_of_trials_point_to_their_values_and_are_reported_once(place: Pat
             "/x.yaml:7:3 sweep: 2 combinations and 20,000 seeds, at most 20,000 trials — take fewer"
         ]),
         ("  seeds: 2\n", f"{BASE}name: a/b\n", [
-            "/x.yaml:6:7 name: bad run name 'a/b': it holds '/' — use 1 to 60 of A-Z a-z 0-9 . _ -"
+            "/x.yaml:6:7 name: invalid run name 'a/b': it contains '/' — use 1 to 60 of A-Z a-z 0-9 . _ -"
         ]),
     ],
     ids=["twins", "no mapping", "keys", "no axis", "step", "order", "seeds", "method", "many", "name"],

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from rnnlab.config.document import document_of
 from rnnlab.config.load import check_document, load_experiment
+from rnnlab.config.reading import document_of
 from rnnlab.core.errors import RunNotFoundError, UsageError, VerificationError
 from rnnlab.sweeps import Plan, SweepFolder, find_sweep
 from rnnlab.sweeps.plan import CheckedSweep
@@ -91,7 +91,7 @@ def test_a_sweep_is_found_by_its_path_or_its_name(place: Path) -> None:
             {"method": "magic"},
             "is not the plan of a sweep: options.method: Input should be 'grid', 'random'",
         ),
-        ("trials", [{**trial(1).model_dump(), "name": "../x"}], "trials.0.name: Value error, bad run name '../x'"),
+        ("trials", [{**trial(1).model_dump(), "name": "../x"}], "trials.0.name: Value error, invalid run name '../x'"),
         ("trials", [trial(2).model_dump()], "trials: Value error, the trials are not numbered 1, 2, …"),
         ("trials", [trial(1, "a").model_dump(), trial(2, "A").model_dump()], "two trials have the same name"),
     ],

@@ -9,13 +9,12 @@ from rnnlab.cli.options import ConfigArgument, SetOption
 def command(config: ConfigArgument, overrides: SetOption = None) -> None:
     from rnnlab.cli.errors import note
     from rnnlab.cli.render.output import show_text
-    from rnnlab.config.document import read_partly
     from rnnlab.config.load import SWEEP, load_experiment
-    from rnnlab.config.overrides import override_partly
-    from rnnlab.config.yaml_writer import dump_yaml
+    from rnnlab.config.reading import read_document
+    from rnnlab.config.yaml import dump_yaml
     from rnnlab.training.resources import in_words, memory_needed
 
-    if SWEEP in override_partly(read_partly(config), overrides or []).data:
+    if SWEEP in read_document(config, overrides or []).data:
         from rnnlab.sweeps.expand import check_sweep
 
         checked = check_sweep(config, overrides or [])

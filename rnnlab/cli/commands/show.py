@@ -66,15 +66,16 @@ def _records(folder: Any, status: Any) -> list[dict[str, Any]]:
 
 
 def _config(folder: Any) -> dict[str, Any]:
-    from rnnlab.config.marks import Mark
-    from rnnlab.config.yaml_reader import read_yaml
-    from rnnlab.core.errors import VerificationError
+    from rnnlab.config.errors import raise_all
+    from rnnlab.config.reading import document_of
+    from rnnlab.core.errors import ConfigError, VerificationError
 
-    tree = read_yaml(folder.read_resolved(), Mark(f"{folder.path}: the resolved config", 1, 1))
-    if tree.faults or not isinstance(tree.data, dict):
-        problem = str(tree.faults[0]) if tree.faults else "is not a mapping"
-        raise VerificationError(problem, where="" if tree.faults else f"{folder.path}: the resolved config")
-    return tree.data
+    try:
+        document = document_of(folder.read_resolved(), f"{folder.path}: the resolved config")
+        raise_all(document.errors)
+    except ConfigError as error:
+        raise VerificationError(str(error.faults[0])) from error
+    return document.data
 
 
 def _show(folder: Any, status: Any, parts: dict[str, Any]) -> None:

@@ -137,7 +137,7 @@ def _reference_table(task: Any) -> Any:
 
 
 def _snippet(task: Any) -> str:
-    from rnnlab.config.yaml_writer import dump_yaml
+    from rnnlab.config.yaml import dump_yaml
 
     low, high = task.default_timesteps
     return dump_yaml({"task": task.options.model_dump(), "shape": {"timesteps": low if low == high else [low, high]}})

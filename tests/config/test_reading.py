@@ -1,5 +1,6 @@
 """Config files from disk: which files are read, how `extends` lays them over each other, where values come from."""
 
+import math
 import os
 import random
 import re
@@ -7,14 +8,16 @@ import socket
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from rnnlab.config.document import Document, read_document
-from rnnlab.config.marks import Mark
+from rnnlab.config.errors import raise_all
+from rnnlab.config.reading import document_of_data, read_document
+from rnnlab.config.yaml import dump_yaml
 from rnnlab.core.errors import ConfigError
 
-EMPTY = "the config is empty — start from a shipped config, or write lines such as `task: {type: adding}`"
-SHAPE = "start from a shipped config, or write lines such as `task: {type: adding}`"
+START = "copy a config from configs/, or start with `task: adding`"
+EMPTY = f"the config is empty — {START}"
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +32,7 @@ def write(**files: str | bytes) -> None:
 
 def refusal(name: str = "x.yaml") -> list[str]:
     with pytest.raises(ConfigError) as caught:
-        read_document(Path(name))
+        raise_all(read_document(Path(name)).errors)
     assert caught.value.exit_code == 2
     return [str(fault) for fault in caught.value.faults]
 
@@ -42,7 +45,7 @@ def test_a_file_keeps_its_bytes_and_its_positions(mark, line_end):
     document = read_document(Path("x.yaml"))
     assert (document.data, document.raw) == ({"name": "café", "cell": {"units": 8}}, raw)
     assert document.sources == (Path("x.yaml"),)
-    assert str(document.mark(("name",))) == "x.yaml:1:7"
+    assert str(document.position(("name",))) == "x.yaml:1:7"
     assert document.where(("cell", "units")) == "x.yaml:2:15 cell.units"
 
 
@@ -53,11 +56,11 @@ def test_a_file_keeps_its_bytes_and_its_positions(mark, line_end):
         (b"# one\n# two\n", f"x.yaml: {EMPTY}"),
         (b"---\n", f"x.yaml: {EMPTY}"),
         (b"\xef\xbb\xbf", f"x.yaml: {EMPTY}"),
-        (b"# c\n- 1\n", f"x.yaml:2:1: a config is a mapping of keys to values, got a list — {SHAPE}"),
-        (b"12", f"x.yaml:1:1: a config is a mapping of keys to values, got an integer — {SHAPE}"),
-        (b"seed:1", f"x.yaml:1:1: a config is a mapping of keys to values, got text — {SHAPE}"),
-        (b"null", f"x.yaml:1:1: a config is a mapping of keys to values, got null — {SHAPE}"),
-        ("a: 1".encode("utf-16"), "x.yaml: UTF-16 text, by the mark at byte offset 0 — save the file as UTF-8"),
+        (b"# c\n- 1\n", f"x.yaml:2:1: got a list, expected a mapping of keys to values — {START}"),
+        (b"12", f"x.yaml:1:1: got an integer, expected a mapping of keys to values — {START}"),
+        (b"seed:1", f"x.yaml:1:1: got text, expected a mapping of keys to values — {START}"),
+        (b"null", f"x.yaml:1:1: got null, expected a mapping of keys to values — {START}"),
+        ("a: 1".encode("utf-16"), "x.yaml: is UTF-16 text, expected UTF-8 — save the file as UTF-8"),
         (
             "a: 1".encode("utf-16-le"),
             "x.yaml: NUL byte at offset 1: binary data, or UTF-16 text — save the file as UTF-8 text",
@@ -72,8 +75,8 @@ def test_a_file_keeps_its_bytes_and_its_positions(mark, line_end):
         (b"\xef\xbb\xbf\xc3\xa9a\xa9", "x.yaml:1:3: byte 0xa9 at offset 6 is not UTF-8 — save the file as UTF-8"),
         (
             b"#" * (2**20 + 1),
-            "x.yaml: the file is over 1,048,576 bytes, the most a config may have"
-            " — check that this is the config you meant",
+            "x.yaml: the file is larger than 1,048,576 bytes, the maximum for a config"
+            " — check that this is the right file",
         ),
     ],
     ids=range(16),
@@ -87,7 +90,7 @@ def test_a_huge_file_is_not_read_whole():
     with Path("x.yaml").open("wb") as file:
         file.truncate(100 << 30)
     start = time.perf_counter()
-    assert refusal()[0].startswith("x.yaml: the file is over 1,048,576 bytes")
+    assert refusal()[0].startswith("x.yaml: the file is larger than 1,048,576 bytes")
     assert time.perf_counter() - start < 0.5
 
 
@@ -97,12 +100,12 @@ def test_only_regular_files_are_read_and_nothing_blocks():
     Path("loop.yaml").symlink_to("loop.yaml")
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind("socket.yaml")
-        wanted = "a regular file wanted — name a YAML file"
+        wanted = "expected a regular file — give the path of a YAML file"
         assert refusal("pipe.yaml") == [f"pipe.yaml: is a pipe, {wanted}"]
         assert refusal("folder.yaml") == [f"folder.yaml: is a folder, {wanted}"]
         assert refusal("socket.yaml") == [f"socket.yaml: is a socket, {wanted}"]
         assert refusal("/dev/zero") == [f"/dev/zero: is a device, {wanted}"]
-    may = "name a YAML file that you may read"
+    may = "give the path of a YAML file that you may read"
     assert refusal("loop.yaml") == [f"loop.yaml: cannot be read: Too many levels of symbolic links — {may}"]
     assert refusal("loop.yaml\0") == [f"loop.yaml\\x00: cannot be read: not a path — {may}"]
     assert refusal("a" * 300)[0].endswith(f"cannot be read: File name too long — {may}")
@@ -112,14 +115,14 @@ def test_only_regular_files_are_read_and_nothing_blocks():
 def test_a_file_without_permission():
     write(x="a: 1")
     Path("x.yaml").chmod(0)
-    assert refusal() == ["x.yaml: cannot be read: Permission denied — name a YAML file that you may read"]
+    assert refusal() == ["x.yaml: cannot be read: Permission denied — give the path of a YAML file that you may read"]
 
 
 def test_a_missing_file_names_the_nearest():
-    assert refusal("quikstart.yaml") == ["quikstart.yaml: no such file — the folder holds no .yaml file"]
+    assert refusal("quikstart.yaml") == ["quikstart.yaml: no such file — there is no .yaml file in the folder"]
     write(quickstart="a: 1", zebra="a: 1")
     assert refusal("quikstart.yaml") == ["quikstart.yaml: no such file — did you mean quickstart.yaml?"]
-    assert refusal("no/x.yaml") == ["no/x.yaml: no such file — there is no folder no that can be listed"]
+    assert refusal("no/x.yaml") == ["no/x.yaml: no such file — the folder no does not exist or cannot be listed"]
     assert refusal("\x1b[31m.yaml")[0].startswith("\\x1b[31m.yaml: no such file")
 
 
@@ -139,7 +142,7 @@ def test_extends_merges_mappings_and_replaces_the_rest():
     ]
     assert document.sources == (Path("x.yaml"), Path("base.yaml"))
     assert document.raw == Path("x.yaml").read_bytes()
-    assert {path: str(mark) for path, mark in document.marks.items()} == {
+    expected = {
         (): "x.yaml:1:1",
         ("seed",): "base.yaml:1:7",
         ("task",): "x.yaml:4:7",
@@ -153,7 +156,8 @@ def test_extends_merges_mappings_and_replaces_the_rest():
         ("schedule",): "x.yaml:5:11",
         ("name",): "x.yaml:6:7",
     }
-    assert set(document.key_marks) == set(document.marks) - {(), ("task", "lengths", 0)}
+    assert {path: str(document.position(path)) for path in expected} == expected
+    assert str(document.key_position(("task",))) == "x.yaml:4:1"
 
 
 def test_of_several_bases_the_later_wins_and_each_is_relative_to_its_own_file():
@@ -162,14 +166,12 @@ def test_of_several_bases_the_later_wins_and_each_is_relative_to_its_own_file():
     Path("deep/two.yaml").write_text("extends: ../common.yaml\nb: 2")
     document = read_document(Path("x.yaml"))
     assert document.data == {"a": 1, "b": 2, "c": 3, "d": 4}
-    assert str(document.mark(("c",))) == "deep/../common.yaml:1:4"
+    assert str(document.position(("c",))) == "deep/../common.yaml:1:4"
 
 
 def test_a_base_shared_by_two_bases_is_read_once():
-    write(x="extends: [l.yaml, r.yaml]", l="extends: b.yaml\nl: 1", r="extends: b.yaml\nr: 1", b="b: 1\nb2: 010")
-    assert refusal() == [
-        "b.yaml:2:5 b2: 010 is 8 to some YAML readers and 10 to others — write 8 or 10, or '010' for text"
-    ]
+    write(x="extends: [l.yaml, r.yaml]", l="extends: b.yaml\nl: 1", r="extends: b.yaml\nr: 1", b="b: 1\nb2: .inf")
+    assert refusal() == ["b.yaml:2:5 b2: got .inf, expected a finite number — write '.inf' for text"]
     write(b="b: 1")
     document = read_document(Path("x.yaml"))
     assert document.data == {"b": 1, "l": 1, "r": 1}
@@ -181,12 +183,12 @@ def test_a_base_shared_by_two_bases_is_read_once():
     [
         (
             {"x": "a: 1\nextends: x.yaml"},
-            "x.yaml:2:10 extends: x.yaml extends x.yaml: a file cannot extend itself — take one link out",
+            "x.yaml:2:10 extends: x.yaml extends x.yaml: a file cannot extend itself — remove one of these `extends`",
         ),
         (
             {"x": "extends: b.yaml", "b": "extends: [c.yaml]", "c": "extends: ./x.yaml"},
             "c.yaml:1:10 extends: x.yaml extends b.yaml extends c.yaml extends x.yaml: a file cannot extend itself"
-            " — take one link out",
+            " — remove one of these `extends`",
         ),
         (
             {"x": "extends: b.yaml", "b": "extends:\n- xx.yaml"},
@@ -194,35 +196,36 @@ def test_a_base_shared_by_two_bases_is_read_once():
         ),
         (
             {"x": "extends: /dev/zero"},
-            "x.yaml:1:10 extends: x.yaml extends /dev/zero: is a device, a regular file wanted — name a YAML file",
+            "x.yaml:1:10 extends: x.yaml extends /dev/zero: is a device, expected a regular file"
+            " — give the path of a YAML file",
         ),
         (
             {f"x{i or ''}": f"extends: x{i + 1}.yaml" for i in range(9)} | {"x9": "a: 1"},
             "x8.yaml:1:10 extends: x.yaml"
             + "".join(f" extends x{i}.yaml" for i in range(1, 10))
-            + ": more than 8 bases"
-            " in a chain or 64 files — join some of the files",
+            + ": more than 8 levels"
+            " of `extends`, or more than 64 files — merge some of the files",
         ),
         (
             {"x": f"extends: [{', '.join(f'b{i}.yaml' for i in range(64))}]"} | {f"b{i}": "a: 1" for i in range(64)},
-            "x.yaml:1:631 extends[63]: x.yaml extends b63.yaml: more than 8 bases in a chain or 64 files"
-            " — join some of the files",
+            "x.yaml:1:631 extends[63]: x.yaml extends b63.yaml: more than 8 levels of `extends`, or more than 64 files"
+            " — merge some of the files",
         ),
-        ({"x": "extends: 3"}, "x.yaml:1:10 extends: a file name wanted, got an integer — write `extends: base.yaml`"),
-        ({"x": "extends:"}, "x.yaml:1:9 extends: a file name wanted, got null — write `extends: base.yaml`"),
+        ({"x": "extends: 3"}, "x.yaml:1:10 extends: got an integer, expected a file name — write `extends: base.yaml`"),
+        ({"x": "extends:"}, "x.yaml:1:9 extends: got null, expected a file name — write `extends: base.yaml`"),
         (
             {"x": "extends: ['', {a: 1}]", "y": ""},
-            "x.yaml:1:11 extends[0]: a file name wanted, got an empty name — write `extends: base.yaml`\n"
-            "x.yaml:1:15 extends[1]: a file name wanted, got a mapping — write `extends: base.yaml`",
+            "x.yaml:1:11 extends[0]: got an empty name, expected a file name — write `extends: base.yaml`\n"
+            "x.yaml:1:15 extends[1]: got a mapping, expected a file name — write `extends: base.yaml`",
         ),
         (
             {"x": "extends: [b.yaml, b.yaml]", "b": "a: 1"},
-            "x.yaml:1:19 extends[1]: 'b.yaml' is named twice — keep one of them",
+            "x.yaml:1:19 extends[1]: 'b.yaml' is listed twice — remove one of them",
         ),
         (
             {"x": "extends: b.yaml\na: !t 1", "b": "a: 1\na: 2", "c": ""},
-            "x.yaml:2:4 a: tag '!t' is not allowed — delete it: plain YAML values are enough\n"
-            "b.yaml:2:1 a: duplicate key, first given at line 1 — keep one of them",
+            "x.yaml:2:4 a: tag '!t' is not supported — remove it: plain YAML values are enough\n"
+            "b.yaml:2:1 a: duplicate key, first used at line 1 — remove one of them",
         ),
     ],
     ids=["self", "cycle", "missing", "device", "chain", "files", "integer", "null", "kinds", "twice", "both"],
@@ -237,7 +240,7 @@ def test_the_longest_chain_allowed():
     assert read_document(Path("x.yaml")).data == {f"k{i}": i for i in range(9)}
 
 
-def test_what_is_absent_has_the_mark_of_the_nearest_key_around_it():
+def test_what_is_absent_has_the_position_of_the_nearest_key_around_it():
     write(x="# c\ntraining:\n  steps: 5\n  lengths: [1, {a: 2}]\n")
     document = read_document(Path("x.yaml"))
     assert document.where(("training", "batch_size")) == "x.yaml:2:1 training.batch_size"
@@ -246,20 +249,19 @@ def test_what_is_absent_has_the_mark_of_the_nearest_key_around_it():
     assert document.where_key(("training", "steps")) == "x.yaml:3:3 training.steps"
     assert document.where(("training", "lengths", 1, "b")) == "x.yaml:4:16 training.lengths[1].b"
     assert document.where_key(("training", "lengths", 0)) == "x.yaml:4:13 training.lengths[0]"
-    assert Document({}, {}, {}, b"", ()).mark(("a",)) == Mark("the config", 0, 0)
 
 
 def test_only_so_many_faults_are_shown():
-    write(x="".join(f"a{i}: 010\n" for i in range(25)))
+    write(x="".join(f"a{i}: .inf\n" for i in range(25)))
     found = refusal()
     assert len(found) == 21
-    assert found[19].startswith("x.yaml:20:6 a19: 010 is 8")
-    assert found[20] == "5 more faults — correct these first"
+    assert found[19].startswith("x.yaml:20:6 a19: got .inf")
+    assert found[20] == "5 more errors — correct these first"
 
 
 def test_every_message_is_one_line_without_a_control_character():
     write(x="a: \x1b]0;t\x07\nb: 1")
-    write(y='a: "\\e]0;t\\a"\n"b\\u202ec": 010\n')
+    write(y='a: "\\e]0;t\\a"\n"b\\u202ec": .inf\n')
     for message in refusal() + refusal("y.yaml"):
         assert re.fullmatch(r"[^\x00-\x1f\x7f-\x9f\u202e]+ — [^\x00-\x1f]+", message)
 
@@ -282,14 +284,29 @@ PIECES = [
 
 
 @pytest.mark.parametrize("seed", range(50))
-def test_whatever_the_text_it_is_a_config_or_a_fault_in_one_line(seed):
+def test_any_text_is_a_config_or_an_error_in_one_line(seed):
     rng = random.Random(seed)
     outcomes = set()
     for _ in range(40):
         text = "".join(rng.choices(PIECES, k=rng.randrange(1, 30)))
         write(x=text)
         try:
-            outcomes.add(type(read_document(Path("x.yaml")).data))
+            document = read_document(Path("x.yaml"))
+            raise_all(document.errors)
+            outcomes.add(type(document.data))
         except ConfigError as error:
             outcomes |= {(bool(fault.hint), "\n" in str(fault)) for fault in error.faults}
     assert outcomes - {dict} == {(True, False)}
+
+
+def test_python_data_is_a_config_if_yaml_can_express_it():
+    given = {"a": (1, np.int64(2)), "b": {"c": np.float32(0.5)}, "d": Path("x"), "e": None}
+    document = document_of_data(given)
+    assert repr(document.data) == "{'a': [1, 2], 'b': {'c': 0.5}, 'd': 'x', 'e': None}"
+    assert document_of_data(document.data).raw == document.raw == dump_yaml(document.data).encode()
+    assert document.where(("b", "c")) == "config b.c"
+    with pytest.raises(ConfigError) as caught:
+        document_of_data({"a": math.nan, "b": [object()], 3: 1})
+    assert [str(fault).partition(", ")[0] for fault in caught.value.faults] == [
+        "config a: got nan", "config b[0]: got object", "config: a key must be text",
+    ]  # fmt: skip

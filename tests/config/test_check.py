@@ -60,18 +60,16 @@ def test_an_unknown_key_at_any_level_names_the_nearest(tmp_path: Path, block: st
     [
         (
             "cell: {type: simple, recurrent_activation: tanh}",
-            "2:22 cell.recurrent_activation: unknown key 'recurrent_activation' — "
-            "cell simple has no such option, only carry",
+            "2:22 cell.recurrent_activation: unknown key 'recurrent_activation' — an option of carry, not of simple",
         ),
         (
             "training: {schedule: {type: constant, decay_rate: 0.5}}",
             "2:39 training.schedule.decay_rate: unknown key 'decay_rate' — "
-            "schedule constant has no such option, only exponential and step",
+            "an option of exponential and step, not of constant",
         ),
         (
             "training: {optimizer: {momentum: 0.9}}",
-            "2:24 training.optimizer.momentum: unknown key 'momentum' — "
-            "optimizer adam has no such option, only rmsprop and sgd",
+            "2:24 training.optimizer.momentum: unknown key 'momentum' — an option of rmsprop and sgd, not of adam",
         ),
     ],
 )
@@ -183,7 +181,7 @@ def test_a_number_out_of_bounds_tells_the_bound(tmp_path: Path, block: str, told
         ),
         (
             "training: {schedule: {type: step}}",
-            "2:12 training.schedule.decay_steps: missing, and it has no default — add `decay_steps:`",
+            "2:12 training.schedule.decay_steps: is required, but missing — add `decay_steps:`",
         ),
     ],
 )
@@ -209,11 +207,11 @@ def test_all_faults_come_at_once_in_the_order_of_the_lines(tmp_path: Path) -> No
         "x.yaml:6:3 cell.layrs: unknown key 'layrs' — did you mean 'layers'?",
         "x.yaml:7:10 cell.units: got true, expected an integer",
         "x.yaml:8:7 task: unknown task 'addin' — did you mean 'adding'?",
-        "x.yaml:9:7 name: bad run name '../x': it starts with '.' — use 1 to 60 of A-Z a-z 0-9 . _ -",
+        "x.yaml:9:7 name: invalid run name '../x': it starts with '.' — use 1 to 60 of A-Z a-z 0-9 . _ -",
     ]
 
 
 def test_beyond_twenty_faults_the_rest_is_counted(tmp_path: Path) -> None:
     told = faults(tmp_path, "task: adding\n" + "".join(f"zz{n}: 1\n" for n in range(25)))
     assert len(told) == 21
-    assert told[-1] == "5 more faults — correct these first"
+    assert told[-1] == "5 more errors — correct these first"
