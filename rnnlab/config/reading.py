@@ -68,7 +68,7 @@ def document_of(text: str, source: str) -> Document:
     Raises:
         ConfigError: Every error that leaves nothing to check; errors of single values are kept in the document.
     """
-    root, errors = _parsed(text, source)
+    root, errors = _parsed(text, source, hint="")
     return Document(root, text.encode(), (), tuple(errors))
 
 
@@ -109,13 +109,13 @@ def _plain(value: object, path: KeyPath, *, source: str, errors: list[UsageError
     return value
 
 
-def _parsed(text: str, source: str) -> tuple[Node, list[ParseError]]:
+def _parsed(text: str, source: str, *, hint: str) -> tuple[Node, list[ParseError]]:
     parsed = parse(text, Position(source, 1, 1))
     if parsed.root is None:
-        raise ConfigError([UsageError("the config is empty", where=source, hint=_START)])
+        raise ConfigError([UsageError("the config is empty", where=source, hint=hint)])
     if not isinstance(parsed.root.value, dict):
         problem = f"got {kind(parsed.root.plain())}, expected a mapping of keys to values"
-        raise_all(parsed.errors or [UsageError(problem, where=str(parsed.root.position), hint=_START)])
+        raise_all(parsed.errors or [UsageError(problem, where=str(parsed.root.position), hint=hint)])
     return parsed.root, parsed.errors
 
 
@@ -143,7 +143,7 @@ class _Files:
         if raw is None:
             return empty
         try:
-            own, errors = _parsed(decode(raw, str(path)), str(path))
+            own, errors = _parsed(decode(raw, str(path)), str(path), hint=_START)
             self.errors += errors
         except ConfigError as error:
             self.errors += error.faults

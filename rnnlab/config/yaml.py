@@ -210,7 +210,11 @@ class _Builder:
     def _key(self, node: yaml.Node, path: KeyPath) -> str | None:
         if isinstance(node, yaml.ScalarNode) and node.tag == _YAML + "str":
             self._check_hidden(node, path)
-            return str(node.value)
+            if node.value != "<<" or node.style is not None:
+                return str(node.value)
+            hint = "repeat the keys here; to share keys between files, use `extends: base.yaml`"
+            self._add(node, path, "merge key << is not supported", hint=hint)
+            return None
         hint, got = "write `key: value`", "an alias or a tag"
         if isinstance(node, yaml.CollectionNode):
             got = "a list" if isinstance(node, yaml.SequenceNode) else "a mapping"

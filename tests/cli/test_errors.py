@@ -98,7 +98,7 @@ def test_a_broken_config(broken: Path, text: str) -> None:
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        ("task: adding\n".encode("utf-16"), "UTF-16 text, by the mark at byte offset 0 — save the file as UTF-8"),
+        ("task: adding\n".encode("utf-16"), "is UTF-16 text, expected UTF-8 — save the file as UTF-8"),
         (b"\x7fELF\0\0", "NUL byte at offset 4: binary data, or UTF-16 text — save the file as UTF-8 text"),
     ],
 )
@@ -110,10 +110,10 @@ def test_a_config_that_is_no_text(here: Path, content: bytes, told: str) -> None
 def test_a_config_that_is_no_file(here: Path) -> None:
     os.mkfifo("pipe")
     assert rnnlab("train", ".").stderr == (
-        "rnnlab: error[E_CONFIG]: .: is a folder, a regular file wanted — name a YAML file\n"
+        "rnnlab: error[E_CONFIG]: .: is a folder, expected a regular file — give the path of a YAML file\n"
     )
     assert rnnlab("train", "pipe").stderr == (
-        "rnnlab: error[E_CONFIG]: pipe: is a pipe, a regular file wanted — name a YAML file\n"
+        "rnnlab: error[E_CONFIG]: pipe: is a pipe, expected a regular file — give the path of a YAML file\n"
     )
     assert rnnlab("train", "/dev/zero").code == 2
     (here / "near.yaml").touch()
@@ -139,7 +139,7 @@ def test_several_faults_are_several_lines_in_order(here: Path) -> None:
     [
         (
             "--set=training.steps",
-            "--set training.steps: key=value wanted, got no '=' — for example --set training.steps=500",
+            "--set training.steps: expected key=value, got no '=' — for example --set training.steps=500",
         ),
         ("--set=cell.unit=3", "--set cell.unit=3: unknown key 'unit' — did you mean 'units'?"),
         (

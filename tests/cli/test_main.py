@@ -94,7 +94,9 @@ def test_an_argument_of_128_kib_is_not_told_whole(here: Path) -> None:
     result = rnnlab("train", "x" * 131_071)
     assert (result.code, len(result.stderr)) == (2, 4029)
     assert result.stderr.startswith("rnnlab: error[E_CONFIG]: xxx")
-    assert result.stderr.endswith("x: cannot be read: File name too long — name a YAML file that you may read\n")
+    assert result.stderr.endswith(
+        "x: cannot be read: File name too long — give the path of a YAML file that you may read\n"
+    )
 
 
 def test_no_command_shows_the_help() -> None:

@@ -142,7 +142,7 @@ def test_a_broken_plug_in_breaks_nothing_else(install) -> None:
     [
         ("TASKS = 3", "TypeError: 'int' object is not iterable"),
         ("TASKS = (3,)", "TypeError: 3 is not a task"),
-        ("TASKS = (int,)", "TypeError: <class 'int'> is no task"),
+        ("TASKS = (int,)", "TypeError: <class 'int'> is not a task"),
         ("from rnnlab.tasks.parity import TASKS", "ValueError: the task is called 'parity'"),
     ],
 )

@@ -114,7 +114,7 @@ def test_a_trial_that_kills_two_workers_fails_alone(place: Path, pools: list[Wor
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("task: [", "not YAML: "),
+        ("task: [", "invalid YAML: "),
         (QUICK + "sede: 1\n", "unknown key 'sede'"),
         (QUICK.replace("units: 4", "units: 60000, layers: 10"), "training needs about "),
     ],
