@@ -177,7 +177,7 @@ def test_a_number_out_of_bounds_tells_the_bound(tmp_path: Path, block: str, told
         ("training: {optimizer: adma}", "2:23 training.optimizer: unknown optimizer 'adma' — did you mean 'adam'?"),
         (
             "training: {schedule: linear}",
-            "2:22 training.schedule: unknown schedule 'linear' — known: constant, cosine, exponential, step",
+            "2:22 training.schedule: unknown schedule 'linear' — known: constant, cosine, exponential, plateau, step",
         ),
         (
             "training: {schedule: {type: step}}",

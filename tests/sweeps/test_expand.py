@@ -116,8 +116,8 @@ def test_errors_of_trials_point_to_their_values_and_are_reported_once(place: Pat
             "  axes: {cell.units: [1, 2]}\n",
             BASE.replace("{units: 4}", "carry"),
             [
-                f"/x.yaml:7:{23 + 3 * n} sweep.axes.'cell.units'[{n}]: cell is text and has no keys (trial "
-                f"000{n + 1}-H{n + 1}) — write `cell:` as a mapping with `type`, or make all of it the axis"
+                f"/x.yaml:7:{23 + 3 * n} sweep.axes.'cell.units'[{n}]: cell is text (/x.yaml:3:7), not a mapping "
+                f"(trial 000{n + 1}-H{n + 1}) — write `cell:` as a mapping, or set all of it"
                 for n in (0, 1)
             ],
         ),
@@ -161,6 +161,6 @@ def test_a_sweep_is_not_an_experiment(place: Path) -> None:
     checked(place, "  seeds: 2\n")
     with pytest.raises(ConfigError) as caught:
         load_experiment(place / "x.yaml")
-    assert [str(fault) for fault in caught.value.faults] == [
-        f"{place}/x.yaml:7:3 sweep: describes many trainings, one is wanted here — use `rnnlab sweep CONFIG`"
-    ]
+    (fault,) = caught.value.faults
+    assert fault.where == f"{place}/x.yaml:7:3 sweep"
+    assert fault.hint == "use `rnnlab sweep CONFIG`"
