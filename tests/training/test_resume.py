@@ -24,6 +24,7 @@ VARIANTS = {
     "lengths": ("shape.timesteps=[2, 9]", "cell.type=carry", "precision=float64"),
     "truncated": ("task=flip_flop", "training.bptt_steps=2", "training.clip_norm=0.1", "training.optimizer=adamw"),
     "plateau": ("training.stop_on_plateau={evaluations: 3, min_improvement: 100}", "training.steps=50"),
+    "rate": ("training.schedule={type: plateau, factor: 0.5, patience: 1, min_delta: 10}", "training.evaluate_every=1"),
     "momentum": ("training.optimizer={type: sgd, momentum: 0.9, nesterov: true}", "cell.layers=2"),
     "amsgrad": ("training.optimizer={type: adam, amsgrad: true}", "training.clip_value=0.01"),
 }

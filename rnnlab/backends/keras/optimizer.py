@@ -9,14 +9,15 @@ from numpy.typing import NDArray
 
 from rnnlab.backends.base import Training
 from rnnlab.backends.keras.engines.base import AbstractEngine
+from rnnlab.core.errors import UsageError
+from rnnlab.optim.rules.base import AbstractOptimizer
 
 Array = NDArray[Any]
 Tensor = Any
 ops = keras.ops
-_CLASSES = {"sgd": "SGD", "rmsprop": "RMSprop", "adam": "Adam", "adamw": "AdamW"}
 
 
-class _HeldRate(keras.optimizers.schedules.LearningRateSchedule):
+class _ExactRate(keras.optimizers.schedules.LearningRateSchedule):
     """The learning rate of the next update, at full precision; an optimiser's own variable rounds it to float32."""
 
     def __init__(self, dtype: str) -> None:
@@ -45,23 +46,23 @@ class KerasOptimizer:
         training: The update rule and the clipping.
         variables: What it updates, in the order of the network's parameters.
         dtype: Of the variables.
+
+    Raises:
+        UsageError: The update rule has no counterpart in Keras.
     """
 
     def __init__(
         self, engine: AbstractEngine, training: Training, variables: Sequence[Any], *, dtype: np.dtype[Any]
     ) -> None:
         self._engine, self._training, rule = engine, training, training.optimizer
-        numbers = rule.options.model_dump(exclude={"type", "learning_rate"})
-        held = _HeldRate(dtype.name)
-        if dtype == np.float64:  # beside which Keras rounds a Python float to float32; some of its checks want one
-            numbers = {
-                name: np.float64(value) if isinstance(value, float) else value for name, value in numbers.items()
-            }
-        self.optimizer = getattr(keras.optimizers, _CLASSES[rule.name])(learning_rate=held, **numbers)
+        rate = _ExactRate(dtype.name)
+        self.optimizer = _counterpart(rule, rate, dtype)
         self._names = rule.slot_names()
-        self.trained, self.rate = list(variables), held.rate
-        self._flat = keras.Variable(self._values(), dtype=dtype.name)  # what the variables hold, side by side
+        self.trained, self.rate = list(variables), rate.rate
+        self._flat = keras.Variable(self._values(), dtype=dtype.name)  # the values of all variables, side by side
         self.optimizer.build([self._flat])
+        if missing := [name for name in self._names if self._slot(name) is None]:
+            raise _refusal(rule, f"Keras's {rule.keras_name} has no variable {missing[0]!r}, a slot of this rule")
 
     @property
     def slots(self) -> list[Any]:
@@ -79,7 +80,7 @@ class KerasOptimizer:
         return [gradient], norm
 
     def apply(self, gradients: Sequence[Tensor]) -> None:
-        """Do one update by what `clipped` gave, at the rate that `rate` holds."""
+        """Do one update by what `clipped` returned, at the rate in `rate`."""
         self.optimizer.apply(gradients, [self._flat])
         ends = np.cumsum([np.prod(variable.shape, dtype=int) for variable in self.trained])[:-1].tolist()
         for variable, part in zip(self.trained, ops.split(self._flat.value, ends), strict=True):
@@ -96,7 +97,7 @@ class KerasOptimizer:
         return {"step": step} | {name: self._engine.array(self._slot(name).value).copy() for name in self._names}
 
     def load(self, arrays: Mapping[str, Array]) -> None:
-        """Take back what `arrays` gave, here or on another backend; the variables hold the parameters by now."""
+        """Take back what `arrays` returned, here or on another backend; the parameters must be loaded before."""
         self._flat.assign(self._values())
         self.optimizer.iterations.assign(int(arrays["step"][0]))
         for name in self._names:
@@ -106,7 +107,26 @@ class KerasOptimizer:
         return np.concatenate([np.ravel(self._engine.array(variable.value)) for variable in self.trained])
 
     def _slot(self, name: str) -> Any:
-        return next(variable for variable in self.optimizer.variables if variable.path.endswith(f"_{name}"))
+        return next((one for one in self.optimizer.variables if one.path.endswith(f"_{name}")), None)
+
+
+def _counterpart(rule: AbstractOptimizer[Any], rate: _ExactRate, dtype: np.dtype[Any]) -> Any:
+    """Return the Keras optimiser of the same equation, with the same options."""
+    kind = getattr(keras.optimizers, rule.keras_name or "", None)
+    if kind is None:
+        raise _refusal(rule, "it names no optimizer of keras.optimizers as `keras_name`")
+    numbers = rule.options.model_dump(exclude={"type", "learning_rate"})
+    if dtype == np.float64:  # beside which Keras rounds a Python float to float32; some of its checks want one
+        numbers = {name: np.float64(value) if isinstance(value, float) else value for name, value in numbers.items()}
+    try:
+        return kind(learning_rate=rate, **numbers)
+    except (TypeError, ValueError) as error:
+        raise _refusal(rule, f"Keras's {rule.keras_name} does not take its options: {error}") from error
+
+
+def _refusal(rule: AbstractOptimizer[Any], why: str) -> UsageError:
+    problem = f"the optimizer {rule.name!r} cannot run on Keras: {why}"
+    return UsageError(problem, where="training.optimizer", hint="set backend: numpy, or choose another optimizer")
 
 
 def _joined(parts: Sequence[Tensor]) -> Tensor:

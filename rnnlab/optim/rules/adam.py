@@ -93,7 +93,7 @@ class Adam(AbstractAdam[AdamOptions]):
         [0.75]
     """
 
-    name = "adam"
+    name, keras_name = "adam", "Adam"
     Options = AdamOptions
 
     def _move(

@@ -38,7 +38,7 @@ class Adamw(AbstractAdam[AdamwOptions]):
         [0.625]
     """
 
-    name = "adamw"
+    name, keras_name = "adamw", "AdamW"
     Options = AdamwOptions
 
     def _move(

@@ -34,10 +34,15 @@ class AbstractOptimizer(ABC, Generic[OptionsT]):
     save the slots is to save the optimiser. One instance serves one thread.
 
     Args:
-        options: The rule's numbers. The learning rate in them is the base rate; each step is told its own.
+        options: The rule's numbers. The learning rate in them is the base rate; each step is given its own.
+
+    Attributes:
+        keras_name: The class in `keras.optimizers` with the same equation, options and slots; None if there is none,
+            and then the rule runs on the backend numpy alone.
     """
 
     name: ClassVar[str]
+    keras_name: ClassVar[str | None] = None
     Options: type[OptionsT]
 
     def __init__(self, options: OptionsT) -> None:

@@ -46,7 +46,7 @@ class Rmsprop(AbstractOptimizer[RmspropOptions]):
         [0.5]
     """
 
-    name = "rmsprop"
+    name, keras_name = "rmsprop", "RMSprop"
     Options = RmspropOptions
 
     def slot_names(self) -> tuple[str, ...]:

@@ -49,7 +49,7 @@ class Sgd(AbstractOptimizer[SgdOptions]):
         [-0.25]
     """
 
-    name = "sgd"
+    name, keras_name = "sgd", "SGD"
     Options = SgdOptions
 
     def slot_names(self) -> tuple[str, ...]:
