@@ -1,24 +1,52 @@
-"""Which runs of many to look into: of each group that matters one, neither the best nor the worst."""
+"""Diagnoses of a few of many runs: of each group that matters one, neither the best nor the worst."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from rnnlab.comparison import Comparison, Result
 from rnnlab.comparison.groups import Group
 from rnnlab.comparison.metric import higher_is_better
+from rnnlab.core.errors import EnvironmentFault, RnnlabError
+from rnnlab.inspection.diagnose import Diagnosis, diagnose
+from rnnlab.storage import RunFolder
 
 _MOST = 6
 
 
-def representatives(comparison: Comparison, most: int = _MOST) -> dict[str, Result]:
-    """Return heading -> run: of a table the groups of its last row, where a sweep is hardest, else the first groups."""
-    return {group.heading: _median_run(group) for group in _groups(comparison)[:most]}
+def diagnose_representatives(
+    comparison: Comparison, names: Collection[str]
+) -> tuple[dict[str, Diagnosis], Mapping[str, RnnlabError]]:
+    """Return heading of a group -> diagnosis of its median run, and name of a run -> why it has none.
+
+    Args:
+        comparison: The runs.
+        names: The diagnoses.
+
+    Raises:
+        EnvironmentFault: A package is missing, or the system fails.
+    """
+    found: dict[str, Diagnosis] = {}
+    faults: dict[str, RnnlabError] = {}
+    for heading, result in representatives(comparison).items():
+        run = RunFolder(result.path)
+        try:
+            found[heading] = diagnose(run, names, weights="best" if run.has_weights("best") else "last")
+        except EnvironmentFault:
+            raise
+        except RnnlabError as error:
+            faults[result.name] = error
+    return found, faults
+
+
+def representatives(comparison: Comparison) -> dict[str, Result]:
+    """Return heading -> run: of a pivot the groups of its last row, where a sweep is hardest, else the first groups."""
+    return {group.heading: _median_run(group) for group in _groups(comparison)[:_MOST]}
 
 
 def _groups(comparison: Comparison) -> Sequence[Group]:
-    table = comparison.pivot
-    if table is None:
+    pivot = comparison.pivot
+    if pivot is None:
         return comparison.groups
-    last = (table.cells.get((len(table.rows) - 1, place)) for place in range(len(table.columns)))
+    last = (pivot.cells.get((len(pivot.rows) - 1, place)) for place in range(len(pivot.columns)))
     return [group for group in last if group]
 
 

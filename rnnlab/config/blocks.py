@@ -90,9 +90,9 @@ class TrainingOptions(Options):
     checkpoint: CheckpointOptions = Field(
         CheckpointOptions(every_steps=None, every_seconds=10.0), description="how much a kill can cost at most"
     )
-    record: Literal["gradient_flow"] | None = Field(
+    record: Literal["gradient"] | None = Field(
         None,
-        description="gradient_flow: with each evaluation the gradient of the last step's loss by lag; null: nothing",
+        description="gradient: with each evaluation the gradient of the last step's loss by lag; null: nothing",
     )
     max_seconds: float | None = Field(
         None, gt=0, le=1e9, description="seconds a process may train, saving included, before it stops to be resumed"

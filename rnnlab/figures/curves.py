@@ -1,7 +1,7 @@
-"""The metric during training: a line a run, or the median and the range of the seeds of a group."""
+"""The figure of a metric during training: a line per run, or the median and the range of the seeds of a group."""
 
 from collections.abc import Sequence
-from typing import Any
+from math import isfinite
 
 import numpy as np
 
@@ -10,96 +10,113 @@ from rnnlab.comparison.curves import together
 from rnnlab.comparison.groups import Group
 from rnnlab.comparison.metric import has_baseline, short_name
 from rnnlab.comparison.question import Question, question_of
-from rnnlab.figures.figure import DASHES, GREY, named, style, text
+from rnnlab.core.figure import Axis, Figure, Level, Line, Panel
+from rnnlab.core.table import Table, table
 
-_MOST = 12  # lines that can be told apart
-_MOST_RUNGS = 3
-_LOG_FROM = 20.0
-_UNITS = {"step": "training step", "sequences": "training sequences", "seconds": "seconds of training"}
+_MOST_DRAWN = 60
+_MOST_SHOWN = 8  # lines that are shown from the start
+_MOST_LEVELS = 3
+_LOG_FROM = 20.0  # highest over lowest value
+X_AXES = {"step": "training step", "sequences": "training sequences", "seconds": "seconds of training"}
 
 
-def draw_curves(figure: Any, comparison: Comparison, x: str = "step") -> None:
-    """Draw the metric of a comparison.
+def curves(comparison: Comparison, x: str = "step") -> Figure | None:
+    """Return the metric of a comparison during training; None where no run recorded a value.
 
     Args:
-        figure: matplotlib's.
         comparison: The runs.
-        x: `step`, `sequences` or `seconds`; groups of several seeds are drawn together over steps alone.
+        x: Key of `X_AXES`; seeds of a group share their steps alone, so over anything else each run has its own line.
     """
-    axes = figure.subplots()
-    drawn: list[float] = []
-    by_group = x == "step" and any(len(group.results) > 1 for group in comparison.groups)
-    shown = _lines(comparison, by_group=by_group)
-    for place, (name, group) in enumerate(shown):
-        colour = style(place)
-        if by_group:
-            drawn += _group(axes, text(name), group, colour)
-        else:
-            drawn += _run(axes, text(name), group.results[0], comparison.metric, x, colour)
-    results = [one for _, group in shown for one in group.results]
-    for value in list(dict.fromkeys(comparison.baseline(one) for one in results))[:3]:
-        if value is not None:
-            label = f"baseline {value:.3g}"
-            axes.axhline(value, color=GREY, linestyle=":", linewidth=1.4, zorder=3, label=label)
-            drawn.append(value)
-    question = question_of(results) if has_baseline(comparison.metric) else None
-    drawn += _rungs(axes, question)
-    known = [value for value in drawn if np.isfinite(value)]
-    if known and min(known) > 0 and max(known) / min(known) > _LOG_FROM:
-        axes.set_yscale("log")
-    axes.set_xlabel(_UNITS[x])
-    axes.set_ylabel(text(comparison.metric.replace("/", " ") + (f": {question.loss}" if question else "")))
-    axes.set_title(text(f"{short_name(comparison.metric)} during training"), loc="left")
-    if by_group:
-        axes.plot([], [], " ", label="band: range of the seeds")
-    axes.legend()
+    if x == "step":
+        shown = _shown(comparison)
+        groups = [*shown, *(group for group in comparison.groups[:_MOST_DRAWN] if group not in shown)]
+        lines = [_of_group(group, place, shown=group in shown) for place, group in enumerate(groups)]
+        runs = [one for group in shown for one in group.results]
+    else:
+        runs = list(comparison.results[:_MOST_SHOWN])
+        lines = [_of_run(comparison.headings[one.name], one, comparison.metric, x, n) for n, one in enumerate(runs)]
+    lines = [line for line in lines if len(line.x)]
+    if not lines:
+        return None
+    question = question_of(runs) if has_baseline(comparison.metric) else None
+    levels = _levels(comparison, runs, question)
+    has_bands = any(line.low is not None for line in lines)
+    solved = [] if has_bands else _solved(runs, x)
+    metric = comparison.metric.replace("/", " ")
+    panel = Panel(
+        Axis(X_AXES[x]),
+        Axis(f"{metric}: {question.loss}" if question else metric, log=_spans_decades(lines, levels)),
+        lines,
+        levels=[*levels, *solved],
+        note="band: range of the seeds" if has_bands else "",
+    )
+    caption = [
+        *(["The line is the median of the seeds, the band the range from the best to the worst."] if has_bands else []),
+        *(["The dotted line is the best loss that is possible without memory."] if levels else []),
+        *(["The dash-dotted lines show what a little memory reaches."] if question and question.references else []),
+        *(["A dashed line shows when the task was solved."] if solved else []),
+    ]
+    return Figure(
+        "curves",
+        f"{short_name(comparison.metric)} during training".capitalize(),
+        " ".join(caption),
+        [panel],
+        table=_table(lines, X_AXES[x]),
+    )
 
 
-def _rungs(axes: Any, question: Question | None) -> list[float]:
-    """Draw the rungs of the ladder, each what a little more memory would reach."""
-    rungs = question.references[:_MOST_RUNGS] if question else ()
-    for name, loss in rungs:
-        axes.axhline(loss, color=GREY, linestyle="-.", linewidth=0.9)
-        named(axes, name, loss)
-    return [loss for _, loss in rungs]
+def _shown(comparison: Comparison) -> Sequence[Group]:
+    """Return the groups that are shown from the start: of a large pivot those of its last row."""
+    pivot = comparison.pivot
+    if pivot and len(comparison.groups) > _MOST_SHOWN:
+        last = (pivot.cells.get((len(pivot.rows) - 1, column)) for column in range(len(pivot.columns)))
+        return [group for group in last if group][:_MOST_SHOWN]
+    return comparison.groups[:_MOST_SHOWN]
 
 
-def _lines(comparison: Comparison, *, by_group: bool) -> Sequence[tuple[str, Group]]:
-    if by_group:
-        return [(group.heading, group) for group in _chosen(comparison)]
+def _of_group(group: Group, place: int, *, shown: bool) -> Line:
+    steps, values = together(group)
+    if not len(steps):
+        return Line(group.heading, [], [])
+    if len(values) == 1:
+        return Line(group.heading, steps, values[0], place, place // 7, shown=shown)
+    seeds = f"{group.solved} of {len(values)} seeds solved" if group.decided else f"{len(values)} seeds"
+    median, low, high = np.median(values, axis=0), values.min(axis=0), values.max(axis=0)
+    return Line(f"{group.heading} ({seeds})", steps, median, place, place // 7, low=low, high=high, shown=shown)
+
+
+def _of_run(heading: str, run: Result, metric: str, x: str, place: int) -> Line:
+    points = [(record.get(x), record[metric]) for record in run.records if metric in record]
+    known = [(float(at), float(y)) for at, y in points if isinstance(at, int | float) and isinstance(y, int | float)]
+    return Line(heading, [at for at, _ in known], [y for _, y in known], place, place // 7)
+
+
+def _levels(comparison: Comparison, runs: Sequence[Result], question: Question | None) -> list[Level]:
+    """Return the baselines, and below them what a little more memory reaches."""
+    baselines = [value for value in dict.fromkeys(map(comparison.baseline, runs)) if value is not None]
+    references = question.references if question else ()
     return [
-        (comparison.headings[one.name], Group("", {}, (one,), comparison.metric)) for one in comparison.results[:_MOST]
+        *(Level(value, f"baseline {value:.3g}") for value in baselines[:_MOST_LEVELS]),
+        *(Level(loss, f"{name} {loss:.3g}", dash=3) for name, loss in references[:_MOST_LEVELS]),
     ]
 
 
-def _chosen(comparison: Comparison) -> Sequence[Group]:
-    """Return the groups that can be told apart: of a table the last row."""
-    table = comparison.pivot
-    if table and len(comparison.groups) > _MOST:
-        last = (table.cells.get((len(table.rows) - 1, column)) for column in range(len(table.columns)))
-        return [group for group in last if group][:_MOST]
-    return comparison.groups[:_MOST]
+def _solved(runs: Sequence[Result], x: str) -> list[Level]:
+    found = []
+    for place, one in enumerate(runs):
+        if one.solved_at is not None:
+            value = float(getattr(one.solved_at, x))
+            label = f"solved at {value:,.4g}" if x == "seconds" else f"solved at {value:,.0f}"
+            found.append(Level(value, label, "x", place, 1))
+    return found
 
 
-def _group(axes: Any, name: str, group: Group, colour: dict[str, Any]) -> list[float]:
-    steps, values = together(group)
-    if not len(steps):
-        return []
-    median = np.median(values, axis=0)
-    axes.fill_between(steps, values.min(axis=0), values.max(axis=0), color=colour["color"], alpha=0.18, linewidth=0)
-    seeds = f"{group.solved} of {len(values)} seeds solved" if group.decided else f"{len(values)} seeds"
-    axes.plot(steps, median, label=f"{name} ({seeds})", **colour)
-    return [float(value) for value in values.ravel()]
+def _spans_decades(lines: Sequence[Line], levels: Sequence[Level]) -> bool:
+    drawn = [float(value) for line in lines if line.shown for value in line.y] + [level.value for level in levels]
+    known = [value for value in drawn if isfinite(value)]
+    return bool(known) and min(known) > 0 and max(known) / min(known) > _LOG_FROM
 
 
-def _run(axes: Any, name: str, run: Result, metric: str, x: str, colour: dict[str, Any]) -> list[float]:
-    points = [(record.get(x), record[metric]) for record in run.records if metric in record]
-    known = [(float(at), float(y)) for at, y in points if isinstance(at, int | float) and isinstance(y, int | float)]
-    if not known:
-        return []
-    if run.solved_at is not None:
-        where = float(getattr(run.solved_at, x))
-        axes.axvline(where, color=colour["color"], linestyle=DASHES[2], linewidth=1.2)
-        name = f"{name}, solved at {where:,.4g}" if x == "seconds" else f"{name}, solved at {where:,.0f}"
-    axes.plot([at for at, _ in known], [y for _, y in known], label=name, **colour)
-    return [y for _, y in known]
+def _table(lines: Sequence[Line], x: str) -> Table:
+    rows = [[line.name, f"{line.x[-1]:,.6g}", f"{line.y[0]:.4g}", f"{line.y[-1]:.4g}"] for line in lines]
+    return table(["runs", f"last {x}", "first value", "last value"], rows)

@@ -16,7 +16,7 @@ from rnnlab.storage.checkpoint import Part
 from rnnlab.storage.metrics import Value
 from rnnlab.storage.weights import list_differences
 from rnnlab.training.events import Evaluated, Stepped
-from rnnlab.training.flow_recorder import FlowRecorder
+from rnnlab.training.gradient_by_lag import GradientRecorder
 from rnnlab.training.progress import Averages, Best, Place, Success
 from rnnlab.training.stopping import Reason
 from rnnlab.training.validation import ValidationSet
@@ -66,7 +66,7 @@ class Trainer:
         self._validation = ValidationSet(
             self.task, sequences=experiment.evaluation.sequences, timesteps=experiment.timesteps, seed=experiment.seed
         )
-        self._flow = FlowRecorder(experiment, self.network, self.task) if self.options.record else None
+        self._gradient = GradientRecorder(experiment, self.network, self.task) if self.options.record else None
         self.about: dict[str, Any] = {"network": self.network.describe(), "task": self.task.name}
         self.parameter_count = sum(parameter.size for parameter in self.network.parameters().values())
         self.place, self.best = Place(), Best(self.options.stop_on_plateau)
@@ -166,8 +166,8 @@ class Trainer:
         measured: dict[str, Value] = {"step": self.place.step, "sequences": self._sequences()}
         measured |= {"seconds": round(self.seconds(), 6)} | self._averages.take()
         measured |= {f"validation/{name}": value for name, value in metrics.items()}
-        if self._flow:
-            measured |= self._flow.record(self._model.parameters())
+        if self._gradient:
+            measured |= self._gradient.record(self._model.parameters())
         record(measured)
         if not self.bad:
             self._schedule.after_evaluation(metrics["loss"], learning_rate=self.experiment.optimizer.learning_rate)

@@ -1,20 +1,116 @@
-"""States that a constant input leaves as they are: what a network remembers, it keeps there."""
+"""States that a constant input leaves unchanged: where a network can store what it remembers."""
 
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnnlab.backends.numpy.unrolled import Layer
-from rnnlab.inspection.diagnoses.findings import FixedPoints
-from rnnlab.inspection.diagnoses.recurrence import jacobians
+from rnnlab.core.figure import Axis, Figure, Line, Panel
+from rnnlab.inspection.diagnoses.base import AbstractDiagnosis, Inspected, Numbers
+from rnnlab.inspection.diagnoses.jacobian import jacobians
+from rnnlab.inspection.diagnoses.states import components
 
 Array = NDArray[Any]
 
+_STARTS = 256  # of the search
+_NOISE = 0.05  # of the spread of visited states, by which half of the starts are moved
 _STILL = 1e-12  # of q = half the squared length of a step, below which a point counts as fixed
 _SAME = 0.05  # of the spread of all points: nearer ones are one
 _POLISHING = 30  # Newton steps
 _ITERATIONS = 3000
+_LISTED = 12  # eigenvalues in a sentence
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class FixedPoints:
+    """States of one layer that a constant input leaves as they are, or nearly so.
+
+    Source: Sussillo & Barak 2013, "Opening the black box", Neural Computation 25.
+
+    Attributes:
+        inputs: (I,) the constant input.
+        states: (P, S) the distinct points.
+        speeds: (P,) q = half the squared length of a step from there.
+        radius: (P,) the largest modulus of an eigenvalue of the Jacobian; below 1 the point is stable.
+        components: (P, C) the points in the principal components of the layer's first state.
+    """
+
+    inputs: Numbers
+    states: Numbers
+    speeds: Numbers
+    radius: Numbers
+    components: Numbers
+
+
+@final
+class SearchedPoints(AbstractDiagnosis[Mapping[str, FixedPoints]]):
+    """The fixed points of each layer without input, found from visited states."""
+
+    about = "states that stay unchanged without input; the search takes a while"
+    position = 80
+    is_default = False
+
+    def compute(self, inspected: Inspected) -> dict[str, FixedPoints]:
+        """Search layer by layer: the input is zero at the first, and above it the output at the slowest point below."""
+        found: dict[str, FixedPoints] = {}
+        way, at = inspected.unrolled, inspected.visited(_STARTS, before_end=1)
+        inputs = np.zeros(inspected.batch.inputs.shape[2])
+        for layer in way.layers:
+            steps = way.steps[layer.number]
+            states = [layer.stacked({name: a[row] for name, a in steps[step].state.items()}) for row, step in at]
+            starts = _moved(np.stack(states), inspected.stream(3))
+            projection = components(way, layer.number, layer.network.cell.states[0])[1:]
+            found[layer.name] = fixed_points(layer, starts, inputs, projection)
+            if not len(found[layer.name].states):
+                break
+            state = layer.split(found[layer.name].states[:1])
+            inputs = layer.network.cell.step(np, layer.parameters, inputs[None], state).output[0]
+        return found
+
+    def sentences(self, found: Mapping[str, FixedPoints]) -> list[str]:
+        """Return how many points there are in each layer, and how many of them are stable."""
+        return [f"{name}: {_count(one)}" for name, one in found.items()]
+
+    def figure(self, found: Mapping[str, Mapping[str, FixedPoints]]) -> Figure:
+        """Return the points in the first two principal components, a panel per layer."""
+        panels = []
+        for heading, layers in found.items():
+            for name, one in layers.items():
+                places = np.hstack([one.components, np.zeros((len(one.components), 1))])
+                lines = [
+                    Line(kind, places[which, 0], places[which, 1], colour, dash=None, marker=colour)
+                    for kind, colour, which in (("stable", 0, one.radius < 1), ("unstable", 1, one.radius >= 1))
+                ]
+                title = heading if len(layers) == 1 else f"{heading}: {name}"
+                panels.append(Panel(Axis("component 1"), Axis("component 2"), lines, title=title))
+        return Figure(
+            "fixed-points",
+            "Fixed points without input",
+            "Each point is a state that stays as it is without input. A state near a stable point moves to it and "
+            "stays there: so a network can store a value.",
+            panels,
+            size=(6.4, 1.0 + 3.0 * len(panels)),
+        )
+
+
+def _count(one: FixedPoints) -> str:
+    if not len(one.radius):
+        return "no fixed points without input were found."
+    largest = ", ".join(f"{value:.2f}" for value in np.sort(one.radius)[:_LISTED])
+    more = " …" if len(one.radius) > _LISTED else ""
+    points = "1 fixed point" if len(one.radius) == 1 else f"{len(one.radius)} fixed points"
+    return f"{points} without input, {int((one.radius < 1).sum())} stable (largest eigenvalues {largest}{more})."
+
+
+def _moved(states: Array, rng: np.random.Generator) -> Array:
+    """Return starts of the search, (N, S): visited states, every second one moved at random."""
+    noise = rng.standard_normal(states.shape)
+    noise[::2] = 0.0
+    return np.asarray(states + _NOISE * states.std(axis=0) * noise)
 
 
 def fixed_points(layer: Layer, starts: Array, inputs: Array, projection: tuple[Array, Array]) -> FixedPoints:
@@ -27,7 +123,7 @@ def fixed_points(layer: Layer, starts: Array, inputs: Array, projection: tuple[A
         layer: The layer.
         starts: (N, S): states to begin from, such as those that sequences visit.
         inputs: (I,) the constant input of the layer.
-        projection: Mean and axes of the layer's output state, to place the points among its components.
+        projection: Mean and principal axes of the layer's first state, for the components of the points.
 
     Source: Sussillo & Barak 2013, Neural Computation 25:626, section 2.
     Differs: Points with q above 1e-12 after polishing, the slow points of the paper, are left out.
@@ -102,3 +198,6 @@ def _distinct(points: Array, speeds: Array) -> list[int]:
 
 def _repeated(inputs: Array, count: int) -> Array:
     return np.broadcast_to(np.asarray(inputs, np.float64), (count, len(inputs)))
+
+
+DIAGNOSIS = SearchedPoints()

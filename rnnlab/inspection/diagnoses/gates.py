@@ -1,35 +1,146 @@
-"""What gates do: how far open they are, how often they are stuck, how long a carry keeps what it holds."""
+"""Values of gates and activations: how far open, how often saturated, and for how long a carry keeps a value."""
 
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import inf
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnnlab.backends.numpy.unrolled import Unrolled
-from rnnlab.inspection.diagnoses.findings import Gate, Retention
+from rnnlab.core.figure import Axis, Figure, Line, Panel, stairs
+from rnnlab.core.table import UNKNOWN, Table, table
+from rnnlab.inspection.diagnoses.base import AbstractDiagnosis, Inspected, Numbers, short_names
 
 Array = NDArray[Any]
 
 _BINS = 40  # of an activation without a range
-_WIDTH = 0.05  # of a bin, so that gates of all ranges can be held against each other
-_STUCK = 0.05  # of the range
+_WIDTH = 0.05  # of a bin, so that gates of all ranges can be compared
+_SATURATED = 0.05  # of the range
 _RANGES = {"sigmoid": (0.0, 1.0), "hard_sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0), "softsign": (-1.0, 1.0)}
 _SMALLEST = 1e-12
 
 
-def gates(unrolled: Unrolled) -> dict[str, Gate]:
-    """Return the values of every gate and activation over all steps of all sequences, by layer and name."""
-    found: dict[str, Gate] = {}
+@final
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """The values that a gate, or another activation, takes.
+
+    Attributes:
+        edges: (K + 1,) bounds of the bins.
+        counts: (K,) how many values fell into each.
+        mean: Their mean.
+        low, high: The share of values within a twentieth of the activation's range of its lower or its upper end:
+            saturated.
+    """
+
+    edges: Numbers
+    counts: NDArray[np.int64]
+    mean: float
+    low: float
+    high: float
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How long a carry keeps its values.
+
+    Attributes:
+        steps: (H,) per unit, ascending: the steps after which 1/e is left, -1 / mean ln f; infinite where f is 1.
+        median: Of these.
+    """
+
+    steps: Numbers
+    median: float
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class GateValues:
+    """All gates of a network.
+
+    Attributes:
+        gates: Gate or activation (`layers.0.f`) -> its values.
+        retention: Forget gate -> how long its carry keeps a value; empty for cells without a forget gate.
+    """
+
+    gates: Mapping[str, Gate]
+    retention: Mapping[str, Retention]
+
+
+@final
+class Gates(AbstractDiagnosis[GateValues]):
+    """The values of every gate and activation over all steps of all sequences."""
+
+    about = "how often gates and activations take each value"
+    position = 40
+    is_in_report = True
+
+    def compute(self, inspected: Inspected) -> GateValues:
+        """Return the values of the gates, by layer and name."""
+        return gate_values(inspected.unrolled)
+
+    def sentences(self, found: GateValues) -> list[str]:
+        """Return for each carry how long it keeps a value."""
+        names = short_names(found.retention)
+        return [
+            f"{names[name]}: half of the units keep 1/e of their carry for {_steps(one.median)} or more, the longest "
+            f"{_steps(float(one.steps[-1]))}."
+            for name, one in found.retention.items()
+        ]
+
+    def table(self, found: GateValues) -> Table:
+        """Return the mean and the saturation of each gate."""
+        names, rows = short_names(found.gates), []
+        for name, one in found.gates.items():
+            kept = _steps(found.retention[name].median) if name in found.retention else UNKNOWN
+            rows.append([names[name], f"{one.mean:.3f}", f"{one.low:.0%}", f"{one.high:.0%}", kept])
+        return table(["gate", "mean", "at low end", "at high end", "median kept for"], rows)
+
+    def figure(self, found: Mapping[str, GateValues]) -> Figure:
+        """Return histograms of the gates, a panel per network."""
+        panels = []
+        for heading, one in found.items():
+            names, lines = short_names(one.gates), []
+            for place, (name, gate) in enumerate(one.gates.items()):
+                saturated = f", {gate.low + gate.high:.0%} saturated" if gate.low + gate.high else ""
+                x, y = stairs(gate.edges, gate.counts / max(1, int(gate.counts.sum())))
+                lines.append(Line(f"{names[name]}{saturated}", x, y, place, place // 7))
+            x_axis, y_axis = Axis("value of the gate or activation"), Axis("share of values", percent=True)
+            panels.append(Panel(x_axis, y_axis, lines, title=heading, legend="right"))
+        return Figure(
+            "gates",
+            "Values of the gates",
+            "How often a gate or activation takes each value. A forget gate f near 1 keeps the carry, near 0 it drops "
+            "it; a gate whose values pile up at an end of its range is saturated, and hardly learns any more.",
+            panels,
+            size=(6.4, 2.0 + 2.0 * len(panels)),
+        )
+
+
+def _steps(value: float) -> str:
+    return "ever" if value == inf else f"{value:.3g} steps"
+
+
+def gate_values(unrolled: Unrolled) -> GateValues:
+    """Return the values of every gate within the sequences, and how long each carry keeps a value."""
+    gates: dict[str, Gate] = {}
+    retention: dict[str, Retention] = {}
     for layer in unrolled.layers:
         cell = layer.network.cell
         for name, option in cell.gates.items():
-            values = _values(unrolled, layer.number, name)
-            found[f"{layer.name}.{name}"] = gate(values, _RANGES.get(getattr(cell.options, option)))
-    return found
+            steps = np.stack([step.saved[name] for step in unrolled.steps[layer.number]], axis=1)
+            values = steps[unrolled.visited()]  # (N, H)
+            gates[f"{layer.name}.{name}"] = gate(values, _RANGES.get(getattr(cell.options, option)))
+            if name == cell.forget:
+                retention[f"{layer.name}.{name}"] = retained(values)
+    return GateValues(gates, retention)
 
 
 def gate(values: Array, bounds: tuple[float, float] | None) -> Gate:
-    """Return how some values of an activation are spread.
+    """Return how the values of an activation are spread.
 
     Args:
         values: Any shape.
@@ -43,25 +154,16 @@ def gate(values: Array, bounds: tuple[float, float] | None) -> Gate:
     low, high = bounds or (float(values.min()), float(values.max()))
     bins = round((high - low) / _WIDTH) if bounds else _BINS
     counts, edges = np.histogram(values, bins=bins, range=(low, high) if high > low else (low - 0.5, high + 0.5))
-    near = _STUCK * (high - low) if bounds else -1.0
-    return Gate(edges, counts, float(values.mean()), _share(values < low + near), _share(values > high - near))
+    near = _SATURATED * (high - low) if bounds else -1.0
+    at_low, at_high = float((values < low + near).mean()), float((values > high - near).mean())
+    return Gate(edges, counts, float(values.mean()), at_low, at_high)
 
 
-def retention(unrolled: Unrolled) -> dict[str, Retention]:
-    """Return how long each carry keeps what it holds, from the values of its forget gate."""
-    found: dict[str, Retention] = {}
-    for layer in unrolled.layers:
-        if forget := layer.network.cell.forget:
-            kept = _values(unrolled, layer.number, forget)  # (N, H)
-            found[f"{layer.name}.c"] = retained(kept)
-    return found
-
-
-def retained(kept: Array) -> Retention:
+def retained(factors: Array) -> Retention:
     """Return the steps after which 1/e is left of a value that is multiplied by these factors.
 
     Args:
-        kept: (N, H), a factor a step and unit.
+        factors: (N, H), a factor per step and unit.
 
     Example:
         Halved at each step, 1/e is left after 1 / ln 2 steps:
@@ -69,17 +171,10 @@ def retained(kept: Array) -> Retention:
         >>> retained(np.array([[0.5, 1.0], [0.5, 1.0]])).steps.round(4).tolist()
         [1.4427, inf]
     """
-    rate = -np.log(np.maximum(np.abs(kept), _SMALLEST)).mean(axis=0)
+    rate = -np.log(np.maximum(np.abs(factors), _SMALLEST)).mean(axis=0)
     with np.errstate(divide="ignore"):
         steps = np.sort(np.where(rate > 0, 1 / rate, np.inf))
     return Retention(steps, float(np.median(steps)))
 
 
-def _values(unrolled: Unrolled, layer: int, name: str) -> Array:
-    """Return a gate's values within the sequences, (N, H)."""
-    values = np.stack([step.saved[name] for step in unrolled.steps[layer]], axis=1)
-    return np.asarray(values[unrolled.visited()])
-
-
-def _share(where: Array) -> float:
-    return float(where.mean())
+DIAGNOSIS = Gates()

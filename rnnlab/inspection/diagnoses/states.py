@@ -1,30 +1,113 @@
-"""Where states go: their principal components, and how much of the past can be read from them."""
+"""Where states go: their trajectories in their principal components."""
 
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnlab.backends.numpy.unrolled import Layer, Unrolled, unroll
-from rnnlab.inspection.diagnoses.findings import Capacity, Components
+from rnnlab.backends.numpy.unrolled import Unrolled
+from rnnlab.core.figure import Axis, Figure, Line, Panel
+from rnnlab.inspection.diagnoses.base import AbstractDiagnosis, Inspected, Numbers, short_names
 
 Array = NDArray[Any]
 
 _COMPONENTS = 3
 _TRAJECTORIES = 64
-_WASHOUT = 100
-_FITTED, _TESTED = 12, 6  # sequences
-_STEPS = 300  # of each, after the washout
-_RIDGE = 1e-9
+_DRAWN = 24  # of these
+_PANELS = 4
 
 
-def axes(states: Array) -> tuple[Array, Array, Array]:
+@final
+@dataclass(frozen=True, slots=True)
+class Components:
+    """The principal components of one state's trajectories.
+
+    Attributes:
+        trajectories: (N, T, C): the first C components of N sequences; NaN after a sequence's end.
+        explained: (C,) the share of the variance in each.
+    """
+
+    trajectories: Numbers
+    explained: Numbers
+
+
+@final
+class States(AbstractDiagnosis[Mapping[str, Components]]):
+    """The principal components of every state."""
+
+    about = "trajectories of the states in their principal components"
+    position = 50
+
+    def compute(self, inspected: Inspected) -> dict[str, Components]:
+        """Return state (`layers.0.h`) -> its components."""
+        way = inspected.unrolled
+        return {
+            f"{layer.name}.{name}": components(way, layer.number, name)[0]
+            for layer in way.layers
+            for name in layer.network.cell.states
+        }
+
+    def sentences(self, found: Mapping[str, Components]) -> list[str]:
+        """Return how much of the variance the first components explain."""
+        names, lines = short_names(found), []
+        for name, one in found.items():
+            each = ", ".join(f"{share:.0%}" for share in one.explained)
+            count = len(one.explained)
+            first = "the first principal component explains" if count == 1 else f"the first {count} principal components explain"
+            lines.append(f"{names[name]}: {first} {one.explained.sum():.0%} of the variance ({each}).")
+        return lines
+
+    def figure(self, found: Mapping[str, Mapping[str, Components]]) -> Figure:
+        """Return the trajectories in the plane of the first two components, a panel per state."""
+        panels = [
+            _panel(f"{heading}: {short_names(states)[name]}", one)
+            for heading, states in found.items()
+            for name, one in states.items()
+        ][:_PANELS]
+        columns = min(2, len(panels))
+        return Figure(
+            "states",
+            "Trajectories of the states",
+            "Each line is the way of the state through one sequence, in the plane in which states vary most.",
+            panels,
+            columns=columns,
+            size=(3.2 * columns + 0.6, 3.0 * -(-len(panels) // columns) + 0.6),
+        )
+
+
+def _panel(title: str, one: Components) -> Panel:
+    lines, ends = [], []
+    for path in one.trajectories[:_DRAWN]:
+        y = path[:, 1] if path.shape[1] > 1 else 0 * path[:, 0]
+        lines.append(Line("", path[:, 0], y, thin=True))
+        known = np.flatnonzero(~np.isnan(path[:, 0]))
+        ends += [(path[known[-1], 0], y[known[-1]])] if len(known) else []
+    last = np.array(ends).reshape(-1, 2)
+    lines.append(Line("last steps", last[:, 0], last[:, 1], colour=1, dash=None, marker=0))
+    share = [*one.explained, 0.0]
+    axes = (Axis(f"component {number + 1} ({share[number]:.0%})") for number in (0, 1))
+    return Panel(*axes, lines, title=title)
+
+
+def components(unrolled: Unrolled, layer: int, name: str) -> tuple[Components, Array, Array]:
+    """Return the principal components of a state, and the mean (H,) and axes (C, H) that they are in."""
+    states, visited = unrolled.states(layer, name), unrolled.visited()
+    mean, directions, share = principal_axes(states[visited])
+    paths = (states[:_TRAJECTORIES] - mean) @ directions.T
+    paths[~visited[:_TRAJECTORIES]] = np.nan
+    return Components(paths, share), mean, directions
+
+
+def principal_axes(states: Array) -> tuple[Array, Array, Array]:
     """Return mean (H,), principal axes (C, H) and each one's share of the variance (C,), from states (N, H).
 
     Example:
         Points on a line through (1, 1) along (3, 4):
 
-        >>> mean, directions, share = axes(np.array([[1.0, 1.0]]) + np.arange(-2, 3)[:, None] * np.array([[3.0, 4.0]]))
+        >>> states = np.array([[1.0, 1.0]]) + np.arange(-2, 3)[:, None] * np.array([[3.0, 4.0]])
+        >>> mean, directions, share = principal_axes(states)
         >>> mean.tolist(), np.abs(directions[0]).round(3).tolist(), share.round(3).tolist()
         ([1.0, 1.0], [0.6, 0.8], [1.0, 0.0])
     """
@@ -35,50 +118,4 @@ def axes(states: Array) -> tuple[Array, Array, Array]:
     return mean, directions[:_COMPONENTS], share[:_COMPONENTS]
 
 
-def components(unrolled: Unrolled, layer: int, name: str) -> tuple[Components, Array, Array]:
-    """Return the principal components of a state, and the mean (H,) and axes (C, H) that they are in."""
-    states, visited = unrolled.states(layer, name), unrolled.visited()
-    mean, directions, share = axes(states[visited])
-    paths = (states[:_TRAJECTORIES] - mean) @ directions.T
-    paths[~visited[:_TRAJECTORIES]] = np.nan
-    return Components(paths, share), mean, directions
-
-
-def capacity(layers: tuple[Layer, ...], input_features: int, rng: np.random.Generator) -> Capacity:
-    """Return how well a linear readout of the top layer's state recovers an input of k steps ago.
-
-    The first input feature is uniform in [-1, 1], the others are 0. The readout is fitted by ridge regression to some
-    sequences and scored on others, for delays up to twice the units.
-
-    Source: Jaeger 2001, "Short term memory in echo state networks", GMD report 152.
-    """
-    delays = np.arange(1, min(2 * layers[-1].network.cell.options.units, _WASHOUT) + 1)
-    inputs = np.zeros((_FITTED + _TESTED, _WASHOUT + _STEPS, input_features))
-    inputs[:, :, 0] = rng.uniform(-1, 1, inputs.shape[:2])
-    way = unroll(layers, inputs, np.full(len(inputs), inputs.shape[1]))
-    states = np.concatenate([way.states(len(layers) - 1, name) for name in layers[-1].network.cell.states], axis=2)
-    read = states[:, _WASHOUT:]
-    wanted = np.stack([inputs[:, _WASHOUT - k : inputs.shape[1] - k, 0] for k in delays], axis=2)
-    fitted = _fit(_flat(read[:_FITTED]), _flat(wanted[:_FITTED]))
-    answers, truth = _with_one(_flat(read[_FITTED:])) @ fitted, _flat(wanted[_FITTED:])
-    score = np.array([_squared_correlation(answers[:, k], truth[:, k]) for k in range(len(delays))])
-    return Capacity(delays, score, float(score.sum()))
-
-
-def _flat(array: Array) -> Array:
-    return array.reshape(-1, array.shape[-1])
-
-
-def _with_one(states: Array) -> Array:
-    return np.hstack([states, np.ones((len(states), 1))])
-
-
-def _fit(states: Array, wanted: Array) -> Array:
-    design = _with_one(states)
-    return np.asarray(np.linalg.solve(design.T @ design + _RIDGE * np.eye(design.shape[1]), design.T @ wanted))
-
-
-def _squared_correlation(a: Array, b: Array) -> float:
-    if a.std() < 1e-12 or b.std() < 1e-12:
-        return 0.0
-    return float(np.corrcoef(a, b)[0, 1] ** 2)
+DIAGNOSIS = States()

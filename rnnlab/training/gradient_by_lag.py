@@ -1,28 +1,39 @@
-"""The gradient of the last scored step's loss by lag: whether the past can still teach the network anything."""
+"""The gradient of the last scored step's loss by lag, computed once or recorded with each evaluation of a training."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnlab.backends.numpy.unrolled import Unrolled
+from rnnlab.backends.base import Network
+from rnnlab.backends.numpy.unrolled import Unrolled, layers_of, unroll
+from rnnlab.config.experiment import Experiment
 from rnnlab.core.batch import Batch
 from rnnlab.core.losses import LOSSES
+from rnnlab.core.streams import stream
+from rnnlab.tasks.base import AbstractTask
+
+PREFIX = "gradient/"  # of the names in a record
+LAGS = f"{PREFIX}lags"
 
 Array = NDArray[Any]
+
+_SEQUENCES = 16
+_MOST_LAGS = 128
 
 
 @final
 @dataclass(frozen=True, slots=True)
-class GradientFlow:
-    """How much of the gradient of the last scored step's loss reaches back: the vanishing gradient.
+class GradientByLag:
+    """How much of the gradient of the last scored step's loss is left at the steps before it.
 
     Attributes:
         lags: (K,) integers from 0: steps before the last scored one.
         median: State -> (K,): the median over sequences of the L2 norm, over units, of dL/d state at that lag. A
-            sequence that has no such step is not counted; NaN where none has.
+            sequence without such a step is not counted; NaN where all are without.
         low, high: The same for the 10th and the 90th percentile.
     """
 
@@ -32,15 +43,15 @@ class GradientFlow:
     high: Mapping[str, NDArray[np.float64]]
 
 
-def gradient_flow(unrolled: Unrolled, head: tuple[Array, Array], batch: Batch, loss: str) -> GradientFlow:
+def gradient_by_lag(unrolled: Unrolled, head: tuple[Array, Array], batch: Batch, loss: str) -> GradientByLag:
     """Return how large the gradient of each sequence's last loss is at the states of the steps before.
 
-    At lag 0 is the state after the last scored step itself, at lag k the one k steps earlier; each derivative is total:
-    it takes in every way from that state to the loss, through the output of its step too where that output is the
-    state. The carry of the last step has none: nothing reads it before the loss.
+    Lag 0 is the state after the last scored step itself, lag k the state k steps earlier. Each derivative is total: it
+    includes every path from that state to the loss, also through the output of its step where that output is the
+    state. The gradient of the last carry is zero, because nothing reads it before the loss.
 
     Args:
-        unrolled: The network's way through the batch.
+        unrolled: The steps of the network on the batch.
         head: The output layer's matrix (H, O) and bias (O,).
         batch: The batch.
         loss: Key of `rnnlab.core.losses.LOSSES`.
@@ -57,8 +68,8 @@ def gradient_flow(unrolled: Unrolled, head: tuple[Array, Array], batch: Batch, l
         >>> one = np.ones((1, 1))
         >>> layers = layers_of(network, {"layers.0.W": one, "layers.0.U": one / 2, "layers.0.b": np.zeros(1)})
         >>> batch = Batch(np.ones((1, 3, 1)), np.zeros((1, 1)), np.array([[False, False, True]]), np.array([3]))
-        >>> flow = gradient_flow(unroll(layers, batch.inputs, batch.lengths), (one, np.zeros(1)), batch, "mse")
-        >>> flow.median["layers.0.h"].tolist()  # the loss is 1.75², its gradient 3.5
+        >>> found = gradient_by_lag(unroll(layers, batch.inputs, batch.lengths), (one, np.zeros(1)), batch, "mse")
+        >>> found.median["layers.0.h"].tolist()  # the loss is 1.75², its gradient 3.5
         [3.5, 1.75, 0.875]
     """
     last = last_scored(batch.mask)
@@ -103,7 +114,7 @@ def _targets(batch: Batch, last: Array) -> Array:
     return batch.targets
 
 
-def _by_lag(norms: Mapping[str, Array], last: Array) -> GradientFlow:
+def _by_lag(norms: Mapping[str, Array], last: Array) -> GradientByLag:
     lags = np.arange(last.max() + 1)
     at = last[:, None] - lags  # (B, K), below 0 before the start
     found: dict[str, dict[str, Array]] = {"median": {}, "low": {}, "high": {}}
@@ -111,4 +122,33 @@ def _by_lag(norms: Mapping[str, Array], last: Array) -> GradientFlow:
         values = np.where(at >= 0, np.take_along_axis(array, np.maximum(at, 0), axis=1), np.nan)
         for kind, share in (("median", 50), ("low", 10), ("high", 90)):
             found[kind][name] = np.nanpercentile(values, share, axis=0)
-    return GradientFlow(lags, **found)
+    return GradientByLag(lags, **found)
+
+
+@final
+class GradientRecorder:
+    """Records the gradient by lag during a training, on the same sequences each time.
+
+    Args:
+        experiment: The training.
+        network: Its network.
+        task: Its task.
+    """
+
+    def __init__(self, experiment: Experiment, network: Network, task: AbstractTask) -> None:
+        self._network, self._loss = network, task.loss
+        longest = experiment.timesteps[1]
+        self._batch = task.part("validation").sample(
+            stream(experiment.seed, "gradient"), batch_size=_SEQUENCES, timesteps=(longest, longest)
+        )
+
+    def record(self, parameters: Mapping[str, Array]) -> dict[str, list[int] | list[float | None]]:
+        """Return `gradient/lags`, and for each state the median norm at each of these lags; None where not finite."""
+        with np.errstate(over="ignore", invalid="ignore"):  # the loss of a network that diverges shows it
+            unrolled = unroll(layers_of(self._network, parameters), self._batch.inputs, self._batch.lengths)
+            found = gradient_by_lag(unrolled, (parameters["head.W"], parameters["head.b"]), self._batch, self._loss)
+        places = np.unique(np.linspace(0, len(found.lags) - 1, min(_MOST_LAGS, len(found.lags))).round().astype(int))
+        record: dict[str, list[int] | list[float | None]] = {LAGS: found.lags[places].tolist()}
+        for name, values in found.median.items():
+            record[PREFIX + name] = [float(f"{one:.6g}") if isfinite(one) else None for one in values[places].tolist()]
+        return record

@@ -1,0 +1,217 @@
+"""A figure as data: what is drawn, on which axes, and what a reader should see in it; `figures` and `reports` draw it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnlab.core.table import Table
+
+# Okabe & Ito 2008, "Color universal design": distinct for every kind of colour vision, also on white.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+GREY = -1  # the colour of what is there for orientation: baselines, the unit circle
+DASHES = ("", "6 3", "1.5 2.5", "7 3 1.5 3")  # solid, dashed, dotted, dash-dotted: lengths of line and gap
+
+Numbers = Sequence[float] | NDArray[Any]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """One axis.
+
+    Attributes:
+        label: What it measures, with its unit.
+        log: Whether its scale is logarithmic.
+        percent: Whether its values are shares, shown as percentages.
+        limits: Its ends; those of the values when None.
+        ticks: Where it has ticks, if they are given.
+        tick_labels: What they are called.
+    """
+
+    label: str
+    log: bool = False
+    percent: bool = False
+    limits: tuple[float, float] | None = None
+    ticks: Numbers = ()
+    tick_labels: Sequence[str] = ()
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Line:
+    """Points in a plane, joined or not; a point whose x or y is not finite is a gap.
+
+    Attributes:
+        name: Its name in the legend; not in the legend when empty.
+        x, y: (N,) each.
+        colour: Index into `COLOURS`, from 0 again after the last; or `GREY`.
+        dash: Index into `DASHES`, likewise; None for points that are not joined.
+        marker: Whether and how points are marked: an index from 0 to 5, likewise.
+        low, high: (N,) the ends of an interval around each y.
+        bars: Whether the intervals are drawn as error bars; else as a band.
+        thin: Whether it is one of many.
+        shown: Whether it is drawn from the start; a page offers the others in its legend.
+    """
+
+    name: str
+    x: Numbers
+    y: Numbers
+    colour: int = 0
+    dash: int | None = 0
+    marker: int | None = None
+    low: Numbers | None = None
+    high: Numbers | None = None
+    bars: bool = False
+    thin: bool = False
+    shown: bool = True
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Bars:
+    """Bars from 0 up to `y` around each x.
+
+    Attributes:
+        name: Its name in the legend.
+        x, y: (N,) each.
+        width: Of a bar.
+        colour: Index into `COLOURS`.
+    """
+
+    name: str
+    x: Numbers
+    y: Numbers
+    width: float
+    colour: int
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Heat:
+    """A map of colours.
+
+    Attributes:
+        x, y: (X + 1,) and (Y + 1,) bounds of the cells.
+        values: (Y, X); NaN where there is none.
+        label: What the colours mean.
+        limits: The values of the first and the last colour.
+    """
+
+    x: Numbers
+    y: Numbers
+    values: NDArray[Any]
+    label: str
+    limits: tuple[float | None, float | None] = (None, None)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Level:
+    """A straight line for reference, labelled where it is drawn.
+
+    Attributes:
+        value: Where it crosses the axis.
+        label: What it is.
+        axis: The axis that it crosses.
+        colour: Index into `COLOURS`, or `GREY`.
+        dash: Index into `DASHES`.
+    """
+
+    value: float
+    label: str = ""
+    axis: Literal["x", "y"] = "y"
+    colour: int = GREY
+    dash: int = 2
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A shaded part of the x axis, from `low` to `high`."""
+
+    low: float
+    high: float
+    label: str
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Panel:
+    """One pair of axes and what is drawn on them.
+
+    Attributes:
+        x, y: The axes.
+        lines, levels, spans, bars, heat: What is drawn.
+        title: What it shows, where a figure has several panels.
+        note: What the legend adds, for example what the bands mean.
+        is_square: Whether a unit is equally long on both axes.
+        legend: Where a picture has the legend: inside the axes, above, or to the right of them.
+    """
+
+    x: Axis
+    y: Axis
+    lines: Sequence[Line] = ()
+    levels: Sequence[Level] = ()
+    spans: Sequence[Span] = ()
+    bars: Sequence[Bars] = ()
+    heat: Heat | None = None
+    title: str = ""
+    note: str = ""
+    is_square: bool = False
+    legend: Literal["inside", "above", "right"] = "inside"
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Figure:
+    """Panels that show one thing.
+
+    Attributes:
+        name: Plain letters and dashes.
+        title: What it shows.
+        caption: What a reader who has never seen such a figure should look for.
+        panels: At least one.
+        columns: How many panels are side by side.
+        size: Width and height of a picture in inches.
+        table: The same as a table, for a page.
+    """
+
+    name: str
+    title: str
+    caption: str
+    panels: Sequence[Panel]
+    columns: int = 1
+    size: tuple[float, float] = (6.4, 4.0)
+    table: Table | None = None
+
+
+def stairs(edges: Numbers, values: Numbers) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return x and y, (2 N,) each, of the outline of a histogram.
+
+    Args:
+        edges: (N + 1,) bounds of the bins.
+        values: (N,) heights.
+
+    Example:
+        >>> x, y = stairs([0, 1, 2], [5, 3])
+        >>> x.tolist(), y.tolist()
+        ([0, 1, 1, 2], [5, 5, 3, 3])
+    """
+    return np.repeat(np.asarray(edges), 2)[1:-1], np.repeat(np.asarray(values), 2)
+
+
+def edges_around(centres: Numbers) -> NDArray[Any]:
+    """Return the bounds of cells around points, one more than there are points.
+
+    Example:
+        >>> edges_around([0, 1, 3]).tolist(), edges_around([7]).tolist()
+        ([-0.5, 0.5, 2.0, 4.0], [6.5, 7.5])
+    """
+    at = np.asarray(centres, np.float64)
+    if len(at) == 1:
+        return np.array([at[0] - 0.5, at[0] + 0.5])
+    middles = (at[1:] + at[:-1]) / 2
+    return np.concatenate([[2 * at[0] - middles[0]], middles, [2 * at[-1] - middles[-1]]])

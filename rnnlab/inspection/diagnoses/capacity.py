@@ -1,0 +1,110 @@
+"""The memory capacity: how much of a random input of the past can be read linearly from the state."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnlab.backends.numpy.unrolled import Layer, unroll
+from rnnlab.core.figure import Axis, Figure, Line, Panel
+from rnnlab.inspection.diagnoses.base import AbstractDiagnosis, Inspected, Numbers
+
+Array = NDArray[Any]
+
+_WASHOUT = 100
+_FITTED, _TESTED = 12, 6  # sequences
+_STEPS = 300  # of each, after the washout
+_RIDGE = 1e-9
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """How well a linear readout of the state recovers inputs of the past.
+
+    Source: Jaeger 2001, "Short term memory in echo state networks", GMD report 152.
+
+    Attributes:
+        delays: (K,) from 1.
+        score: (K,) squared correlation on sequences that the readout was not fitted to, 0 to 1.
+        total: Their sum, the memory capacity in steps.
+    """
+
+    delays: NDArray[np.int64]
+    score: Numbers
+    total: float
+
+
+@final
+class MemoryCapacity(AbstractDiagnosis[Capacity]):
+    """The memory capacity of the top layer's state."""
+
+    about = "how many steps of a random input can be read linearly from the state"
+    position = 60
+
+    def compute(self, inspected: Inspected) -> Capacity:
+        """Return the score at delays up to twice the units."""
+        return capacity(inspected.layers, inspected.network.input_features, inspected.stream(1))
+
+    def sentences(self, found: Capacity) -> list[str]:
+        """Return the capacity in steps."""
+        return [f"Memory capacity: {found.total:.1f} steps of a random input can be read linearly from the state."]
+
+    def figure(self, found: Mapping[str, Capacity]) -> Figure:
+        """Return the score over the delay."""
+        lines = [
+            Line(f"{heading}, {one.total:.1f} steps", one.delays, one.score, place)
+            for place, (heading, one) in enumerate(found.items())
+        ]
+        score = Axis("squared correlation with the input", limits=(0, 1.05))
+        return Figure(
+            "capacity",
+            "Memory of a random input",
+            "How well the input of some steps ago can be read linearly from the state: 1 is perfect, 0 not at all.",
+            [Panel(Axis("delay, steps"), score, lines)],
+        )
+
+
+def capacity(layers: tuple[Layer, ...], input_features: int, rng: np.random.Generator) -> Capacity:
+    """Return how well a linear readout of the top layer's state recovers an input of k steps ago.
+
+    The first input feature is uniform in [-1, 1], the others are 0. The readout is fitted by ridge regression to some
+    sequences and scored on others, for delays up to twice the units.
+
+    Source: Jaeger 2001, "Short term memory in echo state networks", GMD report 152.
+    """
+    delays = np.arange(1, min(2 * layers[-1].network.cell.options.units, _WASHOUT) + 1)
+    inputs = np.zeros((_FITTED + _TESTED, _WASHOUT + _STEPS, input_features))
+    inputs[:, :, 0] = rng.uniform(-1, 1, inputs.shape[:2])
+    way = unroll(layers, inputs, np.full(len(inputs), inputs.shape[1]))
+    states = np.concatenate([way.states(len(layers) - 1, name) for name in layers[-1].network.cell.states], axis=2)
+    read = states[:, _WASHOUT:]
+    wanted = np.stack([inputs[:, _WASHOUT - k : inputs.shape[1] - k, 0] for k in delays], axis=2)
+    fitted = _fit(_flat(read[:_FITTED]), _flat(wanted[:_FITTED]))
+    answers, truth = _with_one(_flat(read[_FITTED:])) @ fitted, _flat(wanted[_FITTED:])
+    score = np.array([_squared_correlation(answers[:, k], truth[:, k]) for k in range(len(delays))])
+    return Capacity(delays, score, float(score.sum()))
+
+
+def _flat(array: Array) -> Array:
+    return array.reshape(-1, array.shape[-1])
+
+
+def _with_one(states: Array) -> Array:
+    return np.hstack([states, np.ones((len(states), 1))])
+
+
+def _fit(states: Array, wanted: Array) -> Array:
+    design = _with_one(states)
+    return np.asarray(np.linalg.solve(design.T @ design + _RIDGE * np.eye(design.shape[1]), design.T @ wanted))
+
+
+def _squared_correlation(a: Array, b: Array) -> float:
+    if a.std() < 1e-12 or b.std() < 1e-12:
+        return 0.0
+    return float(np.corrcoef(a, b)[0, 1] ** 2)
+
+
+DIAGNOSIS = MemoryCapacity()

@@ -1,0 +1,120 @@
+"""The gradient of the last step's loss by lag: the vanishing gradient."""
+
+from collections.abc import Mapping
+from math import isfinite
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnlab.core.figure import Axis, Figure, Level, Line, Panel
+from rnnlab.core.table import UNKNOWN, Table, table
+from rnnlab.inspection.diagnoses.base import AbstractDiagnosis, Inspected, short_names
+from rnnlab.training.gradient_by_lag import GradientByLag, gradient_by_lag
+
+Array = NDArray[Any]
+
+_VANISHED = 0.01  # of the gradient of the first step
+_LOWEST = 1e-12  # share that is drawn as vanished
+_LAGS = (1, 10, 20, 50, 100)  # in the table
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+@final
+class Gradient(AbstractDiagnosis[GradientByLag]):
+    """How much of the gradient reaches the steps before the last one."""
+
+    about = "the gradient of the last step's loss by lag: the vanishing gradient"
+    position = 10
+    is_in_report = True
+    is_plotted_in_terminal = True
+
+    def compute(self, inspected: Inspected) -> GradientByLag:
+        """Return the norms of the gradient; see `gradient_by_lag`."""
+        head = inspected.arrays["head.W"], inspected.arrays["head.b"]
+        return gradient_by_lag(inspected.unrolled, head, inspected.batch, inspected.task.loss)
+
+    def sentences(self, found: GradientByLag) -> list[str]:
+        """Return for each state how far back its gradient reaches."""
+        names, shares = short_names(found.median), shares_of(found)
+        return [_reach(names[state], *shares[state]) for state in shares]
+
+    def conclusion(self, found: GradientByLag) -> str:
+        """Return the sentence of the state through which most of the gradient arrives."""
+        shares = shares_of(found)
+        if not shares:
+            return ""
+        state = max(shares, key=lambda name: float(shares[name][1][-1]))
+        return _reach(short_names(found.median)[state], *shares[state])
+
+    def table(self, found: GradientByLag) -> Table:
+        """Return the share that is left at some lags."""
+        names, rows = short_names(found.median), []
+        for state, (lags, values) in shares_of(found).items():
+            known = dict(zip(lags.tolist(), values.tolist(), strict=True))
+            rows.append([names[state], *(power(known[lag]) if lag in known else UNKNOWN for lag in _LAGS)])
+        return table(["share left at lag", *map(str, _LAGS)], rows)
+
+    def figure(self, found: Mapping[str, GradientByLag]) -> Figure:
+        """Return the share that is left over the lag; a colour is a network, a dash a state."""
+        lines: list[Line] = []
+        for place, (heading, one) in enumerate(found.items()):
+            names = short_names(one.median)
+            for number, (state, (lags, values)) in enumerate(shares_of(one).items()):
+                top, first = one.median[state][lags[0]], int(lags[0])
+                low, high = (np.maximum(part[state][first:] / top, _LOWEST) for part in (one.low, one.high))
+                name = f"{heading}: {names[state]}"
+                lines.append(Line(name, lags, np.maximum(values, _LOWEST), place, number, low=low, high=high))
+        has_vanished = any(np.nanmin(line.low) <= _LOWEST for line in lines if line.low is not None)
+        panel = Panel(
+            Axis("lag: steps back from the last"),
+            Axis("share of the gradient norm that is left", log=True),
+            lines,
+            levels=[Level(_LOWEST, "vanished: below 10⁻¹²")] if has_vanished else [],
+            note="band: 10 to 90 % of sequences",
+        )
+        return Figure(
+            "gradient",
+            "How much of the gradient reaches the past",
+            "A network learns by its gradient: how its error would change if its state at some step were different. "
+            "Each line shows how much of the gradient is left some steps before the answer, as a share of that at the "
+            "nearest step; h is the state, the cell's last output, and c the carry. A line that falls by many powers "
+            "of ten has vanished: the network cannot learn from what happened so long ago.",
+            [panel],
+        )
+
+
+def shares_of(found: GradientByLag) -> dict[str, tuple[Array, Array]]:
+    """Return state -> lags, and norms as a share of the first that is not 0; a state without any is left out."""
+    shares = {}
+    for state, values in found.median.items():
+        first = int(np.argmax(np.nan_to_num(values) > 0))
+        if values[first] > 0:
+            shares[state] = found.lags[first:], values[first:] / values[first]
+    return shares
+
+
+def _reach(name: str, lags: Array, shares: Array) -> str:
+    left = f"{name}: {power(float(shares[-1]))} of the gradient is left {lags[-1]:,} steps back"
+    if shares[-1] >= _VANISHED:
+        return f"{left}. What happened there can be learned."
+    lost = int(lags[np.flatnonzero(shares < _VANISHED)[0]])
+    return f"{left}, and less than 1 % at lag {lost:,} already. It has vanished: what happened there is not learned."
+
+
+def power(share: float) -> str:
+    """Return a share as percent, or as a power of ten where it is small.
+
+    Example:
+        >>> power(1.36), power(0.75), power(0.0123), power(2.1e-33)
+        ('136 %', '75 %', '1.2 %', '2 · 10⁻³³')
+    """
+    if not isfinite(share):
+        return UNKNOWN
+    if share >= 1e-3 or share == 0:
+        return f"{100 * share:,.0f} %" if share >= 1 else f"{100 * share:.2g} %"
+    digit, _, exponent = f"{share:.0e}".partition("e")
+    return f"{digit} · 10{str(int(exponent)).translate(_SUPERSCRIPTS)}"
+
+
+DIAGNOSIS = Gradient()

@@ -1,0 +1,110 @@
+"""The gradient by lag as it was recorded during the training: how far back a network learns to learn."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnlab.core.errors import UsageError
+from rnnlab.core.figure import Axis, Figure, Heat, Panel, edges_around
+from rnnlab.inspection.diagnoses.base import AbstractDiagnosis, Inspected, Numbers, short_names
+from rnnlab.inspection.diagnoses.gradient import power
+from rnnlab.storage import RunFolder
+from rnnlab.training.gradient_by_lag import LAGS, PREFIX
+
+_LOWEST = -12.0  # power of ten
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class GradientHistory:
+    """Gradient norms over a training.
+
+    Attributes:
+        steps: (N,) the steps of the evaluations.
+        lags: (K,) steps back from the last scored one.
+        norms: State -> (N, K); NaN where the norm was not finite.
+    """
+
+    steps: NDArray[np.int64]
+    lags: NDArray[np.int64]
+    norms: Mapping[str, Numbers]
+
+
+def recorded_gradient(run: RunFolder) -> GradientHistory:
+    """Return what a run with `training.record: gradient` recorded.
+
+    Raises:
+        UsageError: It recorded none.
+    """
+    records: list[Any] = [record for record in run.read_metrics().records if LAGS in record]
+    if not records:
+        raise UsageError(f"{run.name} recorded no gradient", hint="train with `training: {record: gradient}`")
+    states = [name.removeprefix(PREFIX) for name in records[0] if name.startswith(PREFIX) and name != LAGS]
+    return GradientHistory(
+        steps=np.array([record["step"] for record in records]),
+        lags=np.array(records[0][LAGS]),
+        norms={state: np.array([record[PREFIX + state] for record in records], np.float64) for state in states},
+    )
+
+
+@final
+class RecordedGradient(AbstractDiagnosis[GradientHistory]):
+    """The gradient by lag at each evaluation of the training."""
+
+    about = "the gradient by lag over the training steps, where it was recorded"
+    position = 15
+    is_default = False
+
+    def compute(self, inspected: Inspected) -> GradientHistory:
+        """Return what the run recorded."""
+        return recorded_gradient(inspected.run)
+
+    def sentences(self, found: GradientHistory) -> list[str]:
+        """Return for each state how much was left at the longest lag at first and at last."""
+        names, lines = short_names(found.norms), []
+        for state, norms in found.norms.items():
+            shares = _shares(norms)[:, -1]
+            first, last = (f"{power(float(shares[at]))} at step {found.steps[at]:,}" for at in (0, -1))
+            lines.append(f"{names[state]}: of the gradient {found.lags[-1]:,} steps back, {first} and {last} are left.")
+        return lines
+
+    def figure(self, found: Mapping[str, GradientHistory]) -> Figure:
+        """Return a map of lag and training step for each state."""
+        panels = []
+        for heading, one in found.items():
+            names = short_names(one.norms)
+            for state, norms in one.norms.items():
+                with np.errstate(divide="ignore"):
+                    colours = np.clip(np.log10(_shares(norms)), _LOWEST, 0)
+                heat = Heat(
+                    edges_around(one.lags), edges_around(one.steps), colours,
+                    "log10 of the share of the largest gradient", (_LOWEST, 0),
+                )  # fmt: skip
+                title = f"{heading}: {names[state]}"
+                panels.append(Panel(Axis("lag: steps back from the last"), Axis("training step"), heat=heat, title=title))
+        panels = panels[:4]
+        return Figure(
+            "gradient-history",
+            "The gradient by lag during training",
+            "Each row is an evaluation during the training. Light colours: much of the gradient is left at that lag.",
+            panels,
+            columns=min(2, len(panels)),
+            size=(3.6 * min(2, len(panels)) + 1, 4.0 if len(panels) < 3 else 6.5),
+        )
+
+
+def _shares(norms: Numbers) -> Numbers:
+    """Return norms as a share of the largest of each evaluation; NaN at the first lags, where nothing has a gradient.
+
+    Nothing reads the last carry, so that its gradient is 0: that is not to look as if it had vanished.
+    """
+    shares = norms.copy()
+    shares[:, : int(np.argmax((np.nan_to_num(norms) > 0).any(axis=0)))] = np.nan
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(shares / np.nanmax(shares, axis=1, keepdims=True))
+
+
+DIAGNOSIS = RecordedGradient()

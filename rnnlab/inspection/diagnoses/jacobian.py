@@ -1,0 +1,111 @@
+"""One step's Jacobian at the states that sequences visit: whether a small change of the state grows or shrinks."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnlab.backends.numpy.unrolled import Layer, Unrolled
+from rnnlab.core.figure import Axis, Figure, Level, Line, Panel
+from rnnlab.inspection.diagnoses.base import AbstractDiagnosis, Inspected, Numbers
+
+Array = NDArray[Any]
+
+_VISITED = 64  # states
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Jacobian:
+    """How one step stretches a small change of one layer's whole state, at the states that sequences visit.
+
+    Attributes:
+        singular_values: (N, S), each row descending: N visited states, S numbers of state in the layer.
+    """
+
+    singular_values: Numbers
+
+
+@final
+class VisitedJacobians(AbstractDiagnosis[Mapping[str, Jacobian]]):
+    """Singular values of the Jacobians, by layer (`layers.0`)."""
+
+    about = "how one step stretches a change of the state: singular values of its Jacobian"
+    position = 20
+
+    def compute(self, inspected: Inspected) -> dict[str, Jacobian] | None:
+        """Return the singular values at some visited states of each layer; None where no sequence has two steps."""
+        way, at = inspected.unrolled, inspected.visited(_VISITED, before_end=2)
+        return {layer.name: visited_jacobians(way, layer.number, at=at) for layer in way.layers} if len(at) else None
+
+    def sentences(self, found: Mapping[str, Jacobian]) -> list[str]:
+        """Return for each layer whether a step stretches or shrinks."""
+        return [f"{name}: {_stretch(one)}" for name, one in found.items()]
+
+    def figure(self, found: Mapping[str, Mapping[str, Jacobian]]) -> Figure:
+        """Return the median singular values in descending order."""
+        lines = []
+        for place, (heading, layers) in enumerate(found.items()):
+            for number, (name, one) in enumerate(layers.items()):
+                label = heading if len(layers) == 1 else f"{heading}: {name}"
+                low, middle, high = np.maximum(np.percentile(one.singular_values, [10, 50, 90], axis=0), 1e-12)
+                lines.append(Line(label, np.arange(1, len(middle) + 1), middle, place, number, low=low, high=high))
+        return Figure(
+            "jacobian",
+            "How one step stretches a change of the state",
+            "Singular values of the Jacobian of one step, the largest first: above 1 a change of the state in some "
+            "direction grows, below 1 it shrinks.",
+            [
+                Panel(
+                    Axis("number of the singular value"),
+                    Axis("singular value", log=True),
+                    lines,
+                    levels=[Level(1.0, "no change")],
+                    note="band: 10 to 90 % of visited states",
+                )
+            ],
+        )
+
+
+def _stretch(one: Jacobian) -> str:
+    largest = float(np.median(one.singular_values[:, 0]))
+    mean = float(np.exp(np.log(np.maximum(one.singular_values, 1e-300)).mean()))
+    effect = "stretches some change of the state" if largest > 1 else "shrinks every change of the state"
+    return f"one step {effect}: largest singular value of its Jacobian {largest:.3g}, geometric mean {mean:.3g}."
+
+
+def jacobians(layer: Layer, inputs: Array, states: Mapping[str, Array]) -> Array:
+    """Return d state after / d state before of one step, (N, S, S), rows the state after.
+
+    Args:
+        layer: The layer.
+        inputs: (N, I) of the layer.
+        states: The states before the step, each (N, H).
+    """
+    step = layer.network.cell.step(np, layer.parameters, inputs, states)
+    size = layer.stacked(step.state).shape[1]
+    rows = np.empty((len(inputs), size, size))
+    for number in range(size):
+        unit = np.zeros((len(inputs), size))
+        unit[:, number] = 1.0
+        rows[:, number] = layer.stacked(layer.pulled_back(step, layer.split(unit)).state)
+    return rows
+
+
+def visited_jacobians(unrolled: Unrolled, number: int, *, at: Array) -> Jacobian:
+    """Return the singular values of a layer's Jacobian at states that sequences visit.
+
+    Args:
+        unrolled: The steps of the network on a batch.
+        number: Which layer.
+        at: (N, 2): sequence and step, of the state before; the next step must be within the sequence.
+    """
+    layer, steps = unrolled.layers[number], unrolled.steps[number]
+    inputs = np.stack([steps[step + 1].saved["x"][row] for row, step in at])
+    states = {name: np.stack([steps[step].state[name][row] for row, step in at]) for name in layer.network.cell.states}
+    return Jacobian(np.linalg.svd(jacobians(layer, inputs, states), compute_uv=False))
+
+
+DIAGNOSIS = VisitedJacobians()

@@ -1,0 +1,129 @@
+"""The score at other lengths than trained."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnlab.backends.base import AbstractModel
+from rnnlab.core.errors import ConfigError, UsageError
+from rnnlab.core.figure import GREY, Axis, Figure, Line, Panel, Span
+from rnnlab.core.table import Table, table
+from rnnlab.inspection.diagnoses.base import AbstractDiagnosis, Inspected, Numbers
+from rnnlab.runs.stored import experiment_of
+from rnnlab.storage import RunFolder
+from rnnlab.training.progress import judge
+from rnnlab.training.validation import ValidationSet
+
+_MULTIPLES = (0.5, 1, 2, 5, 10)  # of the longest trained length
+_SEQUENCES = 100  # per length
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Lengths:
+    """The score at each length.
+
+    Attributes:
+        timesteps: (L,) ascending.
+        loss, baseline: (L,) each.
+        metrics: Metric -> (L,).
+        solved: Per length, whether the task's success rule is met.
+        trained: Shortest and longest length trained on.
+    """
+
+    timesteps: NDArray[np.int64]
+    loss: Numbers
+    baseline: Numbers
+    metrics: Mapping[str, Numbers]
+    solved: tuple[bool, ...]
+    trained: tuple[int, int]
+
+
+@final
+class OtherLengths(AbstractDiagnosis[Lengths]):
+    """The score from half to ten times the longest trained length, as far as the task has such sequences."""
+
+    about = "the loss at other lengths than trained"
+    position = 70
+    is_in_report = True
+
+    def compute(self, inspected: Inspected) -> Lengths | None:
+        """Return the scores; None where the task has no such sequences."""
+        own = experiment_of(inspected.run)
+        trained, arrays = own.timesteps, {name: np.asarray(array) for name, array in inspected.arrays.items()}
+        model = own.build_backend().build(inspected.network, parameters=arrays)
+        wanted = sorted({trained[0], *(max(1, round(share * trained[1])) for share in _MULTIPLES)})
+        scores = [(length, *scored) for length in wanted if (scored := _scored(inspected.run, model, length))]
+        if not scores:
+            return None
+        lengths, losses, baselines, metrics, solved = zip(*scores, strict=True)
+        names = [name for name in metrics[0] if name != "loss"]
+        return Lengths(
+            timesteps=np.array(lengths),
+            loss=np.array(losses),
+            baseline=np.array(baselines),
+            metrics={name: np.array([one[name] for one in metrics]) for name in names},
+            solved=tuple(solved),
+            trained=trained,
+        )
+
+    def sentences(self, found: Lengths) -> list[str]:
+        """Return at which lengths the task is solved."""
+        low, high = found.trained
+        trained = f"trained on T={low}" if low == high else f"trained on T={low} to {high}"
+        at = [f"{length:,}" for length, solved in zip(found.timesteps, found.solved, strict=True) if solved]
+        where = f"T={', '.join(at)}" if at else "none of these lengths"
+        return [f"Other lengths: {trained}, the task is solved at {where}."]
+
+    def table(self, found: Lengths) -> Table:
+        """Return the scores, a row per length."""
+        metrics = np.array([found.loss, found.baseline, *found.metrics.values()]).T
+        rows = [
+            [f"{length:,}", *(f"{value:.4g}" if np.isfinite(value) else "not finite" for value in values), "yes" if solved else "no"]
+            for length, values, solved in zip(found.timesteps, metrics, found.solved, strict=True)
+        ]
+        return table(["T", "loss", "baseline", *found.metrics, "solved"], rows)
+
+    def figure(self, found: Mapping[str, Lengths]) -> Figure:
+        """Return the loss over the length, the trained lengths shaded."""
+        first = next(iter(found.values()))
+        lines = [
+            Line(heading, one.timesteps, one.loss, place, marker=place) for place, (heading, one) in enumerate(found.items())
+        ]
+        lines.append(Line("baseline", first.timesteps, first.baseline, GREY, 2))
+        values = [float(value) for line in lines for value in line.y if np.isfinite(value)]
+        ticks = [f"{length:,}" for length in first.timesteps]
+        low, high = first.trained
+        panel = Panel(
+            Axis("sequence length T, steps", log=True, ticks=first.timesteps, tick_labels=ticks),
+            Axis("loss", log=bool(values) and min(values) > 0),
+            lines,
+            spans=[Span(0.97 * low, 1.03 * high, "trained")],
+        )
+        return Figure(
+            "lengths",
+            "Other lengths than trained",
+            "The loss on fresh sequences from half to ten times the trained length. Low everywhere: the network has "
+            "learned the rule. Low at one length alone: it has learned that length.",
+            [panel],
+        )
+
+
+def _scored(run: RunFolder, model: AbstractModel, length: int) -> tuple[float, float, Mapping[str, float], bool] | None:
+    try:
+        experiment = experiment_of(run, [f"shape.timesteps={length}", f"evaluation.sequences={_SEQUENCES}"])
+        task = experiment.build_task()
+        sequences = ValidationSet(
+            task, sequences=_SEQUENCES, timesteps=experiment.timesteps, seed=experiment.seed
+        )
+    except (UsageError, ConfigError):
+        return None
+    with experiment.build_backend().running():
+        metrics = sequences.score(model)
+    return metrics["loss"], task.baseline(experiment.timesteps), metrics, judge(task.solved, metrics, _SEQUENCES)
+
+
+DIAGNOSIS = OtherLengths()

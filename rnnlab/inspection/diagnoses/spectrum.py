@@ -1,0 +1,91 @@
+"""Eigenvalues and singular values of the recurrent matrices."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnlab.core.figure import GREY, Axis, Figure, Line, Panel
+from rnnlab.core.table import Table, table
+from rnnlab.inspection.diagnoses.base import AbstractDiagnosis, Inspected, Numbers, short_names
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Spectrum:
+    """One recurrent matrix.
+
+    Attributes:
+        eigenvalues: (H,) complex, the largest modulus first.
+        singular_values: (H,), descending.
+        radius: The largest modulus of an eigenvalue.
+    """
+
+    eigenvalues: NDArray[np.complex128]
+    singular_values: Numbers
+    radius: float
+
+
+@final
+class Spectra(AbstractDiagnosis[Mapping[str, Spectrum]]):
+    """The spectrum of every recurrent matrix, by its full name."""
+
+    about = "eigenvalues of the recurrent matrices, and the unit circle"
+    position = 30
+    is_in_report = True
+
+    def compute(self, inspected: Inspected) -> dict[str, Spectrum]:
+        """Return the spectra; no sequence is needed."""
+        return {
+            f"{layer.name}.{name}": spectrum(layer.parameters[name])
+            for layer in inspected.layers
+            for name, parameter in layer.network.layer_parameters(layer.number).items()
+            if parameter.role == "recurrent_kernel"
+        }
+
+    def table(self, found: Mapping[str, Spectrum]) -> Table:
+        """Return radius and largest singular value of each matrix."""
+        names = short_names(found)
+        rows = [[names[name], f"{one.radius:.3f}", f"{one.singular_values[0]:.3f}"] for name, one in found.items()]
+        return table(["matrix", "spectral radius", "largest singular value"], rows)
+
+    def figure(self, found: Mapping[str, Mapping[str, Spectrum]]) -> Figure:
+        """Return the eigenvalues in the complex plane; a colour is a network, a marker a matrix."""
+        turn = np.linspace(0, 2 * np.pi, 121)
+        lines = [Line("unit circle", np.cos(turn), np.sin(turn), GREY, 2)]
+        for place, (heading, spectra) in enumerate(found.items()):
+            names = short_names(spectra)
+            for number, (name, one) in enumerate(spectra.items()):
+                label = f"{heading}: {names[name]}, radius {one.radius:.2f}"
+                values = one.eigenvalues
+                lines.append(Line(label, values.real, values.imag, place, dash=None, marker=number))
+        panel = Panel(Axis("real part"), Axis("imaginary part"), lines, is_square=True, legend="right")
+        return Figure(
+            "spectrum",
+            "Eigenvalues of the recurrent matrices",
+            "Each point is an eigenvalue in the complex plane. Inside the circle a state fades by that factor at every "
+            "step, on the circle it is kept, outside it grows.",
+            [panel],
+            size=(7.2, 4.4),
+        )
+
+
+def spectrum(matrix: NDArray[Any]) -> Spectrum:
+    """Return eigenvalues and singular values of a square matrix, the largest first.
+
+    Example:
+        A quarter turn that halves:
+
+        >>> found = spectrum(np.array([[0.0, -0.5], [0.5, 0.0]]))
+        >>> round(found.radius, 12), found.singular_values.tolist(), found.eigenvalues.round(3).tolist()
+        (0.5, [0.5, 0.5], [0.5j, -0.5j])
+    """
+    values = np.linalg.eigvals(np.asarray(matrix, np.float64)).astype(np.complex128)
+    ordered = values[np.lexsort((-values.imag, -values.real, -np.abs(values).round(12)))]
+    singular = np.linalg.svd(np.asarray(matrix, np.float64), compute_uv=False)
+    return Spectrum(ordered, singular, float(np.abs(ordered[0])))
+
+
+DIAGNOSIS = Spectra()
