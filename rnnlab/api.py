@@ -14,9 +14,8 @@ from rnnlab.config.load import check_document
 from rnnlab.config.overrides import apply_overrides
 from rnnlab.config.reading import document_of_data, read_document
 from rnnlab.core.text import visible
-from rnnlab.inspection.diagnose import USUAL, Kind
+from rnnlab.inspection.diagnose import Diagnosis
 from rnnlab.inspection.diagnose import diagnose as _diagnose
-from rnnlab.inspection.diagnoses.findings import Diagnosis
 from rnnlab.inspection.evaluate import Evaluation
 from rnnlab.inspection.evaluate import evaluate as _evaluate
 from rnnlab.inspection.export import Export, Format
@@ -114,14 +113,14 @@ class Run:
 
     def diagnose(
         self,
-        kinds: Collection[Kind] = USUAL,
+        names: Collection[str] | None = None,
         *,
         weights: Which = "best",
         timesteps: int | None = None,
         sequences: int = 64,
     ) -> Diagnosis:
-        """Look into the network, e.g. `run.diagnose().flow`; see `rnnlab.inspection.diagnose.diagnose`."""
-        return _diagnose(self.folder, kinds, weights=weights, timesteps=timesteps, sequences=sequences)
+        """Diagnose the network, e.g. `run.diagnose()["gradient"]`; see `rnnlab.inspection.diagnose.diagnose`."""
+        return _diagnose(self.folder, names, weights=weights, timesteps=timesteps, sequences=sequences)
 
     def export(
         self, format: Format, *, weights: Which = "best", out: str | Path | None = None, force: bool = False

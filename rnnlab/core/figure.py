@@ -1,4 +1,4 @@
-"""A figure as data: what is drawn, on which axes, and what a reader should see in it; `figures` and `reports` draw it."""
+"""A figure as data: what is drawn, on which axes, and its caption; `figures` and `reports` render it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -118,7 +118,7 @@ def _set_axis(axes: Any, name: str, axis: Axis) -> None:
         own._set_axes_scale("log")
     own.set_label_text(_text(axis.label))
     if axis.percent:
-        own.set_major_formatter(lambda value, _: f"{value:.0%}")
+        own.set_major_formatter(lambda value, _: f"{100 * value:.3g} %")
     if len(axis.ticks):
         labels = [_text(label) for label in axis.tick_labels] or None
         own.set_ticks(axis.ticks, labels)

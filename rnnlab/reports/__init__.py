@@ -1,4 +1,4 @@
-"""Reports: runs told in one HTML page that needs nothing else."""
+"""HTML reports: one page about runs that needs nothing else."""
 
 from rnnlab.reports.page import GENERATOR, write_page
 

@@ -1,15 +1,13 @@
-"""The page: everything in one file that loads nothing, and in which text from runs is text and no more."""
+"""The page: one file that loads nothing, and in which text from runs stays text."""
 
 import base64
 import hashlib
 import json
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from importlib.resources import files
-from itertools import chain
-from pathlib import Path
-from typing import Any, final
+from typing import Any
 
 import rnnlab
 from rnnlab.comparison import Comparison, Result
@@ -17,36 +15,24 @@ from rnnlab.comparison.metric import short_name
 from rnnlab.comparison.question import question_of
 from rnnlab.comparison.tables import notes_of, tables_of, value_text
 from rnnlab.core.errors import EnvironmentFault, RnnlabError
-from rnnlab.core.text import visible
-from rnnlab.inspection.diagnoses.findings import Diagnosis
-from rnnlab.reports.chart import told
-from rnnlab.reports.curves import charts_of
-from rnnlab.reports.inside import charts_inside, sentences_inside
+from rnnlab.core.figure import COLOURS, DASHES, Figure
+from rnnlab.core.jsonable import Json, jsonable
+from rnnlab.core.table import Table, table
+from rnnlab.core.text import visible, visible_lines
+from rnnlab.figures import figure_of, figures_of, table_of
+from rnnlab.inspection.diagnose import Diagnosis
+from rnnlab.inspection.diagnoses import diagnoses
 from rnnlab.storage import RunFolder
 
-GENERATOR = "rnnlab report"  # by which a page is known again as one of ours
+GENERATOR = "rnnlab report"  # by which a page is recognised as one of ours
 
 _MOST_RUNS = 500
 _MOST_CONFIGS = 6
-_INSTALL = "pip install 'rnnlab[plots]'"
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class _Table:
-    title: str
-    head: Sequence[str]
-    rows: Sequence[Sequence[str]]
-
-    @property
-    def is_text(self) -> bool:
-        """Whether the cells are words, which stand at the left."""
-        return len(self.head) == 2
 
 
 def write_page(
     comparison: Comparison,
-    diagnoses: Mapping[str, Diagnosis],
+    found: Mapping[str, Diagnosis],
     *,
     title: str,
     notes: Sequence[str] = (),
@@ -56,120 +42,133 @@ def write_page(
 
     Args:
         comparison: The runs.
-        diagnoses: Heading -> what was found in one of them.
+        found: Heading -> diagnosis of one of them.
         title: The page's heading.
-        notes: What was out of the ordinary.
+        notes: Further warnings.
         commands: What repeats the runs; one for each of the first runs when left out.
 
     Raises:
-        EnvironmentFault: Jinja or plotly is not installed.
+        EnvironmentFault: Jinja is not installed.
     """
-    template, plotly = _template(), _plotly()
-    script = files("rnnlab.reports").joinpath("page.js").read_text(encoding="utf-8")
-    chart_groups = {
-        "Results": list(charts_of(comparison)),
-        "Inside the networks": list(charts_inside(diagnoses)),
-    }
-    figures = {chart.name: chart.figure() for chart in chain(*chart_groups.values())}
-    text: str = template.render(
-        generator=f"{GENERATOR} {rnnlab.__version__}",
-        title=visible(title),
-        verdict=visible(comparison.verdict),
-        reasons=sentences_inside(diagnoses),
-        question=question_of(comparison.results),
-        visible=visible,
-        looked_into=[(visible(heading), visible(found.name)) for heading, found in diagnoses.items()],
-        warnings=[visible(text) for text in (*notes, *comparison.warnings)],
-        damaged=[f"{visible(one.name)}: {visible(one.reason)}" for one in comparison.damaged],
-        tables=[_visible(_Table(*table)) for table in tables_of(comparison)],
-        table_notes=[visible(note) for note in notes_of(comparison)],
-        chart_groups={name: charts for name, charts in chart_groups.items() if charts},
-        runs=_visible(_runs(comparison)),
-        more_runs=max(0, len(comparison.results) - _MOST_RUNS),
-        provenance=_visible(_provenance(comparison.results)),
-        commands=[visible(command) for command in commands or _commands(comparison.results)],
-        configs=_configs(comparison.results),
-        figures=_embedded(figures),
-        plotly=plotly,
-        script=script,
-        style=files("rnnlab.reports").joinpath("page.css").read_text(encoding="utf-8"),
-        policy=_policy([plotly, script]),
-    )
-    return text
-
-
-def _template() -> Any:
     try:
         import jinja2
+        import markupsafe
     except ImportError as error:
-        raise EnvironmentFault("reports need the package jinja2", hint=_INSTALL) from error
-    loader = jinja2.FunctionLoader(lambda name: files("rnnlab.reports").joinpath(name).read_text(encoding="utf-8"))
-    surroundings = jinja2.Environment(
-        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        raise EnvironmentFault("reports need the package jinja2", hint="pip install 'rnnlab[plots]'") from error
+
+    def escaped(value: Any) -> Any:
+        """Escape what no HTML shows; jinja2 then escapes what is HTML, apart from markup that is our own."""
+        return value if isinstance(value, markupsafe.Markup) else visible_lines(str(value))
+
+    parts = {"Results": figures_of(comparison), "Inside the networks": _inside(found)}
+    figures = [figure for part in parts.values() for figure in part]
+    script, style = _text("page.js"), _text("page.css")
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=escaped
     )
-    return surroundings.get_template("page.html.jinja")
+    page: str = environment.from_string(_text("page.html.jinja")).render(
+        generator=f"{GENERATOR} {rnnlab.__version__}",
+        title=title,
+        summary=[comparison.verdict, *_conclusions(found)],
+        task=question_of(comparison.results),
+        inspected=[(heading, one.run) for heading, one in found.items()],
+        warnings=[
+            *notes,
+            *comparison.warnings,
+            *(f"{one.name} is damaged and left out: {one.reason}" for one in comparison.damaged),
+        ],
+        tables=[table(head, rows, heading) for heading, head, rows in tables_of(comparison)],
+        table_notes=notes_of(comparison),
+        parts={name: part for name, part in parts.items() if part},
+        sentences={figure.name: _sentences(figure.name, found) for figure in figures},
+        runs=_runs(comparison),
+        more_runs=max(0, len(comparison.results) - _MOST_RUNS),
+        provenance=_provenance(comparison.results),
+        commands=commands or _commands(comparison.results),
+        configs=[(one.name, _config(one)) for one in comparison.results[:_MOST_CONFIGS]],
+        data=markupsafe.Markup(_data(figures)),  # noqa: S704  # escaped there
+        script=markupsafe.Markup(script),  # noqa: S704  # our own, like the style
+        style=markupsafe.Markup(style),  # noqa: S704
+        policy=f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; base-uri 'none'; "
+        "form-action 'none'",
+    )
+    return page
 
 
-def _plotly() -> str:
-    try:
-        from plotly.offline import get_plotlyjs
-    except ImportError as error:
-        raise EnvironmentFault("reports need the package plotly", hint=_INSTALL) from error
-    text: str = get_plotlyjs()
-    if "</script" in text.lower():
-        raise EnvironmentFault("this version of plotly cannot stand inside a page", hint="pip install -U plotly")
-    return text
+def _text(name: str) -> str:
+    return files("rnnlab.reports").joinpath(name).read_text(encoding="utf-8")
 
 
-def _policy(scripts: Sequence[str]) -> str:
-    """Return the content security policy: these scripts and no others, and nothing from anywhere."""
-    hashes = (base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts)
-    allowed = " ".join(f"'sha256-{one}'" for one in hashes)
-    # plotly.js writes its own style rules; a style cannot load anything under this policy.
-    rest = "style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'; form-action 'none'"
-    return f"default-src 'none'; script-src {allowed}; {rest}"
+def _hash(text: str) -> str:
+    """Return what allows one script or style in a content security policy."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
-def _embedded(value: Any) -> str:
-    """Return JSON that cannot end the element it stands in."""
-    text = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+def _inside(found: Mapping[str, Diagnosis]) -> list[Figure]:
+    figures = [(name, figure_of(name, found)) for name, one in diagnoses().items() if one.is_in_report]
+    return [replace(figure, table=table_of(name, found)) for name, figure in figures if figure is not None]
+
+
+def _conclusions(found: Mapping[str, Diagnosis]) -> list[str]:
+    sentences = [
+        f"{heading}: {sentence}"
+        for name, diagnosis in diagnoses().items()
+        for heading, one in found.items()
+        if name in one.results and (sentence := diagnosis.conclusion(one.results[name]))
+    ]
+    why = "A network can learn from what happened some steps ago only where its gradient reaches back that far."
+    return [why, *sentences] if sentences else []
+
+
+def _sentences(name: str, found: Mapping[str, Diagnosis]) -> list[str]:
+    return [
+        f"{heading}: {sentence}"
+        for heading, one in found.items()
+        if name in one.results
+        for sentence in diagnoses()[name].sentences(one.results[name])
+    ]
+
+
+def _data(figures: Sequence[Figure]) -> str:
+    """Return the figures as JSON that cannot end the element that contains it."""
+    drawn = {figure.name: {"panels": figure.panels} for figure in figures}
+    value = _short(jsonable({"colours": COLOURS, "dashes": DASHES, "figures": drawn}))
+    text = json.dumps(value, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def _visible(table: _Table) -> _Table:
-    rows = [[visible(cell) for cell in row] for row in table.rows]
-    return _Table(visible(table.title), [visible(cell) for cell in table.head], rows)
+def _short(value: Json) -> Json:
+    """Return numbers with six digits, and text that can be shown."""
+    if isinstance(value, dict):
+        return {key: _short(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_short(one) for one in value]
+    if isinstance(value, float):
+        return float(f"{value:.6g}")
+    return visible(value) if isinstance(value, str) else value
 
 
-def _runs(comparison: Comparison) -> _Table:
+def _runs(comparison: Comparison) -> Table:
     metric = comparison.metric
     rows = [
         [
             comparison.headings[one.name],
             one.state if one.stopped == one.state else f"{one.state}: {one.stopped}",
-            told(one.steps),
-            told(one.final(metric)),
-            told(comparison.baseline(one)),
-            {None: "—", True: "yes", False: "no"}[one.solved],
-            told(one.solved_at.sequences if one.solved_at else None),
-            told(one.seconds),
+            one.steps,
+            one.final(metric),
+            comparison.baseline(one),
+            one.solved,
+            one.solved_at.sequences if one.solved_at else None,
+            one.seconds,
         ]
         for one in comparison.results[:_MOST_RUNS]
     ]
-    head = [
-        "run",
-        "state",
-        "steps",
-        f"final {short_name(metric)}",
-        "baseline",
-        "solved",
-        "sequences to success",
-        "seconds",
-    ]
-    return _Table("Runs", head, rows)
+    final = f"final {short_name(metric)}"
+    head = ["run", "state", "steps", final, "baseline", "solved", "sequences to success", "seconds"]
+    return table(head, rows, "Runs", text=["state"])
 
 
-def _provenance(results: Sequence[Result]) -> _Table:
+def _provenance(results: Sequence[Result]) -> Table:
     """Return the facts, each with its values in all runs, most of which have one."""
     values: dict[str, dict[str, None]] = {}
     for one in results[:_MOST_RUNS]:
@@ -179,7 +178,7 @@ def _provenance(results: Sequence[Result]) -> _Table:
         [key, "; ".join(list(found)[:4]) + (f"; {len(found) - 4} more" if len(found) > 4 else "")]
         for key, found in values.items()
     ]
-    return _Table("Provenance", ["fact", "value"], rows)
+    return table(["fact", "value"], rows, "Provenance", text=["value"])
 
 
 def _facts(result: Result) -> list[tuple[str, str]]:
@@ -200,13 +199,8 @@ def _facts(result: Result) -> list[tuple[str, str]]:
 
 
 def _commands(results: Sequence[Result]) -> list[str]:
-    return [f"rnnlab train {shlex.quote(str(Path(one.path) / 'resolved.yaml'))}" for one in results[:_MOST_CONFIGS]]
+    return [f"rnnlab train {shlex.quote(str(one.path / 'resolved.yaml'))}" for one in results[:_MOST_CONFIGS]]
 
 
-def _configs(results: Sequence[Result]) -> list[tuple[str, str]]:
-    """Return name and complete config of the first runs."""
-    found = []
-    for one in results[:_MOST_CONFIGS]:
-        lines = [f"{key}: {value_text(value)}" for key, value in one.config.items()]
-        found.append((visible(one.name), "\n".join(map(visible, lines))))
-    return found
+def _config(result: Result) -> str:
+    return "\n".join(f"{key}: {visible(value_text(value))}" for key, value in result.config.items())

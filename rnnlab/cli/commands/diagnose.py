@@ -1,14 +1,26 @@
-"""Look into a trained RUN: the gradient by lag, Jacobians, spectra, gates, states, other lengths, memory.
+"""Diagnose a trained RUN: the gradient by lag, Jacobians, spectra, gates, states, other lengths, memory.
 
-The network is run step by step through its cell's own definition in float64, whichever backend trained it, on
+The network is computed step by step through its cell's own definition in float64, whichever backend trained it, on
 sequences drawn for this. Nothing is written.
 """
 
-from typing import Annotated, Literal
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
 
 import typer
+from rich.console import RenderableType
 
 from rnnlab.cli.options import JsonOption, RunArgument, RunsOption, whole_number
+from rnnlab.cli.render.curves import Curve, draw
+from rnnlab.cli.render.output import can_show, console, show, show_json
+from rnnlab.cli.render.tables import table_lines
+from rnnlab.core.figure import Panel
+from rnnlab.inspection.diagnose import Diagnosis, diagnose
+from rnnlab.inspection.diagnoses import diagnoses
+from rnnlab.inspection.diagnoses.base import AbstractDiagnosis
+from rnnlab.runs import find_run, runs_root
+
+_EXTRA = [name for name, one in diagnoses().items() if not one.is_default]
 
 
 def command(
@@ -17,22 +29,24 @@ def command(
         str | None,
         typer.Option(
             "--only",
-            metavar="KINDS",
-            help="Of flow, jacobian, spectrum, gates, states, lengths, capacity, fixed-points, with commas.",
-            show_default="all but fixed-points",
+            metavar="NAMES",
+            help=f"Of {', '.join(diagnoses())}, separated by commas.",
+            show_default=f"all but {', '.join(_EXTRA)}",
         ),
     ] = None,
-    fixed_points: Annotated[
-        bool, typer.Option("--fixed-points", help="Search for states that stay as they are without input, too.")
-    ] = False,
+    also: Annotated[
+        str | None, typer.Option("--also", metavar="NAMES", help="Further ones, in addition to the default.")
+    ] = None,
     timesteps: Annotated[
         int | None,
         typer.Option(parser=whole_number, metavar="T", help="Length of the sequences.", show_default="longest trained"),
     ] = None,
     sequences: Annotated[
-        int | None, typer.Option(parser=whole_number, metavar="N", help="How many.", show_default="64")
+        int | None, typer.Option(parser=whole_number, metavar="N", help="How many sequences.", show_default="64")
     ] = None,
-    weights: Annotated[Literal["best", "last"], typer.Option(help="Best by validation loss, or last.")] = "best",
+    weights: Annotated[
+        Literal["best", "last"], typer.Option(help="The best weights by validation loss, or the last.")
+    ] = "best",
     at_step: Annotated[
         int | None,
         typer.Option("--at-step", parser=whole_number, metavar="N", help="The weights of this checkpoint instead."),
@@ -40,18 +54,56 @@ def command(
     runs: RunsOption = None,
     json: JsonOption = False,
 ) -> None:
-    from rnnlab.cli.render.diagnosis import kinds_of, show_diagnosis
-    from rnnlab.cli.render.diagnosis_json import as_json
-    from rnnlab.cli.render.output import show_json
-    from rnnlab.inspection.diagnose import diagnose
-    from rnnlab.runs import find_run, runs_root
-
-    kinds = kinds_of(only, fixed_points=fixed_points)
-    folder = find_run(runs_root(runs), run)
+    default = [name for name, one in diagnoses().items() if one.is_default]
+    names = [*(default if only is None else _split(only)), *_split(also or "")]
     found = diagnose(
-        folder, kinds, weights=weights, at_step=at_step, timesteps=timesteps, sequences=max(2, sequences or 64)
+        find_run(runs_root(runs), run),
+        names,
+        weights=weights,
+        at_step=at_step,
+        timesteps=timesteps,
+        sequences=max(2, sequences or 64),
     )
     if json:
-        show_json("diagnose", as_json(found))
+        show_json("diagnose", found)
     else:
-        show_diagnosis(found)
+        show(*_parts(found))
+
+
+def _split(names: str) -> list[str]:
+    return [name.strip() for name in names.split(",")] if names else []
+
+
+def _parts(found: Diagnosis) -> Iterator[RenderableType]:
+    sequences = f"{found.sequences:,} sequences of T={found.timesteps}"
+    yield f"{found.run}: {found.weights} weights (step {found.step:,}), {sequences}"
+    for name, result in found.results.items():
+        yield ""
+        yield from _shown(diagnoses()[name], result)
+
+
+def _shown(diagnosis: AbstractDiagnosis[Any], result: Any) -> Iterator[RenderableType]:
+    if diagnosis.is_plotted_in_terminal and (figure := diagnosis.figure({"": result})):
+        yield figure.title
+        yield from _curves(figure.panels[0])
+    elif table := diagnosis.table(result):
+        yield from table_lines(table)
+    yield from diagnosis.sentences(result)
+
+
+def _curves(panel: Panel) -> list[Any]:
+    curves = [
+        Curve(
+            line.name.removeprefix(": "),
+            [(int(x), None if y != y else float(y)) for x, y in zip(line.x, line.y, strict=True)],  # noqa: PLR0124
+        )
+        for line in panel.lines
+    ]
+    return draw(
+        curves,
+        y_label=panel.y.label,
+        x_label="lag",
+        width=console().width,
+        braille=can_show("⣿"),
+        may_log=panel.y.log,
+    )

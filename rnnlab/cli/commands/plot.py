@@ -1,26 +1,45 @@
-"""Draw RUNs: one picture, for a screen, a paper or a slide.
+"""Draw RUNs: one figure as PNG, PDF or SVG.
 
-Runs that differ in their seed alone are one line with a band. Of a sweep, what is inside is drawn for one network
-of each kind at its hardest. An older picture at the same place is replaced.
+Runs that differ in their seed alone are one line with a band. Of a sweep, the inside is drawn for one network of each
+kind at its hardest. An older picture at the same place is replaced.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
+from rnnlab.cli.commands._runs import runs_named
+from rnnlab.cli.errors import warn
 from rnnlab.cli.options import RunsArgument, RunsOption
+from rnnlab.cli.render.output import show
+from rnnlab.comparison import Comparison, compare
+from rnnlab.comparison.representatives import diagnose_representatives
+from rnnlab.core.errors import RnnlabError, UsageError
+from rnnlab.core.figure import Figure
+from rnnlab.core.registry import nearest
+from rnnlab.figures import OF_COMPARISONS, figure_of
+from rnnlab.figures.curves import curves
+from rnnlab.figures.picture import ENDINGS, picture
+from rnnlab.inspection.diagnoses import diagnoses
+from rnnlab.runs import runs_root
+from rnnlab.storage import RunFolder
+from rnnlab.storage.files import write_atomic
+from rnnlab.storage.reading import kind as kind_of
+
+_KINDS = [*OF_COMPARISONS, *diagnoses()]
+
+
+def _complete_kind(incomplete: str) -> list[str]:
+    return [name for name in _KINDS if name.startswith(incomplete)]
 
 
 def command(
     names: RunsArgument,
     kind: Annotated[
-        Literal["curves", "gradient", "flow", "states", "gates", "spectrum", "lengths", "sample"],
-        typer.Option(
-            "--kind",
-            help="The metric's curves, the gradient by lag, the same over the training where it was recorded, states, "
-            "gates, eigenvalues, other lengths, one sequence.",
-        ),
+        str,
+        typer.Option("--kind", metavar="KIND", help=f"One of {', '.join(_KINDS)}.", autocompletion=_complete_kind),
     ] = "curves",
     out: Annotated[
         Path | None,
@@ -29,13 +48,57 @@ def command(
         ),
     ] = None,
     metric: Annotated[
-        str | None, typer.Option("--metric", metavar="NAME", help="Of the curves.", show_default="loss")
+        str | None, typer.Option("--metric", metavar="NAME", help="The metric of the curves.", show_default="loss")
     ] = None,
     x: Annotated[
-        Literal["step", "sequences", "seconds"], typer.Option("--x", help="What the curves run over.")
+        Literal["step", "sequences", "seconds"], typer.Option("--x", help="The x axis of the curves.")
     ] = "step",
     runs: RunsOption = None,
 ) -> None:
-    from rnnlab.cli.commands._plot import plot
+    if kind not in _KINDS:
+        raise UsageError(f"'{kind[:60]}' is not a kind of figure", where="--kind", hint=nearest(kind, _KINDS))
+    ending = _ending(out)
+    comparison = compare(runs_named(runs_root(runs), names, fewest=1), metric)
+    for one in comparison.damaged:
+        warn(f"{one.name} is damaged and left out: {one.reason}")
+    data = picture(_figure(comparison, kind, x), ending)
+    if out is None and len(comparison.results) == 1:
+        path = RunFolder(comparison.results[0].path).write_plot(f"{kind}.png", data)
+    else:
+        path = out or Path(f"{kind}.png")
+        write_atomic(path, data, elsewhere="--out PATH")
+    show(str(path))
 
-    plot(names, kind=kind, out=out, metric=metric, x=x, runs=runs)
+
+def draw_ended(run: RunFolder) -> None:
+    """Draw the curves of a run that has ended into its folder; if that fails, it is a warning and no more."""
+    try:
+        run.write_plot("curves.png", picture(_figure(compare([run]), "curves", "step"), "png"))
+    except (RnnlabError, OSError) as error:
+        warn(f"the curves were not drawn: {error}")
+
+
+def _ending(out: Path | None) -> str:
+    if out is None:
+        return "png"
+    ending = out.suffix.removeprefix(".").lower()
+    if ending not in ENDINGS:
+        known = ", ".join(f".{one}" for one in ENDINGS)
+        raise UsageError(f"{out} ends in none of {known}", where="--out", hint="the ending chooses the format")
+    if kind_of(out.absolute().parent) != "folder":
+        raise UsageError(f"there is no folder {out.parent}", where="--out", hint="make it first")
+    return ending
+
+
+def _figure(comparison: Comparison, kind: str, x: str) -> Figure:
+    faults: Sequence[RnnlabError] = ()
+    if kind in diagnoses():
+        found, by_run = diagnose_representatives(comparison, [kind])
+        for name, fault in by_run.items():
+            warn(f"{name} is left out: {fault}")
+        figure, faults = figure_of(kind, found), list(by_run.values())
+    else:
+        figure = curves(comparison, x) if kind == "curves" else OF_COMPARISONS[kind](comparison)
+    if figure is None:
+        raise faults[0] if faults else UsageError(f"these runs have nothing to draw as '{kind}'", where="--kind")
+    return figure

@@ -1,15 +1,32 @@
-"""Tell RUNs in one HTML page: numbers, curves, what the networks do inside, and how to repeat all that.
+"""Write an HTML report of RUNs: results, curves, what the networks do inside, and how to repeat all that.
 
-The page is one file that loads nothing: it opens from disk, without a network, and may be sent round. An older
-report at the same place is replaced.
+The report is one file that loads nothing: it opens from disk and without a network. An older report at the same place
+is replaced.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
+from shlex import join, quote
 from typing import Annotated
 
 import typer
 
+from rnnlab.cli.commands._runs import runs_named
+from rnnlab.cli.errors import warn
 from rnnlab.cli.options import RunsArgument, RunsOption
+from rnnlab.cli.render.output import show
+from rnnlab.comparison import compare
+from rnnlab.comparison.representatives import diagnose_representatives
+from rnnlab.core.errors import RnnlabError, UsageError
+from rnnlab.inspection.diagnoses import diagnoses
+from rnnlab.reports import GENERATOR, write_page
+from rnnlab.runs import runs_root
+from rnnlab.storage.files import write_atomic
+from rnnlab.storage.reading import kind
+from rnnlab.sweeps.folder import find_sweep
+
+_MARK = f'name="generator" content="{GENERATOR} '.encode()
+_HEAD = 4096  # bytes of a page in which its generator is named
 
 
 def command(
@@ -19,30 +36,68 @@ def command(
         str | None, typer.Option("--title", metavar="TEXT", help="The page's heading.", show_default="the names given")
     ] = None,
     metric: Annotated[
-        str | None, typer.Option("--metric", metavar="NAME", help="What to draw and order by.", show_default="loss")
+        str | None,
+        typer.Option("--metric", metavar="NAME", help="The metric to draw and to order by.", show_default="loss"),
     ] = None,
     by: Annotated[
-        str | None, typer.Option("--by", metavar="KEY", help="As of `rnnlab compare`.", show_default=False)
+        str | None, typer.Option("--by", metavar="KEY", help="As in `rnnlab compare`.", show_default=False)
     ] = None,
     over: Annotated[
-        str | None, typer.Option("--over", metavar="KEY", help="As of `rnnlab compare`.", show_default=False)
+        str | None, typer.Option("--over", metavar="KEY", help="As in `rnnlab compare`.", show_default=False)
     ] = None,
     diagnose: Annotated[
-        bool, typer.Option("--diagnose/--no-diagnose", help="Look into one network of each group, or not.")
+        bool, typer.Option("--diagnose/--no-diagnose", help="Diagnose one network of each group.")
     ] = True,
     force: Annotated[bool, typer.Option("--force", help="Overwrite a file that is not a report.")] = False,
     runs: RunsOption = None,
 ) -> None:
-    from rnnlab.cli.commands._report import report
+    if not force:
+        _require_own(out)
+    comparison = compare(runs_named(runs_root(runs), names, fewest=1), metric, by=by, over=over)
+    chosen = [name for name, one in diagnoses().items() if one.is_in_report]
+    found, faults = diagnose_representatives(comparison, chosen) if diagnose else ({}, {})
+    notes = [f"{name} was not diagnosed: {fault}" for name, fault in faults.items()]
+    heading = title or ", ".join(Path(name).name or name for name in names)
+    commands = _sweeps(runs_root(runs), names)
+    page = write_page(comparison, found, title=heading, notes=notes, commands=commands).encode()
+    write_atomic(out, page, elsewhere="--out PATH")
+    for one in comparison.damaged:
+        warn(f"{one.name} is damaged and left out: {one.reason}")
+    for note in notes:
+        warn(note)
+    count = f"{len(comparison.results):,} run" + "s" * (len(comparison.results) != 1)
+    show(f"{out}: {count}, {len(page) / 1e6:.1f} MB", comparison.verdict)
+    if comparison.damaged:
+        raise typer.Exit(4)
 
-    report(
-        names,
-        out=out,
-        title=title,
-        metric=metric,
-        by=by,
-        over=over,
-        look_inside=diagnose,
-        force=force,
-        runs=runs,
-    )
+
+def _sweeps(root: Path, names: Sequence[str]) -> list[str]:
+    """Return what repeats the sweeps and shows them again, if all names are those of sweeps."""
+    try:
+        folders = [find_sweep(root, name).path for name in names]
+    except RnnlabError:
+        return []
+    repeat = [f'for config in {quote(str(one / "configs"))}/*.yaml; do rnnlab train "$config"; done' for one in folders]
+    return [*repeat, f"rnnlab compare {join(map(str, folders))}", f"rnnlab report {join(map(str, folders))}"]
+
+
+def _require_own(out: Path) -> None:
+    """Pass if there is no file yet, or a report.
+
+    Raises:
+        UsageError: There is another file, or no folder.
+    """
+    if kind(out) == "missing":
+        if kind(out.absolute().parent) != "folder":
+            raise UsageError(f"there is no folder {out.parent}", where="--out", hint="make it first")
+        return
+    if kind(out) != "file":
+        raise UsageError(f"{out} is not a plain file", where="--out", hint="choose another place")
+    try:
+        with out.open("rb") as file:
+            is_ours = _MARK in file.read(_HEAD)
+    except OSError:
+        is_ours = False
+    if not is_ours:
+        problem = f"{out} exists and is not a report of rnnlab"
+        raise UsageError(problem, where="--out", hint="choose another place, or add --force to overwrite it")

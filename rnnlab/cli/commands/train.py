@@ -93,7 +93,7 @@ def _draw(finished: Any) -> None:
     from importlib.util import find_spec
 
     if not finished.already and find_spec("matplotlib") is not None:
-        from rnnlab.cli.commands._plot import draw_ended
+        from rnnlab.cli.commands.plot import draw_ended
 
         draw_ended(finished.run)
 

@@ -84,7 +84,9 @@ class RecordedGradient(AbstractDiagnosis[GradientHistory]):
                     "log10 of the share of the largest gradient", (_LOWEST, 0),
                 )  # fmt: skip
                 title = f"{heading}: {names[state]}"
-                panels.append(Panel(Axis("lag: steps back from the last"), Axis("training step"), heat=heat, title=title))
+                panels.append(
+                    Panel(Axis("lag: steps back from the last"), Axis("training step"), heat=heat, title=title)
+                )
         panels = panels[:4]
         return Figure(
             "gradient-history",

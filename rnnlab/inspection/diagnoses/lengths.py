@@ -82,7 +82,11 @@ class OtherLengths(AbstractDiagnosis[Lengths]):
         """Return the scores, a row per length."""
         metrics = np.array([found.loss, found.baseline, *found.metrics.values()]).T
         rows = [
-            [f"{length:,}", *(f"{value:.4g}" if np.isfinite(value) else "not finite" for value in values), "yes" if solved else "no"]
+            [
+                f"{length:,}",
+                *(f"{value:.4g}" if np.isfinite(value) else "not finite" for value in values),
+                "yes" if solved else "no",
+            ]
             for length, values, solved in zip(found.timesteps, metrics, found.solved, strict=True)
         ]
         return table(["T", "loss", "baseline", *found.metrics, "solved"], rows)
@@ -91,7 +95,8 @@ class OtherLengths(AbstractDiagnosis[Lengths]):
         """Return the loss over the length, the trained lengths shaded."""
         first = next(iter(found.values()))
         lines = [
-            Line(heading, one.timesteps, one.loss, place, marker=place) for place, (heading, one) in enumerate(found.items())
+            Line(heading, one.timesteps, one.loss, place, marker=place)
+            for place, (heading, one) in enumerate(found.items())
         ]
         lines.append(Line("baseline", first.timesteps, first.baseline, GREY, 2))
         values = [float(value) for line in lines for value in line.y if np.isfinite(value)]
@@ -116,9 +121,7 @@ def _scored(run: RunFolder, model: AbstractModel, length: int) -> tuple[float, f
     try:
         experiment = experiment_of(run, [f"shape.timesteps={length}", f"evaluation.sequences={_SEQUENCES}"])
         task = experiment.build_task()
-        sequences = ValidationSet(
-            task, sequences=_SEQUENCES, timesteps=experiment.timesteps, seed=experiment.seed
-        )
+        sequences = ValidationSet(task, sequences=_SEQUENCES, timesteps=experiment.timesteps, seed=experiment.seed)
     except (UsageError, ConfigError):
         return None
     with experiment.build_backend().running():

@@ -114,11 +114,11 @@ def _bars(one: Sample) -> Panel:
 
 
 def _lines(one: Sample) -> Panel:
-    lines = []
+    lines, is_single = [], one.targets.shape[1] == 1
     for number, (targets, outputs) in enumerate(zip(one.targets.T, one.outputs.T, strict=True)):
-        suffix = f" {number}" if one.targets.shape[1] > 1 else ""
-        lines.append(Line(f"target{suffix}", one.scored + 1, targets, number, marker=number))
-        lines.append(Line(f"network{suffix}", one.scored + 1, outputs, number + 1, number + 1))
+        suffix, colour = ("", 1) if is_single else (f" {number}", number)
+        lines.append(Line(f"target{suffix}", one.scored + 1, targets, number, dash=None, marker=number))
+        lines.append(Line(f"network{suffix}", one.scored + 1, outputs, colour))
     return Panel(Axis("step"), Axis("output"), lines, legend="above")
 
 

@@ -55,7 +55,11 @@ class States(AbstractDiagnosis[Mapping[str, Components]]):
         for name, one in found.items():
             each = ", ".join(f"{share:.0%}" for share in one.explained)
             count = len(one.explained)
-            first = "the first principal component explains" if count == 1 else f"the first {count} principal components explain"
+            first = (
+                "the first principal component explains"
+                if count == 1
+                else f"the first {count} principal components explain"
+            )
             lines.append(f"{names[name]}: {first} {one.explained.sum():.0%} of the variance ({each}).")
         return lines
 
@@ -87,8 +91,8 @@ def _panel(title: str, one: Components) -> Panel:
     last = np.array(ends).reshape(-1, 2)
     lines.append(Line("last steps", last[:, 0], last[:, 1], colour=1, dash=None, marker=0))
     share = [*one.explained, 0.0]
-    axes = (Axis(f"component {number + 1} ({share[number]:.0%})") for number in (0, 1))
-    return Panel(*axes, lines, title=title)
+    x, y = (Axis(f"component {number + 1} ({share[number]:.0%})") for number in (0, 1))
+    return Panel(x, y, lines, title=title)
 
 
 def components(unrolled: Unrolled, layer: int, name: str) -> tuple[Components, Array, Array]:
