@@ -5,11 +5,12 @@ import pytest
 
 import rnnlab as package
 from rnnlab.core.errors import EnvironmentFault
+from rnnlab.inspection.diagnoses import diagnoses
 from rnnlab.storage import RunFolder
 from tests.cli.program import TINY, rnnlab
 
 pytest.importorskip("matplotlib", reason="needs the extra `plots`")
-KINDS = ("curves", "gradient", "flow", "states", "gates", "spectrum", "lengths", "sample")
+KINDS = ("curves", *diagnoses())
 CONFIG = {"name": "tiny", "task": "adding", "shape": {"timesteps": 8}, "training": {"steps": 2, "batch_size": 4}}
 
 
@@ -17,7 +18,7 @@ CONFIG = {"name": "tiny", "task": "adding", "shape": {"timesteps": 8}, "training
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("drawn")
     for seed in range(2):
-        package.train(CONFIG, [f"seed={seed}", f"name=seed{seed}", "training.record=gradient_flow"], runs=root)
+        package.train(CONFIG, [f"seed={seed}", f"name=seed{seed}", "training.record=gradient"], runs=root)
     return root
 
 
@@ -39,21 +40,22 @@ def test_several_runs_go_where_one_says(runs: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "told"),
+    ("arguments", "code", "message"),
     [
         (("--out", "x.jpg"), 2, "--out: x.jpg ends in none of .png, .pdf, .svg"),
         (("--out", "nowhere/x.png"), 2, "--out: there is no folder nowhere"),
-        (("--kind", "cloud"), 2, "'cloud' is not one of"),
+        (("--kind", "cloud"), 2, "--kind: 'cloud' is not a kind of figure"),
+        (("--kind", "success"), 2, "nothing to draw as 'success'"),
         (("--metric", "lss"), 2, "no run recorded the metric 'lss' — did you mean 'loss'"),
     ],
 )
 def test_what_cannot_be(
-    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], code: int, told: str
+    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], code: int, message: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
     done = rnnlab("plot", "seed1", "--runs", runs, *arguments)
     assert (done.code, done.stdout, list(tmp_path.iterdir())) == (code, "", [])
-    assert told in done.stderr
+    assert message in done.stderr
 
 
 def test_a_missing_extra(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,14 +65,14 @@ def test_a_missing_extra(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "pip install 'rnnlab[plots]'" in done.stderr
 
 
-def test_a_flow_that_was_not_recorded(tmp_path: Path) -> None:
+def test_a_gradient_that_was_not_recorded(tmp_path: Path) -> None:
     run = package.train(CONFIG, runs=tmp_path)
-    done = rnnlab("plot", run.path, "--kind", "flow")
+    done = rnnlab("plot", run.path, "--kind", "gradient-history")
     assert (done.code, done.stdout, (run.path / "plots").exists()) == (2, "", False)
-    assert "training: {record: gradient_flow}" in done.stderr
+    assert "training: {record: gradient}" in done.stderr
 
 
-def test_damaged_weights_are_told(tmp_path: Path) -> None:
+def test_damaged_weights_are_an_error(tmp_path: Path) -> None:
     run = package.train(CONFIG, runs=tmp_path)
     for path in (run.path / "weights").iterdir():
         path.write_bytes(b"?")
@@ -79,7 +81,7 @@ def test_damaged_weights_are_told(tmp_path: Path) -> None:
     assert rnnlab("plot", run.path).code == 0
 
 
-def test_a_training_ends_with_a_picture(tmp_path: Path) -> None:
+def test_a_training_ends_with_a_figure(tmp_path: Path) -> None:
     (tmp_path / "x.yaml").write_text(TINY)
     done = rnnlab("train", tmp_path / "x.yaml", "--into", tmp_path / "job", "--quiet", "--plots")
     assert (done.code, done.stderr) == (0, "")
@@ -89,11 +91,11 @@ def test_a_training_ends_with_a_picture(tmp_path: Path) -> None:
     assert (without.code, (tmp_path / "other" / "plots").exists()) == (0, False)
 
 
-def test_a_picture_that_cannot_be_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_curves_that_cannot_be_written_are_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(*_: object) -> Path:
         raise EnvironmentFault("no space left", where="plots")
 
     monkeypatch.setattr(RunFolder, "write_plot", refused)
     (tmp_path / "x.yaml").write_text(TINY)
     done = rnnlab("train", tmp_path / "x.yaml", "--into", tmp_path / "job", "--quiet", "--plots")
-    assert (done.code, done.stderr) == (0, "rnnlab: warning: no picture was drawn: plots: no space left\n")
+    assert (done.code, done.stderr) == (0, "rnnlab: warning: the curves were not drawn: plots: no space left\n")

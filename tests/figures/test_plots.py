@@ -1,4 +1,4 @@
-"""Pictures by what is in them: the numbers on their axes, the words, and the same bytes each time."""
+"""Figures by what is in them: the numbers, the axes, the words, and the same bytes each time."""
 
 from pathlib import Path
 from typing import Any
@@ -7,33 +7,33 @@ import numpy as np
 import pytest
 
 from rnnlab.comparison import Comparison, compare
-from rnnlab.figures import ENDINGS, KINDS, draw, image
-from rnnlab.figures.curves import draw_curves
-from rnnlab.figures.flow import draw_flow
-from rnnlab.figures.inside import draw_gradient, draw_lengths, draw_spectrum
-from rnnlab.figures.kinds import Content
-from rnnlab.figures.sample import draw_sample
-from rnnlab.inspection.sample import Sample
+from rnnlab.core.figure import Figure, Line
+from rnnlab.figures import OF_COMPARISONS, figure_of, figures_of
+from rnnlab.figures.curves import curves
+from rnnlab.figures.picture import ENDINGS, drawn, picture
+from rnnlab.inspection.diagnoses import diagnoses
+from rnnlab.inspection.diagnoses.gradient_history import recorded_gradient
+from rnnlab.inspection.diagnoses.sample import Sample
 from tests.comparison.runs_by_hand import UNSOLVED, make_run
-from tests.reports.test_page import finding
+from tests.reports.test_page import finding, swept
 
 pytest.importorskip("matplotlib", reason="needs the extra `plots`")
 TO_SIMPLE = {"cell.type": "simple", "cell.forget_bias": None}
 
 
-def axes_of(fill: Any) -> Any:
-    kept = []
-
-    def filled(figure: Any) -> None:
-        fill(figure)
-        kept.append(figure)
-
-    image("png", filled)
-    return kept[0].axes[0]
+def made(figure: Figure | None) -> Figure:
+    assert figure is not None
+    return figure
 
 
-def lines(axes: Any) -> dict[str, Any]:
-    return {str(line.get_label()): line for line in axes.get_lines() if not str(line.get_label()).startswith("_")}
+def lines(figure: Figure) -> dict[str, Line]:
+    return {line.name: line for line in figure.panels[0].lines}
+
+
+def axes_of(figure: Figure) -> Any:
+    with drawn(figure) as canvas:
+        canvas.canvas.draw()
+        return canvas.axes[0]
 
 
 @pytest.fixture
@@ -49,20 +49,19 @@ def two(tmp_path: Path) -> Comparison:
 
 
 def test_curves_of_runs(two: Comparison) -> None:
-    axes = axes_of(lambda figure: draw_curves(figure, two))
-    drawn = lines(axes)
-    solved = drawn["carry, solved at 200"]
-    np.testing.assert_allclose(solved.get_xydata(), [[0, 0.8], [100, 0.04], [200, 0.01]])
-    upright = [line for line in axes.get_lines() if list(line.get_xdata()) == [200, 200]]
-    assert [line.get_color() for line in upright] == [solved.get_color()]
-    assert list(drawn["baseline 0.16"].get_ydata()) == [0.16, 0.16]
-    assert (axes.get_yscale(), axes.get_xlabel()) == ("log", "training step")
-    assert axes.get_ylabel() == "validation loss: mean squared error"
-    assert [text.get_text() for text in axes.texts] == ["remembers the second number"]
-    references = sorted(line.get_ydata()[0] for line in axes.get_lines() if line.get_linestyle() == "-.")
-    assert references == pytest.approx([1 / 12])  # Arjovsky et al. 2016: half of the variance of a sum of two
-    over = axes_of(lambda figure: draw_curves(figure, two, "sequences"))
-    assert list(lines(over)["simple"].get_xdata()) == [0, 1000, 2000]
+    figure = made(curves(two))
+    (panel,) = figure.panels
+    np.testing.assert_allclose(lines(figure)["carry"].y, [0.8, 0.04, 0.01])
+    assert (panel.x.label, panel.y.label, panel.y.log) == (
+        "training step", "validation loss: mean squared error", True,
+    )  # fmt: skip
+    levels = {level.label: (level.value, level.axis) for level in panel.levels}
+    assert levels["baseline 0.16"] == (0.16, "y")
+    assert levels["solved at 200"] == (200, "x")
+    # Arjovsky et al. 2016: half of the variance of a sum of two
+    assert levels["remembers the second number 0.0833"] == (pytest.approx(1 / 12), "y")
+    over = made(curves(two, "sequences"))
+    assert [list(line.x) for line in over.panels[0].lines] == [[0, 1000, 2000]] * 2
 
 
 def test_seeds_are_a_line_with_a_band(tmp_path: Path) -> None:
@@ -70,43 +69,45 @@ def test_seeds_are_a_line_with_a_band(tmp_path: Path) -> None:
         make_run(tmp_path, f"20260101T000000Z-carry-00000{n}", config={"seed": n}, losses=[0.8, 0.1 * (n + 1)])
         for n in range(3)
     ]
-    axes = axes_of(lambda figure: draw_curves(figure, compare(runs)))
-    np.testing.assert_allclose(lines(axes)["carry (3 of 3 seeds solved)"].get_ydata(), [0.8, 0.2])
-    (band,) = axes.collections
-    edges = band.get_paths()[0].vertices
-    assert (edges[:, 1].min(), edges[:, 1].max()) == (pytest.approx(0.1), pytest.approx(0.8))
+    line = lines(made(curves(compare(runs))))["carry (3 of 3 seeds solved)"]
+    np.testing.assert_allclose([line.y, line.low, line.high], [[0.8, 0.2], [0.8, 0.1], [0.8, 0.3]])
+
+
+def test_success_of_a_sweep_with_its_interval(tmp_path: Path) -> None:
+    figure = made(OF_COMPARISONS["success"](compare(swept(tmp_path))))
+    carry, simple = figure.panels[0].lines
+    assert (carry.x, carry.y, simple.y) == ([10, 20, 30], [1, 1, 1], [1, 0, 0])
+    assert carry.low is not None
+    assert carry.low[0] == pytest.approx(0.342372, abs=1e-5)  # Wilson, 2 of 2
+    assert figure.table is not None
+    assert figure.table.texts[0] == ["carry", "10", "2/2", "34% to 100%"]
 
 
 def test_the_gradient_is_a_share_on_a_log_axis() -> None:
-    axes = axes_of(lambda figure: draw_gradient(figure, {"kept": finding("a", 1.0), "gone": finding("b", 0.1)}))
-    drawn = lines(axes)
-    assert axes.get_yscale() == "log"
-    np.testing.assert_allclose(drawn["kept: h"].get_ydata(), 1)
-    np.testing.assert_allclose(drawn["gone: h"].get_ydata()[:3], [1, 0.1, 0.01])
-    assert drawn["gone: h"].get_ydata().min() == 1e-12
+    figure = made(figure_of("gradient", {"kept": finding("a", 1.0), "gone": finding("b", 0.1)}))
+    drawn_lines = lines(figure)
+    assert figure.panels[0].y.log
+    np.testing.assert_allclose(drawn_lines["kept: h"].y, 1)
+    np.testing.assert_allclose(drawn_lines["gone: h"].y[:3], [1, 0.1, 0.01])
+    assert min(drawn_lines["gone: h"].y) == 1e-12
+    assert [level.label for level in figure.panels[0].levels] == ["vanished: below 10⁻¹²"]
 
 
 def test_eigenvalues_and_lengths() -> None:
-    spectrum = lines(axes_of(lambda figure: draw_spectrum(figure, {"a": finding("a", 1.0)})))
-    np.testing.assert_allclose(spectrum["a: U, radius 0.50"].get_xydata(), [[0.5, 0], [-0.25, 0]])
-    np.testing.assert_allclose(np.linalg.norm(spectrum["unit circle"].get_xydata(), axis=1), 1)
-    axes = axes_of(lambda figure: draw_lengths(figure, {"a": finding("a", 1.0)}))
-    assert [label.get_text() for label in axes.get_xticklabels()] == ["5", "10", "100"]
+    spectrum = lines(made(figure_of("spectrum", {"a": finding("a", 1.0)})))
+    np.testing.assert_allclose(spectrum["a: U, radius 0.50"].x, [0.5, -0.25])
+    np.testing.assert_allclose(np.hypot(spectrum["unit circle"].x, spectrum["unit circle"].y), 1)
+    lengths = made(figure_of("lengths", {"a": finding("a", 1.0)}))
+    assert [label.get_text() for label in axes_of(lengths).get_xticklabels()] == ["5", "10", "100"]
 
 
-def content(comparison: Comparison) -> Content:
-    steps = np.arange(6)
-    sample = Sample(np.eye(6)[:, :2], np.sin(steps)[:, None], np.cos(steps)[:, None], steps, "adding", False)
-    return Content(comparison, {"a": finding("a", 0.5)}, {"a": sample})
-
-
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in {"states", "flow"}])
-def test_the_same_content_is_the_same_file(two: Comparison, kind: str) -> None:
+def test_the_same_content_is_the_same_file(two: Comparison) -> None:
     starts = {"png": b"\x89PNG", "pdf": b"%PDF", "svg": b"<?xml"}
-    for ending in ENDINGS if kind == "curves" else ("png",):
-        data = draw(kind, ending, content(two))
+    (figure,) = figures_of(two)
+    for ending in ENDINGS:
+        data = picture(figure, ending)
         assert data.startswith(starts[ending])
-        assert data == draw(kind, ending, content(two))
+        assert data == picture(figure, ending)
 
 
 def test_names_are_words_and_no_more(tmp_path: Path) -> None:
@@ -114,34 +115,25 @@ def test_names_are_words_and_no_more(tmp_path: Path) -> None:
     runs = [
         make_run(tmp_path, f"20260101T000000Z-r-00000{n}", config={"cell.note": note}) for n, note in enumerate(evil)
     ]
-    comparison = compare(runs)
-    axes = axes_of(lambda figure: draw_curves(figure, comparison))
-    assert len(axes.get_legend().get_texts()) == 5
-    findings = {name: finding(name, 0.5) for name in evil}
-    legend = axes_of(lambda figure: draw_gradient(figure, findings)).get_legend()
+    assert len(axes_of(made(curves(compare(runs)))).get_legend().get_texts()) == 4
+    figure = made(figure_of("gradient", {name: finding(name, 0.5) for name in evil}))
+    legend = axes_of(figure).get_legend()
     assert next(text.get_text() for text in legend.get_texts()) == r"\$\frac{1}{0}\$ _x: h"
-    assert b"<script" not in draw("gradient", "svg", Content(comparison, findings, {}))
+    assert b"<script" not in picture(figure, "svg")
 
 
 @pytest.mark.parametrize("shape", [(3, 1), (3, 9)])
 @pytest.mark.parametrize("are_classes", [False, True])
 @pytest.mark.parametrize("scored", [1, 3])
-def test_samples_of_every_form(two: Comparison, shape: tuple[int, int], are_classes: bool, scored: int) -> None:
+def test_samples_of_every_form(shape: tuple[int, int], are_classes: bool, scored: int) -> None:
     targets = np.full((scored, shape[1]), 0.5)
     sample = Sample(np.ones(shape), targets, targets, np.arange(3)[-scored:], "x", are_classes)
-    assert draw("sample", "png", Content(two, {}, {"a": sample})).startswith(b"\x89PNG")
-
-
-def test_a_single_answer_leaves_room_for_the_legend(two: Comparison) -> None:
-    """Of one output the two bars fill a part of the width alone, and no legend lies on them."""
-    sample = Sample(np.ones((3, 1)), np.ones((1, 1)), np.ones((1, 1)), np.array([2]), "x", False)
-    kept = []
-    image("png", lambda figure: (draw_sample(figure, {"a": sample}), kept.append(figure)))
-    below = kept[0].axes[1]
-    low, high = below.get_xlim()
-    assert (high - low) > 3 * 0.8
-    legend, bars = below.get_legend().get_window_extent(), [bar.get_window_extent() for bar in below.patches]
-    assert not any(legend.overlaps(bar) for bar in bars)
+    figure = diagnoses()["sample"].figure({"a": sample})
+    with drawn(made(figure)) as canvas:  # no legend covers a bar
+        canvas.canvas.draw()
+        below = canvas.axes[1]
+        bars = [bar.get_window_extent() for bar in below.patches]
+        assert not any(below.get_legend().get_window_extent().overlaps(bar) for bar in bars)
 
 
 def test_the_last_carry_is_left_out_of_the_map(tmp_path: Path) -> None:
@@ -149,13 +141,13 @@ def test_the_last_carry_is_left_out_of_the_map(tmp_path: Path) -> None:
     run = make_run(tmp_path)
     with run.metrics_writer() as writer:
         for step in (300, 400):
-            norms = {"gradient_flow/layers.0.h": [1.0, 0.1, 0.0], "gradient_flow/layers.0.c": [0.0, 2.0, 0.2]}
-            writer.write({"step": step, "gradient_flow/lags": [0, 1, 2], **norms})
-    kept = []
-    image("png", lambda figure: (draw_flow(figure, compare([run])), kept.append(figure)))
-    h, c = kept[0].axes[:2]
-    assert [h.get_title(loc="left"), c.get_title(loc="left")] == ["h", "c"]
-    np.testing.assert_allclose(h.collections[0].get_array()[0], [0, -1, -12])
-    drawn = np.ma.masked_invalid(c.collections[0].get_array())
-    assert drawn.mask.tolist() == [[True, False, False]] * 2
-    np.testing.assert_allclose(drawn[0, 1:], [0, -1])
+            norms = {"gradient/layers.0.h": [1.0, 0.1, 0.0], "gradient/layers.0.c": [0.0, 2.0, 0.2]}
+            writer.write({"step": step, "gradient/lags": [0, 1, 2], **norms})
+    figure = made(diagnoses()["gradient-history"].figure({"a": recorded_gradient(run)}))
+    h, c = figure.panels
+    assert (h.title, c.title) == ("a: h", "a: c")
+    assert h.heat is not None
+    assert c.heat is not None
+    np.testing.assert_allclose(h.heat.values[0], [0, -1, -12])
+    np.testing.assert_allclose(c.heat.values, [[np.nan, 0, -1]] * 2)
+    assert picture(figure, "png").startswith(b"\x89PNG")

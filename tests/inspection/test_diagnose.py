@@ -7,7 +7,8 @@ import pytest
 
 import rnnlab
 from rnnlab.core.errors import UsageError
-from rnnlab.inspection.diagnose import KINDS, diagnose
+from rnnlab.inspection.diagnose import diagnose
+from rnnlab.inspection.diagnoses import diagnoses
 
 ROOT = Path(__file__).parents[2]
 TINY = {
@@ -27,7 +28,7 @@ def test_three_bits_are_eight_stable_points(tmp_path: Path) -> None:
         "training.optimizer.learning_rate=1e-2",
     ]
     run = rnnlab.train(ROOT / "configs" / "flip_flop.yaml", settings, runs=tmp_path)
-    found = run.diagnose(["fixed-points"]).fixed_points["layers.0"]
+    found = run.diagnose(["fixed-points"])["fixed-points"]["layers.0"]
     stable = found.states[found.radius < 1]
     weights = run.weights()
     bits = stable[:, :16] @ weights["head.W"] + weights["head.b"]
@@ -42,30 +43,35 @@ def test_three_bits_are_eight_stable_points(tmp_path: Path) -> None:
 def test_both_backends_find_the_same(tmp_path: Path) -> None:
     ours = rnnlab.train(TINY, ["precision=float64"], runs=tmp_path / "a").diagnose()
     keras = rnnlab.train({**TINY, "backend": "keras"}, ["precision=float64"], runs=tmp_path / "b").diagnose()
-    assert ours.flow is not None
-    assert keras.flow is not None
-    for name, values in ours.flow.median.items():
-        np.testing.assert_allclose(keras.flow.median[name], values, rtol=1e-6)
-    assert ours.lengths is not None
-    assert keras.lengths is not None
-    np.testing.assert_allclose(keras.lengths.loss, ours.lengths.loss, rtol=1e-6)
-    for name, spectrum in ours.spectra.items():
-        np.testing.assert_allclose(keras.spectra[name].singular_values, spectrum.singular_values, rtol=1e-6)
+    assert list(ours.results) == [name for name, one in diagnoses().items() if one.is_default]
+    for name, values in ours["gradient"].median.items():
+        np.testing.assert_allclose(keras["gradient"].median[name], values, rtol=1e-6)
+    np.testing.assert_allclose(keras["lengths"].loss, ours["lengths"].loss, rtol=1e-6)
+    for name, spectrum in ours["spectrum"].items():
+        np.testing.assert_allclose(keras["spectrum"][name].singular_values, spectrum.singular_values, rtol=1e-6)
 
 
 def test_what_is_asked_for_is_found(tmp_path: Path) -> None:
-    run = rnnlab.train(TINY, runs=tmp_path)
-    found = diagnose(run.folder, KINDS, timesteps=12, sequences=10)
+    run = rnnlab.train(TINY, ["training.record=gradient"], runs=tmp_path)
+    found = diagnose(run.folder, list(diagnoses()), timesteps=12, sequences=10)
     assert (found.step, found.weights, found.timesteps, found.sequences) == (4, "best", 12, 10)
-    assert found.flow is not None
-    assert found.flow.lags.tolist() == list(range(12))
-    assert set(found.components) == {"layers.0.h", "layers.0.c"} == set(found.flow.median)
-    assert found.lengths is not None
-    assert found.lengths.timesteps.tolist() == [4, 6, 9, 18, 45, 90]
-    assert found.lengths.trained == (6, 9)
-    assert found.capacity is not None
-    nothing = diagnose(run.folder, [])
-    assert (nothing.flow, nothing.jacobians, nothing.spectra, nothing.lengths) == (None, {}, {}, None)
+    assert list(found.results) == list(diagnoses())
+    assert found["gradient"].lags.tolist() == list(range(12))
+    assert set(found["states"]) == {"layers.0.h", "layers.0.c"} == set(found["gradient"].median)
+    assert found["lengths"].timesteps.tolist() == [4, 6, 9, 18, 45, 90]
+    assert found["lengths"].trained == (6, 9)
+    assert diagnose(run.folder, []).results == {}
+
+
+def test_every_diagnosis_has_words_and_a_figure(tmp_path: Path) -> None:
+    run = rnnlab.train(TINY, ["training.record=gradient", "cell.layers=2"], runs=tmp_path)
+    found = diagnose(run.folder, list(diagnoses()))
+    for name, one in diagnoses().items():
+        figure, table = one.figure({"a": found[name]}), one.table(found[name])
+        assert figure is not None
+        assert figure.name == name
+        assert figure.panels
+        assert one.sentences(found[name]) or table
 
 
 def test_a_simple_linear_network_forgets_by_its_weight(tmp_path: Path) -> None:
@@ -76,11 +82,8 @@ def test_a_simple_linear_network_forgets_by_its_weight(tmp_path: Path) -> None:
         "shape.timesteps=10", "precision=float64",
     ]  # fmt: skip
     run = rnnlab.train({**TINY, "cell": {"type": "simple", "units": 6}}, [*settings, "training.steps=1"], runs=tmp_path)
-    flow = diagnose(run.folder, ["flow"], at_step=0).flow
-    assert flow is not None
-    np.testing.assert_allclose(
-        flow.median["layers.0.h"] / flow.median["layers.0.h"][0], 0.5 ** np.arange(10), rtol=1e-6
-    )
+    norms = diagnose(run.folder, ["gradient"], at_step=0)["gradient"].median["layers.0.h"]
+    np.testing.assert_allclose(norms / norms[0], 0.5 ** np.arange(10), rtol=1e-6)
 
 
 def test_a_checkpoint_that_is_gone(tmp_path: Path) -> None:

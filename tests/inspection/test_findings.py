@@ -10,10 +10,12 @@ from rnnlab.backends.base import Network
 from rnnlab.backends.numpy.unrolled import layers_of, unroll
 from rnnlab.cells.carry import Carry, CarryOptions
 from rnnlab.cells.simple import Simple, SimpleOptions
+from rnnlab.inspection.diagnoses.capacity import capacity
 from rnnlab.inspection.diagnoses.fixed_points import fixed_points
-from rnnlab.inspection.diagnoses.gates import gate, gates, retention
-from rnnlab.inspection.diagnoses.recurrence import jacobians, spectra, visited_jacobians
-from rnnlab.inspection.diagnoses.states import capacity, components
+from rnnlab.inspection.diagnoses.gates import gate, gate_values
+from rnnlab.inspection.diagnoses.jacobian import jacobians, visited_jacobians
+from rnnlab.inspection.diagnoses.spectrum import spectrum
+from rnnlab.inspection.diagnoses.states import components
 
 Array = NDArray[Any]
 CARRY = Network(Carry(CarryOptions(units=3)), 2, 1, False, "mse", "float64")
@@ -53,13 +55,14 @@ def test_visited_jacobians_are_of_the_states_and_the_next_inputs() -> None:
     found = visited_jacobians(way, 0, at=np.array([[0, 0], [2, 3]]))
     expected = np.linalg.svd(U, compute_uv=False)
     np.testing.assert_allclose(found.singular_values, [expected, expected])
-    assert spectra((layer,))["layers.0.U"].radius == pytest.approx(np.sqrt(0.36))  # det = 0.36, a complex pair
+    assert spectrum(layer.parameters["U"]).radius == pytest.approx(np.sqrt(0.36))  # det = 0.36, a complex pair
 
 
 def test_gates_are_the_activations_within_the_sequences() -> None:
     (layer,) = layers_of(CARRY, drawn(CARRY))
     way = unroll((layer,), np.random.default_rng(1).standard_normal((2, 4, 2)), np.array([4, 2]))
-    found = gates(way)
+    whole = gate_values(way)
+    found = whole.gates
     assert list(found) == ["layers.0.i", "layers.0.f", "layers.0.k", "layers.0.o"]
     assert {int(one.counts.sum()) for one in found.values()} == {6 * 3}
     values = np.concatenate(
@@ -69,7 +72,7 @@ def test_gates_are_the_activations_within_the_sequences() -> None:
         ]
     )
     assert found["layers.0.f"].mean == pytest.approx(values.mean())
-    kept = retention(way)["layers.0.c"]
+    kept = whole.retention["layers.0.f"]
     np.testing.assert_allclose(kept.steps, np.sort(-1 / np.log(values).mean(axis=0)))
     assert (found["layers.0.f"].edges[0], found["layers.0.f"].edges[-1]) == (0, 1)
     assert (found["layers.0.k"].edges[0], found["layers.0.k"].edges[-1]) == (-1, 1)

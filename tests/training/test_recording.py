@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 import rnnlab
-from rnnlab.comparison.recorded import recorded_flow
 from rnnlab.comparison.result import Result, read_result
 from rnnlab.core.errors import EnvironmentFault, UsageError
 from rnnlab.inspection.diagnose import diagnose
+from rnnlab.inspection.diagnoses.gradient_history import recorded_gradient
 from rnnlab.storage import RunFolder
 
 TINY = {
@@ -21,7 +21,7 @@ TINY = {
     "training": {"steps": 40, "batch_size": 4, "evaluate_every": 10},
     "evaluation": {"sequences": 20},
 }
-FLOW = ["training.record=gradient_flow"]
+RECORDED = ["training.record=gradient"]
 
 
 def read(run: Any) -> Result:
@@ -31,44 +31,43 @@ def read(run: Any) -> Result:
 
 
 def test_the_gradient_by_lag_is_recorded_with_each_evaluation(tmp_path: Path) -> None:
-    run = rnnlab.train(TINY, FLOW, runs=tmp_path)
-    flow = recorded_flow(read(run))
-    assert flow.steps.tolist() == [0, 10, 20, 30, 40]
-    assert flow.lags.tolist() == list(range(12))
-    assert set(flow.norms) == {"layers.0.h", "layers.0.c"}
-    at_end = diagnose(run.folder, ["flow"], weights="last", sequences=400).flow
-    assert at_end is not None
-    ratio = flow.norms["layers.0.h"][-1] / at_end.median["layers.0.h"]
+    run = rnnlab.train(TINY, RECORDED, runs=tmp_path)
+    history = recorded_gradient(run.folder)
+    assert history.steps.tolist() == [0, 10, 20, 30, 40]
+    assert history.lags.tolist() == list(range(12))
+    assert set(history.norms) == {"layers.0.h", "layers.0.c"}
+    at_end = diagnose(run.folder, ["gradient"], weights="last", sequences=400)["gradient"]
+    ratio = history.norms["layers.0.h"][-1] / at_end.median["layers.0.h"]
     assert np.all((ratio > 0.1) & (ratio < 10))  # other sequences, the same network
-    assert "gradient_flow/lags" not in read(run).metrics()
-    assert "gradient_flow" not in (run.path / "log.txt").read_text()
+    assert "gradient/lags" not in read(run).metrics()
+    assert "gradient/" not in (run.path / "log.txt").read_text()
 
 
 def test_it_changes_no_weight_and_is_the_same_after_an_interruption(tmp_path: Path) -> None:
-    plain, recorded = rnnlab.train(TINY, runs=tmp_path / "a"), rnnlab.train(TINY, FLOW, runs=tmp_path / "b")
-    half = rnnlab.train(TINY, [*FLOW, "training.steps=20"], runs=tmp_path / "c")
+    plain, recorded = rnnlab.train(TINY, runs=tmp_path / "a"), rnnlab.train(TINY, RECORDED, runs=tmp_path / "b")
+    half = rnnlab.train(TINY, [*RECORDED, "training.steps=20"], runs=tmp_path / "c")
     resumed = rnnlab.resume(half.path, ["training.steps=40"])
     for name, array in plain.weights("last").items():
         np.testing.assert_array_equal(array, recorded.weights("last")[name])
         np.testing.assert_array_equal(array, resumed.weights("last")[name])
-    one, other = recorded_flow(read(recorded)), recorded_flow(read(resumed))
+    one, other = recorded_gradient(recorded.folder), recorded_gradient(resumed.folder)
     np.testing.assert_array_equal(one.steps, other.steps)
     for name, norms in one.norms.items():
         np.testing.assert_array_equal(norms, other.norms[name])
 
 
 def test_both_backends_record_the_same(tmp_path: Path) -> None:
-    settings = [*FLOW, "training.steps=10", "precision=float64"]
-    ours = recorded_flow(read(rnnlab.train(TINY, settings, runs=tmp_path / "a")))
-    keras = recorded_flow(read(rnnlab.train({**TINY, "backend": "keras"}, settings, runs=tmp_path / "b")))
+    settings = [*RECORDED, "training.steps=10", "precision=float64"]
+    ours = recorded_gradient(rnnlab.train(TINY, settings, runs=tmp_path / "a").folder)
+    keras = recorded_gradient(rnnlab.train({**TINY, "backend": "keras"}, settings, runs=tmp_path / "b").folder)
     for name, norms in ours.norms.items():
         np.testing.assert_allclose(keras.norms[name], norms, rtol=1e-4)
 
 
 def test_a_run_that_recorded_none(tmp_path: Path) -> None:
     run = rnnlab.train(TINY, ["training.steps=1"], runs=tmp_path)
-    with pytest.raises(UsageError, match="recorded no gradient flow — train with"):
-        recorded_flow(read(run))
+    with pytest.raises(UsageError, match="recorded no gradient — train with"):
+        recorded_gradient(run.folder)
 
 
 def events(run: Any) -> dict[str, list[tuple[int, float]]]:

@@ -12,8 +12,7 @@ from rnnlab.cells.carry import Carry, CarryOptions
 from rnnlab.cells.simple import Simple, SimpleOptions
 from rnnlab.core.batch import Batch, last_step_mask
 from rnnlab.core.losses import LOSSES
-from rnnlab.inspection.diagnoses.findings import GradientFlow
-from rnnlab.training.gradient_flow import gradient_flow
+from rnnlab.training.gradient_by_lag import GradientByLag, gradient_by_lag
 
 Array = NDArray[Any]
 
@@ -38,9 +37,9 @@ def batch_of(size: int = 4, timesteps: int = 6) -> Batch:
     )
 
 
-def flow_of(network: Network, parameters: dict[str, Array], batch: Batch) -> GradientFlow:
+def gradient_of(network: Network, parameters: dict[str, Array], batch: Batch) -> GradientByLag:
     way = unroll(layers_of(network, parameters), batch.inputs, batch.lengths)
-    return gradient_flow(way, (parameters["head.W"], parameters["head.b"]), batch, network.loss)
+    return gradient_by_lag(way, (parameters["head.W"], parameters["head.b"]), batch, network.loss)
 
 
 def loss_with_moved_state(
@@ -69,7 +68,7 @@ def test_it_is_the_slope_of_the_loss(cell: str) -> None:
     network = network_of(cell)
     parameters = {name: np.asarray(array) for name, array in network.draw(3).items()}
     batch = batch_of(size=1)
-    flow = flow_of(network, parameters, batch)
+    found = gradient_of(network, parameters, batch)
     for layer in (0, 1):
         for name in network.cell.states:
             for lag in (0, 1, 4):
@@ -81,7 +80,7 @@ def test_it_is_the_slope_of_the_loss(cell: str) -> None:
                     / 2e-5
                     for unit in range(3)
                 ]
-                assert flow.median[f"layers.{layer}.{name}"][lag] == pytest.approx(
+                assert found.median[f"layers.{layer}.{name}"][lag] == pytest.approx(
                     np.linalg.norm(slopes), rel=1e-6, abs=1e-9
                 )
 
@@ -108,14 +107,14 @@ def test_it_is_what_tensorflow_differentiates() -> None:
         last = tf.stack([states[int(n) - 1][0][row] for row, n in enumerate(batch.lengths)])
         loss = tf.reduce_sum(tf.reduce_mean((last @ p["head.W"] + p["head.b"] - batch.targets) ** 2, axis=1))
     gradients = tape.gradient(loss, states, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-    flow = flow_of(network, {name: np.asarray(array) for name, array in network.draw(5).items()}, batch)
+    found = gradient_of(network, {name: np.asarray(array) for name, array in network.draw(5).items()}, batch)
     for place, name in ((0, "h"), (1, "c")):
         norms = np.array([np.linalg.norm(pair[place].numpy(), axis=1) for pair in gradients])  # (T, B)
         for lag in range(6):
             known = [norms[n - 1 - lag, row] for row, n in enumerate(batch.lengths) if n - 1 - lag >= 0]
-            assert flow.median[f"layers.0.{name}"][lag] == pytest.approx(np.median(known), rel=1e-9, abs=1e-12)
-            assert flow.high[f"layers.0.{name}"][lag] == pytest.approx(np.percentile(known, 90), rel=1e-9, abs=1e-12)
-    assert flow.median["layers.0.c"][0] == 0
+            assert found.median[f"layers.0.{name}"][lag] == pytest.approx(np.median(known), rel=1e-9, abs=1e-12)
+            assert found.high[f"layers.0.{name}"][lag] == pytest.approx(np.percentile(known, 90), rel=1e-9, abs=1e-12)
+    assert found.median["layers.0.c"][0] == 0
 
 
 def test_scored_throughout_only_the_last_step_counts() -> None:
@@ -125,5 +124,5 @@ def test_scored_throughout_only_the_last_step_counts() -> None:
     batch = batch_of()
     whole = Batch(batch.inputs, np.zeros((4, 6, 2)), np.arange(6) < batch.lengths[:, None], batch.lengths)
     last = Batch(batch.inputs, np.zeros((4, 2)), batch.mask, batch.lengths)
-    one, other = flow_of(network, parameters, whole), flow_of(network, parameters, last)
+    one, other = gradient_of(network, parameters, whole), gradient_of(network, parameters, last)
     np.testing.assert_array_equal(one.median["layers.0.h"], other.median["layers.0.h"])
