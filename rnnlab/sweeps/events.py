@@ -38,12 +38,7 @@ class TrialStepped:
 @final
 @dataclass(frozen=True, slots=True)
 class TrialEnded:
-    """A trial has ended.
-
-    Attributes:
-        status: `completed`, `interrupted`, `pruned`, `diverged` or `failed`.
-        seconds: Since its worker got it; None if another process trained it.
-    """
+    """A trial has ended so many seconds after its worker got it; None: another process trained it."""
 
     status: TrialStatus
     seconds: float | None
@@ -61,12 +56,7 @@ class WorkerDied:
 @final
 @dataclass(frozen=True, slots=True)
 class SweepEnded:
-    """The sweep has ended, all of it or because of a request to stop.
-
-    Attributes:
-        status: Of the sweep and its trials.
-        stop_reason: Who or what requested it to stop; empty if nobody did.
-    """
+    """The sweep has ended; `stop_reason` is empty unless it was stopped."""
 
     status: SweepStatus
     stop_reason: str

@@ -21,12 +21,13 @@ from typing import Any, Self, final
 
 from rnnlab.config.experiment import Experiment
 from rnnlab.config.yaml import dump_yaml
-from rnnlab.core.errors import RnnlabError, RunNotFoundError, UsageError
+from rnnlab.core.errors import RnnlabError, RunLockedError, RunNotFoundError, UsageError
 from rnnlab.core.naming import check_name
 from rnnlab.storage import RunFolder, disk
 from rnnlab.storage.faults import reported
 from rnnlab.storage.files import ensure_folder, is_leftover, write_atomic
 from rnnlab.storage.jsonfile import read_json, write_json
+from rnnlab.storage.lock import Lock, acquire
 from rnnlab.storage.reading import kind
 from rnnlab.sweeps.plan import CheckedSweep, Plan, Trial, read_plan
 
@@ -160,6 +161,20 @@ class SweepFolder:
             listed = ", ".join(others[:3]) + ("…" if len(others) > 3 else "")
             problem = f"is not a sweep, and not empty: it contains {listed}"
             raise UsageError(problem, where=str(self.path), hint="choose another folder with --into DIR")
+
+
+def lock_folder(folder: Path, activity: str) -> Lock:
+    """Make a folder if it is missing, and take its lock.
+
+    Raises:
+        RunLockedError: Another process has it, for an activity as "searched".
+    """
+    ensure_folder(folder)
+    try:
+        return acquire(folder, after=0)
+    except RunLockedError as error:
+        problem = error.problem.replace("trained", activity)
+        raise RunLockedError(problem, where=str(folder.parent), hint="wait until it is done") from error
 
 
 def find_sweep(root: Path, text: str) -> SweepFolder:

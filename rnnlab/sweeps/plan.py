@@ -95,7 +95,7 @@ class Plan(Options):
 @final
 @dataclass(frozen=True)
 class CheckedSweep:
-    """A sweep whose config was read and whose trials were all checked, before anything is created.
+    """A sweep whose trials were all checked, before anything is created.
 
     Attributes:
         plan: Its trials.

@@ -1,9 +1,10 @@
-"""The worker processes of a sweep: each is started once and trains one trial after another.
+"""The worker processes of a sweep, and the messages to and from them: one JSON object per line on stdin and stdout.
 
-A new process per trial would be simpler, but starting Python and NumPy takes about 0.5 s of processor time, and a small
-trial 0.02 s.
+Each is started once and trains one trial after another. A new process per trial would be simpler, but starting Python
+and NumPy takes about 0.5 s of processor time, and a small trial 0.02 s.
 """
 
+import json
 import os
 import selectors
 import signal
@@ -13,11 +14,11 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Self, final
+from typing import Literal, Self, final, get_args
 
 import rnnlab
-from rnnlab.sweeps.messages import Interrupt, Message, Train, from_line, to_line
 from rnnlab.sweeps.plan import Trial
 
 # Each processor has a worker, so one thread computes in each.
@@ -28,6 +29,84 @@ _ONE_THREAD = (
 _CHUNK = 1 << 16  # bytes
 _START_SECONDS = 120.0  # that a worker may take to start
 _KILL_SECONDS = 10.0  # from the request to stop to the kill
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Train:
+    """To a worker: train this trial next. `report_scores`: send a `Score` at each evaluation."""
+
+    config: str
+    into: str
+    metric: str
+    report_scores: bool
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Interrupt:
+    """To a worker: save the current trial and end it."""
+
+    reason: str
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """From a worker: it has started and waits for a trial."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """From a worker: steps done, of how many, and the loss of the newest batch; None: it is not finite."""
+
+    step: int
+    steps: int
+    loss: float | None
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Score:
+    """From a worker: the sweep's metric on the validation set after so many steps."""
+
+    step: int
+    value: float
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """From a worker: its trial has ended, and why if it is not completed.
+
+    `locked`: another process trains it. `needs new worker`: a process can use only one Keras engine.
+    """
+
+    outcome: Literal["completed", "interrupted", "diverged", "failed", "locked", "needs new worker"]
+    reason: str = ""
+    result: float | None = None
+    solved: bool | None = None
+
+
+Message = Train | Interrupt | Ready | Progress | Score | Ended
+_KINDS: dict[str, type[Message]] = {kind.__name__: kind for kind in get_args(Message)}
+
+
+def to_line(message: Message) -> bytes:
+    """Return a message as a line of JSON."""
+    return (json.dumps({"kind": type(message).__name__, **asdict(message)}) + "\n").encode()
+
+
+def from_line(line: bytes) -> Message:
+    """Return the message in a line.
+
+    Example:
+        >>> from_line(to_line(Progress(step=2, steps=4, loss=0.5)))
+        Progress(step=2, steps=4, loss=0.5)
+    """
+    values = json.loads(line)
+    return _KINDS[values.pop("kind")](**values)
 
 
 @final

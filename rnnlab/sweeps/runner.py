@@ -13,9 +13,8 @@ from typing import final
 from rnnlab.core.errors import EnvironmentFault
 from rnnlab.sweeps.events import Event, SweepEnded, SweepStarted, TrialEnded, TrialStarted, TrialStepped, WorkerDied
 from rnnlab.sweeps.folder import SweepFolder
-from rnnlab.sweeps.messages import Ended, Message, Progress, Ready, Score, Train
 from rnnlab.sweeps.plan import Trial
-from rnnlab.sweeps.pool import Worker, WorkerPool
+from rnnlab.sweeps.pool import Ended, Message, Progress, Ready, Score, Train, Worker, WorkerPool
 from rnnlab.sweeps.search import Search
 from rnnlab.sweeps.status import State, TrialStatus, sweep_status, trial_status
 from rnnlab.training.stopping import Stop

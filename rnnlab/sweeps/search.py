@@ -20,14 +20,13 @@ from typing import TYPE_CHECKING, final
 from rnnlab.config.load import check_document
 from rnnlab.config.reading import document_of
 from rnnlab.config.sweep import Range
-from rnnlab.core.errors import ConfigError, EnvironmentFault, RunLockedError, VerificationError
+from rnnlab.core.errors import ConfigError, EnvironmentFault, VerificationError
 from rnnlab.core.streams import stream
-from rnnlab.storage.files import ensure_folder, write_atomic
-from rnnlab.storage.lock import Lock, acquire
+from rnnlab.storage.files import write_atomic
 from rnnlab.storage.reading import kind, read_bytes
 from rnnlab.sweeps.axes import Values, condition_holds, exact, groups_of, has_integers, is_open, values_of
 from rnnlab.sweeps.expand import trial_document
-from rnnlab.sweeps.folder import SweepFolder
+from rnnlab.sweeps.folder import SweepFolder, lock_folder
 from rnnlab.sweeps.plan import Plan, Trial, trial_name
 from rnnlab.sweeps.status import TrialStatus
 
@@ -58,8 +57,7 @@ class Search:
 
     def __init__(self, sweep: SweepFolder) -> None:
         self._optuna = import_optuna()
-        ensure_folder(sweep.study)
-        self._sweep, self._lock = sweep, _lock(sweep)
+        self._sweep, self._lock = sweep, lock_folder(sweep.study, "searched")
         try:
             self.plan = sweep.read_plan()  # only now: another process might have made it longer until here
             self._options = self.plan.options
@@ -122,12 +120,9 @@ class Search:
     def _ask(self, number: int) -> "OptunaTrial":
         """Return a new trial of the study; `number` counts planned ones: a killed process may have asked for more."""
         seed = int(stream(self._base.data.get("seed", 0) or 0, "sweep/tpe", number).integers(2**31))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # `constant_liar` is marked as experimental
-            # A new sampler for each, so that a proposal depends on the study alone.
-            self._study.sampler = self._optuna.samplers.TPESampler(
-                seed=seed, n_startup_trials=_RANDOM, constant_liar=True
-            )
+        # A new sampler for each, so that a proposal depends on the study alone.
+        sampler = self._optuna.samplers.TPESampler(seed=seed, n_startup_trials=_RANDOM, constant_liar=True)
+        self._study.sampler = sampler
         return self._study.ask()
 
     def _suggest(self, asked: "OptunaTrial") -> Values:
@@ -187,12 +182,10 @@ class Search:
         if self._study.get_trials(deepcopy=False)[number].state.is_finished():
             return
         states = self._optuna.trial.TrialState
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the pruned have no value
-            if value is None:
-                self._study.tell(number, state=states.PRUNED if pruned else states.FAIL)
-            else:
-                self._study.tell(number, value)
+        if value is None:
+            self._study.tell(number, state=states.PRUNED if pruned else states.FAIL)
+        else:
+            self._study.tell(number, value)
 
     def _key(self, values: Values) -> str:
         """Return what identifies a combination: its values without the seeds that every combination gets."""
@@ -201,7 +194,7 @@ class Search:
 
 
 def import_optuna() -> ModuleType:
-    """Import Optuna, with its log off.
+    """Import Optuna, without its log and its warnings of experimental features: the journal and `constant_liar`.
 
     Raises:
         EnvironmentFault: It is not installed.
@@ -212,15 +205,8 @@ def import_optuna() -> ModuleType:
         problem = "method: tpe needs the package optuna"
         raise EnvironmentFault(problem, hint="pip install 'rnnlab[optuna]', or method: random") from error
     optuna.logging.set_verbosity(optuna.logging.ERROR)
+    warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
     return optuna
-
-
-def _lock(sweep: SweepFolder) -> Lock:
-    try:
-        return acquire(sweep.study, after=0)
-    except RunLockedError as error:
-        problem = error.problem.replace("trained", "searched")
-        raise RunLockedError(problem, where=str(sweep.path), hint="wait until it is done") from error
 
 
 class _NoLock:
@@ -240,20 +226,18 @@ def _open_study(sweep: SweepFolder, plan: Plan) -> "Study":
         None: optuna.pruners.NopPruner, "median": optuna.pruners.MedianPruner,
         "hyperband": optuna.pruners.HyperbandPruner,
     }  # fmt: skip
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the journal is marked as experimental
-        try:
-            backend = optuna.storages.journal.JournalFileBackend(str(path), lock_obj=_NoLock())
-            study: Study = optuna.create_study(
-                storage=optuna.storages.JournalStorage(backend),
-                study_name=plan.name,
-                direction=plan.options.metric.goal,
-                load_if_exists=True,
-                pruner=pruners[plan.options.pruner](),
-            )
-        except (ValueError, KeyError) as fault:
-            hint = "restore it from a copy, or start a new sweep with --into DIR; the runs are not affected"
-            raise VerificationError(f"is damaged: {fault}", where=str(path), hint=hint) from fault
+    try:
+        backend = optuna.storages.journal.JournalFileBackend(str(path), lock_obj=_NoLock())
+        study: Study = optuna.create_study(
+            storage=optuna.storages.JournalStorage(backend),
+            study_name=plan.name,
+            direction=plan.options.metric.goal,
+            load_if_exists=True,
+            pruner=pruners[plan.options.pruner](),
+        )
+    except (ValueError, KeyError) as fault:
+        hint = "restore it from a copy, or start a new sweep with --into DIR; the runs are not affected"
+        raise VerificationError(f"is damaged: {fault}", where=str(path), hint=hint) from fault
     return study
 
 

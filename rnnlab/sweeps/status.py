@@ -57,13 +57,7 @@ class TrialStatus:
 @final
 @dataclass(frozen=True)
 class SweepStatus:
-    """The status of a sweep.
-
-    Attributes:
-        sweep: Its folder.
-        plan: Its plan.
-        trials: The status of each trial, in the plan's order.
-    """
+    """The status of a sweep, with that of each trial in the plan's order."""
 
     sweep: SweepFolder
     plan: Plan
@@ -104,10 +98,10 @@ class SweepStatus:
 
 
 def sweep_status(sweep: SweepFolder) -> SweepStatus:
-    """Return the status of a sweep, as its run folders and failure notes have it.
+    """Return the status of a sweep, from its run folders and stored failures.
 
     Raises:
-        VerificationError: The plan or a failure note is damaged.
+        VerificationError: The plan or a stored failure is damaged.
         EnvironmentFault: A file cannot be read.
     """
     plan, notes = sweep.read_plan(), sweep.read_failures()
@@ -117,14 +111,7 @@ def sweep_status(sweep: SweepFolder) -> SweepStatus:
 
 
 def trial_status(sweep: SweepFolder, plan: Plan, trial: Trial, *, note: dict[str, Any] | None = None) -> TrialStatus:
-    """Return the status of one trial.
-
-    Args:
-        sweep: The sweep.
-        plan: Its plan.
-        trial: One of its trials.
-        note: Its failure note: why it ended, where its process could not write that to the run folder.
-    """
+    """Return the status of one trial; `note` is its stored failure, which explains what the run folder cannot."""
     run, reason = sweep.run(trial), str(note.get("reason", "")) if note else ""
     noted: State = "pruned" if note and note.get("pruned") is True else "failed"
     if kind(run.path / "status.json") == "missing":

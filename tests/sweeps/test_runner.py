@@ -13,8 +13,7 @@ from rnnlab.core.errors import EnvironmentFault
 from rnnlab.storage import RunFolder
 from rnnlab.sweeps import SweepFolder, pool
 from rnnlab.sweeps.events import Event, SweepEnded, SweepStarted, TrialEnded, TrialStarted, TrialStepped, WorkerDied
-from rnnlab.sweeps.messages import Train
-from rnnlab.sweeps.pool import Worker, WorkerPool
+from rnnlab.sweeps.pool import Train, Worker, WorkerPool
 from rnnlab.sweeps.runner import run_sweep
 from rnnlab.sweeps.status import sweep_status
 from rnnlab.training.resume import train_into

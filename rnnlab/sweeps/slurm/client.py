@@ -21,15 +21,7 @@ _OTHER_SCHEDULER = "`rnnlab sweep CONFIG --script` prints the commands for any o
 @final
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One task of a job array, as squeue or sacct list it.
-
-    Attributes:
-        job: The array's job id.
-        index: The task's index in the array.
-        name: The job's name.
-        state: Slurm's state, such as PENDING or OUT_OF_MEMORY.
-        reason: Slurm's reason for it; may be empty.
-    """
+    """One task of a job array, with Slurm's state, such as PENDING, and Slurm's reason for it, which may be empty."""
 
     job: int
     index: int

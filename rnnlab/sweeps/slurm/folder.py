@@ -16,13 +16,13 @@ from typing import Annotated, Literal, final
 
 from pydantic import AwareDatetime, Field, ValidationError
 
-from rnnlab.core.errors import RunLockedError, VerificationError
+from rnnlab.core.errors import VerificationError
 from rnnlab.core.options import Options
 from rnnlab.storage.faults import reported
 from rnnlab.storage.files import ensure_folder, write_atomic
 from rnnlab.storage.jsonfile import LIMIT, write_json
-from rnnlab.storage.lock import acquire
 from rnnlab.storage.reading import kind, read_bytes
+from rnnlab.sweeps.folder import lock_folder
 from rnnlab.sweeps.slurm.script import Request
 
 _RECORD = re.compile(r"(\d{4,})\.json")
@@ -123,12 +123,7 @@ class SlurmFolder:
         Raises:
             RunLockedError: Another process is submitting or cancelling.
         """
-        ensure_folder(self.path)
-        try:
-            lock = acquire(self.path, after=0)
-        except RunLockedError as error:
-            problem = error.problem.replace("trained", "submitted or cancelled")
-            raise RunLockedError(problem, where=str(self.path), hint="wait until it is done") from error
+        lock = lock_folder(self.path, "submitted or cancelled")
         try:
             yield
         finally:

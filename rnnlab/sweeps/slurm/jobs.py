@@ -30,7 +30,7 @@ class Job:
 
     Attributes:
         id: As Slurm writes it, `12_7`.
-        log: Its log, relative to the sweep's folder; it exists once the job has started.
+        log: Its log, relative to the sweep's folder.
         state: Slurm's state; empty if Slurm does not remember the job.
         reason: Slurm's reason for a pending job.
     """
@@ -44,11 +44,6 @@ class Job:
     def is_pending(self) -> bool:
         """Whether it waits in the queue."""
         return self.state in _PENDING
-
-    @property
-    def is_running(self) -> bool:
-        """Whether it runs."""
-        return self.state in _RUNNING
 
 
 def jobs_of(sweep: SweepFolder, trials: Iterable[str]) -> dict[str, Job]:
@@ -99,7 +94,7 @@ def with_jobs(status: SweepStatus, jobs: Mapping[str, Job]) -> SweepStatus:
 def _with_job(status: TrialStatus, job: Job, history: Sequence[str]) -> TrialStatus:
     if job.is_pending:
         return replace(status, state="queued", reason=job.reason)
-    if job.is_running:
+    if job.state in _RUNNING:
         return replace(status, state="running", reason="")
     if status.state not in {"missing", "stale", "interrupted"}:
         return status

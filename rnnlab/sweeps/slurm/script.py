@@ -102,9 +102,7 @@ class Request(Options):
 
 
 def script_text(*, name: str, stem: str, tasks: int, request: Request) -> str:
-    """Return the script of a job array.
-
-    It is submitted from the sweep's folder, to which all its paths are relative, except that of Python.
+    """Return the script of a job array; it is submitted from the sweep's folder, to which its paths are relative.
 
     Args:
         name: The job's name.
