@@ -3,7 +3,8 @@
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -170,7 +171,9 @@ def _values(document: Document, options: SweepOptions) -> list[Values]:
 def _experiments(base: Document, document: Document, values: Sequence[Values]) -> dict[str, Experiment]:
     experiments: dict[str, Experiment] = {}
     faults: dict[tuple[str, str, str], list[str]] = {}  # one error of many trials is reported once, with their names
-    varied = _varied_keys(values)
+    texts = {(key, json.dumps(value)) for each in values for key, value in each.items()}
+    varied = {key for key, count in Counter(key for key, _ in texts).items() if count > 1}
+    twins: dict[str, str] = {}  # the first trial with the same content
     for number, each in enumerate(values, start=1):
         name = trial_name(number, {key: value for key, value in each.items() if key in varied}, total=len(values))
         try:
@@ -178,10 +181,12 @@ def _experiments(base: Document, document: Document, values: Sequence[Values]) -
         except ConfigError as error:
             for fault in error.faults:
                 faults.setdefault((fault.where, fault.problem, fault.hint), []).append(name)
-    for name, twin in _twins(experiments).items():
-        hint = "take out what is listed twice, or an axis that changes nothing"
-        at = (document.where((SECTION,)), f"is the same training as trial {twin}", hint)
-        faults.setdefault(at, []).append(name)
+            continue
+        content = json.dumps({**experiments[name].resolved(), "name": ""}, sort_keys=True)
+        if (first := twins.setdefault(content, name)) != name:
+            hint = "take out what is listed twice, or an axis that changes nothing"
+            at = (document.where((SECTION,)), f"is the same training as trial {first}", hint)
+            faults.setdefault(at, []).append(name)
     raise_all(
         [
             UsageError(f"{problem} ({_listed(trials)})", where=where, hint=hint)
@@ -189,25 +194,6 @@ def _experiments(base: Document, document: Document, values: Sequence[Values]) -
         ]
     )
     return experiments
-
-
-def _varied_keys(values: Sequence[Values]) -> set[str]:
-    seen: dict[str, set[str]] = {}
-    for each in values:
-        for key, value in each.items():
-            seen.setdefault(key, set()).add(json.dumps(value))
-    return {key for key, texts in seen.items() if len(texts) > 1}
-
-
-def _twins(experiments: Mapping[str, Experiment]) -> dict[str, str]:
-    """Return each trial that trains the same as an earlier one, and that one."""
-    seen: dict[str, str] = {}
-    twins: dict[str, str] = {}
-    for name, experiment in experiments.items():
-        content = json.dumps({**experiment.resolved(), "name": ""}, sort_keys=True)
-        if (first := seen.setdefault(content, name)) != name:
-            twins[name] = first
-    return twins
 
 
 def _listed(trials: Sequence[str]) -> str:

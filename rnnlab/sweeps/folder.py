@@ -29,16 +29,15 @@ from rnnlab.storage.files import ensure_folder, is_leftover, write_atomic
 from rnnlab.storage.jsonfile import read_json, write_json
 from rnnlab.storage.lock import Lock, acquire
 from rnnlab.storage.reading import kind
-from rnnlab.sweeps.plan import CheckedSweep, Plan, Trial, read_plan
+from rnnlab.sweeps.plan import CheckedSweep, Plan, Trial, read_document
 
-_HINT = "`rnnlab sweep CONFIG` makes one; a sweep is given by its path, or by its name below the runs"
 _PARTS = ("sweep.yaml", "configs", "study")  # written before plan.json
 
 
 @final
 @dataclass(frozen=True)
 class SweepFolder:
-    """The folder of a sweep; make one with `create`, or take an existing one with `open`.
+    """The folder of a sweep; `create` makes one, `find_sweep` finds one.
 
     Reading raises `VerificationError` where a file is missing or invalid; reading and writing raise `EnvironmentFault`
     on a system error.
@@ -48,18 +47,6 @@ class SweepFolder:
     """
 
     path: Path
-
-    @classmethod
-    def open(cls, path: Path) -> Self:
-        """Return the sweep at `path`.
-
-        Raises:
-            RunNotFoundError: `path` is not a sweep.
-        """
-        sweep = cls(path)
-        if not sweep.is_sweep():
-            raise RunNotFoundError("is not a sweep", where=str(path), hint=_HINT)
-        return sweep
 
     @classmethod
     def create(cls, path: Path, checked: CheckedSweep) -> Self:
@@ -87,7 +74,7 @@ class SweepFolder:
 
     def read_plan(self) -> Plan:
         """Return the plan."""
-        return read_plan(self.path / "plan.json")
+        return read_document(Plan, self.path / "plan.json", "the plan of a sweep")
 
     def write_plan(self, plan: Plan) -> None:
         """Store the plan, which gets longer in a search."""
@@ -185,8 +172,10 @@ def find_sweep(root: Path, text: str) -> SweepFolder:
     """
     for path in (Path(text), root / text) if text else ():
         with suppress(RnnlabError, ValueError):
-            return SweepFolder.open(path)
-    raise RunNotFoundError(f"there is no sweep '{text[:200]}'", where=str(root), hint=_HINT)
+            if SweepFolder(path).is_sweep():
+                return SweepFolder(path)
+    hint = "`rnnlab sweep CONFIG` makes one; a sweep is given by its path, or by its name below the runs"
+    raise RunNotFoundError(f"there is no sweep '{text[:200]}'", where=str(root), hint=hint)
 
 
 def trials_of(root: Path, text: str) -> list[RunFolder] | None:

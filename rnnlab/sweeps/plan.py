@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, final
+from typing import Annotated, Any, Literal, Self, TypeVar, final
 
 from pydantic import Field, ValidationError, field_validator
 
@@ -16,7 +16,7 @@ from rnnlab.core.options import Options
 from rnnlab.storage.jsonfile import LIMIT, parse_object
 from rnnlab.storage.reading import read_bytes
 
-FORMAT: Literal["rnnlab-plan/1"] = "rnnlab-plan/1"
+Document = TypeVar("Document", bound=Options)
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 _LONGEST_NAME = 60
@@ -56,7 +56,7 @@ class Trial(Options):
 class Plan(Options):
     """All trials of a sweep; immutable."""
 
-    format: Literal["rnnlab-plan/1"] = Field(default=FORMAT, description="Format and version of this document.")
+    format: Literal["rnnlab-plan/1"] = Field("rnnlab-plan/1", description="Format and version of this document.")
     name: str = Field(description="The sweep's name.")
     config_sha256: Sha256 = Field(description="SHA-256 of the sweep's config file.")
     options: SweepOptions = Field(description="The `sweep:` section of the config.")
@@ -108,23 +108,20 @@ class CheckedSweep:
     config: bytes
 
 
-def read_plan(path: Path) -> Plan:
-    """Return the plan stored at `path`.
+def read_document(model: type[Document], path: Path, name: str) -> Document:
+    """Return the document stored at `path`, which messages call `name`.
 
     Raises:
         VerificationError: The file is missing, damaged, or written by another version of rnnlab.
         EnvironmentFault: The file cannot be read.
     """
     data = read_bytes(path, LIMIT)
-    value = parse_object(data, path)
-    if value.get("format") != FORMAT:
-        problem = f"is in the format '{str(value.get('format'))[:60]}', this rnnlab reads '{FORMAT}'"
-        raise VerificationError(problem, where=str(path), hint="use the version of rnnlab that wrote it")
+    parse_object(data, path)
     try:
-        return Plan.model_validate_json(data)
+        return model.model_validate_json(data)
     except ValidationError as fault:
         first = fault.errors()[0]
-        problem = f"is not the plan of a sweep: {'.'.join(map(str, first['loc']))}: {first['msg']}"
+        problem = f"is not {name} of this version of rnnlab: {'.'.join(map(str, first['loc']))}: {first['msg']}"
         raise VerificationError(problem, where=str(path)) from fault
 
 

@@ -68,5 +68,5 @@ def test_a_damaged_record_is_named(config: str) -> None:
     Path("runs/tiny/slurm/0001.json").write_text('{"number": 1}')
     result = rnnlab("sweep", "resume", "tiny")
     assert result.code == 4
-    problem = "runs/tiny/slurm/0001.json: is not a submission of rnnlab: made: Field required"
+    problem = "runs/tiny/slurm/0001.json: is not a submission of this version of rnnlab: made: Field required"
     assert result.stderr == f"rnnlab: error[E_DATA]: {problem}\n"

@@ -24,7 +24,7 @@ def made(path: Path, which: Plan = TWO) -> SweepFolder:
 def test_what_is_written_reads_back(place: Path) -> None:
     sweep = made(Path("deep/tiny"))
     assert sorted(path.name for path in sweep.path.iterdir()) == ["configs", "plan.json", "sweep.yaml"]
-    assert SweepFolder.open(Path("deep/tiny")).read_plan() == TWO
+    assert SweepFolder(Path("deep/tiny")).read_plan() == TWO
     assert load_experiment(sweep.config(TWO.trials[1])).experiment == EXPERIMENT
     assert sweep.run(TWO.trials[0]).path == Path("deep/tiny/trials/0001-seed0")
     assert (sweep.path / "sweep.yaml").read_bytes() == b"task: parity\n"
@@ -85,11 +85,11 @@ def test_a_sweep_is_found_by_its_path_or_its_name(place: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("format", "rnnlab-plan/9", "is in the format 'rnnlab-plan/9', this rnnlab reads 'rnnlab-plan/1'"),
+        ("format", "rnnlab-plan/9", "format: Input should be 'rnnlab-plan/1'"),
         (
             "options",
             {"method": "magic"},
-            "is not the plan of a sweep: options.method: Input should be 'grid', 'random'",
+            "is not the plan of a sweep of this version of rnnlab: options.method: Input should be 'grid', 'random'",
         ),
         ("trials", [{**trial(1).model_dump(), "name": "../x"}], "trials.0.name: Value error, invalid run name '../x'"),
         ("trials", [trial(2).model_dump()], "trials: Value error, the trials are not numbered 1, 2, …"),

@@ -98,7 +98,7 @@ def test_killed_and_repeated_it_proposes_the_same(tmp_path: Path) -> None:
                 process.wait(rng.uniform(1.0, 2.5))
             process.send_signal(signal.SIGKILL)
     subprocess.run(command, cwd=tmp_path, check=True, timeout=120)
-    other = SweepFolder.open(tmp_path / "killed" / "s")
+    other = SweepFolder(tmp_path / "killed" / "s")
     assert [content(trial) for trial in other.read_plan().trials] == [
         content(trial) for trial in whole.read_plan().trials
     ]

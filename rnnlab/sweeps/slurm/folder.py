@@ -14,15 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, final
 
-from pydantic import AwareDatetime, Field, ValidationError
+from pydantic import AwareDatetime, Field
 
-from rnnlab.core.errors import VerificationError
 from rnnlab.core.options import Options
 from rnnlab.storage.faults import reported
 from rnnlab.storage.files import ensure_folder, write_atomic
-from rnnlab.storage.jsonfile import LIMIT, write_json
+from rnnlab.storage.jsonfile import write_json
 from rnnlab.storage.reading import kind, read_bytes
 from rnnlab.sweeps.folder import lock_folder
+from rnnlab.sweeps.plan import read_document
 from rnnlab.sweeps.slurm.script import Request
 
 _RECORD = re.compile(r"(\d{4,})\.json")
@@ -85,7 +85,7 @@ class SlurmFolder:
             return []
         with reported("look at", self.path):
             names = sorted(path.name for path in self.path.iterdir() if _RECORD.fullmatch(path.name))
-        return [_read(self.path / name) for name in names]
+        return [read_document(Submission, self.path / name, "a submission") for name in names]
 
     def write(self, submission: Submission) -> None:
         """Store a submission, or what has changed in it."""
@@ -128,12 +128,3 @@ class SlurmFolder:
             yield
         finally:
             lock.release()
-
-
-def _read(path: Path) -> Submission:
-    try:
-        return Submission.model_validate_json(read_bytes(path, LIMIT))
-    except ValidationError as fault:
-        first = fault.errors()[0]
-        problem = f"is not a submission of rnnlab: {'.'.join(map(str, first['loc']))}: {first['msg']}"
-        raise VerificationError(problem, where=str(path)) from fault
