@@ -1,6 +1,6 @@
-"""Sweeps that ask for too much or for nothing, and values that a shell or a scheduler would take for commands.
+"""Sweeps with too many trials or none, and values that a shell or a scheduler would take for commands.
 
-test_bad_input tells where the other kinds of bad input are tested.
+test_bad_input lists where other kinds of bad input are tested.
 """
 
 import subprocess
@@ -69,7 +69,7 @@ def hostile(here: Path) -> Path:
 
 
 def test_values_do_not_reach_the_scheduler(here: Path, hostile: Path) -> None:
-    """The script of the jobs holds paths and numbers of trials; the values stay in the trials' configs."""
+    """The script of the jobs has only the paths of trials; the values are in the configs."""
     script = rnnlab("sweep", "x.yaml", "--slurm", "--dry-run", "--into", hostile / "s")
     assert script.code == 0
     assert not any(word in script.stdout for word in ("touch", "#SBATCH -x", "--wrap"))
@@ -80,7 +80,7 @@ def test_values_do_not_reach_the_scheduler(here: Path, hostile: Path) -> None:
 
 @pytest.mark.parametrize("option", ["--partition", "--account", "--mem", "--time", "--extra"])
 @pytest.mark.parametrize("value", ["a b", "$(id)", "a;id", "a\n#SBATCH --wrap=id", "`id`"])
-def test_what_is_asked_of_the_scheduler_is_one_word(here: Path, option: str, value: str) -> None:
+def test_options_of_the_scheduler_are_one_word(here: Path, option: str, value: str) -> None:
     (here / "x.yaml").write_text(TINY + "sweep: {seeds: 2}\n")
     result = rnnlab("sweep", "x.yaml", "--slurm", "--dry-run", option, value)
     assert (result.code, result.stdout) == (2, "")
@@ -90,7 +90,7 @@ def test_what_is_asked_of_the_scheduler_is_one_word(here: Path, option: str, val
 
 
 def test_a_script_for_any_scheduler_runs_nothing_but_trials(here: Path, hostile: Path) -> None:
-    """Each line is one command; bash takes it apart into just the words that were meant."""
+    """Each line is one command, which bash splits into exactly its words."""
     script = rnnlab("sweep", "x.yaml", "--script", "--into", hostile / "s")
     lines = script.stdout.splitlines()
     assert (script.code, len(lines)) == (0, 8)

@@ -1,8 +1,8 @@
 """A private Slurm on this machine: munged, slurmctld and two slurmd, all files in one folder, no accounting.
 
-Everything runs as whoever runs the tests, on ports found free, and reads nothing of a Slurm that may be installed for
-real. Each slurmd plays a node of its own. The partition `main` gives way to `high`: its jobs get their own signal, some
-seconds of grace, and are requeued.
+Everything runs as the user who runs the tests, on free ports, and reads nothing of an installed Slurm. Each slurmd is a
+node of its own. Jobs in the partition `main` are preempted by those in `high`: they get their signal, some seconds of
+grace, and are requeued.
 """
 
 import os
@@ -18,8 +18,8 @@ from pathlib import Path
 
 PROGRAMS = ("setpriv", "munged", "slurmctld", "slurmd", "sbatch", "squeue", "scancel", "scontrol")
 NODES = ("n1", "n2")
-CPUS = 16  # claimed per node, whatever the machine has: the trials here mostly sleep
-GRACE = 5  # seconds that a job has to leave its place
+CPUS = 16  # configured per node, whatever the machine has: the trials here mostly sleep
+GRACE = 5  # seconds that a preempted job has
 
 _SBIN = "/usr/sbin:/sbin"
 
@@ -58,16 +58,16 @@ class Cluster:
         self._start(f"slurmd.{name}", "slurmd", "-D", "-N", name)
 
     def kill_node(self, name: str) -> None:
-        """Kill the daemon of a node, not the jobs there: so dies a node whose network is gone."""
+        """Kill the daemon of a node, not the jobs there: as when a node loses its network."""
         self._daemons[f"slurmd.{name}"].kill()
         self._daemons.pop(f"slurmd.{name}").wait()
 
     def is_idle(self) -> bool:
-        """Say whether every node is up and has nothing to do."""
+        """Return whether every node is up and idle."""
         return self._ask("sinfo", "-hNo", "%t", "-p", "main").split() == ["idle"] * len(NODES)
 
     def run(self, *command: str | Path) -> str:
-        """Run one of Slurm's programs, and return what it says."""
+        """Run one of Slurm's programs, and return its output."""
         program = [_program(str(command[0])) or str(command[0]), *map(str, command[1:])]
         done = subprocess.run(program, env=self.environment, capture_output=True, text=True, check=False, timeout=60)
         assert done.returncode == 0, (command, done.stdout, done.stderr)
@@ -103,10 +103,10 @@ class Cluster:
         )
 
     def _start(self, name: str, program: str, *arguments: str) -> None:
-        # A session of its own: Ctrl-C is for pytest, which then closes the cluster in order.
+        # A session of its own: Ctrl-C is for pytest, which then closes the cluster.
         with (self.folder / "log" / f"{name}.out").open("ab") as out:
             self._daemons[name] = subprocess.Popen(
-                # Where pytest is killed, they must not outlive it.
+                # If pytest is killed, they end too.
                 ["setpriv", "--pdeathsig", "KILL", _program(program) or program, *arguments],
                 env=self.environment, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True,
             )  # fmt: skip
@@ -115,8 +115,8 @@ class Cluster:
         deadline = time.monotonic() + 30
         while not is_up():
             if self._daemons[name].poll() is not None or time.monotonic() > deadline:
-                said = "\n".join(path.read_text(errors="replace")[-2000:] for path in self.folder.glob("log/*"))
-                raise RuntimeError(f"{name} did not start:\n{said}")
+                logs = "\n".join(path.read_text(errors="replace")[-2000:] for path in self.folder.glob("log/*"))
+                raise RuntimeError(f"{name} did not start:\n{logs}")
             time.sleep(0.1)
 
     def _ask(self, *command: str) -> str:
@@ -124,7 +124,7 @@ class Cluster:
         return done.stdout
 
     def _kill_stragglers(self) -> None:
-        """End what outlives its daemon by design: the keepers of jobs, and jobs; all have our configuration."""
+        """End what outlives its daemon: slurmstepd and the jobs, which all have our configuration."""
         ours = f"SLURM_CONF={self.environment['SLURM_CONF']}".encode()
         for entry in Path("/proc").glob("[0-9]*"):
             try:
@@ -134,7 +134,7 @@ class Cluster:
                     or (entry / "comm").read_text().strip() == "slurmstepd"
                 ):
                     os.kill(int(entry.name), signal.SIGKILL)
-            except OSError:  # gone meanwhile, or not ours to look at
+            except OSError:  # ended meanwhile, or not ours
                 continue
 
     def _configuration(self) -> str:
@@ -159,7 +159,7 @@ class Cluster:
             "JobCompType=jobcomp/none",
             "SelectType=select/cons_tres",
             "SelectTypeParameters=CR_CPU",
-            "SlurmdParameters=config_overrides",  # a node may claim more than the machine has
+            "SlurmdParameters=config_overrides",  # a node may have more CPUs than the machine
             "ReturnToService=2",
             "KillWait=5",
             "MinJobAge=300",

@@ -43,7 +43,7 @@ def cluster() -> Iterator[Cluster]:
 
 @pytest.fixture(scope="session")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the package that brings the slow task."""
+    """A folder with the package that has the slow task."""
     folder = tmp_path_factory.mktemp("package")
     info = folder / "slow-1.dist-info"
     info.mkdir()
@@ -54,7 +54,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def desk(cluster: Cluster, package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cluster:
-    """The cluster, and a user of it in a folder of his own."""
+    """The cluster, and an empty working folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("RNNLAB_RUNS", "runs")
     monkeypatch.setenv("SLURM_CONF", cluster.environment["SLURM_CONF"])

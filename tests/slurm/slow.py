@@ -1,7 +1,7 @@
-"""A task that takes its time without taking the processor's, and that can kill or fail its trial: for real clusters.
+"""A task that sleeps in each batch, and that can kill or fail its trial.
 
-It joins as a package of somebody else's would, by an entry point. How slow it is stands in SLOW_SECONDS, a batch, and
-not in the config: so an undisturbed twin is trained in no time.
+It is added like a task of another package, by an entry point. Its seconds per batch are in SLOW_SECONDS, not in the
+config, so that the same trial can be trained without pauses.
 """
 
 import os
@@ -17,14 +17,14 @@ from rnnlab.tasks.parity import Parity
 
 
 class SlowOptions(TaskOptions):
-    """How it ends."""
+    """Its options: how it ends."""
 
     type: Literal["slow"] = "slow"
     ends: Literal["well", "killed", "failed"] = "well"
 
 
 class Slow(Parity):
-    """Parity, by and by."""
+    """Parity, slowly."""
 
     name = "slow"
     Options = SlowOptions

@@ -112,18 +112,18 @@ def test_cancelled_and_resumed(desk: Cluster, slow: None, tmp_path: Path) -> Non
     assert account(sweep.run(plan.trials[0])) == undisturbed(sweep, plan.trials[0], tmp_path / "twin")
 
 
-@pytest.mark.parametrize(("steps", "marked"), [(600, True), pytest.param(3000, False, marks=pytest.mark.soak)])
-def test_a_lost_node(desk: Cluster, slow: None, tmp_path: Path, steps: int, marked: bool) -> None:
+@pytest.mark.parametrize(("steps", "set_down"), [(600, True), pytest.param(3000, False, marks=pytest.mark.soak)])
+def test_a_lost_node(desk: Cluster, slow: None, tmp_path: Path, steps: int, set_down: bool) -> None:
     """Its job resumes on another; the old process still runs, as behind a broken network, and must not write.
 
-    Slurm misses a daemon by itself within half a minute; the short version marks the node as down.
+    Slurm notices a lost daemon within half a minute; the short version sets the node down.
     """
     sweep, plan = sweep_of("seeds: 1", steps=steps)
     submit(sweep, Request())
     wait_until(lambda: has_begun(sweep))
     node = history(sweep, 1, plan)[0].split()[-1]
     desk.kill_node(node)
-    if marked:
+    if set_down:
         desk.run("scontrol", "update", f"nodename={node}", "state=down", "reason=lost")
     try:
         wait_until(lambda: sum(line.startswith("starts") for line in history(sweep, 1, plan)) == 2, seconds=120)

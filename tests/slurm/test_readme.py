@@ -1,4 +1,4 @@
-"""The README's page on clusters: every command is run on one, in order, and must give what it shows."""
+"""The README's section on clusters: every command is run in order on a cluster, and must print what it shows."""
 
 import re
 import subprocess
@@ -22,4 +22,4 @@ def test_the_page_on_clusters(desk: Cluster, monkeypatch: pytest.MonkeyPatch) ->
         program = re.sub(r"^rnnlab", f"{sys.executable} -m rnnlab", command)
         done = subprocess.run(program, shell=True, capture_output=True, text=True, check=False, timeout=120)
         assert done.returncode == 0, (command, done.stderr)
-        assert re.fullmatch(as_pattern(shown), folded(done.stdout)), f"{command}\n{shown}\n--- said\n{done.stdout}"
+        assert re.fullmatch(as_pattern(shown), folded(done.stdout)), f"{command}\n{shown}\n--- printed\n{done.stdout}"

@@ -189,14 +189,14 @@ def test_another_search_is_not_resumed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("section", "expected"),
     [
-        # a condition may stand before what it depends on
+        # a condition may come before the axis it depends on
         (
             "{cell.forget_bias: [0.0, 2.0], cell.type: [simple, carry]}, when: {cell.forget_bias: {cell.type: carry}}",
             [("carry", 0.0), ("carry", 2.0), ("simple", None)],
         ),
         # a seed may be an axis
         ("{seed: [5, 6, 7], cell.type: [simple]}", [("simple", None)] * 3),
-        # what goes together is set where its own condition holds
+        # zipped axes are set where their own conditions hold
         (
             "{cell.type: [simple, carry], cell.forget_bias: [0.0, 2.0], cell.units: [3, 4]}, "
             "zip: [[cell.forget_bias, cell.units]], when: {cell.forget_bias: {cell.type: carry}}",
