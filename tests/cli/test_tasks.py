@@ -4,8 +4,7 @@ from typing import ClassVar, Literal
 import numpy as np
 import pytest
 
-from rnnlab.cli.render.card import option_rows
-from rnnlab.cli.render.example import draw_example
+from rnnlab.cli.render.card import draw_example, option_rows
 from rnnlab.config.load import load_experiment
 from rnnlab.core.batch import Array, Batch, Lengths
 from rnnlab.core.options import Options
@@ -14,15 +13,16 @@ from rnnlab.tasks.base import AbstractTask, Reference, TaskOptions
 from tests.stored_runs import rnnlab
 
 
+def words(*arguments: str, columns: int = 120) -> list[str]:
+    """The lines of `rnnlab tasks`, with single blanks."""
+    return [" ".join(line.split()) for line in rnnlab("tasks", *arguments, columns=columns).lines]
+
+
 def test_the_table_names_every_definition_with_its_baseline() -> None:
-    lines = rnnlab("tasks", columns=120).lines
+    lines = words()
     assert [line.split()[0] for line in lines[2 : 2 + len(task_names())]] == task_names()
-    start = lines[2 + task_names().index("adding@urnn")]
-    assert start.split("  ")[0] == "adding@urnn"
-    assert start.endswith("mse     0.1667      100")
-    parity = lines[2 + task_names().index("parity")]
-    assert " Is the number of ones odd? " in parity
-    assert parity.endswith("bce     0.6931     1…40")
+    assert "adding@urnn Add two marked numbers mse 0.1667 100" in lines
+    assert "parity Is the number of ones odd? bce 0.6931 1…40" in lines
 
 
 def test_json_of_the_table() -> None:
@@ -38,23 +38,13 @@ def test_json_of_the_table() -> None:
 
 
 def test_a_card() -> None:
-    lines = rnnlab("tasks", "copy_memory", columns=100).lines
+    lines = words("copy_memory")
     assert lines[0] == "copy_memory@urnn: Copy ten symbols over a delay"
-    for line in (
-        "shape       10 inputs and 9 outputs a step, scored at the steps marked in the example",
-        "steps       120, unless shape.timesteps says otherwise",
-        "loss        cross-entropy, in nats",
-        "solved      validation error_rate at most 0.01",
-        "symbols   10       how many symbols are to be copied (whole number, 1 ≤ x ≤ 1000)",
-        "memoryless: counts the steps, guesses the symbols (baseline)   0.1733",
-        "remembers 9 symbols                                           0.01733",
-        "oracle                                                              0",
-    ):
-        assert line in lines
-    assert lines[lines.index("In a config:") :] == [
-        "In a config:", "  task:", "    type: copy_memory@urnn", "    symbols: 10", "    alphabet: 8", "  shape:",
-        "    timesteps: 120",
-    ]  # fmt: skip
+    assert "solved validation error_rate at most 0.01" in lines
+    assert "symbols 10 how many symbols are to be copied (whole number, 1 ≤ x ≤ 1000)" in lines
+    assert "memoryless: counts the steps, guesses the symbols (baseline) 0.1733" in lines
+    assert lines[lines.index("remembers 9 symbols 0.01733") + 1] == "oracle 0"
+    assert lines[lines.index("In a config:") + 1 :][:2] == ["task:", "type: copy_memory@urnn"]
 
 
 def test_a_plain_name_means_the_first_and_names_the_others() -> None:

@@ -1,30 +1,46 @@
 """List the cells, or print the card of one: equations, sources, parameters, options."""
 
+import inspect
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from math import prod
 from typing import Annotated, Any
 
 import typer
 
+from rnnlab.cells import CELLS
+from rnnlab.cells.base import AbstractCell
+from rnnlab.cli.errors import warn_of_broken
 from rnnlab.cli.options import JsonOption
+from rnnlab.cli.render.card import facts, option_rows, option_table
+from rnnlab.cli.render.output import show, show_json
+from rnnlab.cli.render.tables import show_table
+from rnnlab.core.parameters import Parameter
+from rnnlab.core.table import Table, table
+
+Kind = type[AbstractCell]
+
+
+def _complete(incomplete: str) -> list[str]:
+    return [name for name in CELLS.names() if name.startswith(incomplete)]
 
 
 def command(
     name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="A cell: simple, carry.", show_default=False)
+        str | None,
+        typer.Argument(metavar="NAME", help="A cell: simple, carry.", show_default=False, autocompletion=_complete),
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    from rnnlab.cells import CELLS
-    from rnnlab.cli.errors import warn_of_broken
-    from rnnlab.cli.render.output import show_json
-
     if name is not None:
-        kind = CELLS.get(name)
+        kind: Kind = CELLS.get(name)
         if json:
             show_json("cell", _as_json(kind))
         else:
             _show_card(kind)
         return
-    kinds = list(CELLS.members().values())
+    kinds: list[Kind] = list(CELLS.members().values())
     warn_of_broken(CELLS)
     if json:
         show_json("cells", {"cells": [_summary(kind) for kind in kinds]})
@@ -32,60 +48,48 @@ def command(
         _show_all(kinds)
 
 
-def _show_all(kinds: list[Any]) -> None:
-    from rnnlab.cli.render.output import plain_table, show
-    from rnnlab.core.text import visible
-
-    table = plain_table("cell", "what it is", "state", "numbers in a layer")
-    for kind in kinds:
-        count = count_formula(_shapes(kind).values())
-        table.add_row(*map(visible, (kind.name, kind.title, ", ".join(kind.states), count)))
-    show(table, "", "I inputs, H units. `rnnlab cells NAME` shows a card.")
+def _show_all(kinds: Iterable[Kind]) -> None:
+    heads = ["cell", "what it is", "state", "parameters per layer"]
+    rows = [(kind.name, kind.title, ", ".join(kind.states), count_formula(_shapes(kind).values())) for kind in kinds]
+    show_table(table(heads, rows, text=heads))
+    show("", "I inputs, H units. `rnnlab cells NAME` shows a card.")
 
 
-def _show_card(kind: Any) -> None:
-    from rnnlab.cli.render.card import facts, option_rows, option_table
-    from rnnlab.cli.render.output import show
-
-    equations = [f"  {line}" for line in kind.equations.splitlines()]
-    count = count_formula(_shapes(kind).values())
+def _show_card(kind: Kind) -> None:
+    formula = count_formula(_shapes(kind).values())
+    count = sum(parameter.size for parameter in _parameters(kind, 2, 32).values())
     pairs = [
         ("memory", kind.memory),
         ("source", kind.source),
         ("differs", docstring_section(kind, "Differs")),
         ("state", f"{', '.join(kind.states)}, each (B, H) for B sequences; zero at the start of every sequence"),
         ("version", f"{kind.version}, stored with the weights"),
-        ("numbers", f"{count} in a layer of H units with I inputs: {_count(kind, 2, 32):,} for I = 2, H = 32"),
+        ("parameters", f"{formula} per layer of H units with I inputs: {count:,} for I = 2, H = 32"),
     ]
-    options = option_table(option_rows(kind.Options))
-    show(f"{kind.name}: {kind.title}", "", *equations, "", facts(pairs), "")
-    show(_parameter_table(kind), "", options, "", "In a config:", "  cell:", f"    type: {kind.name}")
+    show(f"{kind.name}: {kind.title}", "", *(f"  {line}" for line in kind.equations.splitlines()), "")
+    show(facts(pairs), "")
+    show_table(_parameter_table(kind), option_table(option_rows(kind.Options)))
+    show("", "In a config:", "  cell:", f"    type: {kind.name}")
 
 
-def _parameter_table(kind: Any) -> Any:
-    from rnnlab.cli.render.output import plain_table
-    from rnnlab.core.text import visible
-
-    table = plain_table("parameter", "shape", "drawn by")
-    table.padding = (0, 1, 0, 0)
-    parameters = _parameters(kind, _I, _H)
+def _parameter_table(kind: Kind) -> Table:
+    parameters, rows = _parameters(kind, _I, _H), []
     for name, shape in _shapes(kind).items():
         offset = parameters[name].offset
         drawn = f"initializers.{parameters[name].role}" + (f", plus {offset:g}" if offset else "")
-        table.add_row(*map(visible, (name, f"({', '.join(shape)}{',' * (len(shape) == 1)})", drawn)))
-    return table
+        rows.append((name, f"({', '.join(shape)}{',' * (len(shape) == 1)})", drawn))
+    return table(["parameter", "shape", "initializer"], rows, text=["shape", "initializer"])
 
 
-# Sizes that no cell is likely to have of its own, so that a dimension shows where it comes from.
+# Sizes that no cell is likely to use itself, so that each dimension shows what it depends on.
 _I, _H = 1009, 10_007
 
 
-def _parameters(kind: Any, inputs: int, units: int) -> dict[str, Any]:
-    parameters: dict[str, Any] = kind(kind.Options(units=units)).parameters(inputs)
-    return parameters
+def _parameters(kind: Kind, inputs: int, units: int) -> dict[str, Parameter]:
+    return kind(kind.Options(units=units)).parameters(inputs)  # type: ignore[call-arg]  # a cell's options set its type
 
 
-def _shapes(kind: Any) -> dict[str, tuple[str, ...]]:
+def _shapes(kind: Kind) -> dict[str, tuple[str, ...]]:
     """Return the shape of each parameter in letters."""
     return {name: tuple(map(_letter, parameter.shape)) for name, parameter in _parameters(kind, _I, _H).items()}
 
@@ -97,16 +101,13 @@ def _letter(size: int) -> str:
     return str(size)
 
 
-def count_formula(shapes: Any) -> str:
-    """Return how many numbers parameters of these shapes hold.
+def count_formula(shapes: Iterable[Sequence[str]]) -> str:
+    """Return how many values parameters of these shapes have.
 
     Example:
         >>> count_formula([("I", "H"), ("H", "H"), ("H",), ("I", "H"), ("4H",)])
         '2·I·H + H² + 5·H'
     """
-    from collections import Counter
-    from math import prod
-
     terms: Counter[str] = Counter()
     for shape in shapes:
         letters = "·".join(size[-1] for size in shape if not size[-1].isdigit())
@@ -115,27 +116,18 @@ def count_formula(shapes: Any) -> str:
     return " + ".join("·".join(filter(None, (str(terms[t]) if terms[t] > 1 or not t else "", t))) for t in ordered)
 
 
-def _count(kind: Any, inputs: int, units: int) -> int:
-    return sum(parameter.size for parameter in _parameters(kind, inputs, units).values())
-
-
 def docstring_section(kind: type, title: str) -> str:
-    """Return the text of one section of a class's docstring as one line, nothing where there is no such section."""
-    import inspect
-    import re
-
+    """Return the text of one section of a class's docstring as one line; empty if there is no such section."""
     match = re.search(rf"^{title}: (.+?)(?=\n\n|\n\S|\Z)", inspect.getdoc(kind) or "", re.MULTILINE | re.DOTALL)
     return " ".join(match[1].split()) if match else ""
 
 
-def _summary(kind: Any) -> dict[str, Any]:
+def _summary(kind: Kind) -> dict[str, Any]:
     count = count_formula(_shapes(kind).values())
     return {"name": kind.name, "title": kind.title, "states": list(kind.states), "parameter_count": count}
 
 
-def _as_json(kind: Any) -> dict[str, Any]:
-    from rnnlab.cli.render.card import option_rows
-
+def _as_json(kind: Kind) -> dict[str, Any]:
     parameters = _parameters(kind, _I, _H)
     return {
         **_summary(kind),
@@ -145,7 +137,7 @@ def _as_json(kind: Any) -> dict[str, Any]:
         "source": kind.source,
         "differs": docstring_section(kind, "Differs"),
         "parameters": [
-            {"name": name, "shape": list(shape), "role": parameters[name].role, "offset": parameters[name].offset}
+            {"name": name, "shape": shape, "role": parameters[name].role, "offset": parameters[name].offset}
             for name, shape in _shapes(kind).items()
         ],
         "options": option_rows(kind.Options),

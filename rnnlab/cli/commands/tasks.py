@@ -4,12 +4,27 @@ from typing import Annotated, Any
 
 import typer
 
+from rnnlab.cli.errors import warn, warn_of_broken
 from rnnlab.cli.options import JsonOption
+from rnnlab.cli.render.card import draw_example, facts, option_rows, option_table
+from rnnlab.cli.render.output import console, show, show_json
+from rnnlab.cli.render.tables import show_table
+from rnnlab.config.yaml import dump_yaml
+from rnnlab.core.batch import Lengths
+from rnnlab.core.losses import LOSSES
+from rnnlab.core.table import Column, table
+from rnnlab.tasks import TASKS, task_class, task_names
+from rnnlab.tasks.base import AbstractTask, reference_scores
+
+_SHORT = {"mse": "mse", "cross_entropy": "ce", "binary_cross_entropy": "bce"}
+_LEGEND = (
+    "loss: mean squared error (mse), cross-entropy (ce) or binary cross-entropy (bce) in nats; baseline: the loss of "
+    "the best predictor without memory. A name is TASK@DEFINITION; TASK alone means its first definition here. "
+    "`rnnlab tasks NAME` shows a card."
+)
 
 
 def _complete(incomplete: str) -> list[str]:
-    from rnnlab.tasks import TASKS, task_names
-
     return [name for name in sorted({*TASKS.names(), *task_names()}) if name.startswith(incomplete)]
 
 
@@ -25,10 +40,6 @@ def command(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    from rnnlab.cli.errors import warn_of_broken
-    from rnnlab.cli.render.output import show_json
-    from rnnlab.tasks import TASKS, task_class, task_names
-
     if name is None:
         warn_of_broken(TASKS)
         tasks = [task for known in task_names() if (task := _built(task_class(known)))]
@@ -44,10 +55,8 @@ def command(
         _show_card(task)
 
 
-def _built(kind: Any) -> Any:
-    """Return the task, or None, with a warning, where it cannot be shown: it may be anybody's."""
-    from rnnlab.cli.errors import warn
-
+def _built(kind: type[AbstractTask]) -> AbstractTask | None:
+    """Return the task; None, with a warning, if it cannot be shown, since other packages provide tasks too."""
     try:
         task = _build(kind)
         _summary(task)
@@ -57,112 +66,78 @@ def _built(kind: Any) -> Any:
     return task
 
 
-def _build(kind: Any) -> Any:
+def _build(kind: type[AbstractTask]) -> AbstractTask:
     return kind(kind.Options(type=kind.name))
 
 
-def _show_all(tasks: list[Any]) -> None:
-    from rich.text import Text
-
-    from rnnlab.cli.render.output import plain_table, show
-    from rnnlab.core.text import visible
-
-    table = plain_table("task", "what is learned", "loss", "baseline", "steps", numbers=("baseline", "steps"))
-    table.padding = (0, 1, 0, 0)
-    table.columns[0].no_wrap = table.columns[2].no_wrap = True
-    for task in tasks:
-        figure = f"{task.baseline(task.default_timesteps):.4g}"
-        steps = _range(task.default_timesteps)
-        table.add_row(visible(task.name), visible(task.card.title), _SHORT[task.loss], figure, steps)
-    show(table, "", Text(_LEGEND))
-
-
-_SHORT = {"mse": "mse", "cross_entropy": "ce", "binary_cross_entropy": "bce"}
-_LEGEND = (
-    "loss: mean squared error (mse), cross-entropy (ce) or binary cross-entropy (bce) in nats; baseline: what the "
-    "best predictor without memory scores. Before @ is the task, after it the definition; a task without @ means the "
-    "first of its definitions here. `rnnlab tasks NAME` shows a card."
-)
+def _show_all(tasks: list[AbstractTask]) -> None:
+    baseline = Column("baseline", is_number=True, form=".4g")
+    rows = [
+        (
+            task.name,
+            task.card.title,
+            _SHORT[task.loss],
+            task.baseline(task.default_timesteps),
+            _range(task.default_timesteps),
+        )
+        for task in tasks
+    ]
+    show_table(table(["task", "what is learned", "loss", baseline, "steps"], rows, text=["what is learned", "loss"]))
+    show("", _LEGEND)
 
 
-def _show_card(task: Any) -> None:
-    from rnnlab.cli.render.card import facts, option_rows, option_table
-    from rnnlab.cli.render.example import draw_example
-    from rnnlab.cli.render.output import console, show
-
-    options = option_rows(type(task).Options)
+def _show_card(task: AbstractTask) -> None:
     show(f"{task.name}: {task.card.title}", "", facts(_facts(task)), "")
-    if options:
-        show(option_table(options), "")
-    show(_reference_table(task), "")
-    example = draw_example(task, min(console().width, 100) - 2)
-    show(
-        "An example, at a length that fits here (bars: each row's least to greatest):",
-        *(f"  {line}" for line in example),
-        "",
-    )
+    if options := option_rows(type(task).Options):
+        show_table(option_table(options))
+        show("")
+    heading = f"reference predictor ({_range(task.default_timesteps)} steps)"
+    loss = Column("loss", is_number=True, form=".4g")
+    show_table(table([heading, loss], reference_scores(task, task.default_timesteps)))
+    show("", "An example, of a length that fits here (bars: from the lowest to the highest value of a row):")
+    show(*(f"  {line}" for line in draw_example(task, min(console().width, 100) - 2)), "")
     show("In a config:", *(f"  {line}" for line in _snippet(task).splitlines()))
     others = [f"{other.name} ({other.card.title})" for other in _siblings(task)]
     if others:
         show("", f"Other definitions: {'; '.join(others)}")
 
 
-def _facts(task: Any) -> list[tuple[str, str]]:
-    from rnnlab.core.losses import LOSSES
-
+def _facts(task: AbstractTask) -> list[tuple[str, str]]:
     card, inputs, outputs = task.card, task.input_features, task.output_features
     scored = "scored at the steps marked in the example" if task.return_sequences else "scored at the last step"
     return [
         ("definition", card.definition),
         ("source", card.source),
         ("differs", card.differs),
-        ("shape", f"{_counted(inputs, 'input')} and {_counted(outputs, 'output')} a step, {scored}"),
-        ("steps", f"{_range(task.default_timesteps)}, unless shape.timesteps says otherwise"),
+        ("shape", f"{_counted(inputs, 'input')} and {_counted(outputs, 'output')} per step, {scored}"),
+        ("steps", f"{_range(task.default_timesteps)}, unless the config sets shape.timesteps"),
         ("loss", LOSSES[task.loss].title),
         ("solved", str(task.solved)),
         *(("published", f"{one.result} [{one.source}]") for one in card.published),
     ]
 
 
-def _reference_table(task: Any) -> Any:
-    from rnnlab.cli.render.output import plain_table
-    from rnnlab.core.text import visible
-    from rnnlab.tasks.base import reference_scores
-
-    table = plain_table(f"reference predictor ({_range(task.default_timesteps)} steps)", "loss", numbers=("loss",))
-    table.padding = (0, 1, 0, 0)
-    for name, loss in reference_scores(task, task.default_timesteps):
-        table.add_row(visible(name), f"{loss:.4g}")
-    return table
-
-
-def _snippet(task: Any) -> str:
-    from rnnlab.config.yaml import dump_yaml
-
+def _snippet(task: AbstractTask) -> str:
     low, high = task.default_timesteps
     return dump_yaml({"task": task.options.model_dump(), "shape": {"timesteps": low if low == high else [low, high]}})
 
 
-def _siblings(task: Any) -> list[Any]:
-    from rnnlab.tasks import task_class, task_names
-
+def _siblings(task: AbstractTask) -> list[type[AbstractTask]]:
     stem = task.name.partition("@")[0]
     return [task_class(name) for name in task_names() if name.partition("@")[0] == stem and name != task.name]
 
 
-def _summary(task: Any) -> dict[str, Any]:
+def _summary(task: AbstractTask) -> dict[str, Any]:
     return {
         "name": task.name,
         "title": task.card.title,
         "loss": task.loss,
         "baseline": task.baseline(task.default_timesteps),
-        "timesteps": list(task.default_timesteps),
+        "timesteps": task.default_timesteps,
     }
 
 
-def _as_json(task: Any) -> dict[str, Any]:
-    from rnnlab.cli.render.card import option_rows
-
+def _as_json(task: AbstractTask) -> dict[str, Any]:
     card, timesteps = task.card, task.default_timesteps
     return {
         **_summary(task),
@@ -172,19 +147,20 @@ def _as_json(task: Any) -> dict[str, Any]:
         "input_features": task.input_features,
         "output_features": task.output_features,
         "return_sequences": task.return_sequences,
+        "higher_is_better": sorted(task.maximised),
         "solved_rule": str(task.solved),
         "references": [
             {"name": one.name, "loss": one.loss, "needs_memory": one.needs_memory} for one in task.references(timesteps)
         ],
         "oracle_loss": task.oracle_loss(timesteps),
-        "published": [{"result": one.result, "source": one.source} for one in card.published],
+        "published": card.published,
         "options": option_rows(type(task).Options),
         "config": _snippet(task),
         "other_definitions": [other.name for other in _siblings(task)],
     }
 
 
-def _range(timesteps: tuple[int, int]) -> str:
+def _range(timesteps: Lengths) -> str:
     low, high = timesteps
     return f"{low}" if low == high else f"{low}…{high}"
 

@@ -75,11 +75,11 @@ def _least(column: Sequence[str], kind: Column) -> int:
 
 
 def _widths(columns: Sequence[Sequence[str]], kinds: Sequence[Column], width: int) -> list[int]:
-    """Return the widths of columns: the widest is narrowed first, and no number as long as there is another way."""
+    """Return the widths of columns: the widest is narrowed first; the first column and numbers only if need be."""
     widths = [max(map(cell_len, column)) for column in columns]
     for least in ([_least(*pair) for pair in zip(columns, kinds, strict=True)], [_NARROWEST] * len(columns)):
         while _total(widths) > width and (wide := [place for place, one in enumerate(widths) if one > least[place]]):
-            widths[max(wide, key=widths.__getitem__)] -= 1
+            widths[max(wide, key=lambda place: (place > 0, widths[place]))] -= 1
     return widths
 
 
