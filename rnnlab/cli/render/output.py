@@ -131,7 +131,7 @@ def printable(text: str) -> str:
     text = visible(text)
     if can_show(text):
         return text
-    encoding = sys.stdout.encoding or "ascii"
+    encoding = sys.stdout.encoding or "utf-8"
     return text.translate(_PLAIN).encode(encoding, "backslashreplace").decode(encoding)
 
 
@@ -141,7 +141,7 @@ _PLAIN = str.maketrans({"—": "-", "–": "-", "…": "...", "×": "x"})
 def can_show(text: str) -> bool:
     """Return whether stdout can encode a text."""
     try:
-        text.encode(sys.stdout.encoding or "ascii")
+        text.encode(sys.stdout.encoding or "utf-8")
     except UnicodeEncodeError:
         return False
     return True
