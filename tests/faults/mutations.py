@@ -1,191 +1,271 @@
-"""Takes out, one at a time, what a run's safety rests on, and shows that a named test notices.
+"""Removes the safeguards of runs one at a time, and shows that a named test fails without each.
 
     python -m tests.faults.mutations            all of them
     python -m tests.faults.mutations fsync      those with the word in their name
 
-Each is made in a copy of the package; a safeguard whose loss no test notices is one that could be lost for real.
+A change is made in the syntax tree of one function, in a copy of the package, so that formatting and other code of the
+file do not matter. A safeguard whose removal no test notices could be lost unnoticed.
 """
 
+import ast
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-POWER = "tests/faults/test_power_cut.py::test_power_cut"
+POWER = "tests/faults/test_power_cut.py"
+FILES = "tests/storage/test_files.py"
+
+# Takes a function's tree, changes it, and returns how many places were changed.
+Change = Callable[[ast.AST], int]
+
+
+def _expression(text: str) -> ast.expr:
+    return ast.parse(text, mode="eval").body
+
+
+def _name_of(node: ast.AST) -> str:
+    """Return the name that a function, or an assignment to one name, defines."""
+    if isinstance(node, ast.FunctionDef):
+        return node.name
+    target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
+    return target.id if isinstance(target, ast.Name) and isinstance(node, ast.Assign | ast.AnnAssign) else ""
+
+
+def _called(call: ast.Call) -> str:
+    return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+
+
+def _calls(tree: ast.AST, name: str) -> bool:
+    return any(isinstance(node, ast.Call) and _called(node) == name for node in ast.walk(tree))
+
+
+def _replaced(matches: Callable[[ast.AST], bool], replacement: Callable[[ast.AST], ast.expr]) -> Change:
+    def change(tree: ast.AST) -> int:
+        count = 0
+
+        class Replace(ast.NodeTransformer):
+            def visit(self, node: ast.AST) -> ast.AST:
+                nonlocal count
+                if matches(node):
+                    count += 1
+                    return replacement(node)
+                return self.generic_visit(node)
+
+        Replace().visit(tree)
+        return count
+
+    return change
+
+
+def instead(old: str, new: str) -> Change:
+    """Replace an expression: `old` is compared by its syntax, in which formatting and comments have no part."""
+    wanted, replacement = ast.dump(_expression(old)), _expression(new)
+    return _replaced(lambda node: ast.dump(node) == wanted, lambda _: replacement)
+
+
+def without_call(name: str) -> Change:
+    """Replace each call of a function or method of this name by None."""
+    return _replaced(lambda node: isinstance(node, ast.Call) and _called(node) == name, lambda _: ast.Constant(None))
+
+
+def without_argument(call: str, argument: str) -> Change:
+    """Take a keyword argument away from the calls of a function."""
+
+    def change(tree: ast.AST) -> int:
+        calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and _called(node) == call]
+        found = [(node, keyword) for node in calls for keyword in node.keywords if keyword.arg == argument]
+        for node, keyword in found:
+            node.keywords.remove(keyword)
+        return len(found)
+
+    return change
+
+
+def never(call: str) -> Change:
+    """Make false the condition of the `if` in which this function is called."""
+
+    def change(tree: ast.AST) -> int:
+        found = [node for node in ast.walk(tree) if isinstance(node, ast.If) and _calls(node.test, call)]
+        for node in found:
+            node.test = ast.Constant(False)
+        return len(found)
+
+    return change
 
 
 @dataclass(frozen=True)
 class Mutation:
-    """One safeguard taken out.
+    """One safeguard removed.
 
     Attributes:
-        name: What is gone.
-        file: Where it was.
-        old: The text of it, which stands there once.
-        new: What stands there without it.
-        test: The test that has to turn red.
+        name: What is missing.
+        place: `file:function`, the file in `rnnlab`; `file:NAME` for the value of a constant.
+        changes: What is changed there, each in exactly one place.
+        test: The test that must fail.
     """
 
     name: str
-    file: str
-    old: str
-    new: str
+    place: str
+    changes: tuple[Change, ...]
     test: str
+
+    @property
+    def path(self) -> Path:
+        """The file, relative to the root."""
+        return Path("rnnlab", self.place.partition(":")[0])
+
+    def mutated(self) -> str:
+        """Return the text of the file with the safeguard removed.
+
+        Raises:
+            LookupError: The function, or the place in it, is missing or ambiguous.
+        """
+        tree = ast.parse((ROOT / self.path).read_text(encoding="utf-8"))
+        scopes = [node for node in ast.walk(tree) if _name_of(node) == self.place.partition(":")[2]]
+        if len(scopes) != 1:
+            raise LookupError(f"{self.name}: {len(scopes)} places are called {self.place}")
+        for change in self.changes:
+            if (count := change(scopes[0])) != 1:
+                raise LookupError(f"{self.name}: {count} places to change in {self.place}, expected one")
+        return ast.unparse(ast.fix_missing_locations(tree))
 
 
 MUTATIONS = (
     Mutation(
         "fsync of a new file",
-        "storage/files.py",
-        "        disk.fsync(descriptor)\n    finally:\n        disk.close(descriptor)\n\n\ndef write_all",
-        "        pass\n    finally:\n        disk.close(descriptor)\n\n\ndef write_all",
-        f"{POWER}[nothing]",
+        "storage/files.py:write_new",
+        (without_call("fsync"),),
+        f"{POWER}::test_power_cut[nothing]",
     ),
     Mutation(
         "fsync of a folder",
-        "storage/files.py",
-        "    try:\n        disk.fsync(descriptor)\n    except OSError as fault:",
-        "    try:\n        pass\n    except OSError as fault:",
-        f"{POWER}[nothing]",
+        "storage/files.py:sync_folder",
+        (without_call("fsync"),),
+        f"{POWER}::test_power_cut[nothing]",
     ),
     Mutation(
         "fsync of the folder after a rename",
-        "storage/files.py",
-        "            raise\n        sync_folder(path.parent)\n",
-        "            raise\n",
-        f"{POWER}[nothing]",
+        "storage/files.py:write_atomic",
+        (without_call("sync_folder"),),
+        f"{POWER}::test_power_cut[nothing]",
     ),
     Mutation(
         "fsync of the folder around a new folder",
-        "storage/files.py",
-        "        disk.mkdir(folder)\n        sync_folder(parent)\n",
-        "        disk.mkdir(folder)\n",
-        "tests/faults/test_power_cut.py::test_what_is_finished_is_there[nothing]",
+        "storage/files.py:make_folder",
+        (without_call("sync_folder"),),
+        f"{POWER}::test_what_is_finished_is_there[nothing]",
     ),
     Mutation(
         "fsync of the metrics before a checkpoint counts them",
-        "training/store.py",
-        "        self._metrics.sync()  # before the checkpoint, which counts its bytes\n",
-        "",
-        "tests/faults/test_power_cut.py::test_what_is_finished_is_there[nothing]",
+        "training/store.py:save",
+        (without_call("sync"),),
+        f"{POWER}::test_what_is_finished_is_there[nothing]",
     ),
     Mutation(
         "fsync of the folder of the metrics",
-        "storage/append.py",
-        "            sync_folder(self._path.parent)\n",
-        "",
+        "storage/append.py:_begin",
+        (without_call("sync_folder"),),
         "tests/storage/test_metrics.py",
     ),
     Mutation(
-        "the file beside",
-        "storage/files.py",
-        "            write_new(temporary, data)\n            disk.rename(temporary, path)\n",
-        "            disk.unlink(path) if path.exists() else None\n            write_new(path, data)\n",
-        "tests/storage/test_files.py::test_killed_at_each_call_leaves_old_or_new_and_the_next_write_works",
+        "the temporary file",
+        "storage/files.py:write_atomic",
+        (
+            without_call("rename"),
+            instead("write_new(temporary, data)", "[path.exists() and disk.unlink(path), write_new(path, data)]"),
+        ),
+        f"{FILES}::test_killed_at_each_call_leaves_old_or_new_and_the_next_write_works",
     ),
     Mutation(
         "the write loop",
-        "storage/files.py",
-        "        rest = rest[written:]\n",
-        "        break\n",
-        "tests/storage/test_files.py::test_short_writes_are_continued",
+        "storage/files.py:write_all",
+        (instead("rest[written:]", "rest[len(rest):]"),),
+        f"{FILES}::test_short_writes_are_continued",
     ),
     Mutation(
         "the exclusive create of a file",
-        "storage/disk.py",
-        "os.O_WRONLY | os.O_CREAT | os.O_EXCL | _SAFE",
-        "os.O_WRONLY | os.O_CREAT | _SAFE",
-        "tests/storage/test_files.py::test_link_planted_at_the_temporary_is_not_written_through",
+        "storage/disk.py:open_new",
+        (instead("os.O_EXCL", "0"),),
+        f"{FILES}::test_link_planted_at_the_temporary_is_not_written_through",
     ),
     Mutation(
         "the exclusive create of a folder",
-        "storage/disk.py",
-        "    path.mkdir()\n",
-        "    path.mkdir(exist_ok=True)\n",
-        "tests/storage/test_files.py::test_make_folder_is_exclusive_and_synced",
+        "storage/disk.py:mkdir",
+        (instead("path.mkdir()", "path.mkdir(exist_ok=True)"),),
+        f"{FILES}::test_make_folder_is_exclusive_and_synced",
     ),
     Mutation(
         "the exclusive create of a lock",
-        "storage/lock.py",
-        "        create_whole(path, _encoded(holder))\n",
-        "        write_atomic(path, _encoded(holder))\n",
+        "storage/lock.py:acquire",
+        (instead("create_whole", "write_atomic"),),
         "tests/storage/test_lock.py::test_of_many_that_overtake_at_once_one_wins",
     ),
     Mutation(
         "the hash check of arrays",
-        "storage/weights.py",
-        '    if texts.get("sha256") != _digest(arrays, description):\n',
-        "    if False:\n",
+        "storage/weights.py:_verified",
+        (never("_digest"),),
         "tests/faults/test_damage.py::test_a_checkpoint_at_many_bytes[flip]",
     ),
     Mutation(
         "the checksum of a record",
-        "storage/metrics.py",
-        "if match is None or _checksum(match[1]) != match[2]:",
-        "if match is None:",
+        "storage/metrics.py:_decoded",
+        (instead("_checksum(match[1]) != match[2]", "False"),),
         "tests/faults/test_damage.py::test_metrics_at_every_byte[flip]",
     ),
     Mutation(
         "the hash check of the config",
-        "training/resume.py",
-        "    if experiment.sha256() not in provenance.known_configs(run.read_provenance()):\n",
-        "    if False:\n",
+        "training/resume.py:stored_experiment",
+        (never("known_configs"),),
         "tests/training/test_resume_refused.py::test_a_config_that_was_edited",
     ),
     Mutation(
         "the lock check before taking a run",
-        "storage/lock.py",
-        "    if held and not force and _is_live(held[1]):\n",
-        "    if False and held:\n",
+        "storage/lock.py:acquire",
+        (never("_is_live"),),
         "tests/storage/test_lock.py::test_a_second_process_is_told_who_holds_it",
     ),
     Mutation(
         "the lock check before each save",
-        "training/store.py",
-        "        began = time.perf_counter()\n        self.require_lock()\n",
-        "        began = time.perf_counter()\n",
+        "training/store.py:save",
+        (without_call("require_lock"),),
         "tests/training/test_resume.py::test_who_was_overtaken_writes_nothing_more",
     ),
     Mutation(
         "the reading back of a checkpoint",
-        "storage/checkpoint.py",
-        '"state": plain}, read_back=True)',
-        '"state": plain})',
+        "storage/checkpoint.py:save",
+        (without_argument("save_arrays", "read_back"),),
         "tests/storage/test_checkpoint.py::test_a_disk_that_stores_something_else_costs_no_older_checkpoint",
     ),
     Mutation(
         "the second checkpoint",
-        "storage/checkpoint.py",
-        "KEPT = 2 ",
-        "KEPT = 1 ",
+        "storage/checkpoint.py:KEPT",
+        (instead("2", "1"),),
         "tests/storage/test_checkpoint.py::test_the_newest_two_are_kept",
     ),
     Mutation(
         "the cut of later metrics on resuming",
-        "training/store.py",
-        "        self.run.cut_metrics(checkpoint.metrics_bytes if checkpoint else 0)\n",
-        "",
+        "training/resume.py:_resume",
+        (without_call("cut_metrics"),),
         "tests/faults/test_each_call.py::test_a_run_begins[kill-on-early]",
     ),
 )
 
 
 def is_noticed(mutation: Mutation) -> bool:
-    """Make the mutation in a copy of the package, and say whether its test fails there."""
+    """Return whether the test passes in a copy of the package, and fails there after the mutation."""
     with tempfile.TemporaryDirectory() as place:
         copy = Path(place)
         for name in ("rnnlab", "tests", "configs"):
             shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(ROOT / "pyproject.toml", copy)
-        path = copy / "rnnlab" / mutation.file
-        text = path.read_text(encoding="utf-8")
-        assert text.count(mutation.old) == 1, f"{mutation.name}: the text is not there once"
-        assert _passes(mutation.test, copy), f"{mutation.name}: {mutation.test} fails as it is"
-        path.write_text(text.replace(mutation.old, mutation.new), encoding="utf-8")
+        assert _passes(mutation.test, copy), f"{mutation.name}: {mutation.test} fails without the mutation"
+        (copy / mutation.path).write_text(mutation.mutated(), encoding="utf-8")
         return not _passes(mutation.test, copy)
 
 
