@@ -45,14 +45,13 @@ class Line:
     """Points in a plane, joined or not; a point whose x or y is not finite is a gap.
 
     Attributes:
-        name: Its name in the legend; not in the legend when empty.
+        name: Its name in the legend; when empty, it is one of many thin lines and not in the legend.
         x, y: (N,) each.
         colour: Index into `COLOURS`, from 0 again after the last; or `GREY`.
         dash: Index into `DASHES`, likewise; None for points that are not joined.
         marker: Whether and how points are marked: an index from 0 to 5, likewise.
         low, high: (N,) the ends of an interval around each y.
         bars: Whether the intervals are drawn as error bars; else as a band.
-        thin: Whether it is one of many.
         shown: Whether it is drawn from the start; a page offers the others in its legend.
     """
 
@@ -65,27 +64,7 @@ class Line:
     low: Numbers | None = None
     high: Numbers | None = None
     bars: bool = False
-    thin: bool = False
     shown: bool = True
-
-
-@final
-@dataclass(frozen=True, slots=True, eq=False)
-class Bars:
-    """Bars from 0 up to `y` around each x.
-
-    Attributes:
-        name: Its name in the legend.
-        x, y: (N,) each.
-        width: Of a bar.
-        colour: Index into `COLOURS`.
-    """
-
-    name: str
-    x: Numbers
-    y: Numbers
-    width: float
-    colour: int
 
 
 @final
@@ -128,40 +107,26 @@ class Level:
 
 
 @final
-@dataclass(frozen=True, slots=True)
-class Span:
-    """A shaded part of the x axis, from `low` to `high`."""
-
-    low: float
-    high: float
-    label: str
-
-
-@final
 @dataclass(frozen=True, slots=True, eq=False)
 class Panel:
     """One pair of axes and what is drawn on them.
 
     Attributes:
         x, y: The axes.
-        lines, levels, spans, bars, heat: What is drawn.
+        lines, levels, heat: What is drawn.
         title: What it shows, where a figure has several panels.
         note: What the legend adds, for example what the bands mean.
         is_square: Whether a unit is equally long on both axes.
-        legend: Where a picture has the legend: inside the axes, above, or to the right of them.
     """
 
     x: Axis
     y: Axis
     lines: Sequence[Line] = ()
     levels: Sequence[Level] = ()
-    spans: Sequence[Span] = ()
-    bars: Sequence[Bars] = ()
     heat: Heat | None = None
     title: str = ""
     note: str = ""
     is_square: bool = False
-    legend: Literal["inside", "above", "right"] = "inside"
 
 
 @final

@@ -39,11 +39,8 @@ _METADATA: dict[str, dict[str, Any]] = {
     "pdf": {"CreationDate": None, "Producer": None, "Creator": "rnnlab"},
     "svg": {"Date": None, "Creator": "rnnlab"},
 }
-_LEGENDS: dict[str, dict[str, Any]] = {
-    "inside": {},
-    "above": {"loc": "lower right", "bbox_to_anchor": (1.0, 1.0), "borderaxespad": 0.2, "ncols": 4, "fontsize": 8},
-    "right": {"loc": "center left", "bbox_to_anchor": (1.02, 0.5), "fontsize": 8},
-}
+_MOST_INSIDE = 5  # entries of a legend that fit into the axes
+_RIGHT: dict[str, Any] = {"loc": "center left", "bbox_to_anchor": (1.02, 0.5), "fontsize": 8}
 
 
 def picture(figure: Figure, ending: str) -> bytes:
@@ -91,16 +88,11 @@ def drawn(figure: Figure) -> Iterator[Any]:
 def _draw(canvas: Any, axes: Any, panel: Panel) -> None:
     for name, axis in (("x", panel.x), ("y", panel.y)):
         _set_axis(axes, name, axis)
-    for span in panel.spans:
-        axes.axvspan(span.low, span.high, color=_GREY, alpha=0.15, linewidth=0, label=_text(span.label))
     if panel.heat:
         _draw_heat(canvas, axes, panel.heat)
     for line in panel.lines:
         if line.shown:
             _draw_line(axes, line, on_heat=panel.heat is not None)
-    for number, bars in enumerate(panel.bars):
-        hatch = "//" if number % 2 else None
-        axes.bar(bars.x, bars.y, bars.width, label=_text(bars.name), color=_colour(bars.colour), hatch=hatch)
     for level, at_right in zip(panel.levels, cycle((True, False))):
         _draw_level(axes, level, at_right=at_right)
     if panel.is_square:
@@ -108,8 +100,9 @@ def _draw(canvas: Any, axes: Any, panel: Panel) -> None:
     axes.set_title(_text(panel.title), loc="left", fontsize=10)
     if panel.note:
         axes.plot([], [], " ", label=_text(panel.note))
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(**_LEGENDS[panel.legend])
+    if entries := axes.get_legend_handles_labels()[0]:
+        is_crowded = len(canvas.axes) > 1 or len(entries) > _MOST_INSIDE
+        axes.legend(**(_RIGHT if is_crowded else {}))
 
 
 def _set_axis(axes: Any, name: str, axis: Axis) -> None:
@@ -135,7 +128,7 @@ def _draw_line(axes: Any, line: Line, *, on_heat: bool) -> None:
         look |= {"alpha": 0.8, "fillstyle": ("full", "none")[(line.marker or 0) % 2]}
     if on_heat:  # seen on every colour
         look |= {"markerfacecolor": "white", "markeredgecolor": "black", "markersize": 4}
-    if line.thin:
+    if not line.name and line.dash is not None:
         look |= {"linewidth": 0.8, "alpha": 0.35}
     if line.low is not None and line.high is not None:
         if line.bars:

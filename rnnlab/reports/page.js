@@ -55,7 +55,7 @@
     if (!known.length) return log ? [0.1, 1] : [0, 1];
     const forth = log ? Math.log10 : Number;
     const back = log ? (value) => 10 ** value : Number;
-    // A loop, because a spread of some hundred thousand arguments is refused.
+    // A loop, because functions take no hundred thousand arguments.
     let [low, high] = [Infinity, -Infinity];
     for (const value of known) [low, high] = [Math.min(low, forth(value)), Math.max(high, forth(value))];
     const edge = 0.04 * (high - low) || 0.5;
@@ -100,7 +100,7 @@
     }
 
     stroke(parent, line, d, more = {}) {
-      const width = line.thin ? 0.8 : 2;
+      const width = line.name || line.label ? 2 : 0.8;
       return make(parent, "path", { d, fill: "none", stroke: colour(line.colour), "stroke-width": width, "stroke-dasharray": dash(line.dash), ...more });
     }
 
@@ -115,7 +115,7 @@
       const { panel, zoom } = this;
       const lines = panel.lines.filter((_, place) => this.shown[place]);
       const levels = (axis) => panel.levels.filter((level) => level.axis === axis).map((level) => level.value);
-      const xs = [lines.map((line) => line.x), panel.spans.map((span) => [span.low, span.high]), levels("x")].flat(2);
+      const xs = [lines.map((line) => line.x), levels("x")].flat(2);
       const ys = [lines.map((line) => [line.y, line.low ?? [], line.high ?? []]), levels("y")].flat(3);
       this.xRange = zoom?.x ?? rangeOf(xs, panel.x, panel.x.log);
       this.yRange = zoom?.y ?? rangeOf(ys, panel.y, this.yLog);
@@ -161,11 +161,6 @@
       const turned = `translate(14,${(MARGIN.top + bottom) / 2}) rotate(-90)`;
       make(svg, "text", { class: "label", transform: turned, "text-anchor": "middle" }, panel.y.label);
       const inside = make(svg, "g", { "clip-path": `url(#${id})` });
-      for (const span of panel.spans) {
-        const [x, end] = [this.toX(span.low), this.toX(span.high)];
-        make(inside, "rect", { class: "span", x, y: MARGIN.top, width: Math.max(end - x, 1), height: inner.height });
-        make(inside, "text", { x: end + 4, y: MARGIN.top + 12 }, span.label);
-      }
       this.points = [];
       panel.lines.forEach((line, place) => this.shown[place] && this.drawLine(make(inside, "g", { class: "line" }), line));
       panel.levels.forEach((level, place) => this.drawLevel(inside, level, place, right, bottom));
@@ -196,14 +191,13 @@
 
     drawLevel(group, level, place, right, bottom) {
       if (!isKnown(level.value, level.axis === "x" ? this.panel.x.log : this.yLog)) return;
-      const line = { ...level, thin: false };
       if (level.axis === "x") {
         const x = this.toX(level.value);
-        this.stroke(group, line, `M${x},${MARGIN.top}V${bottom}`, { "stroke-width": 1.3 });
+        this.stroke(group, level, `M${x},${MARGIN.top}V${bottom}`, { "stroke-width": 1.3 });
         make(group, "text", { class: "level", transform: `translate(${x - 5},${MARGIN.top + 4}) rotate(-90)`, "text-anchor": "end" }, level.label);
       } else {
         const y = this.toY(level.value);
-        this.stroke(group, line, `M${MARGIN.left},${y}H${right}`, { "stroke-width": 1.3 });
+        this.stroke(group, level, `M${MARGIN.left},${y}H${right}`, { "stroke-width": 1.3 });
         const at = place % 2 ? { x: MARGIN.left + 5, "text-anchor": "start" } : { x: right - 5, "text-anchor": "end" };
         make(group, "text", { class: "level", y: y - 5, ...at }, level.label);
       }

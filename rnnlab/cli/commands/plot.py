@@ -28,7 +28,7 @@ from rnnlab.storage import RunFolder
 from rnnlab.storage.files import write_atomic
 from rnnlab.storage.reading import kind as kind_of
 
-_KINDS = [*OF_COMPARISONS, *diagnoses()]
+_KINDS = [*OF_COMPARISONS, *(name for name, one in diagnoses().items() if one.has_figure)]
 
 
 def _complete_kind(incomplete: str) -> list[str]:

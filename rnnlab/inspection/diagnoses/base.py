@@ -76,8 +76,8 @@ class AbstractDiagnosis(ABC, Generic[Found]):
     `layers.0.f`; a matrix by its parameter, `layers.0.U`.
     """
 
-    about: ClassVar[str]  # what it shows, for a list
     position: ClassVar[int] = 100  # among the others, ascending
+    has_figure: ClassVar[bool] = True
     is_default: ClassVar[bool] = True  # False where it is slow, or needs what few runs have
     is_in_report: ClassVar[bool] = False
     is_plotted_in_terminal: ClassVar[bool] = False

@@ -2,16 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, final
+from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnnlab.backends.numpy.unrolled import Layer, unroll
 from rnnlab.core.figure import Axis, Figure, Line, Panel
-from rnnlab.inspection.diagnoses.base import AbstractDiagnosis, Inspected, Numbers
-
-Array = NDArray[Any]
+from rnnlab.inspection.diagnoses.base import AbstractDiagnosis, Array, Inspected, Numbers
 
 _WASHOUT = 100
 _FITTED, _TESTED = 12, 6  # sequences
@@ -41,19 +39,15 @@ class Capacity:
 class MemoryCapacity(AbstractDiagnosis[Capacity]):
     """The memory capacity of the top layer's state."""
 
-    about = "how many steps of a random input can be read linearly from the state"
     position = 60
 
     def compute(self, inspected: Inspected) -> Capacity:
-        """Return the score at delays up to twice the units."""
         return capacity(inspected.layers, inspected.network.input_features, inspected.stream(1))
 
     def sentences(self, found: Capacity) -> list[str]:
-        """Return the capacity in steps."""
         return [f"Memory capacity: {found.total:.1f} steps of a random input can be read linearly from the state."]
 
     def figure(self, found: Mapping[str, Capacity]) -> Figure:
-        """Return the score over the delay."""
         lines = [
             Line(f"{heading}, {one.total:.1f} steps", one.delays, one.score, place)
             for place, (heading, one) in enumerate(found.items())

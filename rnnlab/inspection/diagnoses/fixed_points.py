@@ -2,18 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, final
+from typing import final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rnnlab.backends.numpy.unrolled import Layer
-from rnnlab.core.figure import Axis, Figure, Line, Panel
-from rnnlab.inspection.diagnoses.base import AbstractDiagnosis, Inspected, Numbers
+from rnnlab.inspection.diagnoses.base import AbstractDiagnosis, Array, Inspected, Numbers
 from rnnlab.inspection.diagnoses.jacobian import jacobians
 from rnnlab.inspection.diagnoses.states import components
-
-Array = NDArray[Any]
 
 _STARTS = 256  # of the search
 _NOISE = 0.05  # of the spread of visited states, by which half of the starts are moved
@@ -50,8 +46,8 @@ class FixedPoints:
 class SearchedPoints(AbstractDiagnosis[Mapping[str, FixedPoints]]):
     """The fixed points of each layer without input, found from visited states."""
 
-    about = "states that stay unchanged without input; the search takes a while"
     position = 80
+    has_figure = False
     is_default = False
 
     def compute(self, inspected: Inspected) -> dict[str, FixedPoints]:
@@ -72,29 +68,7 @@ class SearchedPoints(AbstractDiagnosis[Mapping[str, FixedPoints]]):
         return found
 
     def sentences(self, found: Mapping[str, FixedPoints]) -> list[str]:
-        """Return how many points there are in each layer, and how many of them are stable."""
         return [f"{name}: {_count(one)}" for name, one in found.items()]
-
-    def figure(self, found: Mapping[str, Mapping[str, FixedPoints]]) -> Figure:
-        """Return the points in the first two principal components, a panel per layer."""
-        panels = []
-        for heading, layers in found.items():
-            for name, one in layers.items():
-                places = np.hstack([one.components, np.zeros((len(one.components), 1))])
-                lines = [
-                    Line(kind, places[which, 0], places[which, 1], colour, dash=None, marker=colour)
-                    for kind, colour, which in (("stable", 0, one.radius < 1), ("unstable", 1, one.radius >= 1))
-                ]
-                title = heading if len(layers) == 1 else f"{heading}: {name}"
-                panels.append(Panel(Axis("component 1"), Axis("component 2"), lines, title=title))
-        return Figure(
-            "fixed-points",
-            "Fixed points without input",
-            "Each point is a state that stays as it is without input. A state near a stable point moves to it and "
-            "stays there: so a network can store a value.",
-            panels,
-            size=(6.4, 1.0 + 3.0 * len(panels)),
-        )
 
 
 def _count(one: FixedPoints) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf
-from typing import Any, final
+from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +11,7 @@ from numpy.typing import NDArray
 from rnnlab.backends.numpy.unrolled import Unrolled
 from rnnlab.core.figure import Axis, Figure, Line, Panel, stairs
 from rnnlab.core.table import UNKNOWN, Table, table
-from rnnlab.inspection.diagnoses.base import AbstractDiagnosis, Inspected, Numbers, short_names
-
-Array = NDArray[Any]
+from rnnlab.inspection.diagnoses.base import AbstractDiagnosis, Array, Inspected, Numbers, short_names
 
 _BINS = 40  # of an activation without a range
 _WIDTH = 0.05  # of a bin, so that gates of all ranges can be compared
@@ -74,16 +72,13 @@ class GateValues:
 class Gates(AbstractDiagnosis[GateValues]):
     """The values of every gate and activation over all steps of all sequences."""
 
-    about = "how often gates and activations take each value"
     position = 40
     is_in_report = True
 
     def compute(self, inspected: Inspected) -> GateValues:
-        """Return the values of the gates, by layer and name."""
         return gate_values(inspected.unrolled)
 
     def sentences(self, found: GateValues) -> list[str]:
-        """Return for each carry how long it keeps a value."""
         names = short_names(found.retention)
         return [
             f"{names[name]}: half of the units keep 1/e of their carry for {_steps(one.median)} or more, the longest "
@@ -92,7 +87,6 @@ class Gates(AbstractDiagnosis[GateValues]):
         ]
 
     def table(self, found: GateValues) -> Table:
-        """Return the mean and the saturation of each gate."""
         names, rows = short_names(found.gates), []
         for name, one in found.gates.items():
             kept = _steps(found.retention[name].median) if name in found.retention else UNKNOWN
@@ -100,7 +94,6 @@ class Gates(AbstractDiagnosis[GateValues]):
         return table(["gate", "mean", "at low end", "at high end", "median kept for"], rows)
 
     def figure(self, found: Mapping[str, GateValues]) -> Figure:
-        """Return histograms of the gates, a panel per network."""
         panels = []
         for heading, one in found.items():
             names, lines = short_names(one.gates), []
@@ -109,7 +102,7 @@ class Gates(AbstractDiagnosis[GateValues]):
                 x, y = stairs(gate.edges, gate.counts / max(1, int(gate.counts.sum())))
                 lines.append(Line(f"{names[name]}{saturated}", x, y, place, place // 7))
             x_axis, y_axis = Axis("value of the gate or activation"), Axis("share of values", percent=True)
-            panels.append(Panel(x_axis, y_axis, lines, title=heading, legend="right"))
+            panels.append(Panel(x_axis, y_axis, lines, title=heading))
         return Figure(
             "gates",
             "Values of the gates",

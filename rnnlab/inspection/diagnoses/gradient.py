@@ -2,17 +2,14 @@
 
 from collections.abc import Mapping
 from math import isfinite
-from typing import Any, final
+from typing import final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rnnlab.core.figure import Axis, Figure, Level, Line, Panel
 from rnnlab.core.table import UNKNOWN, Table, table
-from rnnlab.inspection.diagnoses.base import AbstractDiagnosis, Inspected, short_names
+from rnnlab.inspection.diagnoses.base import AbstractDiagnosis, Array, Inspected, short_names
 from rnnlab.training.gradient_by_lag import GradientByLag, gradient_by_lag
-
-Array = NDArray[Any]
 
 _VANISHED = 0.01  # of the gradient of the first step
 _LOWEST = 1e-12  # share that is drawn as vanished
@@ -24,18 +21,15 @@ _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 class Gradient(AbstractDiagnosis[GradientByLag]):
     """How much of the gradient reaches the steps before the last one."""
 
-    about = "the gradient of the last step's loss by lag: the vanishing gradient"
     position = 10
     is_in_report = True
     is_plotted_in_terminal = True
 
     def compute(self, inspected: Inspected) -> GradientByLag:
-        """Return the norms of the gradient; see `gradient_by_lag`."""
         head = inspected.arrays["head.W"], inspected.arrays["head.b"]
         return gradient_by_lag(inspected.unrolled, head, inspected.batch, inspected.task.loss)
 
     def sentences(self, found: GradientByLag) -> list[str]:
-        """Return for each state how far back its gradient reaches."""
         names, shares = short_names(found.median), shares_of(found)
         return [_reach(names[state], *shares[state]) for state in shares]
 
@@ -48,7 +42,6 @@ class Gradient(AbstractDiagnosis[GradientByLag]):
         return _reach(short_names(found.median)[state], *shares[state])
 
     def table(self, found: GradientByLag) -> Table:
-        """Return the share that is left at some lags."""
         names, rows = short_names(found.median), []
         for state, (lags, values) in shares_of(found).items():
             known = dict(zip(lags.tolist(), values.tolist(), strict=True))
@@ -56,7 +49,6 @@ class Gradient(AbstractDiagnosis[GradientByLag]):
         return table(["share left at lag", *map(str, _LAGS)], rows)
 
     def figure(self, found: Mapping[str, GradientByLag]) -> Figure:
-        """Return the share that is left over the lag; a colour is a network, a dash a state."""
         lines: list[Line] = []
         for place, (heading, one) in enumerate(found.items()):
             names = short_names(one.median)

@@ -54,16 +54,13 @@ def recorded_gradient(run: RunFolder) -> GradientHistory:
 class RecordedGradient(AbstractDiagnosis[GradientHistory]):
     """The gradient by lag at each evaluation of the training."""
 
-    about = "the gradient by lag over the training steps, where it was recorded"
     position = 15
     is_default = False
 
     def compute(self, inspected: Inspected) -> GradientHistory:
-        """Return what the run recorded."""
         return recorded_gradient(inspected.run)
 
     def sentences(self, found: GradientHistory) -> list[str]:
-        """Return for each state how much was left at the longest lag at first and at last."""
         names, lines = short_names(found.norms), []
         for state, norms in found.norms.items():
             shares = _shares(norms)[:, -1]
@@ -72,7 +69,6 @@ class RecordedGradient(AbstractDiagnosis[GradientHistory]):
         return lines
 
     def figure(self, found: Mapping[str, GradientHistory]) -> Figure:
-        """Return a map of lag and training step for each state."""
         panels = []
         for heading, one in found.items():
             names = short_names(one.norms)

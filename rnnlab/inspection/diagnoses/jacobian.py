@@ -2,16 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, final
+from typing import final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rnnlab.backends.numpy.unrolled import Layer, Unrolled
-from rnnlab.core.figure import Axis, Figure, Level, Line, Panel
-from rnnlab.inspection.diagnoses.base import AbstractDiagnosis, Inspected, Numbers
-
-Array = NDArray[Any]
+from rnnlab.inspection.diagnoses.base import AbstractDiagnosis, Array, Inspected, Numbers
 
 _VISITED = 64  # states
 
@@ -32,41 +28,15 @@ class Jacobian:
 class VisitedJacobians(AbstractDiagnosis[Mapping[str, Jacobian]]):
     """Singular values of the Jacobians, by layer (`layers.0`)."""
 
-    about = "how one step stretches a change of the state: singular values of its Jacobian"
     position = 20
+    has_figure = False
 
     def compute(self, inspected: Inspected) -> dict[str, Jacobian] | None:
-        """Return the singular values at some visited states of each layer; None where no sequence has two steps."""
         way, at = inspected.unrolled, inspected.visited(_VISITED, before_end=2)
         return {layer.name: visited_jacobians(way, layer.number, at=at) for layer in way.layers} if len(at) else None
 
     def sentences(self, found: Mapping[str, Jacobian]) -> list[str]:
-        """Return for each layer whether a step stretches or shrinks."""
         return [f"{name}: {_stretch(one)}" for name, one in found.items()]
-
-    def figure(self, found: Mapping[str, Mapping[str, Jacobian]]) -> Figure:
-        """Return the median singular values in descending order."""
-        lines = []
-        for place, (heading, layers) in enumerate(found.items()):
-            for number, (name, one) in enumerate(layers.items()):
-                label = heading if len(layers) == 1 else f"{heading}: {name}"
-                low, middle, high = np.maximum(np.percentile(one.singular_values, [10, 50, 90], axis=0), 1e-12)
-                lines.append(Line(label, np.arange(1, len(middle) + 1), middle, place, number, low=low, high=high))
-        return Figure(
-            "jacobian",
-            "How one step stretches a change of the state",
-            "Singular values of the Jacobian of one step, the largest first: above 1 a change of the state in some "
-            "direction grows, below 1 it shrinks.",
-            [
-                Panel(
-                    Axis("number of the singular value"),
-                    Axis("singular value", log=True),
-                    lines,
-                    levels=[Level(1.0, "no change")],
-                    note="band: 10 to 90 % of visited states",
-                )
-            ],
-        )
 
 
 def _stretch(one: Jacobian) -> str:

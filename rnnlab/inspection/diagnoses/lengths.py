@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from rnnlab.backends.base import AbstractModel
 from rnnlab.core.errors import ConfigError, UsageError
-from rnnlab.core.figure import GREY, Axis, Figure, Line, Panel, Span
+from rnnlab.core.figure import GREY, Axis, Figure, Level, Line, Panel
 from rnnlab.core.table import Table, table
 from rnnlab.inspection.diagnoses.base import AbstractDiagnosis, Inspected, Numbers
 from rnnlab.runs.stored import experiment_of
@@ -46,12 +46,10 @@ class Lengths:
 class OtherLengths(AbstractDiagnosis[Lengths]):
     """The score from half to ten times the longest trained length, as far as the task has such sequences."""
 
-    about = "the loss at other lengths than trained"
     position = 70
     is_in_report = True
 
     def compute(self, inspected: Inspected) -> Lengths | None:
-        """Return the scores; None where the task has no such sequences."""
         own = experiment_of(inspected.run)
         trained, arrays = own.timesteps, {name: np.asarray(array) for name, array in inspected.arrays.items()}
         model = own.build_backend().build(inspected.network, parameters=arrays)
@@ -71,7 +69,6 @@ class OtherLengths(AbstractDiagnosis[Lengths]):
         )
 
     def sentences(self, found: Lengths) -> list[str]:
-        """Return at which lengths the task is solved."""
         low, high = found.trained
         trained = f"trained on T={low}" if low == high else f"trained on T={low} to {high}"
         at = [f"{length:,}" for length, solved in zip(found.timesteps, found.solved, strict=True) if solved]
@@ -79,7 +76,6 @@ class OtherLengths(AbstractDiagnosis[Lengths]):
         return [f"Other lengths: {trained}, the task is solved at {where}."]
 
     def table(self, found: Lengths) -> Table:
-        """Return the scores, a row per length."""
         metrics = np.array([found.loss, found.baseline, *found.metrics.values()]).T
         rows = [
             [
@@ -92,7 +88,6 @@ class OtherLengths(AbstractDiagnosis[Lengths]):
         return table(["T", "loss", "baseline", *found.metrics, "solved"], rows)
 
     def figure(self, found: Mapping[str, Lengths]) -> Figure:
-        """Return the loss over the length, the trained lengths shaded."""
         first = next(iter(found.values()))
         lines = [
             Line(heading, one.timesteps, one.loss, place, marker=place)
@@ -101,12 +96,11 @@ class OtherLengths(AbstractDiagnosis[Lengths]):
         lines.append(Line("baseline", first.timesteps, first.baseline, GREY, 2))
         values = [float(value) for line in lines for value in line.y if np.isfinite(value)]
         ticks = [f"{length:,}" for length in first.timesteps]
-        low, high = first.trained
         panel = Panel(
             Axis("sequence length T, steps", log=True, ticks=first.timesteps, tick_labels=ticks),
             Axis("loss", log=bool(values) and min(values) > 0),
             lines,
-            spans=[Span(0.97 * low, 1.03 * high, "trained")],
+            levels=[Level(length, "trained", "x") for length in dict.fromkeys(first.trained)],
         )
         return Figure(
             "lengths",

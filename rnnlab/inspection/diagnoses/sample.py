@@ -7,12 +7,13 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnlab.core.figure import Axis, Bars, Figure, Heat, Line, Panel, stairs
+from rnnlab.core.figure import Axis, Figure, Heat, Line, Panel, stairs
 from rnnlab.core.losses import sigmoid, softmax
 from rnnlab.core.streams import stream
 from rnnlab.inspection.diagnoses.base import AbstractDiagnosis, Inspected, Numbers
 
 _FEW = 4  # features that are drawn as lines; more are a map
+_MOST_TICKS = 12
 
 
 @final
@@ -41,12 +42,10 @@ class Sample:
 class OneSample(AbstractDiagnosis[Sample]):
     """A sequence of the longest trained length, computed by the backend that trained the network."""
 
-    about = "a sequence, its target, and the output of the network"
     position = 90
     is_default = False
 
     def compute(self, inspected: Inspected) -> Sample:
-        """Return a sequence and the network's outputs."""
         experiment, task = inspected.experiment, inspected.task
         backend, longest = experiment.build_backend(), experiment.timesteps[1]
         batch = task.part("validation").sample(
@@ -67,7 +66,6 @@ class OneSample(AbstractDiagnosis[Sample]):
         return Sample(batch.inputs[0], targets, raw, scored, task.name, are_classes)
 
     def sentences(self, found: Sample) -> list[str]:
-        """Return how far the outputs are from the targets."""
         if found.are_classes:
             right = int((found.outputs.argmax(axis=1) == found.targets.argmax(axis=1)).sum())
             return [f"One sequence of {found.task}: {right} of {len(found.scored)} classes are right."]
@@ -75,14 +73,9 @@ class OneSample(AbstractDiagnosis[Sample]):
         return [f"One sequence of {found.task}: the mean absolute error of the outputs is {error:.3g}."]
 
     def figure(self, found: Mapping[str, Sample]) -> Figure:
-        """Return the first network's sequence: inputs above, target and output below."""
         heading, one = next(iter(found.items()))
-        if len(one.scored) == 1:
-            below = _bars(one)
-        elif one.are_classes or one.targets.shape[1] > _FEW:
-            below = _map(one)
-        else:
-            below = _lines(one)
+        is_map = len(one.scored) > 1 and (one.are_classes or one.targets.shape[1] > _FEW)
+        below = _points(one) if len(one.scored) == 1 else _map(one) if is_map else _lines(one)
         return Figure(
             "sample",
             "One sequence",
@@ -98,19 +91,20 @@ def _inputs(title: str, inputs: NDArray[Any]) -> Panel:
         lines = [
             Line(f"input {number}", *stairs(edges, values), number, number) for number, values in enumerate(inputs.T)
         ]
-        return Panel(Axis("step"), Axis("input"), lines, title=title, legend="above")
+        return Panel(Axis("step"), Axis("input"), lines, title=title)
     heat = Heat(edges, np.arange(inputs.shape[1] + 1) - 0.5, inputs.T, "value")
     return Panel(Axis("step"), Axis("input feature"), heat=heat, title=title)
 
 
-def _bars(one: Sample) -> Panel:
-    places = np.arange(one.targets.shape[1])
-    bars = [Bars("target", places - 0.2, one.targets[0], 0.4, 0), Bars("network", places + 0.2, one.outputs[0], 0.4, 1)]
-    # Room beside few bars, so that they do not fill the width.
-    limits = min(-0.6, len(places) / 2 - 2), max(len(places) - 0.4, len(places) / 2 + 1)
-    x = Axis("class" if one.are_classes else "output feature", limits=limits, ticks=places if len(places) < 12 else ())
+def _points(one: Sample) -> Panel:
+    outputs = np.arange(one.targets.shape[1])
+    lines = [
+        Line("target", outputs, one.targets[0], 0, dash=None, marker=1),
+        Line("network", outputs, one.outputs[0], 1, dash=None, marker=0),
+    ]
+    x = Axis("class" if one.are_classes else "output feature", ticks=outputs if len(outputs) <= _MOST_TICKS else ())
     y = Axis("probability" if one.are_classes else "output")
-    return Panel(x, y, bars=bars, title=f"at the last step, {int(one.scored[0]) + 1}", legend="above")
+    return Panel(x, y, lines, title=f"at the last step, {int(one.scored[0]) + 1}")
 
 
 def _lines(one: Sample) -> Panel:
@@ -119,7 +113,7 @@ def _lines(one: Sample) -> Panel:
         suffix, colour = ("", 1) if is_single else (f" {number}", number)
         lines.append(Line(f"target{suffix}", one.scored + 1, targets, number, dash=None, marker=number))
         lines.append(Line(f"network{suffix}", one.scored + 1, outputs, colour))
-    return Panel(Axis("step"), Axis("output"), lines, legend="above")
+    return Panel(Axis("step"), Axis("output"), lines)
 
 
 def _map(one: Sample) -> Panel:
@@ -133,7 +127,6 @@ def _map(one: Sample) -> Panel:
         Axis("class" if one.are_classes else "output feature"),
         [targets] if one.are_classes else [],
         heat=Heat(x, y, values, label, (0, None)),
-        legend="above",
     )
 
 

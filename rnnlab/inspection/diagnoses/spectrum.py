@@ -32,12 +32,10 @@ class Spectrum:
 class Spectra(AbstractDiagnosis[Mapping[str, Spectrum]]):
     """The spectrum of every recurrent matrix, by its full name."""
 
-    about = "eigenvalues of the recurrent matrices, and the unit circle"
     position = 30
     is_in_report = True
 
     def compute(self, inspected: Inspected) -> dict[str, Spectrum]:
-        """Return the spectra; no sequence is needed."""
         return {
             f"{layer.name}.{name}": spectrum(layer.parameters[name])
             for layer in inspected.layers
@@ -46,13 +44,11 @@ class Spectra(AbstractDiagnosis[Mapping[str, Spectrum]]):
         }
 
     def table(self, found: Mapping[str, Spectrum]) -> Table:
-        """Return radius and largest singular value of each matrix."""
         names = short_names(found)
         rows = [[names[name], f"{one.radius:.3f}", f"{one.singular_values[0]:.3f}"] for name, one in found.items()]
         return table(["matrix", "spectral radius", "largest singular value"], rows)
 
     def figure(self, found: Mapping[str, Mapping[str, Spectrum]]) -> Figure:
-        """Return the eigenvalues in the complex plane; a colour is a network, a marker a matrix."""
         turn = np.linspace(0, 2 * np.pi, 121)
         lines = [Line("unit circle", np.cos(turn), np.sin(turn), GREY, 2)]
         for place, (heading, spectra) in enumerate(found.items()):
@@ -61,7 +57,7 @@ class Spectra(AbstractDiagnosis[Mapping[str, Spectrum]]):
                 label = f"{heading}: {names[name]}, radius {one.radius:.2f}"
                 values = one.eigenvalues
                 lines.append(Line(label, values.real, values.imag, place, dash=None, marker=number))
-        panel = Panel(Axis("real part"), Axis("imaginary part"), lines, is_square=True, legend="right")
+        panel = Panel(Axis("real part"), Axis("imaginary part"), lines, is_square=True)
         return Figure(
             "spectrum",
             "Eigenvalues of the recurrent matrices",

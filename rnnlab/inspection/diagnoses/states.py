@@ -2,16 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, final
+from typing import final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rnnlab.backends.numpy.unrolled import Unrolled
 from rnnlab.core.figure import Axis, Figure, Line, Panel
-from rnnlab.inspection.diagnoses.base import AbstractDiagnosis, Inspected, Numbers, short_names
-
-Array = NDArray[Any]
+from rnnlab.inspection.diagnoses.base import AbstractDiagnosis, Array, Inspected, Numbers, short_names
 
 _COMPONENTS = 3
 _TRAJECTORIES = 64
@@ -37,11 +34,9 @@ class Components:
 class States(AbstractDiagnosis[Mapping[str, Components]]):
     """The principal components of every state."""
 
-    about = "trajectories of the states in their principal components"
     position = 50
 
     def compute(self, inspected: Inspected) -> dict[str, Components]:
-        """Return state (`layers.0.h`) -> its components."""
         way = inspected.unrolled
         return {
             f"{layer.name}.{name}": components(way, layer.number, name)[0]
@@ -50,7 +45,6 @@ class States(AbstractDiagnosis[Mapping[str, Components]]):
         }
 
     def sentences(self, found: Mapping[str, Components]) -> list[str]:
-        """Return how much of the variance the first components explain."""
         names, lines = short_names(found), []
         for name, one in found.items():
             each = ", ".join(f"{share:.0%}" for share in one.explained)
@@ -64,7 +58,6 @@ class States(AbstractDiagnosis[Mapping[str, Components]]):
         return lines
 
     def figure(self, found: Mapping[str, Mapping[str, Components]]) -> Figure:
-        """Return the trajectories in the plane of the first two components, a panel per state."""
         panels = [
             _panel(f"{heading}: {short_names(states)[name]}", one)
             for heading, states in found.items()
@@ -74,7 +67,8 @@ class States(AbstractDiagnosis[Mapping[str, Components]]):
         return Figure(
             "states",
             "Trajectories of the states",
-            "Each line is the way of the state through one sequence, in the plane in which states vary most.",
+            "Each line is the way of the state through one sequence, in the plane in which states vary most; the dots "
+            "are the last steps.",
             panels,
             columns=columns,
             size=(3.2 * columns + 0.6, 3.0 * -(-len(panels) // columns) + 0.6),
@@ -85,11 +79,11 @@ def _panel(title: str, one: Components) -> Panel:
     lines, ends = [], []
     for path in one.trajectories[:_DRAWN]:
         y = path[:, 1] if path.shape[1] > 1 else 0 * path[:, 0]
-        lines.append(Line("", path[:, 0], y, thin=True))
+        lines.append(Line("", path[:, 0], y))
         known = np.flatnonzero(~np.isnan(path[:, 0]))
         ends += [(path[known[-1], 0], y[known[-1]])] if len(known) else []
     last = np.array(ends).reshape(-1, 2)
-    lines.append(Line("last steps", last[:, 0], last[:, 1], colour=1, dash=None, marker=0))
+    lines.append(Line("", last[:, 0], last[:, 1], colour=1, dash=None, marker=0))
     share = [*one.explained, 0.0]
     x, y = (Axis(f"component {number + 1} ({share[number]:.0%})") for number in (0, 1))
     return Panel(x, y, lines, title=title)
