@@ -259,7 +259,7 @@ def test_list_and_compare_take_a_sweep_as_a_group(x: Path) -> None:
 def test_check_checks_all_trials(x: Path) -> None:
     result = rnnlab("check", "x.yaml")
     assert (result.code, result.stderr) == (0, f"ok: a sweep of 4 trials; this is the first, {NAMES[0]}\n")
-    assert result.stdout.startswith(f"name: '{NAMES[0]}'\nseed: 0\n")
+    assert result.stdout.startswith(f"name: {NAMES[0]}\nseed: 0\n")
     bad = rnnlab("check", "x.yaml", "--set", "sweep={axes: {cell.units: [4, 0]}}", "--set", "cell={}")
     assert (bad.code, bad.stdout) == (2, "")
     assert "cell.units: got 0, expected at least 1 (trial 0002-H0)" in bad.stderr

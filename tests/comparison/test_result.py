@@ -66,7 +66,7 @@ def test_a_loss_that_is_not_finite_is_none_and_never_the_best(tmp_path: Path, va
     ("name", "content", "reason"),
     [
         ("resolved.yaml", "a: 1\na: 2\n", "is not the config of a run: resolved.yaml:2:1 a: duplicate key"),
-        ("resolved.yaml", "[]\n", "is not the config of a run: resolved.yaml: holds no mapping"),
+        ("resolved.yaml", "[]\n", "is not the config of a run: resolved.yaml:1:1: got a list"),
         ("metrics.jsonl", '{"step":0}\n{"step":1}\n', "metrics.jsonl:1: the record is damaged: its checksum"),
         ("summary.json", "{", "summary.json:1: is not valid JSON"),
         ("summary.json", '{"steps": "many"}', "summary.json: is not a run's summary: see stopped, steps, sequences, "),
