@@ -10,23 +10,25 @@ from rnnlab.core.options import Options
 LARGEST_SEED = 2**32 - 1
 MOST_TIMESTEPS = 10_000_000
 MOST_STEPS = 1_000_000_000
-# What a block is where it does not say its `type`.
+# The `type` of a block that does not give one.
 DEFAULT_TYPES = {"cell": "simple", "optimizer": "adam", "schedule": "constant"}
 
 
 class ShapeOptions(Options):
-    """The shape of a sequence; what is left out comes from the task, what is given must agree with it."""
+    """The shape of a sequence. What is not given comes from the task; what is given must agree with it."""
 
     timesteps: list[int] | None = Field(
-        None, description="steps of a sequence: a number, or [shortest, longest] to draw each length uniformly"
+        None, description="T, a number, or [shortest, longest] to draw the length of each sequence uniformly"
     )
     input_features: int | None = Field(
-        None, ge=1, le=1_000_000, description="I, numbers a step; the task's own when left out"
+        None, ge=1, le=1_000_000, description="I, inputs per timestep; default: the task's"
     )
     output_features: int | None = Field(
-        None, ge=1, le=1_000_000, description="O, raw outputs a step; the task's own when left out"
+        None, ge=1, le=1_000_000, description="O, outputs per timestep; default: the task's"
     )
-    return_sequences: bool | None = Field(None, description="score every step, or the last; the task's own")
+    return_sequences: bool | None = Field(
+        None, description="whether every timestep is scored, or only the last; default: the task's"
+    )
 
     @field_validator("timesteps", mode="plain", json_schema_input_type=int | list[int] | None)
     @classmethod
@@ -45,57 +47,58 @@ class ShapeOptions(Options):
 class PlateauOptions(Options):
     """Stop when the validation loss no longer improves."""
 
-    evaluations: int = Field(ge=1, le=1_000_000, description="how many evaluations in a row may bring no improvement")
-    min_improvement: float = Field(
-        0.0, ge=0, le=1e9, description="how much lower than the best counts as an improvement"
+    evaluations: int = Field(
+        ge=1,
+        le=1_000_000,
+        description="number of consecutive evaluations without improvement after which training stops",
     )
+    min_improvement: float = Field(0.0, ge=0, le=1e9, description="decrease of the loss that counts as an improvement")
 
 
 class CheckpointOptions(Options):
-    """How often all that a training has to remember goes to the disk; whichever comes first. Also when it stops."""
+    """How often a checkpoint is saved: whichever comes first. One is always saved when training stops."""
 
-    every_steps: int | None = Field(None, ge=1, le=MOST_STEPS, description="steps between checkpoints; null: any")
-    every_seconds: float | None = Field(
-        10.0, ge=0, le=1e9, description="seconds between checkpoints, at the next step's end; null: any"
-    )
+    every_steps: int | None = Field(None, ge=1, le=MOST_STEPS, description="steps between checkpoints; null: no limit")
+    every_seconds: float | None = Field(10.0, ge=0, le=1e9, description="seconds between checkpoints; null: no limit")
 
 
 class TrainingOptions(Options):
-    """How long and with what to train; `optimizer` and `schedule` are blocks of their own."""
+    """How to train; `optimizer` and `schedule` are blocks of their own."""
 
-    steps: int = Field(1000, ge=1, le=MOST_STEPS, description="updates at most: the budget")
-    batch_size: int = Field(32, ge=1, le=1_048_576, description="B, sequences a step")
+    steps: int = Field(1000, ge=1, le=MOST_STEPS, description="maximum number of updates")
+    batch_size: int = Field(32, ge=1, le=1_048_576, description="B, sequences per step")
     clip_norm: float | None = Field(
-        None, gt=0, le=1e9, description="bound on the global norm of the gradient; null: none"
+        None, gt=0, le=1e9, description="maximum of the global norm of the gradient; null: none"
     )
     clip_value: float | None = Field(
-        None, gt=0, le=1e9, description="bound on each gradient's absolute value; null: none"
+        None, gt=0, le=1e9, description="maximum of the absolute value of each gradient; null: none"
     )
     bptt_steps: int | None = Field(
         None,
         ge=1,
         le=MOST_TIMESTEPS,
-        description="cut gradients at every multiple of this many steps; null: reach to the first step",
+        description="truncate gradients at every multiple of this many timesteps; null: never",
     )
     recompute: Literal["auto", "off", "sqrt"] = Field(
         "auto",
-        description="sqrt: keep states only now and then and compute the rest again on the way back: memory grows with "
-        "the root of the steps, for a third more time and the same numbers; auto: where it would take over 1 GiB",
+        description="sqrt: store only some states and recompute the others in the backward pass: memory grows with the "
+        "square root of the timesteps, training takes a third longer, and results are bit-identical; "
+        "auto: sqrt if storing all states would take more than 1 GiB",
     )
     evaluate_every: int = Field(100, ge=1, le=MOST_STEPS, description="steps between evaluations on the validation set")
-    stop_when_solved: bool = Field(True, description="stop as soon as the task's own success rule is met")
+    stop_when_solved: bool = Field(True, description="stop as soon as the success rule of the task is met")
     stop_on_plateau: PlateauOptions | None = Field(
-        None, description="stop when the validation loss stalls; null: never"
+        None, description="stop when the validation loss no longer improves; null: never"
     )
     checkpoint: CheckpointOptions = Field(
-        CheckpointOptions(every_steps=None, every_seconds=10.0), description="how much a kill can cost at most"
+        CheckpointOptions(every_steps=None, every_seconds=10.0), description="how often a checkpoint is saved"
     )
     record: Literal["gradient"] | None = Field(
         None,
         description="gradient: with each evaluation the gradient of the last step's loss by lag; null: nothing",
     )
     max_seconds: float | None = Field(
-        None, gt=0, le=1e9, description="seconds a process may train, saving included, before it stops to be resumed"
+        None, gt=0, le=1e9, description="seconds after which a process saves its state and stops; it can be resumed"
     )
 
 
@@ -106,7 +109,7 @@ class EvaluationOptions(Options):
 
 
 class LoggingOptions(Options):
-    """What else is written while a training goes on; it changes no number."""
+    """What else is written during training; it does not change results."""
 
     tensorboard: bool = Field(
         False, description="event files for TensorBoard; needs `pip install 'rnnlab[tensorboard]'`"
@@ -114,12 +117,12 @@ class LoggingOptions(Options):
 
 
 class TopOptions(Options):
-    """What stands at the top of a config beside the blocks."""
+    """The keys at the top of a config that are not blocks."""
 
-    name: str = Field("run", description="what the run is called; left out, the file's own name")
-    seed: int = Field(0, ge=0, le=LARGEST_SEED, description="from it all random streams of the run are drawn")
+    name: str = Field("run", description="name of the run; default: the name of the file")
+    seed: int = Field(0, ge=0, le=LARGEST_SEED, description="seed of all random streams of the run")
     precision: Literal["float32", "float64"] = Field("float32", description="of parameters and states")
-    backend: str = Field("numpy", description="what computes: numpy or keras")
+    backend: str = Field("numpy", description="numpy or keras")
     engine: str = Field(
-        DEFAULT_ENGINE, description="what Keras runs on: tensorflow, jax or torch; with backend numpy it has no part"
+        DEFAULT_ENGINE, description="what Keras runs on: tensorflow, jax or torch; ignored with backend numpy"
     )

@@ -1,7 +1,7 @@
 """Blocks of plain data checked against their typed options: pydantic's errors in plain words, with their positions."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import astuple
 from typing import Any, TypeVar, final
 
@@ -83,25 +83,39 @@ class Checker:
                     self._add_details(details, model, path, inner=inner)
             return None
 
-    def member(self, registry: Registry, data: Any, path: KeyPath, *, default: str) -> Any:
-        """Return the registry's member that `data` names in its `type`, and the data as a mapping with that `type`.
+    def member(
+        self,
+        registry: Registry,
+        data: Any,
+        path: KeyPath,
+        *,
+        default: str = "",
+        find: Callable[[str], Any] | None = None,
+    ) -> tuple[Any, Any]:
+        """Return the class that `data` names in its `type`, and its options; None and None after errors were added.
 
-        A name alone (`optimizer: adam`) is short for a mapping with that type; a mapping without one has the default's.
+        Args:
+            registry: Of the classes.
+            data: The block as read; a name alone (`optimizer: adam`) is short for a mapping with that type.
+            path: The key of the block.
+            default: The type of a mapping that has none; empty: it must have one.
+            find: Returns the class with a name, if that is not `registry.get`.
         """
-        at = path if isinstance(data, str) else (*path, "type")
-        data = {"type": data} if isinstance(data, str) else data
-        if not isinstance(data, dict):
+        given = {"type": data} if isinstance(data, str) else data
+        if not isinstance(given, dict) or not (default or "type" in given):
             self.add(path, f"got {shown(data)}, expected a name or a mapping with `type`")
-            return None, data
-        name = data.get("type", default)
+            return None, None
+        at, name = path if isinstance(data, str) else (*path, "type"), given.get("type", default)
         if not isinstance(name, str):
             self.add(at, f"got {shown(name)}, expected one of {', '.join(registry.names())}")
-            return None, data
+            return None, None
         try:
-            return registry.get(name), {**data, "type": name}
+            kind = (find or registry.get)(name)
         except UsageError as error:
             self.add(at, error.problem, hint=error.hint)
-            return None, data
+            return None, None
+        whole = {**given, "type": kind.Options.model_fields["type"].default}
+        return kind, self.block(kind.Options, whole, path, registry=None if find else registry)
 
     def _left_over(self, path: KeyPath, inner: KeyPath, data: dict[str, Any]) -> str:
         """Return how to drop a key of the file that does not belong to the `type` given by --set."""

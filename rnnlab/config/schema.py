@@ -63,7 +63,7 @@ def config_schema() -> Schema:
         names = [*models, *(other for others in (plain or {}).values() for other in others)]
         return {"anyOf": [{"enum": names}, *(references[model, "validation"] for model in models.values())]}
 
-    _allow_names(definitions[_initializers(definitions)])
+    _allow_names(definitions[Initializers.__name__])
     for model in cells.values():
         for key in ("activation", "recurrent_activation"):
             definitions[where[model]]["properties"].get(key, {})["enum"] = activations.names()
@@ -102,12 +102,8 @@ def _options(registry: Registry) -> dict[str, type[BaseModel]]:
     return {name: member.Options for name, member in registry.members().items()}
 
 
-def _initializers(definitions: Schema) -> str:
-    return next(name for name in definitions if name == Initializers.__name__)
-
-
 def _allow_names(definition: Schema) -> None:
-    """Let `kernel: zeros` stand for `kernel: {type: zeros}`."""
+    """Accept `kernel: zeros` as short for `kernel: {type: zeros}`."""
     for key, initializer in definition["properties"].items():
         names = sorted(initializer["discriminator"]["mapping"])
         definition["properties"][key] = {"anyOf": [{"enum": names}, initializer]}

@@ -1,4 +1,4 @@
-"""The `sweep:` section of a config: which values are tried, in which combinations, and what counts as good."""
+"""The `sweep:` section of a config: the values to try, in which combinations, and the metric to compare by."""
 
 from typing import Annotated, Any, Literal
 
@@ -14,29 +14,31 @@ Scalar = bool | int | float | str | None
 
 
 class Range(Options):
-    """Numbers from one to another, both included where the steps meet it; between integers only integers."""
+    """Numbers from `from` to `to`, both included if a step meets it; between integers only integers."""
 
     from_: int | float = Field(alias="from", description="the first number")
     to: int | float = Field(description="the last number")
-    count: int | None = Field(None, ge=2, le=10_000, description="how many numbers, evenly spaced")
-    step: int | float | None = Field(None, gt=0, description="distance between them, or with scale: log their ratio")
-    scale: Literal["linear", "log"] = Field("linear", description="log: each a fixed multiple of the one before")
+    count: int | None = Field(None, ge=2, le=10_000, description="number of values, evenly spaced")
+    step: int | float | None = Field(None, gt=0, description="distance between values; with scale: log, their ratio")
+    scale: Literal["linear", "log"] = Field(
+        "linear", description="log: each value is a fixed multiple of the previous one"
+    )
 
     @model_validator(mode="after")
     def _is_a_range(self) -> "Range":
         if self.from_ >= self.to:
-            raise ValueError("expected `from` less than `to`")
+            raise ValueError("expected `from` to be less than `to`")
         if self.count is not None and self.step is not None:
             raise ValueError("expected `count` or `step`, not both")
         if self.scale == "log" and self.from_ <= 0:
-            raise ValueError("on a scale: log, expected `from` above 0")
+            raise ValueError("expected `from` to be more than 0 with scale: log")
         if self.scale == "log" and self.step is not None and self.step <= 1:
-            raise ValueError("on a scale: log `step` is a ratio, expected more than 1")
+            raise ValueError("expected `step`, a ratio with scale: log, to be more than 1")
         return self
 
 
 class MetricOptions(Options):
-    """By which number trials are ordered."""
+    """The metric by which trials are ordered."""
 
     name: str = Field(
         "loss",
@@ -44,41 +46,42 @@ class MetricOptions(Options):
         max_length=200,
         description="dotted name in a run's summary: loss, metrics.error_rate, best.metrics.loss, solved_at.sequences",
     )
-    goal: Literal["minimize", "maximize"] = Field("minimize", description="what is better")
+    goal: Literal["minimize", "maximize"] = Field("minimize", description="whether lower or higher is better")
 
 
 class SweepOptions(Options):
-    """What a sweep tries."""
+    """The trials of a sweep."""
 
     axes: dict[str, Range | list[Any]] = Field(
-        default_factory=dict, max_length=50, description="dotted key -> the values to try: a list, or a range"
+        default_factory=dict, max_length=50, description="dotted key -> values to try: a list, or a range"
     )
     zip: list[list[str]] = Field(
-        default_factory=list, description="groups of axes that go together: the first value of each, the second, …"
+        default_factory=list,
+        description="groups of axes that vary together: the first value of each, the second value of each, …",
     )
     when: dict[str, dict[str, Scalar | list[Scalar]]] = Field(
         default_factory=dict,
-        description="axis -> {other axis: value, or list of values}: it counts only there, and elsewhere is not set",
+        description="axis -> {other axis: value, or list of values}: set only where the other axis has that value",
     )
     seeds: int | list[Annotated[int, Field(ge=0, le=LARGEST_SEED)]] | None = Field(
-        None, description="seeds for each combination: 10 for 0 to 9, or a list; left out, the config's own"
+        None, description="seeds of each combination: 10 for 0 to 9, or a list; default: the config's seed"
     )
     method: Method = Field(
         "grid",
-        description="grid: every combination; random: combinations drawn from the axes; tpe: each proposed by what "
-        "those before it came to, with Optuna",
+        description="grid: every combination; random: combinations drawn from the axes; tpe: combinations proposed by "
+        "Optuna from the results so far",
     )
     trials: int | None = Field(
         None,
         ge=1,
         le=MOST_TRIALS,
-        description="combinations to draw or propose with method: random or tpe, each trained with all seeds",
+        description="number of combinations with method: random or tpe; each is trained with all seeds",
     )
     pruner: Literal["median", "hyperband"] | None = Field(
         None,
-        description="with method: tpe, stops trials that will not be among the best, by Optuna's rule of that name",
+        description="with method: tpe, Optuna's pruner, which stops trials that are unlikely to be among the best",
     )
-    metric: MetricOptions = Field(default_factory=MetricOptions, description="by which number trials are ordered")
+    metric: MetricOptions = Field(default_factory=MetricOptions, description="metric by which trials are ordered")
 
     @property
     def seed_list(self) -> list[int] | None:
@@ -92,7 +95,7 @@ class SweepOptions(Options):
         if not 1 <= count <= MOST_TRIALS:
             raise ValueError(f"expected 1 to {MOST_TRIALS:,} seeds")
         if isinstance(seeds, list) and len(set(seeds)) < len(seeds):
-            raise ValueError("a seed is given twice")
+            raise ValueError("expected distinct seeds")
         return seeds
 
     @field_validator("metric", mode="before", json_schema_input_type=str | MetricOptions)

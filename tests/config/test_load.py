@@ -71,15 +71,20 @@ def test_what_a_block_means(tmp_path: Path, block: str, field: str, value: Any) 
         ("task: {type: adding, foo: 3}", "x.yaml:1:22 task.foo: unknown key 'foo' — known: type"),
         (
             "task: 5",
-            "x.yaml:1:7 task: got 5, expected a task's name or a mapping with `type` — `rnnlab tasks` lists them",
+            "x.yaml:1:7 task: got 5, expected a name or a mapping with `type`",
         ),
         (
             "task: null",
-            "x.yaml:1:7 task: got null, expected a task's name or a mapping with `type` — `rnnlab tasks` lists them",
+            "x.yaml:1:7 task: got null, expected a name or a mapping with `type`",
         ),
         (
             "task: {type: forecast, target: 4}",
             "x.yaml:1:7 task: the built-in weather predicts its column 0 from all — `target`, `ignore` need `csv`",
+        ),
+        (
+            "task: adding\nbackend: jax",
+            "x.yaml:2:10 backend: 'jax' is an engine of Keras, not a backend"
+            " — write `backend: keras` and `engine: jax`",
         ),
         ("task: adding\nbackend: numpi", "x.yaml:2:10 backend: unknown backend 'numpi' — did you mean 'numpy'?"),
     ],

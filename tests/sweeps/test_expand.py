@@ -133,9 +133,9 @@ def test_errors_of_trials_point_to_their_values_and_are_reported_once(place: Pat
             "/x.yaml:7:39 sweep.axes.seed.step: got 0, expected more than 0"
         ]),
         ("  axes: {seed: {from: 3, to: 1}}\n", BASE, [
-            "/x.yaml:7:16 sweep.axes.seed: got a mapping: expected `from` less than `to`"
+            "/x.yaml:7:16 sweep.axes.seed: got a mapping: expected `from` to be less than `to`"
         ]),
-        ("  seeds: [1, 1]\n", BASE, ["/x.yaml:7:10 sweep.seeds: got [1, 1]: a seed is given twice"]),
+        ("  seeds: [1, 1]\n", BASE, ["/x.yaml:7:10 sweep.seeds: got [1, 1]: expected distinct seeds"]),
         ("  method: magic\n", BASE, ["/x.yaml:7:11 sweep.method: got 'magic', expected one of grid, random or tpe"]),
         ("  seeds: 20000\n  axes: {cell.units: [1, 2]}\n", BASE, [
             "/x.yaml:7:3 sweep: 2 combinations and 20,000 seeds, at most 20,000 trials — take fewer"
