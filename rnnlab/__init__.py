@@ -2,25 +2,33 @@
 
 import rnnlab
 run = rnnlab.train("configs/quickstart.yaml")
-run.summary["loss"], run.metrics, run.weights("best")
+run.summary.loss, run.records, run.weights("best")
 """
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rnnlab.api import Run as Run
+    from rnnlab.api import diagnose as diagnose
+    from rnnlab.api import evaluate as evaluate
+    from rnnlab.api import export as export
     from rnnlab.api import open_run as open_run
     from rnnlab.api import resume as resume
+    from rnnlab.api import table as table
     from rnnlab.api import train as train
+    from rnnlab.runs.run import Run as Run
 
 __version__ = "0.1.0"
-__all__ = ["Run", "__version__", "open_run", "resume", "train"]
+__all__ = ["Run", "__version__", "diagnose", "evaluate", "export", "open_run", "resume", "table", "train"]
 
 
 def __getattr__(name: str) -> Any:
     # Imported when first used: `rnnlab --help` must not wait for NumPy and pydantic.
-    if name in {"Run", "open_run", "resume", "train"}:
-        from rnnlab import api as run
+    if name in __all__:
+        from rnnlab import api
 
-        return getattr(run, name)
+        return getattr(api, name)
     raise AttributeError(f"module 'rnnlab' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

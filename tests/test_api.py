@@ -33,7 +33,10 @@ def test_training_on_numpy_loads_no_tensorflow_and_no_matplotlib(tmp_path: Path)
 
 
 def test_only_what_is_promised_is_there() -> None:
-    assert rnnlab.__all__ == ["Run", "__version__", "open_run", "resume", "train"]
+    assert rnnlab.__all__ == [
+        "Run", "__version__", "diagnose", "evaluate", "export", "open_run", "resume", "table", "train",
+    ]  # fmt: skip
+    assert set(rnnlab.__all__) <= set(dir(rnnlab))
     with pytest.raises(AttributeError, match="module 'rnnlab' has no attribute 'trian'"):
         rnnlab.trian  # noqa: B018
 
@@ -43,7 +46,7 @@ def test_a_file_names_its_run(tmp_path: Path) -> None:
     path.write_text("task: parity\ntraining: {steps: 1}\nevaluation: {sequences: 5}\n")
     for given in (path, str(path)):
         run = rnnlab.train(given, ["cell.units=3"], runs=str(tmp_path / "runs"))
-        assert (run.summary["name"], run.folder.label, run.experiment.cell.units) == ("wee-one", "wee-one", 3)
+        assert (run.summary.name, run.folder.label, run.experiment().cell.units) == ("wee-one", "wee-one", 3)
         assert run.folder.read_config() == path.read_bytes()
 
 
@@ -79,7 +82,7 @@ def test_what_a_script_has_is_what_yaml_says(fit: Fit, tmp_path: Path) -> None:
     )
     one = rnnlab.train(given, runs=tmp_path / "runs")
     other = fit("seed=3", "shape.timesteps=[2, 5]", "training.clip_norm=0.5")
-    assert one.experiment == other.experiment
+    assert one.experiment() == other.experiment()
     assert all(np.array_equal(array, other.weights()[name]) for name, array in one.weights().items())
 
 
@@ -124,7 +127,7 @@ def test_a_watcher_may_stop_the_training(fit: Fit, tmp_path: Path) -> None:
     with pytest.raises(LookupError, match="seen enough"):
         fit(watch=watch)
     run = rnnlab.open_run("latest", runs=tmp_path / "runs")
-    assert (run.state, run.summary["steps"]) == ("interrupted", 3)
+    assert (run.state, run.summary.steps) == ("interrupted", 3)
     assert run.folder.load_weights("last")[1]["step"] == 3
 
 
@@ -133,7 +136,7 @@ def test_a_model_predicts_as_its_equation_says(fit: Fit, cell: str) -> None:
     run = fit("precision=float64", "cell.layers=2", f"cell.type={cell}")
     inputs = np.random.default_rng(0).normal(size=(3, 7, 1))
     prediction, weights = run.model("last").predict(inputs, states=True), run.weights("last")
-    experiment = run.experiment
+    experiment = run.experiment()
     layer = experiment.network(experiment.build_task()).cell
     states = [layer.initial_state(np, 3, "f8") for _ in range(2)]
     for t in range(7):

@@ -21,9 +21,9 @@ def test_trains_two_steps(path: Path, tmp_path: Path) -> None:
         path, ["training.steps=2", "training.batch_size=4", "evaluation.sequences=8"], runs=tmp_path / "runs"
     )
     assert run.state == "completed"
-    assert run.summary["steps"] == 2
-    assert [record["step"] for record in run.metrics] == [0, 2]
-    assert run.metrics[-1]["validation/loss"] > 0
+    assert run.summary.steps == 2
+    assert [record["step"] for record in run.records] == [0, 2]
+    assert run.records[-1]["validation/loss"] > 0
 
 
 @pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)
@@ -32,7 +32,7 @@ def test_trains_two_steps_of_two_trials(path: Path, tmp_path: Path) -> None:
     sweep = SweepFolder.create(tmp_path / "s", checked)
     for trial in (checked.plan.trials[0], checked.plan.trials[-1]):
         run = rnnlab.train(sweep.config(trial), runs=sweep.trials)
-        assert (run.state, run.summary["steps"], run.summary["name"]) == ("completed", 2, trial.name)
+        assert (run.state, run.summary.steps, run.summary.name) == ("completed", 2, trial.name)
 
 
 @pytest.mark.parametrize("path", [*CONFIGS, *SWEEPS], ids=lambda path: path.stem)

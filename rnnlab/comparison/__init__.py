@@ -1,6 +1,6 @@
 """Reading runs beside each other: results, differences, groups and their statistics; nothing here prints or writes."""
 
 from rnnlab.comparison.compare import Comparison, compare
-from rnnlab.comparison.result import Damaged, Result, read_result
+from rnnlab.runs.many import Damaged
 
-__all__ = ["Comparison", "Damaged", "Result", "compare", "read_result"]
+__all__ = ["Comparison", "Damaged", "compare"]

@@ -4,7 +4,7 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from rnnlab.comparison.result import Result
+from rnnlab.runs.run import Run
 from rnnlab.storage.metrics import CUT, TORN
 
 _MOST_NAMED = 4
@@ -23,7 +23,7 @@ GRAVE = ("task.", "shape.")  # keys by which runs do different things
 
 
 def comparability_warnings(
-    results: Sequence[Result], headings: Mapping[str, str], *, may_differ: Collection[str] = ()
+    results: Sequence[Run], headings: Mapping[str, str], *, may_differ: Collection[str] = ()
 ) -> list[str]:
     """Return why the numbers of these runs are not comparable, one sentence a reason, the gravest first.
 
@@ -43,12 +43,12 @@ def comparability_warnings(
     return warnings
 
 
-def unfinished_warnings(results: Sequence[Result], headings: Mapping[str, str]) -> list[str]:
+def unfinished_warnings(results: Sequence[Run], headings: Mapping[str, str]) -> list[str]:
     """Return which numbers are not final, or not all there, a sentence a run; of very many, the rest in one."""
     torn = [
         f"{headings[one.name]}: metrics.jsonl {CUT if one.state == 'completed' else TORN}"
         for one in results
-        if one.torn
+        if one.is_torn
     ]
     unfinished = [result for result in results if result.state != "completed"]
     told = [_state(result, headings[result.name]) for result in unfinished[:_MOST_UNFINISHED]]
@@ -56,13 +56,13 @@ def unfinished_warnings(results: Sequence[Result], headings: Mapping[str, str]) 
     return [*torn, *told, *([f"{rest:,} more runs have not completed"] if rest else [])]
 
 
-def one_definition(results: Sequence[Result]) -> bool:
+def one_definition(results: Sequence[Run]) -> bool:
     """Return whether all runs did the same task, options and lengths included."""
     keys = [key for key in _keys(results) if key.startswith(GRAVE)]
     return all(len({_canonical(result.config.get(key)) for result in results}) == 1 for key in keys)
 
 
-def _keys(results: Sequence[Result]) -> list[str]:
+def _keys(results: Sequence[Run]) -> list[str]:
     options = dict.fromkeys(key for result in results for key in result.config if key.startswith("task."))
     return ["task.type", *(key for key in options if key != "task.type"), *list(_REASONS)[1:]]
 
@@ -85,8 +85,8 @@ def _disagreement(values: Sequence[Any], called: Sequence[str]) -> str:
     return "; ".join(parts + ([f"{rest} more values"] if rest > 0 else []))
 
 
-def _data(result: Result) -> str:
-    return str(result.facts.get("csv_sha256", "none"))[:12]
+def _data(result: Run) -> str:
+    return str(result.task_facts.get("csv_sha256", "none"))[:12]
 
 
 def _canonical(value: Any) -> str:
@@ -98,11 +98,11 @@ def _some(names: list[str]) -> str:
     return ", ".join(names[:_MOST_NAMED]) + (f" and {rest} more" if rest > 0 else "")
 
 
-def _state(result: Result, heading: str) -> str:
-    if result.state == "running":
-        return f"{heading} is still running, or was killed: its numbers are those up to step {result.steps:,}"
+def _state(result: Run, heading: str) -> str:
+    if result.state in {"running", "stale"}:
+        return f"{heading} is still running, or was killed: its numbers are those up to step {result.summary.steps:,}"
     if result.message.startswith(result.state):
         return f"{heading} {result.message}"
     ended = "was interrupted" if result.state == "interrupted" else result.state
     why = f": {result.message}" if result.message else ""
-    return f"{heading} {ended} at step {result.steps:,}{why}"
+    return f"{heading} {ended} at step {result.summary.steps:,}{why}"

@@ -6,7 +6,7 @@ statistics (`contrasts`), and those of a sweep stand in a table (`pivot`).
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, final
 
 from rnnlab.comparison.comparability import comparability_warnings, unfinished_warnings
@@ -14,14 +14,14 @@ from rnnlab.comparison.contrasts import Contrast, contrasts_of
 from rnnlab.comparison.differences import differences
 from rnnlab.comparison.groups import Group, groups_of
 from rnnlab.comparison.headings import headings
-from rnnlab.comparison.many import read_results
 from rnnlab.comparison.metric import has_baseline, higher_is_better, resolve_metric
 from rnnlab.comparison.pivot import Pivot, pivot, usual_pivot
-from rnnlab.comparison.result import Damaged, Result
 from rnnlab.comparison.story import story
 from rnnlab.comparison.verdict import verdict
 from rnnlab.core.errors import UsageError, VerificationError
 from rnnlab.core.text import visible
+from rnnlab.runs.many import Damaged, read_some
+from rnnlab.runs.run import Run
 from rnnlab.storage import RunFolder
 
 
@@ -44,7 +44,7 @@ class Comparison:
         verdict: The difference in words.
     """
 
-    results: tuple[Result, ...]
+    results: tuple[Run, ...]
     damaged: tuple[Damaged, ...]
     metric: str
     headings: Mapping[str, str]
@@ -60,9 +60,9 @@ class Comparison:
         """Whether the groups tell more than the runs: one of them has several, or they make a table."""
         return self.pivot is not None or any(len(group.results) > 1 for group in self.groups)
 
-    def baseline(self, result: Result) -> float | None:
+    def baseline(self, result: Run) -> float | None:
         """Return the task's baseline for the metric of this comparison; None where it has none."""
-        return result.baseline if has_baseline(self.metric) else None
+        return result.summary.baseline if has_baseline(self.metric) else None
 
 
 def compare(
@@ -90,9 +90,9 @@ def compare(
     if (by is None) != (over is None):
         raise UsageError("--by and --over go together", hint="as in --by cell.type --over shape.timesteps")
     _refuse_repeats(runs)
-    read = read_results(runs)
+    read = read_some(runs)
     damaged = tuple(one for one in read if isinstance(one, Damaged))
-    results = _distinct([one for one in read if isinstance(one, Result)])
+    results = _distinct([one for one in read if isinstance(one, Run)])
     if not results:
         raise VerificationError("; ".join(f"{one.name}: {one.reason}" for one in damaged), where="no run can be read")
     name = resolve_metric(results, metric)
@@ -117,13 +117,13 @@ def compare(
 
 
 def _warnings(
-    results: Sequence[Result], called: Mapping[str, str], groups: Sequence[Group], table: Pivot | None
+    results: Sequence[Run], called: Mapping[str, str], groups: Sequence[Group], table: Pivot | None
 ) -> list[str]:
     """Return the warnings; in a table only what stands in one row is held together, and seeds repeat by design."""
     grouped = len(groups) < len(results)
     several = (grouped or table) and len(groups) > 1
     names = {one.name: group.heading for group in groups for one in group.results} if several else called
-    rows: list[Sequence[Result]] = [results]
+    rows: list[Sequence[Run]] = [results]
     if table:
         rows = [
             [one for column in range(len(table.columns)) for one in _results(table.cells.get((row, column)))]
@@ -141,7 +141,7 @@ def _warnings(
     return [*dict.fromkeys(told), *([again] if repeats else []), *unfinished_warnings(results, called)]
 
 
-def _results(group: Group | None) -> Sequence[Result]:
+def _results(group: Group | None) -> Sequence[Run]:
     return group.results if group else ()
 
 
@@ -153,13 +153,13 @@ def _refuse_repeats(runs: Sequence[RunFolder | Damaged]) -> None:
         raise UsageError(problem, hint="name each run once; `rnnlab list` shows the runs")
 
 
-def _distinct(results: list[Result]) -> list[Result]:
+def _distinct(results: list[Run]) -> list[Run]:
     """Return the results under names that differ: a copied run folder keeps its name, so then the path is the name."""
     times = Counter(result.name for result in results)
-    return [result if times[result.name] == 1 else replace(result, name=str(result.path)) for result in results]
+    return [result if times[result.name] == 1 else result.called(str(result.path)) for result in results]
 
 
-def _rank(result: Result, metric: str) -> tuple[bool, float]:
+def _rank(result: Run, metric: str) -> tuple[bool, float]:
     value = result.final(metric)
     if value is None:
         return True, 0.0

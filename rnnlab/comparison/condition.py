@@ -19,9 +19,9 @@ from typing import final
 from rnnlab.comparison.compare import Comparison
 from rnnlab.comparison.groups import groups_of
 from rnnlab.comparison.metric import resolve_metric
-from rnnlab.comparison.result import Result
 from rnnlab.core.errors import UsageError
 from rnnlab.core.text import visible
+from rnnlab.runs.run import Run
 
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _FORM = re.compile(
@@ -35,11 +35,11 @@ _SIGNS: dict[str, Callable[[float, float], bool]] = {
     "==": operator.eq,
     "!=": operator.ne,
 }
-_OF_RUNS: dict[str, Callable[[Result], float | None]] = {
-    "steps": lambda one: float(one.steps),
-    "sequences": lambda one: one.sequences,
-    "seconds": lambda one: one.seconds,
-    "solved": lambda one: None if one.solved is None else float(one.solved),
+_OF_RUNS: dict[str, Callable[[Run], float | None]] = {
+    "steps": lambda one: float(one.summary.steps),
+    "sequences": lambda one: one.summary.sequences,
+    "seconds": lambda one: one.summary.seconds,
+    "solved": lambda one: None if one.summary.solved is None else float(one.summary.solved),
 }
 _OPTION = "--fail-if"
 

@@ -4,13 +4,13 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from rnnlab.comparison.result import Result
+from rnnlab.runs.run import Run
 
 _NAME = "name"
 _MISSING = object()
 
 
-def differences(results: Sequence[Result]) -> dict[str, dict[str, Any]]:
+def differences(results: Sequence[Run]) -> dict[str, dict[str, Any]]:
     """Return dotted key -> name of a run -> value, for every key whose value is not the same in all runs.
 
     A run whose config lacks a key is not among that key's values. The name of a run differs trivially and is left out.

@@ -11,14 +11,14 @@ from math import nan
 from rnnlab.comparison.compare import Comparison
 from rnnlab.comparison.groups import Group, groups_of
 from rnnlab.comparison.metric import resolve_metric
-from rnnlab.comparison.result import Result
 from rnnlab.core.errors import UsageError
 from rnnlab.runs.filter import Filter, Value
+from rnnlab.runs.run import Run
 
 OPTION = "--fail-if"
 _FIGURES = ("steps", "sequences", "seconds", "solved")
 
-Read = Callable[[Result], Value]
+Read = Callable[[Run], Value]
 
 
 def failures(comparison: Comparison, condition: Filter) -> list[str]:
@@ -54,7 +54,7 @@ def _read(name: str, comparison: Comparison) -> Read:
         groups = groups_of(comparison.results, _metric(metric, comparison))
         return _of_group(groups, lambda group: group.median if kind == "median" else group.interquartile_mean)
     if name in _FIGURES:
-        return lambda one: _known(getattr(one, name))
+        return lambda one: _known(getattr(one.summary, name))
     if any(name in one.config for one in comparison.results):
         return lambda one: one.config.get(name)
     full = _metric(name, comparison)

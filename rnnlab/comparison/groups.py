@@ -10,7 +10,6 @@ from typing import Any, final
 import numpy as np
 
 from rnnlab.comparison.metric import higher_is_better
-from rnnlab.comparison.result import Result
 from rnnlab.comparison.statistics import (
     Interval,
     Times,
@@ -20,6 +19,7 @@ from rnnlab.comparison.statistics import (
     median_time,
     wilson,
 )
+from rnnlab.runs.run import Run
 
 # What a run computes does not depend on these, but for the last bits.
 _FREE = {"name", "seed", "training.recompute"}
@@ -44,18 +44,18 @@ class Group:
 
     heading: str
     values: Mapping[str, Any]
-    results: tuple[Result, ...]
+    results: tuple[Run, ...]
     metric: str
 
     @property
-    def decided(self) -> list[Result]:
+    def decided(self) -> list[Run]:
         """The runs of which it is known whether the task was solved."""
-        return [one for one in self.results if one.solved is not None]
+        return [one for one in self.results if one.summary.solved is not None]
 
     @property
     def solved(self) -> int:
         """How many solved the task."""
-        return sum(one.solved is True for one in self.results)
+        return sum(one.summary.solved is True for one in self.results)
 
     @cached_property
     def solved_interval(self) -> Interval | None:
@@ -94,10 +94,11 @@ class Group:
         """Training sequences until the task was solved, or seen in vain."""
         at, done = [], []
         for one in self.results:
-            seen = one.solved_at.sequences if one.solved_at else one.sequences
+            at_success = one.summary.solved_at
+            seen = at_success.sequences if at_success else one.summary.sequences
             if seen is not None:
                 at.append(float(seen))
-                done.append(one.solved_at is not None)
+                done.append(at_success is not None)
         return Times(at, done)
 
     @cached_property
@@ -111,15 +112,15 @@ class Group:
         return [one.config.get("seed") for one in self.results]
 
 
-def same_but_for_seed(results: Sequence[Result]) -> list[list[Result]]:
+def same_but_for_seed(results: Sequence[Run]) -> list[list[Run]]:
     """Return the runs in groups of one config each, in the order the groups first appear."""
-    groups: dict[str, list[Result]] = {}
+    groups: dict[str, list[Run]] = {}
     for result in results:
         groups.setdefault(json.dumps(_fixed(result), sort_keys=True), []).append(result)
     return list(groups.values())
 
 
-def groups_of(results: Sequence[Result], metric: str) -> tuple[Group, ...]:
+def groups_of(results: Sequence[Run], metric: str) -> tuple[Group, ...]:
     """Return the groups of some runs, in the order of the values in which they differ.
 
     Args:
@@ -137,7 +138,7 @@ def groups_of(results: Sequence[Result], metric: str) -> tuple[Group, ...]:
     return tuple(sorted(made, key=lambda group: [_order(group.values.get(key)) for key in keys]))
 
 
-def _fixed(result: Result) -> dict[str, Any]:
+def _fixed(result: Run) -> dict[str, Any]:
     return {key: value for key, value in result.config.items() if key not in _FREE and not key.startswith(_FREE_BLOCKS)}
 
 
@@ -148,7 +149,7 @@ def _varying(configs: Sequence[Mapping[str, Any]]) -> list[str]:
     return sorted(found, key=lambda key: _FIRST.index(key) if key in _FIRST else len(_FIRST))
 
 
-def _headings(values: Sequence[Mapping[str, Any]], parts: Sequence[Sequence[Result]]) -> list[str]:
+def _headings(values: Sequence[Mapping[str, Any]], parts: Sequence[Sequence[Run]]) -> list[str]:
     """Return what to call each group: the first keys that suffice to tell all apart."""
     keys = _varying(values)
     for key in reversed(keys):
@@ -191,6 +192,6 @@ def _order(value: Any) -> tuple[int, float, str]:
     return (0, 0.0, "") if value is None else (2, 0.0, _canonical(value))
 
 
-def _seed(result: Result) -> tuple[float, str]:
+def _seed(result: Run) -> tuple[float, str]:
     seed = result.config.get("seed")
     return float(seed) if isinstance(seed, int) else inf, result.name

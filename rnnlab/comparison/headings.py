@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Sequence
 
-from rnnlab.comparison.result import Result
+from rnnlab.runs.run import Run
 from rnnlab.storage.naming import FOLDER_NAME
 
 
-def headings(results: Sequence[Result]) -> dict[str, str]:
+def headings(results: Sequence[Run]) -> dict[str, str]:
     """Return name of a run -> heading: its label; with the seed, else the random letters, where labels are equal."""
     called: dict[str, str] = {}
-    labelled: dict[str, list[Result]] = {}
+    labelled: dict[str, list[Run]] = {}
     for result in results:
         labelled.setdefault(result.label, []).append(result)
     for alike in labelled.values():
@@ -19,8 +19,8 @@ def headings(results: Sequence[Result]) -> dict[str, str]:
     return called if clear else {result.name: result.name for result in results}
 
 
-def _distinct(alike: Sequence[Result]) -> list[str]:
-    ways: list[Callable[[Result], str]] = [
+def _distinct(alike: Sequence[Run]) -> list[str]:
+    ways: list[Callable[[Run], str]] = [
         lambda result: result.label,
         lambda result: f"{result.label} seed {result.config.get('seed')}",
         lambda result: f"{result.label} {_token(result)}",
@@ -32,6 +32,6 @@ def _distinct(alike: Sequence[Result]) -> list[str]:
     return [result.name for result in alike]
 
 
-def _token(result: Result) -> str:
+def _token(result: Run) -> str:
     match = FOLDER_NAME.fullmatch(result.name)
     return match["token"] if match else result.name

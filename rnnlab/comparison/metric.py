@@ -2,16 +2,16 @@
 
 from collections.abc import Sequence
 
-from rnnlab.comparison.result import Result
 from rnnlab.core.errors import UsageError
 from rnnlab.core.registry import nearest
 from rnnlab.core.text import visible
+from rnnlab.runs.run import Run
 
 DEFAULT = "validation/loss"
 _SCORE = "validation/"
 
 
-def resolve_metric(results: Sequence[Result], asked: str | None) -> str:
+def resolve_metric(results: Sequence[Run], asked: str | None) -> str:
     """Return the full name of the metric `asked`; a bare name is one of the validation metrics.
 
     Raises:

@@ -7,11 +7,11 @@ from itertools import combinations
 from typing import Any, final
 
 from rnnlab.comparison.groups import Group
-from rnnlab.comparison.result import Result
 from rnnlab.comparison.statistics import compare_matched, holm
 from rnnlab.core.errors import UsageError
 from rnnlab.core.registry import nearest
 from rnnlab.core.text import visible
+from rnnlab.runs.run import Run
 
 _FEWEST = 5  # groups that are worth a table nobody asked for
 
@@ -181,6 +181,6 @@ def _pairs(one: Group | None, other: Group | None) -> list[tuple[bool, bool]]:
     """Return who solved the task, for each seed that both groups have."""
     if one is None or other is None:
         return []
-    there: dict[Any, Result] = {result.config.get("seed"): result for result in other.decided}
+    there: dict[Any, Run] = {result.config.get("seed"): result for result in other.decided}
     seeds = [(result, there.get(result.config.get("seed"))) for result in one.decided]
-    return [(bool(a.solved), bool(b.solved)) for a, b in seeds if b is not None]
+    return [(bool(a.summary.solved), bool(b.summary.solved)) for a, b in seeds if b is not None]

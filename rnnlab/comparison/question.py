@@ -6,11 +6,9 @@ from typing import final
 
 from rnnlab.cells import CELLS
 from rnnlab.comparison.comparability import one_definition
-from rnnlab.comparison.configured import read_configured
-from rnnlab.comparison.result import Result
 from rnnlab.core.errors import RnnlabError
 from rnnlab.core.losses import LOSSES
-from rnnlab.storage import RunFolder
+from rnnlab.runs.run import Run
 
 
 @final
@@ -48,17 +46,15 @@ class Question:
     cells: tuple[CellCard, ...]
 
 
-def question_of(results: Sequence[Result]) -> Question | None:
+def question_of(results: Sequence[Run]) -> Question | None:
     """Return what was asked; None where that were several tasks, or one that this rnnlab cannot build."""
     if len({result.config.get("task.type") for result in results}) != 1:
         return None
     try:
-        built = read_configured(RunFolder(results[0].path)).task()
+        experiment = results[0].experiment()
+        task, lengths = experiment.build_task(), experiment.timesteps
     except RnnlabError:
         return None
-    if built is None:
-        return None
-    task, lengths = built
     references = task.references(lengths) if one_definition(results) else ()
     return Question(
         task=task.name,
@@ -72,7 +68,7 @@ def question_of(results: Sequence[Result]) -> Question | None:
     )
 
 
-def _cells(results: Sequence[Result]) -> list[CellCard]:
+def _cells(results: Sequence[Run]) -> list[CellCard]:
     names = sorted({str(result.config.get("cell.type")) for result in results})
     known = CELLS.members()
     kinds = [known[name] for name in names if name in known]

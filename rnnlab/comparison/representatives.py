@@ -2,12 +2,12 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
-from rnnlab.comparison import Comparison, Result
+from rnnlab.comparison import Comparison
 from rnnlab.comparison.groups import Group
 from rnnlab.comparison.metric import higher_is_better
 from rnnlab.core.errors import EnvironmentFault, RnnlabError
 from rnnlab.inspection.diagnose import Diagnosis, diagnose
-from rnnlab.storage import RunFolder
+from rnnlab.runs.run import Run, Which
 
 _MOST = 6
 
@@ -27,9 +27,9 @@ def diagnose_representatives(
     found: dict[str, Diagnosis] = {}
     faults: dict[str, RnnlabError] = {}
     for heading, result in representatives(comparison).items():
-        run = RunFolder(result.path)
         try:
-            found[heading] = diagnose(run, names, weights="best" if run.has_weights("best") else "last")
+            weights: Which = "best" if result.folder.has_weights("best") else "last"
+            found[heading] = diagnose(result, names, weights=weights)
         except EnvironmentFault:
             raise
         except RnnlabError as error:
@@ -37,7 +37,7 @@ def diagnose_representatives(
     return found, faults
 
 
-def representatives(comparison: Comparison) -> dict[str, Result]:
+def representatives(comparison: Comparison) -> dict[str, Run]:
     """Return heading -> run: of a pivot the groups of its last row, where a sweep is hardest, else the first groups."""
     return {group.heading: _median_run(group) for group in _groups(comparison)[:_MOST]}
 
@@ -50,6 +50,6 @@ def _groups(comparison: Comparison) -> Sequence[Group]:
     return [group for group in last if group]
 
 
-def _median_run(group: Group) -> Result:
+def _median_run(group: Group) -> Run:
     order = sorted(range(len(group.results)), key=group.scores.__getitem__, reverse=higher_is_better(group.metric))
     return group.results[order[(len(order) - 1) // 2]]

@@ -5,13 +5,14 @@ from math import isfinite
 
 import numpy as np
 
-from rnnlab.comparison import Comparison, Result
+from rnnlab.comparison import Comparison
 from rnnlab.comparison.curves import together
 from rnnlab.comparison.groups import Group
 from rnnlab.comparison.metric import has_baseline, short_name
 from rnnlab.comparison.question import Question, question_of
 from rnnlab.core.figure import Axis, Figure, Level, Line, Panel
 from rnnlab.core.table import Table, table
+from rnnlab.runs.run import Run
 
 _MOST_DRAWN = 60
 _MOST_SHOWN = 8  # lines that are shown from the start
@@ -85,13 +86,13 @@ def _of_group(group: Group, place: int, *, shown: bool) -> Line:
     return Line(f"{group.heading} ({seeds})", steps, median, place, place // 7, low=low, high=high, shown=shown)
 
 
-def _of_run(heading: str, run: Result, metric: str, x: str, place: int) -> Line:
+def _of_run(heading: str, run: Run, metric: str, x: str, place: int) -> Line:
     points = [(record.get(x), record[metric]) for record in run.records if metric in record]
     known = [(float(at), float(y)) for at, y in points if isinstance(at, int | float) and isinstance(y, int | float)]
     return Line(heading, [at for at, _ in known], [y for _, y in known], place, place // 7)
 
 
-def _levels(comparison: Comparison, runs: Sequence[Result], question: Question | None) -> list[Level]:
+def _levels(comparison: Comparison, runs: Sequence[Run], question: Question | None) -> list[Level]:
     """Return the baselines, and below them what a little more memory reaches."""
     baselines = [value for value in dict.fromkeys(map(comparison.baseline, runs)) if value is not None]
     references = question.references if question else ()
@@ -101,11 +102,11 @@ def _levels(comparison: Comparison, runs: Sequence[Result], question: Question |
     ]
 
 
-def _solved(runs: Sequence[Result], x: str) -> list[Level]:
+def _solved(runs: Sequence[Run], x: str) -> list[Level]:
     found = []
     for place, one in enumerate(runs):
-        if one.solved_at is not None:
-            value = float(getattr(one.solved_at, x))
+        if one.summary.solved_at is not None:
+            value = float(getattr(one.summary.solved_at, x))
             label = f"solved at {value:,.4g}" if x == "seconds" else f"solved at {value:,.0f}"
             found.append(Level(value, label, "x", place, 1))
     return found

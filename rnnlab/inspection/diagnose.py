@@ -15,8 +15,7 @@ from rnnlab.core.registry import nearest
 from rnnlab.core.streams import stream
 from rnnlab.inspection.diagnoses import diagnoses
 from rnnlab.inspection.diagnoses.base import Inspected
-from rnnlab.runs.stored import Which, experiment_of, load_weights, require_same_data
-from rnnlab.storage import RunFolder
+from rnnlab.runs.run import Run, Which
 
 Array = NDArray[Any]
 
@@ -54,7 +53,7 @@ class Diagnosis:
 
 
 def diagnose(
-    run: RunFolder,
+    run: Run,
     names: Collection[str] | None = None,
     *,
     weights: Which = "best",
@@ -97,12 +96,12 @@ def diagnose(
 
 
 def _inspected(
-    run: RunFolder, weights: Which, at_step: int | None, timesteps: int | None, sequences: int
+    run: Run, weights: Which, at_step: int | None, timesteps: int | None, sequences: int
 ) -> tuple[Inspected, int]:
-    experiment = experiment_of(run, [] if timesteps is None else [f"shape.timesteps={timesteps}"])
+    experiment = run.experiment([] if timesteps is None else [f"shape.timesteps={timesteps}"])
     task = experiment.build_task()
     network = experiment.network(task)
-    require_same_data(run, task)
+    run.require_same_data(task)
     arrays, step = _arrays(run, network, weights, at_step)
     batch = task.part("validation").sample(
         stream(experiment.seed, "diagnosis"), batch_size=sequences, timesteps=experiment.timesteps
@@ -110,10 +109,11 @@ def _inspected(
     return Inspected(run, experiment, task, network, arrays, batch, layers_of(network, arrays)), step
 
 
-def _arrays(run: RunFolder, network: Network, weights: Which, at_step: int | None) -> tuple[Mapping[str, Array], int]:
+def _arrays(run: Run, network: Network, weights: Which, at_step: int | None) -> tuple[Mapping[str, Array], int]:
     if at_step is None:
-        return load_weights(run, network, weights)
-    checkpoints = run.checkpoints()
+        stored = run.weights(weights)
+        return stored, stored.step
+    checkpoints = run.folder.checkpoints()
     steps = checkpoints.steps()
     if at_step not in steps:
         known = ", ".join(map(str, steps)) or "none"

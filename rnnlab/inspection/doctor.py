@@ -8,7 +8,7 @@ from typing import Any, Literal, final
 from rnnlab.config.experiment import Experiment
 from rnnlab.core.errors import VerificationError
 from rnnlab.core.text import visible
-from rnnlab.runs.summary import own_summary
+from rnnlab.runs.run import Run
 from rnnlab.storage import RunFolder, Status
 from rnnlab.storage.files import is_leftover
 from rnnlab.storage.folder import OWN
@@ -175,8 +175,8 @@ class _Examination:
 
     def _read_summary(self) -> str:
         assert self.status is not None
-        summary = own_summary(self.run, self.status)
-        return visible(f"{summary['stopped']} at step {summary['steps']:,}")
+        summary = Run(self.run).summary
+        return f"{summary.stopped} at step {summary.steps:,}"
 
     def _read_lock(self) -> str:
         assert self.status is not None

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from rnnlab.backends.base import Network
 from rnnlab.config.experiment import Experiment
 from rnnlab.core.errors import UsageError
-from rnnlab.runs.stored import Which, experiment_of, flat_description, load_weights, require_same_data
-from rnnlab.storage import RunFolder
+from rnnlab.runs.rebuild import flat_description
+from rnnlab.runs.run import Run, Which
 from rnnlab.training.progress import judge
 from rnnlab.training.validation import ValidationSet
 
@@ -30,7 +30,7 @@ class Evaluation:
         seconds: How long it took.
     """
 
-    run: RunFolder
+    run: Run
     experiment: Experiment
     weights: Which
     step: int
@@ -41,7 +41,7 @@ class Evaluation:
 
 
 def evaluate(
-    run: RunFolder, *, overrides: Sequence[str] = (), weights: Which = "best", sequences: int | None = None
+    run: Run, *, overrides: Sequence[str] = (), weights: Which = "best", sequences: int | None = None
 ) -> Evaluation:
     """Score a run and append the score to its evaluations; its training record is never touched.
 
@@ -56,17 +56,17 @@ def evaluate(
         UsageError: An override would change the network, or nothing that an evaluation looks at.
         VerificationError: The weights are damaged, or of another network; or the task's file is no longer the same.
     """
-    run.read_status()  # a run whose status is damaged gets no further record
+    run.folder.read_status()  # a run whose status is damaged gets no further record
     more = [] if sequences is None else [f"evaluation.sequences={sequences}"]
-    own = experiment_of(run)
-    experiment = experiment_of(run, [*overrides, *more])
+    own = run.experiment()
+    experiment = run.experiment([*overrides, *more])
     task = experiment.build_task()
     network = experiment.network(task)
     _refuse_other_network(own.network(own.build_task()), network)
     _refuse_idle_changes(own, experiment)
     if experiment.task == own.task:
-        require_same_data(run, task)
-    arrays, step = load_weights(run, network, weights)
+        run.require_same_data(task)
+    arrays = run.weights(weights)
     backend = experiment.build_backend()
     model = backend.build(network, parameters=arrays)
     asked = ValidationSet(
@@ -79,7 +79,7 @@ def evaluate(
         run=run,
         experiment=experiment,
         weights=weights,
-        step=step,
+        step=arrays.step,
         metrics=metrics,
         baseline=task.baseline(experiment.timesteps),
         solved=judge(task.solved, metrics, experiment.evaluation.sequences),
@@ -121,6 +121,6 @@ def _append(result: Evaluation) -> None:
         "solved": result.solved,
         "seconds": round(result.seconds, 3),
     }
-    with result.run.evaluations_writer() as writer:
+    with result.run.folder.evaluations_writer() as writer:
         writer.write(record | dict(result.metrics))
         writer.sync()

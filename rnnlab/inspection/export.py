@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from rnnlab.backends.base import Network
 from rnnlab.core.errors import RnnlabError, UsageError
-from rnnlab.runs.stored import experiment_of, load_weights
+from rnnlab.runs.run import Run
 from rnnlab.storage import RunFolder
 from rnnlab.storage.faults import reported, shown
 from rnnlab.storage.files import write_atomic
@@ -60,7 +60,7 @@ class Export:
 
 
 def export(
-    run: RunFolder,
+    run: Run,
     format: Format,
     *,
     weights: Which = "best",
@@ -88,9 +88,9 @@ def export(
     """
     path = out if out is not None else Path(f"{run.name}-{weights}{ENDINGS[format]}")
     _check_place(path, format, force=force)
-    experiment = experiment_of(run)
+    experiment = run.experiment()
     network = experiment.network(experiment.build_task())
-    arrays, step = load_weights(run, network, weights, allow_nonfinite=allow_nonfinite)
+    arrays = run.weights(weights, allow_nonfinite=allow_nonfinite)
     content = _content(format, network, arrays)
     if isinstance(content, bytes):
         write_atomic(path, content, elsewhere=_ELSEWHERE)
@@ -100,7 +100,7 @@ def export(
         path=path,
         format=format,
         weights=weights,
-        step=step,
+        step=arrays.step,
         bytes=len(content) if isinstance(content, bytes) else sum(map(len, content.values())),
         inputs=(None, None, network.input_features),
         outputs=(None, *([None] if network.return_sequences else []), network.output_features),

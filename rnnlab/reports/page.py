@@ -10,7 +10,7 @@ from importlib.resources import files
 from typing import Any
 
 import rnnlab
-from rnnlab.comparison import Comparison, Result
+from rnnlab.comparison import Comparison
 from rnnlab.comparison.metric import short_name
 from rnnlab.comparison.question import question_of
 from rnnlab.comparison.tables import notes_of, tables_of, value_text
@@ -22,7 +22,7 @@ from rnnlab.core.text import visible, visible_lines
 from rnnlab.figures import figure_of, figures_of, table_of
 from rnnlab.inspection.diagnose import Diagnosis
 from rnnlab.inspection.diagnoses import diagnoses
-from rnnlab.storage import RunFolder
+from rnnlab.runs.run import Run
 
 GENERATOR = "rnnlab report"  # by which a page is recognised as one of ours
 
@@ -153,13 +153,13 @@ def _runs(comparison: Comparison) -> Table:
     rows = [
         [
             comparison.headings[one.name],
-            one.state if one.stopped == one.state else f"{one.state}: {one.stopped}",
-            one.steps,
+            one.state if one.summary.stopped == one.state else f"{one.state}: {one.summary.stopped}",
+            one.summary.steps,
             one.final(metric),
             comparison.baseline(one),
-            one.solved,
-            one.solved_at.sequences if one.solved_at else None,
-            one.seconds,
+            one.summary.solved,
+            one.summary.sequences_to_success,
+            one.summary.seconds,
         ]
         for one in comparison.results[:_MOST_RUNS]
     ]
@@ -168,7 +168,7 @@ def _runs(comparison: Comparison) -> Table:
     return table(head, rows, "Runs", text=["state"])
 
 
-def _provenance(results: Sequence[Result]) -> Table:
+def _provenance(results: Sequence[Run]) -> Table:
     """Return the facts, each with its values in all runs, most of which have one."""
     values: dict[str, dict[str, None]] = {}
     for one in results[:_MOST_RUNS]:
@@ -181,9 +181,9 @@ def _provenance(results: Sequence[Result]) -> Table:
     return table(["fact", "value"], rows, "Provenance", text=["value"])
 
 
-def _facts(result: Result) -> list[tuple[str, str]]:
+def _facts(result: Run) -> list[tuple[str, str]]:
     try:
-        known = RunFolder(result.path).read_provenance()
+        known = result.provenance
     except RnnlabError:
         return [("provenance", "missing or damaged")]
     versions, cpu, git = (part if isinstance(part, dict) else {} for part in map(known.get, ("versions", "cpu", "git")))
@@ -198,9 +198,9 @@ def _facts(result: Result) -> list[tuple[str, str]]:
     return [(key, str(value)) for key, value in facts.items() if value not in {None, ""}]
 
 
-def _commands(results: Sequence[Result]) -> list[str]:
+def _commands(results: Sequence[Run]) -> list[str]:
     return [f"rnnlab train {shlex.quote(str(one.path / 'resolved.yaml'))}" for one in results[:_MOST_CONFIGS]]
 
 
-def _config(result: Result) -> str:
+def _config(result: Run) -> str:
     return "\n".join(f"{key}: {visible(value_text(value))}" for key, value in result.config.items())

@@ -2,13 +2,12 @@
 
 import difflib
 import os
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import final
 
 from rnnlab.core.errors import RnnlabError, RunNotFoundError, UsageError
 from rnnlab.core.text import visible
+from rnnlab.runs.run import Run
 from rnnlab.storage.faults import refused, shown
 from rnnlab.storage.folder import RunFolder
 from rnnlab.storage.naming import FOLDER_NAME
@@ -27,7 +26,7 @@ def runs_root(flag: Path | None = None, environment: Mapping[str, str] = os.envi
     return flag or Path(environment.get("RNNLAB_RUNS") or "runs")
 
 
-def find_run(root: Path, text: str) -> RunFolder:
+def find_run(root: Path, text: str) -> Run:
     """Return the one run that `text` names: a path, a name or any part of one, or `latest`.
 
     Raises:
@@ -38,10 +37,10 @@ def find_run(root: Path, text: str) -> RunFolder:
     if not text:
         raise UsageError("the name of the run is empty", hint="give a path, a part of a name, or latest")
     if text == "latest":
-        return _latest(root)
+        return Run(_latest(root))
     if text in {".", ".."} or os.sep in text:
-        return RunFolder.open(_resolved(text))
-    return _here(text) or _named(root, text)
+        return Run(RunFolder.open(_resolved(text)))
+    return Run(_here(text) or _named(root, text))
 
 
 def _named(root: Path, text: str) -> RunFolder:
@@ -55,45 +54,13 @@ def _named(root: Path, text: str) -> RunFolder:
     return RunFolder.open(root / fitting[0])
 
 
-@final
-@dataclass(frozen=True)
-class Listing:
-    """The runs of a folder.
-
-    Args:
-        runs: Those that can be read, by name, so oldest first.
-        broken: Those that cannot, by name, each with the reason.
-    """
-
-    runs: list[RunFolder]
-    broken: list[tuple[Path, str]]
-
-
-def all_runs(root: Path) -> Listing:
-    """Return all runs in `root`; folders and files that are not rnnlab's are passed over.
+def run_names(root: Path) -> list[str]:
+    """Return the names of the real folders in `root`, runs or not, in order.
 
     Raises:
         RunNotFoundError: `root` is not a folder.
-        EnvironmentFault: The system refused to read it.
+        EnvironmentFault: The system did not let it be read.
     """
-    return open_runs(root, run_names(root))
-
-
-def open_runs(root: Path, names: Iterable[str]) -> Listing:
-    """Return those of the folders `names` in `root` that are runs, in that order."""
-    listing = Listing([], [])
-    for name in names:
-        try:
-            listing.runs.append(RunFolder.open(root / name))
-        except RnnlabError as fault:
-            # A folder named like a run but without a status died in its first moment; any other is not ours.
-            if FOLDER_NAME.fullmatch(name) or not isinstance(fault, RunNotFoundError):
-                listing.broken.append((root / name, fault.problem))
-    return listing
-
-
-def run_names(root: Path) -> list[str]:
-    """Return the names of the real folders in `root`, runs or not, in order; see `all_runs` for what is raised."""
     try:
         with os.scandir(root) as entries:
             return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))

@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from rnnlab.core.errors import EnvironmentFault
+from rnnlab.runs.columns import row
 from rnnlab.runs.find import runs_root
-from rnnlab.runs.rows import read_table
+from rnnlab.runs.many import read_runs
+from rnnlab.runs.run import Run
 
 
 def table(root: str | Path | None = None) -> Any:
-    """Return a frame of pandas, or of polars where only that is installed, with a row a run, the oldest first.
+    """Return a frame of pandas, or of polars where only that is installed, with one row per run, the oldest first.
 
     The columns are those of `rnnlab list --json`, final metrics as `metrics.NAME`, then the complete config as
     `config.KEY` with dotted keys; a list is one value, and what a run does not have is missing.
@@ -25,9 +27,9 @@ def table(root: str | Path | None = None) -> Any:
     library = next((name for name in ("pandas", "polars") if find_spec(name)), "")
     if not library:
         raise EnvironmentFault("a frame needs pandas or polars", hint="pip install 'rnnlab[pandas]'")
-    runs = read_table(runs_root(Path(root) if root is not None else None))
-    rows = [_row(row.values, row.config) for row in runs.rows]
-    runs.remember()
+    found = read_runs(runs_root(Path(root) if root is not None else None))
+    rows = [_row(run) for run in found.runs]
+    found.save_index()
     columns = list(dict.fromkeys(key for row in rows for key in row))
     data = {column: [row.get(column) for row in rows] for column in columns}
     if library == "pandas":
@@ -39,14 +41,7 @@ def table(root: str | Path | None = None) -> Any:
     return pl.DataFrame(data, strict=False)
 
 
-def _row(values: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
-    plain = {name: value for name, value in values.items() if name != "metrics"}
-    metrics = values["metrics"] if isinstance(values["metrics"], dict) else {}
-    return plain | {f"metrics.{name}": value for name, value in metrics.items()} | _flat(config, "config.")
-
-
-def _flat(data: dict[str, Any], prefix: str) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in data.items():
-        found |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return found
+def _row(run: Run) -> dict[str, Any]:
+    values = row(run)
+    metrics = {f"metrics.{name}": value for name, value in values.pop("metrics").items()}
+    return values | metrics | {f"config.{key}": value for key, value in run.config.items()}

@@ -1,14 +1,13 @@
 """What was read of many runs, remembered in one file beside them: there for speed, and never the truth.
 
-    .index.rows        what is told of each run that has ended
-    .index.configs     the config of each run, once many were asked for
+    .index    the results of the runs that have ended, and, once many were asked for, the configs
 
 An entry counts only while the files it was made from are the ones that were read, by inode, size, and times of change
-to the nanosecond. So nobody who changes a run has to know of an index, and an index may be deleted, lost or copied with
-its folder at any time. One that is damaged, of another version, or no plain file is passed over and replaced; where
-none can be written, all is as without it.
+to the nanosecond. So nothing that changes a run has to know of an index, and an index may be deleted, lost or copied
+with its folder at any time. One that is damaged, of another version, or no plain file is ignored and replaced; where
+none can be written, everything works without it.
 
-Source: git, Documentation/technical/racy-git.txt, for files that were changed just before they were looked at;
+Source: git, Documentation/technical/racy-git.txt, for files that were changed just before they were read;
 sqlite.org/faq.html, question 5, for why this is no database: locks do not hold on many network file systems, and a
 file that is replaced whole needs none.
 """
@@ -27,79 +26,132 @@ from rnnlab.storage import disk
 from rnnlab.storage.files import is_leftover, write_atomic
 from rnnlab.storage.reading import read_bytes
 
-WORTH = 32  # entries, new or gone, for which a file is written anew: to read so many runs takes about as long
-LARGEST = 1 << 28  # bytes
+FORMAT = "rnnlab-index/2"
+WORTH = 32  # entries, new or gone, for which the file is written: to read so many runs takes about as long
+LARGEST = 1 << 29  # bytes
 FRESH = 3_000_000_000  # ns in which a file may change twice and show one time: two seconds is the coarsest clock in use
-_ABANDONED = 3600  # seconds after which nobody is still writing a file
+_ABANDONED = 3600  # seconds after which an unfinished file is of a killed process
 
-Stamp = list[int]
+Ended = tuple[str, str, str, dict[str, Any]]  # state, message, start, content of summary.json
 
 
 @final
 class Index:
-    """One value for each run in a folder, each made from some files of the run.
+    """What is remembered of the runs in a folder.
 
-    Ask for `known` first: a value that is learned then is of the files as they were at that moment, or later.
+    Ask first, then learn: what is learned is of the files as they were at that moment, or later.
 
     Args:
         root: The folder that holds the runs.
-        name: What the values are; names the file.
-        files: The files of a run that a value is made from.
-        version: To be raised when values are made in another way: others are passed over.
     """
 
-    def __init__(self, root: Path, *, name: str, files: Sequence[str], version: str) -> None:
-        self._path = root / f".index.{name}"
-        self._head = f"rnnlab-index/1 {name}/{version}"
+    def __init__(self, root: Path) -> None:
+        self._path = root / ".index"
+        ended, configs = self._read()
+        self._ended = _Part(root, ("status.json", "summary.json"), ended)
+        self._configs = _Part(root, ("resolved.yaml",), configs)
+
+    def ended(self, run: str) -> Ended | None:
+        """Return what is remembered of the run in the folder `run`; None where it has changed, or has not ended."""
+        value = self._ended.known(run)
+        if isinstance(value, list) and list(map(type, value)) == [str, str, str, dict]:
+            return value[0], value[1], value[2], value[3]
+        return None
+
+    def learn_ended(self, run: str, value: Ended) -> None:
+        """Remember the result of a run."""
+        self._ended.learn(run, list(value))
+
+    def config(self, run: str) -> dict[str, Any] | None:
+        """Return the config by dotted key; None where it is not remembered, or has changed."""
+        value = self._configs.known(run)
+        return value if isinstance(value, dict) else None
+
+    def learn_config(self, run: str, config: dict[str, Any]) -> None:
+        """Remember the config of a run."""
+        self._configs.learn(run, config)
+
+    def save(self, runs: Collection[str]) -> None:
+        """Write the file where that saves more time than it takes; where it cannot be written, do nothing.
+
+        Args:
+            runs: The folders there are: entries of others are dropped.
+        """
+        parts = (self._ended, self._configs)
+        if all(part.changes(runs) < WORTH for part in parts):
+            return
+        with suppress(EnvironmentFault, RecursionError):
+            ended, configs = (part.encoded(runs) for part in parts)
+            if len(ended) + len(configs) < LARGEST:
+                head = f"{FORMAT} {len(ended)} {_digest(ended)} {_digest(configs)}\n"
+                write_atomic(self._path, head.encode() + ended + configs)
+        self._sweep()
+
+    def _read(self) -> tuple[tuple[bytes, str], tuple[bytes, str]]:
+        """Return the two parts, each with the digest that it should have."""
+        try:
+            head, _, body = read_bytes(self._path, LARGEST + 1000).partition(b"\n")
+            mark, size, ended, configs = head.decode().split(" ")
+            if mark == FORMAT:
+                return (body[: int(size)], ended), (body[int(size) :], configs)
+        except (RnnlabError, ValueError):
+            pass
+        return (b"", ""), (b"", "")
+
+    def _sweep(self) -> None:
+        """Delete what killed processes left of writing this file; nothing else ever would."""
+        with suppress(OSError):
+            for path in self._path.parent.glob(f".{self._path.name}.*.tmp"):
+                if is_leftover(path.name) and time.time() - path.lstat().st_mtime > _ABANDONED:
+                    disk.unlink(path)
+
+
+class _Part:
+    """One value for each run, each made from some files of the run."""
+
+    def __init__(self, root: Path, files: Sequence[str], sealed: tuple[bytes, str]) -> None:
         self._root, self._files = f"{root}{os.sep}", files
         self._settled = time.time_ns() - FRESH
-        self._old = self._read()
-        self._new: dict[str, tuple[Stamp, Any]] = {}
-        self._asked: dict[str, Stamp] = {}
+        self._sealed = sealed
+        self._old: dict[str, Any] | None = None  # parsed when first asked for
+        self._new: dict[str, tuple[list[int], Any]] = {}
+        self._asked: dict[str, list[int]] = {}
 
     def known(self, run: str) -> Any:
-        """Return the value of the run in the folder `run`, None where there is none or its files have changed."""
         stamp = self._stamp(run)
         if stamp is None:
             return None
         self._asked[run] = stamp
+        if self._old is None:
+            self._old = self._parse()
         entry = self._old.get(run)
         return entry[1] if isinstance(entry, list) and len(entry) == 2 and entry[0] == stamp else None
 
     def learn(self, run: str, value: Any) -> None:
-        """Take what was read after `known` was asked; not what JSON would not give back as it is."""
         stamp = self._asked.get(run)
         if stamp is not None and max(*stamp[2::4], *stamp[3::4]) < self._settled and _survives(value):
             self._new[run] = (stamp, value)
 
-    def save(self, runs: Collection[str]) -> None:
-        """Write the file anew where that saves more time than it takes; a fault of the disk is passed over.
+    def changes(self, runs: Collection[str]) -> int:
+        return len(self._new) + sum(run not in runs for run in self._old or ())
 
-        Args:
-            runs: The folders there are: entries of others go.
-        """
-        kept = {run: entry for run, entry in self._old.items() if run in runs}
-        if len(self._new) + len(self._old) - len(kept) < WORTH:
-            return
-        with suppress(EnvironmentFault, RecursionError):
-            body = json.dumps(dict(sorted({**kept, **self._new}.items())), separators=(",", ":")).encode()
-            if len(body) < LARGEST:
-                write_atomic(self._path, self._sealed(body))
-        self._sweep()
+    def encoded(self, runs: Collection[str]) -> bytes:
+        if self._old is None and not self._new:
+            return self._sealed[0] if self._is_whole() else b"{}"
+        old = self._parse() if self._old is None else self._old
+        entries = {run: entry for run, entry in old.items() if run in runs} | self._new
+        return json.dumps(dict(sorted(entries.items())), separators=(",", ":")).encode()
 
-    def _read(self) -> dict[str, Any]:
-        try:
-            data = read_bytes(self._path, LARGEST + len(self._sealed(b"")))
-            body = data[data.index(b"\n") + 1 :]
-            entries = json.loads(body) if self._sealed(body) == data else {}
-        except (RnnlabError, ValueError, RecursionError):
-            return {}
-        return entries if isinstance(entries, dict) else {}
+    def _parse(self) -> dict[str, Any]:
+        with suppress(ValueError, RecursionError):
+            entries = json.loads(self._sealed[0]) if self._is_whole() else {}
+            return entries if isinstance(entries, dict) else {}
+        return {}
 
-    def _sealed(self, body: bytes) -> bytes:
-        return f"{self._head} {hashlib.sha256(body).hexdigest()}\n".encode() + body
+    def _is_whole(self) -> bool:
+        return _digest(self._sealed[0]) == self._sealed[1]
 
-    def _stamp(self, run: str) -> Stamp | None:
+    def _stamp(self, run: str) -> list[int] | None:
         """Return what a change of the files would change too; a link that took the place of one is another inode."""
         stamp = []
         for file in self._files:
@@ -110,12 +162,9 @@ class Index:
             stamp += [state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns]
         return stamp
 
-    def _sweep(self) -> None:
-        """Delete what killed processes left of writing this file; nobody else ever would."""
-        with suppress(OSError):
-            for path in self._path.parent.glob(f".{self._path.name}.*.tmp"):
-                if is_leftover(path.name) and time.time() - path.lstat().st_mtime > _ABANDONED:
-                    disk.unlink(path)
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def _survives(value: Any) -> bool:

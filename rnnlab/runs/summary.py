@@ -1,35 +1,141 @@
-"""The result of a run in figures, read back: whether it is one, and the one that the status tells of."""
+"""The result of a run as figures: what `summary.json` stores, and as much of it as a run that has not ended has."""
 
 from collections.abc import Mapping
-from types import NoneType
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any, Self, final
+
+from pydantic import Field, ValidationError
 
 from rnnlab.core.errors import VerificationError
-from rnnlab.core.text import visible
-from rnnlab.storage.faults import shown
-from rnnlab.storage.folder import RunFolder
-from rnnlab.storage.status import Status
+from rnnlab.core.options import Options
+from rnnlab.storage.status import Status, list_faults
+
+Count = Annotated[int, Field(ge=0)]
+Scores = dict[str, float | None]  # by name, `loss` among them; None where a value was not finite
 
 
-def own_summary(run: RunFolder, status: Status) -> dict[str, Any]:
-    """Return the stored result of a run that has ended, which must be one, and tell what its status tells.
+@final
+class SolvedAt(Options):
+    """When the task's success rule was first met."""
 
-    Raises:
-        VerificationError: The file is missing or damaged, lacks a figure, or is of another state or step.
+    step: Count
+    sequences: Count
+    seconds: float
+
+
+@final
+class Best(Options):
+    """The evaluation with the lowest validation loss."""
+
+    step: int
+    metrics: Scores
+
+
+@final
+class Summary(Options):
+    """The result of a run; a figure that is not known is None.
+
+    Attributes:
+        run: The folder's name when the run was made.
+        name: The name the user gave.
+        state: The state the run ended in, `running` or `stale`.
+        stopped: What ended the training: `solved`, `budget`, `plateau`, `callback`, or the state.
+        task: The task's full name.
+        timesteps: Shortest and longest sequence.
+        backend, cell, seed: Of the config.
+        parameters: Trained parameters.
+        steps: Updates done.
+        sequences: Training sequences seen.
+        seconds: Seconds of training.
+        steps_per_second: Mean speed, evaluations included.
+        baseline: Loss of the task's best predictor without memory.
+        solved: Whether the task's success rule was met; None while that is open.
+        solved_rule: The rule in words.
+        solved_at: When it was first met.
+        loss: The final validation loss.
+        metrics: The final validation metrics.
+        best: The best evaluation.
     """
-    summary, where = run.read_summary(), shown(run.path / "summary.json")
-    wrong = [name for name, kinds in _KINDS.items() if not isinstance(summary.get(name), kinds)]
-    if wrong:
-        raise VerificationError(f"is not a run's summary: see {', '.join(wrong)}", where=where)
-    told, expected = (summary.get("state"), summary["steps"]), (status.state, status.step)
-    if status.state != "failed" and told != expected:
-        said = visible(f"{told[0]} at step {told[1]:,}")
-        raise VerificationError(f"says {said}, but the status {status.state} at step {status.step:,}", where=where)
-    return summary
 
+    run: str
+    name: str
+    state: str
+    stopped: str
+    task: str | None
+    timesteps: Annotated[list[int], Field(min_length=2, max_length=2)] | None
+    backend: str | None
+    cell: str | None
+    seed: int | None
+    parameters: Count | None
+    steps: Count
+    sequences: Count | None
+    seconds: float | None
+    steps_per_second: float | None
+    baseline: float | None
+    solved: bool | None
+    solved_rule: str
+    solved_at: SolvedAt | None
+    loss: float | None
+    metrics: Scores
+    best: Best | None
 
-_NUMBER = (int, float)
-_KINDS: Mapping[str, Any] = {
-    "stopped": str, "steps": int, "sequences": int, "seconds": _NUMBER, "baseline": _NUMBER, "solved": bool,
-    "solved_rule": str, "solved_at": (dict, NoneType), "loss": (*_NUMBER, NoneType), "metrics": dict, "best": dict,
-}  # fmt: skip
+    @property
+    def sequences_to_success(self) -> int | None:
+        """Training sequences seen when the success rule was first met."""
+        return self.solved_at.sequences if self.solved_at else None
+
+    @classmethod
+    def of_stored(cls, data: Mapping[str, Any], status: Status, path: Path) -> Self:
+        """Return the summary that `data`, read from `path`, describes.
+
+        Raises:
+            VerificationError: A figure is missing or of another kind, or the state or step is not that of the status.
+        """
+        try:
+            summary = cls.model_validate(data)
+        except ValidationError as fault:
+            raise VerificationError(f"is not a run's summary: {list_faults(fault)}", where=str(path)) from fault
+        stored, expected = (summary.state, summary.steps), (status.state, status.step)
+        if status.state != "failed" and stored != expected:
+            problem = f"is of state {stored[0]} at step {stored[1]:,}, but the status is {status.state} at step "
+            raise VerificationError(f"{problem}{status.step:,}", where=str(path))
+        return summary
+
+    @classmethod
+    def so_far(
+        cls, name: str, state: str, status: Status, *, config: Mapping[str, Any], record: Mapping[str, Any]
+    ) -> Self:
+        """Return the summary of a run without a stored one.
+
+        Args:
+            name: The name the user gave.
+            state: The state, which may be `stale`.
+            status: The run's.
+            config: By dotted key.
+            record: The newest line of the training record; empty before the first.
+        """
+        timesteps, seconds, step = config.get("shape.timesteps"), record.get("seconds"), record.get("step", 0)
+        scores = {key.removeprefix("validation/"): record[key] for key in record if key.startswith("validation/")}
+        return cls(
+            run=status.run,
+            name=name,
+            state=state,
+            stopped=state,
+            task=config.get("task.type"),
+            timesteps=[timesteps, timesteps] if isinstance(timesteps, int) else timesteps,
+            backend=config.get("backend"),
+            cell=config.get("cell.type"),
+            seed=config.get("seed"),
+            parameters=None,
+            steps=max(status.step, step),
+            sequences=record.get("sequences"),
+            seconds=seconds,
+            steps_per_second=round(step / seconds, 3) if seconds else None,
+            baseline=None,
+            solved=None,
+            solved_rule="",
+            solved_at=None,
+            loss=scores.get("loss"),
+            metrics=scores,
+            best=None,
+        )

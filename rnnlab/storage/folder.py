@@ -129,6 +129,12 @@ class RunFolder:
         match = naming.FOLDER_NAME.fullmatch(self.name)
         return match["name"] if match else self.name
 
+    @property
+    def token(self) -> str:
+        """The random characters at the end of the folder's name, or all of it where the folder was renamed."""
+        match = naming.FOLDER_NAME.fullmatch(self.name)
+        return match["token"] if match else self.name
+
     def size(self) -> int:
         """Return the bytes of all files in the run."""
         with reported("look at", self.path):

@@ -62,6 +62,18 @@ def parse(data: bytes, path: Path) -> Any:
         ) from fault
 
 
+def look_up(data: Any, key: str) -> Any:
+    """Return the value at a dotted key, None where there is none.
+
+    Example:
+        >>> look_up({"cell": {"type": "carry"}}, "cell.type"), look_up({"cell": 1}, "cell.type")
+        ('carry', None)
+    """
+    for part in key.split("."):
+        data = data.get(part) if isinstance(data, dict) else None
+    return data
+
+
 def decode(data: bytes) -> Any:
     """Return the value that `data` stands for; raise `ValueError` where it is not strict JSON in UTF-8."""
     return _DECODER.decode(data.decode("utf-8"))

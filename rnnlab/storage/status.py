@@ -89,8 +89,14 @@ def read_status(path: Path) -> Status:
     try:
         return Status.model_validate_json(data)
     except ValidationError as fault:
-        raise VerificationError(f"is not a run's status: {_faults(fault)}", where=shown(path)) from fault
+        raise VerificationError(f"is not a run's status: {list_faults(fault)}", where=shown(path)) from fault
 
 
-def _faults(fault: ValidationError) -> str:
-    return "; ".join(f"{visible('.'.join(map(str, one['loc']))) or 'all'}: {one['msg']}" for one in fault.errors())
+def list_faults(fault: ValidationError) -> str:
+    """Return what is wrong with a stored document: each fault with its key, of many the first."""
+    faults = [f"{'.'.join(map(str, one['loc'])) or 'all'}: {one['msg']}" for one in fault.errors()]
+    more = [f"{len(faults) - _MOST_FAULTS} more"] if len(faults) > _MOST_FAULTS else []
+    return "; ".join(faults[:_MOST_FAULTS] + more)
+
+
+_MOST_FAULTS = 4

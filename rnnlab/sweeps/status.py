@@ -8,7 +8,7 @@ from math import isfinite
 from typing import Any, Literal, final, get_args
 
 from rnnlab.core.errors import RnnlabError
-from rnnlab.runs.rows import look_up
+from rnnlab.storage.jsonfile import look_up
 from rnnlab.storage.reading import kind
 from rnnlab.sweeps.folder import SweepFolder
 from rnnlab.sweeps.plan import Plan, Trial

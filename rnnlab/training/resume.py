@@ -10,8 +10,7 @@ from typing import Any
 from rnnlab.config.experiment import WITHOUT_EFFECT, Experiment
 from rnnlab.config.yaml import dump_yaml
 from rnnlab.core.errors import DivergedError, UsageError, VerificationError
-from rnnlab.runs.stored import experiment_of, require_same_data
-from rnnlab.runs.summary import own_summary
+from rnnlab.runs.run import Run
 from rnnlab.storage import Lock, RunFolder, Status, provenance
 from rnnlab.storage.checkpoint import Checkpoint
 from rnnlab.training.events import Event, Finished
@@ -54,7 +53,7 @@ def resume(
     lock = run.lock(force=force_unlock)
     try:
         stored = stored_experiment(run)
-        yield from _resume(run, lock, stored if not overrides else experiment_of(run, overrides), argv, stop)
+        yield from _resume(run, lock, stored if not overrides else Run(run).experiment(overrides), argv, stop)
     finally:
         lock.release()
 
@@ -109,7 +108,7 @@ def stored_experiment(run: RunFolder) -> Experiment:
     Raises:
         VerificationError: Its config is missing, damaged, or not the one in the provenance.
     """
-    experiment = experiment_of(run)
+    experiment = Run(run).experiment()
     if experiment.sha256() not in provenance.known_configs(run.read_provenance()):
         raise VerificationError(
             "was changed since the run began: provenance.json has the hash of another config",
@@ -143,11 +142,11 @@ def _resume(
         hint = "resuming would only repeat it: lower the learning rate or set training.clip_norm, in a new run"
         raise DivergedError(status.message, where=str(run.path), hint=hint)
     if status.state == "completed" and not _is_longer(run, experiment):
-        yield Finished(run, own_summary(run, status), already=True)
+        yield Finished(run, Run(run).summary.model_dump(), already=True)
         return
     deadline = Deadline(experiment.training.max_seconds)
     trainer = new_trainer(experiment, folder=run.path, used=run.size())
-    require_same_data(run, trainer.task)
+    Run(run).require_same_data(trainer.task)
     checkpoint, notes = _restore(run, trainer, status)
     notes += _note_attempt(run, lock, trainer, argv)
     run.cut_metrics(checkpoint.metrics_bytes if checkpoint else 0)  # what was measured later is measured again
@@ -251,8 +250,8 @@ def _refuse_fewer(step: int, experiment: Experiment) -> None:
 
 
 def _is_longer(run: RunFolder, experiment: Experiment) -> bool:
-    summary = own_summary(run, run.read_status())
-    return bool(summary["stopped"] == "budget" and experiment.training.steps > summary["steps"])
+    summary = Run(run).summary
+    return summary.stopped == "budget" and experiment.training.steps > summary.steps
 
 
 def _require_empty(run: RunFolder) -> None:

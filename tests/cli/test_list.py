@@ -51,11 +51,11 @@ def test_json(root: Path) -> None:
     (root / "20261122T102532Z-dead-dddddd").mkdir()
     answer = rnnlab("list", "--runs", root, "--sort", "loss", "--filter", "loss!=null", "--json")
     assert [(run["run"], run["loss"], run["solved_step"]) for run in answer.json["runs"]] == [
-        ("aaaaaa", 0.004321, 64),
-        ("bbbbbb", 0.125, None),
+        ("20261122T102531Z-carry-aaaaaa", 0.004321, 64),
+        ("20261122T102531Z-simple-bbbbbb", 0.125, None),
     ]
     dead = root / "20261122T102532Z-dead-dddddd"
-    assert answer.json["broken"] == [{"path": str(dead), "reason": "is not an rnnlab run"}]
+    assert answer.json["damaged"] == [{"run": dead.name, "path": str(dead), "reason": "is not an rnnlab run"}]
     assert answer.err == f"rnnlab: warning: {dead}: is not an rnnlab run\n"
 
 
@@ -70,7 +70,7 @@ def test_nothing_to_list_says_how_to_start(tmp_path: Path) -> None:
         answer = rnnlab("list", "--runs", root, "--filter", "loss<1")
         hint = "start one with `rnnlab train configs/quickstart.yaml`"
         assert answer == (0, f"no runs in {root} yet; {hint}\n", "")
-        assert rnnlab("list", "--runs", root, "--json").json == {"format": "rnnlab-list/1", "runs": [], "broken": []}
+        assert rnnlab("list", "--runs", root, "--json").json == {"format": "rnnlab-list/1", "runs": [], "damaged": []}
     (tmp_path / "file").touch()
     assert rnnlab("list", "--runs", tmp_path / "file").code == 3
 
@@ -137,16 +137,16 @@ def test_a_terminal_shows_the_newest_and_a_file_gets_all(sixty: Path, monkeypatc
     [
         (["--limit", "2"], ["000058", "000059"], "the newest 2 of 60 runs in {}; --limit 0 shows all"),
         (["--limit", "2", "--sort", "run"], ["000000", "000001"], "the first 2 of 60 runs in {}; --limit 0 shows all"),
-        (["--limit", "1", "--sort", "-run", "--filter", "run<000009"], ["000008"],
+        (["--limit", "1", "--sort", "-run", "--filter", "run<'20261122T102531Z-x-000009'"], ["000008"],
          "the first 1 of 9 runs that fit, of 60 in {}; --limit 0 shows all"),
-        (["--limit", "9", "--filter", "run<000002"], ["000000", "000001"], "2 of 60 runs in {}"),
+        (["--limit", "9", "--filter", "run<20261122T102531Z-x-000002"], ["000000", "000001"], "2 of 60 runs in {}"),
     ],
 )  # fmt: skip
 def test_a_limit(sixty: Path, arguments: list[str], shown: list[str], last: str) -> None:
     lines = rnnlab("list", "--runs", sixty, *arguments, columns=200).lines
     assert ([line[:6] for line in lines[1:-1]], lines[-1]) == (shown, last.format(sixty))
     found = rnnlab("list", "--runs", sixty, *arguments, "--json").json["runs"]
-    assert [run["run"] for run in found] == shown
+    assert [run["run"][-6:] for run in found] == shown
 
 
 def test_a_limit_below_nothing_is_refused(tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ def test_a_limit_below_nothing_is_refused(tmp_path: Path) -> None:
 def test_a_second_look_is_the_same_by_the_index(sixty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(index, "FRESH", -(10**15))
     first = rnnlab("list", "--runs", sixty, "--filter", "cell.units=16")
-    assert sorted(path.name for path in sixty.glob(".*")) == [".index.rows"]
+    assert sorted(path.name for path in sixty.glob(".*")) == [".index"]
     assert rnnlab("list", "--runs", sixty, "--filter", "cell.units=16") == first
 
 

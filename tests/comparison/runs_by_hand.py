@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +33,11 @@ SOLVED: dict[str, Any] = {
     "solved": True,
     "solved_at": {"step": 200, "sequences": 2000, "seconds": 3.5},
     "solved_rule": "any",
-    "loss": 0.08,
-    "metrics": {"loss": 0.08},
-    "best": {"step": 100, "metrics": {"loss": 0.04}},
+    "task": "adding@urnn",
+    "timesteps": [20, 20],
+    "backend": "numpy",
+    "cell": "carry",
+    "seed": 0,
 }
 UNSOLVED = {**SOLVED, "stopped": "budget", "solved": False, "solved_at": None}
 
@@ -62,7 +65,10 @@ def make_run(
             record = {"step": 100 * number, "sequences": 1000 * number, "seconds": 2.0 * number}
             writer.write({**record, "validation/loss": loss, "validation/error_rate": loss / 2})
     if summary is not None:
-        run.write_summary({"state": state["state"], **summary})
+        final = {"loss": losses[-1], "error_rate": losses[-1] / 2} if losses else {}
+        final = {name: value if isfinite(value) else None for name, value in final.items()}
+        of_run = {"run": name, "name": run.label, "state": state["state"], "loss": final.get("loss"), "metrics": final}
+        run.write_summary({**of_run, "best": None, **summary})
     return run
 
 

@@ -164,10 +164,13 @@ def test_what_makes_numbers_incomparable_is_said(tmp_path: Path, config: dict[st
     assert (comparison.verdict == silent) == expected.startswith("not comparable")
 
 
+FILE = {"task.csv": "x.csv"}
+
+
 def test_other_data_under_the_same_config_are_noticed(tmp_path: Path) -> None:
     runs = [
-        make_run(tmp_path, CARRY, facts={"csv_sha256": "a" * 64}),
-        make_run(tmp_path, SIMPLE, facts={"csv_sha256": "b" * 64}, config=TO_SIMPLE),
+        make_run(tmp_path, CARRY, facts={"csv_sha256": "a" * 64}, config=FILE),
+        make_run(tmp_path, SIMPLE, facts={"csv_sha256": "b" * 64}, config=TO_SIMPLE | FILE),
     ]
     assert compare(runs).warnings == (
         "not comparable: the SHA-256 of the task's file differs (aaaaaaaaaaaa in carry; bbbbbbbbbbbb in simple): "

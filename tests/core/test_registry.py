@@ -106,7 +106,7 @@ def test_other_peoples_cell_and_task_join(install, tmp_path: Path) -> None:
         "evaluation": {"sequences": 8},
     }
     run = rnnlab.train(config, runs=tmp_path / "runs")
-    assert (run.state, run.summary["cell"], run.summary["task"]) == ("completed", "mirror", "evenness")
+    assert (run.state, run.summary.cell, run.summary.task) == ("completed", "mirror", "evenness")
     inputs = np.ones((1, 1, 1))
     first = run.model("last").predict(inputs, states=True).states["layers.0.h"][0, 0]
     weights = run.weights("last")

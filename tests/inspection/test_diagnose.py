@@ -28,7 +28,7 @@ def test_three_bits_are_eight_stable_points(tmp_path: Path) -> None:
         "training.optimizer.learning_rate=1e-2",
     ]
     run = rnnlab.train(ROOT / "configs" / "flip_flop.yaml", settings, runs=tmp_path)
-    found = run.diagnose(["fixed-points"])["fixed-points"]["layers.0"]
+    found = rnnlab.diagnose(run, ["fixed-points"])["fixed-points"]["layers.0"]
     stable = found.states[found.radius < 1]
     weights = run.weights()
     bits = stable[:, :16] @ weights["head.W"] + weights["head.b"]
@@ -41,8 +41,8 @@ def test_three_bits_are_eight_stable_points(tmp_path: Path) -> None:
 
 
 def test_both_backends_find_the_same(tmp_path: Path) -> None:
-    ours = rnnlab.train(TINY, ["precision=float64"], runs=tmp_path / "a").diagnose()
-    keras = rnnlab.train({**TINY, "backend": "keras"}, ["precision=float64"], runs=tmp_path / "b").diagnose()
+    ours = rnnlab.diagnose(rnnlab.train(TINY, ["precision=float64"], runs=tmp_path / "a"))
+    keras = rnnlab.diagnose(rnnlab.train({**TINY, "backend": "keras"}, ["precision=float64"], runs=tmp_path / "b"))
     assert list(ours.results) == [name for name, one in diagnoses().items() if one.is_default]
     for name, values in ours["gradient"].median.items():
         np.testing.assert_allclose(keras["gradient"].median[name], values, rtol=1e-6)
@@ -53,19 +53,19 @@ def test_both_backends_find_the_same(tmp_path: Path) -> None:
 
 def test_what_is_asked_for_is_found(tmp_path: Path) -> None:
     run = rnnlab.train(TINY, ["training.record=gradient"], runs=tmp_path)
-    found = diagnose(run.folder, list(diagnoses()), timesteps=12, sequences=10)
+    found = diagnose(run, list(diagnoses()), timesteps=12, sequences=10)
     assert (found.step, found.weights, found.timesteps, found.sequences) == (4, "best", 12, 10)
     assert list(found.results) == list(diagnoses())
     assert found["gradient"].lags.tolist() == list(range(12))
     assert set(found["states"]) == {"layers.0.h", "layers.0.c"} == set(found["gradient"].median)
     assert found["lengths"].timesteps.tolist() == [4, 6, 9, 18, 45, 90]
     assert found["lengths"].trained == (6, 9)
-    assert diagnose(run.folder, []).results == {}
+    assert diagnose(run, []).results == {}
 
 
 def test_every_diagnosis_has_words_and_the_figure_it_declares(tmp_path: Path) -> None:
     run = rnnlab.train(TINY, ["training.record=gradient", "cell.layers=2"], runs=tmp_path)
-    found = diagnose(run.folder, list(diagnoses()))
+    found = diagnose(run, list(diagnoses()))
     for name, one in diagnoses().items():
         figure, table = one.figure({"a": found[name]}), one.table(found[name])
         assert one.has_figure == (figure is not None)
@@ -81,11 +81,11 @@ def test_a_simple_linear_network_forgets_by_its_weight(tmp_path: Path) -> None:
         "shape.timesteps=10", "precision=float64",
     ]  # fmt: skip
     run = rnnlab.train({**TINY, "cell": {"type": "simple", "units": 6}}, [*settings, "training.steps=1"], runs=tmp_path)
-    norms = diagnose(run.folder, ["gradient"], at_step=0)["gradient"].median["layers.0.h"]
+    norms = diagnose(run, ["gradient"], at_step=0)["gradient"].median["layers.0.h"]
     np.testing.assert_allclose(norms / norms[0], 0.5 ** np.arange(10), rtol=1e-6)
 
 
 def test_a_checkpoint_that_is_gone(tmp_path: Path) -> None:
     run = rnnlab.train(TINY, runs=tmp_path)
     with pytest.raises(UsageError, match="has no checkpoint of step 3 — checkpoints: 4, 0; the newest two are kept"):
-        diagnose(run.folder, at_step=3)
+        diagnose(run, at_step=3)

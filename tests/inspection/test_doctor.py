@@ -141,7 +141,7 @@ def test_files_at_odds_with_the_status(experiment: Make, tmp_path: Path) -> None
     run.write_status(run.read_status().changed(step=4))
     assert told(run)[1] == {
         "weights/last.safetensors": "are of step 5, but the run ended at step 4",
-        "summary.json": "says completed at step 5, but the status completed at step 4",
+        "summary.json": "is of state completed at step 5, but the status is completed at step 4",
     }
     run.write_resolved(run.read_resolved().replace("seed: 0", "seed: 1"))
     assert "provenance.json has the hash of another config" in told(run)[1]["resolved.yaml"]

@@ -1,6 +1,7 @@
 """Scoring a run again gives the very numbers of its training, and leaves its record alone."""
 
 import hashlib
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -32,24 +33,24 @@ def hashes(run: rnnlab.Run) -> dict[str, str]:
 def test_the_best_weights_are_those_of_the_lowest_loss_to_the_bit(fit: Fit, changes: tuple[str, ...]) -> None:
     shape = () if "task=temporal_order" not in changes else ("shape.timesteps=20",)
     run = fit(*RESTLESS, *changes, *shape)
-    lowest = min(run.metrics, key=lambda record: record["validation/loss"])
-    best, last = run.evaluate(weights="best"), run.evaluate(weights="last")
+    lowest = min(run.records, key=lambda record: record["validation/loss"])
+    best, last = rnnlab.evaluate(run, weights="best"), rnnlab.evaluate(run, weights="last")
     assert (best.step, last.step) == (lowest["step"], 12)
-    assert best.metrics == run.summary["best"]["metrics"]
+    assert best.metrics == run.summary.best.metrics
     assert best.metrics["loss"] == lowest["validation/loss"]
-    assert last.metrics == run.summary["metrics"]
+    assert last.metrics == run.summary.metrics
 
 
 def test_best_and_last_do_differ(fit: Fit) -> None:
     run = fit(*RESTLESS)
-    assert 0 < run.summary["best"]["step"] < 12
-    assert run.evaluate(weights="best").metrics["loss"] < run.evaluate(weights="last").metrics["loss"]
+    assert 0 < run.summary.best.step < 12
+    assert rnnlab.evaluate(run, weights="best").metrics["loss"] < rnnlab.evaluate(run, weights="last").metrics["loss"]
 
 
 def test_it_adds_a_record_and_changes_nothing_else(fit: Fit) -> None:
     run = fit()
     before = hashes(run)
-    result = run.evaluate(["shape.timesteps=[3, 11]", "seed=8"], weights="last", sequences=50)
+    result = rnnlab.evaluate(run, ["shape.timesteps=[3, 11]", "seed=8"], weights="last", sequences=50)
     assert {name: digest for name, digest in hashes(run).items() if name != "evaluations.jsonl"} == before
     (record,) = run.evaluations
     assert 0 <= record.pop("seconds") < 60
@@ -65,7 +66,7 @@ def test_it_adds_a_record_and_changes_nothing_else(fit: Fit) -> None:
         "solved": False,
         **result.metrics,
     }
-    run.evaluate()
+    rnnlab.evaluate(run)
     assert [one["weights"] for one in run.evaluations] == ["last", "best"]
 
 
@@ -73,10 +74,10 @@ def test_it_adds_a_record_and_changes_nothing_else(fit: Fit) -> None:
 def test_other_lengths_than_trained(fit: Fit, timesteps: int) -> None:
     """300 steps are more than one stretch of prediction."""
     run = fit("shape.timesteps=[2, 4]", "cell.type=carry")
-    result = run.evaluate([f"shape.timesteps={timesteps}"])
+    result = rnnlab.evaluate(run, [f"shape.timesteps={timesteps}"])
     assert result.experiment.timesteps == (timesteps, timesteps)
     assert 0.2 < result.metrics["loss"] < 2
-    assert result.metrics["loss"] != run.evaluate().metrics["loss"]
+    assert result.metrics["loss"] != rnnlab.evaluate(run).metrics["loss"]
 
 
 @pytest.mark.parametrize(
@@ -95,7 +96,7 @@ def test_other_lengths_than_trained(fit: Fit, timesteps: int) -> None:
 def test_only_what_is_scored_can_be_changed(fit: Fit, override: str, message: str) -> None:
     run = fit()
     with pytest.raises(UsageError) as caught:
-        run.evaluate([override])
+        rnnlab.evaluate(run, [override])
     assert caught.value.problem == message
     assert (
         caught.value.hint
@@ -107,7 +108,7 @@ def test_only_what_is_scored_can_be_changed(fit: Fit, override: str, message: st
 def test_a_bad_override_adds_nothing(fit: Fit) -> None:
     run = fit()
     with pytest.raises(ConfigError, match=r"--set evaluation.sequences=0: got 0, expected at least 1"):
-        run.evaluate(sequences=0)
+        rnnlab.evaluate(run, sequences=0)
     assert run.evaluations == []
 
 
@@ -116,7 +117,7 @@ def test_weights_of_another_network_are_refused(fit: Fit) -> None:
     run, other = fit(), fit("cell.activation=relu")
     stolen = run.path / "weights" / "best.safetensors"
     stolen.write_bytes((other.path / "weights" / "best.safetensors").read_bytes())
-    for call in (run.evaluate, run.weights, run.model):
+    for call in (partial(rnnlab.evaluate, run), run.weights, run.model):
         with pytest.raises(VerificationError) as caught:
             call()
         assert caught.value.problem == (
@@ -133,13 +134,13 @@ def test_a_run_without_best_weights(fit: Fit, tmp_path: Path) -> None:
         )
     run = rnnlab.open_run("latest", runs=tmp_path / "runs")
     with pytest.raises(VerificationError):
-        run.evaluate(weights="best")
-    assert run.evaluate(["shape.timesteps=1"], weights="last").step == 0
+        rnnlab.evaluate(run, weights="best")
+    assert rnnlab.evaluate(run, ["shape.timesteps=1"], weights="last").step == 0
 
 
 def test_solved_is_judged_on_the_sequences_asked_for(fit: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
     run = fit()
-    wrong = run.evaluate(weights="last").metrics["error_rate"]
+    wrong = rnnlab.evaluate(run, weights="last").metrics["error_rate"]
     for allowed, solved in ((wrong, True), (wrong - 0.05, False)):
         monkeypatch.setattr(Parity, "solved", Streak(1000, wrong=round(1000 * allowed)))
-        assert run.evaluate(weights="last").solved is solved
+        assert rnnlab.evaluate(run, weights="last").solved is solved

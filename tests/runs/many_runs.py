@@ -1,16 +1,14 @@
-"""A folder of many runs, and what is told of it with and without its index."""
+"""A folder of many runs, and what is read of it with and without its index."""
 
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from rnnlab.core.errors import VerificationError
 from rnnlab.runs import index
-from rnnlab.runs.choosing import choose
-from rnnlab.runs.filter import parse
-from rnnlab.runs.rows import read_table
-from tests.stored_runs import START
+from rnnlab.runs.columns import row, value_of
+from rnnlab.runs.many import read_runs
+from rnnlab.runs.run import Run
 
-NOW = START + timedelta(hours=1)
 COUNT = 2 * index.WORTH + 1
 
 
@@ -18,19 +16,27 @@ def path_of(root: Path, n: int) -> Path:
     return root / f"20261122T102531Z-run-{n:06}"
 
 
-def told(root: Path) -> Any:
-    """Return all there is to know; the texts are there for the order of the keys."""
-    table = read_table(root, now=NOW)
-    return [(row.values, str(row.values), str(row.config)) for row in table.rows], table.broken
+def contents(root: Path) -> Any:
+    """Return all there is to know of the runs; the texts are there for the order of the keys."""
+    table = read_runs(root)
+    values = [{**row(run), "age": None} for run in table.runs]
+    return [(one, str(one), str(_config(run))) for one, run in zip(values, table.runs, strict=True)], table.damaged
+
+
+def _config(run: Run) -> Any:
+    try:
+        return run.config
+    except VerificationError as fault:
+        return str(fault)
 
 
 def remember(root: Path) -> None:
-    table = read_table(root, now=NOW)
-    choose(table.rows, [parse("cell.units=16")])
-    table.remember()
+    table = read_runs(root)
+    for run in table.runs:
+        row(run), value_of(run, "cell.units")
+    table.save_index()
 
 
 def without_index(root: Path) -> Any:
-    for path in root.glob(".index.*"):
-        path.unlink()
-    return told(root)
+    (root / ".index").unlink(missing_ok=True)
+    return contents(root)

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from rnnlab.core.errors import EnvironmentFault, RnnlabError, RunNotFoundError, UsageError, VerificationError
-from rnnlab.runs import all_runs, find_run, runs_root
+from rnnlab.runs import find_run, runs_root
+from rnnlab.runs.many import read_runs
 from rnnlab.storage import RunFolder, Status
 
 ADDING, PARITY, COPY = (
@@ -119,25 +120,13 @@ def test_a_damaged_run_is_found_and_told(root: Path) -> None:
         find_run(root, "copy")
 
 
-def test_all_runs_in_order_and_the_broken_apart(root: Path) -> None:
-    (root / "20260101T000000Z-dead-dddddd").mkdir()
-    (root / COPY / "status.json").write_bytes(b"{")
-    (root / "link").symlink_to(root / ADDING)
-    listing = all_runs(root)
-    assert [run.name for run in listing.runs] == [ADDING, PARITY]
-    assert [(path.name, reason[:26]) for path, reason in listing.broken] == [
-        ("20260101T000000Z-dead-dddddd", "is not an rnnlab run"),
-        (COPY, "is not valid JSON: Expecti"),
-    ]
-
-
 def test_a_folder_that_cannot_be_listed(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(path: Path) -> None:
         raise PermissionError(13, "")
 
     monkeypatch.setattr("os.scandir", refuse)
     with pytest.raises(EnvironmentFault, match="cannot list the runs: Permission denied"):
-        all_runs(root)
+        read_runs(root)
 
 
 def test_one_of_ten_thousand_is_found_in_time(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ def test_a_row_a_run(tmp_path: Path) -> None:
     assert frame["solved"].tolist() == [True, False]
     assert frame["config.cell.type"].tolist() == ["carry", "simple"]
     assert frame["config.cell.forget_bias"].isna().tolist() == [False, True]
-    assert frame["metrics.error_rate"].isna().tolist() == [False, True]
+    assert frame["metrics.error_rate"].tolist() == [0.5, 0.04]
     assert frame.loc[0, "config.training.optimizer.learning_rate"] == 0.01
 
 

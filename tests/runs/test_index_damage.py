@@ -1,6 +1,7 @@
 """An index that is damaged, cannot be written, or is written by two at once: all is told as without it."""
 
 import errno
+import hashlib
 import json
 import multiprocessing
 import os
@@ -10,102 +11,91 @@ from typing import Any
 
 import pytest
 
-from rnnlab.runs.index import Index
-from rnnlab.runs.rows import read_table
+from rnnlab.runs.index import FORMAT
+from rnnlab.runs.many import RunTable, read_runs
 from tests.disk_faults import Faults, Killed
-from tests.runs.many_runs import NOW, path_of, remember, told, without_index
+from tests.runs.many_runs import contents, path_of, remember, without_index
 
 
-def sealed(entries: Any) -> bytes:
-    """Return an index of `entries` as rnnlab would write it."""
-    from rnnlab.runs.rows import _VERSION
-
-    one = Index(Path("/nowhere"), name="rows", files=(), version=_VERSION)
-    return one._sealed(entries if isinstance(entries, bytes) else json.dumps(entries).encode())
+def sealed(results: bytes) -> bytes:
+    """Return an index of `results`, and of no configs, with the checksums it should have."""
+    digests = [hashlib.sha256(part).hexdigest() for part in (results, b"{}")]
+    return f"{FORMAT} {len(results)} {digests[0]} {digests[1]}\n".encode() + results + b"{}"
 
 
-def forged(many: Path, change: Callable[[list[Any]], object]) -> bytes:
-    entries = json.loads((many / ".index.rows").read_bytes().partition(b"\n")[2])
-    for entry in entries.values():
-        change(entry)
-    return sealed(entries)
+def forged(data: bytes, change: Callable[[list[Any]], object]) -> bytes:
+    """Return the index with every result changed, and sealed again."""
+    head, _, body = data.partition(b"\n")
+    results = json.loads(body[: int(head.split()[1])])
+    for _, value in results.values():
+        change(value)
+    return sealed(json.dumps(results).encode())
 
 
-DAMAGE: dict[str, Callable[[Path, bytes], bytes]] = {
-    "empty": lambda many, data: b"",
-    "no line": lambda many, data: b"x" * 100,
-    "cut": lambda many, data: data[:-1],
-    "longer": lambda many, data: data + b" ",
-    "a digit": lambda many, data: data.replace(b"0.125", b"0.025"),
-    "another version": lambda many, data: data.replace(b"rnnlab-index/1", b"rnnlab-index/2"),
-    "sealed: no JSON": lambda many, data: sealed(b"{"),
-    "sealed: a list": lambda many, data: sealed([1]),
-    "sealed: deep": lambda many, data: sealed(b"[" * 100_000),
-    "sealed: not UTF-8": lambda many, data: sealed(b"\xff"),
-    "sealed: entries of another kind": lambda many, data: sealed({path_of(many, 1).name: 3}),
-    "sealed: rows of another kind": lambda many, data: forged(many, lambda entry: entry.__setitem__(1, {})),
-    "sealed: rows of another length": lambda many, data: forged(many, lambda entry: entry[1].pop()),
-    "sealed: infinity": lambda many, data: sealed(forged(many, len).partition(b"\n")[2].replace(b"0.125", b"1e999")),
-    "sealed: times of another kind": lambda many, data: forged(
-        many, lambda entry: entry.__setitem__(1, ["x" if str(v).startswith("2026") else v for v in entry[1]])
-    ),
-    "sealed: states of another kind": lambda many, data: forged(
-        many, lambda entry: entry.__setitem__(1, ["running" if v == "completed" else v for v in entry[1]])
-    ),
-    "sealed: steps of another kind": lambda many, data: forged(
-        many, lambda entry: entry.__setitem__(1, ["3000" if v == 3000 else v for v in entry[1]])
-    ),
+DAMAGE: dict[str, Callable[[bytes], bytes]] = {
+    "empty": lambda data: b"",
+    "no line": lambda data: b"x" * 100,
+    "cut": lambda data: data[:-1],
+    "longer": lambda data: data + b" ",
+    "a digit": lambda data: data.replace(b"0.125", b"0.025"),
+    "another version": lambda data: data.replace(b"rnnlab-index/2", b"rnnlab-index/1"),
+    "sealed: no JSON": lambda data: sealed(b"{"),
+    "sealed: a list": lambda data: sealed(b"[1]"),
+    "sealed: deep": lambda data: sealed(b"[" * 100_000),
+    "sealed: entries of another kind": lambda data: sealed(json.dumps({path_of(Path(), 1).name: 3}).encode()),
+    "sealed: results of another length": lambda data: forged(data, list.pop),
+    "sealed: a state of another kind": lambda data: forged(data, lambda value: value.__setitem__(0, 3)),
+    "sealed: a summary of another kind": lambda data: forged(data, lambda value: value[3].__setitem__("steps", "x")),
 }
 
 
 @pytest.mark.parametrize("harm", DAMAGE.values(), ids=DAMAGE)
-def test_a_damaged_index_is_passed_over_and_replaced(many: Path, harm: Callable[[Path, bytes], bytes]) -> None:
-    expected = told(many)
+def test_a_damaged_index_is_passed_over_and_replaced(many: Path, harm: Callable[[bytes], bytes]) -> None:
+    expected = contents(many)
     remember(many)
-    path = many / ".index.rows"
+    path = many / ".index"
     data = path.read_bytes()
-    path.write_bytes(harm(many, data))
+    path.write_bytes(harm(data))
     assert path.read_bytes() != data
-    assert told(many) == expected
+    assert contents(many) == expected
     remember(many)
     assert path.read_bytes() == data
 
 
 @pytest.mark.parametrize("dangling", [False, True])
 def test_a_link_at_its_name_is_replaced_not_followed(many: Path, tmp_path: Path, dangling: bool) -> None:
-    expected, victim = told(many), tmp_path / "victim"
+    expected, victim = contents(many), tmp_path / "victim"
     remember(many)
-    (many / ".index.rows").rename(victim)
+    (many / ".index").rename(victim)
     lie = victim.read_bytes().replace(b"0.125", b"0.025")
-    (many / ".index.rows").symlink_to(tmp_path / "none" if dangling else victim)
+    (many / ".index").symlink_to(tmp_path / "none" if dangling else victim)
     victim.write_bytes(lie)
-    assert told(many) == expected
+    assert contents(many) == expected
     remember(many)
-    assert not (many / ".index.rows").is_symlink()
+    assert not (many / ".index").is_symlink()
     assert victim.read_bytes() == lie
     assert not (tmp_path / "none").exists()
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir])
 def test_what_is_no_file_at_its_name_never_blocks(many: Path, make: Callable[[Path], None]) -> None:
-    expected = told(many)
-    for name in ("rows", "configs"):
-        make(many / f".index.{name}")
+    expected = contents(many)
+    make(many / ".index")
     remember(many)
-    assert told(many) == expected
+    assert contents(many) == expected
 
 
 @pytest.mark.parametrize("once", [True, False])
 @pytest.mark.parametrize("code", [errno.EROFS, errno.ENOSPC, errno.EIO])
 def test_a_fault_in_writing_is_passed_over(many: Path, faults: Faults, code: int, once: bool) -> None:
-    table = read_table(many, now=NOW)
+    table = read_runs(many)
     for n in range(1, 20):
         faults.arm(n, error=OSError(code, os.strerror(code)), once=once)
-        table.remember()
+        table.save_index()
         calls = faults.calls[:]
         faults.disarm()
-        assert {path.name for path in many.glob(".*")} <= {".index.rows"} or not once
-        assert told(many) == without_index(many)
+        assert {path.name for path in many.glob(".*")} <= {".index"} or not once
+        assert contents(many) == without_index(many)
         for path in many.glob("..index.*"):
             path.unlink()
         if len(calls) < n:
@@ -114,31 +104,35 @@ def test_a_fault_in_writing_is_passed_over(many: Path, faults: Faults, code: int
 
 
 def test_what_a_kill_leaves_goes_in_time(many: Path, faults: Faults) -> None:
-    table, expected = read_table(many, now=NOW), told(many)
+    table, expected = read_runs(many), contents(many)
     faults.arm(3, error=Killed(), once=False)
     with pytest.raises(Killed):
-        table.remember()
+        table.save_index()
     faults.disarm()
     [left] = many.glob(".*")
-    assert told(many) == expected
-    table.remember()
+    assert contents(many) == expected
+    table.save_index()
     assert left.exists()  # it may be another process's, which is writing it now
     os.utime(left, (0, 0))
     without_index(many)
-    table.remember()
-    assert [path.name for path in many.glob(".*")] == [".index.rows"]
+    table.save_index()
+    assert [path.name for path in many.glob(".*")] == [".index"]
 
 
 def again_and_again(many: Path, expected: Any) -> None:
     for _ in range(20):
-        (many / ".index.rows").unlink(missing_ok=True)
-        table = read_table(many, now=NOW)
-        table.remember()
-        assert [row.values for row in table.rows] == expected
+        (many / ".index").unlink(missing_ok=True)
+        table = read_runs(many)
+        table.save_index()
+        assert figures(table) == expected
+
+
+def figures(table: RunTable) -> Any:
+    return [(run.path, run.state, run.summary) for run in table.runs]
 
 
 def test_two_processes_write_at_once(many: Path) -> None:
-    expected = [row.values for row in read_table(many, now=NOW).rows]
+    expected = figures(read_runs(many))
     context = multiprocessing.get_context("fork")
     both = [context.Process(target=again_and_again, args=(many, expected)) for _ in range(2)]
     for one in both:
@@ -146,15 +140,15 @@ def test_two_processes_write_at_once(many: Path) -> None:
     for one in both:
         one.join()
     assert [one.exitcode for one in both] == [0, 0]
-    assert [path.name for path in many.glob(".*")] == [".index.rows"]
-    assert [values for (values, *_) in told(many)[0]] == expected
+    assert [path.name for path in many.glob(".*")] == [".index"]
+    assert figures(read_runs(many)) == expected
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="permissions do not bind root")
 def test_a_folder_that_can_only_be_read(many: Path) -> None:
-    expected = told(many)
+    expected = contents(many)
     many.chmod(0o555)
     remember(many)
     many.chmod(0o755)
     assert list(many.glob(".*")) == []
-    assert told(many) == expected
+    assert contents(many) == expected

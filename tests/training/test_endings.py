@@ -51,7 +51,7 @@ def test_a_diverged_training(fit: Fit, tmp_path: Path) -> None:
     assert summary["loss"] is None
     assert set(summary["metrics"].values()) == {None}
     assert summary["best"]["metrics"]["loss"] == min(
-        record["validation/loss"] for record in run.metrics if record["validation/loss"] is not None
+        record["validation/loss"] for record in run.records if record["validation/loss"] is not None
     )
     arrays, description = run.folder.load_weights("last")
     assert description["step"] == bad - 1
@@ -66,7 +66,7 @@ def test_a_network_that_never_was_finite(fit: Fit, tmp_path: Path) -> None:
     run = rnnlab.open_run("latest", runs=tmp_path / "runs")
     assert run.folder.load_weights("last")[1]["step"] == 0
     assert np.array_equal(run.weights("last")["layers.0.U"], 100 * np.eye(32, dtype="f4"))
-    assert run.metrics[0]["validation/loss"] is None
+    assert run.records[0]["validation/loss"] is None
 
 
 @pytest.mark.parametrize("name", ["inf", "nan"])
@@ -83,8 +83,8 @@ def test_a_validation_that_is_not_finite(fit: Fit, tmp_path: Path, monkeypatch: 
         fit()
     run = rnnlab.open_run("latest", runs=tmp_path / "runs")
     assert run.folder.load_weights("last")[1]["step"] == 4
-    assert [record["step"] for record in run.metrics] == [0, 2, 4]
-    assert run.metrics[-1]["nonfinite"] == ["validation/loss"]
+    assert [record["step"] for record in run.records] == [0, 2, 4]
+    assert run.records[-1]["nonfinite"] == ["validation/loss"]
 
 
 @pytest.mark.parametrize(
@@ -113,9 +113,9 @@ def test_an_error_in_the_engine(
     run = rnnlab.open_run("latest", runs=tmp_path / "runs")
     status = run.folder.read_status()
     assert (status.state, status.exit_code, status.step, status.message) == ("failed", exit_code, 3, message)
-    assert run.summary["stopped"] == "failed"
+    assert run.summary.stopped == "failed"
     assert run.folder.load_weights("last")[1]["step"] == 2
-    assert [record["step"] for record in run.metrics] == [0, 2]
+    assert [record["step"] for record in run.records] == [0, 2]
 
 
 @pytest.mark.parametrize("method", ["save_weights", "write_summary", "write_resolved"])
@@ -147,7 +147,7 @@ def test_closing_the_generator_interrupts(experiment: Make, tmp_path: Path, even
     training.close()
     run = rnnlab.open_run("latest", runs=tmp_path / "runs")
     status, steps = run.folder.read_status(), {1: 0, 2: 0, 5: 2}[events]
-    assert (status.state, status.exit_code, status.step, run.summary["stopped"]) == (
+    assert (status.state, status.exit_code, status.step, run.summary.stopped) == (
         "interrupted",
         75,
         steps,

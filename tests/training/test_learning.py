@@ -38,5 +38,5 @@ def test_both_cells_solve_what_is_short(tmp_path: Path, cell: str, task: str, ti
         "evaluation": {"sequences": 200},
     }
     run = rnnlab.train(config, runs=tmp_path)
-    assert run.summary["solved"]
-    assert run.evaluate(["seed=99"], sequences=2000).metrics["error_rate"] <= 0.02
+    assert run.summary.solved
+    assert rnnlab.evaluate(run, ["seed=99"], sequences=2000).metrics["error_rate"] <= 0.02

@@ -29,10 +29,10 @@ DISTANT_ORDER = [
 def moved(fit: Fit, *overrides: str) -> tuple[np.ndarray, float]:
     """Return the applied gradient of one step of plain gradient descent, and the norm that was recorded."""
     run = fit(*ONE_STEP, *overrides)
-    experiment = run.experiment
+    experiment = run.experiment()
     before, after = experiment.network(experiment.build_task()).draw(0), run.weights("last")
     applied = [(before[name] - after[name]).ravel() / RATE for name in before]
-    return np.concatenate(applied), run.metrics[-1]["gradient_norm"]
+    return np.concatenate(applied), run.records[-1]["gradient_norm"]
 
 
 def test_clip_norm_bounds_the_whole_gradient_and_keeps_its_direction(fit: Fit) -> None:
@@ -76,7 +76,7 @@ def test_the_norm_is_clipped_first(fit: Fit) -> None:
 def test_the_schedule_is_on_record(fit: Fit, schedule: str, factors: list[float]) -> None:
     rate = "training.optimizer.learning_rate=0.02"
     run = fit("training.steps=4", "training.evaluate_every=1", rate, f"training.schedule={schedule}")
-    assert [record["learning_rate"] for record in run.metrics[1:]] == pytest.approx(
+    assert [record["learning_rate"] for record in run.records[1:]] == pytest.approx(
         [0.02 * factor for factor in factors], rel=1e-12
     )
 
@@ -90,7 +90,7 @@ def test_a_cut_beyond_the_sequence_is_no_cut(fit: Fit, cell: str) -> None:
     for run in (equal, longer):
         assert all(np.array_equal(run.weights("last")[n], a) for n, a in whole.weights("last").items())
     drop = {"seconds"}
-    told = [[{k: v for k, v in r.items() if k not in drop} for r in run.metrics] for run in (whole, equal, longer, cut)]
+    told = [[{k: v for k, v in r.items() if k not in drop} for r in run.records] for run in (whole, equal, longer, cut)]
     assert told[0] == told[1] == told[2] != told[3]
 
 
@@ -123,9 +123,9 @@ def test_both_precisions_start_at_the_same_point(fit: Fit) -> None:
 def test_lengths_are_drawn_over_the_whole_range(fit: Fit) -> None:
     """300 sequences of 2 to 4 steps: each length 100 times, give or take five standard deviations of 8.2."""
     run = fit("shape.timesteps=[2, 4]", "training.batch_size=60")
-    experiment, task = run.experiment, run.experiment.build_task()
+    experiment, task = run.experiment(), run.experiment().build_task()
     assert run.folder.read_resolved().count("timesteps:\n    - 2\n    - 4\n") == 1
-    assert run.summary["timesteps"] == [2, 4]
+    assert run.summary.timesteps == [2, 4]
     lengths = np.concatenate(
         [
             task.sample(stream(0, "data/train", n), batch_size=60, timesteps=experiment.timesteps).lengths

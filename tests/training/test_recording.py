@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 import rnnlab
-from rnnlab.comparison.result import Result, read_result
 from rnnlab.core.errors import EnvironmentFault, UsageError
 from rnnlab.inspection.diagnose import diagnose
 from rnnlab.inspection.diagnoses.gradient_history import recorded_gradient
@@ -24,22 +23,16 @@ TINY = {
 RECORDED = ["training.record=gradient"]
 
 
-def read(run: Any) -> Result:
-    result = read_result(run.folder)
-    assert isinstance(result, Result)
-    return result
-
-
 def test_the_gradient_by_lag_is_recorded_with_each_evaluation(tmp_path: Path) -> None:
     run = rnnlab.train(TINY, RECORDED, runs=tmp_path)
-    history = recorded_gradient(run.folder)
+    history = recorded_gradient(run)
     assert history.steps.tolist() == [0, 10, 20, 30, 40]
     assert history.lags.tolist() == list(range(12))
     assert set(history.norms) == {"layers.0.h", "layers.0.c"}
-    at_end = diagnose(run.folder, ["gradient"], weights="last", sequences=400)["gradient"]
+    at_end = diagnose(run, ["gradient"], weights="last", sequences=400)["gradient"]
     ratio = history.norms["layers.0.h"][-1] / at_end.median["layers.0.h"]
     assert np.all((ratio > 0.1) & (ratio < 10))  # other sequences, the same network
-    assert "gradient/lags" not in read(run).metrics()
+    assert "gradient/lags" not in run.metrics()
     assert "gradient/" not in (run.path / "log.txt").read_text()
 
 
@@ -50,7 +43,7 @@ def test_it_changes_no_weight_and_is_the_same_after_an_interruption(tmp_path: Pa
     for name, array in plain.weights("last").items():
         np.testing.assert_array_equal(array, recorded.weights("last")[name])
         np.testing.assert_array_equal(array, resumed.weights("last")[name])
-    one, other = recorded_gradient(recorded.folder), recorded_gradient(resumed.folder)
+    one, other = recorded_gradient(recorded), recorded_gradient(resumed)
     np.testing.assert_array_equal(one.steps, other.steps)
     for name, norms in one.norms.items():
         np.testing.assert_array_equal(norms, other.norms[name])
@@ -58,8 +51,8 @@ def test_it_changes_no_weight_and_is_the_same_after_an_interruption(tmp_path: Pa
 
 def test_both_backends_record_the_same(tmp_path: Path) -> None:
     settings = [*RECORDED, "training.steps=10", "precision=float64"]
-    ours = recorded_gradient(rnnlab.train(TINY, settings, runs=tmp_path / "a").folder)
-    keras = recorded_gradient(rnnlab.train({**TINY, "backend": "keras"}, settings, runs=tmp_path / "b").folder)
+    ours = recorded_gradient(rnnlab.train(TINY, settings, runs=tmp_path / "a"))
+    keras = recorded_gradient(rnnlab.train({**TINY, "backend": "keras"}, settings, runs=tmp_path / "b"))
     for name, norms in ours.norms.items():
         np.testing.assert_allclose(keras.norms[name], norms, rtol=1e-4)
 
@@ -67,7 +60,7 @@ def test_both_backends_record_the_same(tmp_path: Path) -> None:
 def test_a_run_that_recorded_none(tmp_path: Path) -> None:
     run = rnnlab.train(TINY, ["training.steps=1"], runs=tmp_path)
     with pytest.raises(UsageError, match="recorded no gradient — train with"):
-        recorded_gradient(run.folder)
+        recorded_gradient(run)
 
 
 def events(run: Any) -> dict[str, list[tuple[int, float]]]:
@@ -83,7 +76,7 @@ def test_tensorboard_reads_what_was_recorded(tmp_path: Path) -> None:
     pytest.importorskip("tensorboard", reason="needs the extra `tensorboard`")
     run = rnnlab.train(TINY, ["logging.tensorboard=true", "training.steps=20"], runs=tmp_path)
     found = events(run)
-    expected = [(record["step"], pytest.approx(record["validation/loss"])) for record in run.metrics]
+    expected = [(record["step"], pytest.approx(record["validation/loss"])) for record in run.records]
     assert found["validation/loss"] == expected
     assert {"train/loss", "gradient_norm", "sequences"} <= set(found)
     resumed = rnnlab.resume(run.path, ["training.steps=40"])

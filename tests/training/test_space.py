@@ -28,7 +28,7 @@ def test_the_estimate_by_hand(experiment: Make) -> None:
 def test_the_estimate_is_near_what_a_run_takes(fit: Fit, overrides: list[str]) -> None:
     run = fit(*overrides, "training.checkpoint={every_seconds: 1000}")
     taken = sum(path.stat().st_size for path in run.path.rglob("*") if path.is_file())
-    assert 0.9 < space_needed(run.experiment) / taken < 2
+    assert 0.9 < space_needed(run.experiment()) / taken < 2
 
 
 def test_too_little_space_is_told_and_nothing_is_made(

@@ -55,7 +55,7 @@ def test_the_record_is_what_a_loop_by_hand_gives(fit: Fit, experiment: Make, ove
     asked = experiment(*overrides)
     told, model = by_hand(asked)
     run = fit(*overrides)
-    records = run.metrics
+    records = run.records
     assert [record["step"] for record in records] == [0, 2, 4, 5]
     assert [record["sequences"] for record in records] == [0, 12, 24, 30]
     assert not set(told[0]) & set(records[0])
@@ -93,13 +93,13 @@ def test_events_in_order(fit: Fit) -> None:
     started, finished = events[0], events[-1]
     assert (started.run, started.task.name, started.parameters) == (run.folder, "parity", 4 * (1 + 4 + 1) + 4 + 1)
     assert [event.step for event in events[1:-1]] == [0, 1, 2, 2, 3, 4, 4, 5, 5]
-    assert [dict(event.record) for event in events if isinstance(event, Evaluated)] == run.metrics
+    assert [dict(event.record) for event in events if isinstance(event, Evaluated)] == run.records
     assert finished.summary == run.summary
 
 
 def test_the_summary(fit: Fit) -> None:
     run = fit()
-    last, best = run.metrics[-1], min(run.metrics, key=lambda record: record["validation/loss"])
+    last, best = run.records[-1], min(run.records, key=lambda record: record["validation/loss"])
     summary = run.summary
     seconds = summary.pop("seconds")
     assert 0 < seconds < 60
@@ -150,26 +150,26 @@ def test_weights_say_what_they_are(fit: Fit) -> None:
         "loss": "binary_cross_entropy",
         "precision": "float32",
     }
-    for which, step in (("best", run.summary["best"]["step"]), ("last", 5)):
+    for which, step in (("best", run.summary.best.step), ("last", 5)):
         description = run.folder.load_weights(which)[1]
         assert description == {"network": expected, "task": "parity", "run": run.path.name, "step": step}
 
 
 def test_it_stops_when_a_validation_meets_the_rule(fit: Fit) -> None:
     run = fit(*LEARNS_AT_ONCE, "training.stop_when_solved=true")
-    rates = [record["validation/error_rate"] for record in run.metrics]
+    rates = [record["validation/error_rate"] for record in run.records]
     assert [rate <= 0.01 for rate in rates] == [False] * (len(rates) - 1) + [True]
-    at = run.summary["solved_at"]
-    assert run.summary["stopped"] == "solved"
-    assert (at["step"], at["sequences"]) == (run.metrics[-1]["step"], 6 * run.metrics[-1]["step"])
-    assert run.summary["steps"] == at["step"] < 400
+    at = run.summary.solved_at
+    assert run.summary.stopped == "solved"
+    assert (at.step, at.sequences) == (run.records[-1]["step"], 6 * run.records[-1]["step"])
+    assert run.summary.steps == at.step < 400
 
 
 def test_it_goes_on_after_success_where_asked(fit: Fit) -> None:
-    first = fit(*LEARNS_AT_ONCE, "training.stop_when_solved=true").summary["solved_at"]
+    first = fit(*LEARNS_AT_ONCE, "training.stop_when_solved=true").summary.solved_at
     summary = fit(*LEARNS_AT_ONCE).summary
-    assert (summary["stopped"], summary["steps"], summary["solved"]) == ("budget", 400, True)
-    assert (summary["solved_at"]["step"], summary["solved_at"]["sequences"]) == (first["step"], first["sequences"])
+    assert (summary.stopped, summary.steps, summary.solved) == ("budget", 400, True)
+    assert (summary.solved_at.step, summary.solved_at.sequences) == (first.step, first.sequences)
 
 
 @pytest.mark.parametrize("window", [4, 6, 45])
@@ -187,9 +187,9 @@ def test_it_stops_when_the_training_stream_meets_the_rule(
         if len(seen) >= window and all(seen[-window:]):
             break
     run = fit(*LEARNS_AT_ONCE, "training.stop_when_solved=true", "training.evaluate_every=1000")
-    assert run.summary["stopped"] == "solved"
-    assert run.summary["solved_at"]["step"] == run.summary["steps"] == step + 1
-    assert [record["step"] for record in run.metrics] == [0, step + 1]
+    assert run.summary.stopped == "solved"
+    assert run.summary.solved_at.step == run.summary.steps == step + 1
+    assert [record["step"] for record in run.records] == [0, step + 1]
 
 
 def by_hand_model(experiment: Experiment):
@@ -200,11 +200,11 @@ def by_hand_model(experiment: Experiment):
 
 def test_before_the_first_step_nothing_counts_as_solved(fit: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Parity, "solved", Threshold("loss", 1e9))
-    assert fit("training.stop_when_solved=true").summary["solved_at"]["step"] == 2
+    assert fit("training.stop_when_solved=true").summary.solved_at.step == 2
 
 
 @pytest.mark.parametrize(("evaluations", "step"), [(1, 2), (2, 4)])
 def test_it_stops_on_a_plateau(fit: Fit, evaluations: int, step: int) -> None:
     """No loss here falls by 100, so every evaluation after the first is one without improvement."""
     run = fit(f"training.stop_on_plateau={{evaluations: {evaluations}, min_improvement: 100}}", "training.steps=50")
-    assert (run.summary["stopped"], run.summary["steps"], run.state) == ("plateau", step, "completed")
+    assert (run.summary.stopped, run.summary.steps, run.state) == ("plateau", step, "completed")

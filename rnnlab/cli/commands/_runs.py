@@ -34,7 +34,7 @@ def _meant(root: Path, name: str) -> list[RunFolder | Damaged]:
     if (trials := trials_of(root, name)) is not None:
         return [*trials]
     try:
-        return [find_run(root, name)]
+        return [find_run(root, name).folder]
     except VerificationError as fault:
         return [Damaged(name, f"{fault.where}: {fault.problem}")]
     except RunNotFoundError:

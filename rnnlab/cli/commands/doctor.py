@@ -16,7 +16,7 @@ def command(run: RunArgument, runs: RunsOption = None, json: JsonOption = False)
     from rnnlab.inspection.doctor import examine
     from rnnlab.runs import find_run, runs_root
 
-    report = examine(find_run(runs_root(runs), run))
+    report = examine(find_run(runs_root(runs), run).folder)
     if json:
         findings = [asdict(finding) for finding in report.findings]
         told = {"run": report.run.name, "path": report.run.path, "state": report.state, "step": report.step}

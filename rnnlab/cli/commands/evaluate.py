@@ -26,9 +26,9 @@ def command(
     from rnnlab.inspection.evaluate import evaluate
     from rnnlab.runs import find_run, runs_root
 
-    folder = find_run(runs_root(runs), run)
+    found = find_run(runs_root(runs), run)
     result = evaluate(
-        folder,
+        found,
         overrides=[*(overrides or []), *([f"backend={backend}"] if backend else [])],
         weights=weights,
         sequences=sequences,
@@ -38,9 +38,9 @@ def command(
         show_json(
             "evaluate",
             {
-                "run": folder.name,
-                "path": folder.path,
-                "state": folder.read_status().state,
+                "run": found.name,
+                "path": found.path,
+                "state": found.status.state,
                 "steps": result.step,
                 "weights": result.weights,
                 "task": experiment.task.type,
@@ -59,7 +59,7 @@ def command(
         table.add_row(name, figure(value), figure(result.baseline if name == "loss" else None))
     lengths = f"T={low}" if low == high else f"T={low}…{high}"
     head = (
-        f"{visible(folder.name)}: {result.weights} weights (step {result.step:,}) "
+        f"{visible(found.name)}: {result.weights} weights (step {result.step:,}) "
         f"on {experiment.evaluation.sequences:,} sequences of {experiment.task.type}, {lengths}"
     )
     show(head, table, "meets the success rule" if result.solved else "does not meet the success rule")

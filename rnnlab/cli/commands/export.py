@@ -36,14 +36,14 @@ def command(
     from rnnlab.inspection.export import export
     from rnnlab.runs import find_run, runs_root
 
-    folder = find_run(runs_root(runs), run)
-    done = export(folder, format, weights=weights, out=out, force=force, allow_nonfinite=allow_nonfinite)
+    found = find_run(runs_root(runs), run)
+    done = export(found, format, weights=weights, out=out, force=force, allow_nonfinite=allow_nonfinite)
     if json:
         show_json(
             "export",
             {
-                "run": folder.name,
-                "path": folder.path,
+                "run": found.name,
+                "path": found.path,
                 "weights": done.weights,
                 "steps": done.step,
                 "file": done.path,

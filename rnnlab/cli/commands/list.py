@@ -64,20 +64,20 @@ def command(
 def _list(root: Any, filters: list[Any], *, sort: str, limit: int | None, json: bool) -> None:
     from rnnlab.cli.errors import warn
     from rnnlab.cli.render.output import show_json
-    from rnnlab.runs.choosing import choose, order
+    from rnnlab.runs.columns import choose, order, row
 
     table = _table(root)
-    fitting = order(choose(table.rows, filters), sort)
+    fitting = order(choose(table.runs, filters), sort)
     chosen = _limited(fitting, limit, newest=sort == "started", json=json)
-    for path, reason in table.broken:
-        warn(f"{path}: {reason}")
+    for one in table.damaged:
+        warn(f"{one.path}: {one.reason}")
     if json:
-        broken = [{"path": str(path), "reason": reason} for path, reason in table.broken]
-        show_json("list", {"runs": [row.values for row in chosen], "broken": broken})
+        damaged = [{"run": one.name, "path": one.path, "reason": one.reason} for one in table.damaged]
+        show_json("list", {"runs": [row(run) for run in chosen], "damaged": damaged})
     else:
-        counts = {"fitting": len(fitting), "total": len(table.rows), "broken": len(table.broken)}
+        counts = {"fitting": len(fitting), "total": len(table.runs), "broken": len(table.damaged)}
         _show(chosen, **counts, newest=sort == "started", root=root)
-    table.remember()
+    table.save_index()
 
 
 def _limited(rows: list[Any], limit: int | None, *, newest: bool, json: bool) -> list[Any]:
@@ -100,14 +100,15 @@ def _root(root: Any, sweep: str | None) -> Any:
 
 def _table(root: Any) -> Any:
     from rnnlab.core.errors import RunNotFoundError
-    from rnnlab.runs.rows import RunTable, read_table
+    from rnnlab.runs.index import Index
+    from rnnlab.runs.many import RunTable, read_runs
 
     try:
-        return read_table(root)
+        return read_runs(root)
     except RunNotFoundError:
         if root.exists():
             raise
-        return RunTable([], [])
+        return RunTable([], [], Index(root))
 
 
 def _show(rows: list[Any], *, fitting: int, total: int, broken: int, newest: bool, root: Any) -> None:
@@ -131,7 +132,7 @@ def _show(rows: list[Any], *, fitting: int, total: int, broken: int, newest: boo
 def _print_rows(rows: list[Any]) -> None:
     from rnnlab.cli.render.output import console, show_text
 
-    cells = [_HEADERS, *(_cells(row.values) for row in rows)]
+    cells = [_HEADERS, *map(_cells, rows)]
     show_text("\n".join(_lines(cells, console().width)) + "\n")
 
 
@@ -143,12 +144,14 @@ _SHORTEST = 6  # letters of `run`, without which no run can be named
 _GAP = "  "
 
 
-def _cells(values: dict[str, Any]) -> tuple[str, ...]:
+def _cells(run: Any) -> tuple[str, ...]:
     from rnnlab.core.text import visible
+    from rnnlab.runs.columns import COLUMNS
 
-    texts = (visible(_text(values[key])) for key in ("run", "name", "task", "cell", "state"))
-    loss = f"{values['loss']:.4g}" if isinstance(values["loss"], int | float) else "—"
-    return (*texts, f"{values['steps']:,}", loss, visible(_text(values["solved"])), short_age(values["age"]))
+    summary = run.stored_summary
+    texts = (run.folder.token, run.label, _text(summary.task), _text(summary.cell), run.state)
+    loss = "—" if summary.loss is None else f"{summary.loss:.4g}"
+    return (*map(visible, texts), f"{summary.steps:,}", loss, _text(summary.solved), short_age(COLUMNS["age"](run)))
 
 
 def _text(value: Any) -> str:

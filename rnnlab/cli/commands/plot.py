@@ -63,7 +63,7 @@ def command(
         warn(f"{one.name} is damaged and left out: {one.reason}")
     data = picture(_figure(comparison, kind, x), ending)
     if out is None and len(comparison.results) == 1:
-        path = RunFolder(comparison.results[0].path).write_plot(f"{kind}.png", data)
+        path = comparison.results[0].folder.write_plot(f"{kind}.png", data)
     else:
         path = out or Path(f"{kind}.png")
         write_atomic(path, data, elsewhere="--out PATH")

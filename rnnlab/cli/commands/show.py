@@ -14,8 +14,8 @@ def command(run: RunArgument, runs: RunsOption = None, json: JsonOption = False)
     from rnnlab.cli.render.output import show_json
     from rnnlab.runs import find_run, runs_root
 
-    folder = find_run(runs_root(runs), run)
-    status = folder.read_status()
+    found = find_run(runs_root(runs), run)
+    folder, status = found.folder, found.status
     parts, faults = _read(folder, status)
     if json:
         show_json("show", {"run": folder.name, "path": folder.path, "status": _told(folder, status), **parts})
@@ -34,12 +34,12 @@ def _read(folder: Any, status: Any) -> tuple[dict[str, Any], int]:
     """Return every part that can be read, None for the others, and how many those are."""
     from rnnlab.cli.errors import warn
     from rnnlab.core.errors import VerificationError
-    from rnnlab.runs.summary import own_summary
+    from rnnlab.runs.run import Run
 
     ended = folder.has_result(status)  # else there is no summary, or that of an earlier part
     parts: dict[str, Any] = {}
     for name, read in {
-        "summary": lambda: own_summary(folder, status) if ended else None,
+        "summary": lambda: Run(folder).stored_summary.model_dump() if ended else None,
         "provenance": folder.read_provenance,
         "config": lambda: _config(folder),
         "metrics": lambda: _records(folder, status),

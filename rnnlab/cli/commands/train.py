@@ -118,7 +118,7 @@ def _events(
     from rnnlab.training.train import train
 
     if config is None:
-        run = find_run(runs_root(runs), resume or "")
+        run = find_run(runs_root(runs), resume or "").folder
         return go_on(run, overrides=overrides, argv=sys.argv, stop=stop, force_unlock=force_unlock)
     loaded = load_experiment(config, overrides)
     told: dict[str, Any] = {"config": loaded.document.raw, "argv": sys.argv, "beside": config.absolute().parent}

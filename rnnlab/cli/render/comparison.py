@@ -12,8 +12,9 @@ from rnnlab.cli.render.comparison_groups import rendered
 from rnnlab.cli.render.curves import Curve, Level, draw
 from rnnlab.cli.render.output import can_show, console, plain_table, show
 from rnnlab.cli.render.output import printable as fit
-from rnnlab.comparison import Comparison, Result
+from rnnlab.comparison import Comparison
 from rnnlab.comparison.metric import short_name
+from rnnlab.runs.run import Run
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -63,13 +64,13 @@ def _result_rows(comparison: Comparison) -> Rows:
     results = comparison.results
     rows = {
         "state": [_ended(one) for one in results],
-        "steps": [_whole(one.steps) for one in results],
+        "steps": [_whole(one.summary.steps) for one in results],
         **_metric_rows(comparison),
-        "solved": [{None: _UNKNOWN, True: "yes", False: "no"}[one.solved] for one in results],
-        "sequences to success": [_whole(one.solved_at.sequences if one.solved_at else None) for one in results],
-        "seconds to success": [_figure(one.solved_at.seconds if one.solved_at else None) for one in results],
-        "parameters": [_whole(one.parameters) for one in results],
-        "steps per second": [_whole(one.steps_per_second) for one in results],
+        "solved": [{None: _UNKNOWN, True: "yes", False: "no"}[one.summary.solved] for one in results],
+        "sequences to success": [_whole(one.summary.sequences_to_success) for one in results],
+        "seconds to success": [_figure(at.seconds if (at := one.summary.solved_at) else None) for one in results],
+        "parameters": [_whole(one.summary.parameters) for one in results],
+        "steps per second": [_whole(one.summary.steps_per_second) for one in results],
     }
     return {fit(key): [fit(cell) for cell in cells] for key, cells in rows.items()}
 
@@ -83,17 +84,17 @@ def _metric_rows(comparison: Comparison) -> Rows:
         rows[f"{short_name(name)}, final"] = [_last(one, name) for one in results]
         rows[f"{short_name(name)}, best"] = [_figure(one.best(name)) for one in results]
         if name == "validation/loss":
-            rows["baseline"] = [_figure(one.baseline) for one in results]
-            rows["final / baseline"] = [_figure(_ratio(one.final(name), one.baseline)) for one in results]
-            rows["best / baseline"] = [_figure(_ratio(one.best(name), one.baseline)) for one in results]
+            rows["baseline"] = [_figure(one.summary.baseline) for one in results]
+            rows["final / baseline"] = [_figure(_ratio(one.final(name), one.summary.baseline)) for one in results]
+            rows["best / baseline"] = [_figure(_ratio(one.best(name), one.summary.baseline)) for one in results]
     return rows
 
 
-def _ended(result: Result) -> str:
-    return result.state if result.stopped == result.state else f"{result.state}: {result.stopped}"
+def _ended(result: Run) -> str:
+    return result.state if result.summary.stopped == result.state else f"{result.state}: {result.summary.stopped}"
 
 
-def _last(result: Result, metric: str) -> str:
+def _last(result: Run, metric: str) -> str:
     value = result.final(metric)
     return "not finite" if value is None and result.curve(metric) else _figure(value)
 

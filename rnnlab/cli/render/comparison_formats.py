@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from rnnlab.comparison import Comparison, Result
+from rnnlab.comparison import Comparison
 from rnnlab.comparison.metric import short_name
 from rnnlab.comparison.tables import UNKNOWN, notes_of, tables_of, value_text
 from rnnlab.core.text import visible
@@ -27,16 +27,21 @@ def as_csv(comparison: Comparison) -> str:
     """Return a line a run: its group, the values in which runs differ, and what it came to; unknown is empty."""
     groups = {one.name: group.heading for group in comparison.groups for one in group.results}
     keys = [key for key in comparison.differences if key != "seed"]
-    scores = sorted({name for one in comparison.results for name in one.finals or _validation(one)})
+    scores = sorted({f"validation/{name}" for one in comparison.results for name in one.summary.metrics})
     head = ["run", "group", "state", "solved", "seed", *keys, "steps", "sequences", "seconds"]
     head += ["sequences_to_success", "parameters", "baseline", *map(short_name, scores)]
     extra = [] if comparison.metric in scores else [comparison.metric]
     lines: list[list[Any]] = [
         [
-            *(one.name, groups[one.name], one.state, one.solved, one.config.get("seed")),
+            *(one.name, groups[one.name], one.state, one.summary.solved, one.config.get("seed")),
             *(one.config.get(key) for key in keys),
-            *(one.steps, one.sequences, one.seconds, one.solved_at.sequences if one.solved_at else None),
-            *(one.parameters, one.baseline, *map(one.final, [*scores, *extra])),
+            *(
+                one.summary.steps,
+                one.summary.sequences,
+                one.summary.seconds,
+                one.summary.sequences_to_success,
+            ),
+            *(one.summary.parameters, one.summary.baseline, *map(one.final, [*scores, *extra])),
         ]
         for one in comparison.results
     ]
@@ -45,10 +50,6 @@ def as_csv(comparison: Comparison) -> str:
         [_inert(cell) for cell in line] for line in [[*head, *extra], *lines]
     )
     return out.getvalue()
-
-
-def _validation(result: Result) -> list[str]:
-    return [name for name in result.metrics() if name.startswith("validation/")]
 
 
 def _inert(value: Any) -> str | int | float:
@@ -121,10 +122,10 @@ def _tables(comparison: Comparison) -> Sequence[tuple[str, list[str], list[list[
     rows = [
         ["state", *(one.state for one in comparison.results)],
         [short_name(comparison.metric), *(_figure(one.final(comparison.metric)) for one in comparison.results)],
-        ["solved", *({None: UNKNOWN, True: "yes", False: "no"}[one.solved] for one in comparison.results)],
+        ["solved", *({None: UNKNOWN, True: "yes", False: "no"}[one.summary.solved] for one in comparison.results)],
         [
             "sequences to success",
-            *(f"{one.solved_at.sequences:,}" if one.solved_at else UNKNOWN for one in comparison.results),
+            *(f"{at.sequences:,}" if (at := one.summary.solved_at) else UNKNOWN for one in comparison.results),
         ],
     ]
     return [

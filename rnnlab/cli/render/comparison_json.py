@@ -4,11 +4,12 @@ from dataclasses import asdict
 from math import isfinite
 from typing import Any
 
-from rnnlab.comparison import Comparison, Result
+from rnnlab.comparison import Comparison
 from rnnlab.comparison.contrasts import Contrast
 from rnnlab.comparison.groups import Group
 from rnnlab.comparison.pivot import Pivot
 from rnnlab.comparison.statistics import Interval
+from rnnlab.runs.run import Run
 
 
 def as_json(comparison: Comparison) -> dict[str, Any]:
@@ -27,26 +28,26 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
     }
 
 
-def _run(result: Result, heading: str) -> dict[str, Any]:
+def _run(result: Run, heading: str) -> dict[str, Any]:
     scores = [name for name in result.metrics() if name.startswith("validation/")]
     return {
         "name": result.name,
         "heading": heading,
         "path": str(result.path),
         "state": result.state,
-        "stopped": result.stopped,
+        "stopped": result.summary.stopped,
         "message": result.message,
         "task": result.config.get("task.type"),
         "timesteps": result.config.get("shape.timesteps"),
         "seed": result.config.get("seed"),
-        "steps": result.steps,
-        "sequences": result.sequences,
-        "seconds": result.seconds,
-        "steps_per_second": result.steps_per_second,
-        "parameters": result.parameters,
-        "baseline": result.baseline,
-        "solved": result.solved,
-        "solved_at": result.solved_at.model_dump() if result.solved_at else None,
+        "steps": result.summary.steps,
+        "sequences": result.summary.sequences,
+        "seconds": result.summary.seconds,
+        "steps_per_second": result.summary.steps_per_second,
+        "parameters": result.summary.parameters,
+        "baseline": result.summary.baseline,
+        "solved": result.summary.solved,
+        "solved_at": result.summary.solved_at.model_dump() if result.summary.solved_at else None,
         "final": {name.removeprefix("validation/"): result.final(name) for name in scores},
         "best": {
             "step": result.best_step,
@@ -113,7 +114,7 @@ def _finite(value: float) -> float | None:
     return value if isfinite(value) else None
 
 
-def _metric(comparison: Comparison, result: Result) -> dict[str, Any]:
+def _metric(comparison: Comparison, result: Run) -> dict[str, Any]:
     metric = comparison.metric
     return {
         "final": result.final(metric),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from rnnlab.cli.render.output import plain_table
 from rnnlab.cli.render.result import figure
 from rnnlab.core.text import visible
-from rnnlab.runs.rows import look_up
+from rnnlab.storage.jsonfile import look_up
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -16,7 +16,7 @@ from rnnlab.core.batch import Batch
 from rnnlab.core.figure import Figure
 from rnnlab.core.streams import stream
 from rnnlab.core.table import Table
-from rnnlab.storage import RunFolder
+from rnnlab.runs.run import Run
 from rnnlab.tasks.base import AbstractTask
 
 Array = NDArray[Any]
@@ -38,7 +38,7 @@ class Inspected:
         layers: The recurrent layers, in float64.
     """
 
-    run: RunFolder
+    run: Run
     experiment: Experiment
     task: AbstractTask
     network: Network

@@ -11,7 +11,7 @@ from rnnlab.core.errors import UsageError
 from rnnlab.core.figure import Axis, Figure, Heat, Panel, edges_around
 from rnnlab.inspection.diagnoses.base import AbstractDiagnosis, Inspected, Numbers, short_names
 from rnnlab.inspection.diagnoses.gradient import power
-from rnnlab.storage import RunFolder
+from rnnlab.runs.run import Run
 from rnnlab.training.gradient_by_lag import LAGS, PREFIX
 
 _LOWEST = -12.0  # power of ten
@@ -33,13 +33,13 @@ class GradientHistory:
     norms: Mapping[str, Numbers]
 
 
-def recorded_gradient(run: RunFolder) -> GradientHistory:
+def recorded_gradient(run: Run) -> GradientHistory:
     """Return what a run with `training.record: gradient` recorded.
 
     Raises:
         UsageError: It recorded none.
     """
-    records: list[Any] = [record for record in run.read_metrics().records if LAGS in record]
+    records: list[Any] = [record for record in run.records if LAGS in record]
     if not records:
         raise UsageError(f"{run.name} recorded no gradient", hint="train with `training: {record: gradient}`")
     states = [name.removeprefix(PREFIX) for name in records[0] if name.startswith(PREFIX) and name != LAGS]

@@ -12,8 +12,7 @@ from rnnlab.core.errors import ConfigError, UsageError
 from rnnlab.core.figure import GREY, Axis, Figure, Level, Line, Panel
 from rnnlab.core.table import Table, table
 from rnnlab.inspection.diagnoses.base import AbstractDiagnosis, Inspected, Numbers
-from rnnlab.runs.stored import experiment_of
-from rnnlab.storage import RunFolder
+from rnnlab.runs.run import Run
 from rnnlab.training.progress import judge
 from rnnlab.training.validation import ValidationSet
 
@@ -50,7 +49,7 @@ class OtherLengths(AbstractDiagnosis[Lengths]):
     is_in_report = True
 
     def compute(self, inspected: Inspected) -> Lengths | None:
-        own = experiment_of(inspected.run)
+        own = inspected.run.experiment()
         trained, arrays = own.timesteps, {name: np.asarray(array) for name, array in inspected.arrays.items()}
         model = own.build_backend().build(inspected.network, parameters=arrays)
         wanted = sorted({trained[0], *(max(1, round(share * trained[1])) for share in _MULTIPLES)})
@@ -111,9 +110,9 @@ class OtherLengths(AbstractDiagnosis[Lengths]):
         )
 
 
-def _scored(run: RunFolder, model: AbstractModel, length: int) -> tuple[float, float, Mapping[str, float], bool] | None:
+def _scored(run: Run, model: AbstractModel, length: int) -> tuple[float, float, Mapping[str, float], bool] | None:
     try:
-        experiment = experiment_of(run, [f"shape.timesteps={length}", f"evaluation.sequences={_SEQUENCES}"])
+        experiment = run.experiment([f"shape.timesteps={length}", f"evaluation.sequences={_SEQUENCES}"])
         task = experiment.build_task()
         sequences = ValidationSet(task, sequences=_SEQUENCES, timesteps=experiment.timesteps, seed=experiment.seed)
     except (UsageError, ConfigError):

@@ -1,0 +1,337 @@
+"""A stored run, read back: config, state, results, weights. Everything that reads a run reads it here."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from copy import copy
+from datetime import UTC
+from functools import cached_property
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self, final
+
+from pydantic import ValidationError
+
+from rnnlab.config.yaml import read_plain
+from rnnlab.core.errors import RnnlabError, VerificationError
+from rnnlab.core.text import visible
+from rnnlab.runs.index import Index
+from rnnlab.runs.summary import Summary
+from rnnlab.storage.folder import RunFolder
+from rnnlab.storage.metrics import Metrics
+from rnnlab.storage.status import Status
+
+if TYPE_CHECKING:  # NumPy is imported only by what builds a network: `rnnlab list` does not wait for it
+    from numpy.typing import NDArray
+
+    from rnnlab.backends.base import AbstractModel, Network
+    from rnnlab.config.experiment import Experiment
+    from rnnlab.tasks.base import AbstractTask
+
+Which = Literal["best", "last"]
+Record = Mapping[str, Any]
+Points = list[tuple[int, float | None]]
+
+LOSS = "validation/loss"
+_NOT_METRICS = {"step", "sequences", "seconds", "nonfinite"}
+
+
+@final
+class Weights(dict[str, "NDArray[Any]"]):
+    """Parameters by full name, `layers.0.W` (I, H), `layers.0.U` (H, H), … `head.b` (O,).
+
+    Attributes:
+        step: The training step they are of.
+    """
+
+    def __init__(self, arrays: Mapping[str, "NDArray[Any]"], step: int) -> None:
+        super().__init__(arrays)
+        self.step = step
+
+
+@final
+class Run:
+    """A run on disk: trained, training, or failed.
+
+    Each part is read when it is first asked for, and kept. Reading raises `VerificationError` where a file is missing
+    or damaged, and `EnvironmentFault` where the system does not let it be read.
+
+    Args:
+        folder: The run folder.
+        index: What is remembered of the runs beside it, where many are read.
+        name: What to call it among others; the folder's name when left out.
+    """
+
+    def __init__(self, folder: RunFolder, *, index: Index | None = None, name: str = "") -> None:
+        self.folder = folder
+        self.name = name or folder.name
+        self._index = index
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r}, state={self.state!r})"
+
+    def _repr_html_(self) -> str:
+        """Show the run in a notebook; text from its files is text and no markup."""
+        keys = ("task", "cell", "steps", "loss", "baseline", "solved", "seconds")
+        rows = {"run": str(self.path), "state": self.state} | {key: getattr(self.summary, key) for key in keys}
+        cells = "".join(
+            f"<tr><th style='text-align:left'>{escape(key)}</th><td>{escape(visible(str(value)))}</td></tr>"
+            for key, value in rows.items()
+            if value is not None
+        )
+        return f"<table>{cells}</table>"
+
+    def called(self, name: str) -> Self:
+        """Return this run under another name, as where two folders of one name are compared."""
+        other = copy(self)
+        other.name = name
+        return other
+
+    @property
+    def path(self) -> Path:
+        """The run folder."""
+        return self.folder.path
+
+    @property
+    def label(self) -> str:
+        """The name the user gave."""
+        return self.folder.label
+
+    # What the index remembers of a run that has ended: state, message, start, and the summary.
+    @cached_property
+    def _remembered(self) -> tuple[str, str, str, dict[str, Any]] | None:
+        return self._index.ended(self.folder.name) if self._index else None
+
+    @property
+    def is_remembered(self) -> bool:
+        """Whether the run has ended and the index knows its result: no file has to be opened for it."""
+        return self._remembered is not None
+
+    @cached_property
+    def status(self) -> Status:
+        """State, step and process as last written by the process that trains the run."""
+        return self.folder.read_status()
+
+    @cached_property
+    def state(self) -> str:
+        """`running`, `completed`, `interrupted`, `failed`, `diverged`; `stale`: running, but its process has died."""
+        if self._remembered:
+            return self._remembered[0]
+        return "stale" if self.folder.is_stale(self.status) else self.status.state
+
+    @property
+    def message(self) -> str:
+        """Why the run is in this state, in one sentence, where there is a reason."""
+        return self._remembered[1] if self._remembered else self.status.message
+
+    @cached_property
+    def started(self) -> str:
+        """When the run began: UTC, ISO 8601 with microseconds."""
+        if self._remembered:
+            return self._remembered[2]
+        return self.status.started.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+    @cached_property
+    def has_ended(self) -> bool:
+        """Whether there is a result: not of a run that is training, nor of one that ended before its first step."""
+        return self._remembered is not None or self.folder.has_result(self.status)
+
+    @cached_property
+    def summary(self) -> Summary:
+        """The result as figures; of a run that has not ended, what its config and its newest record show."""
+        if self.has_ended:
+            return self.stored_summary
+        figures: dict[str, Any] = {}
+        with suppress(RnnlabError):  # a task that this rnnlab cannot build, e.g. because its file is gone
+            experiment = self.experiment()
+            task = experiment.build_task()
+            sizes = (parameter.size for parameter in experiment.network(task).parameters().values())
+            figures = {"baseline": task.baseline(experiment.timesteps), "parameters": sum(sizes)}
+        return self.stored_summary.model_copy(update=figures)
+
+    @cached_property
+    def stored_summary(self) -> Summary:
+        """As `summary`, but nothing is computed: the parameters and the baseline are None until the run has ended."""
+        if self._remembered:
+            with suppress(ValidationError):
+                return Summary.model_validate(self._remembered[3])
+        if not self.has_ended:
+            return self._summary_so_far()
+        data = self.folder.read_summary()
+        summary = Summary.of_stored(data, self.status, self.path / "summary.json")
+        if self._index:
+            self._index.learn_ended(self.folder.name, (self.state, self.message, self.started, data))
+        return summary
+
+    def _summary_so_far(self) -> Summary:
+        config: Mapping[str, Any] = {}
+        record: Record = {}
+        # A run can fail before it has either; and what is damaged is reported by whoever asks for it.
+        with suppress(VerificationError):
+            config = self.config
+        with suppress(VerificationError):
+            record = self.records[-1] if self.records else {}
+        try:
+            return Summary.so_far(self.label, self.state, self.status, config=config, record=record)
+        except ValidationError:
+            return Summary.so_far(self.label, self.state, self.status, config={}, record={})
+
+    @cached_property
+    def config(self) -> Mapping[str, Any]:
+        """The complete config, dotted key to value, in the order of the file; a list is one value."""
+        index = self._index if self.has_ended else None
+        known = index.config(self.folder.name) if index else None
+        if known is not None:
+            return known
+        config = self._read_config()
+        if index:
+            index.learn_config(self.folder.name, config)
+        return config
+
+    def _read_config(self) -> dict[str, Any]:
+        path, text = self.path / "resolved.yaml", self.folder.read_resolved()
+        try:
+            data = read_plain(text)
+        except VerificationError as fault:
+            raise VerificationError(fault.problem, where=str(path)) from fault
+        if not isinstance(data, dict):
+            raise VerificationError("is not the config of a run", where=str(path))
+        return dict(_flat(data))
+
+    def experiment(self, overrides: Sequence[str] = ()) -> "Experiment":
+        """Return what was trained, complete; with overrides such as `shape.timesteps=400`, what they make of it.
+
+        Raises:
+            VerificationError: The stored config is missing, damaged, or of something this rnnlab cannot build.
+            ConfigError: An override cannot be applied.
+        """
+        from rnnlab.runs.rebuild import stored_experiment
+
+        return stored_experiment(self.folder, overrides)
+
+    @cached_property
+    def provenance(self) -> Mapping[str, Any]:
+        """Where the run comes from: command, versions, machine, repository, and each attempt to resume."""
+        return self.folder.read_provenance()
+
+    @cached_property
+    def task_facts(self) -> Mapping[str, Any]:
+        """What the run recorded of the file that its task reads, e.g. its SHA-256; empty where it reads none."""
+        if not self.config.get("task.csv"):
+            return {}
+        with suppress(VerificationError):  # the results are valid without their provenance
+            facts = self.provenance.get("task")
+            return facts if isinstance(facts, dict) else {}
+        return {}
+
+    @cached_property
+    def _metrics(self) -> Metrics:
+        if not self._is_one_of_many:
+            return self.folder.read_metrics()
+        with suppress(VerificationError):
+            return self.folder.read_metrics()
+        return Metrics([], torn=False)
+
+    @property
+    def _is_one_of_many(self) -> bool:
+        """Whether its record is read only to be drawn: one damaged record of thousands must not stop the others."""
+        return self._index is not None and self.has_ended
+
+    @property
+    def records(self) -> Sequence[Record]:
+        """The training record: `step`, `sequences`, `seconds`, `validation/loss` and more per evaluation."""
+        return self._metrics.records
+
+    @property
+    def is_torn(self) -> bool:
+        """Whether the record ends in half a line, which is not counted."""
+        if self._is_one_of_many or self.state == "running":  # not known; the line is being written
+            return False
+        return self._metrics.torn
+
+    @property
+    def evaluations(self) -> Sequence[Record]:
+        """One record per evaluation made after training."""
+        return self.folder.read_evaluations().records
+
+    def metrics(self) -> list[str]:
+        """Return the full names of all recorded metrics, in the order they first appear."""
+        items = (item for record in self.records for item in record.items())
+        names = dict.fromkeys(name for name, value in items if not isinstance(value, str | bool | list))
+        return [name for name in names if name not in _NOT_METRICS]
+
+    def curve(self, metric: str) -> Points:
+        """Return (step, value) of each record that has the metric; None for a value that was not finite."""
+        return [(record["step"], _number(record[metric])) for record in self.records if metric in record]
+
+    def final(self, metric: str) -> float | None:
+        """Return the metric's last value."""
+        name = metric.removeprefix("validation/")
+        if name != metric and name in self.stored_summary.metrics:
+            return self.stored_summary.metrics[name]
+        curve = self.curve(metric)
+        return curve[-1][1] if curve else None
+
+    def best(self, metric: str) -> float | None:
+        """Return the metric's value at the best evaluation: that of the lowest validation loss, the first of equals."""
+        record = self._best_record
+        return _number(record.get(metric)) if record else None
+
+    @property
+    def best_step(self) -> int | None:
+        """The step of the best evaluation, whose weights are stored as the best."""
+        return self._best_record["step"] if self._best_record else None
+
+    @cached_property
+    def _best_record(self) -> Record | None:
+        scored = [record for record in self.records if _number(record.get(LOSS)) is not None]
+        return min(scored, key=lambda record: float(record[LOSS]), default=None)
+
+    def weights(self, which: Which = "best", *, allow_nonfinite: bool = False) -> Weights:
+        """Return the parameters by full name; with NaN and infinity only where that is allowed.
+
+        Raises:
+            VerificationError: They are missing, damaged, or of another network.
+        """
+        from rnnlab.runs.rebuild import load_weights
+
+        return Weights(*load_weights(self.folder, self.network(), which, allow_nonfinite=allow_nonfinite))
+
+    def network(self) -> "Network":
+        """Return the network that was trained, without its weights."""
+        experiment = self.experiment()
+        return experiment.network(experiment.build_task())
+
+    def model(self, which: Which = "best") -> "AbstractModel":
+        """Return the trained network, ready to predict: `run.model().predict(inputs, states=True)`."""
+        return self.experiment().build_backend().build(self.network(), parameters=self.weights(which))
+
+    def require_same_data(self, task: "AbstractTask") -> None:
+        """Pass if the task reads the data of the training: a changed file would score the network on another scale.
+
+        Raises:
+            VerificationError: It does not.
+        """
+        stored = self.provenance.get("task", {})
+        changed = [name for name, value in task.facts().items() if name in stored and stored[name] != value]
+        if changed:
+            raise VerificationError(
+                f"the data that this run was trained on have changed: {', '.join(changed)}",
+                where=str(self.path / "provenance.json"),
+                hint="bring the old file back, or train a new run",
+            )
+
+
+def _flat(data: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in data.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _number(value: Any) -> float | None:
+    """Return a record's value if it is a finite number."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return float(value)
