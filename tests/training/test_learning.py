@@ -23,8 +23,8 @@ def test_carry_adds_two_numbers_fifty_steps_apart(tmp_path: Path) -> None:
         },
     }
     summary = rnnlab.train(config, runs=tmp_path).summary
-    assert (summary["stopped"], summary["solved"]) == ("solved", True)
-    assert summary["loss"] < 0.005 < summary["baseline"] / 30
+    assert (summary.stopped, summary.solved) == ("solved", True)
+    assert summary.loss < 0.005 < summary.baseline / 30
 
 
 @pytest.mark.parametrize("cell", ["simple", "carry"])

@@ -97,9 +97,9 @@ def test_a_cut_beyond_the_sequence_is_no_cut(fit: Fit, cell: str) -> None:
 def test_what_lies_beyond_the_cut_is_not_learnt(fit: Fit) -> None:
     """The second symbol stands eight steps before the answer: out of reach of a cut of three, not of the whole."""
     whole, cut = (fit(*DISTANT_ORDER, f"training.bptt_steps={steps}").summary for steps in ("null", 3))
-    assert whole["baseline"] == pytest.approx(math.log(4))
-    assert whole["loss"] < 0.1
-    assert cut["loss"] > 0.95 * whole["baseline"]
+    assert whole.baseline == pytest.approx(math.log(4))
+    assert whole.loss < 0.1
+    assert cut.loss > 0.95 * whole.baseline
 
 
 @pytest.mark.parametrize("precision", ["float32", "float64"])
@@ -114,7 +114,7 @@ def test_one_precision_from_end_to_end(fit: Fit, precision: str) -> None:
 
 def test_both_precisions_start_at_the_same_point(fit: Fit) -> None:
     single, double = (
-        fit(f"precision={precision}").metrics[0]["validation/loss"] for precision in ("float32", "float64")
+        fit(f"precision={precision}").records[0]["validation/loss"] for precision in ("float32", "float64")
     )
     assert single == pytest.approx(double, rel=1e-6)
     assert single != double

@@ -37,7 +37,7 @@ def told(run: rnnlab.Run) -> str:
         for which in ("best", "last")
         for name, array in run.weights(which).items()
     }
-    return json.dumps([weights, without_clock(run.records), without_clock(run.summary)], sort_keys=True)
+    return json.dumps([weights, without_clock(run.records), without_clock(run.summary.model_dump())], sort_keys=True)
 
 
 def without_clock(value: Any) -> Any:

@@ -76,7 +76,7 @@ def test_the_validation_set_is_one_draw_of_its_own_stream(
     batch = task.sample(stream(0, "data/validation", 0), batch_size=20, timesteps=asked.timesteps)
     network = asked.network(task)
     outputs = NumpyBackend().build(network, parameters=network.draw(0)).predict(batch.inputs, batch.lengths).outputs
-    first = fit(*overrides).metrics[0]
+    first = fit(*overrides).records[0]
     assert first["validation/loss"] == mean_loss(task, outputs, batch)
     assert first["validation/error_rate"] == 1 - task.correct(outputs, batch).mean()
 
@@ -94,13 +94,13 @@ def test_events_in_order(fit: Fit) -> None:
     assert (started.run, started.task.name, started.parameters) == (run.folder, "parity", 4 * (1 + 4 + 1) + 4 + 1)
     assert [event.step for event in events[1:-1]] == [0, 1, 2, 2, 3, 4, 4, 5, 5]
     assert [dict(event.record) for event in events if isinstance(event, Evaluated)] == run.records
-    assert finished.summary == run.summary
+    assert finished.summary == run.summary.model_dump()
 
 
 def test_the_summary(fit: Fit) -> None:
     run = fit()
     last, best = run.records[-1], min(run.records, key=lambda record: record["validation/loss"])
-    summary = run.summary
+    summary = run.summary.model_dump()
     seconds = summary.pop("seconds")
     assert 0 < seconds < 60
     assert summary.pop("steps_per_second") == pytest.approx(5 / seconds, rel=0.2)
