@@ -135,7 +135,7 @@ def test_one_config_trains_alike_on_both_backends(tiny: dict[str, Any], tmp_path
     theirs, again = (rnnlab.train(tiny, ["backend=keras"], runs=tmp_path) for _ in range(2))
     assert (ours.summary.backend, theirs.summary.backend) == ("numpy", "keras")
     tolerance = TOLERANCES[tiny["precision"]]["trained"]
-    for mine, other in zip(ours.metrics, theirs.metrics, strict=True):
+    for mine, other in zip(ours.records, theirs.records, strict=True):
         assert mine.keys() == other.keys()
         for name in mine.keys() - {"seconds", "crc"}:
             assert other[name] == pytest.approx(mine[name], rel=tolerance), name

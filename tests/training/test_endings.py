@@ -42,15 +42,15 @@ def test_a_diverged_training(fit: Fit, tmp_path: Path) -> None:
         f"weights/last.safetensors there has the last finite weights, of step {bad - 1}; "
         "lower training.optimizer.learning_rate or set training.clip_norm"
     )
-    assert (status.state, status.exit_code, summary["state"], summary["stopped"]) == (
+    assert (status.state, status.exit_code, summary.state, summary.stopped) == (
         "diverged",
         7,
         "diverged",
         "diverged",
     )
-    assert summary["loss"] is None
-    assert set(summary["metrics"].values()) == {None}
-    assert summary["best"]["metrics"]["loss"] == min(
+    assert summary.loss is None
+    assert set(summary.metrics.values()) == {None}
+    assert summary.best.metrics["loss"] == min(
         record["validation/loss"] for record in run.records if record["validation/loss"] is not None
     )
     arrays, description = run.folder.load_weights("last")
