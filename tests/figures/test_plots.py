@@ -14,6 +14,7 @@ from rnnlab.figures.picture import ENDINGS, drawn, picture
 from rnnlab.inspection.diagnoses import diagnoses
 from rnnlab.inspection.diagnoses.gradient_history import recorded_gradient
 from rnnlab.inspection.diagnoses.sample import Sample
+from rnnlab.runs.run import Run
 from tests.comparison.runs_by_hand import UNSOLVED, make_run
 from tests.reports.test_page import finding, swept
 
@@ -139,7 +140,7 @@ def test_the_last_carry_is_left_out_of_the_map(tmp_path: Path) -> None:
         for step in (300, 400):
             norms = {"gradient/layers.0.h": [1.0, 0.1, 0.0], "gradient/layers.0.c": [0.0, 2.0, 0.2]}
             writer.write({"step": step, "gradient/lags": [0, 1, 2], **norms})
-    figure = made(diagnoses()["gradient-history"].figure({"a": recorded_gradient(run)}))
+    figure = made(diagnoses()["gradient-history"].figure({"a": recorded_gradient(Run(run))}))
     h, c = figure.panels
     assert (h.title, c.title) == ("a: h", "a: c")
     assert h.heat is not None
