@@ -1,7 +1,10 @@
 """A stored run rebuilt: its experiment and its weights, checked against each other."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Literal, final
+
+from numpy.typing import NDArray
 
 from rnnlab.backends.base import Network
 from rnnlab.config.experiment import Experiment
@@ -10,6 +13,20 @@ from rnnlab.config.overrides import apply_overrides
 from rnnlab.config.reading import document_of
 from rnnlab.core.errors import ConfigError, VerificationError
 from rnnlab.storage.folder import RunFolder
+from rnnlab.tasks.base import AbstractTask
+
+
+@final
+class Weights(dict[str, NDArray[Any]]):
+    """Parameters by full name, `layers.0.W` (I, H), `layers.0.U` (H, H), … `head.b` (O,).
+
+    Attributes:
+        step: The training step they are of.
+    """
+
+    def __init__(self, arrays: Mapping[str, NDArray[Any]], step: int) -> None:
+        super().__init__(arrays)
+        self.step = step
 
 
 def stored_experiment(folder: RunFolder, overrides: Sequence[str] = ()) -> Experiment:
@@ -26,8 +43,8 @@ def stored_experiment(folder: RunFolder, overrides: Sequence[str] = ()) -> Exper
 
 def load_weights(
     folder: RunFolder, network: Network, which: Literal["best", "last"], *, allow_nonfinite: bool = False
-) -> tuple[dict[str, Any], int]:
-    """Return a run's weights and the step they are of; see `Run.weights`."""
+) -> Weights:
+    """Return a run's weights, which must be of `network`; see `Run.weights`."""
     path = folder.path / "weights" / f"{which}.safetensors"
     if which == "best" and not folder.has_weights("best") and folder.has_weights("last"):
         # As of a run that diverged before its first evaluation.
@@ -39,7 +56,18 @@ def load_weights(
     if differing:
         pairs = "; ".join(f"{key}: stored {stored.get(key)}, expected {wanted.get(key)}" for key in differing)
         raise VerificationError(f"these weights are of another network: {pairs}", where=str(path))
-    return arrays, int(description["step"])
+    return Weights(arrays, int(description["step"]))
+
+
+def require_same_data(task: AbstractTask, stored: Mapping[str, Any], path: Path) -> None:
+    """Pass if the task reads the data of the training, of which `stored`, in the file `path`, has the facts."""
+    changed = [name for name, value in task.facts().items() if name in stored and stored[name] != value]
+    if changed:
+        raise VerificationError(
+            f"the data that this run was trained on have changed: {', '.join(changed)}",
+            where=str(path),
+            hint="bring the old file back, or train a new run",
+        )
 
 
 def flat_description(description: Mapping[str, Any]) -> dict[str, Any]:

@@ -22,10 +22,9 @@ from rnnlab.storage.metrics import Metrics
 from rnnlab.storage.status import Status
 
 if TYPE_CHECKING:  # NumPy is imported only by what builds a network: `rnnlab list` does not wait for it
-    from numpy.typing import NDArray
-
     from rnnlab.backends.base import AbstractModel, Network
     from rnnlab.config.experiment import Experiment
+    from rnnlab.runs.rebuild import Weights
     from rnnlab.tasks.base import AbstractTask
 
 Which = Literal["best", "last"]
@@ -34,19 +33,6 @@ Points = list[tuple[int, float | None]]
 
 LOSS = "validation/loss"
 _NOT_METRICS = {"step", "sequences", "seconds", "nonfinite"}
-
-
-@final
-class Weights(dict[str, "NDArray[Any]"]):
-    """Parameters by full name, `layers.0.W` (I, H), `layers.0.U` (H, H), … `head.b` (O,).
-
-    Attributes:
-        step: The training step they are of.
-    """
-
-    def __init__(self, arrays: Mapping[str, "NDArray[Any]"], step: int) -> None:
-        super().__init__(arrays)
-        self.step = step
 
 
 @final
@@ -287,7 +273,7 @@ class Run:
         scored = [record for record in self.records if _number(record.get(LOSS)) is not None]
         return min(scored, key=lambda record: float(record[LOSS]), default=None)
 
-    def weights(self, which: Which = "best", *, allow_nonfinite: bool = False) -> Weights:
+    def weights(self, which: Which = "best", *, allow_nonfinite: bool = False) -> "Weights":
         """Return the parameters by full name; with NaN and infinity only where that is allowed.
 
         Raises:
@@ -295,7 +281,7 @@ class Run:
         """
         from rnnlab.runs.rebuild import load_weights
 
-        return Weights(*load_weights(self.folder, self.network(), which, allow_nonfinite=allow_nonfinite))
+        return load_weights(self.folder, self.network(), which, allow_nonfinite=allow_nonfinite)
 
     def network(self) -> "Network":
         """Return the network that was trained, without its weights."""
@@ -312,14 +298,9 @@ class Run:
         Raises:
             VerificationError: It does not.
         """
-        stored = self.provenance.get("task", {})
-        changed = [name for name, value in task.facts().items() if name in stored and stored[name] != value]
-        if changed:
-            raise VerificationError(
-                f"the data that this run was trained on have changed: {', '.join(changed)}",
-                where=str(self.path / "provenance.json"),
-                hint="bring the old file back, or train a new run",
-            )
+        from rnnlab.runs.rebuild import require_same_data
+
+        require_same_data(task, self.provenance.get("task", {}), self.path / "provenance.json")
 
 
 def _flat(data: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

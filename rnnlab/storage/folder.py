@@ -125,15 +125,8 @@ class RunFolder:
 
     @property
     def label(self) -> str:
-        """The name the user gave: the middle of the folder's name, or all of it where the folder was renamed."""
-        match = naming.FOLDER_NAME.fullmatch(self.name)
-        return match["name"] if match else self.name
-
-    @property
-    def token(self) -> str:
-        """The random characters at the end of the folder's name, or all of it where the folder was renamed."""
-        match = naming.FOLDER_NAME.fullmatch(self.name)
-        return match["token"] if match else self.name
+        """The name the user gave; that of the folder where it was renamed."""
+        return naming.label_of(self.name)
 
     def size(self) -> int:
         """Return the bytes of all files in the run."""

@@ -16,6 +16,18 @@ def folder_name(name: str, now: datetime | None = None) -> str:
     return f"{stamp}-{name}-{random_token()}"
 
 
+def label_of(folder: str) -> str:
+    """Return the name the user gave: the middle of the folder's name, or all of it where the folder was renamed."""
+    match = FOLDER_NAME.fullmatch(folder)
+    return match["name"] if match else folder
+
+
+def token_of(folder: str) -> str:
+    """Return the random characters at the end of the folder's name, or all of it where the folder was renamed."""
+    match = FOLDER_NAME.fullmatch(folder)
+    return match["token"] if match else folder
+
+
 def random_token() -> str:
     """Return six random characters a-z 0-9: one of 2,176,782,336."""
     return "".join(secrets.choice(_TOKEN_LETTERS) for _ in range(6))

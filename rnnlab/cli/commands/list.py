@@ -147,9 +147,10 @@ _GAP = "  "
 def _cells(run: Any) -> tuple[str, ...]:
     from rnnlab.core.text import visible
     from rnnlab.runs.columns import COLUMNS
+    from rnnlab.storage.naming import token_of
 
     summary = run.stored_summary
-    texts = (run.folder.token, run.label, _text(summary.task), _text(summary.cell), run.state)
+    texts = (token_of(run.folder.name), run.label, _text(summary.task), _text(summary.cell), run.state)
     loss = "—" if summary.loss is None else f"{summary.loss:.4g}"
     return (*map(visible, texts), f"{summary.steps:,}", loss, _text(summary.solved), short_age(COLUMNS["age"](run)))
 
