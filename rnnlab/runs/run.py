@@ -1,7 +1,7 @@
 """A stored run, read back: config, state, results, weights. Everything that reads a run reads it here."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from copy import copy
 from datetime import UTC
@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal, Self, final
 
 from pydantic import ValidationError
 
-from rnnlab.config.yaml import read_plain
 from rnnlab.core.errors import RnnlabError, VerificationError
 from rnnlab.core.text import visible
+from rnnlab.runs.config import read_config
 from rnnlab.runs.index import Index
 from rnnlab.runs.summary import Summary
 from rnnlab.storage.folder import RunFolder
@@ -169,20 +169,10 @@ class Run:
         known = index.config(self.folder.name) if index else None
         if known is not None:
             return known
-        config = self._read_config()
+        config = read_config(self.folder)
         if index:
             index.learn_config(self.folder.name, config)
         return config
-
-    def _read_config(self) -> dict[str, Any]:
-        path, text = self.path / "resolved.yaml", self.folder.read_resolved()
-        try:
-            data = read_plain(text)
-        except VerificationError as fault:
-            raise VerificationError(fault.problem, where=str(path)) from fault
-        if not isinstance(data, dict):
-            raise VerificationError("is not the config of a run", where=str(path))
-        return dict(_flat(data))
 
     def experiment(self, overrides: Sequence[str] = ()) -> "Experiment":
         """Return what was trained, complete; with overrides such as `shape.timesteps=400`, what they make of it.
@@ -301,14 +291,6 @@ class Run:
         from rnnlab.runs.rebuild import require_same_data
 
         require_same_data(task, self.provenance.get("task", {}), self.path / "provenance.json")
-
-
-def _flat(data: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in data.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def _number(value: Any) -> float | None:
