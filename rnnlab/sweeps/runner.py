@@ -65,11 +65,10 @@ def run_sweep(
 class _Runner:
     def __init__(self, sweep: SweepFolder, stop: Stop, *, timeout: float | None, fail_fast: bool) -> None:
         self.stop = stop
-        self.stop = stop
         self.search: Search | None = None
         self._sweep, self._plan = sweep, sweep.read_plan()
         self._timeout, self._fail_fast = timeout, fail_fast
-        self._failures = sweep.read_failures()
+        self._failed = set(sweep.read_failures())
         self._cancel_request = sweep.cancel_request()
         self._waiting: deque[Trial] = deque()
         self._pruned: dict[str, int] = {}  # the step at which each was pruned, by the trial's name
@@ -103,8 +102,9 @@ class _Runner:
             elif status.state == "running":
                 self._elsewhere[trial.name] = trial
             else:
-                if self._failures.pop(trial.name, None) is not None:
+                if trial.name in self._failed:
                     self._sweep.delete_failure(trial)
+                    self._failed.discard(trial.name)
                 config, run = str(self._sweep.config(trial)), str(self._sweep.run(trial).path)
                 options = self._plan.options
                 worker.train(trial, Train(config, run, options.metric.name, options.pruner is not None))
@@ -166,7 +166,7 @@ class _Runner:
 
     def _fail(self, trial: Trial, worker: Worker, reason: str) -> TrialEnded:
         self._sweep.write_failure(trial, reason)
-        self._failures[trial.name] = {}
+        self._failed.add(trial.name)
         if self._fail_fast:
             self.stop.ask(f"--fail-fast: {trial.name} failed")
         return self._ended(TrialStatus(trial, "failed", reason), worker.seconds)

@@ -100,49 +100,39 @@ def test_all_of_a_small_space_is_drawn() -> None:
 
 def test_too_many_combinations_are_an_error_before_they_are_made() -> None:
     axes = {name: list(range(1000)) for name in "abcdef"}
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises(UsageError, match="1,000,000,000,000,000,000 combinations"):
         combinations(options(axes=axes), seed=0)
-    assert str(caught.value) == (
-        "1,000,000,000,000,000,000 combinations, but a sweep has at most 20,000 trials — take fewer values, or "
-        "method: random"
-    )
 
 
 @pytest.mark.parametrize(
     ("given", "faults"),
     [
-        ({}, [": nothing is varied — add `axes:` or `seeds:`, or leave the section out"]),
-        ({"method": "random", "seeds": 2}, ["trials: missing: how many combinations to try — add `trials:`"]),
-        ({"trials": 3}, ["trials: a grid has all its combinations — leave it out, or use method: random"]),
-        ({"axes": {"name": ["a"]}}, ["axes.name: `name` cannot be an axis — each trial has a name of its own"]),
-        ({"axes": {"seed": [1]}, "seeds": 2}, ["seeds: `seed` is an axis already — keep one of them"]),
-        ({"axes": {"a": []}}, ["axes.a: no values — list each value once"]),
-        ({"axes": {"a": [1, 2, 1]}}, ["axes.a: 1 is listed twice — list each value once"]),
-        (
-            {"axes": {"a": {"from": 1, "to": 2}}},
-            ["axes.a: a grid needs a list of values — add `count:` or `step:`, or use method: random"],
-        ),
-        (
-            {"axes": {"a": {"from": 0, "to": 1.0, "step": 1e-9}}},
-            ["axes.a: more than 20,000 numbers — take a larger `step`, or `count:`"],
-        ),
-        ({"axes": {"a": [1], "a.b": [1]}}, ["axes.a.b: is inside the axis a — keep one of them"]),
-        ({"axes": {"a": [1]}, "zip": [["a", "b"]]}, ["zip: `b` is not an axis — axes: a"]),
-        ({"axes": {"a": [1], "b": [1]}, "zip": [["a", "b"], ["b"]]}, ["zip: `b` is named twice — name each axis once"]),
+        ({}, [": nothing is varied"]),
+        ({"method": "random", "seeds": 2}, ["trials: missing: how many combinations to try"]),
+        ({"trials": 3}, ["trials: a grid has all its combinations"]),
+        ({"axes": {"name": ["a"]}}, ["axes.name: `name` cannot be an axis"]),
+        ({"axes": {"seed": [1]}, "seeds": 2}, ["seeds: `seed` is an axis already"]),
+        ({"axes": {"a": []}}, ["axes.a: no values"]),
+        ({"axes": {"a": [1, 2, 1]}}, ["axes.a: 1 is listed twice"]),
+        ({"axes": {"a": {"from": 1, "to": 2}}}, ["axes.a: a grid needs a list of values"]),
+        ({"axes": {"a": {"from": 0, "to": 1.0, "step": 1e-9}}}, ["axes.a: more than 20,000 numbers"]),
+        ({"axes": {"a": [1], "a.b": [1]}}, ["axes.a.b: is inside the axis a"]),
+        ({"axes": {"a": [1]}, "zip": [["a", "b"]]}, ["zip: `b` is not an axis"]),
+        ({"axes": {"a": [1], "b": [1]}, "zip": [["a", "b"], ["b"]]}, ["zip: `b` is named twice"]),
         (
             {"axes": {"a": [1], "b": [1, 2]}, "zip": [["a", "b"]]},
             ["zip: zipped axes need equally many values: a has 1, b has 2"],
         ),
-        ({"axes": {"a": [1]}, "when": {"a": {"c": 1}}}, ["when.a: `c` is not an axis — axes: a"]),
+        ({"axes": {"a": [1]}, "when": {"a": {"c": 1}}}, ["when.a: `c` is not an axis"]),
         (
             {"axes": {"a": [1], "b": [1]}, "when": {"a": {"b": 1}, "b": {"a": 1}}},
-            [f"when.{key}: depends on itself — remove one of the conditions" for key in "ab"],
+            [f"when.{key}: depends on itself" for key in "ab"],
         ),
     ],
     ids=str,
 )
 def test_faults_of_a_section(given: dict[str, Any], faults: list[str]) -> None:
-    assert [f"{'.'.join(path)}: {fault}" for path, fault in faults_of(options(**given))] == faults
+    assert [f"{'.'.join(path)}: {fault.problem}" for path, fault in faults_of(options(**given))] == faults
 
 
 @pytest.mark.parametrize(

@@ -241,8 +241,8 @@ class _Bars:
 
     def __init__(self, screen: Console) -> None:
         self._screen, self._drawn = screen, 0.0
-        columns = (TextColumn("{task.description}"), BarColumn(24), TextColumn("{task.fields[text]}"))
-        self._progress = Progress(*columns, console=screen, auto_refresh=False, transient=True)
+        name, text = (TextColumn(form, markup=False) for form in ("{task.description}", "{task.fields[text]}"))
+        self._progress = Progress(name, BarColumn(24), text, console=screen, auto_refresh=False, transient=True)
         self._bars: dict[str, TaskID] = {}
 
     def __enter__(self) -> Self:
@@ -258,6 +258,7 @@ class _Bars:
             self._screen.print(_headline(event, self._tally))
             self._all = self._progress.add_task("sweep", total=self._tally.total, text="")
         elif isinstance(event, TrialStarted):
+            self._remove(event.trial.name)  # its worker could not train it
             self._bars[event.trial.name] = self._progress.add_task(event.trial.name, total=None, text="")
         elif isinstance(event, TrialStepped):
             text = f"{event.step:,}/{event.steps:,}  loss {figure(event.loss)}"

@@ -1,6 +1,6 @@
 """The status of trials on a cluster: from their run folders, then squeue, then sacct if there is accounting."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import final
 
@@ -83,7 +83,7 @@ def with_jobs(status: SweepStatus, jobs: Mapping[str, Job]) -> SweepStatus:
     """
     folder = SlurmFolder(status.sweep.slurm)
     trials = [
-        _with_job(one, jobs[one.trial.name], folder.history(one.trial.name))
+        _with_job(one, jobs[one.trial.name], folder)
         if one.trial.name in jobs and not one.is_finished and one.state != "running"
         else one
         for one in status.trials
@@ -91,14 +91,15 @@ def with_jobs(status: SweepStatus, jobs: Mapping[str, Job]) -> SweepStatus:
     return replace(status, trials=trials)
 
 
-def _with_job(status: TrialStatus, job: Job, history: Sequence[str]) -> TrialStatus:
+def _with_job(status: TrialStatus, job: Job, folder: SlurmFolder) -> TrialStatus:
     if job.is_pending:
         return replace(status, state="queued", reason=job.reason)
     if job.state in _RUNNING:
         return replace(status, state="running", reason="")
     if status.state not in {"missing", "stale", "interrupted"}:
         return status
-    last = next((line for line in reversed(history) if f" {job.id} " in line and "requeue" not in line), "")
+    history = reversed(folder.history(status.trial.name))
+    last = next((line for line in history if f" {job.id} " in line and "requeue" not in line), "")
     if reason := _failure(job, last, is_interrupted=status.state == "interrupted"):
         return replace(status, state="failed", reason=reason)
     if job.state in {"", "COMPLETED"} or status.state == "interrupted":
