@@ -1,7 +1,7 @@
-"""Which runs may be held together: a warning for everything that makes their numbers mean different things."""
+"""Which runs can be compared: a warning for everything that makes their numbers mean different things."""
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from rnnlab.runs.run import Run
@@ -10,83 +10,79 @@ from rnnlab.storage.metrics import CUT, TORN
 _MOST_NAMED = 4
 _MOST_UNFINISHED = 20
 
+DEFINITION = ("task.", "shape.")  # keys by which runs do different tasks
 _REASONS = {
-    "task.type": "a loss means nothing outside its own task",
-    "shape.timesteps": "the length sets how hard a task is",
+    "task.type": "losses of different tasks are not comparable",
+    "shape.timesteps": "the sequence length sets how difficult a task is",
     "shape.return_sequences": "they are scored on different steps of a sequence",
     "evaluation.sequences": "they were scored on different validation sets",
-    "seed": "each was scored on a validation set of its own, so a small difference may be chance",
+    "seed": "each was scored on its own validation set, so a small difference may be chance",
 }
-_TASK_OPTION = "the task's options are part of its definition"
-_TASK_DATA = "they read different data"
-GRAVE = ("task.", "shape.")  # keys by which runs do different things
+_OPTION = "the task's options are part of its definition"
 
 
 def comparability_warnings(
-    results: Sequence[Run], headings: Mapping[str, str], *, may_differ: Collection[str] = ()
+    runs: Sequence[Run], headings: Mapping[str, str], *, may_differ: Collection[str] = ()
 ) -> list[str]:
-    """Return why the numbers of these runs are not comparable, one sentence a reason, the gravest first.
+    """Return why the numbers of these runs are not comparable, one sentence per reason, the most important first.
 
     Args:
-        results: The runs.
+        runs: The runs.
         headings: Name of a run -> what to call it.
         may_differ: Keys that are meant to differ.
     """
-    called = [headings[result.name] for result in results]
-    warnings = [
-        f"{_weight(key)}: {key} differs ({values}): {_REASONS.get(key, _TASK_OPTION)}"
-        for key in _keys(results)
-        if key not in may_differ and (values := _disagreement([result.config.get(key) for result in results], called))
-    ]
-    if values := _disagreement([_data(result) for result in results], called):
-        warnings.append(f"{_weight('task.')}: the SHA-256 of the task's file differs ({values}): {_TASK_DATA}")
-    return warnings
+    found = []
+    for key in [*_task_keys(runs), *list(_REASONS)[1:]]:
+        values = "" if key in may_differ else _values(runs, headings, lambda run, key=key: run.config.get(key))  # type: ignore[misc]
+        if values:
+            weight = "not comparable" if key.startswith(DEFINITION) else "compare with care"
+            found.append(f"{weight}: {key} differs ({values}): {_REASONS.get(key, _OPTION)}")
+    if values := _values(runs, headings, _data):
+        found.append(f"not comparable: the SHA-256 of the task's file differs ({values}): they read different data")
+    return found
 
 
-def unfinished_warnings(results: Sequence[Run], headings: Mapping[str, str]) -> list[str]:
-    """Return which numbers are not final, or not all there, a sentence a run; of very many, the rest in one."""
+def unfinished_warnings(runs: Sequence[Run], headings: Mapping[str, str]) -> list[str]:
+    """Return which results are not final, or not complete, one sentence per run; of very many, the rest in one."""
     torn = [
-        f"{headings[one.name]}: metrics.jsonl {CUT if one.state == 'completed' else TORN}"
-        for one in results
-        if one.is_torn
+        f"{headings[run.name]}: metrics.jsonl {CUT if run.state == 'completed' else TORN}"
+        for run in runs
+        if run.is_torn
     ]
-    unfinished = [result for result in results if result.state != "completed"]
-    told = [_state(result, headings[result.name]) for result in unfinished[:_MOST_UNFINISHED]]
-    rest = len(unfinished) - len(told)
-    return [*torn, *told, *([f"{rest:,} more runs have not completed"] if rest else [])]
+    unfinished = [run for run in runs if run.state != "completed"]
+    named = [_state(run, headings[run.name]) for run in unfinished[:_MOST_UNFINISHED]]
+    rest = len(unfinished) - len(named)
+    counted = f"{rest:,} more runs have" if rest > 1 else "1 more run has"
+    return [*torn, *named, *([f"{counted} not completed"] if rest else [])]
 
 
-def one_definition(results: Sequence[Run]) -> bool:
+def is_one_task(runs: Sequence[Run]) -> bool:
     """Return whether all runs did the same task, options and lengths included."""
-    keys = [key for key in _keys(results) if key.startswith(GRAVE)]
-    return all(len({_canonical(result.config.get(key)) for result in results}) == 1 for key in keys)
+    keys = [*_task_keys(runs), "shape.timesteps", "shape.return_sequences"]
+    return all(len({_canonical(run.config.get(key)) for run in runs}) == 1 for key in keys)
 
 
-def _keys(results: Sequence[Run]) -> list[str]:
-    options = dict.fromkeys(key for result in results for key in result.config if key.startswith("task."))
-    return ["task.type", *(key for key in options if key != "task.type"), *list(_REASONS)[1:]]
+def _task_keys(runs: Sequence[Run]) -> list[str]:
+    keys = dict.fromkeys(key for run in runs for key in run.config if key.startswith("task."))
+    return ["task.type", *(key for key in keys if key != "task.type")]
 
 
-def _weight(key: str) -> str:
-    return "not comparable" if key.startswith(GRAVE) else "compare with care"
-
-
-def _disagreement(values: Sequence[Any], called: Sequence[str]) -> str:
-    """Return who has which value, or nothing where all have the same."""
-    holders: dict[str, list[str]] = {}
-    for value, heading in zip(values, called, strict=True):
-        names = holders.setdefault(_canonical(value), [])
-        if heading not in names:
-            names.append(heading)
-    if len(holders) == 1:
+def _values(runs: Sequence[Run], headings: Mapping[str, str], read: Callable[[Run], Any]) -> str:
+    """Return which runs have which value, or nothing where all have the same."""
+    values = [read(run) for run in runs]
+    if all(type(value) is type(values[0]) and value == values[0] for value in values):
         return ""
-    parts = [f"{text.strip(chr(34))} in {_some(names)}" for text, names in list(holders.items())[:_MOST_NAMED]]
-    rest = len(holders) - _MOST_NAMED
-    return "; ".join(parts + ([f"{rest} more values"] if rest > 0 else []))
+    names: dict[str, dict[str, None]] = {}
+    for run, value in zip(runs, values, strict=True):
+        names.setdefault(_canonical(value).strip('"'), {})[headings[run.name]] = None
+    parts = [f"{text} in {_some(list(having))}" for text, having in list(names.items())[:_MOST_NAMED]]
+    rest = len(names) - _MOST_NAMED
+    more = [f"{rest} more value{'s' * (rest > 1)}"] if rest > 0 else []
+    return "; ".join(parts + more) if len(names) > 1 else ""
 
 
-def _data(result: Run) -> str:
-    return str(result.task_facts.get("csv_sha256", "none"))[:12]
+def _data(run: Run) -> str:
+    return str(run.task_facts.get("csv_sha256", "none"))[:12]
 
 
 def _canonical(value: Any) -> str:
@@ -98,11 +94,12 @@ def _some(names: list[str]) -> str:
     return ", ".join(names[:_MOST_NAMED]) + (f" and {rest} more" if rest > 0 else "")
 
 
-def _state(result: Run, heading: str) -> str:
-    if result.state in {"running", "stale"}:
-        return f"{heading} is still running, or was killed: its numbers are those up to step {result.summary.steps:,}"
-    if result.message.startswith(result.state):
-        return f"{heading} {result.message}"
-    ended = "was interrupted" if result.state == "interrupted" else result.state
-    why = f": {result.message}" if result.message else ""
-    return f"{heading} {ended} at step {result.summary.steps:,}{why}"
+def _state(run: Run, heading: str) -> str:
+    step = f"step {run.summary.steps:,}"
+    if run.state in {"running", "stale"}:
+        why = "is still running" if run.state == "running" else "was running, but its process is gone"
+        return f"{heading} {why}: its results are those up to {step}"
+    if run.message.startswith(run.state):
+        return f"{heading} {run.message}"
+    ended = "was interrupted" if run.state == "interrupted" else run.state
+    return f"{heading} {ended} at {step}" + (f": {run.message}" if run.message else "")

@@ -1,25 +1,22 @@
-"""Comparing runs: what differs in their configs, what each came to, and what that says.
+"""Comparing runs: what differs in their configs, what their results are, and what can be concluded.
 
-Runs that differ in their seed alone are one group (`groups`); groups of several runs are held against each other with
-statistics (`contrasts`), and those of a sweep stand in a table (`pivot`).
+Runs that differ only in their seed are one group (`groups`); groups of several runs are compared with statistics
+(`contrasts`), and those of a sweep are laid out in a table (`pivot`).
 """
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, final
 
 from rnnlab.comparison.comparability import comparability_warnings, unfinished_warnings
+from rnnlab.comparison.conclusions import conclusion
 from rnnlab.comparison.contrasts import Contrast, contrasts_of
-from rnnlab.comparison.differences import differences
-from rnnlab.comparison.groups import Group, groups_of
-from rnnlab.comparison.headings import headings
+from rnnlab.comparison.groups import Group, groups_of, run_headings, varying_keys
 from rnnlab.comparison.metric import has_baseline, higher_is_better, resolve_metric
 from rnnlab.comparison.pivot import Pivot, pivot, usual_pivot
-from rnnlab.comparison.story import story
-from rnnlab.comparison.verdict import verdict
 from rnnlab.core.errors import UsageError, VerificationError
-from rnnlab.core.text import visible
 from rnnlab.runs.many import Damaged, read_some
 from rnnlab.runs.run import Run
 from rnnlab.storage import RunFolder
@@ -31,17 +28,17 @@ class Comparison:
     """Runs side by side.
 
     Attributes:
-        results: One a run, best final value of `metric` first; runs without one come last.
+        results: The runs, best final value of `metric` first; runs without one come last.
         damaged: The runs that could not be read, each with the reason.
         metric: The metric by which they are ordered, by its full name.
         headings: Name of a run -> what to call it here: short, and different for every run.
         differences: Dotted config key -> name of a run -> value, for the keys that differ, the run's name left out; a
             run whose config lacks the key is not among the values.
-        groups: The runs that differ in their seed alone, together.
-        contrasts: Groups held against each other; none where every group is one run.
+        groups: The runs that differ only in their seed, together.
+        contrasts: Comparisons of two groups; none where every group is one run.
         pivot: The groups as a table, where one was asked for or suggests itself.
         warnings: Why numbers are not comparable, or not final; one sentence each.
-        verdict: The difference in words.
+        conclusion: What the comparison shows, in words.
     """
 
     results: tuple[Run, ...]
@@ -53,16 +50,16 @@ class Comparison:
     contrasts: tuple[Contrast, ...]
     pivot: Pivot | None
     warnings: tuple[str, ...]
-    verdict: str
+    conclusion: str
 
     @property
     def is_grouped(self) -> bool:
-        """Whether the groups tell more than the runs: one of them has several, or they make a table."""
-        return self.pivot is not None or any(len(group.results) > 1 for group in self.groups)
+        """Whether groups are shown in place of runs: one of them has several, or they make a table."""
+        return self.pivot is not None or len(self.groups) < len(self.results)
 
-    def baseline(self, result: Run) -> float | None:
+    def baseline(self, run: Run) -> float | None:
         """Return the task's baseline for the metric of this comparison; None where it has none."""
-        return result.summary.baseline if has_baseline(self.metric) else None
+        return run.summary.baseline if has_baseline(self.metric) else None
 
 
 def compare(
@@ -81,86 +78,88 @@ def compare(
             the validation loss when left out.
         by: The config key whose values are the columns of a table of groups; with `over`, or neither.
         over: The key whose values are its rows.
-        baseline: The group that all others are held against, by its heading or a part of it.
+        baseline: The group that all others are compared with, by its heading or a part of it.
 
     Raises:
-        UsageError: No run recorded that metric, a run is given twice, or the groups cannot be set out as asked.
-        VerificationError: Not one of the runs can be read.
+        UsageError: No run recorded that metric, a run is given twice, or the groups cannot be laid out as asked.
+        VerificationError: No run can be read.
     """
     if (by is None) != (over is None):
         raise UsageError("--by and --over go together", hint="as in --by cell.type --over shape.timesteps")
-    _refuse_repeats(runs)
+    _require_distinct(runs)
     read = read_some(runs)
     damaged = tuple(one for one in read if isinstance(one, Damaged))
-    results = _distinct([one for one in read if isinstance(one, Run)])
-    if not results:
+    found = _with_distinct_names([one for one in read if isinstance(one, Run)])
+    if not found:
         raise VerificationError("; ".join(f"{one.name}: {one.reason}" for one in damaged), where="no run can be read")
-    name = resolve_metric(results, metric)
-    ordered = tuple(sorted(results, key=lambda result: (*_rank(result, name), result.name)))
-    called = headings(ordered)
-    groups = groups_of(ordered, name)
+    name = resolve_metric(found, metric)
+    results = tuple(sorted(found, key=lambda run: (*_rank(run, name), run.name)))
+    headings = run_headings(results)
+    groups = groups_of(results, name)
     grouped = len(groups) < len(results)
     table = pivot(groups, by=by, over=over) if by and over else usual_pivot(groups)
     contrasts = contrasts_of(groups, baseline) if grouped or baseline else ()
     return Comparison(
-        results=ordered,
+        results=results,
         damaged=damaged,
         metric=name,
-        headings=called,
-        differences=differences(ordered),
+        headings=headings,
+        differences=differences(results),
         groups=groups,
         contrasts=contrasts,
         pivot=table,
-        warnings=tuple(_warnings(ordered, called, groups, table)),
-        verdict=story(groups, contrasts, table) if grouped or table else verdict(ordered, called),
+        warnings=tuple(_warnings(results, headings, groups, table)),
+        conclusion=conclusion(results, headings, groups, contrasts, table),
     )
+
+
+def differences(runs: Sequence[Run]) -> dict[str, dict[str, Any]]:
+    """Return dotted key -> name of a run -> value, for every key whose value is not the same in all runs.
+
+    A run whose config lacks a key is not among that key's values. The name of a run always differs and is left out.
+    """
+    keys = [key for key in varying_keys([run.config for run in runs]) if key != "name"]
+    return {key: {run.name: run.config[key] for run in runs if key in run.config} for key in keys}
 
 
 def _warnings(
-    results: Sequence[Run], called: Mapping[str, str], groups: Sequence[Group], table: Pivot | None
+    runs: Sequence[Run], headings: Mapping[str, str], groups: Sequence[Group], table: Pivot | None
 ) -> list[str]:
-    """Return the warnings; in a table only what stands in one row is held together, and seeds repeat by design."""
-    grouped = len(groups) < len(results)
-    several = (grouped or table) and len(groups) > 1
-    names = {one.name: group.heading for group in groups for one in group.results} if several else called
-    rows: list[Sequence[Run]] = [results]
+    """Return the warnings; in a table only the runs of one row are compared, and seeds repeat by design."""
+    grouped = len(groups) < len(runs)
+    names = headings
+    if (grouped or table) and len(groups) > 1:
+        names = {run.name: group.heading for group in groups for run in group.results}
+    compared: list[Sequence[Run]] = [runs]
     if table:
-        rows = [
-            [one for column in range(len(table.columns)) for one in _results(table.cells.get((row, column)))]
-            for row in range(len(table.rows))
-        ]
-    told = [
-        warning
-        for row in rows
-        for warning in comparability_warnings(row, names, may_differ={"seed"} if grouped else ())
-    ]
-    repeats = [group.heading for group in groups if len(set(group.seeds)) < len(group.results)]
-    again = (
-        f"compare with care: runs of {', '.join(repeats[:4])} share a seed: they repeat each other, and prove no more"
-    )
-    return [*dict.fromkeys(told), *([again] if repeats else []), *unfinished_warnings(results, called)]
+        cells = [[group for group in table.row(place) if group] for place in range(len(table.rows))]
+        compared = [[run for group in row for run in group.results] for row in cells]
+    may_differ = {"seed"} if grouped else set()
+    found = [text for part in compared for text in comparability_warnings(part, names, may_differ=may_differ)]
+    if repeated := [group.heading for group in groups if len(set(group.seeds)) < len(group.results)]:
+        found.append(f"compare with care: runs of {', '.join(repeated[:4])} share a seed, so they are no repetitions")
+    return [*dict.fromkeys(found), *unfinished_warnings(runs, headings)]
 
 
-def _results(group: Group | None) -> Sequence[Run]:
-    return group.results if group else ()
-
-
-def _refuse_repeats(runs: Sequence[RunFolder | Damaged]) -> None:
-    paths = Counter(run.path.resolve() for run in runs if isinstance(run, RunFolder))
-    twice = next((path for path, times in paths.items() if times > 1), None)
-    if twice:
-        problem = f"the run {visible(twice.name)} is given {paths[twice]} times"
+def _require_distinct(runs: Sequence[RunFolder | Damaged]) -> None:
+    paths = [run.path for run in runs if isinstance(run, RunFolder)]
+    # A run is found as a real folder, so that only what it is in can be a link.
+    parents = {parent: parent.resolve() for parent in {path.parent for path in paths}}
+    times = Counter((parents[path.parent], path.name) for path in paths)
+    (_, name), most = max(times.items(), key=lambda item: item[1], default=((Path(), ""), 1))
+    if most > 1:
+        problem = f"the run {name} is given {most} times"
         raise UsageError(problem, hint="name each run once; `rnnlab list` shows the runs")
 
 
-def _distinct(results: list[Run]) -> list[Run]:
-    """Return the results under names that differ: a copied run folder keeps its name, so then the path is the name."""
-    times = Counter(result.name for result in results)
-    return [result if times[result.name] == 1 else result.called(str(result.path)) for result in results]
+def _with_distinct_names(runs: Sequence[Run]) -> list[Run]:
+    """Return the runs under different names: a copied run folder keeps its name, so then the path is the name."""
+    times = Counter(run.name for run in runs)
+    return [run if times[run.name] == 1 else run.called(str(run.path)) for run in runs]
 
 
-def _rank(result: Run, metric: str) -> tuple[bool, float]:
-    value = result.final(metric)
+def _rank(run: Run, metric: str) -> tuple[bool, float]:
+    value = run.final(metric)
     if value is None:
         return True, 0.0
-    return False, -value if higher_is_better(metric) else value
+    return False, -value if higher_is_better(run, metric) else value

@@ -11,6 +11,7 @@ from math import nan
 from rnnlab.comparison.compare import Comparison
 from rnnlab.comparison.groups import Group, groups_of
 from rnnlab.comparison.metric import resolve_metric
+from rnnlab.comparison.tables import value_text
 from rnnlab.core.errors import UsageError
 from rnnlab.runs.filter import Filter, Value
 from rnnlab.runs.run import Run
@@ -76,12 +77,10 @@ def _known(value: float | None) -> float:
 
 def _metric(name: str, comparison: Comparison) -> str:
     asked = f"validation/{name.removeprefix('val_')}" if name.startswith("val_") else name
-    try:
-        return resolve_metric(comparison.results, asked)
-    except UsageError as error:
-        raise UsageError(error.problem, where=OPTION, hint=error.hint) from error
+    return resolve_metric(comparison.results, asked, option=OPTION)
 
 
 def _text(name: str, value: Value, *, alone: bool) -> str:
-    text = f"{value:.6g}" if isinstance(value, float) else str(value)
-    return ("unknown" if text == "nan" else text) if alone else f"{name} {text}"
+    text = f"{value:.6g}" if isinstance(value, float) else value_text(value)
+    text = "unknown" if text == "nan" else text
+    return text if alone else f"{name} {text}"

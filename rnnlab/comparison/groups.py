@@ -1,13 +1,15 @@
-"""Groups of runs: those that differ in nothing but their seed repeat one experiment."""
+"""Groups of runs that differ only in their seed, and what to call runs, groups, keys and values."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate, chain
 from math import inf, isfinite
 from typing import Any, final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rnnlab.comparison.metric import higher_is_better
 from rnnlab.comparison.statistics import (
@@ -20,14 +22,19 @@ from rnnlab.comparison.statistics import (
     wilson,
 )
 from rnnlab.runs.run import Run
+from rnnlab.storage.naming import FOLDER_NAME
 
-# What a run computes does not depend on these, but for the last bits.
+Array = NDArray[np.float64]
+
+# The results of a run do not depend on these, except for rounding.
 _FREE = {"name", "seed", "training.recompute"}
 _FREE_BLOCKS = ("numpy.", "logging.", "training.checkpoint.")
 _FIRST = ("backend", "engine", "cell.type", "cell.units", "cell.layers", "task.type", "shape.timesteps")
-_BARE = {"cell.type", "backend", "engine", "task.type"}  # told by their value alone
+_BARE = {"cell.type", "backend", "engine", "task.type"}  # the value is enough to know the key
 _LETTERS = {"shape.timesteps": "T", "cell.units": "H"}
 _WORDS = {"shape.timesteps": "length", "cell.units": "size", "cell.type": "cell"}
+_MOST_POINTS = 400
+_MISSING = object()
 
 
 @final
@@ -47,26 +54,31 @@ class Group:
     results: tuple[Run, ...]
     metric: str
 
-    @property
+    @cached_property
     def decided(self) -> list[Run]:
         """The runs of which it is known whether the task was solved."""
-        return [one for one in self.results if one.summary.solved is not None]
+        return [run for run in self.results if run.summary.solved is not None]
 
-    @property
+    @cached_property
     def solved(self) -> int:
         """How many solved the task."""
-        return sum(one.summary.solved is True for one in self.results)
+        return sum(run.summary.solved is True for run in self.results)
 
     @cached_property
     def solved_interval(self) -> Interval | None:
         """Wilson's interval of the share that solves the task; None while nothing is known."""
         return wilson(self.solved, len(self.decided)) if self.decided else None
 
+    @property
+    def higher_is_better(self) -> bool:
+        """Whether a higher value of the metric is better."""
+        return higher_is_better(self.results[0], self.metric)
+
     @cached_property
     def scores(self) -> tuple[float, ...]:
         """The final metric of each run; a run without a finite one, as one that diverged, counts as infinitely bad."""
-        worst = -inf if higher_is_better(self.metric) else inf
-        finals = [one.final(self.metric) for one in self.results]
+        worst = -inf if self.higher_is_better else inf
+        finals = [run.final(self.metric) for run in self.results]
         return tuple(worst if value is None or not isfinite(value) else value for value in finals)
 
     @cached_property
@@ -91,107 +103,155 @@ class Group:
 
     @cached_property
     def times(self) -> Times:
-        """Training sequences until the task was solved, or seen in vain."""
-        at, done = [], []
-        for one in self.results:
-            at_success = one.summary.solved_at
-            seen = at_success.sequences if at_success else one.summary.sequences
+        """Training sequences until the task was solved, or until the run ended."""
+        at, succeeded = [], []
+        for run in self.results:
+            seen = run.summary.solved_at.sequences if run.summary.solved_at else run.summary.sequences
             if seen is not None:
                 at.append(float(seen))
-                done.append(at_success is not None)
-        return Times(at, done)
+                succeeded.append(run.summary.solved_at is not None)
+        return Times(at, succeeded)
 
     @cached_property
     def sequences_to_success(self) -> float | None:
         """The Kaplan-Meier median of the sequences to success; None where fewer than half were seen to succeed."""
         return median_time(self.times)
 
-    @property
+    @cached_property
     def seeds(self) -> list[Any]:
         """The seed of each run."""
-        return [one.config.get("seed") for one in self.results]
+        return [run.config.get("seed") for run in self.results]
+
+    def curves(self) -> tuple[Array, Array]:
+        """Return all steps at which a run was evaluated, (K,), and the metric of each run by then, (R, K).
+
+        A run that ended early, because it had solved its task, keeps its last value.
+        """
+        points = [[(step, y) for step, y in run.curve(self.metric) if y is not None] for run in self.results]
+        points = [one for one in points if one]
+        steps = sorted({step for one in points for step, _ in one})
+        if not steps:
+            return np.empty(0), np.empty((0, 0))
+        rows = [[*accumulate(map(dict(one).get, steps), _last_known, initial=one[0][1])][1:] for one in points]
+        every = max(1, len(steps) // _MOST_POINTS)
+        kept = sorted({*range(0, len(steps), every), len(steps) - 1})
+        return np.array(steps, np.float64)[kept], np.array(rows, np.float64)[:, kept]
 
 
-def same_but_for_seed(results: Sequence[Run]) -> list[list[Run]]:
-    """Return the runs in groups of one config each, in the order the groups first appear."""
-    groups: dict[str, list[Run]] = {}
-    for result in results:
-        groups.setdefault(json.dumps(_fixed(result), sort_keys=True), []).append(result)
-    return list(groups.values())
+def _last_known(before: float, value: float | None) -> float:
+    return before if value is None else value
 
 
-def groups_of(results: Sequence[Run], metric: str) -> tuple[Group, ...]:
+def groups_of(runs: Sequence[Run], metric: str) -> tuple[Group, ...]:
     """Return the groups of some runs, in the order of the values in which they differ.
 
     Args:
-        results: The runs.
+        runs: The runs.
         metric: The full name of the metric they are measured by.
     """
-    parts = [sorted(part, key=_seed) for part in same_but_for_seed(results)]
-    fixed = [_fixed(part[0]) for part in parts]
-    keys = _varying(fixed)
-    values = [{key: one[key] for key in keys if key in one} for one in fixed]
-    made = [
-        Group(heading, told, tuple(part), metric)
-        for heading, told, part in zip(_headings(values, parts), values, parts, strict=True)
+    keys = [key for key in varying_keys([run.config for run in runs]) if not _is_free(key)]
+    keys.sort(key=lambda key: _FIRST.index(key) if key in _FIRST else len(_FIRST))
+    parts: dict[tuple[Hashable, ...], list[Run]] = {}
+    for run in runs:
+        parts.setdefault(_kinds(run.config, keys), []).append(run)
+    values = [{key: part[0].config[key] for key in keys if key in part[0].config} for part in parts.values()]
+    headings = _group_headings(values, keys, [part[0].label for part in parts.values()])
+    groups = [
+        Group(heading, own, tuple(sorted(part, key=_by_seed)), metric)
+        for heading, own, part in zip(headings, values, parts.values(), strict=True)
     ]
-    return tuple(sorted(made, key=lambda group: [_order(group.values.get(key)) for key in keys]))
+    return tuple(sorted(groups, key=lambda group: [_by_value(group.values.get(key)) for key in keys]))
 
 
-def _fixed(result: Run) -> dict[str, Any]:
-    return {key: value for key, value in result.config.items() if key not in _FREE and not key.startswith(_FREE_BLOCKS)}
+def varying_keys(configs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the keys whose value is not the same in all configs, in the order in which they first appear."""
+    keys = dict.fromkeys(chain.from_iterable(configs))
+    return [key for key in keys if _varies([config.get(key, _MISSING) for config in configs])]
 
 
-def _varying(configs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return the keys in which configs differ, those that people name first at the front."""
-    keys = dict.fromkeys(key for one in configs for key in one)
-    found = [key for key in keys if len({_canonical(one.get(key)) for one in configs}) > 1]
-    return sorted(found, key=lambda key: _FIRST.index(key) if key in _FIRST else len(_FIRST))
+def _varies(values: Sequence[Any]) -> bool:
+    first = values[0]
+    if isinstance(first, list | dict):
+        return len({_kind(value) for value in values}) > 1
+    # With its type: to Python 1, 1.0 and True are equal.
+    return any(type(value) is not type(first) or value != first for value in values)
 
 
-def _headings(values: Sequence[Mapping[str, Any]], parts: Sequence[Sequence[Run]]) -> list[str]:
-    """Return what to call each group: the first keys that suffice to tell all apart."""
-    keys = _varying(values)
+def _kinds(config: Mapping[str, Any], keys: Sequence[str]) -> tuple[Hashable, ...]:
+    return tuple(_kind(config.get(key, _MISSING)) for key in keys)
+
+
+def _kind(value: Any) -> Hashable:
+    return json.dumps(value, sort_keys=True) if isinstance(value, list | dict) else (type(value), value)
+
+
+def _is_free(key: str) -> bool:
+    return key in _FREE or key.startswith(_FREE_BLOCKS)
+
+
+def _group_headings(values: Sequence[Mapping[str, Any]], keys: Sequence[str], labels: Sequence[str]) -> Sequence[str]:
+    """Return what to call each group: the first keys that suffice to distinguish all."""
     for key in reversed(keys):
         fewer = [other for other in keys if other != key]
-        if len({tuple(_canonical(one.get(other)) for other in fewer) for one in values}) == len(values):
+        if len({_kinds(one, fewer) for one in values}) == len(values):
             keys = fewer
     if not keys:
-        return [part[0].label for part in parts]
-    return [" ".join(told_value(key, one[key]) for key in keys if key in one) or "the others" for one in values]
+        return labels
+    return [" ".join(value_label(key, one[key]) for key in keys if key in one) or "the others" for one in values]
 
 
-def told_value(key: str, value: Any) -> str:
-    """Return a value as a heading tells it.
+def run_headings(runs: Sequence[Run]) -> dict[str, str]:
+    """Return name of a run -> heading: its label; with the seed, else the random letters, where labels are equal."""
+    headings: dict[str, str] = {}
+    labelled: dict[str, list[Run]] = {}
+    for run in runs:
+        labelled.setdefault(run.label, []).append(run)
+    for alike in labelled.values():
+        headings |= {run.name: text for run, text in zip(alike, _distinct(alike), strict=True)}
+    # One label may be another label with its seed.
+    return headings if len(set(headings.values())) == len(headings) else {run.name: run.name for run in runs}
+
+
+def _distinct(alike: Sequence[Run]) -> list[str]:
+    ways: list[Callable[[Run], str]] = [
+        lambda run: run.label,
+        lambda run: f"{run.label} seed {run.config.get('seed')}",
+        lambda run: f"{run.label} {match['token'] if (match := FOLDER_NAME.fullmatch(run.name)) else run.name}",
+    ]
+    for way in ways:
+        texts = [way(run) for run in alike]
+        if len(set(texts)) == len(texts):
+            return texts
+    return [run.name for run in alike]
+
+
+def value_label(key: str, value: Any) -> str:
+    """Return a value for a heading.
 
     Example:
-        >>> told_value("cell.type", "carry"), told_value("shape.timesteps", 50), told_value("training.clip_norm", 0.3)
-        ('carry', 'T=50', 'clip_norm=0.3')
+        >>> value_label("cell.type", "carry"), value_label("shape.timesteps", 50), value_label("training.clip_norm", 1)
+        ('carry', 'T=50', 'clip_norm=1')
     """
     text = value if isinstance(value, str) else "…".join(map(str, value)) if isinstance(value, list) else str(value)
     return text if key in _BARE else f"{_LETTERS.get(key, key.rpartition('.')[2])}={text}"
 
 
-def told_key(key: str) -> str:
-    """Return a key as a sentence tells it.
+def key_label(key: str) -> str:
+    """Return a key for a sentence.
 
     Example:
-        >>> told_key("shape.timesteps"), told_key("training.clip_norm")
+        >>> key_label("shape.timesteps"), key_label("training.clip_norm")
         ('length', 'training.clip_norm')
     """
     return _WORDS.get(key, key)
 
 
-def _canonical(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, ensure_ascii=False)
-
-
-def _order(value: Any) -> tuple[int, float, str]:
+def _by_value(value: Any) -> tuple[int, float, str]:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return 1, float(value), ""
-    return (0, 0.0, "") if value is None else (2, 0.0, _canonical(value))
+    return (0, 0.0, "") if value is None else (2, 0.0, json.dumps(value, sort_keys=True, ensure_ascii=False))
 
 
-def _seed(result: Run) -> tuple[float, str]:
-    seed = result.config.get("seed")
-    return float(seed) if isinstance(seed, int) else inf, result.name
+def _by_seed(run: Run) -> tuple[float, str]:
+    seed = run.config.get("seed")
+    return float(seed) if isinstance(seed, int) else inf, run.name

@@ -1,30 +1,33 @@
-"""Names of metrics: what a user may call them, and which way is better."""
+"""Names of metrics, and which direction is better."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
-from rnnlab.core.errors import UsageError
+from rnnlab.core.errors import RnnlabError, UsageError
 from rnnlab.core.registry import nearest
-from rnnlab.core.text import visible
 from rnnlab.runs.run import Run
+from rnnlab.tasks import task_class
 
-DEFAULT = "validation/loss"
+LOSS = "validation/loss"
 _SCORE = "validation/"
 
 
-def resolve_metric(results: Sequence[Run], asked: str | None) -> str:
+def resolve_metric(runs: Sequence[Run], asked: str | None, *, option: str = "--metric") -> str:
     """Return the full name of the metric `asked`; a bare name is one of the validation metrics.
 
     Raises:
         UsageError: No run recorded it; the hint names the nearest.
     """
-    if asked is None:
-        return DEFAULT
-    known = {DEFAULT, *(name for result in results for name in result.metrics())}
-    for name in (asked, _SCORE + asked):
-        if name in known:
-            return name
+    if asked is None or asked in {LOSS, short_name(LOSS)}:
+        return LOSS
+    known: set[str] = {LOSS}
+    for run in runs:
+        known.update(run.metrics())
+        for name in (asked, _SCORE + asked):
+            if name in known:
+                return name
     hint = nearest(asked, {name for full in known for name in (full, short_name(full))})
-    raise UsageError(f"no run recorded the metric '{visible(asked[:100])}'", where="--metric", hint=hint)
+    raise UsageError(f"no run recorded the metric '{asked[:100]}'", where=option, hint=hint)
 
 
 def short_name(metric: str) -> str:
@@ -42,11 +45,14 @@ def has_baseline(metric: str) -> bool:
     return metric.rpartition("/")[2] == "loss"
 
 
-def higher_is_better(metric: str) -> bool:
-    """Return whether a higher value is better.
+def higher_is_better(run: Run, metric: str) -> bool:
+    """Return whether the run's task declares that a higher value of a metric is better."""
+    return _is_maximised(str(run.config.get("task.type")), metric)
 
-    Example:
-        >>> higher_is_better("validation/bit_accuracy"), higher_is_better("train/loss")
-        (True, False)
-    """
-    return metric.endswith("accuracy")
+
+@lru_cache(maxsize=256)
+def _is_maximised(task: str, metric: str) -> bool:
+    try:
+        return task_class(task).higher_is_better(metric)
+    except RnnlabError:  # of a package that is not installed here
+        return False

@@ -1,25 +1,22 @@
-"""A sweep as a table: one key down, one across, a group in each cell."""
+"""A sweep as a table: the values of one key as rows, those of another as columns, one group in each cell."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, final
 
 from rnnlab.comparison.groups import Group
-from rnnlab.comparison.statistics import compare_matched, holm
+from rnnlab.comparison.statistics import compare_counts, compare_matched, holm
 from rnnlab.core.errors import UsageError
 from rnnlab.core.registry import nearest
-from rnnlab.core.text import visible
-from rnnlab.runs.run import Run
 
-_FEWEST = 5  # groups that are worth a table nobody asked for
+_FEWEST = 5  # groups for which a table is made without being asked for
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Overall:
-    """Two columns of a pivot held against each other over all its rows.
+    """Two columns of a pivot, compared over all its rows.
 
     Attributes:
         one, other: The columns' values.
@@ -58,12 +55,16 @@ class Pivot:
 
     @property
     def is_ascending(self) -> bool:
-        """Whether the rows are numbers, so that one may tell up to which something holds."""
+        """Whether the rows are numbers, so that they have an order."""
         return len(self.rows) > 1 and all(map(_is_number, self.rows))
 
     def column(self, place: int) -> list[Group | None]:
         """Return the groups of a column, from the first row to the last."""
         return [self.cells.get((row, place)) for row in range(len(self.rows))]
+
+    def row(self, place: int) -> list[Group | None]:
+        """Return the groups of a row, from the first column to the last."""
+        return [self.cells.get((place, column)) for column in range(len(self.columns))]
 
     def solved(self, place: int) -> tuple[int, int]:
         """Return how many runs of a column solved the task, of how many of which that is known."""
@@ -88,39 +89,57 @@ class Pivot:
             first = row
         return first
 
+    def row_tests(self) -> dict[int, float]:
+        """Return p of Fisher's exact test of each row of two columns, by place, corrected by Holm's method."""
+        raw: dict[int, float] = {}
+        for place in range(len(self.rows)) if len(self.columns) == 2 else ():
+            one, other = self.row(place)
+            if one and other and one.decided and other.decided:
+                raw[place] = compare_counts((one.solved, len(one.decided)), (other.solved, len(other.decided)))
+        return dict(zip(raw, holm(list(raw.values())), strict=True))
+
 
 def pivot(groups: Sequence[Group], *, by: str, over: str) -> Pivot:
     """Return the groups with the values of one key as columns and those of another as rows.
 
     Raises:
-        UsageError: The groups do not differ in such a key, or one cell would hold several.
+        UsageError: The groups do not differ in such a key, or several belong in one cell.
     """
+    known = list(dict.fromkeys(key for group in groups for key in group.values))
     for option, key in (("--by", by), ("--over", over)):
-        _require(groups, key, option)
+        if key not in known:
+            differing = f"they differ in {', '.join(known[:8])}" if known else "they differ only in the seed"
+            hint = nearest(key, known) if known else differing
+            problem = f"the runs do not differ in '{key[:100]}'"
+            raise UsageError(problem, where=option, hint=hint if hint.startswith("did") else differing)
     if by == over:
         raise UsageError(f"{by} cannot be both --by and --over", hint="name another key for one of them")
     rows, columns = _values(groups, over), _values(groups, by)
     cells: dict[tuple[int, int], Group] = {}
     for group in groups:
-        place = _place(rows, group.values.get(over)), _place(columns, group.values.get(by))
-        if place in cells:
-            raise UsageError(_crowded(cells[place], group), where="--by", hint="compare fewer runs, or other keys")
+        place = rows.index(_typed(group.values.get(over))), columns.index(_typed(group.values.get(by)))
+        if other := cells.get(place):
+            differing = ", ".join([key for key in known if group.values.get(key) != other.values.get(key)][:4])
+            problem = f"several groups belong in one cell: they differ in {differing}"
+            raise UsageError(problem, where="--by", hint="compare fewer runs, or other keys")
         cells[place] = group
-    return Pivot(by, over, tuple(columns), tuple(rows), cells, _overall(rows, columns, cells))
+    names = tuple(value for _, value in columns)
+    return Pivot(by, over, names, tuple(value for _, value in rows), cells, _overall(len(rows), names, cells))
 
 
 def usual_pivot(groups: Sequence[Group]) -> Pivot | None:
-    """Return the pivot that a reader would ask for; None for few groups, or where two keys do not tell them apart.
+    """Return the table that suggests itself; None for few groups, or where two keys do not distinguish them.
 
-    Rows are the values of the key with the most numbers, and columns those of the first other key that will do.
+    Rows are the values of the key with the most numbers, and columns those of the first other key that fits.
     """
     if len(groups) < _FEWEST:
         return None
     keys = dict.fromkeys(key for group in groups for key in group.values)
+    sizes = {key: len(_values(groups, key)) for key in keys}
     numbers = [key for key in keys if all(_is_number(group.values.get(key)) for group in groups)]
-    for over in sorted(numbers, key=lambda key: -len(_values(groups, key))):
+    for over in sorted(numbers, key=lambda key: -sizes[key]):
         for by in keys:
-            if by != over and len(_values(groups, by)) * len(_values(groups, over)) == len(groups):
+            if by != over and sizes[by] * sizes[over] == len(groups):
                 try:
                     return pivot(groups, by=by, over=over)
                 except UsageError:
@@ -128,59 +147,34 @@ def usual_pivot(groups: Sequence[Group]) -> Pivot | None:
     return None
 
 
-def _require(groups: Sequence[Group], key: str, option: str) -> None:
-    known = dict.fromkeys(name for group in groups for name in group.values)
-    if key not in known:
-        problem = f"the runs do not differ in '{visible(key[:100])}'"
-        differing = f"they differ in {', '.join(list(known)[:8])}" if known else "they differ in nothing but the seed"
-        raise UsageError(problem, where=option, hint=nearest(key, known) or differing)
+def _values(groups: Sequence[Group], key: str) -> list[tuple[str, Any]]:
+    """Return the values of a key with their type, each once; numbers in their order."""
+    values = list({_typed(group.values.get(key))[0]: _typed(group.values.get(key)) for group in groups}.values())
+    return sorted(values, key=lambda pair: pair[1]) if all(_is_number(value) for _, value in values) else values
 
 
-def _values(groups: Sequence[Group], key: str) -> list[Any]:
-    """Return the values of a key, each once: groups come in the order of their values, but not of every key's."""
-    found: dict[str, Any] = {}
-    for group in groups:
-        value = group.values.get(key)
-        found.setdefault(json.dumps(value, sort_keys=True), value)
-    values = list(found.values())
-    return sorted(values) if all(map(_is_number, values)) else values
-
-
-def _place(values: Sequence[Any], value: Any) -> int:
-    texts = [json.dumps(one, sort_keys=True) for one in values]
-    return texts.index(json.dumps(value, sort_keys=True))
+def _typed(value: Any) -> tuple[str, Any]:
+    return repr(value), value  # to Python 1, 1.0 and True are equal
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _crowded(one: Group, other: Group) -> str:
-    differing = [key for key in {**one.values, **other.values} if one.values.get(key) != other.values.get(key)]
-    return f"one cell would hold groups that differ in {', '.join(differing[:4])}"
-
-
-def _overall(
-    rows: Sequence[Any], columns: Sequence[Any], cells: Mapping[tuple[int, int], Group]
-) -> tuple[Overall, ...]:
+def _overall(rows: int, columns: Sequence[Any], cells: Mapping[tuple[int, int], Group]) -> tuple[Overall, ...]:
     counted = []
     for one, other in combinations(range(len(columns)), 2):
-        pairs = [pair for row in range(len(rows)) for pair in _pairs(cells.get((row, one)), cells.get((row, other)))]
-        only_one = sum(a and not b for a, b in pairs)
-        only_other = sum(b and not a for a, b in pairs)
-        counted.append((one, other, len(pairs), only_one, only_other))
+        pairs = [pair for row in range(rows) for pair in _pairs(cells.get((row, one)), cells.get((row, other)))]
+        only_one, only_other = (sum(pair[place] > pair[1 - place] for pair in pairs) for place in (0, 1))
+        counted.append((columns[one], columns[other], len(pairs), only_one, only_other))
     corrected = holm([compare_matched(only_one, only_other) for *_, only_one, only_other in counted])
-    return tuple(
-        Overall(columns[one], columns[other], pairs, only_one, only_other, p)
-        for (one, other, pairs, only_one, only_other), p in zip(counted, corrected, strict=True)
-        if pairs
-    )
+    return tuple(Overall(*each, p) for each, p in zip(counted, corrected, strict=True) if each[2])
 
 
 def _pairs(one: Group | None, other: Group | None) -> list[tuple[bool, bool]]:
-    """Return who solved the task, for each seed that both groups have."""
+    """Return which of two runs solved the task, for each seed that both groups have."""
     if one is None or other is None:
         return []
-    there: dict[Any, Run] = {result.config.get("seed"): result for result in other.decided}
-    seeds = [(result, there.get(result.config.get("seed"))) for result in one.decided]
-    return [(bool(a.summary.solved), bool(b.summary.solved)) for a, b in seeds if b is not None]
+    solved = {run.config.get("seed"): bool(run.summary.solved) for run in other.decided}
+    seeds = [(run.config.get("seed"), bool(run.summary.solved)) for run in one.decided]
+    return [(mine, solved[seed]) for seed, mine in seeds if seed in solved]

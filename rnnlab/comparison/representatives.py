@@ -4,7 +4,6 @@ from collections.abc import Collection, Mapping, Sequence
 
 from rnnlab.comparison import Comparison
 from rnnlab.comparison.groups import Group
-from rnnlab.comparison.metric import higher_is_better
 from rnnlab.core.errors import EnvironmentFault, RnnlabError
 from rnnlab.inspection.diagnose import Diagnosis, diagnose
 from rnnlab.runs.run import Run, Which
@@ -51,5 +50,5 @@ def _groups(comparison: Comparison) -> Sequence[Group]:
 
 
 def _median_run(group: Group) -> Run:
-    order = sorted(range(len(group.results)), key=group.scores.__getitem__, reverse=higher_is_better(group.metric))
+    order = sorted(range(len(group.results)), key=group.scores.__getitem__, reverse=group.higher_is_better)
     return group.results[order[(len(order) - 1) // 2]]

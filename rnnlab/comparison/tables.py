@@ -1,74 +1,166 @@
-"""Groups of runs in tables of text: in what they differ, how often each solved its task, how sure that is."""
+"""The tables of a comparison, for every format: what differs, what the results are, and how sure differences are."""
 
-from collections.abc import Mapping, Sequence
-from math import isfinite
+from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Any
 
 from rnnlab.comparison.compare import Comparison
 from rnnlab.comparison.contrasts import Contrast
-from rnnlab.comparison.groups import Group, told_value
-from rnnlab.comparison.metric import short_name
+from rnnlab.comparison.description import describe
+from rnnlab.comparison.groups import Group, value_label
+from rnnlab.comparison.metric import LOSS, short_name
 from rnnlab.comparison.pivot import Pivot
-from rnnlab.comparison.question import Question
 from rnnlab.comparison.statistics import Interval
+from rnnlab.core.table import UNKNOWN, Cell, Column, Table, table
+from rnnlab.runs.run import Run
 
-UNKNOWN = "—"
+RESULTS = "Results"  # the title of the table with one row per run
 _MOST_VALUES = 6
-MOST_ROWS = 60
-
-Table = tuple[str, list[str], list[list[str]]]
+_MOST_COLUMNS = 4  # runs that are columns; more are rows
 
 
-def tables_of(comparison: Comparison) -> list[Table]:
-    """Return the tables that tell of groups, each a title, a head and rows; the first column of each is text."""
-    tables = [_differing(comparison.groups)] if len(comparison.groups) > 1 else []
+def tables(comparison: Comparison, most_rows: int | None = None) -> list[Table]:
+    """Return the tables of a comparison: of groups, where runs repeat a config, else of runs.
+
+    Args:
+        comparison: The comparison.
+        most_rows: How many groups or runs are shown; all when left out.
+    """
+    groups = comparison.groups
+    if not _shows_groups(comparison):
+        of_runs = [_run_differences(comparison, most_rows), run_table(comparison, most_rows)]
+        of_runs = of_runs if comparison.differences else of_runs[1:]
+        return of_runs if len(comparison.results) > _MOST_COLUMNS else [one.transposed() for one in of_runs]
+    parts = [_group_differences(groups)] if len(groups) > 1 else []
     if comparison.pivot:
-        tables.append(_of_table(comparison.pivot))
-    else:
-        tables += [_of_successes(comparison.groups), _of_values(comparison.groups)]
-    if comparison.contrasts and not comparison.pivot:
-        tables.append(_of_contrasts(comparison.contrasts))
-    return tables
+        return [*parts, _pivot(comparison.pivot, most_rows)]
+    parts += [_successes(groups, most_rows), _values(groups, most_rows)]
+    return [*parts, _contrasts(comparison.contrasts, most_rows)] if comparison.contrasts else parts
 
 
-def notes_of(comparison: Comparison) -> list[str]:
-    """Return how the tables are to be read."""
-    metric = short_name(comparison.metric)
+def notes(comparison: Comparison) -> list[str]:
+    """Return how the tables are to be read; nothing where they explain themselves."""
+    if not _shows_groups(comparison):
+        return []
+    metric, found = short_name(comparison.metric), []
+    if task := describe(comparison.results):
+        found = [f"Task {task.task}: {task.title}. Solved means: {task.solved}."]
     if comparison.pivot:
         note = f"Each cell: runs that solved the task, and the median of the final {metric}."
-        if len(comparison.pivot.columns) != 2:
-            return [note]
-        chance = "p: how likely the row would be if both columns were equally good"
-        return [f"{note} {chance}; Fisher's exact test, by Holm's method for {_rows(comparison.pivot)}."]
-    notes = [
+        if len(comparison.pivot.columns) == 2:
+            note += (
+                " p: Fisher's exact test of the two columns, by Holm's method for "
+                f"{_counted(len(comparison.pivot.rows), 'row')}; in the last row McNemar's test of all pairs of equal "
+                "row and seed."
+            )
+        return [*found, note]
+    found.append(
         "Success: with Wilson's interval; sequences: the Kaplan-Meier median until solved, runs that did not solve "
         f"censored. Final {metric}: IQM is the mean of the middle half; the intervals are bootstrapped."
-    ]
+    )
     if comparison.contrasts:
-        notes.append(
-            "p by Holm's method. solved: Fisher's exact test; sequences: log-rank test; values: Wilcoxon's signed "
-            "ranks where the seeds are the same, else a permutation test; above: the share of pairs in which the first "
-            "group's value is the higher."
+        found.append(
+            "p values are corrected by Holm's method. solved: Fisher's exact test; sequences: log-rank test; values: "
+            "Wilcoxon's signed ranks where the seeds are the same, else a permutation test; above: the share of pairs "
+            "in which the first group's value is the higher."
         )
-    return notes
+    return found
 
 
-def task_note(question: Question | None) -> list[str]:
-    """Return what was asked of the networks, in a sentence or two; nothing where that is not one task."""
-    if question is None:
-        return []
-    return [f"Task {question.task}: {question.title}. Solved means: {question.solved}."]
+def _shows_groups(comparison: Comparison) -> bool:
+    return comparison.is_grouped and len(comparison.results) > _MOST_COLUMNS
 
 
-def _differing(groups: Sequence[Group]) -> Table:
-    keys = dict.fromkeys(key for group in groups for key in group.values)
-    rows = []
-    for key in keys:
-        values = dict.fromkeys(value_text(group.values[key]) for group in groups if key in group.values)
-        more = f" and {len(values) - _MOST_VALUES} more" if len(values) > _MOST_VALUES else ""
-        absent = "; not in all" if any(key not in group.values for group in groups) else ""
-        rows.append([key, ", ".join(list(values)[:_MOST_VALUES]) + more + absent])
-    return "Config differences", ["key", "values"], rows
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'s' * (count != 1)}"
+
+
+def _title(title: str, shown: int | None, count: int, noun: str) -> str:
+    """Return a title with the number of rows, where some are left out."""
+    return f"{title} (the first {shown} of {_counted(count, noun)})" if shown is not None and count > shown else title
+
+
+def _run_differences(comparison: Comparison, most: int | None) -> Table:
+    rows = [
+        [
+            comparison.headings[run.name],
+            *(value_text(row[run.name]) if run.name in row else None for row in comparison.differences.values()),
+        ]
+        for run in comparison.results[:most]
+    ]
+    return table(
+        ["run", *comparison.differences], rows, _title("Config differences", most, len(comparison.results), "run")
+    )
+
+
+def run_table(comparison: Comparison, most_rows: int | None = None) -> Table:
+    """Return the results, one row per run, best first."""
+    shown = comparison.results[:most_rows]
+    names = [name for run in shown for name in run.metrics() if name.startswith("validation/")]
+    columns: dict[str, Callable[[Run], Cell]] = {"state": _ended, "steps": lambda run: run.summary.steps}
+    for name in dict.fromkeys([*names, comparison.metric]):
+        columns |= _metric_columns(name)
+    columns |= {
+        "solved": lambda run: run.summary.solved,
+        "sequences to success": lambda run: run.summary.sequences_to_success,
+        "seconds to success": lambda run: run.summary.solved_at and run.summary.solved_at.seconds,
+        "parameters": lambda run: run.summary.parameters,
+        "steps per second": lambda run: run.summary.steps_per_second and round(run.summary.steps_per_second),
+    }
+    rows = [[comparison.headings[run.name], *(read(run) for read in columns.values())] for run in shown]
+    return table(["run", *columns], rows, _title(RESULTS, most_rows, len(comparison.results), "run"))
+
+
+def _metric_columns(name: str) -> dict[str, Callable[[Run], Cell]]:
+    short = short_name(name)
+    columns: dict[str, Callable[[Run], Cell]] = {
+        f"{short}, final": lambda run: _final(run, name),
+        f"{short}, best": lambda run: run.best(name),
+    }
+    if name == LOSS:
+        columns |= {
+            "baseline": lambda run: run.summary.baseline,
+            "final / baseline": lambda run: _ratio(run.final(name), run.summary.baseline),
+            "best / baseline": lambda run: _ratio(run.best(name), run.summary.baseline),
+        }
+    return columns
+
+
+def _ended(run: Run) -> str:
+    stopped = run.summary.stopped
+    return run.state if stopped in {run.state, "running"} else f"{run.state}: {stopped}"
+
+
+def _final(run: Run, name: str) -> float | None:
+    value = run.final(name)
+    return float("nan") if value is None and run.curve(name) else value
+
+
+def _ratio(value: float | None, baseline: float | None) -> float | None:
+    return value / baseline if value is not None and baseline else None
+
+
+def record_table(comparison: Comparison) -> Table:
+    """Return all that is known of each run, for other programs: its group, the values in which runs differ, results."""
+    groups = {run.name: group.heading for group in comparison.groups for run in group.results}
+    keys = [key for key in comparison.differences if key != "seed"]
+    scores = dict.fromkeys(f"validation/{name}" for run in comparison.results for name in sorted(run.summary.metrics))
+    metrics = [*scores, *([] if comparison.metric in scores else [comparison.metric])]
+    rows = [
+        [
+            *(run.name, groups[run.name], run.state, run.summary.solved, run.config.get("seed")),
+            *(_plain(run.config.get(key)) for key in keys),
+            *(run.summary.steps, run.summary.sequences, run.summary.seconds, run.summary.sequences_to_success),
+            *(run.summary.parameters, run.summary.baseline, *map(run.final, metrics)),
+        ]
+        for run in comparison.results
+    ]
+    columns = ["run", "group", "state", "solved", "seed", *keys, "steps", "sequences", "seconds"]
+    return table([*columns, "sequences_to_success", "parameters", "baseline", *map(short_name, metrics)], rows)
+
+
+def _plain(value: Any) -> Cell:
+    return value if value is None or isinstance(value, str | int | float) else value_text(value)
 
 
 def value_text(value: Any) -> str:
@@ -78,111 +170,97 @@ def value_text(value: Any) -> str:
     return str(value)
 
 
-def _of_successes(groups: Sequence[Group]) -> Table:
+def _group_differences(groups: Sequence[Group]) -> Table:
+    rows = []
+    for key in dict.fromkeys(key for group in groups for key in group.values):
+        values = list(dict.fromkeys(value_text(group.values[key]) for group in groups if key in group.values))
+        more = f" and {len(values) - _MOST_VALUES} more" if len(values) > _MOST_VALUES else ""
+        absent = "; not in all" if any(key not in group.values for group in groups) else ""
+        rows.append([key, ", ".join(values[:_MOST_VALUES]) + more + absent])
+    return table(["key", "values"], rows, "Config differences", text=["values"])
+
+
+def _solved(group: Group | None) -> str | None:
+    return f"{group.solved}/{len(group.decided)}" if group and group.decided else None
+
+
+def _successes(groups: Sequence[Group], most: int | None) -> Table:
     rows = [
         [
             group.heading,
-            str(len(group.results)),
-            f"{group.solved}/{len(group.decided)}" if group.decided else UNKNOWN,
-            _interval(group.solved_interval, "{:.0%}"),
-            UNKNOWN if group.sequences_to_success is None else f"{group.sequences_to_success:,.0f}",
+            len(group.results),
+            _solved(group),
+            _interval(group.solved_interval, ".0%"),
+            None if group.sequences_to_success is None else round(group.sequences_to_success),
         ]
-        for group in groups
+        for group in groups[:most]
     ]
-    return "Success", ["group", "runs", "solved", "95 %", "sequences"], rows
+    columns = ["group", "runs", "solved", "95 % interval", "sequences"]
+    return table(columns, rows, _title("Success", most, len(groups), "group"))
 
 
-def _of_values(groups: Sequence[Group]) -> Table:
+def _values(groups: Sequence[Group], most: int | None) -> Table:
     rows = [
         [
             group.heading,
-            figure(group.median),
-            _interval(group.median_interval),
-            figure(group.interquartile_mean),
-            _interval(group.interquartile_mean_interval),
+            group.median,
+            _interval(group.median_interval, ".3g"),
+            group.interquartile_mean,
+            _interval(group.interquartile_mean_interval, ".3g"),
         ]
-        for group in groups[:MOST_ROWS]  # each interval takes some milliseconds
+        for group in groups[:most]
     ]
-    return f"Final {short_name(groups[0].metric)}", ["group", "median", "95 %", "IQM", "95 %"], rows
+    median, mean = (Column(name, is_number=True, form=".3g") for name in ("median", "IQM"))
+    columns: list[str | Column] = ["group", median, "95 % of median", mean, "95 % of IQM"]
+    return table(columns, rows, _title(f"Final {short_name(groups[0].metric)}", most, len(groups), "group"))
 
 
-def _interval(interval: Interval | None, form: str = "") -> str:
-    if interval is None:
-        return UNKNOWN
-    low, high = (form.format(bound) if form else figure(bound) for bound in interval)
-    return f"{low} to {high}"
+def _interval(interval: Interval | None, form: str) -> str | None:
+    column = Column("", form=form)
+    return None if interval is None else f"{column.text(interval.low)} to {column.text(interval.high)}"
 
 
-def figure(value: float) -> str:
-    """Return a number in three digits."""
-    return f"{value:.3g}" if isfinite(value) else "not finite"
-
-
-def _of_contrasts(contrasts: Sequence[Contrast]) -> Table:
-    head = ["groups", "p solved", "p sequences", "p values", "above"]
+def _contrasts(contrasts: Sequence[Contrast], most: int | None) -> Table:
     rows = [
         [
             f"{one.one.heading} – {one.other.heading}",
-            *(p_text(one.corrected.get(kind)) for kind in ("solved", "times", "values")),
-            f"{one.values.superiority:.0%}" if one.values else UNKNOWN,
+            *(_p(one.p_holm.get(name)) for name in ("solved", "sequences", "values")),
+            one.values.superiority if one.values else None,
         ]
-        for one in contrasts
+        for one in contrasts[:most]
     ]
-    return "Differences", head, rows
+    columns: list[str | Column] = [
+        "groups",
+        "p solved",
+        "p sequences",
+        "p values",
+        Column("above", is_number=True, form=".0%"),
+    ]
+    return table(columns, rows, _title("Differences", most, len(contrasts), "pair"))
 
 
-def p_text(p: float | None) -> str:
+def _p(p: float | None) -> str | None:
     """Return a p value in two digits.
 
     Example:
-        >>> p_text(0.00012), p_text(0.0079), p_text(None)
-        ('< 0.001', '0.0079', '—')
+        >>> _p(0.00012), _p(0.0079), _p(None)
+        ('< 0.001', '0.0079', None)
     """
-    return UNKNOWN if p is None else "< 0.001" if p < 0.001 else f"{p:.2g}"
+    return None if p is None else "< 0.001" if p < 0.001 else f"{p:.2g}"
 
 
-def _of_table(table: Pivot) -> Table:
-    two = len(table.columns) == 2
-    head = [table.over, *(_named(table.by, value) for value in table.columns), *(["p"] if two else [])]
-    tested = row_tests(table)
-    rows = [
-        [
-            UNKNOWN if value is None else value_text(value),
-            *(_cell(table.cells.get((number, column))) for column in range(len(table.columns))),
-            *([p_text(tested.get(number))] if two else []),
-        ]
-        for number, value in enumerate(table.rows)
+def _pivot(found: Pivot, most: int | None) -> Table:
+    p_of, two = found.row_tests(), len(found.columns) == 2
+    rows: list[list[Cell]] = [
+        [UNKNOWN if value is None else value_text(value), *map(_cell, found.row(place)), *([_p(p_of.get(place))] * two)]
+        for place, value in islice(enumerate(found.rows), most)
     ]
-    sums = [f"{k}/{n}" for k, n in map(table.solved, range(len(table.columns)))]
-    return f"{table.by} over {table.over}", head, [*rows, ["all", *sums, *([_over_all(table)] if two else [])]]
+    sums = ["{}/{}".format(*found.solved(place)) for place in range(len(found.columns))]
+    rows.append(["all", *sums, *([_p(found.overall[0].p if found.overall else None)] * two)])
+    head = [UNKNOWN if value is None else value_label(found.by, value) for value in found.columns]
+    columns = [found.over, *head, *(["p"] * two)]
+    return table(columns, rows, _title(f"Success by {found.over} and {found.by}", most, len(found.rows), "row"))
 
 
-def row_tests(table: Pivot) -> Mapping[int, float]:
-    """Return p of each row of a table of two columns, by Holm's method."""
-    from rnnlab.comparison.statistics import compare_counts, holm
-
-    raw: dict[int, float] = {}
-    for row in range(len(table.rows)):
-        one, other = (table.cells.get((row, column)) for column in (0, 1))
-        if one and other and one.decided and other.decided:
-            raw[row] = compare_counts((one.solved, len(one.decided)), (other.solved, len(other.decided)))
-    return dict(zip(raw, holm(list(raw.values())), strict=True))
-
-
-def _rows(table: Pivot) -> str:
-    return f"{len(table.rows)} rows; of all together, McNemar's test of pairs of one row and seed"
-
-
-def _over_all(table: Pivot) -> str:
-    return p_text(table.overall[0].p) if table.overall else UNKNOWN
-
-
-def _named(key: str, value: Any) -> str:
-    return UNKNOWN if value is None else told_value(key, value)
-
-
-def _cell(group: Group | None) -> str:
-    if group is None:
-        return UNKNOWN
-    known = f"{group.solved}/{len(group.decided)}" if group.decided else UNKNOWN
-    return f"{known}, {figure(group.median)}"
+def _cell(group: Group | None) -> str | None:
+    return None if group is None else f"{_solved(group) or UNKNOWN}, {Column('', form='.3g').text(group.median)}"

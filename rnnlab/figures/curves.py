@@ -6,10 +6,9 @@ from math import isfinite
 import numpy as np
 
 from rnnlab.comparison import Comparison
-from rnnlab.comparison.curves import together
+from rnnlab.comparison.description import Description, describe
 from rnnlab.comparison.groups import Group
 from rnnlab.comparison.metric import has_baseline, short_name
-from rnnlab.comparison.question import Question, question_of
 from rnnlab.core.figure import Axis, Figure, Level, Line, Panel
 from rnnlab.core.table import Table, table
 from rnnlab.runs.run import Run
@@ -39,14 +38,14 @@ def curves(comparison: Comparison, x: str = "step") -> Figure | None:
     lines = [line for line in lines if len(line.x)]
     if not lines:
         return None
-    question = question_of(runs) if has_baseline(comparison.metric) else None
-    levels = _levels(comparison, runs, question)
+    task = describe(runs) if has_baseline(comparison.metric) else None
+    levels = _levels(comparison, runs, task)
     has_bands = any(line.low is not None for line in lines)
     solved = [] if has_bands else _solved(runs, x)
     metric = comparison.metric.replace("/", " ")
     panel = Panel(
         Axis(X_AXES[x]),
-        Axis(f"{metric}: {question.loss}" if question else metric, log=_spans_decades(lines, levels)),
+        Axis(f"{metric}: {task.loss}" if task else metric, log=_spans_decades(lines, levels)),
         lines,
         levels=[*levels, *solved],
         note="band: range of the seeds" if has_bands else "",
@@ -54,7 +53,7 @@ def curves(comparison: Comparison, x: str = "step") -> Figure | None:
     caption = [
         *(["The line is the median of the seeds, the band the range from the best to the worst."] if has_bands else []),
         *(["The dotted line is the best loss that is possible without memory."] if levels else []),
-        *(["The dash-dotted lines show what a little memory reaches."] if question and question.references else []),
+        *(["The dash-dotted lines show what a little memory reaches."] if task and task.references else []),
         *(["A dashed line shows when the task was solved."] if solved else []),
     ]
     return Figure(
@@ -76,7 +75,7 @@ def _shown(comparison: Comparison) -> Sequence[Group]:
 
 
 def _of_group(group: Group, place: int, *, shown: bool) -> Line:
-    steps, values = together(group)
+    steps, values = group.curves()
     if not len(steps):
         return Line(group.heading, [], [])
     if len(values) == 1:
@@ -92,10 +91,10 @@ def _of_run(heading: str, run: Run, metric: str, x: str, place: int) -> Line:
     return Line(heading, [at for at, _ in known], [y for _, y in known], place, place // 7)
 
 
-def _levels(comparison: Comparison, runs: Sequence[Run], question: Question | None) -> list[Level]:
+def _levels(comparison: Comparison, runs: Sequence[Run], task: Description | None) -> list[Level]:
     """Return the baselines, and below them what a little more memory reaches."""
     baselines = [value for value in dict.fromkeys(map(comparison.baseline, runs)) if value is not None]
-    references = question.references if question else ()
+    references = task.references if task else ()
     return [
         *(Level(value, f"baseline {value:.3g}") for value in baselines[:_MOST_LEVELS]),
         *(Level(loss, f"{name} {loss:.3g}", dash=3) for name, loss in references[:_MOST_LEVELS]),

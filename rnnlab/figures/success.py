@@ -1,7 +1,7 @@
 """The figure of a sweep: how often the task is solved, over the key in the rows of its table."""
 
 from rnnlab.comparison import Comparison
-from rnnlab.comparison.groups import told_value
+from rnnlab.comparison.groups import value_label
 from rnnlab.comparison.statistics import wilson
 from rnnlab.core.figure import Axis, Figure, Line, Panel
 from rnnlab.core.table import table
@@ -14,7 +14,7 @@ def success(comparison: Comparison) -> Figure | None:
         return None
     lines, rows = [], []
     for place, value in enumerate(pivot.columns):
-        name = "the others" if value is None else told_value(pivot.by, value)
+        name = "the others" if value is None else value_label(pivot.by, value)
         groups = [
             (row, group) for row, group in zip(pivot.rows, pivot.column(place), strict=True) if group and group.decided
         ]

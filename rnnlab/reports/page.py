@@ -11,9 +11,9 @@ from typing import Any
 
 import rnnlab
 from rnnlab.comparison import Comparison
-from rnnlab.comparison.metric import short_name
-from rnnlab.comparison.question import question_of
-from rnnlab.comparison.tables import notes_of, tables_of, value_text
+from rnnlab.comparison.description import describe
+from rnnlab.comparison.tables import RESULTS, run_table, tables, value_text
+from rnnlab.comparison.tables import notes as table_notes
 from rnnlab.core.errors import EnvironmentFault, RnnlabError
 from rnnlab.core.figure import COLOURS, DASHES, Figure
 from rnnlab.core.jsonable import Json, jsonable
@@ -69,19 +69,19 @@ def write_page(
     page: str = environment.from_string(_text("page.html.jinja")).render(
         generator=f"{GENERATOR} {rnnlab.__version__}",
         title=title,
-        summary=[comparison.verdict, *_conclusions(found)],
-        task=question_of(comparison.results),
+        summary=[comparison.conclusion, *_conclusions(found)],
+        task=describe(comparison.results),
         inspected=[(heading, one.run) for heading, one in found.items()],
         warnings=[
             *notes,
             *comparison.warnings,
             *(f"{one.name} is damaged and left out: {one.reason}" for one in comparison.damaged),
         ],
-        tables=[table(head, rows, heading) for heading, head, rows in tables_of(comparison)],
-        table_notes=notes_of(comparison),
+        tables=[one for one in tables(comparison) if one.title != RESULTS],
+        table_notes=table_notes(comparison),
         parts={name: part for name, part in parts.items() if part},
         sentences={figure.name: _sentences(figure.name, found) for figure in figures},
-        runs=_runs(comparison),
+        runs=run_table(comparison, _MOST_RUNS),
         more_runs=max(0, len(comparison.results) - _MOST_RUNS),
         provenance=_provenance(comparison.results),
         commands=commands or _commands(comparison.results),
@@ -146,26 +146,6 @@ def _short(value: Json) -> Json:
     if isinstance(value, float):
         return float(f"{value:.6g}")
     return visible(value) if isinstance(value, str) else value
-
-
-def _runs(comparison: Comparison) -> Table:
-    metric = comparison.metric
-    rows = [
-        [
-            comparison.headings[one.name],
-            one.state if one.summary.stopped == one.state else f"{one.state}: {one.summary.stopped}",
-            one.summary.steps,
-            one.final(metric),
-            comparison.baseline(one),
-            one.summary.solved,
-            one.summary.sequences_to_success,
-            one.summary.seconds,
-        ]
-        for one in comparison.results[:_MOST_RUNS]
-    ]
-    final = f"final {short_name(metric)}"
-    head = ["run", "state", "steps", final, "baseline", "solved", "sequences to success", "seconds"]
-    return table(head, rows, "Runs", text=["state"])
 
 
 def _provenance(results: Sequence[Run]) -> Table:

@@ -7,7 +7,7 @@
     VALUE     := 'text' | "text" | JSON or a text without blanks and parentheses
 
 What a name means is up to the command: a column, a dotted config key, a metric, or a function of one such as
-`median(loss)`. In a text `*` stands for any characters.
+`median(loss)`. In a text `*` matches any characters.
 """
 
 import json
@@ -114,7 +114,7 @@ class _Condition:
     def _equals(self, value: Value) -> bool:
         if isinstance(value, str):
             return value == self.text or ("*" in self.text and fnmatchcase(value, self.text.replace("[", "[[]")))
-        # [50, 50] steps are 50 steps; 1 stands for true, but not true for 1.
+        # [50, 50] steps are 50 steps; 1 is accepted for true, but not true for 1.
         either = [value, value[0]] if isinstance(value, list) and len(set(map(str, value))) == 1 else [value]
         return any(
             self.wanted == one and (isinstance(one, bool) or not isinstance(self.wanted, bool)) for one in either

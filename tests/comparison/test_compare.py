@@ -3,8 +3,9 @@ from typing import Any
 
 import pytest
 
-from rnnlab.comparison import Comparison, Damaged, compare
+from rnnlab.comparison import Comparison, compare
 from rnnlab.core.errors import UsageError, VerificationError
+from rnnlab.runs.many import Damaged
 from tests.comparison.runs_by_hand import UNSOLVED, make_run
 
 CARRY, SIMPLE, THIRD = (f"20260101T00000{n}Z-{name}-aaaaa{n}" for n, name in enumerate(["carry", "simple", "third"]))
@@ -45,7 +46,8 @@ def test_values_that_are_equal_only_to_python_differ(tmp_path: Path) -> None:
     ],
 )
 def test_runs_are_ordered_best_first(tmp_path: Path, metric: str | None, order: list[str], full: str) -> None:
-    runs = [make_run(tmp_path, SIMPLE, losses=FAILED), make_run(tmp_path, CARRY)]
+    copying = {"task.type": "copy_memory@urnn"}
+    runs = [make_run(tmp_path, SIMPLE, losses=FAILED, config=copying), make_run(tmp_path, CARRY, config=copying)]
     for run, accuracy in zip(runs, [0.9, 0.4], strict=True):
         with run.metrics_writer() as writer:
             final = run.read_metrics().records[-1]["validation/loss"]
@@ -72,7 +74,7 @@ def test_an_unknown_metric_names_the_nearest(tmp_path: Path) -> None:
     assert str(caught.value) == "--metric: no run recorded the metric 'eror_rate' — did you mean 'error_rate'?"
 
 
-def test_a_run_given_twice_is_refused(tmp_path: Path) -> None:
+def test_a_run_given_twice_is_an_error(tmp_path: Path) -> None:
     run = make_run(tmp_path)
     with pytest.raises(UsageError) as caught:
         compare([run, run])
@@ -92,7 +94,7 @@ def test_damaged_runs_are_left_out_and_named(tmp_path: Path) -> None:
         compare(runs[2:])
 
 
-def test_a_copied_folder_is_told_apart_by_its_path(tmp_path: Path) -> None:
+def test_a_copied_folder_has_its_path_as_name(tmp_path: Path) -> None:
     runs = [make_run(tmp_path / "a", CARRY), make_run(tmp_path / "b", CARRY, losses=FAILED)]
     names = [str(tmp_path / "a" / CARRY), str(tmp_path / "b" / CARRY)]
     comparison = compare(runs)
@@ -128,7 +130,7 @@ def test_headings_are_short_and_distinct(
         (
             {"task.type": "adding@hs1997"},
             "not comparable: task.type differs (adding@urnn in carry; adding@hs1997 in simple): "
-            "a loss means nothing outside its own task",
+            "losses of different tasks are not comparable",
         ),
         (
             {"task.high": 2},
@@ -138,7 +140,7 @@ def test_headings_are_short_and_distinct(
         (
             {"shape.timesteps": [10, 30]},
             "not comparable: shape.timesteps differs (20 in carry; [10, 30] in simple): "
-            "the length sets how hard a task is",
+            "the sequence length sets how difficult a task is",
         ),
         (
             {"shape.return_sequences": True},
@@ -153,15 +155,15 @@ def test_headings_are_short_and_distinct(
         (
             {"seed": 1, "cell.units": 5},
             "compare with care: seed differs (0 in carry; 1 in simple): "
-            "each was scored on a validation set of its own, so a small difference may be chance",
+            "each was scored on its own validation set, so a small difference may be chance",
         ),
     ],
 )
-def test_what_makes_numbers_incomparable_is_said(tmp_path: Path, config: dict[str, Any], expected: str) -> None:
+def test_what_makes_results_incomparable_is_reported(tmp_path: Path, config: dict[str, Any], expected: str) -> None:
     comparison = pair(tmp_path, config)
     assert comparison.warnings == (expected,)
-    silent = "The runs did not do one task at one length, so their numbers cannot say which is better."
-    assert (comparison.verdict == silent) == expected.startswith("not comparable")
+    silent = "The runs differ in their task or its sequence length, so their results cannot be compared."
+    assert (comparison.conclusion == silent) == expected.startswith("not comparable")
 
 
 FILE = {"task.csv": "x.csv"}
@@ -181,13 +183,13 @@ def test_other_data_under_the_same_config_are_noticed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("status", "expected"),
     [
-        ({"state": "running"}, "simple is still running, or was killed: its numbers are those up to step 200"),
+        ({"state": "running"}, "simple was running, but its process is gone: its results are those up to step 200"),
         ({"state": "interrupted"}, "simple was interrupted at step 200"),
         ({"state": "failed", "message": "OSError: x"}, "simple failed at step 200: OSError: x"),
         ({"state": "diverged", "message": "diverged at step 7: loss is nan"}, "simple diverged at step 7: loss is nan"),
     ],
 )
-def test_runs_that_did_not_complete_are_said(tmp_path: Path, status: dict[str, Any], expected: str) -> None:
+def test_runs_that_did_not_complete_are_reported(tmp_path: Path, status: dict[str, Any], expected: str) -> None:
     assert pair(tmp_path, TO_SIMPLE, summary=None, **status).warnings == (expected,)
 
 
@@ -212,28 +214,28 @@ def test_many_holders_of_a_value_are_counted(tmp_path: Path) -> None:
     [
         (
             {},
-            "carry solved adding@urnn (T=20) after 2,000 sequences; simple did not within 2,000 sequences "
-            "(loss 0.5, error rate 0.25). One run each: an anecdote, not evidence.",
+            "carry solved adding@urnn (T=20) after 2,000 sequences; simple did not solve it within 2,000 sequences "
+            "(loss 0.5, error rate 0.25). There is one run per config, so differences may be chance.",
         ),
         (
             {"summary": {**UNSOLVED, "stopped": "diverged", "sequences": 640}, "state": "diverged"},
             "carry solved adding@urnn (T=20) after 2,000 sequences; simple diverged after 640 sequences. "
-            "One run each: an anecdote, not evidence.",
+            "There is one run per config, so differences may be chance.",
         ),
         (
             {"summary": None, "state": "running"},
             "carry solved adding@urnn (T=20) after 2,000 sequences; simple has not ended after 2,000 sequences "
-            "(loss 0.5, error rate 0.25). One run each: an anecdote, not evidence.",
+            "(loss 0.5, error rate 0.25). There is one run per config, so differences may be chance.",
         ),
         (
             {"summary": {**UNSOLVED, "solved": True, "solved_at": {"step": 9, "sequences": 90, "seconds": 0.1}}},
             "simple solved adding@urnn (T=20) after 90 sequences; carry solved it after 2,000 sequences. "
-            "One run each: an anecdote, not evidence.",
+            "There is one run per config, so differences may be chance.",
         ),
     ],
 )
-def test_the_verdict_says_what_happened(tmp_path: Path, options: dict[str, Any], expected: str) -> None:
-    assert pair(tmp_path, TO_SIMPLE, **options).verdict == expected
+def test_the_conclusion_of_single_runs(tmp_path: Path, options: dict[str, Any], expected: str) -> None:
+    assert pair(tmp_path, TO_SIMPLE, **options).conclusion == expected
 
 
 @pytest.mark.parametrize(
@@ -242,13 +244,13 @@ def test_the_verdict_says_what_happened(tmp_path: Path, options: dict[str, Any],
         ({}, ". The configs are the same."),
         (
             {"seed": 1},
-            "; the share that does is 9% to 91% (95 %, Wilson). "
-            "The configs differ in the seed alone, so the differences between runs are chance.",
+            "; 95 % interval of the share: 9% to 91% (Wilson). "
+            "The configs differ only in the seed, so the differences between runs are chance.",
         ),
     ],
 )
-def test_the_verdict_of_one_config_is_chance(tmp_path: Path, config: dict[str, Any], caveat: str) -> None:
-    assert pair(tmp_path, config).verdict == f"1 of 2 runs solved adding@urnn (T=20){caveat}"
+def test_the_conclusion_of_one_config_is_chance(tmp_path: Path, config: dict[str, Any], caveat: str) -> None:
+    assert pair(tmp_path, config).conclusion == f"1 of 2 runs solved adding@urnn (T=20){caveat}"
 
 
 @pytest.mark.parametrize(
@@ -258,13 +260,13 @@ def test_the_verdict_of_one_config_is_chance(tmp_path: Path, config: dict[str, A
         (None, "No run is known to have solved adding@urnn (T=20): "),
     ],
 )
-def test_the_verdict_claims_no_more_than_is_known(tmp_path: Path, summary: Any, start: str) -> None:
+def test_the_conclusion_claims_no_more_than_is_known(tmp_path: Path, summary: Any, start: str) -> None:
     state = "running" if summary is None else "completed"
     runs = [
         make_run(tmp_path, CARRY, summary=UNSOLVED),
         make_run(tmp_path, SIMPLE, summary=summary, state=state, config=TO_SIMPLE),
     ]
-    assert compare(runs).verdict.startswith(start)
+    assert compare(runs).conclusion.startswith(start)
 
 
 def test_many_runs_are_counted(tmp_path: Path) -> None:
@@ -277,9 +279,9 @@ def test_many_runs_are_counted(tmp_path: Path) -> None:
         )
         for n in range(6)
     ]
-    assert compare(runs).verdict == (
-        "H=4 solves 2/3, H=5 0/3: no difference in that beyond chance. The final loss differs no more than by chance "
-        "(p = 1). With 3 runs in a group little can be concluded: no test of final values here can give a p below 0.25."
+    assert compare(runs).conclusion == (
+        "Runs that solved the task: H=4 2/3, H=5 0/3; no significant difference. The final loss does not differ "
+        "significantly (p = 1). With 3 runs per group, no test of final values can give a p below 0.25."
     )
 
 
@@ -293,11 +295,13 @@ def test_many_single_runs_are_counted(tmp_path: Path) -> None:
         )
         for n in range(6)
     ]
-    assert compare(runs).verdict == (
-        "2 of 6 runs solved adding@urnn (T=20): r0 first, after 700 sequences, r1 last, after 1,400 sequences. "
-        "One run each: an anecdote, not evidence."
+    assert compare(runs).conclusion == (
+        "r0 solved adding@urnn (T=20) after 700 sequences; 2 of 6 runs solved it. "
+        "There is one run per config, so differences may be chance."
     )
-    assert compare(runs[1:]).verdict.startswith("1 of 5 runs solved adding@urnn (T=20): r1, after 1,400 sequences. ")
+    assert compare(runs[1:]).conclusion.startswith(
+        "r1 solved adding@urnn (T=20) after 1,400 sequences; 1 of 5 runs solved it. "
+    )
 
 
 def test_many_failures_name_the_lowest_loss(tmp_path: Path) -> None:
@@ -311,9 +315,9 @@ def test_many_failures_name_the_lowest_loss(tmp_path: Path) -> None:
         )
         for n in range(5)
     ]
-    assert compare(runs).verdict == (
-        "0 of 5 runs solved adding@urnn (T=20); the lowest final loss is that of r4 (loss 0.5, error rate 0.25). "
-        "One run each: an anecdote, not evidence."
+    assert compare(runs).conclusion == (
+        "No run has solved adding@urnn (T=20): r4 did not solve it within 2,000 sequences (loss 0.5, error rate 0.25). "
+        "There is one run per config, so differences may be chance."
     )
 
 

@@ -44,20 +44,20 @@ def test_groups_and_their_numbers(tmp_path: Path) -> None:
     assert simple.sequences_to_success is None
     (contrast,) = comparison.contrasts
     assert contrast.paired
-    assert contrast.solved == pytest.approx(2 / 184756)
+    assert contrast.p["solved"] == pytest.approx(2 / 184756)
     assert contrast.values is not None
     assert (contrast.values.p, contrast.values.superiority) == (2 / 2**10, 0)
-    assert comparison.verdict == (
-        "carry solves 10/10, simple 0/10; p < 0.001 (Fisher's exact test). The final loss of carry is the better: "
-        "median 0.0055 against 0.245 of simple, in 100% of pairs, p = 0.002 (Wilcoxon's signed-rank test)."
+    assert comparison.conclusion == (
+        "Runs that solved the task: carry 10/10, simple 0/10; p < 0.001 (Fisher's exact test). The final loss of carry "
+        "is better than that of simple: median 0.0055 against 0.245, better in 100% of pairs, p = 0.002 (Wilcoxon's "
+        "signed-rank test)."
     )
 
 
-def test_few_runs_prove_little_and_are_told_so(tmp_path: Path) -> None:
-    assert compare(two_cells(tmp_path, 3)).verdict == (
-        "carry solves 3/3, simple 0/3: no difference in that beyond chance. The final loss differs no more than by "
-        "chance (p = 0.25). With 3 runs in a group little can be concluded: no test of final values here can give a p "
-        "below 0.25."
+def test_few_runs_show_little(tmp_path: Path) -> None:
+    assert compare(two_cells(tmp_path, 3)).conclusion == (
+        "Runs that solved the task: carry 3/3, simple 0/3; no significant difference. The final loss does not differ "
+        "significantly (p = 0.25). With 3 runs per group, no test of final values can give a p below 0.25."
     )
 
 
@@ -70,7 +70,7 @@ def test_other_seeds_are_not_paired(tmp_path: Path) -> None:
     assert contrast.values.p == pytest.approx(2 / 252)
 
 
-def test_what_changes_no_number_parts_no_group(tmp_path: Path) -> None:
+def test_what_changes_no_result_makes_no_group(tmp_path: Path) -> None:
     runs = [made(tmp_path, "carry", 0, solved=True), made(tmp_path, "carry", 1, solved=True, numpy__shards=1)]
     assert len(compare(runs).groups) == 1
 
@@ -99,19 +99,19 @@ def test_three_groups_are_corrected_together(tmp_path: Path) -> None:
         for n in range(10)
     ]
     comparison = compare(runs)
-    raw = sorted(one.solved or 0 for one in comparison.contrasts)
-    corrected = sorted(one.corrected["solved"] for one in comparison.contrasts)
+    raw = sorted(one.p["solved"] for one in comparison.contrasts)
+    corrected = sorted(one.p_holm["solved"] for one in comparison.contrasts)
     assert raw == pytest.approx([2 / 184756, 21 / 646, 21 / 646])  # 5 of 10 against 0 of 10
     assert corrected == pytest.approx([6 / 184756, 42 / 646, 42 / 646])
 
 
-def test_a_baseline_is_held_against_the_others(tmp_path: Path) -> None:
+def test_a_baseline_is_compared_with_the_others(tmp_path: Path) -> None:
     runs = [made(tmp_path, "carry", n, solved=True, cell__units=units) for units in (3, 4, 5) for n in range(2)]
     contrasts = compare(runs, baseline="H=4").contrasts
     assert [(one.one.heading, one.other.heading) for one in contrasts] == [("H=4", "H=3"), ("H=4", "H=5")]
-    with pytest.raises(UsageError, match="--baseline: 'H' is the name of several groups"):
+    with pytest.raises(UsageError, match="--baseline: 'H' fits 3 groups"):
         compare(runs, baseline="H")
-    with pytest.raises(UsageError, match="--baseline: 'H=6' is the name of no group"):
+    with pytest.raises(UsageError, match="--baseline: there is no group 'H=6'"):
         compare(runs, baseline="H=6")
 
 
@@ -137,14 +137,14 @@ def test_a_sweep_becomes_a_table(tmp_path: Path) -> None:
     (overall,) = table.overall
     assert (overall.pairs, overall.only_one, overall.only_other, overall.p) == (12, 8, 0, 2 / 2**8)
     assert comparison.warnings == ()
-    assert comparison.verdict == (
-        "carry solves 12/12; simple solves 4/12; p = 0.0078 (McNemar's exact test, 12 pairs of equal length and seed). "
-        "carry solves it with every seed at all of T=10 … 30; simple with every seed up to T=10 and with none from "
-        "T=20 on."
+    assert comparison.conclusion == (
+        "Runs that solved the task: carry 12/12, simple 4/12; p = 0.0078 (McNemar's exact test, 12 pairs of equal "
+        "length and seed). carry solves T=10 … 30 with every seed; simple solves up to T=10 with every seed, and with "
+        "no seed from T=20 on."
     )
 
 
-def test_where_success_ends_is_told_only_where_it_ends(tmp_path: Path) -> None:
+def test_where_success_ends(tmp_path: Path) -> None:
     """One seed of two at T=20 is neither every seed nor none; a run that has not ended might still solve it."""
     runs = [*swept(tmp_path), made(tmp_path, "simple", 8, solved=True, shape__timesteps=20)]
     table = compare(runs).pivot
@@ -166,13 +166,13 @@ def test_a_table_as_asked(tmp_path: Path) -> None:
 
 def test_rows_that_are_no_numbers_have_no_up_to(tmp_path: Path) -> None:
     comparison = compare(swept(tmp_path), by="shape.timesteps", over="cell.type")
-    assert comparison.verdict == (
-        "T=10 solves 8/8; T=20 solves 4/8; T=30 solves 4/8. Over all rows the columns do not differ by more than "
-        "chance in how often they solve the task."
+    assert comparison.conclusion == (
+        "Runs that solved the task: T=10 8/8, T=20 4/8, T=30 4/8. Over all rows the columns do not differ "
+        "significantly in how often they solve the task."
     )
 
 
-def test_a_baseline_of_one_length_is_held_against_those_of_its_length(tmp_path: Path) -> None:
+def test_a_baseline_of_one_length_is_compared_within_its_length(tmp_path: Path) -> None:
     contrasts = compare(swept(tmp_path), baseline="simple T=20").contrasts
     assert [(one.one.heading, one.other.heading) for one in contrasts] == [("simple T=20", "carry T=20")]
     contrasts = compare(swept(tmp_path / "all"), baseline="simple").contrasts
@@ -189,7 +189,7 @@ def test_a_baseline_of_one_length_is_held_against_those_of_its_length(tmp_path: 
         ({"by": "cell.type", "over": "cell.type"}, "cell.type cannot be both --by and --over"),
         (
             {"by": "cell.type", "over": "cell.forget_bias"},
-            "--by: one cell would hold groups that differ in shape.timesteps",
+            "--by: several groups belong in one cell: they differ in shape.timesteps",
         ),
         ({"by": "cell.type"}, "--by and --over go together"),
     ],
@@ -208,11 +208,9 @@ def test_one_row_of_a_table_must_be_comparable(tmp_path: Path) -> None:
     assert warning.startswith("compare with care: evaluation.sequences differs")
 
 
-def test_repeats_of_one_seed_are_told(tmp_path: Path) -> None:
+def test_repeats_of_one_seed_are_reported(tmp_path: Path) -> None:
     runs = [made(tmp_path, "carry", 0, solved=True) for _ in range(2)]
-    assert compare(runs).warnings == (
-        "compare with care: runs of carry share a seed: they repeat each other, and prove no more",
-    )
+    assert compare(runs).warnings == ("compare with care: runs of carry share a seed, so they are no repetitions",)
 
 
 def test_many_runs_come_to_the_same_as_few(tmp_path: Path) -> None:

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from rnnlab.comparison import compare
-from rnnlab.comparison.curves import together
 from rnnlab.inspection.diagnose import Diagnosis
 from rnnlab.inspection.diagnoses.gates import Gate, GateValues, Retention
 from rnnlab.inspection.diagnoses.lengths import Lengths
@@ -100,7 +99,7 @@ def figures(page: str) -> dict[str, Any]:
 def test_the_page_has_the_conclusions_and_the_figures(tmp_path: Path) -> None:
     found = {"carry T=30": finding("a", 1.0), "simple T=30": finding("b", 0.1)}
     page = write_page(compare(swept(tmp_path)), found, title="Two cells")
-    assert "carry solves 6/6; simple solves 2/6" in page
+    assert "Runs that solved the task: carry 6/6, simple 2/6" in page
     assert "<title>Two cells</title>" in page
     assert "rnnlab train " in page
     described = figures(page)
@@ -124,7 +123,7 @@ def test_the_page_explains_the_task_and_why_one_cell_failed(tmp_path: Path) -> N
 
 
 def test_seeds_are_on_common_steps(tmp_path: Path) -> None:
-    steps, values = together(compare(swept(tmp_path)).groups[0])
+    steps, values = compare(swept(tmp_path)).groups[0].curves()
     assert steps.tolist() == [0, 100, 200]
     np.testing.assert_allclose(values, [[0.8, 0.4, 0.1], [0.8, 0.4, 0.2]])
 
@@ -137,7 +136,7 @@ def test_a_run_that_ended_early_stays_where_it_was(tmp_path: Path) -> None:
         ),
     ]
     (group,) = compare(runs).groups
-    steps, values = together(group)
+    steps, values = group.curves()
     assert steps.tolist() == [0, 100, 200, 300]
     np.testing.assert_allclose(values, [[0.8, 0.1, 0.1, 0.1], [0.8, 0.4, 0.3, 0.2]])
 

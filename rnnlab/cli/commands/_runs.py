@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from rnnlab.comparison import Damaged
 from rnnlab.core.errors import RnnlabError, RunNotFoundError, UsageError, VerificationError
 from rnnlab.runs import find_run
 from rnnlab.runs.find import run_names
+from rnnlab.runs.many import Damaged
 from rnnlab.storage import RunFolder
 from rnnlab.sweeps.folder import trials_of
 

@@ -1,18 +1,36 @@
-"""Show what differs between runs: their configs, results and curves, and the difference in words.
+"""Compare runs: what differs in their configs, their results and curves, and what can be concluded.
 
-Runs that differ in their seed alone are one group. Groups are told by how many runs solved the task, with Wilson's
-interval, by the sequences that took, and by median and interquartile mean of the final metric, and are held against
-each other by tests that take into account how many are made.
+Runs that differ only in their seed are one group. Of each group it shows how many runs solved the task, with Wilson's
+interval, how many sequences that took, and the median and the interquartile mean of the final metric. Groups are
+compared by statistical tests, whose p values are corrected for the number of tests.
 
-A damaged run is named on stderr and left out, and the exit code is then 4; a condition of --fail-if that holds, or
-that cannot be told, gives 9.
+A damaged run is reported on stderr and left out, and the exit code is then 4. If a --fail-if condition is met, or
+cannot be decided because a number is unknown, the exit code is 9.
 """
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from rnnlab.cli.collecting import no_collection
+from rnnlab.cli.commands._runs import runs_named
+from rnnlab.cli.errors import warn
 from rnnlab.cli.options import Format, JsonOption, RunsArgument, RunsOption
+from rnnlab.cli.render.comparison import (
+    comparison_csv,
+    comparison_json,
+    comparison_latex,
+    comparison_markdown,
+    show_comparison,
+)
+from rnnlab.cli.render.output import show_json, show_text
+from rnnlab.comparison import Comparison, compare
+from rnnlab.comparison.gate import OPTION, failures
+from rnnlab.core.errors import ConditionError, UsageError
+from rnnlab.runs.filter import parse
+from rnnlab.runs.find import runs_root
+
+_MOST_NAMED = 4
 
 
 def command(
@@ -21,7 +39,7 @@ def command(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="The metric to order and draw by: error_rate, train/loss, gradient_norm and so on; loss if left out.",
+            help="The metric to compare: error_rate, train/loss, gradient_norm and so on; loss when left out.",
             show_default=False,
         ),
     ] = None,
@@ -30,29 +48,29 @@ def command(
         typer.Option(
             "--by",
             metavar="KEY",
-            help="Groups as a table: the config key whose values are the columns.",
+            help="Show the groups as a table: the config key whose values are the columns.",
             show_default=False,
         ),
     ] = None,
     over: Annotated[
         str | None,
-        typer.Option("--over", metavar="KEY", help="The key whose values are its rows.", show_default=False),
+        typer.Option("--over", metavar="KEY", help="The config key whose values are its rows.", show_default=False),
     ] = None,
     baseline: Annotated[
         str | None,
         typer.Option(
             "--baseline",
             metavar="GROUP",
-            help="Hold every group against this one: its heading, or a part of it.",
+            help="Compare every group with this one: its heading, or a part of it.",
             show_default="each pair",
         ),
     ] = None,
     fail_if: Annotated[
         list[str] | None,
         typer.Option(
-            "--fail-if",
+            OPTION,
             metavar="CONDITION",
-            help="End with exit code 9 if this holds for any run: 'val_loss > 0.01'; for any group: "
+            help="Exit with code 9 if this is true of any run: 'val_loss > 0.01 and cell.type = carry'; of any group: "
             "'solved_rate < 0.8', 'median(loss) > 0.01', 'iqm(loss) > 0.01'. Repeatable.",
             show_default=False,
         ),
@@ -60,50 +78,44 @@ def command(
     format: Annotated[
         Format | None,
         typer.Option(
-            "--format", help="csv has a line a run; markdown and latex have the tables.", show_default="table"
+            "--format",
+            help="csv has one line per run; markdown and latex have the tables.",
+            show_default="table",
         ),
     ] = None,
     runs: RunsOption = None,
     json: JsonOption = False,
 ) -> None:
-    from rnnlab.cli.commands._runs import runs_named
-    from rnnlab.cli.errors import warn
-    from rnnlab.comparison import compare
-    from rnnlab.comparison.condition import parse_condition
-    from rnnlab.core.errors import ConditionError, UsageError
-    from rnnlab.runs import runs_root
-
     if json and format not in {None, Format.JSON}:
-        raise UsageError("--json and another --format", hint="keep one of them")
-    conditions = [parse_condition(text) for text in fail_if or []]
-    found = runs_named(runs_root(runs), names)
-    comparison = compare(found, metric, by=by, over=over, baseline=baseline)
-    met = {condition.text: holders for condition in conditions if (holders := condition.met(comparison))}
-    for one in comparison.damaged:
-        warn(f"{one.name} is damaged and left out: {one.reason}")
-    for warning in comparison.warnings:
-        warn(warning)
-    _show(comparison, Format.JSON if json else format or Format.TABLE)
+        raise UsageError("--json and another --format", hint="give only one of them")
+    conditions = {text: parse(text, option=OPTION) for text in fail_if or []}
+    with no_collection():
+        comparison = compare(runs_named(runs_root(runs), names), metric, by=by, over=over, baseline=baseline)
+        met = {text: found for text, condition in conditions.items() if (found := failures(comparison, condition))}
+        for one in comparison.damaged:
+            warn(f"{one.name} is damaged and left out: {one.reason}")
+        for warning in comparison.warnings:
+            warn(warning)
+        _show(comparison, Format.JSON if json else format or Format.TABLE)
     if met:
-        told = "; ".join(f"{text}: {', '.join(who[:4])}{' and more' * (len(who) > 4)}" for text, who in met.items())
-        raise ConditionError(told, where="--fail-if")
+        parts = [
+            f"{text}: {', '.join(who[:_MOST_NAMED])}{' and more' * (len(who) > _MOST_NAMED)}"
+            for text, who in met.items()
+        ]
+        raise ConditionError("; ".join(parts), where=OPTION)
     if comparison.damaged:
         raise typer.Exit(4)
 
 
-def _show(comparison: Any, asked: Format) -> None:
-    from rnnlab.cli.render.output import show_json, show_text
-
-    if asked is Format.JSON:
-        from rnnlab.cli.render.comparison_json import as_json
-
-        show_json("compare", as_json(comparison))
-    elif asked is Format.TABLE:
-        from rnnlab.cli.render.comparison import show_comparison
-
+def _show(comparison: Comparison, format: Format) -> None:
+    if format is Format.TABLE:
         show_comparison(comparison)
+    elif format is Format.JSON:
+        show_json("compare", comparison_json(comparison))
     else:
-        from rnnlab.cli.render import comparison_formats as formats
-
-        written = {Format.CSV: formats.as_csv, Format.MARKDOWN: formats.as_markdown, Format.LATEX: formats.as_latex}
-        show_text(written[asked](comparison))
+        written = {
+            Format.CSV: comparison_csv,
+            Format.MARKDOWN: comparison_markdown,
+            Format.LATEX: comparison_latex,
+        }
+        show_text(written[format](comparison))

@@ -66,7 +66,7 @@ def command(
     for note in notes:
         warn(note)
     count = f"{len(comparison.results):,} run" + "s" * (len(comparison.results) != 1)
-    show(f"{out}: {count}, {len(page) / 1e6:.1f} MB", comparison.verdict)
+    show(f"{out}: {count}, {len(page) / 1e6:.1f} MB", comparison.conclusion)
     if comparison.damaged:
         raise typer.Exit(4)
 

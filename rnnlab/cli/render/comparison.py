@@ -1,182 +1,146 @@
-"""A comparison as a person reads it: what differs, what came out, the curves, the difference in words.
+"""A comparison in every format: on the terminal, as Markdown and LaTeX for a paper, as CSV and JSON for programs."""
 
-Up to four runs stand beside each other, a column a run, if the terminal is wide enough; more stand below each other,
-a row a run, in as many tables as the width asks for. Where they repeat experiments with several seeds, the groups
-stand there instead.
-"""
+from typing import Any
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from rich.console import RenderableType
+from rich.text import Text
 
-from rnnlab.cli.render.comparison_groups import rendered
 from rnnlab.cli.render.curves import Curve, Level, draw
-from rnnlab.cli.render.output import can_show, console, plain_table, show
-from rnnlab.cli.render.output import printable as fit
+from rnnlab.cli.render.output import can_show, console, printable, show
+from rnnlab.cli.render.tables import as_csv, as_latex, as_markdown, latex_comment, markdown_text, table_lines
 from rnnlab.comparison import Comparison
-from rnnlab.comparison.metric import short_name
+from rnnlab.comparison.contrasts import Contrast
+from rnnlab.comparison.groups import Group
+from rnnlab.comparison.pivot import Pivot
+from rnnlab.comparison.tables import notes, record_table, tables
 from rnnlab.runs.run import Run
 
-if TYPE_CHECKING:
-    from rich.console import RenderableType
-
-_MOST_COLUMNS = 4
 _MOST_CURVES = 8
-_GAP = 3  # columns between two cells
-_UNKNOWN = "—"
-
-Rows = dict[str, list[str]]
+_MOST_ROWS = 60
 
 
 def show_comparison(comparison: Comparison) -> None:
-    """Print the comparison on stdout."""
-    from rich.text import Text
-
-    width = console().width
-    called = [fit(comparison.headings[result.name]) for result in comparison.results]
+    """Print the comparison on stdout: tables, curves, conclusion."""
     parts: list[RenderableType] = []
-    if comparison.is_grouped and len(called) > _MOST_COLUMNS:
-        curves = [] if len(comparison.results) > _MOST_CURVES else _picture(comparison, called, width)
-        show(*rendered(comparison, fit), *curves, Text(fit(comparison.verdict)))
-        return
-    if comparison.differences:
-        parts += _tables("Config differences", _difference_rows(comparison), called, width)
-    elif len(called) > 1:
-        parts.append(Text("The configs are the same.\n"))
-    parts += _tables("Results", _result_rows(comparison), called, width)
-    parts += _picture(comparison, called, width)
-    show(*parts, Text(fit(comparison.verdict)))
+    if len(comparison.results) > 1 and not comparison.differences:
+        parts += ["The configs are the same.", ""]
+    for one in tables(comparison, _MOST_ROWS):
+        parts += [*map(Text, table_lines(one)), ""]
+    explained = notes(comparison)
+    if not explained or len(comparison.results) <= _MOST_CURVES:
+        parts += _curves(comparison)
+    # As texts of Rich, which are folded in a file as well.
+    show(*parts, *(Text(printable(text)) for text in (*explained, comparison.conclusion)))
 
 
-def _difference_rows(comparison: Comparison) -> Rows:
-    return {
-        fit(key): [_value(row[one.name]) if one.name in row else fit(_UNKNOWN) for one in comparison.results]
-        for key, row in comparison.differences.items()
-    }
-
-
-def _value(value: Any) -> str:
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    return fit(str(value))
-
-
-def _result_rows(comparison: Comparison) -> Rows:
-    results = comparison.results
-    rows = {
-        "state": [_ended(one) for one in results],
-        "steps": [_whole(one.summary.steps) for one in results],
-        **_metric_rows(comparison),
-        "solved": [{None: _UNKNOWN, True: "yes", False: "no"}[one.summary.solved] for one in results],
-        "sequences to success": [_whole(one.summary.sequences_to_success) for one in results],
-        "seconds to success": [_figure(at.seconds if (at := one.summary.solved_at) else None) for one in results],
-        "parameters": [_whole(one.summary.parameters) for one in results],
-        "steps per second": [_whole(one.summary.steps_per_second) for one in results],
-    }
-    return {fit(key): [fit(cell) for cell in cells] for key, cells in rows.items()}
-
-
-def _metric_rows(comparison: Comparison) -> Rows:
-    results = comparison.results
-    names = dict.fromkeys(name for one in results for name in one.metrics() if name.startswith("validation/"))
-    names = dict.fromkeys([*names, comparison.metric])
-    rows: Rows = {}
-    for name in names:
-        rows[f"{short_name(name)}, final"] = [_last(one, name) for one in results]
-        rows[f"{short_name(name)}, best"] = [_figure(one.best(name)) for one in results]
-        if name == "validation/loss":
-            rows["baseline"] = [_figure(one.summary.baseline) for one in results]
-            rows["final / baseline"] = [_figure(_ratio(one.final(name), one.summary.baseline)) for one in results]
-            rows["best / baseline"] = [_figure(_ratio(one.best(name), one.summary.baseline)) for one in results]
-    return rows
-
-
-def _ended(result: Run) -> str:
-    return result.state if result.summary.stopped == result.state else f"{result.state}: {result.summary.stopped}"
-
-
-def _last(result: Run, metric: str) -> str:
-    value = result.final(metric)
-    return "not finite" if value is None and result.curve(metric) else _figure(value)
-
-
-def _ratio(value: float | None, baseline: float | None) -> float | None:
-    return value / baseline if value is not None and baseline else None
-
-
-def _figure(value: float | None) -> str:
-    return _UNKNOWN if value is None else f"{value:.4g}"
-
-
-def _whole(value: float | None) -> str:
-    return _UNKNOWN if value is None else f"{value:,.0f}"
-
-
-def _tables(title: str, rows: Rows, called: Sequence[str], width: int) -> "list[RenderableType]":
-    wide = {heading: [heading, *(cells[number] for cells in rows.values())] for number, heading in enumerate(called)}
-    fits = _width(["", *rows]) + sum(_GAP + _width(cells) for cells in wide.values()) <= width
-    if len(called) <= _MOST_COLUMNS and fits:
-        return _drawn(title, ["", *rows], list(wide.values()))
-    parts = _parts([[_broken(key), *cells] for key, cells in rows.items()], width - _width(called))
-    titles = [title, *[""] * (len(parts) - 1)]
-    return [piece for name, part in zip(titles, parts, strict=True) for piece in _drawn(name, ["", *called], part)]
-
-
-def _drawn(title: str, first: Sequence[str], columns: Sequence[Sequence[str]]) -> "list[RenderableType]":
-    """Return a table from its columns, the head of each first, and an empty line."""
-    from rich.text import Text
-
-    heads = [column[0] for column in columns]
-    table = plain_table(first[0], *heads, numbers=tuple(heads))
-    for number, name in enumerate(first[1:], start=1):
-        table.add_row(Text(name), *(Text(column[number]) for column in columns))
-    # Not as the table's own title, which is folded to the table's width.
-    return [*([Text(title)] if title else []), table, Text("")]
-
-
-def _parts(columns: Sequence[list[str]], room: int) -> list[list[list[str]]]:
-    """Return the columns in groups that fit into `room`, at least one column a group."""
-    parts: list[list[list[str]]] = [[]]
-    left = room
-    for column in columns:
-        needed = _GAP + _width(column)
-        if parts[-1] and needed > left:
-            parts.append([])
-            left = room
-        parts[-1].append(column)
-        left -= needed
-    return parts
-
-
-_BREAKS = ((".", ".\n"), (", ", "\n"), (" to ", "\nto "), (" per ", "\nper "), (" / ", " /\n"))
-
-
-def _broken(key: str) -> str:
-    """Return a heading in short lines."""
-    for space, broken in _BREAKS:
-        key = key.replace(space, broken)
-    return key
-
-
-def _width(cells: Sequence[str]) -> int:
-    from rich.cells import cell_len
-
-    return max(cell_len(line) for cell in cells for line in cell.split("\n"))
-
-
-def _picture(comparison: Comparison, called: Sequence[str], width: int) -> "list[RenderableType]":
-    from rich.text import Text
-
-    results, metric = comparison.results, comparison.metric
-    curves = [Curve(name, one.curve(metric)) for name, one in zip(called, results, strict=True)][:_MOST_CURVES]
-    baselines = dict.fromkeys(comparison.baseline(one) for one in results[:_MOST_CURVES])
+def _curves(comparison: Comparison) -> list[RenderableType]:
+    drawn = comparison.results[:_MOST_CURVES]
+    metric = comparison.metric
+    baselines = dict.fromkeys(comparison.baseline(run) for run in drawn)
     lines = draw(
-        curves,
-        y_label=fit(metric),
+        [Curve(printable(comparison.headings[run.name]), run.curve(metric)) for run in drawn],
+        y_label=printable(metric),
         levels=[Level(f"baseline {value:.4g}", value) for value in baselines if value is not None],
-        width=width,
+        width=console().width,
         braille=can_show("⣿"),
         may_log=metric.endswith("loss"),
     )
-    if lines and len(results) > _MOST_CURVES:
-        lines.append(Text(f"The first {_MOST_CURVES} of {len(results)} runs are drawn."))
-    return [*lines, Text("")] if lines else []
+    if lines and len(comparison.results) > _MOST_CURVES:
+        lines.append(Text(f"The first {_MOST_CURVES} of {len(comparison.results):,} runs are drawn."))
+    return [*lines, ""] if lines else []
+
+
+def comparison_csv(comparison: Comparison) -> str:
+    """Return one line per run: its group, the values in which runs differ, and its results."""
+    return as_csv(record_table(comparison))
+
+
+def comparison_markdown(comparison: Comparison) -> str:
+    """Return the tables as pipes and dashes, with their notes and the conclusion."""
+    texts = [f"{markdown_text(text)}\n" for text in (*notes(comparison), comparison.conclusion)]
+    return "\n".join([*map(as_markdown, tables(comparison)), *texts])
+
+
+def comparison_latex(comparison: Comparison) -> str:
+    """Return the tables for LaTeX with the package booktabs; notes and conclusion as comments."""
+    texts = "".join(map(latex_comment, (*notes(comparison), comparison.conclusion)))
+    return "\n".join([*map(as_latex, tables(comparison)), texts])
+
+
+def comparison_json(comparison: Comparison) -> dict[str, Any]:
+    """Return the comparison as one document; its schema is `rnnlab/cli/schemas/compare.json`."""
+    return {
+        "metric": comparison.metric,
+        "runs": [_run(run, comparison) for run in comparison.results],
+        "groups": [_group(group) for group in comparison.groups],
+        "contrasts": [_contrast(contrast) for contrast in comparison.contrasts],
+        "pivot": _pivot(comparison.pivot) if comparison.pivot else None,
+        "differences": comparison.differences,
+        "warnings": comparison.warnings,
+        "damaged": [{"run": one.name, "path": one.path, "reason": one.reason} for one in comparison.damaged],
+        "conclusion": comparison.conclusion,
+    }
+
+
+def _run(run: Run, comparison: Comparison) -> dict[str, Any]:
+    summary = run.summary
+    names = dict.fromkeys([*(name for name in run.metrics() if name.startswith("validation/")), comparison.metric])
+    return {
+        "run": run.folder.name,
+        "path": run.path,
+        "heading": comparison.headings[run.name],
+        "state": run.state,
+        "message": run.message,
+        "task": run.config.get("task.type"),
+        "timesteps": run.config.get("shape.timesteps"),
+        "seed": run.config.get("seed"),
+        **{name: getattr(summary, name) for name in _FIGURES},
+        "final": {name.removeprefix("validation/"): run.final(name) for name in names},
+        "best": {
+            "step": run.best_step,
+            "metrics": {name.removeprefix("validation/"): run.best(name) for name in names},
+        },
+        "curve": run.curve(comparison.metric),
+    }
+
+
+_FIGURES = (
+    "stopped", "steps", "sequences", "seconds", "steps_per_second", "parameters", "baseline", "solved", "solved_at"
+)  # fmt: skip
+
+
+def _group(group: Group) -> dict[str, Any]:
+    return {
+        "heading": group.heading,
+        "values": group.values,
+        "runs": [run.name for run in group.results],
+        "solved": {"runs": group.solved, "of": len(group.decided), "interval": group.solved_interval},
+        "sequences_to_success": group.sequences_to_success,
+        "median": group.median,
+        "median_interval": group.median_interval,
+        "interquartile_mean": group.interquartile_mean,
+        "interquartile_mean_interval": group.interquartile_mean_interval,
+    }
+
+
+def _contrast(contrast: Contrast) -> dict[str, Any]:
+    return {
+        "groups": [contrast.one.heading, contrast.other.heading],
+        "paired": contrast.paired,
+        "p": contrast.p,
+        "p_holm": contrast.p_holm,
+        "test_of_values": contrast.values.test if contrast.values else None,
+        "superiority": contrast.values.superiority if contrast.values else None,
+    }
+
+
+def _pivot(table: Pivot) -> dict[str, Any]:
+    rows = [[group and group.heading for group in table.row(place)] for place in range(len(table.rows))]
+    return {
+        "by": table.by,
+        "over": table.over,
+        "columns": table.columns,
+        "rows": table.rows,
+        "cells": rows,
+        "overall": table.overall,
+    }

@@ -146,7 +146,7 @@ def _inert(value: Cell) -> str | int | float:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
-        return f"'{visible(value)}" if value.startswith(_FORMULA) else visible(value)
+        return f"'{_one_line(value)}" if value.startswith(_FORMULA) else _one_line(value)
     return "" if value is None or not isfinite(value) else value
 
 
@@ -163,7 +163,7 @@ _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|<>~$&])")
 
 def markdown_text(text: str) -> str:
     """Return text that Markdown shows as it is."""
-    return _MARKDOWN.sub(r"\\\1", visible(text))
+    return _MARKDOWN.sub(r"\\\1", _one_line(text))
 
 
 def as_latex(table: Table) -> str:
@@ -186,4 +186,13 @@ _TEX = {
 
 
 def _tex(text: str) -> str:
-    return "".join(_TEX.get(letter, letter) for letter in visible(text))
+    return "".join(_TEX.get(letter, letter) for letter in _one_line(text))
+
+
+def latex_comment(text: str) -> str:
+    """Return a comment of one line."""
+    return f"% {_one_line(text)}\n"
+
+
+def _one_line(text: str) -> str:
+    return visible(text)  # also of line ends, which would end a row

@@ -7,12 +7,20 @@ from rnnlab.comparison.statistics.differences import (
     Difference,
     compare_counts,
     compare_matched,
+    compare_times,
     compare_values,
     holm,
     smallest_p,
 )
-from rnnlab.comparison.statistics.intervals import Interval, bootstrap, interquartile_mean, median, wilson
-from rnnlab.comparison.statistics.survival import Times, compare_times, median_time
+from rnnlab.comparison.statistics.estimates import (
+    Interval,
+    Times,
+    bootstrap,
+    interquartile_mean,
+    median,
+    median_time,
+    wilson,
+)
 
 __all__ = [
     "Difference",

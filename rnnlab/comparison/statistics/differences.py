@@ -8,6 +8,8 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnlab.comparison.statistics.estimates import Times
+
 _MOST_COUNTED = 5e7  # additions, for two groups of 50 values; of more, the normal approximation is as good
 
 Array = NDArray[np.float64]
@@ -67,9 +69,11 @@ def _signed_ranks(differences: Array) -> float:
     doubled = (2 * ranks).astype(int)  # integers, also where values are equal
     if len(left) * int(doubled.sum()) > _MOST_COUNTED:
         return _normal(positive - ranks.sum() / 2, (ranks**2).sum() / 4)
-    share = np.ones(1)  # of all choices of signs, by the sum of the positive ranks
+    share = np.zeros(int(doubled.sum()) + 1)  # of all choices of signs, by the sum of the positive ranks
+    share[0] = 1
     for rank in doubled:
-        share = (np.pad(share, (0, rank)) + np.pad(share, (rank, 0))) / 2
+        share /= 2
+        share[rank:] += share[:-rank].copy()
     return _two_sided(share, round(2 * positive))
 
 
@@ -104,6 +108,30 @@ def _two_sided(ways: Array, at: int) -> float:
 
 def _normal(distance: float, variance: float) -> float:
     return erfc(abs(distance) / sqrt(2 * variance))
+
+
+def compare_times(one: Times, other: Times) -> float | None:
+    """Return the two-sided p value of the log-rank test; None where no run of either succeeded.
+
+    Source: Mantel 1966, Cancer Chemotherapy Reports 50:163.
+    """
+    done = [time for times in (one, other) for time, done in zip(times.at, times.succeeded, strict=True) if done]
+    if not done:
+        return None
+    times, successes = np.unique(np.array(done, np.float64), return_counts=True)  # (K,)
+    of_one = _at_risk(one, times)
+    at_risk = of_one + _at_risk(other, times)
+    share = of_one / at_risk
+    variance = successes * share * (1 - share) * (at_risk - successes) / np.maximum(at_risk - 1, 1)
+    excess = sum(one.succeeded) - float((successes * share).sum())
+    if not variance.sum():
+        return 1.0  # all at one and the same time: no difference
+    return erfc(abs(excess) / sqrt(2 * float(variance.sum())))
+
+
+def _at_risk(group: Times, times: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return how many runs had not ended before each of some times, (K,)."""
+    return len(group.at) - np.searchsorted(np.sort(group.at), times)
 
 
 def compare_counts(one: tuple[int, int], other: tuple[int, int]) -> float:

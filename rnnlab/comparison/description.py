@@ -1,11 +1,11 @@
-"""What runs were asked to do, in the words of the cards of their task and their cells."""
+"""The task and the cells of some runs, in the words of their cards."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
 from rnnlab.cells import CELLS
-from rnnlab.comparison.comparability import one_definition
+from rnnlab.comparison.comparability import is_one_task
 from rnnlab.core.errors import RnnlabError
 from rnnlab.core.losses import LOSSES
 from rnnlab.runs.run import Run
@@ -24,7 +24,7 @@ class CellCard:
 
 @final
 @dataclass(frozen=True, slots=True)
-class Question:
+class Description:
     """One task, and the cells that were trained on it.
 
     Attributes:
@@ -46,17 +46,17 @@ class Question:
     cells: tuple[CellCard, ...]
 
 
-def question_of(results: Sequence[Run]) -> Question | None:
-    """Return what was asked; None where that were several tasks, or one that this rnnlab cannot build."""
-    if len({result.config.get("task.type") for result in results}) != 1:
+def describe(runs: Sequence[Run]) -> Description | None:
+    """Return the description of runs; None for several tasks, or one that this rnnlab cannot build."""
+    if len({run.config.get("task.type") for run in runs}) != 1:
         return None
     try:
-        experiment = results[0].experiment()
+        experiment = runs[0].experiment()
         task, lengths = experiment.build_task(), experiment.timesteps
     except RnnlabError:
         return None
-    references = task.references(lengths) if one_definition(results) else ()
-    return Question(
+    references = task.references(lengths) if is_one_task(runs) else ()
+    return Description(
         task=task.name,
         title=task.card.title,
         definition=task.card.definition,
@@ -64,12 +64,12 @@ def question_of(results: Sequence[Run]) -> Question | None:
         solved=str(task.solved),
         loss=LOSSES[task.loss].title,
         references=tuple((one.name, one.loss) for one in references if one.needs_memory),
-        cells=tuple(_cells(results)),
+        cells=_cells(runs),
     )
 
 
-def _cells(results: Sequence[Run]) -> list[CellCard]:
-    names = sorted({str(result.config.get("cell.type")) for result in results})
+def _cells(runs: Sequence[Run]) -> tuple[CellCard, ...]:
+    names = sorted({str(run.config.get("cell.type")) for run in runs})
     known = CELLS.members()
     kinds = [known[name] for name in names if name in known]
-    return [CellCard(kind.name, kind.title, kind.equations, kind.memory) for kind in kinds]
+    return tuple(CellCard(kind.name, kind.title, kind.equations, kind.memory) for kind in kinds)

@@ -1,4 +1,4 @@
-"""Estimates of a proportion and of a location, with their intervals."""
+"""Estimates of a proportion, a location and a time to success, with their intervals."""
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -99,3 +99,36 @@ def _resamples(n: int) -> NDArray[np.intp]:
     """Return resamples of the places 0 to n - 1, (9999, n), each row in ascending order."""
     # The places are sorted once, here, in place of the values of every resample of every group of that size.
     return np.sort(np.random.default_rng(_SEED).integers(n, size=(_RESAMPLES, n)), axis=1)
+
+
+class Times(NamedTuple):
+    """One number per run: when it succeeded, or when it ended without, which is censored, not dropped."""
+
+    at: Sequence[float]
+    succeeded: Sequence[bool]
+
+
+def median_time(times: Times) -> float | None:
+    """Return the Kaplan-Meier median: the first time by which half have succeeded; None where that was not seen.
+
+    Source: Kaplan & Meier 1958, JASA 53:457.
+
+    Example:
+        Two of three by 30, the third ended at 100:
+
+        >>> median_time(Times([10, 30, 100], [True, True, False]))
+        30.0
+        >>> median_time(Times([10, 100, 100], [True, False, False])) is None
+        True
+    """
+    left = 1.0
+    # Who succeeds at the time another is censored succeeds before it.
+    for place, (time, done) in enumerate(sorted(zip(times.at, times.succeeded, strict=True), key=_successes_first)):
+        left *= 1 - done / (len(times.at) - place)
+        if left <= 0.5 + 1e-12:
+            return float(time)
+    return None
+
+
+def _successes_first(pair: tuple[float, bool]) -> tuple[float, bool]:
+    return pair[0], not pair[1]
