@@ -82,7 +82,7 @@ def read_some(folders: Sequence[RunFolder | Damaged]) -> list[Run | Damaged]:
     indexes = {root: Index(root) for root, runs in parents.items() if runs >= WORTH}
     found = [one if isinstance(one, Damaged) else _checked(one, indexes.get(one.path.parent)) for one in folders]
     for root, index in indexes.items():
-        index.save(run_names(root))
+        index.save(set(run_names(root)))
     return found
 
 
