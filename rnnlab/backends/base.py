@@ -4,6 +4,7 @@ A backend is a folder or file in `rnnlab/backends` that exports `BACKEND`. Param
 handed in; weights and optimiser slots go in and out as plain NumPy arrays, so that files are the same everywhere.
 """
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -220,3 +221,13 @@ class AbstractBackend(ABC):
         Raises:
             EnvironmentFault: The engine is not installed.
         """
+
+
+def allotted_cpus() -> int:
+    """Return the processors allotted to this process, at least 1.
+
+    `SLURM_CPUS_PER_TASK` if a job sets it, and never more than the affinity allows.
+    """
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    asked = os.environ.get("SLURM_CPUS_PER_TASK", "")
+    return min(int(asked), allowed) if asked.isdecimal() and int(asked) > 0 else allowed

@@ -14,9 +14,8 @@ from pydantic import Field, field_validator
 
 from rnnlab.core import activations
 from rnnlab.core.errors import UsageError
-from rnnlab.core.initializers import GlorotUniform, Initializer, Orthogonal, VectorInitializer, Zeros
 from rnnlab.core.options import Options
-from rnnlab.core.parameters import Parameter
+from rnnlab.core.parameters import GlorotUniform, Initializer, Orthogonal, Parameter, VectorInitializer, Zeros
 
 Array = Any
 Arrays = Mapping[str, Array]

@@ -1,8 +1,8 @@
 """Activation functions, each with its derivative written in terms of its own output.
 
-Back-propagation through time keeps the outputs and not the arguments, so every activation here is one whose slope can
-be read off its output; that is what lets the NumPy kernels overwrite their buffers in place. `xp` is the array
-namespace (`numpy`, or `keras.ops` on the Keras backend).
+Back-propagation through time stores the outputs and not the arguments, so the slope of every activation here is a
+function of its output; the NumPy kernels can then overwrite their buffers in place. `xp` is the array namespace
+(`numpy`, or `keras.ops` on the Keras backend).
 """
 
 from abc import ABC, abstractmethod
@@ -30,9 +30,9 @@ class AbstractActivation(ABC):
 
 
 class AbstractScaledTanh(AbstractActivation):
-    """y = gain·tanh(x·inner) + shift: tanh itself and the functions that are tanh in disguise.
+    """y = gain·tanh(x·inner) + shift: tanh itself and the functions that are a scaled tanh.
 
-    A kernel can fold `inner` into the weights and serve several such gates by one call of tanh.
+    A kernel can multiply `inner` into the weights and compute several such gates by one call of tanh.
     """
 
     inner: ClassVar[float]
@@ -131,7 +131,7 @@ def names() -> list[str]:
 
 
 def get(name: str) -> AbstractActivation:
-    """Return the activation called `name` (Keras's own words).
+    """Return the activation called `name`, the same name as in Keras.
 
     Raises:
         UsageError: There is no such activation; the hint names the nearest.

@@ -1,4 +1,4 @@
-"""A batch of sequences: what a task draws, a network learns from and a score is taken of."""
+"""A batch of sequences: drawn by a task, used to train and to validate a network."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,13 +12,13 @@ Lengths = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """B sequences of up to T steps; what lies beyond a sequence's own length is zero and is never scored.
+    """B sequences of up to T steps; all beyond a sequence's own length is zero and not scored.
 
     Attributes:
         inputs: (B, T, I), float64.
-        targets: Real (B, O), or integer classes (B,), when only one step a sequence is scored; real (B, T, O), or
-            integer (B, T), when steps are scored throughout.
-        mask: (B, T), bool: the steps that are scored. Last-step tasks have one True a row, at `lengths - 1`.
+        targets: Real (B, O), or integer classes (B,), if one step per sequence is scored; real (B, T, O), or integer
+            (B, T), if all steps may be scored.
+        mask: (B, T), bool: the steps that are scored. Last-step tasks have one True per row, at `lengths - 1`.
         lengths: (B,), int: the steps of each sequence, 1 … T.
     """
 

@@ -1,6 +1,6 @@
-"""The errors a user may see: where, what was got, what was expected, what to do next.
+"""The errors shown to users: where, what was given, what was expected, what to do.
 
-Each class is one row of the exit-code table. Anything that is not an `RnnlabError` is a bug in rnnlab (exit code 1).
+Each class is one row of the exit-code table. Any other exception is a bug in rnnlab (exit code 1).
 """
 
 from typing import ClassVar, Self
@@ -9,12 +9,12 @@ from rnnlab.core.text import visible
 
 
 class RnnlabError(Exception):
-    """An error with a message for the user; abstract, raise one of the classes below.
+    """An error with a message for the user; raise one of the classes below.
 
     Args:
-        problem: What was got and what was expected, one sentence, no full stop needed.
-        where: The place: `file:line:column key`, or a path. Empty when the command line itself is the place.
-        hint: What to do next: a real command, flag or nearest known name.
+        problem: What was given and what was expected, one sentence without a full stop.
+        where: The place: `file:line:column key`, or a path; empty for the command line.
+        hint: What to do: a command, an option or the nearest known name.
     """
 
     exit_code: ClassVar[int] = 1
@@ -28,7 +28,7 @@ class RnnlabError(Exception):
 
 
 class UsageError(RnnlabError):
-    """The command line asks for something that cannot be; nothing was created."""
+    """The command line is invalid; nothing was created."""
 
     exit_code = 2
     code = "E_USAGE"
@@ -51,7 +51,7 @@ class ConfigError(RnnlabError):
         self.args = (self.problem,)
 
     def __reduce__(self) -> tuple[type[Self], tuple[list[UsageError]]]:
-        # By default an exception is rebuilt from its message, so it could not travel between processes.
+        # By default an exception is rebuilt from its message, so it could not be sent to another process.
         return type(self), (self.faults,)
 
 
@@ -63,49 +63,49 @@ class RunNotFoundError(RnnlabError):
 
 
 class VerificationError(RnnlabError):
-    """Stored data are not what they should be: cut, changed, or made for another network."""
+    """Stored data failed verification: cut off, changed, or made for another network."""
 
     exit_code = 4
     code = "E_DATA"
 
 
 class EnvironmentFault(RnnlabError):
-    """The machine says no: space, permission, memory, a missing package."""
+    """A system error: disk full, permission denied, out of memory, a missing package."""
 
     exit_code = 5
     code = "E_ENVIRONMENT"
 
 
 class RunLockedError(RnnlabError):
-    """A live process is training this run."""
+    """Another process is training this run."""
 
     exit_code = 6
     code = "E_LOCKED"
 
 
 class StoppedError(RnnlabError):
-    """Training was asked to stop, by a signal or its time budget; its state is saved, and it can be resumed."""
+    """Training stopped on a signal or at its time limit; its state is saved, and it can be resumed."""
 
     exit_code = 75
     code = "E_STOPPED"
 
 
 class DivergedError(RnnlabError):
-    """Training met a loss that is not finite."""
+    """The loss in training is not finite."""
 
     exit_code = 7
     code = "E_DIVERGED"
 
 
 class ConditionError(RnnlabError):
-    """A condition that was set for the result is met: `compare --fail-if`."""
+    """A condition of `compare --fail-if` is true."""
 
     exit_code = 9
     code = "E_CONDITION"
 
 
 class TrialsFailedError(RnnlabError):
-    """Of a sweep's trials some failed or diverged; the others are done."""
+    """Some trials of a sweep failed or diverged; the others are complete."""
 
     exit_code = 8
     code = "E_TRIALS"

@@ -1,7 +1,7 @@
 """The loss of one scored step, with its gradient with respect to the network's raw outputs.
 
-A network's output is linear: for the two cross-entropies it is a logit. Every loss works on rows, one row a scored
-step; a batch's loss is the plain mean over its rows.
+A network's output is linear: for the two cross-entropies it is a logit. Every loss works on rows, one row per scored
+step; the loss of a batch is the mean over its rows.
 """
 
 from abc import ABC, abstractmethod

@@ -16,7 +16,6 @@ import numpy as np
 from rnnlab.core.batch import Array
 from rnnlab.core.errors import UsageError
 from rnnlab.core.registry import nearest
-from rnnlab.core.text import visible
 
 SIZE_CAP = 256 * 2**20
 Column = int | str
@@ -48,7 +47,7 @@ class Table:
         """
         position = find_column(column, self.all_names, path=path)
         if position not in self.kept:
-            raise _fault(path, f"column {visible(str(column))!r} is ignored", hint="remove it from `ignore`")
+            raise _fault(path, f"column {str(column)!r} is ignored", hint="remove it from `ignore`")
         return self.kept.index(position)
 
 
@@ -89,9 +88,9 @@ def find_column(column: Column, names: Sequence[str], *, path: Path) -> int:
         raise _fault(path, f"no column {column}", hint=f"the columns are 0 to {len(names) - 1}")
     found = [k for k, name in enumerate(names) if name == column]
     if len(found) > 1:
-        raise _fault(path, f"{len(found)} columns are named {visible(column)!r}", hint="give its index instead")
+        raise _fault(path, f"{len(found)} columns are named {column!r}", hint="give its index instead")
     if not found:
-        raise _fault(path, f"no column named {visible(column)!r}", hint=visible(nearest(column, names)))
+        raise _fault(path, f"no column named {column!r}", hint=nearest(column, names))
     return found[0]
 
 
@@ -165,7 +164,7 @@ def _numbers(row: list[str], *, names: list[str], keep: list[int], where: tuple[
     except ValueError:
         pass
     bad = next(k for k in keep if not (_is_number(row[k]) and math.isfinite(float(row[k]))))
-    problem = f"{_cell(row[bad])} in column {bad} ({visible(names[bad])}) is not a finite number"
+    problem = f"{_cell(row[bad])} in column {bad} ({names[bad]}) is not a finite number"
     raise _fault(path, problem, line=line, hint="fill or remove it, or leave the column out by `ignore`")
 
 
@@ -178,9 +177,9 @@ def _is_number(cell: str) -> bool:
 
 
 def _cell(text: str) -> str:
-    return f"'{visible(text if len(text) <= 40 else text[:37] + '…')}'"
+    return f"'{text if len(text) <= 40 else text[:37] + '…'}'"
 
 
 def _fault(path: Path, problem: str, *, line: int | None = None, hint: str = "") -> UsageError:
-    where = visible(str(path)) if line is None else f"{visible(str(path))}:{line}"
+    where = str(path) if line is None else f"{path}:{line}"
     return UsageError(problem, where=where, hint=hint)

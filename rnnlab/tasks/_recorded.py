@@ -8,10 +8,8 @@ import numpy as np
 
 from rnnlab.core.batch import Array, Batch, Lengths, draw_lengths, last_step_mask, within_lengths
 from rnnlab.core.errors import UsageError
-from rnnlab.core.success import SuccessRule, Threshold
-from rnnlab.core.text import visible
 from rnnlab.tasks._csv_table import Column, Table, read_table
-from rnnlab.tasks.base import Part, Reference
+from rnnlab.tasks.base import Part, Reference, SuccessRule, Threshold
 
 
 class Recorded:
@@ -101,7 +99,7 @@ class Recorded:
     def oracle(self, batch: Batch) -> Array:
         raise UsageError(
             "a recorded series has no oracle: its lowest possible loss is unknown",
-            where=visible(str(self.path)),
+            where=str(self.path),
             hint="compare with the task's reference predictors, or leave out `csv` for a series with an oracle",
         )
 
@@ -122,11 +120,11 @@ class Recorded:
         return np.asarray(batch.inputs[np.arange(batch.size), batch.lengths - 1, self.target])[:, None]
 
     def _check(self, table: Table, cut: int) -> None:
-        where, rows, least = visible(str(self.path)), len(table.values), self.horizon + 1
+        where, rows, least = str(self.path), len(table.values), self.horizon + 1
         if min(cut, rows - cut) < least:
             parts = f"{rows:,} rows make {cut:,} for training and {rows - cut:,} for validation"
             hint = "give more rows, a smaller `horizon` or another `train_fraction`"
             raise UsageError(f"{parts}, but each part needs at least {least}", where=where, hint=hint)
         if np.ptp(table.values[:cut, self.target]) == 0:
-            name = visible(table.names[self.target])
+            name = table.names[self.target]
             raise UsageError(f"the target, {name}, never changes in the {cut:,} training rows", where=where)

@@ -5,8 +5,7 @@ from typing import Any, Self
 import numpy as np
 
 from rnnlab.core.batch import Array, Batch, Lengths, draw_lengths, last_step_mask, within_lengths
-from rnnlab.core.success import SuccessRule, Threshold
-from rnnlab.tasks.base import Part, Reference
+from rnnlab.tasks.base import Part, Reference, SuccessRule, Threshold
 
 DAY, YEAR = 24, 8760  # hours; 365 whole days, so that every hour of the day is equally frequent
 STATIONS = 12

@@ -6,8 +6,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from rnnlab.core.batch import Array, Batch, Lengths, draw_lengths, last_step_mask, within_lengths
-from rnnlab.core.success import Streak, Threshold
-from rnnlab.tasks.base import AbstractTask, Card, Published, Reference, TaskOptions
+from rnnlab.tasks.base import AbstractTask, Card, Published, Reference, Streak, TaskOptions, Threshold
 
 
 class AddingURNNOptions(TaskOptions):

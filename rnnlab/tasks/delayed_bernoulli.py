@@ -8,8 +8,7 @@ from pydantic import Field, model_validator
 
 from rnnlab.core.batch import Array, Batch, Lengths, draw_lengths, within_lengths
 from rnnlab.core.losses import softmax
-from rnnlab.core.success import Threshold
-from rnnlab.tasks.base import AbstractTask, Card, Published, Reference, TaskOptions
+from rnnlab.tasks.base import AbstractTask, Card, Published, Reference, TaskOptions, Threshold
 
 Lag = Annotated[int, Field(ge=1, le=100_000)]
 

@@ -8,8 +8,7 @@ from pydantic import Field
 
 from rnnlab.core.batch import Array, Batch, Lengths, within_lengths
 from rnnlab.core.streams import stream
-from rnnlab.core.success import Threshold
-from rnnlab.tasks.base import AbstractTask, Card, Part, Published, Reference, TaskOptions
+from rnnlab.tasks.base import AbstractTask, Card, Part, Published, Reference, TaskOptions, Threshold
 
 SYMBOLS = "BTPSXVE"
 HALF = 256

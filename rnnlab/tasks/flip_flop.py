@@ -7,8 +7,7 @@ import numpy as np
 from pydantic import Field
 
 from rnnlab.core.batch import Array, Batch, Lengths, draw_lengths, within_lengths
-from rnnlab.core.success import Threshold
-from rnnlab.tasks.base import AbstractTask, Card, Published, Reference, TaskOptions
+from rnnlab.tasks.base import AbstractTask, Card, Published, Reference, TaskOptions, Threshold
 
 
 class FlipFlopOptions(TaskOptions):

@@ -8,10 +8,9 @@ from pydantic import Field
 
 from rnnlab.core.batch import Array, Batch, Lengths
 from rnnlab.core.errors import UsageError
-from rnnlab.core.success import SuccessRule
 from rnnlab.tasks._recorded import Recorded
 from rnnlab.tasks._weather import Weather
-from rnnlab.tasks.base import AbstractTask, Card, Part, Reference, TaskOptions
+from rnnlab.tasks.base import AbstractTask, Card, Part, Reference, SuccessRule, TaskOptions
 
 Column = Annotated[int, Field(ge=0)] | str
 

@@ -5,9 +5,8 @@ from typing import Literal
 import numpy as np
 
 from rnnlab.core.batch import Array, Lengths
-from rnnlab.core.success import Streak
 from rnnlab.tasks.adding import AbstractMarkedPairs, first_pair_chance, last_marked
-from rnnlab.tasks.base import Card, Published, Reference, TaskOptions
+from rnnlab.tasks.base import Card, Published, Reference, Streak, TaskOptions
 
 
 class MultiplicationOptions(TaskOptions):

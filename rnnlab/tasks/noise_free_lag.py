@@ -9,8 +9,7 @@ from pydantic import Field
 
 from rnnlab.core.batch import Array, Batch, Lengths
 from rnnlab.core.losses import LOSSES
-from rnnlab.core.success import Streak
-from rnnlab.tasks.base import AbstractTask, Card, Published, Reference, TaskOptions
+from rnnlab.tasks.base import AbstractTask, Card, Published, Reference, Streak, TaskOptions
 
 # The smallest probability, so that its logarithm is finite; in a softmax it is 0 to 300 digits.
 TINY = 1e-300

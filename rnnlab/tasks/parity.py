@@ -6,8 +6,7 @@ import numpy as np
 from pydantic import Field
 
 from rnnlab.core.batch import Array, Batch, Lengths, draw_lengths, last_step_mask, within_lengths
-from rnnlab.core.success import Threshold
-from rnnlab.tasks.base import AbstractTask, Card, Published, Reference, TaskOptions
+from rnnlab.tasks.base import AbstractTask, Card, Published, Reference, TaskOptions, Threshold
 
 
 class ParityOptions(TaskOptions):

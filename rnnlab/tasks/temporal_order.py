@@ -8,8 +8,7 @@ import numpy as np
 
 from rnnlab.core.batch import Array, Batch, Lengths, draw_lengths, last_step_mask, within_lengths
 from rnnlab.core.losses import softmax
-from rnnlab.core.success import Streak
-from rnnlab.tasks.base import AbstractTask, Card, Published, Reference, TaskOptions
+from rnnlab.tasks.base import AbstractTask, Card, Published, Reference, Streak, TaskOptions
 
 SYMBOLS = "EBabcdXY"
 START, TRIGGER, FIRST_DISTRACTOR, FIRST_MARK, NOTHING = 0, 1, 2, 6, 8

@@ -8,8 +8,7 @@ from pydantic import Field
 
 from rnnlab.core.batch import Array, Batch, Lengths, draw_lengths, last_step_mask, within_lengths
 from rnnlab.core.losses import sigmoid
-from rnnlab.core.success import AllOf, Threshold
-from rnnlab.tasks.base import AbstractTask, Card, Published, Reference, TaskOptions
+from rnnlab.tasks.base import AbstractTask, AllOf, Card, Published, Reference, TaskOptions, Threshold
 
 VARIANCE = 0.2
 DIFFERS = (

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnlab.config.blocks import PlateauOptions
-from rnnlab.core.success import Evidence, Streak, SuccessRule
+from rnnlab.tasks.base import Evidence, Streak, SuccessRule
 
 Array = NDArray[Any]
 

@@ -8,7 +8,7 @@ import pytest
 
 import rnnlab
 from rnnlab.core.errors import ConfigError, DivergedError, UsageError, VerificationError
-from rnnlab.core.success import Streak
+from rnnlab.tasks.base import Streak
 from rnnlab.tasks.parity import Parity
 from tests.small import Fit
 

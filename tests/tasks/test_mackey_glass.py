@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from rnnlab.core.streams import stream
-from rnnlab.tasks._mackey_glass_equation import continued, orbit
 from rnnlab.tasks.base import mean_loss
-from rnnlab.tasks.mackey_glass import MackeyGlass, MackeyGlassOptions
+from rnnlab.tasks.mackey_glass import MackeyGlass, MackeyGlassOptions, continued, orbit
 
 
 def draw(task: MackeyGlass, size: int, *timesteps: int):

@@ -10,8 +10,7 @@ import pytest
 from rnnlab.core.batch import Batch, Lengths
 from rnnlab.core.losses import LOSSES
 from rnnlab.core.streams import stream
-from rnnlab.core.success import Evidence, Streak
-from rnnlab.tasks.base import AbstractTask, mean_loss
+from rnnlab.tasks.base import AbstractTask, Evidence, Streak, mean_loss
 from tests.tasks.drawing import batches, draw, lengths_to_try, short_lengths
 
 MOST_SEQUENCES = 3_000_000

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 from rnnlab.core.streams import stream
-from rnnlab.core.success import Evidence
 from rnnlab.tasks import task_class
-from rnnlab.tasks.base import mean_loss
+from rnnlab.tasks.base import Evidence, mean_loss
 
 
 def build(variant, **options):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rnnlab.config.blocks import PlateauOptions
-from rnnlab.core.success import AllOf, Streak, SuccessRule, Threshold
+from rnnlab.tasks.base import AllOf, Streak, SuccessRule, Threshold
 from rnnlab.training.events import record_line
 from rnnlab.training.progress import Averages, Best, Success, judge
 

@@ -9,8 +9,8 @@ from rnnlab.core.errors import (
     RunLockedError,
     StoppedError,
 )
-from rnnlab.core.success import Streak
 from rnnlab.storage import RunFolder, disk
+from rnnlab.tasks.base import Streak
 from rnnlab.tasks.parity import Parity
 from rnnlab.training.events import Finished, Started, Stepped
 from rnnlab.training.resume import resume, train_into

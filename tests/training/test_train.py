@@ -9,8 +9,7 @@ import pytest
 from rnnlab.backends.numpy.model import NumpyBackend, NumpyModel
 from rnnlab.config.experiment import Experiment
 from rnnlab.core.streams import stream
-from rnnlab.core.success import Streak, Threshold
-from rnnlab.tasks.base import mean_loss
+from rnnlab.tasks.base import Streak, Threshold, mean_loss
 from rnnlab.tasks.parity import Parity
 from rnnlab.training.events import Evaluated, Event, Finished, Started, Stepped
 from tests.small import Fit

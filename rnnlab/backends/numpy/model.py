@@ -16,6 +16,7 @@ from rnnlab.backends.base import (
     Prediction,
     StepResult,
     Training,
+    allotted_cpus,
     nothing,
 )
 from rnnlab.backends.numpy.compiled import compiled_layer, describe_compiler
@@ -25,7 +26,6 @@ from rnnlab.backends.numpy.parallel import ParallelShards
 from rnnlab.backends.numpy.reference import ReferenceLayer
 from rnnlab.backends.numpy.shard import below
 from rnnlab.backends.numpy.vector import NamedVector
-from rnnlab.core.allotment import allotted_cpus
 from rnnlab.core.batch import Batch
 from rnnlab.core.options import Options
 from rnnlab.optim.clipping import clip_by_global_norm, clip_by_value

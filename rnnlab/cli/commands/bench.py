@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from rnnlab.backends.base import allotted_cpus
 from rnnlab.bench.entrants import choose
 from rnnlab.bench.measure import Trial, measure
 from rnnlab.bench.report import Report, milliseconds
@@ -23,7 +24,6 @@ from rnnlab.cli.options import JsonOption, OptionalConfigArgument, QuietOption, 
 from rnnlab.cli.render.bench import as_document
 from rnnlab.cli.render.output import show_text
 from rnnlab.config.load import load_experiment
-from rnnlab.core.allotment import allotted_cpus
 from rnnlab.core.errors import EnvironmentFault, UsageError, VerificationError
 from rnnlab.storage.files import write_atomic
 from rnnlab.training.resources import in_words, memory_available

@@ -14,13 +14,13 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from rnnlab.backends.base import allotted_cpus
 from rnnlab.cli.commands import _sweep_slurm as cluster
 from rnnlab.cli.errors import note
 from rnnlab.cli.options import ConfigArgument, JsonOption, QuietOption, RunsOption, SetOption, whole_number
 from rnnlab.cli.render.output import show_text
 from rnnlab.cli.render.sweep import follow, show_plan, show_status
 from rnnlab.cli.signals import asking
-from rnnlab.core.allotment import allotted_cpus
 from rnnlab.core.errors import RunLockedError, StoppedError, TrialsFailedError, UsageError
 from rnnlab.core.naming import check_name
 from rnnlab.runs import runs_root

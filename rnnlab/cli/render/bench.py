@@ -4,12 +4,12 @@ import platform
 from collections.abc import Iterator
 from typing import Any, Literal
 
+from rnnlab.backends.base import allotted_cpus
 from rnnlab.bench.machine import TOO_BUSY
 from rnnlab.bench.report import Report, Row, milliseconds, three_digits
 from rnnlab.bench.work import Work
 from rnnlab.cli.render.output import as_json, printable
 from rnnlab.cli.render.tables import as_markdown, markdown_text, table_lines
-from rnnlab.core.allotment import allotted_cpus
 from rnnlab.core.table import Column, Table, table
 from rnnlab.storage.provenance import describe_cpu
 

@@ -10,8 +10,8 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+from rnnlab.backends.base import allotted_cpus
 from rnnlab.backends.keras.engines.base import AbstractEngine
-from rnnlab.core.allotment import allotted_cpus
 from rnnlab.core.errors import EnvironmentFault, UsageError
 from rnnlab.core.registry import Registry
 

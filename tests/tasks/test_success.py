@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from rnnlab.core.success import AllOf, Evidence, Streak, SuccessRule, Threshold
+from rnnlab.tasks.base import AllOf, Evidence, Streak, SuccessRule, Threshold
 
 
 def newest(bits: str, loss: float = 0.0) -> Evidence:

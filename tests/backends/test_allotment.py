@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from rnnlab.core.allotment import allotted_cpus
+from rnnlab.backends.base import allotted_cpus
 
 
 @pytest.mark.parametrize(
