@@ -154,8 +154,8 @@ def _draw_level(axes: Any, level: Level, *, at_right: bool) -> None:
     ground = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}
     look: dict[str, Any] = {"fontsize": 8, "color": _colour(level.colour), "bbox": ground}
     if is_upright:
-        look |= {"xytext": (-3, 0), "rotation": 90, "ha": "right", "va": "top"}
-        place, coordinates = (level.value, 0.98), ("data", "axes fraction")
+        look |= {"xytext": (3, 0), "rotation": 90, "ha": "left", "va": "bottom"}
+        place, coordinates = (level.value, 0.02), ("data", "axes fraction")
     else:
         look |= {"xytext": (0, 3), "ha": "right" if at_right else "left", "va": "bottom"}
         place, coordinates = (0.995 if at_right else 0.005, level.value), ("axes fraction", "data")

@@ -194,12 +194,12 @@
       if (level.axis === "x") {
         const x = this.toX(level.value);
         this.stroke(group, level, `M${x},${MARGIN.top}V${bottom}`, { "stroke-width": 1.3 });
-        make(group, "text", { class: "level", transform: `translate(${x - 5},${MARGIN.top + 4}) rotate(-90)`, "text-anchor": "end" }, level.label);
+        make(group, "text", { class: "level", transform: `translate(${x + 14},${bottom - 4}) rotate(-90)`, "text-anchor": "start" }, level.label);
       } else {
         const y = this.toY(level.value);
         this.stroke(group, level, `M${MARGIN.left},${y}H${right}`, { "stroke-width": 1.3 });
         const at = place % 2 ? { x: MARGIN.left + 5, "text-anchor": "start" } : { x: right - 5, "text-anchor": "end" };
-        make(group, "text", { class: "level", y: y - 5, ...at }, level.label);
+        make(group, "text", { class: "level", y: y < MARGIN.top + 16 ? y + 14 : y - 5, ...at }, level.label);
       }
     }
 
