@@ -8,6 +8,7 @@ from rnnlab.cells import CELLS
 from rnnlab.comparison.comparability import is_one_task
 from rnnlab.core.errors import RnnlabError
 from rnnlab.core.losses import LOSSES
+from rnnlab.core.text import docstring_section
 from rnnlab.runs.run import Run
 
 
@@ -60,7 +61,7 @@ def describe(runs: Sequence[Run]) -> Description | None:
         task=task.name,
         title=task.card.title,
         definition=task.card.definition,
-        source=task.card.source,
+        source=docstring_section(type(task), "Source"),
         solved=str(task.solved),
         loss=LOSSES[task.loss].title,
         references=tuple((one.name, one.loss) for one in references if one.needs_memory),

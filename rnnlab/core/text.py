@@ -1,5 +1,6 @@
-"""Text from elsewhere, made safe to show: nothing in it can steer a terminal or reorder a line."""
+"""Text to show: from users and files, so that it cannot control a terminal or reorder a line, and from docstrings."""
 
+import inspect
 import re
 
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060\u2066-\u2069\ud800-\udfff\ufeff]")
@@ -32,6 +33,12 @@ def visible_lines(text: str) -> str:
         two\x07
     """
     return _UNSAFE_IN_LINES.sub(_escape, text)
+
+
+def docstring_section(kind: type, title: str) -> str:
+    """Return the text of one section of a class's docstring as one line; empty if there is no such section."""
+    match = re.search(rf"^{title}: (.+?)(?=\n\n|\n\S|\Z)", inspect.getdoc(kind) or "", re.MULTILINE | re.DOTALL)
+    return " ".join(match[1].split()) if match else ""
 
 
 def _escape(match: re.Match[str]) -> str:

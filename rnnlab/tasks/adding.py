@@ -41,14 +41,15 @@ class AddingURNN(AbstractTask):
     Options = AddingURNNOptions
     loss = "mse"
     return_sequences = False
+    input_features = 2
+    output_features = 1
+    default_timesteps = (100, 100)
     solved = Threshold("loss", 0.005)
     tolerance: ClassVar[float] = 0.04
     card = Card(
         title="Add two marked numbers",
         definition="Inputs: value U[0,1] and a marker that is 1 at one step of the first half and one step of the "
         "second half, else 0. Target: the sum of the two marked values, scored at the last step only.",
-        source="Arjovsky, Shah, Bengio 2016 (uRNN), section 5.2 and code; after Le, Jaitly, Hinton 2015",
-        differs="Neither paper states a success rule; MSE at most 0.005 is ours.",
         published=(
             Published("memoryless baseline 1/6 (some README files print 0.1767, a copied error)", "variance of a sum"),
             Published(
@@ -57,18 +58,6 @@ class AddingURNN(AbstractTask):
             ),
         ),
     )
-
-    @property
-    def input_features(self) -> int:
-        return 2
-
-    @property
-    def output_features(self) -> int:
-        return 1
-
-    @property
-    def default_timesteps(self) -> Lengths:
-        return (100, 100)
 
     def timesteps_fault(self, timesteps: Lengths) -> str | None:
         return None if timesteps[0] >= 2 else "needs at least 2 steps, one for each marked number"
@@ -125,18 +114,9 @@ class AbstractMarkedPairs(AbstractTask):
     tolerance: ClassVar[float] = 0.04
     loss = "mse"
     return_sequences = False
-
-    @property
-    def input_features(self) -> int:
-        return 2
-
-    @property
-    def output_features(self) -> int:
-        return 1
-
-    @property
-    def default_timesteps(self) -> Lengths:
-        return (100, 110)
+    input_features = 2
+    output_features = 1
+    default_timesteps = (100, 110)
 
     def timesteps_fault(self, timesteps: Lengths) -> str | None:
         return None if timesteps[0] >= 4 else "needs at least 4 steps: two marked pairs in the first half"
@@ -202,8 +182,6 @@ class AddingHS1997(AbstractMarkedPairs):
         definition="Inputs: value U[-1,1] and a marker: 1 at one of the first 10 steps and at one of the first T/2 - 1 "
         "steps still unmarked (T the shortest length), -1 at the first and last step, else 0; a marked first value is "
         "0. Target: 0.5 + (sum of the two marked)/4, scored at the last step only. Right when within 0.04.",
-        source="Hochreiter, Schmidhuber 1997, section 5.4, experiment 4",
-        differs="Linear output instead of a sigmoid; below T = 20 the early marker is at one of the first T/2 steps.",
         published=tuple(
             Published(
                 f"LSTM, 2 blocks of 2 cells, 93 weights, learning rate 0.5, T = {timesteps}: solved after {sequences} "

@@ -131,15 +131,11 @@ class Card:
     Attributes:
         title: One line.
         definition: The generator in words: inputs, distributions, target, which steps are scored.
-        source: Author, year, section.
-        differs: Where this definition departs from its source, and why; empty when it does not.
         published: Results published for this definition.
     """
 
     title: str
     definition: str
-    source: str
-    differs: str = ""
     published: tuple[Published, ...] = ()
 
 
@@ -158,6 +154,9 @@ class TaskOptions(Options):
 
 class AbstractTask(ABC):
     """A synthetic task: it draws batches, gives reference scores for them, and can solve them.
+
+    The sections `Source` and `Differs` of a task's docstring are shown on its card: author, year and section, and where
+    this definition departs from it and why. What does not depend on the options can be a class attribute.
 
     Attributes:
         name: Full name of the definition, `<stem>` or `<stem>@<source>`.

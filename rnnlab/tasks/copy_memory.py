@@ -32,7 +32,8 @@ class CopyMemory(AbstractTask):
     K·ln A / timesteps; each symbol remembered reduces it by ln A / timesteps.
 
     Source: Arjovsky, Shah, Bengio 2016, "Unitary evolution recurrent neural networks", section 5.1 and its code.
-    Differs: The paper gives no success rule; all symbols right in 99 % of the sequences is ours.
+    Differs: The paper gives no success rule; all symbols right in 99 % of the sequences is ours. The code draws its
+        100,000 training sequences once; here every batch is new.
 
     Example:
         >>> task = CopyMemory(CopyMemoryOptions(symbols=2, alphabet=3))
@@ -55,9 +56,6 @@ class CopyMemory(AbstractTask):
         title="Copy ten symbols over a delay",
         definition="Ten symbols out of eight, T - 1 blanks, a delimiter, ten blanks; timesteps = T + 20. Target: blank "
         "for T + 10 steps, then the ten symbols. Cross-entropy over all steps.",
-        source="Arjovsky, Shah, Bengio 2016 (uRNN), section 5.1 and code; after Hochreiter, Schmidhuber 1997",
-        differs="The paper gives no success rule; all symbols right in 99 % of the sequences is ours. The code draws "
-        "its 100,000 training sequences once, here every batch is fresh.",
         published=(
             Published("baseline 10·ln 8/(T + 20): 0.1733 at T=100, 0.0204 at T=1000", "entropy of ten symbols"),
             Published(

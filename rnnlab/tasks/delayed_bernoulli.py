@@ -63,14 +63,13 @@ class DelayedBernoulli(AbstractTask):
     Options = DelayedBernoulliOptions
     loss = "cross_entropy"
     return_sequences = True
+    input_features = 2
+    output_features = 2
     solved = Threshold("excess_loss", 0.01)
     card = Card(
         title="Coin flips that depend on earlier flips",
         definition="Inputs: fair coin flips x. Target: a flip that is 1 with probability 1/2 + x_{n-3}/2 - x_{n-8}/4, "
         "scored at every step whose past is in the sequence. Cross-entropy in nats.",
-        source="Pitis 2016 (blog r2rt); lags and stretching as in Marschall, Cho, Savin 2020 (vanilla-rtrl)",
-        differs="Independent sequences instead of one endless stream, their first steps not scored; the success rule, "
-        "at most 0.01 nats above the oracle, is ours.",
         published=(
             Published(
                 "0.66, 0.52 and 0.45 nats without memory, with the first dependency, and with both", "Pitis 2016"
@@ -81,14 +80,6 @@ class DelayedBernoulli(AbstractTask):
     def __init__(self, options: DelayedBernoulliOptions) -> None:
         super().__init__(options)
         self.lags, self.tau = options.lags, options.tau
-
-    @property
-    def input_features(self) -> int:
-        return 2
-
-    @property
-    def output_features(self) -> int:
-        return 2
 
     @property
     def default_timesteps(self) -> Lengths:

@@ -70,13 +70,13 @@ class EmbeddedReber(AbstractTask):
     Options = EmbeddedReberOptions
     loss = "cross_entropy"
     return_sequences = True
+    input_features = len(SYMBOLS)
+    output_features = len(SYMBOLS)
     solved = Threshold("error_rate", 0.0)
     card = Card(
         title="Next symbol of an embedded Reber string",
         definition="Strings B, T or P, a Reber string, the same T or P, E; seven one-hot symbols, both branches "
         "equally likely. Target: the next symbol at every step. 256 strings for training, 256 others for validation.",
-        source="Hochreiter, Schmidhuber 1997, section 5.1, experiment 1; Cleeremans et al. 1989; Reber 1967",
-        differs="Cross-entropy on seven logits instead of squared error on sigmoids.",
         published=(
             Published(
                 "LSTM, 3 blocks of 2 cells, learning rate 0.5: 8,440 strings, 100 % success", "H&S 1997, Table 1"
@@ -93,14 +93,6 @@ class EmbeddedReber(AbstractTask):
         self._codes, self._steps = _draw_strings(stream(options.set_seed, "task/embedded_reber"))
         self._next = _automaton()
         self._rows = np.arange(2 * HALF)
-
-    @property
-    def input_features(self) -> int:
-        return len(SYMBOLS)
-
-    @property
-    def output_features(self) -> int:
-        return len(SYMBOLS)
 
     @property
     def default_timesteps(self) -> Lengths:

@@ -48,14 +48,13 @@ class FlipFlop(AbstractTask):
     Options = FlipFlopOptions
     loss = "mse"
     return_sequences = True
+    default_timesteps = (64, 64)
     maximised = frozenset({"bit_accuracy"})
     solved = Threshold("loss", 1e-4)
     card = Card(
         title="Three-bit flip-flop memory",
         definition="Three inputs; each is a pulse of -1 or +1 with probability 0.5 per step, else 0, with a pulse at "
         "the first step. Target of each: the sign of its last pulse, scored at all 64 steps. A constant 0 has loss 1.",
-        source="Sussillo, Barak 2013; generator of the fixed-point-finder example (Golub, Sussillo 2018)",
-        differs="The paper gives no loss to reach; 1e-4 is where the example of fixed-point-finder stops training.",
         published=(
             Published("a 16-unit LSTM: 8 stable fixed points, one per case, and saddles between", "fixed-point-finder"),
             Published(
@@ -75,10 +74,6 @@ class FlipFlop(AbstractTask):
     @property
     def output_features(self) -> int:
         return self.bits
-
-    @property
-    def default_timesteps(self) -> Lengths:
-        return (64, 64)
 
     def timesteps_fault(self, timesteps: Lengths) -> str | None:
         return None if timesteps[0] >= 2 else "needs at least 2 steps: at the first one there is nothing to remember"

@@ -66,14 +66,12 @@ class Forecast(AbstractTask):
     Options = ForecastOptions
     loss = "mse"
     return_sequences = False
+    output_features = 1
     card = Card(
         title="Forecast one column of a series",
         definition="Inputs: 120 hourly steps of 14 features: 12 stations with a daily cycle, a yearly cycle and "
         "autoregressive weather, and two clocks; the weather of station 1 reaches station 0 three hours later. Target: "
         "station 0, `horizon` steps after the last. Or the rows of a CSV file, the first part for training.",
-        source="shape and naive forecast after Chollet, 'Deep learning with Python', the Jena weather; series our own",
-        differs="Synthetic instead of measured, so that the irreducible loss is known; success rules are ours: 10 % "
-        "above the oracle (weather), better than the best naive forecast (file).",
     )
 
     def __init__(self, options: ForecastOptions) -> None:
@@ -84,10 +82,6 @@ class Forecast(AbstractTask):
     @property
     def input_features(self) -> int:
         return self._series.features
-
-    @property
-    def output_features(self) -> int:
-        return 1
 
     @property
     def default_timesteps(self) -> Lengths:

@@ -54,13 +54,14 @@ class MackeyGlass(AbstractTask):
     Options = MackeyGlassOptions
     loss = "mse"
     return_sequences = True
+    input_features = 1
+    output_features = 1
+    default_timesteps = (WARM_UP + 100, WARM_UP + 100)
     solved = Threshold("loss", 0.01)
     card = Card(
         title="Mackey-Glass series, 84 steps ahead",
         definition="Input: the normalised Mackey-Glass series (delay 17, one sample a unit of time) from a random "
         "place of a long series. Target: its value 84 steps later, at every step from the 35th on. The loss is NRMSE².",
-        source="Mackey, Glass 1977; horizon of 84 after Jaeger, Haas 2004",
-        differs="Direct forecast instead of a free run of a one-step model; the success rule, NRMSE 0.1, is ours.",
         published=(
             Published("Evolino: NRMSE 1.9e-3 at 84 steps; a NumPy re-run reached 0.291", "schmidhuber-problems"),
         ),
@@ -72,18 +73,6 @@ class MackeyGlass(AbstractTask):
         x = orbit(TRANSIENT + TRAINING + VALIDATION)[TRANSIENT:]
         self.mean, self.deviation = float(x[:TRAINING].mean()), float(x[:TRAINING].std())
         self._series = self._drawn = (x - self.mean) / self.deviation
-
-    @property
-    def input_features(self) -> int:
-        return 1
-
-    @property
-    def output_features(self) -> int:
-        return 1
-
-    @property
-    def default_timesteps(self) -> Lengths:
-        return (WARM_UP + 100, WARM_UP + 100)
 
     def timesteps_fault(self, timesteps: Lengths) -> str | None:
         if timesteps[0] <= WARM_UP:

@@ -50,9 +50,6 @@ class Multiplication(AbstractMarkedPairs):
         definition="Inputs: value U[0,1] and a marker: 1 at one of the first 10 steps and at one of the first T/2 - 1 "
         "steps still unmarked (T the shortest length), -1 at the first and last step, else 0; a marked first value is "
         "1. Target: the product of the two marked, scored at the last step only. Right when within 0.04.",
-        source="Hochreiter, Schmidhuber 1997, section 5.5, experiment 5",
-        differs="Linear output instead of a sigmoid; below T = 20 the early marker is at one of the first T/2 steps. "
-        "Solved is the looser of the paper's two rules, fewer than 140 of the last 2,000 wrong; the strict one is 13.",
         published=tuple(
             Published(
                 f"LSTM, 2 blocks of 2 cells, 93 weights, learning rate 0.1, T = 100, fewer than {limit} of the last "

@@ -137,8 +137,6 @@ class NoiseFreeLag2a(AbstractNoiseFreeLag):
         title="Remember one symbol over a counted lag",
         definition="Inputs: p + 1 one-hot symbols a1 … a(p-1), x, y; the string x a1 … a(p-1) x or y a1 … a(p-1) y. "
         "Target: the next symbol, scored at every step. A string is right when every probability is within 0.25.",
-        source="Hochreiter, Schmidhuber 1997, section 5.2, task 2a",
-        differs="Softmax and cross-entropy instead of sigmoids and squared error.",
         published=(
             *(
                 Published(result, "Hochreiter, Schmidhuber 1997, table 2")
@@ -195,8 +193,6 @@ class NoiseFreeLag2b(AbstractNoiseFreeLag):
         title="Remember one symbol over a random lag",
         definition="As noise_free_lag@hs1997_2a with p - 1 random symbols of a1 … a(p-1) in the middle. A string is "
         "right when every probability at its last step is within 0.25.",
-        source="Hochreiter, Schmidhuber 1997, section 5.2, task 2b",
-        differs="Softmax and cross-entropy instead of sigmoids and squared error; the length may differ from p.",
         published=(
             Published(
                 "LSTM, p = 100, 1 cell, learning rate 1.0: 100 % of 18 trials solved, mean after 5,680 sequences; "

@@ -39,14 +39,14 @@ class Parity(AbstractTask):
     Options = ParityOptions
     loss = "binary_cross_entropy"
     return_sequences = False
+    input_features = 1
+    output_features = 1
+    default_timesteps = (1, 40)
     solved = Threshold("error_rate", 0.01)
     card = Card(
         title="Is the number of ones odd?",
         definition="One input per step, -1 or +1, equally likely, optionally with uniform noise. Target at the last "
         "step: 1 if the number of +1 is odd, else 0.",
-        source="Bengio, Simard, Frasconi 1994; Schmidhuber, Hochreiter, Bengio 2001; lengths of Delétang et al. 2023",
-        differs="Lengths 1 to 40 after Delétang et al. 2023, with inputs -1 and +1 where they use one-hot bits; the "
-        "success rule, 99 % of the sequences right, is ours.",
         published=(
             Published(
                 "random weight guessing: 2,906 trials (one architecture), 250 (one without self-connections), 41,400 "
@@ -63,18 +63,6 @@ class Parity(AbstractTask):
     def __init__(self, options: ParityOptions) -> None:
         super().__init__(options)
         self.noise = options.noise
-
-    @property
-    def input_features(self) -> int:
-        return 1
-
-    @property
-    def output_features(self) -> int:
-        return 1
-
-    @property
-    def default_timesteps(self) -> Lengths:
-        return (1, 40)
 
     def sample(self, rng: np.random.Generator, *, batch_size: int, timesteps: Lengths) -> Batch:
         lengths = draw_lengths(rng, batch_size, timesteps)

@@ -39,20 +39,14 @@ class AbstractTemporalOrder(AbstractTask):
     tolerance: ClassVar[float] = 0.3
     loss = "cross_entropy"
     return_sequences = False
+    input_features = len(SYMBOLS)
+    default_timesteps = (100, 110)
     maximised = frozenset({"accuracy"})
     solved = Streak(2000, wrong=0, loss_below=0.1)
 
     @property
-    def input_features(self) -> int:
-        return len(SYMBOLS)
-
-    @property
     def output_features(self) -> int:
         return int(2 ** len(self.windows))
-
-    @property
-    def default_timesteps(self) -> Lengths:
-        return (100, 110)
 
     def timesteps_fault(self, timesteps: Lengths) -> str | None:
         if self._fits(timesteps[0]):
@@ -140,8 +134,6 @@ class TemporalOrder(AbstractTemporalOrder):
         definition="Inputs: 8 one-hot symbols E B a b c d X Y. E first, B last, random a-d between, and X or Y at one "
         "step in [10 %, 20 %] and at one in [50 %, 60 %] of the shortest length. Target: one of 4 classes, the two "
         "marks in order, scored at the last step only. A sequence is right when every probability is within 0.3.",
-        source="Hochreiter, Schmidhuber 1997, section 5.6, task 6a",
-        differs="Softmax and cross-entropy instead of sigmoids and squared error; positions scale with the length.",
         published=(
             Published(
                 "LSTM, 2 blocks of 2 cells, 156 weights, learning rate 0.5: solved after 31,390 sequences (mean of 20 "
@@ -176,8 +168,6 @@ class TemporalOrder3(AbstractTemporalOrder):
         title="Tell the order of three symbols",
         definition="As temporal_order@hs1997 with three marks, in [10 %, 20 %], [33 %, 43 %] and [66 %, 76 %] of the "
         "shortest length, and 8 classes.",
-        source="Hochreiter, Schmidhuber 1997, section 5.6, task 6b",
-        differs="Softmax and cross-entropy instead of sigmoids and squared error; positions scale with the length.",
         published=(
             Published(
                 "LSTM, 3 blocks of 2 cells, 308 weights, learning rate 0.1: solved after 571,100 sequences (mean of "

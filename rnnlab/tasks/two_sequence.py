@@ -11,9 +11,6 @@ from rnnlab.core.losses import sigmoid
 from rnnlab.tasks.base import AbstractTask, AllOf, Card, Published, Reference, TaskOptions, Threshold
 
 VARIANCE = 0.2
-DIFFERS = (
-    "Linear output instead of a sigmoid; the paper counts errors on 256 test sequences, rnnlab on the validation set."
-)
 
 
 class AbstractTwoSequenceOptions(TaskOptions):
@@ -62,14 +59,8 @@ class AbstractTwoSequence(AbstractTask):
     tolerance: ClassVar[float] = 0.2
     loss = "mse"
     return_sequences = False
-
-    @property
-    def input_features(self) -> int:
-        return 1
-
-    @property
-    def output_features(self) -> int:
-        return 1
+    input_features = 1
+    output_features = 1
 
     @property
     def default_timesteps(self) -> Lengths:
@@ -171,8 +162,6 @@ class TwoSequence3a(AbstractTwoSequence):
         title="Tell two classes apart by their first elements",
         definition="One input; the first N elements are 1 (class 1) or -1 (class 2), the rest N(0, variance "
         "0.2). Target: 1 or 0, scored at the last step only. Misclassified when off by 0.2 or more.",
-        source="Hochreiter, Schmidhuber 1997, section 5.3, task 3a; after Bengio, Simard, Frasconi 1994",
-        differs=DIFFERS,
         published=(
             *(
                 Published(
@@ -224,8 +213,6 @@ class TwoSequence3b(AbstractTwoSequence):
     card = Card(
         title="Tell two classes apart by noisy first elements",
         definition="As two_sequence@hs1997_3a with N(0, variance 0.2) added to the first N elements too.",
-        source="Hochreiter, Schmidhuber 1997, section 5.3, task 3b",
-        differs=DIFFERS,
         published=tuple(
             Published(
                 f"LSTM, 3 cells, 102 weights, learning rate 1.0, {setting}: fewer than 6 of 256 misclassified after "
@@ -275,8 +262,6 @@ class TwoSequence3c(AbstractTwoSequence):
         title="Learn the mean of two classes of noisy targets",
         definition="Inputs as two_sequence@hs1997_3a. Target: 0.2 (class 1) or 0.8 (class 2) plus N(0, variance 0.1), "
         "scored at the last step only. Misclassified when off the noise-free target by 0.1 or more.",
-        source="Hochreiter, Schmidhuber 1997, section 5.3, task 3c",
-        differs=DIFFERS,
         published=tuple(
             Published(
                 f"LSTM, 3 cells, 102 weights, learning rate 0.1, T = 100, N = {informative}: solved after {sequences} "

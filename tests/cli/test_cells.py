@@ -1,7 +1,7 @@
 import pytest
 
 from rnnlab.cells import CELLS
-from rnnlab.cli.commands.cells import count_formula, docstring_section
+from rnnlab.cli.commands.cells import count_formula
 from tests.stored_runs import rnnlab
 
 
@@ -71,21 +71,3 @@ def test_json_of_a_card() -> None:
 def test_an_unknown_cell_names_the_nearest() -> None:
     answer = rnnlab("cells", "cary")
     assert answer == (2, "", "rnnlab: error[E_USAGE]: unknown cell 'cary' — did you mean 'carry'?\n")
-
-
-def test_a_section_of_a_docstring() -> None:
-    class Documented:
-        """Title.
-
-        Source: A book,
-            second edition.
-        Differs: In two
-            lines.
-
-        Example:
-            None.
-        """
-
-    assert docstring_section(Documented, "Source") == "A book, second edition."
-    assert docstring_section(Documented, "Differs") == "In two lines."
-    assert docstring_section(Documented, "Raises") == ""

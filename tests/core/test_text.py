@@ -1,6 +1,6 @@
 import pytest
 
-from rnnlab.core.text import visible
+from rnnlab.core.text import docstring_section, visible
 
 
 @pytest.mark.parametrize(
@@ -23,3 +23,21 @@ def test_what_acts_is_escaped_and_what_shows_is_kept(text: str, shown: str) -> N
 def test_nothing_of_the_first_256_acts() -> None:
     result = visible("".join(map(chr, range(256))))
     assert {c for c in result if not c.isprintable()} == {"\xa0", "\xad"}  # two harmless ones: space, soft hyphen
+
+
+def test_a_section_of_a_docstring() -> None:
+    class Documented:
+        """Title.
+
+        Source: A book,
+            second edition.
+        Differs: In two
+            lines.
+
+        Example:
+            None.
+        """
+
+    assert docstring_section(Documented, "Source") == "A book, second edition."
+    assert docstring_section(Documented, "Differs") == "In two lines."
+    assert docstring_section(Documented, "Raises") == ""

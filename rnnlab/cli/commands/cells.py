@@ -1,7 +1,5 @@
 """List the cells, or print the card of one: equations, sources, parameters, options."""
 
-import inspect
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from math import prod
@@ -18,6 +16,7 @@ from rnnlab.cli.render.output import show, show_json
 from rnnlab.cli.render.tables import show_table
 from rnnlab.core.parameters import Parameter
 from rnnlab.core.table import Table, table
+from rnnlab.core.text import docstring_section
 
 Kind = type[AbstractCell]
 
@@ -114,12 +113,6 @@ def count_formula(shapes: Iterable[Sequence[str]]) -> str:
         terms[letters.replace("H·H", "H²")] += prod(int("".join(filter(str.isdigit, size)) or 1) for size in shape)
     ordered = sorted(terms, key=lambda term: ("I" not in term, "²" not in term))
     return " + ".join("·".join(filter(None, (str(terms[t]) if terms[t] > 1 or not t else "", t))) for t in ordered)
-
-
-def docstring_section(kind: type, title: str) -> str:
-    """Return the text of one section of a class's docstring as one line; empty if there is no such section."""
-    match = re.search(rf"^{title}: (.+?)(?=\n\n|\n\S|\Z)", inspect.getdoc(kind) or "", re.MULTILINE | re.DOTALL)
-    return " ".join(match[1].split()) if match else ""
 
 
 def _summary(kind: Kind) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from rnnlab.config.yaml import dump_yaml
 from rnnlab.core.batch import Lengths
 from rnnlab.core.losses import LOSSES
 from rnnlab.core.table import Column, table
+from rnnlab.core.text import docstring_section
 from rnnlab.tasks import TASKS, task_class, task_names
 from rnnlab.tasks.base import AbstractTask, reference_scores
 
@@ -107,8 +108,8 @@ def _facts(task: AbstractTask) -> list[tuple[str, str]]:
     scored = "scored at the steps marked in the example" if task.return_sequences else "scored at the last step"
     return [
         ("definition", card.definition),
-        ("source", card.source),
-        ("differs", card.differs),
+        ("source", docstring_section(type(task), "Source")),
+        ("differs", docstring_section(type(task), "Differs")),
         ("shape", f"{_counted(inputs, 'input')} and {_counted(outputs, 'output')} per step, {scored}"),
         ("steps", f"{_range(task.default_timesteps)}, unless the config sets shape.timesteps"),
         ("loss", LOSSES[task.loss].title),
@@ -142,8 +143,8 @@ def _as_json(task: AbstractTask) -> dict[str, Any]:
     return {
         **_summary(task),
         "definition": card.definition,
-        "source": card.source,
-        "differs": card.differs,
+        "source": docstring_section(type(task), "Source"),
+        "differs": docstring_section(type(task), "Differs"),
         "input_features": task.input_features,
         "output_features": task.output_features,
         "return_sequences": task.return_sequences,
