@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from math import isfinite
-from typing import Any, Literal, final, get_args
+from typing import Any, Literal, cast, final, get_args
 
 from rnnlab.core.errors import RnnlabError
+from rnnlab.runs.run import Run
 from rnnlab.storage.jsonfile import look_up
 from rnnlab.storage.reading import kind
 from rnnlab.sweeps.folder import SweepFolder
@@ -112,36 +113,29 @@ def sweep_status(sweep: SweepFolder) -> SweepStatus:
 
 def trial_status(sweep: SweepFolder, plan: Plan, trial: Trial, *, note: dict[str, Any] | None = None) -> TrialStatus:
     """Return the status of one trial; `note` is its stored failure, which explains what the run folder cannot."""
-    run, reason = sweep.run(trial), str(note.get("reason", "")) if note else ""
+    run, reason = Run(sweep.run(trial)), str(note.get("reason", "")) if note else ""
     noted: State = "pruned" if note and note.get("pruned") is True else "failed"
     if kind(run.path / "status.json") == "missing":
         return TrialStatus(trial, noted if note else "missing", reason)
     try:
-        stored = run.read_status()
-        status = TrialStatus(
-            trial,
-            "stale" if run.is_stale(stored) else stored.state,
-            stored.message,
-            stored.step,
-            stored.started,
-            stored.updated,
-        )
+        stored, state = run.status, cast("State", run.state)
     except RnnlabError as fault:
         return TrialStatus(trial, "damaged", str(fault))
-    if status.state == "completed":
-        return _with_result(status, sweep, plan)
-    if status.state == "running":
+    status = TrialStatus(trial, state, stored.message, stored.step, stored.started, stored.updated)
+    if state == "running":
         return replace(status, reason="")
-    if note and status.state != "diverged":
+    if state == "completed":
+        result, solved = _result(run, plan.options.metric.name)
+        return replace(status, reason="", result=result, solved=solved)
+    if note and state != "diverged":
         return replace(status, state=noted, reason=reason)
     return status
 
 
-def _with_result(status: TrialStatus, sweep: SweepFolder, plan: Plan) -> TrialStatus:
+def _result(run: Run, metric: str) -> tuple[float | None, bool | None]:
     try:
-        summary = sweep.run(status.trial).read_summary()
+        summary = run.summary
     except RnnlabError:  # `rnnlab doctor` reports the damage
-        return replace(status, reason="")
-    value = look_up(summary, plan.options.metric.name)
-    number = float(value) if isinstance(value, int | float) and isfinite(value) else None
-    return replace(status, reason="", result=number, solved=summary.get("solved") is True)
+        return None, None
+    value = look_up(summary.model_dump(), metric)
+    return float(value) if isinstance(value, int | float) and isfinite(value) else None, summary.solved
