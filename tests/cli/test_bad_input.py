@@ -206,7 +206,7 @@ def test_a_thousand_bad_overrides_are_twenty_lines_and_a_count(here: Path) -> No
         (["evaluate", "[/b]"], 3, "there is no run '[/b]'"),
         (["show", "\u202e"], 3, "no run's name holds '\\u202e'"),
         (["compare", "[red]a", ":bomb:"], 3, "no run's name holds '[red]a'"),
-        (["list", "--filter", "\x1b"], 2, "--filter: got '\\x1b', expected a condition"),
+        (["list", "--filter", "\x1b"], 2, "--filter, character 1: got '\\x1b', expected a name"),
         (["tasks", "[/b]"], 2, "unknown task '[/b]'"),
         (["cells", "\x1b"], 2, "unknown cell '\\x1b'"),
         (["doctor", "x" * 131_071], 3, "runs: no run's name holds 'xxx"),
