@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from rnnlab.config.document import Document
-from rnnlab.config.errors import KeyPath, Position, dotted, shown
+from rnnlab.config.errors import KeyPath, ParseError, dotted, shown
 from rnnlab.core.errors import UsageError
 from rnnlab.core.registry import Registry, nearest
 
@@ -40,22 +40,21 @@ class Checker:
 
     def __init__(self, document: Document) -> None:
         self.document = document
-        self._found: list[tuple[Position, UsageError]] = [(error.position, error) for error in document.errors]
+        self._errors = list(document.errors)
 
-    def errors(self) -> list[UsageError]:
+    def errors(self) -> list[ParseError]:
         """Return all errors so far, in the order of the files' lines; those of `--set` come last."""
-        return [error for _, error in sorted(self._found, key=lambda pair: (not pair[0].line, *astuple(pair[0])))]
+        return sorted(self._errors, key=lambda error: (not error.position.line, *astuple(error.position)))
 
     def add(self, path: KeyPath, problem: str, *, hint: str = "") -> None:
         """Add an error in the value at `path`, unless it, or a part of it, could not even be read."""
         if not path or all(error.path[: len(path)] != path for error in self.document.errors):
-            error = UsageError(problem, where=self.document.where(path), hint=hint)
-            self._found.append((self.document.position(path), error))
+            self._errors.append(ParseError.at(self.document.position(path), path, problem, hint=hint))
 
     def add_unknown_key(self, path: KeyPath, *, hint: str) -> None:
         """Add an error for the key at `path`."""
-        error = UsageError(f"unknown key {shown(path[-1])}", where=self.document.where_key(path), hint=hint)
-        self._found.append((self.document.key_position(path), error))
+        problem = f"unknown key {shown(path[-1])}"
+        self._errors.append(ParseError.at(self.document.key_position(path), path, problem, hint=hint))
 
     def block(self, model: type[Model], data: Any, path: KeyPath, *, registry: Registry | None = None) -> Model | None:
         """Return `data` as `model`, or None after its errors were added.

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any, final
 
 from rnnlab.config.errors import KeyPath, ParseError, Position, dotted, kind, location
@@ -81,13 +80,11 @@ class Document:
     Args:
         root: The whole, a mapping.
         raw: The bytes of the file that was asked for, as given.
-        sources: The files read, that file first.
         errors: What could not be read; a document is usable only without. `check_document` raises them with its own.
     """
 
     root: Node
     raw: bytes = b""
-    sources: tuple[Path, ...] = ()
     errors: tuple[ParseError, ...] = ()
 
     @cached_property
@@ -120,10 +117,6 @@ class Document:
     def where(self, path: KeyPath) -> str:
         """Return the `where` of an error in the value at `path`, e.g. `x.yaml:7:10 training.steps`."""
         return location(self.position(path), path)
-
-    def where_key(self, path: KeyPath) -> str:
-        """Return the `where` of an error in the key at `path`, e.g. `x.yaml:7:3 training.stepps`."""
-        return location(self.key_position(path), path)
 
     def _nodes(self, path: KeyPath) -> list[Node]:
         nodes = [self.root]

@@ -10,7 +10,7 @@ from typing import Any, final
 import numpy as np
 
 from rnnlab.config.document import Document, Node, node_of
-from rnnlab.config.errors import KeyPath, ParseError, Position, kind, location, raise_all, shortened, shown
+from rnnlab.config.errors import KeyPath, ParseError, Position, kind, location, raise_all, shortened
 from rnnlab.config.overrides import apply_overrides
 from rnnlab.config.source import decode, read_bytes
 from rnnlab.config.yaml import dump_yaml, parse
@@ -50,12 +50,12 @@ def read_document(path: Path, overrides: Sequence[str] = ()) -> Document:
         (3, 14)
     """
     files = _Files()
-    raw = files.bytes_of(path, where=str(path))
-    root = files.merged(path, raw, chain=())
-    parse_errors = tuple(error for error in files.errors if isinstance(error, ParseError))
-    if len(parse_errors) < len(files.errors):
-        raise_all(files.errors)
-    return apply_overrides(Document(root, raw or b"", tuple(files.sources), parse_errors), overrides)
+    root = files.read(path, where=str(path))
+    errors = tuple({str(error): error for error in files.errors}.values())  # a file may be read for several others
+    parse_errors = tuple(error for error in errors if isinstance(error, ParseError))
+    if len(parse_errors) < len(errors):
+        raise_all(errors)
+    return apply_overrides(Document(root, files.raw, parse_errors), overrides)
 
 
 def document_of(text: str, source: str) -> Document:
@@ -69,7 +69,7 @@ def document_of(text: str, source: str) -> Document:
         ConfigError: Every error that leaves nothing to check; errors of single values are kept in the document.
     """
     root, errors = _parsed(text, source, hint="")
-    return Document(root, text.encode(), (), tuple(errors))
+    return Document(root, text.encode(), tuple(errors))
 
 
 def document_of_data(data: Mapping[str, Any], source: str = "config") -> Document:
@@ -122,72 +122,57 @@ def _parsed(text: str, source: str, *, hint: str) -> tuple[Node, list[ParseError
 @final
 @dataclass
 class _Files:
-    """The files of one config, each read once."""
+    """The files of one config: the bytes of the first, and the errors of all."""
 
-    sources: list[Path] = field(default_factory=list)
+    raw: bytes = b""
     errors: list[UsageError] = field(default_factory=list)
-    _done: dict[str, Node] = field(default_factory=dict)
+    _count: int = 0
 
-    def bytes_of(self, path: Path, *, where: str, chain: str = "") -> bytes | None:
+    def read(self, path: Path, *, where: str, chain: tuple[Path, ...] = ()) -> Node:
+        """Return the content of a file merged into that of its bases; empty where it cannot be read.
+
+        Args:
+            path: The file.
+            where: Where it is named.
+            chain: The files that lead to it by `extends`.
+        """
+        empty, self._count = Node({}, Position(str(path), 1, 1)), self._count + 1
         try:
+            if chain and os.path.realpath(path) in map(os.path.realpath, chain):
+                raise UsageError("a file cannot extend itself", hint="remove one of these `extends`")
+            if len(chain) > MOST_LEVELS or self._count > MOST_FILES:
+                problem = f"more than {MOST_LEVELS} levels of `extends`, or more than {MOST_FILES} files"
+                raise UsageError(problem, hint="merge some of the files")
             raw = read_bytes(path)
         except UsageError as error:
-            self.errors.append(UsageError(f"{chain}{error.problem}", where=where, hint=error.hint))
-            return None
-        self.sources.append(path)
-        return raw
-
-    def merged(self, path: Path, raw: bytes | None, *, chain: tuple[Path, ...]) -> Node:
-        """Return the content of a file merged into that of its bases; empty where it cannot be read."""
-        empty = Node({}, Position(str(path), 1, 1))
-        if raw is None:
+            names = " extends ".join(shortened(str(one)) for one in (*chain, path))
+            problem = f"{names}: {error.problem}" if chain else error.problem
+            self.errors.append(UsageError(problem, where=where, hint=error.hint))
             return empty
+        self.raw = self.raw if chain else raw
         try:
             own, errors = _parsed(decode(raw, str(path)), str(path), hint=_START)
-            self.errors += errors
         except ConfigError as error:
             self.errors += error.faults
             return empty
-        except UsageError as error:
-            self.errors.append(error)
-            return empty
         assert isinstance(own.value, dict)
-        rest = {key: node for key, node in own.value.items() if key != KEY}
+        self.errors += errors
         merged = empty
-        for name, position, at in self._names(own.value.get(KEY)):
-            merged = merged.merged_with(self._base(name, position=position, at=at, chain=(*chain, path)))
+        for name, base in self._bases(own.value.get(KEY)):
+            merged = merged.merged_with(self.read(path.parent / name, where=base, chain=(*chain, path)))
+        rest = {key: node for key, node in own.value.items() if key != KEY}
         return merged.merged_with(replace(own, value=rest))
 
-    def _names(self, node: Node | None) -> list[tuple[str, Position, KeyPath]]:
-        """Return the bases and where they are named."""
-        if node is None:
-            return []
-        is_list, found = isinstance(node.value, list), dict[str, tuple[str, Position, KeyPath]]()
-        for number, item in enumerate(node.value if isinstance(node.value, list) else [node]):
-            name, at = item.value, (KEY, number) if is_list else (KEY,)
-            if not isinstance(name, str) or not name:
-                got = "an empty name" if name == "" else kind(item.plain())
-                problem, hint = f"got {got}, expected a file name", "write `extends: base.yaml`"
-                self._add(problem, item.position, at, hint=hint)
-            elif name in found:
-                self._add(f"{shown(name)} is listed twice", item.position, at, hint="remove one of them")
+    def _bases(self, node: Node | None) -> list[tuple[str, str]]:
+        """Return the names of the bases, and where each is named."""
+        is_list = node is not None and isinstance(node.value, list)
+        found: list[tuple[str, str]] = []
+        for number, item in enumerate(node.value if is_list else [node] if node else []):  # type: ignore[union-attr, arg-type]
+            where = location(item.position, (KEY, number) if is_list else (KEY,))
+            if isinstance(item.value, str) and item.value:
+                found.append((item.value, where))
             else:
-                found[name] = (name, item.position, at)
-        return list(found.values())
-
-    def _base(self, name: str, *, position: Position, at: KeyPath, chain: tuple[Path, ...]) -> Node:
-        path = chain[-1].parent / name
-        shown_chain = f"{' extends '.join(shortened(str(one)) for one in (*chain, path))}: "
-        identity = os.path.realpath(path)
-        if identity in map(os.path.realpath, chain):
-            self._add(f"{shown_chain}a file cannot extend itself", position, at, hint="remove one of these `extends`")
-        elif len(chain) > MOST_LEVELS or len(self.sources) >= MOST_FILES:
-            problem = f"{shown_chain}more than {MOST_LEVELS} levels of `extends`, or more than {MOST_FILES} files"
-            self._add(problem, position, at, hint="merge some of the files")
-        elif identity not in self._done:
-            raw = self.bytes_of(path, where=location(position, at), chain=shown_chain)
-            self._done[identity] = self.merged(path, raw, chain=chain)
-        return self._done.get(identity, Node({}, position))
-
-    def _add(self, problem: str, position: Position, at: KeyPath, *, hint: str) -> None:
-        self.errors.append(UsageError(problem, where=location(position, at), hint=hint))
+                got = "an empty name" if item.value == "" else kind(item.plain())
+                problem = f"got {got}, expected a file name"
+                self.errors.append(UsageError(problem, where=where, hint="write `extends: base.yaml`"))
+        return found

@@ -10,11 +10,10 @@ from itertools import islice
 from pathlib import Path
 
 from rnnlab.config.errors import Position, raise_all
-from rnnlab.core.errors import UsageError
+from rnnlab.core.errors import ConfigError, UsageError
 
 MOST_BYTES = 1 << 20
 LONGEST_LINE = 20_000  # PyYAML takes up to a second for one line of a mebibyte
-MOST_HIDDEN_SHOWN = 20
 
 # Characters that control a terminal, reorder a line or are not text; tab and line feed are text.
 HIDDEN = re.compile(
@@ -49,7 +48,7 @@ def decode(raw: bytes, source: str) -> str:
     r"""Return the text in `raw` without its byte-order mark.
 
     Raises:
-        UsageError: The bytes are not UTF-8 text; `where` names `source` and, if there is one, the line and column.
+        ConfigError: The bytes are not UTF-8 text.
 
     Example:
         >>> decode(b"\xef\xbb\xbfname: a", "x.yaml")
@@ -57,28 +56,29 @@ def decode(raw: bytes, source: str) -> str:
         >>> decode(b"name: caf\xe9", "x.yaml")
         Traceback (most recent call last):
             ...
-        rnnlab.core.errors.UsageError: x.yaml:1:10: byte 0xe9 at offset 9 is not UTF-8 — save the file as UTF-8
+        rnnlab.core.errors.ConfigError: x.yaml:1:10: byte 0xe9 at offset 9 is not UTF-8 — save the file as UTF-8
     """
+    where, hint = source, "save the file as UTF-8"
     if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise UsageError("is UTF-16 text, expected UTF-8", where=source, hint="save the file as UTF-8")
-    if (offset := raw.find(0)) >= 0:
+        problem = "is UTF-16 text, expected UTF-8"
+    elif (offset := raw.find(0)) >= 0:
         problem = f"NUL byte at offset {offset}: binary data, or UTF-16 text"
-        raise UsageError(problem, where=source, hint="save the file as UTF-8 text")
-    body = raw.removeprefix(codecs.BOM_UTF8)
-    try:
-        return body.decode()
-    except UnicodeDecodeError as error:
-        offset = error.start + len(raw) - len(body)
-        where = str(position_after(body[: error.start].decode(), Position(source, 1, 1)))
-        problem = f"byte 0x{raw[offset]:02x} at offset {offset} is not UTF-8"
-        raise UsageError(problem, where=where, hint="save the file as UTF-8") from None
+    else:
+        body = raw.removeprefix(codecs.BOM_UTF8)
+        try:
+            return body.decode()
+        except UnicodeDecodeError as error:
+            offset = error.start + len(raw) - len(body)
+            where = str(position_after(body[: error.start].decode(), Position(source, 1, 1)))
+            problem = f"byte 0x{raw[offset]:02x} at offset {offset} is not UTF-8"
+    raise ConfigError([UsageError(problem, where=where, hint=hint)])
 
 
 def check_text(text: str, start: Position) -> None:
     r"""Pass if the text has no hidden character and no line of more than `LONGEST_LINE` characters.
 
     Raises:
-        ConfigError: It has; each of the first `MOST_HIDDEN_SHOWN` characters and each line is an error.
+        ConfigError: It has; for each kind, the first is reported.
 
     Example:
         >>> check_text("name: a\x1b[31m", Position("x.yaml", 1, 1))
@@ -86,20 +86,16 @@ def check_text(text: str, start: Position) -> None:
             ...
         rnnlab.core.errors.ConfigError: x.yaml:1:8: U+001B (control character) is not allowed in a config — remove it
     """
-    found = islice(HIDDEN.finditer(text.replace("\r", "\n")), MOST_HIDDEN_SHOWN)  # a carriage return ends a line
-    errors = [
-        UsageError(
-            f"{character(match.group())} is not allowed in a config",
-            where=str(position_after(text[: match.start()], start)),
-            hint="remove it",
-        )
-        for match in found
-    ]
-    for number, length in enumerate(map(len, text.split("\n"))):
-        if length > LONGEST_LINE:
-            problem = f"line of {length:,} characters, at most {LONGEST_LINE:,} are allowed"
-            where = str(start.moved(number, 0))
-            errors.append(UsageError(problem, where=where, hint="check that this is the right file"))
+    errors = []
+    if match := HIDDEN.search(text.replace("\r", "\n")):  # a carriage return ends a line
+        where = str(position_after(text[: match.start()], start))
+        problem = f"{character(match.group())} is not allowed in a config"
+        errors.append(UsageError(problem, where=where, hint="remove it"))
+    lengths = [len(line) for line in text.split("\n")]
+    if (longest := max(lengths)) > LONGEST_LINE:
+        where = str(start.moved(lengths.index(longest), 0))
+        problem = f"line of {longest:,} characters, at most {LONGEST_LINE:,} are allowed"
+        errors.append(UsageError(problem, where=where, hint="check that this is the right file"))
     raise_all(errors)
 
 

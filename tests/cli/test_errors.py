@@ -99,7 +99,7 @@ def test_a_broken_config(broken: Path, text: str) -> None:
     ("content", "told"),
     [
         ("task: adding\n".encode("utf-16"), "is UTF-16 text, expected UTF-8 — save the file as UTF-8"),
-        (b"\x7fELF\0\0", "NUL byte at offset 4: binary data, or UTF-16 text — save the file as UTF-8 text"),
+        (b"\x7fELF\0\0", "NUL byte at offset 4: binary data, or UTF-16 text — save the file as UTF-8"),
     ],
 )
 def test_a_config_that_is_no_text(here: Path, content: bytes, told: str) -> None:
