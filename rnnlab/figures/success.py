@@ -2,7 +2,7 @@
 
 from rnnlab.comparison import Comparison
 from rnnlab.comparison.groups import value_label
-from rnnlab.comparison.statistics import wilson
+from rnnlab.comparison.statistics.estimates import wilson
 from rnnlab.core.figure import Axis, Figure, Line, Panel
 from rnnlab.core.table import table
 

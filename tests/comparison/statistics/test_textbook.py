@@ -8,21 +8,16 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from rnnlab.comparison.statistics import (
-    Times,
-    bootstrap,
+from rnnlab.comparison.statistics import differences
+from rnnlab.comparison.statistics.differences import (
     compare_counts,
     compare_matched,
     compare_times,
     compare_values,
-    differences,
     holm,
-    interquartile_mean,
-    median,
-    median_time,
     smallest_p,
-    wilson,
 )
+from rnnlab.comparison.statistics.estimates import Times, bootstrap, interquartile_mean, median, median_time, wilson
 
 # Remission of leukaemia in weeks, Freireich et al. 1963, Blood 21:699, the example of most texts on survival.
 DRUG = Times([6, 6, 6, 7, 10, 13, 16, 22, 23, 6, 9, 10, 11, 17, 19, 20, 25, 32, 32, 34, 35], [True] * 9 + [False] * 12)
