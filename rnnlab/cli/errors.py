@@ -1,5 +1,6 @@
-"""Errors as a user reads them: one line each on stderr, no traceback."""
+"""What the program prints on stderr: errors, warnings and notes, one line each, without a traceback."""
 
+import os
 import sys
 import tempfile
 import traceback
@@ -12,7 +13,7 @@ from rnnlab.core.text import visible
 
 
 def report(error: RnnlabError) -> None:
-    """Print the error, one line a fault: `rnnlab: error[E_CONFIG]: x.yaml:7:3 training.steps: got …, expected …`."""
+    """Print the error, one line per fault: `rnnlab: error[E_CONFIG]: x.yaml:7:3 training.steps: got …, expected …`."""
     faults = error.faults if isinstance(error, ConfigError) else [error]
     for fault in faults:
         _line(f"error[{error.code}]", _shortened(visible(str(fault))))
@@ -27,7 +28,7 @@ def report_bug(error: Exception) -> None:
     except OSError:
         where = ""
     text = visible(f"{type(error).__name__}: {error}")[:300]
-    _line("bug[E_BUG]", f"{text}{where} — this is a fault of rnnlab: please report it with that file")
+    _line("bug[E_BUG]", f"{text}{where} — this is a bug in rnnlab: please report it with that file")
 
 
 def warn(text: str) -> None:
@@ -36,7 +37,7 @@ def warn(text: str) -> None:
 
 
 def warn_of_broken(*registries: Registry) -> None:
-    """Print a warning for each member that cannot be imported and is therefore left out."""
+    """Print a warning for each plug-in that cannot be imported and is therefore left out."""
     for registry in registries:
         for fault in registry.broken():
             warn(f"left out: {fault}")
@@ -44,11 +45,11 @@ def warn_of_broken(*registries: Registry) -> None:
 
 def note(text: str) -> None:
     """Print a remark on stderr."""
-    _echo(visible(text))
+    _print(visible(text))
 
 
 def _shortened(text: str) -> str:
-    """Cut a line that repeats a whole argument of 128 KiB, in its middle: the end tells what to do."""
+    """Cut a line that repeats an argument of 128 KiB, in its middle: its end says what to do."""
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]} … {text[-_LONGEST // 2 :]}"
 
 
@@ -56,12 +57,15 @@ _LONGEST = 4000
 
 
 def _line(kind: str, text: str) -> None:
-    head = typer.style(kind, fg=typer.colors.YELLOW if kind == "warning" else typer.colors.RED, bold=True)
-    _echo(f"rnnlab: {head}: {text}")
+    if sys.stderr is not None and sys.stderr.isatty() and "NO_COLOR" not in os.environ:
+        kind = typer.style(kind, fg=typer.colors.YELLOW if kind == "warning" else typer.colors.RED, bold=True)
+    _print(f"rnnlab: {kind}: {text}")
 
 
-def _echo(line: str) -> None:
+def _print(line: str) -> None:
+    if sys.stderr is None:  # where print would write to stdout
+        return
     try:
-        typer.echo(line, err=True)
-    except OSError:  # stderr is closed or full: the exit code still tells
+        print(line, file=sys.stderr, flush=True)
+    except OSError:  # closed or full: this must cost neither a training nor the exit code
         sys.stderr = None

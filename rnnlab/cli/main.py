@@ -16,9 +16,9 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from rnnlab import __version__
-from rnnlab.cli.errors import report, report_bug
+from rnnlab.cli.errors import note, report, report_bug
 from rnnlab.cli.streams import forget_stdout, settle_streams
-from rnnlab.core.errors import EnvironmentFault, RnnlabError, UsageError
+from rnnlab.core.errors import EnvironmentFault, RnnlabError, StoppedError, UsageError
 
 # The base of Typer's own errors, which is in another place in each version of Typer.
 ClickException: Any = typer.BadParameter.__mro__[2]
@@ -119,7 +119,10 @@ def _reported(error: Exception | SystemExit) -> int:
     if known is None:
         report_bug(error)
         return 1
-    report(known)
+    if isinstance(known, StoppedError):  # as asked: not an error
+        note(str(known))
+    else:
+        report(known)
     return known.exit_code
 
 

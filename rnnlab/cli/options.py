@@ -8,20 +8,20 @@ from typing import Annotated
 
 import typer
 
+from rnnlab.core.errors import RnnlabError
+from rnnlab.runs.find import run_names, runs_root
+from rnnlab.storage.naming import FOLDER_NAME
 
-def _speak_up(wanted: bool) -> bool:
-    """Tell whoever starts an engine in this process, or in one that it starts."""
+
+def _verbose(wanted: bool) -> bool:
+    """Let this process and those that it starts show the messages of an engine."""
     if wanted:
         os.environ["RNNLAB_VERBOSE"] = "1"
     return wanted
 
 
 def complete_run(context: typer.Context, incomplete: str) -> list[str]:
-    """Return what a shell may offer for a run: `latest`, and names and their last six letters, the newest first."""
-    from rnnlab.core.errors import RnnlabError
-    from rnnlab.runs.find import run_names, runs_root
-    from rnnlab.storage.naming import FOLDER_NAME
-
+    """Return the completions of a run: `latest`, and names and their last six letters, the newest first."""
     given = context.params.get("runs")
     try:
         names = run_names(runs_root(Path(given) if given else None))
@@ -38,9 +38,6 @@ _OFFERED = 50
 ConfigArgument = Annotated[Path, typer.Argument(metavar="CONFIG", help="The YAML file.", show_default=False)]
 OptionalConfigArgument = Annotated[
     Path | None, typer.Argument(metavar="[CONFIG]", help="The YAML file.", show_default=False)
-]
-IntoOption = Annotated[
-    Path | None, typer.Option("--into", metavar="DIR", help="The run's own folder: begin, go on, or find it complete.")
 ]
 RunArgument = Annotated[
     str,
@@ -75,20 +72,14 @@ SetOption = Annotated[
         show_default=False,
     ),
 ]
-OutOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--out", metavar="PATH", help="Where to write.", show_default="RUN-WEIGHTS.ENDING in the current folder"
-    ),
-]
 VerboseOption = Annotated[
     bool,
     typer.Option(
-        "--verbose", envvar="RNNLAB_VERBOSE", help="Let the engine say what it says as it starts.", callback=_speak_up
+        "--verbose", envvar="RNNLAB_VERBOSE", help="Show the messages of the engine as it starts.", callback=_verbose
     ),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, all else on stderr.")]
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Show nothing but errors and the result.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, everything else on stderr.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Show only errors and the result.")]
 
 
 class Format(StrEnum):
@@ -102,12 +93,12 @@ class Format(StrEnum):
 
 
 def whole_number(given: str | int) -> int:
-    """Return a number given on the command line, written as a config would have it: Python also takes 1_000 and ٣.
+    """Return a number given on the command line, written as in a config: Python also accepts 1_000 and ٣.
 
     Raises:
-        typer.BadParameter: It is no such number.
+        typer.BadParameter: It is not a whole number of at least 1.
     """
     text = str(given)  # Typer parses a default too
     if not re.fullmatch(r"[1-9][0-9]{0,17}", text):
-        raise typer.BadParameter(f"{text[:60]!r} is no whole number from 1 on")
+        raise typer.BadParameter(f"got {text[:60]!r}, expected a whole number of at least 1")
     return int(text)

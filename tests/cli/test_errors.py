@@ -215,13 +215,13 @@ def test_a_bug_is_one_line_and_a_file_with_the_traceback(here: Path, monkeypatch
 
     (here / "x.yaml").write_text(TINY)
     monkeypatch.setattr("tempfile.tempdir", str(here))
-    monkeypatch.setattr("rnnlab.config.load.load_experiment", fail)
+    monkeypatch.setattr("rnnlab.cli.commands.train.load_experiment", fail)
     result = rnnlab("train", "x.yaml")
     (told,) = here.glob("rnnlab-bug-*.txt")
     assert (result.code, result.stdout) == (1, "")
     assert result.stderr == (
         f"rnnlab: bug[E_BUG]: RuntimeError: two\\nlines \\x1b[31m; the traceback is in {told}"
-        " — this is a fault of rnnlab: please report it with that file\n"
+        " — this is a bug in rnnlab: please report it with that file\n"
     )
     assert told.read_text().startswith("Traceback (most recent call last):\n")
 
@@ -248,7 +248,7 @@ def test_memory_that_runs_out_is_no_bug(
         raise error
 
     (here / "x.yaml").write_text(TINY)
-    monkeypatch.setattr("rnnlab.config.load.load_experiment", fail)
+    monkeypatch.setattr("rnnlab.cli.commands.train.load_experiment", fail)
     result = rnnlab("train", "x.yaml")
     assert (result.code, result.stderr) == (5, f"rnnlab: error[E_ENVIRONMENT]: {told}\n")
 

@@ -129,7 +129,7 @@ def test_a_second_ctrl_c_stops_at_once(here: Path) -> None:
         _, err = process.communicate(timeout=10)
     status = RunFolder(here / "job").read_status()
     assert (process.returncode, status.state, status.exit_code, status.step) == (130, "interrupted", 130, 0)
-    assert err.splitlines()[0] == "stopped at once: `rnnlab train --resume job` goes on from the last checkpoint"
+    assert err.splitlines()[0] == "stopped at once; `rnnlab train --resume job` resumes from the last checkpoint"
     assert json.loads(rnnlab("doctor", "job", "--json").stdout)["healthy"]
     assert rnnlab("train", "--resume", "job", "-q").code == 0
 
@@ -217,12 +217,12 @@ def test_of_six_that_resume_at_once_one_trains(here: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
-        (["x.yaml", "--resume", "job"], 2, "a CONFIG or --resume RUN is needed, got both"),
+        (["x.yaml", "--resume", "job"], 2, "got both, expected either a CONFIG or --resume RUN"),
         (["--resume", ""], 2, "the name of the run is empty"),
         (["--resume", "../x"], 3, "there is no run '../x'"),
-        (["--resume", "job", "--into", "other"], 2, "--into is for a CONFIG"),
-        (["--resume", "job", "--name", "other"], 2, "--name is for a CONFIG"),
-        (["x.yaml", "--force-unlock"], 2, "a new run is locked by nobody"),
+        (["--resume", "job", "--into", "other"], 2, "--into: cannot be combined with --resume"),
+        (["--resume", "job", "--name", "other"], 2, "--name: cannot be combined with --resume"),
+        (["x.yaml", "--force-unlock"], 2, "has no effect on a new run"),
         (["x.yaml", "--into", "a b"], 2, "invalid run name 'a b'"),
         (["x.yaml", "--into", "x.yaml"], 5, "is in the way: a folder is needed"),
     ],

@@ -66,18 +66,21 @@ def test_the_version() -> None:
     ("arguments", "told"),
     [
         (["trian"], "No such command 'trian'. Did you mean 'train'? — see `rnnlab --help`"),
-        (["train"], "a CONFIG or --resume RUN is needed, got neither — see `rnnlab train --help`"),
+        (["train"], "got neither, expected either a CONFIG or --resume RUN — see `rnnlab train --help`"),
         (["train", "x.yaml", "--stes", "3"], "No such option: --stes (Possible options: --plots, --set) — see `rnnlab"),
         (["train", "--set"], "Option '--set' requires an argument"),
         (["train", "a\0b"], "Invalid value for '[CONFIG]': embedded null byte"),
         (["compare"], "Missing argument 'RUN' — see `rnnlab compare --help`"),
         (["evaluate", "latest", "--weights", "x"], "Invalid value for '--weights': 'x' is not one of 'best', 'last' —"),
-        (["evaluate", "latest", "--sequences", "0"], "Invalid value for '--sequences': '0' is no whole number from 1"),
-        (["evaluate", "latest", "--sequences", "1_000"], "Invalid value for '--sequences': '1_000' is no whole number"),
+        (
+            ["evaluate", "latest", "--sequences", "0"],
+            "Invalid value for '--sequences': got '0', expected a whole number of at least 1",
+        ),
+        (["evaluate", "latest", "--sequences", "1_000"], "Invalid value for '--sequences': got '1_000', expected"),
         (["verify", "x.yaml", "--steps", "10001"], "Invalid value for '--steps': 10,001 is more than 10,000 —"),
         (["export", "latest", "--format", "h5"], "Invalid value for '--format'"),
-        (["train", "--resume", "a", "--resume", "b"], "--resume: one run is resumed at a time, got 2"),
-        (["train", "--resume", "-q"], "--resume: a run's name wanted, got the option '-q' — name a run, or `latest`"),
+        (["train", "--resume", "a", "--resume", "b"], "--resume: got 2 runs, expected one"),
+        (["train", "--resume", "-q"], "--resume: got the option '-q', expected a run — name a run, or `latest`"),
         (["train", "x", "\x1b[31m\n\u202e"], "Got unexpected extra argument(s) (\\x1b[31m\\x0a\\u202e) —"),
         (["--\udcff"], "No such option: --\\udcff —"),
     ],
@@ -148,7 +151,7 @@ def test_a_training_ends_well_in_any_surroundings(here: Path, surroundings: dict
     assert "\x1b" not in result.stdout + result.stderr
     ascii_only = "PYTHONUTF8" in surroundings or "PYTHONIOENCODING" in surroundings
     assert (result.stdout + result.stderr).isascii() == ascii_only
-    assert result.stdout.startswith("not solved: the budget is spent (20 steps in 0.")
+    assert result.stdout.startswith("not solved: all training steps are done (20 steps in 0.")
 
 
 def test_the_program_is_also_a_module_and_a_script() -> None:

@@ -74,7 +74,7 @@ def test_quiet_shows_only_the_result(here: Path) -> None:
     (here / "x.yaml").write_text(TINY)
     result = rnnlab("train", "x.yaml", "--quiet")
     assert result.stderr == ""
-    assert result.stdout.startswith("not solved: the budget is spent (20 steps in ")
+    assert result.stdout.startswith("not solved: all training steps are done (20 steps in ")
     assert result.stdout.splitlines()[-1] == f"run  {newest(here).path.relative_to(here)}"
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from rnnlab.cli.commands._training import undisturbed
+from rnnlab.cli.render.progress import undisturbed
 from tests.cli.program import ENDLESS, TINY, child
 
 LONG_ENOUGH = TINY.replace("steps: 20", "steps: 3000").replace("evaluate_every: 10", "evaluate_every: 300")
@@ -74,7 +74,7 @@ def test_on_a_terminal_the_training_is_drawn_and_wiped_away(here: Path) -> None:
     left = rest_on_screen(shown)
     # The headline is one word too long for 80 columns.
     assert " ".join(left[:2]) == "simple cell, 4 units, 33 parameters, on adding@urnn (T=5…10); numpy float32, seed 0"
-    assert left[2].startswith("not solved: the budget is spent (3,000 steps in ")
+    assert left[2].startswith("not solved: all training steps are done (3,000 steps in ")
     assert not any("steps/s" in line or "━" in line for line in left)
 
 
@@ -124,7 +124,7 @@ def test_quiet_on_a_terminal_shows_no_progress(here: Path) -> None:
     (here / "x.yaml").write_text(TINY)
     code, shown = on_a_terminal("train", "x.yaml", "--quiet")
     assert code == 0
-    assert shown.startswith("not solved: the budget is spent")
+    assert shown.startswith("not solved: all training steps are done")
 
 
 def test_to_a_file_go_plain_lines(here: Path) -> None:

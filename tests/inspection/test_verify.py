@@ -81,7 +81,7 @@ def test_a_table_tells_the_same(here: Path) -> None:
     (here / "x.yaml").write_text(SMALL)
     result = rnnlab("verify", "x.yaml", "--steps", "1")
     assert (result.code, result.stderr) == (0, "")
-    # 13 parameters in each of two layers and 2 in the head: as gradient, after training, and against slopes; then the
-    # outputs, two states in each layer, and the loss.
+    # 13 parameters in each of two layers, 2 in the head: as gradient, after training, against central differences;
+    # then the outputs, two states in each layer, and the loss.
     assert result.stdout.splitlines()[-1] == f"{3 * 28 + 6} of {3 * 28 + 6} within tolerance"
-    assert sum(" slopes " in line for line in result.stdout.splitlines()) == 28
+    assert sum(" central diff. " in line for line in result.stdout.splitlines()) == 28

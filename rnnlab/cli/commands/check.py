@@ -1,22 +1,20 @@
-"""Check CONFIG and print it complete, every default filled in; nothing is trained or created.
+"""Check CONFIG and print it complete, with every default filled in; nothing is trained or created.
 
-Of a sweep all trials are checked, and the first is printed; `rnnlab sweep CONFIG --dry-run` shows what each sets.
+Of a sweep, all trials are checked and the first is printed; `rnnlab sweep CONFIG --dry-run` shows what each one sets.
 """
 
+from rnnlab.cli.errors import note
 from rnnlab.cli.options import ConfigArgument, SetOption
+from rnnlab.cli.render.output import show_text
+from rnnlab.config.load import SWEEP, load_experiment
+from rnnlab.config.reading import read_document
+from rnnlab.config.yaml import dump_yaml
+from rnnlab.sweeps.expand import check_sweep
+from rnnlab.training.resources import in_words, memory_needed
 
 
 def command(config: ConfigArgument, overrides: SetOption = None) -> None:
-    from rnnlab.cli.errors import note
-    from rnnlab.cli.render.output import show_text
-    from rnnlab.config.load import SWEEP, load_experiment
-    from rnnlab.config.reading import read_document
-    from rnnlab.config.yaml import dump_yaml
-    from rnnlab.training.resources import in_words, memory_needed
-
     if SWEEP in read_document(config, overrides or []).data:
-        from rnnlab.sweeps.expand import check_sweep
-
         checked = check_sweep(config, overrides or [])
         first, experiment = next(iter(checked.experiments.items()))
         show_text(dump_yaml(experiment.resolved()))
@@ -27,7 +25,7 @@ def command(config: ConfigArgument, overrides: SetOption = None) -> None:
     task = experiment.build_task()
     count = sum(parameter.size for parameter in experiment.network(task).parameters().values())
     show_text(dump_yaml(experiment.resolved()))
-    needed = memory_needed(experiment)
+    needed = memory_needed(experiment)  # unknown for Keras
     memory = "" if needed is None else f"about {in_words(needed)} of memory, "
     baseline = task.baseline(experiment.timesteps)
-    note(f"ok: {count:,} parameters, {memory}baseline {baseline:.4g}, solved when {task.solved}")
+    note(f"ok: {count:,} parameter{'s' * (count != 1)}, {memory}baseline {baseline:.4g}, solved when {task.solved}")

@@ -1,41 +1,44 @@
-"""Write the network of a trained RUN as a file for other programs, whichever backend trained it.
+"""Write the network of a trained RUN to a file for other programs, whichever backend trained it.
 
-The model gives raw outputs (logits, for classes). It has no mask: it reads whole sequences of any length, one
-length to a batch.
+The model returns raw outputs (logits, for classes). It has no mask: it reads whole sequences of any length, all
+sequences of a batch having the same length.
 """
 
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
-from rnnlab.cli.options import JsonOption, OutOption, RunArgument, RunsOption
+from rnnlab.cli.options import JsonOption, RunArgument, RunsOption
+from rnnlab.cli.render.output import show, show_json
+from rnnlab.inspection.export import Format, Which, export
+from rnnlab.runs import find_run, runs_root
 
 
 def command(
     run: RunArgument,
     format: Annotated[
-        Literal["keras", "keras-weights", "npz", "onnx", "savedmodel"],
+        Format,
         typer.Option(
             "--format",
-            help="A Keras model, its weights alone, arrays by name, or a model for ONNX runtimes or TensorFlow alone.",
+            help="A Keras model, its weights alone, NumPy arrays, or a model for ONNX runtimes or for TensorFlow.",
             show_default=False,
         ),
     ],
-    weights: Annotated[Literal["best", "last"], typer.Option(help="Best by validation loss, or last.")] = "best",
-    out: OutOption = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace an export that is there already.")] = False,
+    weights: Annotated[Which, typer.Option(help="Best by validation loss, or last.")] = "best",
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", metavar="PATH", help="Where to write.", show_default="RUN-WEIGHTS.ENDING in the current folder"
+        ),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
     allow_nonfinite: Annotated[
-        bool, typer.Option("--allow-nonfinite", help="Write weights that hold NaN or infinity, too, to look at them.")
+        bool, typer.Option("--allow-nonfinite", help="Write weights even if they contain NaN or infinity.")
     ] = False,
     runs: RunsOption = None,
     json: JsonOption = False,
 ) -> None:
-    from rnnlab.cli.render.card import facts
-    from rnnlab.cli.render.output import show, show_json
-    from rnnlab.core.text import visible
-    from rnnlab.inspection.export import export
-    from rnnlab.runs import find_run, runs_root
-
     found = find_run(runs_root(runs), run)
     done = export(found, format, weights=weights, out=out, force=force, allow_nonfinite=allow_nonfinite)
     if json:
@@ -55,12 +58,12 @@ def command(
             },
         )
         return
-    shapes = [
-        ("inputs", f"{_shape(done.inputs)} {done.dtype}"),
-        ("outputs", f"{_shape(done.outputs)} {done.dtype}, raw"),
-    ]
-    head = f"{visible(str(done.path))}: {done.weights} weights (step {done.step:,}), {done.bytes:,} bytes"
-    show(head, facts(shapes), visible(done.load))
+    show(
+        f"{done.path}: {done.weights} weights (step {done.step:,}), {done.bytes:,} bytes",
+        f"inputs   {_shape(done.inputs)} {done.dtype}",
+        f"outputs  {_shape(done.outputs)} {done.dtype}, raw",
+        done.load,
+    )
 
 
 def _shape(shape: tuple[int | None, ...]) -> str:

@@ -113,7 +113,7 @@ def _laid_out(out: Console, parts: Iterable[RenderableType]) -> str:
 
 
 def _one_line(part: _Part) -> _Part | str:
-    return visible(part) if isinstance(part, str) else part
+    return printable(part) if isinstance(part, str) else part
 
 
 def _write(text: str) -> None:

@@ -1,4 +1,4 @@
-"""The result of a training: a few lines to read, or one JSON object."""
+"""The result of a training: a few lines to read, or one JSON document."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,51 +6,54 @@ from typing import Any
 from rich.text import Text
 
 from rnnlab.cli.render.curves import Curve, Level, draw
-from rnnlab.cli.render.output import console, plain_table, show, show_json
-from rnnlab.core.text import visible
+from rnnlab.cli.render.output import can_show, console, show, show_json
+from rnnlab.cli.render.tables import show_table
+from rnnlab.core.table import table
 from rnnlab.storage import RunFolder
 from rnnlab.training.events import Finished
 
+_STOPPED = {"budget": "all training steps are done", "plateau": "the validation loss no longer improved"}
+
 
 def show_result(finished: Finished, *, json: bool) -> None:
-    """Print the result on stdout."""
-    summary = finished.summary
+    """Print the result of a training on stdout."""
     if json:
         show_summary(finished.run)
         return
-    table = plain_table("", "final", "best", "baseline", numbers=("final", "best", "baseline"))
-    for name, value in summary["metrics"].items():
-        baseline = summary["baseline"] if name == "loss" else None
-        table.add_row(name, figure(value), figure(summary["best"]["metrics"].get(name)), figure(baseline))
-    picture = loss_picture(finished.run.read_metrics().records, summary["baseline"])
-    show(_verdict(summary), table, *picture, f"run  {visible(str(finished.run.path))}")
+    summary = finished.summary
+    best, baseline = summary["best"]["metrics"], summary["baseline"]
+    rows = [
+        (name, value, best.get(name), baseline if name == "loss" else None)
+        for name, value in summary["metrics"].items()
+    ]
+    show(_conclusion(summary), "")
+    show_table(table(["", "final", "best", "baseline"], rows))
+    show("", *loss_picture(finished.run.read_metrics().records, baseline), f"run  {finished.run.path}")
 
 
 def show_summary(run: RunFolder) -> None:
-    """Print a run's summary on stdout as one JSON object; `path` in it is that of the run."""
+    """Print a run's summary on stdout as one JSON document."""
     show_json("train", {**run.read_summary(), "run": run.name, "path": run.path})
 
 
-def _verdict(summary: dict[str, Any] | Any) -> str:
+def _conclusion(summary: Mapping[str, Any]) -> str:
     rate = f"{summary['steps']:,} steps in {summary['seconds']:.1f} s"
     if summary["solved"]:
         at = summary["solved_at"]
         return f"SOLVED at step {at['step']:,}, after {at['sequences']:,} sequences and {at['seconds']:.1f} s ({rate})"
-    reasons = {"budget": "the budget is spent", "plateau": "the validation loss stalled"}
-    return f"not solved: {reasons[summary['stopped']]} ({rate}); solved when {summary['solved_rule']}"
+    return f"not solved: {_STOPPED[summary['stopped']]} ({rate}); solved when {summary['solved_rule']}"
 
 
 def loss_picture(records: Sequence[Mapping[str, Any]], baseline: float | None) -> list[Text]:
     """Return the validation loss over the whole training, drawn beside the baseline; nothing where none is known."""
     points = [(one["step"], one["validation/loss"]) for one in records if "validation/loss" in one]
-    screen = console()
     return draw(
         [Curve("validation loss", points)],
         y_label="validation loss",
         levels=[] if baseline is None else [Level("baseline", baseline)],
-        width=min(screen.width, 80),
+        width=min(console().width, 80),
         height=8,
-        braille=screen.encoding.startswith("utf"),
+        braille=can_show("⣿"),
         may_log=True,
     )
 

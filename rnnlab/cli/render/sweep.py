@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from rnnlab.backends.base import allotted_cpus
-from rnnlab.cli.commands._training import duration, undisturbed
 from rnnlab.cli.errors import note
 from rnnlab.cli.render.output import console, show, show_json, show_text
+from rnnlab.cli.render.progress import duration, undisturbed
 from rnnlab.cli.render.result import figure
 from rnnlab.cli.render.tables import natural_width, show_table, table_lines
 from rnnlab.config.sweep import Range

@@ -1,0 +1,173 @@
+"""How a training looks on stderr: redrawn in place on a terminal, one plain line now and then in a log."""
+
+import math
+import signal
+import time
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import final
+
+from rich.console import Console
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+
+from rnnlab.cli.errors import note
+from rnnlab.cli.render.output import console
+from rnnlab.storage.metrics import Value
+from rnnlab.training.events import Evaluated, Event, Started, Stepped, record_line
+
+Events = Generator[Event, None, None]
+_LINE_SECONDS = 10.0
+_REDRAWS_PER_SECOND = 8
+
+
+def displayed(events: Events, *, quiet: bool) -> Events:
+    """Return the same events, each shown on stderr as it passes: live on a terminal, else as lines, or not at all."""
+    if quiet:
+        return events
+    screen = console(stderr=True)
+    return _live(events, screen) if screen.is_terminal and not screen.is_dumb_terminal else _lines(events)
+
+
+def headline(event: Started) -> str:
+    """Return what is trained, in one line."""
+    experiment, (low, high) = event.experiment, event.experiment.timesteps
+    steps = f"T={low}" if low == high else f"T={low}…{high}"
+    cell = f"{experiment.cell.type} cell, {experiment.cell.units} units"
+    layers = f" in {experiment.cell.layers} layers" if experiment.cell.layers > 1 else ""
+    return (
+        f"{cell}{layers}, {event.parameters:,} parameters, on {event.task.name} ({steps}); "
+        f"{experiment.backend} {experiment.precision}, seed {experiment.seed}"
+    )
+
+
+def _goal(event: Started) -> str:
+    return f"baseline {event.task.baseline(event.experiment.timesteps):.4g}; solved when {event.task.solved}"
+
+
+def _lines(events: Events) -> Events:
+    """Print lines without control codes: at the start, then at most one per interval, at evaluations."""
+    printed, waiting = -_LINE_SECONDS, ""
+    try:
+        for event in events:
+            if isinstance(event, Started):
+                note(f"run {event.run.path}" + (f", resumed at step {event.step:,}" if event.step else ""))
+                note(headline(event))
+                note(_goal(event))
+            elif isinstance(event, Evaluated):
+                waiting = record_line(event.record)
+                if time.monotonic() - printed >= _LINE_SECONDS or event.solved:
+                    note(waiting)
+                    printed, waiting = time.monotonic(), ""
+            yield event
+    finally:
+        if waiting:
+            note(waiting)
+
+
+def _live(events: Events, screen: Console) -> Events:
+    """Redraw a picture of the training in place; it is wiped away at the end."""
+    picture = None
+    drawn = 0.0
+    with Live(console=screen, auto_refresh=False, transient=True) as live:
+        for event in events:
+            if isinstance(event, Started):
+                screen.print(headline(event))
+                picture = _Picture(event)
+            elif picture is not None:
+                picture.take(event)
+                if time.monotonic() - drawn > 1 / _REDRAWS_PER_SECOND:
+                    drawn = time.monotonic()
+                    with undisturbed():
+                        live.update(picture.rendered(), refresh=True)
+            yield event
+
+
+@final
+class _Picture:
+    """A progress bar, the newest scores beside those to be reached, and the curve of the validation loss."""
+
+    def __init__(self, start: Started) -> None:
+        self._start, self._began = start, time.monotonic()
+        self._step, self._loss = start.step, math.nan
+        self._record: Mapping[str, Value] = {}
+        self._losses: list[float] = []
+
+    def take(self, event: Event) -> None:
+        """Note what an event reports."""
+        if isinstance(event, Stepped):
+            self._step, self._loss = event.step, event.loss
+        elif isinstance(event, Evaluated):
+            self._record = event.record
+            if isinstance(loss := event.record["validation/loss"], int | float):
+                self._losses.append(loss)
+
+    def rendered(self) -> Table:
+        """Return the picture as it is now."""
+        total = self._start.experiment.training.steps
+        rate = (self._step - self._start.step) / max(time.monotonic() - self._began, 1e-9)
+        left = (total - self._step) / rate if rate else 0.0
+        bar = Table.grid(padding=(0, 2))
+        bar.add_row(
+            ProgressBar(total=total, completed=self._step, width=24),
+            f"{self._step:,}/{total:,}",
+            f"{rate:,.0f} steps/s",
+            f"at most {duration(left)} left",
+        )
+        scores = [
+            f"{name} {value:.4g}"
+            for name, value in self._record.items()
+            if name.startswith("validation/") and isinstance(value, int | float)
+        ]
+        grid = Table.grid()
+        for row in (
+            bar,
+            f"training loss   {self._loss:.4g}",
+            "  ".join(scores),
+            _goal(self._start),
+            f"validation loss {sparkline(self._losses)}",
+        ):
+            grid.add_row(row)
+        return grid
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Delay Ctrl-C until the block is done: a picture that is half drawn could not be wiped away."""
+    pressed: list[int] = []  # once for each time
+    before = signal.signal(signal.SIGINT, lambda number, _: pressed.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    for number in pressed:
+        signal.raise_signal(number)
+
+
+def sparkline(values: Sequence[float], width: int = 48) -> str:
+    """Return a one-line curve of the newest values, highest at the top.
+
+    Example:
+        >>> sparkline([0.0, 1.0, 0.5])
+        '▁█▅'
+    """
+    shown = [value for value in values if math.isfinite(value)][-width:]
+    if not shown:
+        return ""
+    low, high = min(shown), max(shown)
+    scale = 7 / (high - low) if high > low else 0.0
+    return "".join("▁▂▃▄▅▆▇█"[round((value - low) * scale)] for value in shown)
+
+
+def duration(seconds: float) -> str:
+    """Return a time in its two largest units.
+
+    Example:
+        >>> duration(9.6), duration(61), duration(7261)
+        ('10 s', '1 min 01 s', '2 h 01 min')
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes >= 60:
+        return f"{minutes // 60:,} h {minutes % 60:02} min"
+    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
