@@ -47,6 +47,18 @@ class Evenness(Parity):
 
 TASKS = (Evenness,)
 """
+DIAGNOSIS = """
+from rnnlab.inspection.diagnoses.base import AbstractDiagnosis
+
+class Size(AbstractDiagnosis):
+    def compute(self, inspected):
+        return sum(array.size for array in inspected.arrays.values())
+
+    def sentences(self, found):
+        return [f"The network has {found} parameters."]
+
+DIAGNOSIS = Size()
+"""
 
 
 OWN = CELLS.names()
@@ -111,6 +123,15 @@ def test_other_peoples_cell_and_task_join(install, tmp_path: Path) -> None:
     first = run.model("last").predict(inputs, states=True).states["layers.0.h"][0, 0]
     weights = run.weights("last")
     np.testing.assert_allclose(first, np.tanh(-(weights["layers.0.W"][0] + weights["layers.0.b"])), atol=1e-6)
+
+
+def test_other_peoples_diagnosis_joins(install, tmp_path: Path) -> None:
+    install("lab_size", "[rnnlab.inspection.diagnoses]\nsize = lab_size:DIAGNOSIS\n", DIAGNOSIS)
+    run = rnnlab.train({"task": "parity", "cell": {"units": 3}, "training": {"steps": 1}}, runs=tmp_path / "runs")
+    parameters = sum(array.size for array in run.weights().values())
+    assert rnnlab.diagnose(run)["size"] == parameters
+    answer = rnnlab_program("diagnose", run.path, "--only", "size")
+    assert (answer.code, answer.stdout.splitlines()[-1]) == (0, f"The network has {parameters} parameters.")
 
 
 def test_the_own_member_wins_over_a_namesake(install) -> None:

@@ -77,10 +77,14 @@ class AbstractDiagnosis(ABC, Generic[Found]):
     """
 
     position: ClassVar[int] = 100  # among the others, ascending
-    has_figure: ClassVar[bool] = True
     is_default: ClassVar[bool] = True  # False where it is slow, or needs what few runs have
     is_in_report: ClassVar[bool] = False
     is_plotted_in_terminal: ClassVar[bool] = False
+
+    @property
+    def has_figure(self) -> bool:
+        """Whether it describes a figure."""
+        return type(self).figure is not AbstractDiagnosis.figure
 
     @abstractmethod
     def compute(self, inspected: Inspected) -> Found | None:

@@ -47,7 +47,6 @@ class SearchedPoints(AbstractDiagnosis[Mapping[str, FixedPoints]]):
     """The fixed points of each layer without input, found from visited states."""
 
     position = 80
-    has_figure = False
     is_default = False
 
     def compute(self, inspected: Inspected) -> dict[str, FixedPoints]:

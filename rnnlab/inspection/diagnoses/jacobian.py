@@ -29,7 +29,6 @@ class VisitedJacobians(AbstractDiagnosis[Mapping[str, Jacobian]]):
     """Singular values of the Jacobians, by layer (`layers.0`)."""
 
     position = 20
-    has_figure = False
 
     def compute(self, inspected: Inspected) -> dict[str, Jacobian] | None:
         way, at = inspected.unrolled, inspected.visited(_VISITED, before_end=2)
