@@ -1,15 +1,15 @@
 """The training loop: evaluate, save and train until there is a reason to end, and store how it ended."""
 
-from collections.abc import Generator, Sequence
+import math
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import suppress
 from shlex import quote
 from typing import Any
 
 from rnnlab.core.errors import DivergedError, RnnlabError, RunLockedError, StoppedError
 from rnnlab.training.events import Event, Finished, Started
-from rnnlab.training.stopping import Deadline, Halt, Reason, Stop
+from rnnlab.training.stopping import Deadline, Halt, Reason, Stop, state_of
 from rnnlab.training.store import Store, in_short
-from rnnlab.training.summary import summarize
 from rnnlab.training.trainer import Trainer
 
 
@@ -96,7 +96,7 @@ def _close(trainer: Trainer, store: Store, stopped: Reason, *, message: str = ""
         if stopped != "failed":  # an error may have left the weights half updated
             trainer.keep_if_finite()
         store.save(None)
-    summary = summarize(trainer, stopped, run=store.run.name)
+    summary = _summarize(trainer, stopped, run=store.run.name)
     store.close(stopped, summary=summary, message=message)
     return summary
 
@@ -124,3 +124,38 @@ def _advice(trainer: Trainer) -> str:
         f"weights/last.safetensors there has the last finite weights, of step {trainer.good[0]}; "
         "lower training.optimizer.learning_rate or set training.clip_norm"
     )
+
+
+def _summarize(trainer: Trainer, stopped: Reason, *, run: str) -> dict[str, Any]:
+    """Return the result of a training in figures; a number that is not finite is null."""
+    experiment, place, best = trainer.experiment, trainer.place, trainer.best
+    seconds = trainer.seconds()
+    # Once the loss is not finite, the metrics of the last evaluation are no longer those of this network.
+    metrics = dict.fromkeys(place.metrics, math.nan) if trainer.bad else place.metrics
+    return {
+        "run": run,
+        "name": experiment.name,
+        "state": state_of(stopped),
+        "stopped": stopped,
+        "task": trainer.task.name,
+        "timesteps": list(experiment.timesteps),
+        "backend": experiment.backend,
+        "cell": experiment.cell.type,
+        "seed": experiment.seed,
+        "parameters": trainer.parameter_count,
+        "steps": place.step,
+        "sequences": place.step * experiment.training.batch_size,
+        "seconds": round(seconds, 3),
+        "steps_per_second": round(place.step / seconds, 3),
+        "baseline": trainer.task.baseline(experiment.timesteps),
+        "solved": place.solved_at is not None,
+        "solved_rule": str(trainer.task.solved),
+        "solved_at": place.solved_at,
+        "loss": _finite(metrics).get("loss"),
+        "metrics": _finite(metrics),
+        "best": {"step": best.step, "metrics": _finite(best.metrics)},
+    }
+
+
+def _finite(metrics: Mapping[str, float]) -> dict[str, float | None]:
+    return {name: value if math.isfinite(value) else None for name, value in metrics.items()}

@@ -1,13 +1,10 @@
-"""How a training stands: its place, success, the best so far, plateaus, and the averages since the last record.
-
-Each object's `state` is all it has to remember, for a checkpoint; after `restore` it goes on as if never stopped.
-"""
+"""What a training remembers from step to step: its place, success, the best so far, and averages."""
 
 import math
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +14,17 @@ from rnnlab.tasks.base import Evidence, Streak, SuccessRule
 
 Array = NDArray[Any]
 
+State = Mapping[str, Any]  # arrays, and data that JSON can represent
 
-State = Mapping[str, Any]  # arrays, and plain data that JSON can hold
+
+class Stateful(Protocol):
+    """A part of a training whose state is stored in checkpoints."""
+
+    def state(self) -> State:
+        """Return all there is to remember."""
+
+    def restore(self, state: State, /) -> None:
+        """Take back what `state` returned, and continue as if never stopped."""
 
 
 @dataclass
@@ -29,7 +35,7 @@ class Place:
         step: Steps done.
         updates: Those that changed the weights; a step whose loss is not finite does not.
         evaluated: The step of the last evaluation, -1 before the first.
-        metrics: What that evaluation gave.
+        metrics: Of that evaluation.
         solved_at: When the task's rule was first met: `step`, `sequences` and `seconds`.
         seconds: Time spent in earlier processes and, when saved, in this one.
     """
@@ -42,11 +48,9 @@ class Place:
     seconds: float = 0.0
 
     def state(self) -> State:
-        """Return all there is to remember."""
         return asdict(self)
 
     def restore(self, state: State) -> None:
-        """Take back what `state` gave."""
         for name in asdict(self):
             setattr(self, name, state[name])
 
@@ -56,7 +60,7 @@ class Success:
 
     Args:
         rule: The task's success rule.
-        batch_size: Sequences a training step.
+        batch_size: Sequences per training step.
     """
 
     def __init__(self, rule: SuccessRule, batch_size: int) -> None:
@@ -66,11 +70,9 @@ class Success:
         self._losses: deque[float] = deque(maxlen=-(-window // batch_size))
 
     def state(self) -> State:
-        """Return all there is to remember."""
         return {"recent": self._recent.copy(), "losses": np.array(self._losses, np.float64)}
 
     def restore(self, state: State) -> None:
-        """Take back what `state` gave."""
         self._recent[...] = state["recent"]
         self._losses.clear()
         self._losses.extend(state["losses"].tolist())
@@ -100,62 +102,61 @@ class Best:
 
     def __init__(self, plateau: PlateauOptions | None) -> None:
         self._plateau = plateau
-        self._lowest = self._mark = math.inf
+        self._lowest = self._improved = math.inf
         self._stalled = 0
         self.step = 0
         self.metrics: dict[str, float] = {}
         self.parameters: dict[str, Array] = {}
 
     def state(self) -> State:
-        """Return all there is to remember; None stands for no loss so far."""
-        lowest, mark = (value if math.isfinite(value) else None for value in (self._lowest, self._mark))
-        counters = {"lowest": lowest, "mark": mark, "stalled": self._stalled, "step": self.step}
+        # JSON has no infinity: None while there was no loss.
+        lowest, improved = (value if math.isfinite(value) else None for value in (self._lowest, self._improved))
+        counters = {"lowest": lowest, "improved": improved, "stalled": self._stalled, "step": self.step}
         return counters | {"metrics": self.metrics} | {f"best/{name}": array for name, array in self.parameters.items()}
 
     def restore(self, state: State) -> None:
-        """Take back what `state` gave."""
-        self._lowest, self._mark = (math.inf if state[key] is None else state[key] for key in ("lowest", "mark"))
+        self._lowest, self._improved = (
+            math.inf if state[key] is None else state[key] for key in ("lowest", "improved")
+        )
         self._stalled, self.step, self.metrics = state["stalled"], state["step"], state["metrics"]
         self.parameters = {name.removeprefix("best/"): state[name] for name in state if name.startswith("best/")}
 
     def take(self, loss: float) -> bool:
         """Take in a validation loss; return whether it is the lowest so far."""
         enough = self._plateau.min_improvement if self._plateau else 0.0
-        if loss < self._mark - enough:
-            self._mark, self._stalled = loss, 0
+        if loss < self._improved - enough:
+            self._improved, self._stalled = loss, 0
         else:
             self._stalled += 1
         lowest, self._lowest = self._lowest, min(loss, self._lowest)
         return loss < lowest
 
     def is_plateau(self) -> bool:
-        """Return whether it is time to stop for want of improvement."""
+        """Return whether the loss has not improved for long enough to stop."""
         return self._plateau is not None and self._stalled >= self._plateau.evaluations
 
 
 class Averages:
-    """Means of named numbers since they were last taken."""
+    """Means of named numbers since the last call of `take`."""
 
     def __init__(self) -> None:
         self._totals: dict[str, float] = {}
         self._count = 0
 
     def state(self) -> State:
-        """Return all there is to remember."""
         return {"totals": dict(self._totals), "count": self._count}
 
     def restore(self, state: State) -> None:
-        """Take back what `state` gave."""
         self._totals, self._count = dict(state["totals"]), state["count"]
 
     def add(self, values: Mapping[str, float]) -> None:
-        """Take in one step's numbers; the names are the same every time."""
+        """Add the numbers of one step, with the same names each time."""
         for name, value in values.items():
             self._totals[name] = self._totals.get(name, 0.0) + value
         self._count += 1
 
     def take(self) -> dict[str, float]:
-        """Return the means, and begin anew; nothing if nothing was added."""
+        """Return the means and start again; no means if nothing was added."""
         means = {name: total / self._count for name, total in self._totals.items()}
         self._totals, self._count = {}, 0
         return means

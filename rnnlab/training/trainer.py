@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol, final
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,21 +17,11 @@ from rnnlab.storage.metrics import Value
 from rnnlab.storage.weights import list_differences
 from rnnlab.training.events import Evaluated, Stepped
 from rnnlab.training.gradient_by_lag import GradientRecorder
-from rnnlab.training.progress import Averages, Best, Place, Success
+from rnnlab.training.progress import Averages, Best, Place, Stateful, Success
 from rnnlab.training.stopping import Reason
 from rnnlab.training.validation import ValidationSet
 
 Parameters = dict[str, NDArray[Any]]
-
-
-class Stateful(Protocol):
-    """A part of a training that remembers something from step to step."""
-
-    def state(self) -> Mapping[str, Any]:
-        """Return all there is to remember."""
-
-    def restore(self, state: Mapping[str, Any], /) -> None:
-        """Take back what `state` returned."""
 
 
 @final

@@ -13,11 +13,10 @@ from llvmlite import ir
 
 from rnnlab.backends.numpy.compiled import _code, _layer, _product, compiled_layer
 from rnnlab.backends.numpy.compiled import _functions as functions
-from rnnlab.backends.numpy.compiled._blocks import padded_rows
 from rnnlab.backends.numpy.compiled._code import Code, Vector
-from rnnlab.backends.numpy.compiled._gather import TILE, gather, gathered, tiles_of
+from rnnlab.backends.numpy.compiled._layer import padded_rows
 from rnnlab.backends.numpy.compiled._machine import Program
-from rnnlab.backends.numpy.compiled._product import pack, product
+from rnnlab.backends.numpy.compiled._product import TILE, gather, gathered, pack, product, tiles_of
 from rnnlab.backends.numpy.layer import Tape
 from rnnlab.backends.numpy.model import NumpyBackend, NumpyOptions
 from rnnlab.core import activations

@@ -1,13 +1,20 @@
-"""The rules that choose how Keras computes: of config, engine and shape alone."""
+"""Options of the Keras backend, and that one config and seed give bit-identical weights."""
 
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from rnnlab.backends.keras import KerasBackend
 from rnnlab.backends.keras.backend import KerasOptions, Plan, plan
 from rnnlab.cells import CELLS
+from tests.networks import batch, network, parameters, training
 
 
 @pytest.mark.parametrize(
@@ -44,3 +51,35 @@ def test_the_parts_of_a_batch(batch_size: int, width: int, parts: int) -> None:
     rows = [np.arange(batch_size)[part].tolist() for part in shards(batch_size, width=width)]
     assert [len(part) for part in rows] == [batch_size // parts] * parts
     assert np.concatenate(rows).tolist() == list(range(batch_size))
+
+
+BATCH_SIZE, UNITS = 64, 32
+ROOT = Path(__file__).parents[2]
+
+
+def digest(engine: str) -> str:
+    """Train a new model for some steps, and return the SHA-256 of all that they have changed."""
+    net = network("carry", precision="float32", units=UNITS)
+    data = batch(net, batch_size=BATCH_SIZE, timesteps=6, ragged=True)
+    model = KerasBackend(engine=engine).build(net, parameters=parameters(net), training=training("adam"))
+    for _ in range(5):
+        model.train_step(data)
+    return hashlib.sha256(b"".join(array.tobytes() for array in model.state_dict().values())).hexdigest()
+
+
+def test_another_model_and_another_process_give_the_same_bits(engine: str) -> None:
+    """The batch is one that TensorFlow computes in two parts side by side; the other process has one thread."""
+    from rnnlab.backends.keras.engines.tensorflow import shards
+
+    assert len(shards(BATCH_SIZE, width=UNITS)) == 2
+    program = f"from tests.backends.test_keras_options import digest; print(digest({engine!r}))"
+    child = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "SLURM_CPUS_PER_TASK": "1"},
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=300,
+    )
+    assert digest(engine) == digest(engine) == child.stdout.strip()

@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnnlab.backends.numpy.pool import ProcessPool
-from rnnlab.backends.numpy.vector import shared
+from rnnlab.backends.numpy.pool import ProcessPool, shared
 from rnnlab.core.errors import EnvironmentFault
 
 

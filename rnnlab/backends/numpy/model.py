@@ -23,9 +23,9 @@ from rnnlab.backends.numpy.compiled import compiled_layer, describe_compiler
 from rnnlab.backends.numpy.fast import KERNELS
 from rnnlab.backends.numpy.layer import AbstractLayer
 from rnnlab.backends.numpy.parallel import ParallelShards
+from rnnlab.backends.numpy.pool import NamedVector
 from rnnlab.backends.numpy.reference import ReferenceLayer
 from rnnlab.backends.numpy.shard import below
-from rnnlab.backends.numpy.vector import NamedVector
 from rnnlab.core.batch import Batch
 from rnnlab.core.options import Options
 from rnnlab.optim.clipping import clip_by_global_norm, clip_by_value

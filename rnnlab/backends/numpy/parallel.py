@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from rnnlab.backends.base import Network, nothing
 from rnnlab.backends.numpy.chunks import count_shards, deal, should_recompute
 from rnnlab.backends.numpy.layer import AbstractLayer
-from rnnlab.backends.numpy.pool import ProcessPool, can_fork
+from rnnlab.backends.numpy.pool import NamedVector, ProcessPool, can_fork, shared
 from rnnlab.backends.numpy.shard import Shard
-from rnnlab.backends.numpy.vector import NamedVector, shared
 from rnnlab.core.batch import Batch
 
 Array = NDArray[Any]

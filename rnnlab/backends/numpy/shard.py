@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rnnlab.backends.base import Network
 from rnnlab.backends.numpy.chunks import Chunk, chunks, groups
 from rnnlab.backends.numpy.layer import AbstractLayer, OutputGradients, State, Tape
-from rnnlab.backends.numpy.vector import NamedVector
+from rnnlab.backends.numpy.pool import NamedVector
 from rnnlab.core.batch import Batch
 
 Array = NDArray[Any]

@@ -1,25 +1,58 @@
 """What all compiled layers share: one stack of states and inputs, and two functions that go through time."""
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from math import prod
+from typing import Any, ClassVar, final
 
 import numpy as np
 from llvmlite import ir
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from rnnlab.backends.numpy.chunks import rows_in_cache
-from rnnlab.backends.numpy.compiled._blocks import Blocks, flat_rows, padded_rows
-from rnnlab.backends.numpy.compiled._gather import TILE, gather, gathered, tiles_of
 from rnnlab.backends.numpy.compiled._machine import Program, vector_bytes
-from rnnlab.backends.numpy.compiled._product import pack, product
+from rnnlab.backends.numpy.compiled._product import TILE, gather, gathered, pack, product, tiles_of
 from rnnlab.backends.numpy.compiled._steps import BACK, FORTH, Back, Forth
 from rnnlab.backends.numpy.layer import AbstractLayer, OutputGradients, State, Tape
 from rnnlab.cells.base import AbstractCell
 
 Array = NDArray[Any]
+_LINE = 64  # bytes per line of the cache
 _PROGRAMS: dict[tuple[Any, ...], Program] = {}
+
+
+@final
+class Blocks:
+    """Arrays by name, one behind the other in a flat one.
+
+    Args:
+        shapes: Of each by name.
+        item: Numbers for each place of a shape.
+
+    Attributes:
+        size: Numbers in all.
+
+    Example:
+        >>> blocks = Blocks({"a": (2, 3), "b": (4, 1)})
+        >>> blocks.size, [start for _, start, _ in blocks]
+        (10, [0, 6])
+    """
+
+    def __init__(self, shapes: Mapping[str, tuple[int, int]], *, item: int = 1) -> None:
+        self._shapes, self._item = shapes, item
+        self.size = item * sum(map(prod, shapes.values()))
+
+    def __iter__(self) -> Iterator[tuple[str, int, tuple[int, int]]]:
+        """Yield name, start and shape of each."""
+        start = 0
+        for name, shape in self._shapes.items():
+            yield name, start, shape
+            start += self._item * prod(shape)
+
+    def parts(self, flat: Array) -> dict[str, Array]:
+        """Return each one's part of a flat array."""
+        return {name: flat[start : start + self._item * prod(shape)] for name, start, shape in self}
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,3 +236,22 @@ class AbstractCompiledLayer(AbstractLayer):
 def _address(array: Array) -> int:
     address: int = array.__array_interface__["data"][0]
     return address
+
+
+def padded_rows(tape: Tape, name: str, shape: tuple[int, int, int], dtype: DTypeLike) -> Array:
+    """Return an array (rows, T, N) of a tape in which a row's length is an odd number of lines of the cache.
+
+    Otherwise the rows of a step, which are read one after the other, would contend for the same places in the cache.
+    """
+    rows, timesteps, columns = shape
+    a_line = _LINE // np.dtype(dtype).itemsize
+    length = (-(-timesteps * columns // a_line) | 1) * a_line
+    return tape.array(name, (rows, length), dtype)[:, : timesteps * columns].reshape(shape)
+
+
+def flat_rows(array: Array) -> Array:
+    """Return (rows, T·N) of (rows, T, N): a view, whatever the length of a row."""
+    rows, timesteps, columns = array.shape
+    strides = array.strides[0], array.itemsize
+    flat: Array = np.lib.stride_tricks.as_strided(array, (rows, timesteps * columns), strides, writeable=False)
+    return flat
