@@ -13,6 +13,9 @@ def root(tmp_path: Path) -> Path:
     for name in ("carry-abcdef", "simple-abcxyz"):
         store(tmp_path / "runs", name)
     (tmp_path / "runs" / "20261122T102531Z-\x1b[31m-abcccc").mkdir()
+    for name in ("vanishing", "var"):
+        (tmp_path / "runs" / name).mkdir()
+        (tmp_path / "runs" / name / "plan.json").touch()
     return tmp_path / "runs"
 
 
@@ -31,6 +34,8 @@ def offered(root: Path, *words: str) -> list[str]:
         (["train", "--resume", "abcd"], ["abcdef"]),
         (["show", "20261122T102531Z-c"], ["20261122T102531Z-carry-abcdef"]),
         (["show", "--runs", "/nowhere", ""], []),
+        (["sweep", "status", "van"], ["vanishing"]),
+        (["sweep", "resume", "--runs", "/nowhere", ""], []),
         (["tasks", "adding@"], ["adding@hs1997", "adding@urnn"]),
         (["tasks", "par"], ["parity"]),
     ],

@@ -240,6 +240,11 @@ def test_status_shows_why_trials_failed_and_which_is_best(x: Path) -> None:
     assert lines[2] == f"{NAMES[0]} failed: OSError: it is Monday"
     assert lines[3].startswith(f"{NAMES[1]} damaged: runs/x/trials/{NAMES[1]}/status.json:1: is not valid JSON")
     value = json.loads(rnnlab("sweep", "status", "x", "--json", "--watch").stdout)
+    assert list(value) == [
+        "format", "sweep", "path", "method", "metric", "total", "counts", "solved", "best", "seconds_left", "trials"
+    ]  # fmt: skip
+    assert (value["format"], value["sweep"], value["path"]) == ("rnnlab-sweep/1", "x", "runs/x")
+    assert [(trial["run"], trial["path"]) for trial in value["trials"]] == [(n, f"runs/x/trials/{n}") for n in NAMES]
     assert value["counts"]["completed"] == 2
     assert [trial["state"] for trial in value["trials"]] == ["failed", "damaged", "completed", "completed"]
     assert [trial["result"] is None for trial in value["trials"]] == [True, True, False, False]

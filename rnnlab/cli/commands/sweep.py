@@ -54,8 +54,24 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def complete_sweep(context: typer.Context, incomplete: str) -> list[str]:
+    """Return the names of sweeps below the runs, which a shell offers."""
+    given = context.params.get("runs")
+    plans = runs_root(Path(given) if given else None).glob("*/plan.json")
+    names = sorted(plan.parent.name for plan in plans)
+    return [name for name in names if name.startswith(incomplete) and name.isprintable()]
+
+
 _SweepArgument = Annotated[
-    str, typer.Argument(metavar="SWEEP", help="A sweep: its path, or its name below the runs.", show_default=False)
+    str,
+    typer.Argument(
+        metavar="SWEEP",
+        help="A sweep: its path, or its name below the runs.",
+        show_default=False,
+        autocompletion=complete_sweep,
+    ),
 ]
 _WorkersOption = Annotated[
     int | None,
@@ -72,28 +88,6 @@ _TimeoutOption = Annotated[
 ]
 _FailFastOption = Annotated[
     bool, typer.Option("--fail-fast/--keep-going", help="Stop at the first failed trial, or train the others.")
-]
-_SlurmOption = Annotated[bool, typer.Option("--slurm", help="Submit the trials to Slurm as job arrays, and return.")]
-_PartitionOption = Annotated[str | None, typer.Option("--partition", metavar="NAME", help="Slurm: partition.")]
-_TimeOption = Annotated[
-    str | None,
-    typer.Option("--time", metavar="LIMIT", help="Slurm: time limit per job, as 2:00:00; longer trials are requeued."),
-]
-_CpusOption = Annotated[
-    int | None,
-    typer.Option("--cpus", parser=whole_number, metavar="N", help="Slurm: CPUs per trial.", show_default="1"),
-]
-_MemOption = Annotated[str | None, typer.Option("--mem", metavar="SIZE", help="Slurm: memory per job, as 2G.")]
-_AccountOption = Annotated[str | None, typer.Option("--account", metavar="NAME", help="Slurm: account to charge.")]
-_ArrayLimitOption = Annotated[
-    int | None,
-    typer.Option("--array-limit", parser=whole_number, metavar="N", help="Slurm: how many trials may run at once."),
-]
-_ExtraOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--extra", metavar="'#SBATCH …'", help="Slurm: another line of the script. Repeatable.", show_default=False
-    ),
 ]
 
 
@@ -121,14 +115,14 @@ def run(
         bool,
         typer.Option("--script", help="Print one command per trial, for GNU parallel or a scheduler; train nothing."),
     ] = False,
-    slurm: _SlurmOption = False,
-    partition: _PartitionOption = None,
-    time: _TimeOption = None,
-    cpus: _CpusOption = None,
-    mem: _MemOption = None,
-    account: _AccountOption = None,
-    array_limit: _ArrayLimitOption = None,
-    extra: _ExtraOption = None,
+    slurm: cluster.SlurmOption = False,
+    partition: cluster.PartitionOption = None,
+    time: cluster.TimeOption = None,
+    cpus: cluster.CpusOption = None,
+    mem: cluster.MemOption = None,
+    account: cluster.AccountOption = None,
+    array_limit: cluster.ArrayLimitOption = None,
+    extra: cluster.ExtraOption = None,
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -179,14 +173,14 @@ def resume(
     workers: _WorkersOption = None,
     timeout: _TimeoutOption = None,
     fail_fast: _FailFastOption = False,
-    slurm: _SlurmOption = False,
-    partition: _PartitionOption = None,
-    time: _TimeOption = None,
-    cpus: _CpusOption = None,
-    mem: _MemOption = None,
-    account: _AccountOption = None,
-    array_limit: _ArrayLimitOption = None,
-    extra: _ExtraOption = None,
+    slurm: cluster.SlurmOption = False,
+    partition: cluster.PartitionOption = None,
+    time: cluster.TimeOption = None,
+    cpus: cluster.CpusOption = None,
+    mem: cluster.MemOption = None,
+    account: cluster.AccountOption = None,
+    array_limit: cluster.ArrayLimitOption = None,
+    extra: cluster.ExtraOption = None,
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
