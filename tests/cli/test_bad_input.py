@@ -1,29 +1,8 @@
-"""Every kind of bad input, through the whole program: the right exit code, one line a fault, nothing made or lost.
+"""Bad input through the whole program: the right exit code, one line per error, nothing created or lost.
 
-Where each kind is tested; "here" is this file, `runs`, `weights`, `metrics` and `sweeps` are the test_bad_* of this
-folder, other names without a folder are of this folder too:
-
-Configs. Not a readable file: test_errors, config/test_document. Empty, no mapping, several documents, not YAML, tags,
-bombs, deep, large, not UTF-8, hidden characters, duplicate keys, keys that are no text, numbers in odd notations:
-test_errors and config/test_yaml_reader. Round trips: config/test_yaml_writer. Unknown keys, wrong types, not finite,
-out of range, too large for the machine, data files that are none: test_errors, tasks/test_forecast. Words that YAML 1.1
-takes for something else, markup, templates, names, places that are no local file, secrets beside a fault, seeds: here.
-Sweeps too large, empty or double, values that a shell or sbatch would run: `sweeps`. An engine that is missing or
-broken: backends/test_keras_starting.
-
-Weights and checkpoints. Cut, flipped, zeroed, appended, arrays that traded places, other shapes, other formats:
-runs/test_weights, runs/test_checkpoint. Files of other kinds, bombs, lies in the header, other types, NaN, newer
-formats, a swap between check and use: `weights`. Copies, odd names: `runs`. Of another run or network:
-lab/test_resume_refused, lab/test_evaluate.
-
-Runs. What is no run: runs/test_find and `runs`. Metrics cut, damaged, repeated, ahead or behind: `metrics`,
-runs/test_metrics, lab/test_resume, lab/test_doctor. Not begun, finished: lab/test_resume, test_lasting. Damaged texts,
-folders that are read-only, leftovers, links, pipes, moved, doubled and nested runs, newer formats: `runs`. Different
-metrics, running, one twice: test_compare and analysis/test_compare. Ten thousand: runs/test_find, runs/test_table.
-Text in CSV cells: test_compare; in pages: reports/test_page, browser/test_report.
-
-Command line. Usage: test_main. Streams: test_errors. Terminals and locales: test_main, test_training_display. Resuming:
-test_lasting. Places where no runs can be: test_errors. Overrides: config/test_overrides and here. Surroundings: here.
+Here: text that means something to YAML 1.1, a shell, a terminal or a template; names, paths, overrides, arguments and
+surroundings. Bad runs, weights, metrics and sweeps are in the other `test_bad_*`, configs in `test_errors` and
+`tests/config`.
 """
 
 import re
@@ -39,8 +18,8 @@ USE = "use 1 to 60 of A-Z a-z 0-9 . _ -"
 LINE = re.compile(r"rnnlab: error\[E_[A-Z]+\]: .+")
 
 
-def told(result: Result) -> list[str]:
-    """The faults, after a look at the shape of the message: a line each, no raw control character, nothing else."""
+def error_lines(result: Result) -> list[str]:
+    """The errors, after a check of the shape of the message: one line each, no raw control character, nothing else."""
     lines = result.stderr.splitlines()
     assert lines
     assert [line for line in lines if not LINE.fullmatch(line)] == []
@@ -99,7 +78,7 @@ def test_text_that_means_something_elsewhere_is_text(here: Path, block: str, exp
     (here / "x.yaml").write_text(f"task: adding\n{block}\n")
     result = rnnlab("train", "x.yaml")
     assert (result.code, result.stdout) == (2, "")
-    (line,) = told(result)
+    (line,) = error_lines(result)
     assert line.startswith(expected)
     assert names() == ["x.yaml"]
 
@@ -134,25 +113,25 @@ def test_a_place_that_is_no_local_file(here: Path, path: str, problem: str) -> N
     (here / "x.yaml").write_text(f"task: {{type: forecast, csv: '{path}'}}\n")
     result = rnnlab("train", "x.yaml")
     assert (result.code, result.stdout) == (2, "")
-    (line,) = told(result)
+    (line,) = error_lines(result)
     assert line.startswith("x.yaml:1:29 task.csv: ")
     assert problem in line
     assert names() == ["loop.csv", "x.yaml"]
 
 
-def test_a_fault_tells_no_other_value(here: Path) -> None:
+def test_an_error_shows_no_other_value(here: Path) -> None:
     (here / "x.yaml").write_text("task: adding\ntoken: hunter2\nseed: x\ncell: {units: 0}\n")
-    lines = told(rnnlab("train", "x.yaml"))
+    lines = error_lines(rnnlab("train", "x.yaml"))
     assert [line.split(": ")[0] for line in lines] == ["x.yaml:2:1 token", "x.yaml:3:7 seed", "x.yaml:4:15 cell.units"]
     assert "hunter2" not in "".join(lines)
 
 
-def test_faults_of_the_text_and_of_the_keys_come_together(here: Path) -> None:
+def test_errors_of_the_text_and_of_the_keys_come_together(here: Path) -> None:
     (here / "x.yaml").write_text(
         "task: adding\ncell: {unit: 3, layers: 010}\nname: &a x\nseed: *a\ntraining: !big {steps: 0}\n1: 2\n"
     )
     result = rnnlab("train", "x.yaml", "--set", "evaluation.sequences=1_0", "--set", "precision=float16")
-    assert [line.partition(" — ")[0] for line in told(result)] == [
+    assert [line.partition(" — ")[0] for line in error_lines(result)] == [
         "x.yaml:2:8 cell.unit: unknown key 'unit'",
         "x.yaml:2:25 cell.layers: got '010', expected an integer",
         "x.yaml:4:7 seed: alias *a is not supported",
@@ -184,7 +163,7 @@ def test_an_override_is_checked_like_the_file(here: Path, override: str, expecte
     (here / "x.yaml").write_text(TINY)
     result = rnnlab("train", "x.yaml", "--set", override)
     assert (result.code, result.stdout) == (2, "")
-    (line,) = told(result)
+    (line,) = error_lines(result)
     assert line.startswith("--set ")
     assert f": {expected}" in line
     assert names() == ["x.yaml"]
@@ -192,7 +171,7 @@ def test_an_override_is_checked_like_the_file(here: Path, override: str, expecte
 
 def test_a_thousand_bad_overrides_are_twenty_lines_and_a_count(here: Path) -> None:
     (here / "x.yaml").write_text(TINY)
-    lines = told(rnnlab("train", "x.yaml", *(f"--set=a{n}=1" for n in range(1000))))
+    lines = error_lines(rnnlab("train", "x.yaml", *(f"--set=a{n}=1" for n in range(1000))))
     assert (len(lines), lines[-1]) == (21, "980 more errors — correct these first")
 
 
@@ -219,7 +198,7 @@ def test_an_argument_that_would_steer_the_terminal(here: Path, arguments: list[s
     (here / "runs").mkdir()
     result = rnnlab(*arguments)
     assert (result.code, result.stdout) == (code, "")
-    (line,) = told(result)
+    (line,) = error_lines(result)
     assert expected in line
     assert len(line) < 5000
     assert names() == ["runs", "x.yaml"]
@@ -261,12 +240,12 @@ def test_a_working_folder_that_is_gone(here: Path) -> None:
     assert run("train", str(here / "x.yaml"), "-q", "--runs", str(here / "runs")).code == 0
     relative = run("train", "x.yaml")
     assert (relative.code, relative.stdout) == (2, "")
-    assert told(relative)[0].startswith("x.yaml: no such file")
+    assert error_lines(relative)[0].startswith("x.yaml: no such file")
     assert names(here) == ["runs", "x.yaml"]
 
 
 @pytest.mark.parametrize(("files", "code"), [(4, 5), (8, 0)])
-def test_few_open_files_are_enough_or_told(here: Path, files: int, code: int) -> None:
+def test_few_open_files_are_enough_or_an_error(here: Path, files: int, code: int) -> None:
     """Limited once Python has begun: what an installation runs before the program may need more."""
     (here / "x.yaml").write_text(TINY)
     begun = f"import resource; resource.setrlimit(resource.RLIMIT_NOFILE, ({files}, {files}))"
@@ -276,7 +255,7 @@ def test_few_open_files_are_enough_or_told(here: Path, files: int, code: int) ->
     result = Result(done.returncode, done.stdout, done.stderr)
     assert result.code == code
     if code:
-        (line,) = told(result)
+        (line,) = error_lines(result)
         assert line.endswith("Too many open files — raise the limit on open files (ulimit -n)")
     assert rnnlab("train", "x.yaml", "--into", "job", "-q").code == 0
 

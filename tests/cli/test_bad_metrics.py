@@ -14,7 +14,7 @@ import pytest
 from rnnlab.storage import RunFolder
 from tests.cli.jobs import RESUME, everything
 from tests.cli.program import rnnlab
-from tests.cli.test_bad_input import told
+from tests.cli.test_bad_input import error_lines
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def test_resumed_with_metrics_that_rnnlab_did_not_write(pair: Path, kind: str) -
     result = rnnlab(*RESUME, "-q")
     assert result.code in {0, 4}
     if result.code:
-        (line,) = told(result)
+        (line,) = error_lines(result)
         assert "no checkpoint can be used: metrics.jsonl" in line
         assert list(Path("job").glob("lock*")) == []
         return

@@ -16,7 +16,7 @@ from rnnlab.core.errors import EnvironmentFault
 from rnnlab.storage import RunFolder, disk
 from tests.cli.jobs import BEST, EVALUATE, EXPORT, INTO, RESUME, Harm, everything
 from tests.cli.program import DIVERGING, rnnlab
-from tests.cli.test_bad_input import told
+from tests.cli.test_bad_input import error_lines
 
 TEXTS = {
     "nothing": (b"", "is not valid JSON"),
@@ -39,7 +39,7 @@ def test_a_text_that_is_none(job: Path, file: str, content: bytes, problem: str)
     for command in (RESUME, INTO):
         result = rnnlab(*command)
         assert (result.code, result.stdout) == (4, "")
-        (line,) = told(result)
+        (line,) = error_lines(result)
         assert f"job/{file}:1: " in line
         assert problem in line
     found = rnnlab("doctor", "job")
@@ -63,7 +63,7 @@ def test_a_text_with_other_content(job: Path, made: Path, file: str, content: st
     for command in (("train", "--resume", "./job"), ("train", "--resume", "./job", "--json"), INTO):
         result = rnnlab(*command)
         assert (result.code, result.stdout) == (4 if is_ours or command is INTO else 3, "")
-        (line,) = told(result)
+        (line,) = error_lines(result)
         assert file in line or line.startswith(f"{job.absolute()}: is not an rnnlab run")
     shutil.copytree(made / "whole", "other")
     is_status = file == "status.json"
@@ -96,7 +96,7 @@ def test_a_stored_config_that_was_changed(job: Path, text: str | None, problem: 
     for command in (RESUME, INTO, *([EVALUATE, EXPORT] if text is not None else [])):
         result = rnnlab(*command)
         assert (result.code, result.stdout) == (4, "")
-        (line,) = told(result)
+        (line,) = error_lines(result)
         assert line.replace(f"{path}", "{}").replace("job/resolved.yaml", "{}").startswith("{}: " + problem)
     after = everything(Path())
     assert {name: after.get(name) for name in before} == before
@@ -118,7 +118,7 @@ def test_without_best_weights_the_last_are_offered(here: Path) -> None:
     assert rnnlab("train", "x.yaml", "--into", "job", "-q", "--set", "shape.timesteps=400").code == 7
     result = rnnlab("evaluate", "./job")
     assert (result.code, result.stdout) == (4, "")
-    (line,) = told(result)
+    (line,) = error_lines(result)
     assert line == f"{here}/job/weights/best.safetensors: is missing — use the last weights: `--weights last`"
     assert rnnlab("evaluate", "./job", "--weights", "last", "--set", "shape.timesteps=2").code == 0
 
@@ -132,7 +132,7 @@ def test_what_is_no_run_is_never_written_to(job: Path, text: str) -> None:
         result = rnnlab(*command, text)
         is_folder_of_runs = command[0] == "compare" and text == "."  # then `job` is given twice
         assert (result.code, result.stdout) == (2 if is_folder_of_runs else 3, "")
-        told(result)
+        error_lines(result)
     assert everything(Path()) == before
 
 
@@ -151,7 +151,7 @@ def test_a_pipe_or_a_folder_in_place_of_a_file_never_blocks(job: Path, file: str
     result = rnnlab(*RESUME, "-q")
     assert result.code == (3 if file == "status.json" else 0 if file == BEST and make is os.mkfifo else 4)
     if file == BEST and result.code:
-        assert told(result) == [f"{job / BEST}: is a folder, expected a file of this run — move it away"]
+        assert error_lines(result) == [f"{job / BEST}: is a folder, expected a file of this run — move it away"]
 
 
 FILES = [
@@ -185,7 +185,7 @@ def test_a_link_planted_at_a_name_of_ours_is_not_followed(
     result = rnnlab("train", "x.yaml", "--into", "job", "-q")
     assert result.code in {0, 4, 6}
     if result.code:
-        told(result)
+        error_lines(result)
     assert everything(outside) == before
     refused = {"status.json", "resolved.yaml", "provenance.json", "log.txt", "weights", "checkpoints"}
     assert result.code == (
@@ -202,7 +202,7 @@ def test_a_link_planted_at_a_name_of_ours_is_not_followed(
 def test_an_export_does_not_write_through_a_link(job: Path) -> None:
     Path("victim.npz").write_text("mine")
     Path("out.npz").symlink_to("victim.npz")
-    assert told(rnnlab(*EXPORT)) == [
+    assert error_lines(rnnlab(*EXPORT)) == [
         "out.npz: is there already — replace it with --force, or choose another place with --out"
     ]
     assert rnnlab(*EXPORT, "--force").code == 0
@@ -283,7 +283,7 @@ def test_a_run_on_a_read_only_disk_can_be_read(job: Path, monkeypatch: pytest.Mo
     for command in (RESUME, INTO, EXPORT, EVALUATE):
         result = rnnlab(*command)
         assert (result.code, result.stdout) == (EnvironmentFault.exit_code, "")
-        assert os.strerror(code) in told(result)[0]
+        assert os.strerror(code) in error_lines(result)[0]
 
 
 def test_surroundings_that_changed_since_are_told(here: Path) -> None:
@@ -306,5 +306,5 @@ def test_surroundings_that_changed_since_are_told(here: Path) -> None:
     before = everything(run.path)
     result = rnnlab("train", "--resume", "./job", "-q", "--set", "training.steps=8")
     assert (result.code, result.stdout) == (4, "")
-    assert "the data that this run was trained on have changed: " in told(result)[0]
+    assert "the data that this run was trained on have changed: " in error_lines(result)[0]
     assert everything(run.path) == before

@@ -11,7 +11,7 @@ import pytest
 
 from rnnlab.config.load import load_experiment
 from tests.cli.program import TINY, rnnlab
-from tests.cli.test_bad_input import names, told
+from tests.cli.test_bad_input import error_lines, names
 
 BASE = "task: adding\ntraining: {steps: 1}\nsweep:\n"
 MILLION = [f"    training.optimizer.{name}: {{from: 0.1, to: 0.2, count: 100}}\n" for name in ("beta_1", "beta_2")]
@@ -38,7 +38,7 @@ def test_a_sweep_that_cannot_be(here: Path, section: str, expected: str) -> None
         result = rnnlab("sweep", "x.yaml", *options)
         assert time.perf_counter() - began < 5
         assert (result.code, result.stdout) == (2, "")
-        assert expected in told(result)[0]
+        assert expected in error_lines(result)[0]
     assert names() == ["x.yaml"]
 
 
@@ -77,7 +77,7 @@ def test_options_of_the_scheduler_are_one_word(here: Path, option: str, value: s
     (here / "x.yaml").write_text(TINY + "sweep: {seeds: 2}\n")
     result = rnnlab("sweep", "x.yaml", "--slurm", "--dry-run", option, value)
     assert (result.code, result.stdout) == (2, "")
-    (line,) = told(result)
+    (line,) = error_lines(result)
     assert line.startswith(f"{option}: got '")
     assert names() == ["x.yaml"]
 

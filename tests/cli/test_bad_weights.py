@@ -15,7 +15,7 @@ from rnnlab.storage import disk
 from rnnlab.storage.weights import load_arrays, save_arrays
 from tests.cli.jobs import BEST, EVALUATE, EXPORT, RESUME, Harm, everything
 from tests.cli.program import rnnlab
-from tests.cli.test_bad_input import told
+from tests.cli.test_bad_input import error_lines
 
 
 def safetensors(header: bytes, data: bytes = b"") -> bytes:
@@ -67,7 +67,7 @@ def test_weights_of_another_kind(job: Path, content: bytes, problem: str) -> Non
     for command in (EVALUATE, EXPORT):
         result = rnnlab(*command)
         assert (result.code, result.stdout) == (4, "")
-        (line,) = told(result)
+        (line,) = error_lines(result)
         assert line.startswith(f"{job / BEST}: ")
         assert problem in line
         assert "allow_pickle" not in line
@@ -102,7 +102,7 @@ def test_weights_with_a_true_checksum_and_wrong_content(job: Path, change: Harm,
     save_arrays(job / BEST, arrays, description)
     result = rnnlab(*EVALUATE)
     assert (result.code, result.stdout) == (4, "")
-    (line,) = told(result)
+    (line,) = error_lines(result)
     assert problem in line
 
 
@@ -116,7 +116,7 @@ def test_numbers_that_are_none_can_be_looked_at(job: Path, value: float) -> None
     for command in (EVALUATE, EXPORT, ("diagnose", "job")):
         result = rnnlab(*command)
         assert (result.code, result.stdout) == (4, "")
-        assert told(result) == [f"{job / BEST}: holds NaN or infinity in layers.0.U — {look}"]
+        assert error_lines(result) == [f"{job / BEST}: holds NaN or infinity in layers.0.U — {look}"]
     assert rnnlab("doctor", "job").code == 4
     assert rnnlab(*EXPORT, "--allow-nonfinite").code == 0
     with np.load("out.npz") as written:
@@ -134,7 +134,7 @@ def test_a_checkpoint_of_a_newer_format_is_not_gone_round(job: Path, monkeypatch
     before = everything(Path())
     result = rnnlab(*RESUME)
     assert (result.code, result.stdout) == (4, "")
-    (line,) = told(result)
+    (line,) = error_lines(result)
     assert "no checkpoint can be used: step-0000000020.safetensors is written in the format 'rnnlab-arrays/9'" in line
     after = everything(Path())
     assert {name: after.get(name) for name in before} == before

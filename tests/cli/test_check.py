@@ -1,4 +1,4 @@
-"""`rnnlab check`: the whole experiment as YAML on stdout, the verdict on stderr, nothing made."""
+"""`rnnlab check`: the whole experiment as YAML on stdout, the result on stderr, nothing created."""
 
 from pathlib import Path
 
@@ -40,7 +40,7 @@ def test_every_shipped_config_is_sound(config: Path) -> None:
     assert (result.code, result.stderr[:4]) == (0, "ok: ")
 
 
-def test_a_fault_is_told_as_train_tells_it(here: Path) -> None:
+def test_errors_are_those_of_train(here: Path) -> None:
     (here / "x.yaml").write_text("task: adding\ncell: {units: 0}\n")
     checked, trained = rnnlab("check", "x.yaml"), rnnlab("train", "x.yaml")
     assert checked == trained

@@ -6,23 +6,23 @@ from rnnlab.config.load import load_experiment
 from rnnlab.core.errors import ConfigError
 
 
-def faults(folder: Path, text: str) -> list[str]:
-    """Return all faults of a config, each without the folder it stands in."""
+def errors(folder: Path, text: str) -> list[str]:
+    """Return all errors of a config, each without its folder."""
     config = folder / "x.yaml"
     config.write_text(text, encoding="utf-8")
-    with pytest.raises(ConfigError) as refused:
+    with pytest.raises(ConfigError) as caught:
         load_experiment(config)
-    return [str(fault).removeprefix(f"{folder}/") for fault in refused.value.faults]
+    return [str(fault).removeprefix(f"{folder}/") for fault in caught.value.faults]
 
 
-def first_fault(folder: Path, block: str) -> str:
-    """Return the only fault of a config whose second line is `block`."""
-    (only,) = faults(folder, f"task: adding\n{block}\n")
+def first_error(folder: Path, block: str) -> str:
+    """Return the only error of a config whose second line is `block`."""
+    (only,) = errors(folder, f"task: adding\n{block}\n")
     return only
 
 
 @pytest.mark.parametrize(
-    ("block", "told"),
+    ("block", "expected"),
     [
         ("taks: 3", "2:1 taks: unknown key 'taks' — did you mean 'task'?"),
         ("cell: {unit: 3}", "2:8 cell.unit: unknown key 'unit' — did you mean 'units'?"),
@@ -51,12 +51,12 @@ def first_fault(folder: Path, block: str) -> str:
         ("evaluation: {sequence: 10}", "2:14 evaluation.sequence: unknown key 'sequence' — did you mean 'sequences'?"),
     ],
 )
-def test_an_unknown_key_at_any_level_names_the_nearest(tmp_path: Path, block: str, told: str) -> None:
-    assert first_fault(tmp_path, block) == f"x.yaml:{told}"
+def test_an_unknown_key_at_any_level_names_the_nearest(tmp_path: Path, block: str, expected: str) -> None:
+    assert first_error(tmp_path, block) == f"x.yaml:{expected}"
 
 
 @pytest.mark.parametrize(
-    ("block", "told"),
+    ("block", "expected"),
     [
         (
             "cell: {type: simple, recurrent_activation: tanh}",
@@ -73,12 +73,12 @@ def test_an_unknown_key_at_any_level_names_the_nearest(tmp_path: Path, block: st
         ),
     ],
 )
-def test_an_option_of_another_member_says_whose_it_is(tmp_path: Path, block: str, told: str) -> None:
-    assert first_fault(tmp_path, block) == f"x.yaml:{told}"
+def test_an_option_of_another_member_names_its_owner(tmp_path: Path, block: str, expected: str) -> None:
+    assert first_error(tmp_path, block) == f"x.yaml:{expected}"
 
 
 @pytest.mark.parametrize(
-    ("block", "told"),
+    ("block", "expected"),
     [
         ("cell: {units: true}", "2:15 cell.units: got true, expected an integer"),
         ("cell: {units: '12'}", "2:15 cell.units: got '12', expected an integer"),
@@ -106,12 +106,12 @@ def test_an_option_of_another_member_says_whose_it_is(tmp_path: Path, block: str
         ("precision: float16", "2:12 precision: got 'float16', expected one of float32 or float64"),
     ],
 )
-def test_a_wrong_type_tells_what_was_got_and_what_was_expected(tmp_path: Path, block: str, told: str) -> None:
-    assert first_fault(tmp_path, block) == f"x.yaml:{told}"
+def test_a_wrong_type_names_what_was_given_and_what_was_expected(tmp_path: Path, block: str, expected: str) -> None:
+    assert first_error(tmp_path, block) == f"x.yaml:{expected}"
 
 
 @pytest.mark.parametrize(
-    ("block", "told"),
+    ("block", "expected"),
     [
         ("seed: -1", "2:7 seed: got -1, expected at least 0"),
         ("seed: 4294967296", "2:7 seed: got 4294967296, expected at most 4,294,967,295"),
@@ -155,12 +155,12 @@ def test_a_wrong_type_tells_what_was_got_and_what_was_expected(tmp_path: Path, b
         ),
     ],
 )
-def test_a_number_out_of_bounds_tells_the_bound(tmp_path: Path, block: str, told: str) -> None:
-    assert first_fault(tmp_path, block) == f"x.yaml:{told}"
+def test_a_number_out_of_bounds_names_the_bound(tmp_path: Path, block: str, expected: str) -> None:
+    assert first_error(tmp_path, block) == f"x.yaml:{expected}"
 
 
 @pytest.mark.parametrize(
-    ("block", "told"),
+    ("block", "expected"),
     [
         ("cell: carri", "2:7 cell: unknown cell 'carri' — did you mean 'carry'?"),
         ("cell: {type: lstm}", "2:14 cell.type: unknown cell 'lstm' — known: carry, simple"),
@@ -185,22 +185,22 @@ def test_a_number_out_of_bounds_tells_the_bound(tmp_path: Path, block: str, told
         ),
     ],
 )
-def test_an_unknown_or_incomplete_member_says_what_to_write(tmp_path: Path, block: str, told: str) -> None:
-    assert first_fault(tmp_path, block) == f"x.yaml:{told}"
+def test_an_unknown_or_incomplete_member_has_a_hint(tmp_path: Path, block: str, expected: str) -> None:
+    assert first_error(tmp_path, block) == f"x.yaml:{expected}"
 
 
-def test_a_value_that_fits_no_branch_of_a_union_is_one_fault(tmp_path: Path) -> None:
-    told = "x.yaml:1:32 task.target: got true, expected an integer or text"
-    assert faults(tmp_path, "task: {type: forecast, target: true}\n") == [told]
-    told = "x.yaml:1:32 task.ignore: got 3, expected a list"
-    assert faults(tmp_path, "task: {type: forecast, ignore: 3}\n") == [told]
+def test_a_value_that_fits_no_branch_of_a_union_is_one_error(tmp_path: Path) -> None:
+    expected = "x.yaml:1:32 task.target: got true, expected an integer or text"
+    assert errors(tmp_path, "task: {type: forecast, target: true}\n") == [expected]
+    expected = "x.yaml:1:32 task.ignore: got 3, expected a list"
+    assert errors(tmp_path, "task: {type: forecast, ignore: 3}\n") == [expected]
 
 
-def test_all_faults_come_at_once_in_the_order_of_the_lines(tmp_path: Path) -> None:
+def test_all_errors_come_at_once_in_the_order_of_the_lines(tmp_path: Path) -> None:
     text = (
         "sed: 3\ntraining:\n  optimizer: adma\n  steps: -5\ncell:\n  layrs: 2\n  units: true\ntask: addin\nname: ../x\n"
     )
-    assert faults(tmp_path, text) == [
+    assert errors(tmp_path, text) == [
         "x.yaml:1:1 sed: unknown key 'sed' — did you mean 'seed'?",
         "x.yaml:3:14 training.optimizer: unknown optimizer 'adma' — did you mean 'adam'?",
         "x.yaml:4:10 training.steps: got -5, expected at least 1",
@@ -211,7 +211,7 @@ def test_all_faults_come_at_once_in_the_order_of_the_lines(tmp_path: Path) -> No
     ]
 
 
-def test_beyond_twenty_faults_the_rest_is_counted(tmp_path: Path) -> None:
-    told = faults(tmp_path, "task: adding\n" + "".join(f"zz{n}: 1\n" for n in range(25)))
-    assert len(told) == 21
-    assert told[-1] == "5 more errors — correct these first"
+def test_beyond_twenty_errors_the_rest_is_counted(tmp_path: Path) -> None:
+    found = errors(tmp_path, "task: adding\n" + "".join(f"zz{n}: 1\n" for n in range(25)))
+    assert len(found) == 21
+    assert found[-1] == "5 more errors — correct these first"

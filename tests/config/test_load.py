@@ -16,10 +16,10 @@ def load(folder: Path, text: str, *overrides: str, name: str = "x.yaml") -> Expe
     return load_experiment(config, overrides).experiment
 
 
-def faults(folder: Path, text: str, *overrides: str, name: str = "x.yaml") -> list[str]:
-    with pytest.raises(ConfigError) as refused:
+def errors(folder: Path, text: str, *overrides: str, name: str = "x.yaml") -> list[str]:
+    with pytest.raises(ConfigError) as caught:
         load(folder, text, *overrides, name=name)
-    return [str(fault).replace(f"{folder}/", "") for fault in refused.value.faults]
+    return [str(fault).replace(f"{folder}/", "") for fault in caught.value.faults]
 
 
 def test_a_task_alone_is_a_config(tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_what_a_block_means(tmp_path: Path, block: str, field: str, value: Any) 
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "expected"),
     [
         (
             "name: a",
@@ -89,26 +89,26 @@ def test_what_a_block_means(tmp_path: Path, block: str, field: str, value: Any) 
         ("task: adding\nbackend: numpi", "x.yaml:2:10 backend: unknown backend 'numpi' — did you mean 'numpy'?"),
     ],
 )
-def test_a_task_or_backend_that_is_not_there(tmp_path: Path, text: str, told: str) -> None:
-    assert faults(tmp_path, text) == [told]
+def test_a_task_or_backend_that_is_not_there(tmp_path: Path, text: str, expected: str) -> None:
+    assert errors(tmp_path, text) == [expected]
 
 
 @pytest.mark.parametrize(
-    ("block", "told"),
+    ("block", "expected"),
     [
         ("input_features: 3", "got 3, but task adding@urnn has 2 — remove shape.input_features"),
         ("output_features: 2", "got 2, but task adding@urnn has 1 — remove shape.output_features"),
         ("return_sequences: true", "got true, but task adding@urnn has false — remove shape.return_sequences"),
     ],
 )
-def test_a_shape_against_the_task_tells_both(tmp_path: Path, block: str, told: str) -> None:
-    (only,) = faults(tmp_path, f"task: adding\nshape:\n  {block}\n")
+def test_a_shape_that_differs_from_the_task_names_both(tmp_path: Path, block: str, expected: str) -> None:
+    (only,) = errors(tmp_path, f"task: adding\nshape:\n  {block}\n")
     key = block.split(":", maxsplit=1)[0]
-    assert only == f"x.yaml:3:{len(key) + 5} shape.{key}: {told}, or choose another task"
+    assert only == f"x.yaml:3:{len(key) + 5} shape.{key}: {expected}, or choose another task"
 
 
-def test_lengths_that_the_task_cannot_draw_are_told_in_its_words(tmp_path: Path) -> None:
-    (only,) = faults(tmp_path, "task: temporal_order\nshape: {timesteps: [3, 90]}\n")
+def test_lengths_that_the_task_cannot_draw_are_an_error(tmp_path: Path) -> None:
+    (only,) = errors(tmp_path, "task: temporal_order\nshape: {timesteps: [3, 90]}\n")
     assert only.startswith(
         "x.yaml:2:20 shape.timesteps: got [3, 90]: task temporal_order@hs1997 needs at least 5 steps"
     )
@@ -129,12 +129,12 @@ def test_lengths_that_the_task_cannot_draw_are_told_in_its_words(tmp_path: Path)
     ],
 )
 def test_a_bad_name(tmp_path: Path, name: str, reason: str) -> None:
-    told = f"x.yaml:2:7 name: invalid run name {reason} — use 1 to 60 of A-Z a-z 0-9 . _ -"
-    assert faults(tmp_path, f"task: adding\nname: {name}\n") == [told]
+    expected = f"x.yaml:2:7 name: invalid run name {reason} — use 1 to 60 of A-Z a-z 0-9 . _ -"
+    assert errors(tmp_path, f"task: adding\nname: {name}\n") == [expected]
 
 
 def test_a_file_name_that_makes_no_run_name_asks_for_one(tmp_path: Path) -> None:
-    (only,) = faults(tmp_path, "task: adding\n", name="my config.yaml")
+    (only,) = errors(tmp_path, "task: adding\n", name="my config.yaml")
     assert only == (
         "my config.yaml:1:1 name: missing, and the name of the file cannot be used: "
         "invalid run name 'my config': it contains ' ' — add `name:`"
@@ -142,7 +142,7 @@ def test_a_file_name_that_makes_no_run_name_asks_for_one(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("content", "options", "told"),
+    ("content", "options", "expected"),
     [
         (None, "", "no such file"),
         (b"", "", "the file is empty"),
@@ -154,28 +154,28 @@ def test_a_file_name_that_makes_no_run_name_asks_for_one(tmp_path: Path) -> None
         (b"a,b\n1,2\n2,3\n", ", target: zz", "no column named 'zz'"),
     ],
 )
-def test_a_csv_file_that_is_none(tmp_path: Path, content: bytes | None, options: str, told: str) -> None:
+def test_a_csv_file_that_is_none(tmp_path: Path, content: bytes | None, options: str, expected: str) -> None:
     if content is not None:
         (tmp_path / "data.csv").write_bytes(content)
-    (only,) = faults(tmp_path, f"task: {{type: forecast, csv: {tmp_path}/data.csv{options}}}\n")
+    (only,) = errors(tmp_path, f"task: {{type: forecast, csv: {tmp_path}/data.csv{options}}}\n")
     assert only.startswith(("x.yaml:1:7 task: data.csv", "x.yaml:1:29 task.csv: data.csv"))
-    assert told in only
+    assert expected in only
 
 
 @pytest.mark.parametrize("path", ["/dev/zero", "."])
 def test_a_csv_that_is_no_file_never_blocks(tmp_path: Path, path: str) -> None:
-    (only,) = faults(tmp_path, f"task: {{type: forecast, csv: {path}}}\n")
+    (only,) = errors(tmp_path, f"task: {{type: forecast, csv: {path}}}\n")
     assert "not a regular file" in only
 
 
 def test_a_pipe_for_a_csv_never_blocks(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.csv")
-    (only,) = faults(tmp_path, f"task: {{type: forecast, csv: {tmp_path}/pipe.csv}}\n")
+    (only,) = errors(tmp_path, f"task: {{type: forecast, csv: {tmp_path}/pipe.csv}}\n")
     assert "pipe.csv: not a regular file" in only
 
 
 @pytest.mark.parametrize(
-    ("override", "told"),
+    ("override", "expected"),
     [
         ("training.stepz=3", "--set training.stepz=3: unknown key 'stepz' — did you mean 'steps'?"),
         ("training.steps=abc", "--set training.steps=abc: got 'abc', expected an integer"),
@@ -189,32 +189,32 @@ def test_a_pipe_for_a_csv_never_blocks(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_fault_from_the_command_line_names_the_option(tmp_path: Path, override: str, told: str) -> None:
-    (only,) = faults(tmp_path, "task: adding\n", override)
-    assert only.startswith(told)
+def test_an_error_from_the_command_line_names_the_option(tmp_path: Path, override: str, expected: str) -> None:
+    (only,) = errors(tmp_path, "task: adding\n", override)
+    assert only.startswith(expected)
 
 
-def test_a_type_changed_on_the_command_line_tells_how_to_leave_its_keys_behind(tmp_path: Path) -> None:
+def test_a_type_changed_on_the_command_line_has_a_hint_on_the_keys_of_the_file(tmp_path: Path) -> None:
     text = "task: adding\ncell: {type: carry, units: 3, recurrent_activation: tanh}\n"
-    assert faults(tmp_path, text, "cell.type=simple") == [
+    assert errors(tmp_path, text, "cell.type=simple") == [
         "x.yaml:2:31 cell.recurrent_activation: unknown key 'recurrent_activation' — an option of carry, "
         "not of simple; --set cell=simple drops the keys in the file"
     ]
     assert load(tmp_path, text, "cell=simple").cell.type == "simple"
-    assert faults(tmp_path, "task: adding\n", "cell.type=simple", "cell.forget_bias=1")[0].endswith(
+    assert errors(tmp_path, "task: adding\n", "cell.type=simple", "cell.forget_bias=1")[0].endswith(
         "an option of carry, not of simple"
     )
 
 
-def test_faults_of_the_file_come_before_those_of_the_command_line(tmp_path: Path) -> None:
-    told = faults(tmp_path, "task: adding\nname: 5\n", "seed=-1")
-    assert told == ["x.yaml:2:7 name: got 5, expected text", "--set seed=-1: got -1, expected at least 0"]
+def test_errors_of_the_file_come_before_those_of_the_command_line(tmp_path: Path) -> None:
+    found = errors(tmp_path, "task: adding\nname: 5\n", "seed=-1")
+    assert found == ["x.yaml:2:7 name: got 5, expected text", "--set seed=-1: got -1, expected at least 0"]
 
 
-def test_a_fault_inherited_from_a_base_is_told_at_the_base(tmp_path: Path) -> None:
+def test_an_error_of_a_base_names_the_base(tmp_path: Path) -> None:
     (tmp_path / "base.yaml").write_text("task: adding\ncell:\n  units: 0\n", encoding="utf-8")
-    told = faults(tmp_path, "extends: base.yaml\ncell: {layers: 0}\n")
-    assert told == [
+    found = errors(tmp_path, "extends: base.yaml\ncell: {layers: 0}\n")
+    assert found == [
         "base.yaml:3:10 cell.units: got 0, expected at least 1",
         "x.yaml:2:16 cell.layers: got 0, expected at least 1",
     ]
@@ -226,7 +226,7 @@ def test_loading_makes_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("schedule", ["step", "{type: step, warmup_steps: 2}"])
-def test_a_member_named_alone_is_asked_for_what_it_needs(tmp_path: Path, schedule: str) -> None:
+def test_a_member_named_alone_needs_its_required_options(tmp_path: Path, schedule: str) -> None:
     path = tmp_path / "x.yaml"
     path.write_text(f"task: adding\ntraining: {{schedule: {schedule}}}\n")
     with pytest.raises(ConfigError) as caught:

@@ -1,4 +1,4 @@
-"""Registries: the shelf is the folder, and other people's packages join without a change to rnnlab."""
+"""Registries: the folder is the list, and other packages add members without a change to rnnlab."""
 
 import sys
 from pathlib import Path
@@ -105,7 +105,7 @@ def test_unknown_names(name: str, hint: str) -> None:
     assert (caught.value.problem, caught.value.hint) == (f"unknown cell {name!r}", hint)
 
 
-def test_other_peoples_cell_and_task_join(install, tmp_path: Path) -> None:
+def test_a_cell_and_a_task_of_other_packages_are_members(install, tmp_path: Path) -> None:
     install("lab_mirror", "[rnnlab.cells]\nmirror = lab_mirror:Mirror\n", CELL)
     install("lab_evenness", "[rnnlab.tasks]\nevenness = lab_evenness:TASKS\n", TASK)
     assert CELLS.names() == sorted([*OWN, "mirror"])
@@ -125,7 +125,7 @@ def test_other_peoples_cell_and_task_join(install, tmp_path: Path) -> None:
     np.testing.assert_allclose(first, np.tanh(-(weights["layers.0.W"][0] + weights["layers.0.b"])), atol=1e-6)
 
 
-def test_other_peoples_diagnosis_joins(install, tmp_path: Path) -> None:
+def test_a_diagnosis_of_another_package_is_a_member(install, tmp_path: Path) -> None:
     install("lab_size", "[rnnlab.inspection.diagnoses]\nsize = lab_size:DIAGNOSIS\n", DIAGNOSIS)
     run = rnnlab.train({"task": "parity", "cell": {"units": 3}, "training": {"steps": 1}}, runs=tmp_path / "runs")
     parameters = sum(array.size for array in run.weights().values())
@@ -134,7 +134,7 @@ def test_other_peoples_diagnosis_joins(install, tmp_path: Path) -> None:
     assert (answer.code, answer.stdout.splitlines()[-1]) == (0, f"The network has {parameters} parameters.")
 
 
-def test_the_own_member_wins_over_a_namesake(install) -> None:
+def test_a_member_in_the_folder_comes_before_an_entry_point(install) -> None:
     install("lab_namesake", "[rnnlab.cells]\nsimple = lab_namesake:Nothing\n")
     assert CELLS.get("simple").__module__ == "rnnlab.cells.simple"
 
@@ -159,7 +159,7 @@ def test_a_broken_plug_in_breaks_nothing_else(install) -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "told"),
+    ("source", "expected"),
     [
         ("TASKS = 3", "TypeError: 'int' object is not iterable"),
         ("TASKS = (3,)", "TypeError: 3 is not a task"),
@@ -167,12 +167,14 @@ def test_a_broken_plug_in_breaks_nothing_else(install) -> None:
         ("from rnnlab.tasks.parity import TASKS", "ValueError: the task is called 'parity'"),
     ],
 )
-def test_a_plug_in_that_is_no_task_is_left_out(install, source: str, told: str) -> None:
+def test_a_plug_in_that_is_not_a_task_is_left_out(install, source: str, expected: str) -> None:
     before = task_names()
     install("lab_odd", "[rnnlab.tasks]\nodd = lab_odd:TASKS\n", source)
     sys.modules.pop("lab_odd", None)
     assert task_names() == before
-    assert [fault.problem for fault in TASKS.broken()] == [f"cannot load the task 'odd' of package 'lab_odd': {told}"]
+    assert [fault.problem for fault in TASKS.broken()] == [
+        f"cannot load the task 'odd' of package 'lab_odd': {expected}"
+    ]
     assert config_schema()["properties"]["task"]
 
 
@@ -191,30 +193,30 @@ def test_a_task_that_cannot_be_shown_is_left_out_of_the_table(install) -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "told"),
+    ("source", "expected"),
     [
         ("CELL = (", "SyntaxError: '(' was never closed (dropped.py, line 1)"),
         ("import no_such_module", "ModuleNotFoundError: No module named 'no_such_module'"),
-        ("CEL = None", "AttributeError: module 'lab_shelf.dropped' has no attribute 'CELL'"),
+        ("CEL = None", "AttributeError: module 'lab_cells.dropped' has no attribute 'CELL'"),
         ("1 / 0", "ZeroDivisionError: division by zero"),
     ],
 )
-def test_a_broken_file_in_the_folder_breaks_nothing_else(install, tmp_path: Path, source: str, told: str) -> None:
-    (tmp_path / "lab_shelf").mkdir()
+def test_a_broken_file_in_the_folder_breaks_nothing_else(install, tmp_path: Path, source: str, expected: str) -> None:
+    (tmp_path / "lab_cells").mkdir()
     for name, text in {"__init__": "", "whole": "CELL = 1", "dropped": source}.items():
-        (tmp_path / "lab_shelf" / f"{name}.py").write_text(text)
-    shelf = Registry("lab_shelf", "CELL", "cell")
+        (tmp_path / "lab_cells" / f"{name}.py").write_text(text)
+    registry = Registry("lab_cells", "CELL", "cell")
     try:
-        assert (shelf.names(), shelf.members()) == (["dropped", "whole"], {"whole": 1})
-        assert [str(fault) for fault in shelf.broken()] == [
-            f"{tmp_path}/lab_shelf/dropped.py: cannot load the cell 'dropped': {told} — fix this file, or remove it"
+        assert (registry.names(), registry.members()) == (["dropped", "whole"], {"whole": 1})
+        assert [str(fault) for fault in registry.broken()] == [
+            f"{tmp_path}/lab_cells/dropped.py: cannot load the cell 'dropped': {expected} — fix this file, or remove it"
         ]
     finally:
-        for name in [name for name in sys.modules if name.startswith("lab_shelf")]:
+        for name in [name for name in sys.modules if name.startswith("lab_cells")]:
             del sys.modules[name]
 
 
-def test_a_damaged_package_of_somebody_elses_breaks_nothing(install) -> None:
+def test_a_damaged_package_breaks_nothing(install) -> None:
     install("lab_damaged", "[rnnlab.cells]\nno equals sign here\n")
     install("lab_binary", "[\x00\nrnnlab.cells")
     assert CELLS.names() == OWN
