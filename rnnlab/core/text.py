@@ -21,7 +21,7 @@ def visible(text: str) -> str:
         >>> print(visible("red \x1b[31m, two\nlines, \u202eabc"))
         red \x1b[31m, two\nlines, \u202eabc
     """
-    return _UNSAFE.sub(_escape, text)
+    return text if text.isprintable() else _UNSAFE.sub(_escape, text)  # the test alone is several times as fast
 
 
 def visible_lines(text: str) -> str:

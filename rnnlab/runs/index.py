@@ -16,12 +16,16 @@ import hashlib
 import json
 import os
 import time
+import zlib
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, final
+from typing import Any, Generic, Literal, NamedTuple, TypeVar, final
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from rnnlab.core.errors import EnvironmentFault, RnnlabError
+from rnnlab.runs.summary import Summary
 from rnnlab.storage import disk
 from rnnlab.storage.files import is_leftover, write_atomic
 from rnnlab.storage.reading import read_bytes
@@ -32,7 +36,20 @@ LARGEST = 1 << 29  # bytes
 FRESH = 3_000_000_000  # ns in which a file may change twice and show one time: two seconds is the coarsest clock in use
 _ABANDONED = 3600  # seconds after which an unfinished file is of a killed process
 
-Ended = tuple[str, str, str, dict[str, Any]]  # state, message, start, content of summary.json
+
+class Ended(NamedTuple):
+    """The result of a run that has ended: its state, the reason, when it began, and its figures."""
+
+    state: Literal["completed", "interrupted", "failed", "diverged"]
+    message: str
+    started: str
+    summary: Summary
+
+
+_Value = TypeVar("_Value")
+_Entries = dict[str, tuple[list[int], _Value]]  # name of a run -> what its files look like, and what was read of them
+
+_STRICT = ConfigDict(strict=True, allow_inf_nan=False)
 
 
 @final
@@ -48,28 +65,26 @@ class Index:
     def __init__(self, root: Path) -> None:
         self._path = root / ".index"
         ended, configs = self._read()
-        self._ended = _Part(root, ("status.json", "summary.json"), ended)
-        self._configs = _Part(root, ("resolved.yaml",), configs)
+        self._ended = _Part(root, ("status.json", "summary.json"), TypeAdapter(_Entries[Ended], config=_STRICT), ended)
+        of_configs = TypeAdapter(_Entries[dict[str, Any]], config=_STRICT)
+        self._configs = _Part(root, ("resolved.yaml",), of_configs, configs)
 
     def ended(self, run: str) -> Ended | None:
         """Return what is remembered of the run in the folder `run`; None where it has changed, or has not ended."""
-        value = self._ended.known(run)
-        if isinstance(value, list) and list(map(type, value)) == [str, str, str, dict]:
-            return value[0], value[1], value[2], value[3]
-        return None
+        return self._ended.known(run)
 
     def learn_ended(self, run: str, value: Ended) -> None:
         """Remember the result of a run."""
-        self._ended.learn(run, list(value))
+        self._ended.learn(run, value)
 
     def config(self, run: str) -> dict[str, Any] | None:
         """Return the config by dotted key; None where it is not remembered, or has changed."""
-        value = self._configs.known(run)
-        return value if isinstance(value, dict) else None
+        return self._configs.known(run)
 
     def learn_config(self, run: str, config: dict[str, Any]) -> None:
-        """Remember the config of a run."""
-        self._configs.learn(run, config)
+        """Remember the config of a run, unless JSON would not give it back."""
+        if _survives(config):
+            self._configs.learn(run, config)
 
     def save(self, runs: Collection[str]) -> None:
         """Write the file where that saves more time than it takes; where it cannot be written, do nothing.
@@ -106,18 +121,20 @@ class Index:
                     disk.unlink(path)
 
 
-class _Part:
+class _Part(Generic[_Value]):
     """One value for each run, each made from some files of the run."""
 
-    def __init__(self, root: Path, files: Sequence[str], sealed: tuple[bytes, str]) -> None:
-        self._root, self._files = f"{root}{os.sep}", files
+    def __init__(
+        self, root: Path, files: Sequence[str], entries: TypeAdapter[_Entries[_Value]], sealed: tuple[bytes, str]
+    ) -> None:
+        self._root, self._files, self._entries = f"{root}{os.sep}", files, entries
         self._settled = time.time_ns() - FRESH
         self._sealed = sealed
-        self._old: dict[str, Any] | None = None  # parsed when first asked for
-        self._new: dict[str, tuple[list[int], Any]] = {}
+        self._old: _Entries[_Value] | None = None  # parsed when first asked for
+        self._new: _Entries[_Value] = {}
         self._asked: dict[str, list[int]] = {}
 
-    def known(self, run: str) -> Any:
+    def known(self, run: str) -> _Value | None:
         stamp = self._stamp(run)
         if stamp is None:
             return None
@@ -125,11 +142,11 @@ class _Part:
         if self._old is None:
             self._old = self._parse()
         entry = self._old.get(run)
-        return entry[1] if isinstance(entry, list) and len(entry) == 2 and entry[0] == stamp else None
+        return entry[1] if entry and entry[0] == stamp else None
 
-    def learn(self, run: str, value: Any) -> None:
+    def learn(self, run: str, value: _Value) -> None:
         stamp = self._asked.get(run)
-        if stamp is not None and max(*stamp[2::4], *stamp[3::4]) < self._settled and _survives(value):
+        if stamp is not None and max(*stamp[2::4], *stamp[3::4]) < self._settled:
             self._new[run] = (stamp, value)
 
     def changes(self, runs: Collection[str]) -> int:
@@ -137,15 +154,14 @@ class _Part:
 
     def encoded(self, runs: Collection[str]) -> bytes:
         if self._old is None and not self._new:
-            return self._sealed[0] if self._is_whole() else b"{}"
+            return self._sealed[0] if self._is_whole() else zlib.compress(b"{}")
         old = self._parse() if self._old is None else self._old
         entries = {run: entry for run, entry in old.items() if run in runs} | self._new
-        return json.dumps(dict(sorted(entries.items())), separators=(",", ":")).encode()
+        return zlib.compress(self._entries.dump_json(dict(sorted(entries.items()))), level=1)
 
-    def _parse(self) -> dict[str, Any]:
-        with suppress(ValueError, RecursionError):
-            entries = json.loads(self._sealed[0]) if self._is_whole() else {}
-            return entries if isinstance(entries, dict) else {}
+    def _parse(self) -> _Entries[_Value]:
+        with suppress(ValidationError, zlib.error):
+            return self._entries.validate_json(zlib.decompress(self._sealed[0])) if self._is_whole() else {}
         return {}
 
     def _is_whole(self) -> bool:

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from rnnlab.core.errors import RnnlabError, VerificationError
 from rnnlab.core.text import visible
 from rnnlab.runs.config import read_config
-from rnnlab.runs.index import Index
+from rnnlab.runs.index import Ended, Index
 from rnnlab.runs.summary import Summary
 from rnnlab.storage.folder import RunFolder
 from rnnlab.storage.metrics import Metrics
@@ -52,6 +52,7 @@ class Run:
         self.folder = folder
         self.name = name or folder.name
         self._index = index
+        self._remembered = index.ended(folder.name) if index else None
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r}, state={self.state!r})"
@@ -83,11 +84,6 @@ class Run:
         """The name the user gave."""
         return self.folder.label
 
-    # What the index remembers of a run that has ended: state, message, start, and the summary.
-    @cached_property
-    def _remembered(self) -> tuple[str, str, str, dict[str, Any]] | None:
-        return self._index.ended(self.folder.name) if self._index else None
-
     @property
     def is_remembered(self) -> bool:
         """Whether the run has ended and the index knows its result: no file has to be opened for it."""
@@ -98,23 +94,25 @@ class Run:
         """State, step and process as last written by the process that trains the run."""
         return self.folder.read_status()
 
-    @cached_property
+    @property
     def state(self) -> str:
         """`running`, `completed`, `interrupted`, `failed`, `diverged`; `stale`: running, but its process has died."""
-        if self._remembered:
-            return self._remembered[0]
+        return self._remembered.state if self._remembered else self._state
+
+    @cached_property
+    def _state(self) -> str:
         return "stale" if self.folder.is_stale(self.status) else self.status.state
 
     @property
     def message(self) -> str:
         """Why the run is in this state, in one sentence, where there is a reason."""
-        return self._remembered[1] if self._remembered else self.status.message
+        return self._remembered.message if self._remembered else self.status.message
 
-    @cached_property
+    @property
     def started(self) -> str:
         """When the run began: UTC, ISO 8601 with microseconds."""
         if self._remembered:
-            return self._remembered[2]
+            return self._remembered.started
         return self.status.started.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
     @cached_property
@@ -135,18 +133,19 @@ class Run:
             figures = {"baseline": task.baseline(experiment.timesteps), "parameters": sum(sizes)}
         return self.stored_summary.model_copy(update=figures)
 
-    @cached_property
+    @property
     def stored_summary(self) -> Summary:
         """As `summary`, but nothing is computed: the parameters and the baseline are None until the run has ended."""
-        if self._remembered:
-            with suppress(ValidationError):
-                return Summary.model_validate(self._remembered[3])
+        return self._remembered.summary if self._remembered else self._read_summary
+
+    @cached_property
+    def _read_summary(self) -> Summary:
         if not self.has_ended:
             return self._summary_so_far()
-        data = self.folder.read_summary()
-        summary = Summary.of_stored(data, self.status, self.path / "summary.json")
-        if self._index:
-            self._index.learn_ended(self.folder.name, (self.state, self.message, self.started, data))
+        summary = Summary.of_stored(self.folder.read_summary(), self.status, self.path / "summary.json")
+        if self._index and self.status.state != "running":
+            ended = Ended(self.status.state, self.message, self.started, summary)
+            self._index.learn_ended(self.folder.name, ended)
         return summary
 
     def _summary_so_far(self) -> Summary:

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -135,7 +136,7 @@ def remembered(many: Path) -> list[Any]:
     head, _, body = (many / ".index").read_bytes().partition(b"\n")
     mark, size, *_ = head.split()
     assert mark == b"rnnlab-index/2"
-    return [json.loads(body[: int(size)]), json.loads(body[int(size) :])]
+    return [json.loads(zlib.decompress(part)) for part in (body[: int(size)], body[int(size) :])]
 
 
 def test_what_is_remembered(many: Path) -> None:

@@ -5,6 +5,7 @@ import hashlib
 import json
 import multiprocessing
 import os
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,14 +20,15 @@ from tests.runs.many_runs import contents, path_of, remember, without_index
 
 def sealed(results: bytes) -> bytes:
     """Return an index of `results`, and of no configs, with the checksums it should have."""
-    digests = [hashlib.sha256(part).hexdigest() for part in (results, b"{}")]
-    return f"{FORMAT} {len(results)} {digests[0]} {digests[1]}\n".encode() + results + b"{}"
+    parts = [zlib.compress(part, level=1) for part in (results, b"{}")]
+    digests = [hashlib.sha256(part).hexdigest() for part in parts]
+    return f"{FORMAT} {len(parts[0])} {digests[0]} {digests[1]}\n".encode() + b"".join(parts)
 
 
 def forged(data: bytes, change: Callable[[list[Any]], object]) -> bytes:
     """Return the index with every result changed, and sealed again."""
     head, _, body = data.partition(b"\n")
-    results = json.loads(body[: int(head.split()[1])])
+    results = json.loads(zlib.decompress(body[: int(head.split()[1])]))
     for _, value in results.values():
         change(value)
     return sealed(json.dumps(results).encode())
@@ -37,7 +39,7 @@ DAMAGE: dict[str, Callable[[bytes], bytes]] = {
     "no line": lambda data: b"x" * 100,
     "cut": lambda data: data[:-1],
     "longer": lambda data: data + b" ",
-    "a digit": lambda data: data.replace(b"0.125", b"0.025"),
+    "a byte": lambda data: data[:-9] + bytes([data[-9] ^ 1]) + data[-8:],
     "another version": lambda data: data.replace(b"rnnlab-index/2", b"rnnlab-index/1"),
     "sealed: no JSON": lambda data: sealed(b"{"),
     "sealed: a list": lambda data: sealed(b"[1]"),
@@ -67,7 +69,7 @@ def test_a_link_at_its_name_is_replaced_not_followed(many: Path, tmp_path: Path,
     expected, victim = contents(many), tmp_path / "victim"
     remember(many)
     (many / ".index").rename(victim)
-    lie = victim.read_bytes().replace(b"0.125", b"0.025")
+    lie = forged(victim.read_bytes(), lambda value: value[3].__setitem__("loss", 0.025))
     (many / ".index").symlink_to(tmp_path / "none" if dangling else victim)
     victim.write_bytes(lie)
     assert contents(many) == expected
