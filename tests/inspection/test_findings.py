@@ -12,7 +12,7 @@ from rnnlab.cells.carry import Carry, CarryOptions
 from rnnlab.cells.simple import Simple, SimpleOptions
 from rnnlab.inspection.diagnoses.capacity import capacity
 from rnnlab.inspection.diagnoses.fixed_points import fixed_points
-from rnnlab.inspection.diagnoses.gates import gate, gate_values
+from rnnlab.inspection.diagnoses.gates import gate, gates
 from rnnlab.inspection.diagnoses.jacobian import jacobians, visited_jacobians
 from rnnlab.inspection.diagnoses.spectrum import spectrum
 from rnnlab.inspection.diagnoses.states import components
@@ -61,8 +61,7 @@ def test_visited_jacobians_are_of_the_states_and_the_next_inputs() -> None:
 def test_gates_are_the_activations_within_the_sequences() -> None:
     (layer,) = layers_of(CARRY, drawn(CARRY))
     way = unroll((layer,), np.random.default_rng(1).standard_normal((2, 4, 2)), np.array([4, 2]))
-    whole = gate_values(way)
-    found = whole.gates
+    found = gates(way)
     assert list(found) == ["layers.0.i", "layers.0.f", "layers.0.k", "layers.0.o"]
     assert {int(one.counts.sum()) for one in found.values()} == {6 * 3}
     values = np.concatenate(
@@ -72,8 +71,7 @@ def test_gates_are_the_activations_within_the_sequences() -> None:
         ]
     )
     assert found["layers.0.f"].mean == pytest.approx(values.mean())
-    kept = whole.retention["layers.0.f"]
-    np.testing.assert_allclose(kept.steps, np.sort(-1 / np.log(values).mean(axis=0)))
+    np.testing.assert_allclose(found["layers.0.f"].kept, np.sort(-1 / np.log(values).mean(axis=0)))
     assert (found["layers.0.f"].edges[0], found["layers.0.f"].edges[-1]) == (0, 1)
     assert (found["layers.0.k"].edges[0], found["layers.0.k"].edges[-1]) == (-1, 1)
 

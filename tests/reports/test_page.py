@@ -11,7 +11,7 @@ import pytest
 
 from rnnlab.comparison import compare
 from rnnlab.inspection.diagnose import Diagnosis
-from rnnlab.inspection.diagnoses.gates import Gate, GateValues, Retention
+from rnnlab.inspection.diagnoses.gates import Gate
 from rnnlab.inspection.diagnoses.lengths import Lengths
 from rnnlab.inspection.diagnoses.spectrum import spectrum
 from rnnlab.reports import write_page
@@ -40,10 +40,7 @@ def finding(name: str, factor: float) -> Diagnosis:
         results={
             "gradient": GradientByLag(lags, norms, norms, norms),
             "spectrum": {"layers.0.U": spectrum(np.diag([0.5, -0.25]))},
-            "gates": GateValues(
-                {"layers.0.f": Gate(np.linspace(0, 1, 5), counts, 0.6, 0.0, 0.5)},
-                {"layers.0.f": Retention(np.array([3.0, 4.0]), 3.5)},
-            ),
+            "gates": {"layers.0.f": Gate(np.linspace(0, 1, 5), counts, 0.6, 0.0, 0.5, np.array([3.0, 4.0]))},
             "lengths": Lengths(*lengths, trained=(10, 10)),
         },
     )

@@ -1,6 +1,6 @@
-"""A network run step by step through its cell's own definition, in float64, with all that each step kept."""
+"""A network computed step by step through its cell's own definition, in float64, with all values of each step."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -54,7 +54,7 @@ class Layer:
         return np.concatenate([state[name] for name in self.network.cell.states], axis=-1)
 
     def split(self, stacked: Array) -> dict[str, Array]:
-        """Return what `stacked` made one."""
+        """Return the state arrays of a stacked state."""
         names = self.network.cell.states
         return dict(zip(names, np.split(stacked, len(names), axis=-1), strict=True))
 
@@ -62,12 +62,12 @@ class Layer:
 @final
 @dataclass(frozen=True)
 class Unrolled:
-    """A network's way through a batch.
+    """Every step of a network on a batch.
 
     Attributes:
         layers: The layers.
         steps: For each layer the T steps.
-        lengths: (B,) the steps of each sequence; what comes after them is not looked at.
+        lengths: (B,) the steps of each sequence; those after its end are padding.
     """
 
     layers: tuple[Layer, ...]
@@ -90,18 +90,16 @@ def layers_of(network: Network, parameters: Mapping[str, Array]) -> tuple[Layer,
         network: The network.
         parameters: All its parameters by full name, of any precision.
     """
-    return tuple(_layers(network, parameters))
-
-
-def _layers(network: Network, parameters: Mapping[str, Array]) -> Iterator[Layer]:
+    layers = []
     for number in range(network.cell.options.layers):
         names = network.layer_parameters(number)
         own = {name: np.asarray(parameters[f"layers.{number}.{name}"], np.float64) for name in names}
-        yield Layer(network, number, own)
+        layers.append(Layer(network, number, own))
+    return tuple(layers)
 
 
 def unroll(layers: tuple[Layer, ...], inputs: Array, lengths: Array) -> Unrolled:
-    """Return the way of a batch through the layers.
+    """Return every step of the layers on a batch.
 
     Args:
         layers: The layers, the first first.

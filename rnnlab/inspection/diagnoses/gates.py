@@ -1,9 +1,9 @@
 """Values of gates and activations: how far open, how often saturated, and for how long a carry keeps a value."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
-from typing import final
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,8 @@ class Gate:
         mean: Their mean.
         low, high: The share of values within a twentieth of the activation's range of its lower or its upper end:
             saturated.
+        kept: (H,) of a forget gate f, for how many steps each unit keeps its carry, ascending: the steps after which
+            1/e is left, -1 / mean ln f; infinite where f is 1. None for other gates.
     """
 
     edges: Numbers
@@ -38,68 +40,42 @@ class Gate:
     mean: float
     low: float
     high: float
+    kept: Numbers | None = None
 
 
 @final
-@dataclass(frozen=True, slots=True)
-class Retention:
-    """How long a carry keeps its values.
-
-    Attributes:
-        steps: (H,) per unit, ascending: the steps after which 1/e is left, -1 / mean ln f; infinite where f is 1.
-        median: Of these.
-    """
-
-    steps: Numbers
-    median: float
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class GateValues:
-    """All gates of a network.
-
-    Attributes:
-        gates: Gate or activation (`layers.0.f`) -> its values.
-        retention: Forget gate -> how long its carry keeps a value; empty for cells without a forget gate.
-    """
-
-    gates: Mapping[str, Gate]
-    retention: Mapping[str, Retention]
-
-
-@final
-class Gates(AbstractDiagnosis[GateValues]):
-    """The values of every gate and activation over all steps of all sequences."""
+class Gates(AbstractDiagnosis[Mapping[str, Gate]]):
+    """The values of every gate and activation (`layers.0.f`) over all steps of all sequences."""
 
     position = 40
     is_in_report = True
 
-    def compute(self, inspected: Inspected) -> GateValues:
-        return gate_values(inspected.unrolled)
+    def compute(self, inspected: Inspected) -> dict[str, Gate]:
+        return gates(inspected.unrolled)
 
-    def sentences(self, found: GateValues) -> list[str]:
-        names = short_names(found.retention)
+    def sentences(self, found: Mapping[str, Gate]) -> list[str]:
+        names = short_names(found)
         return [
-            f"{names[name]}: half of the units keep 1/e of their carry for {_steps(one.median)} or more, the longest "
-            f"{_steps(float(one.steps[-1]))}."
-            for name, one in found.retention.items()
+            f"{names[name]}: half of the units keep 1/e of their carry for {_steps(np.median(one.kept))} or more, the "
+            f"longest {_steps(one.kept[-1])}."
+            for name, one in found.items()
+            if one.kept is not None
         ]
 
-    def table(self, found: GateValues) -> Table:
-        names, rows = short_names(found.gates), []
-        for name, one in found.gates.items():
-            kept = _steps(found.retention[name].median) if name in found.retention else UNKNOWN
+    def table(self, found: Mapping[str, Gate]) -> Table:
+        names, rows = short_names(found), []
+        for name, one in found.items():
+            kept = UNKNOWN if one.kept is None else _steps(np.median(one.kept))
             rows.append([names[name], f"{one.mean:.3f}", f"{one.low:.0%}", f"{one.high:.0%}", kept])
         return table(["gate", "mean", "at low end", "at high end", "median kept for"], rows)
 
-    def figure(self, found: Mapping[str, GateValues]) -> Figure:
+    def figure(self, found: Mapping[str, Mapping[str, Gate]]) -> Figure:
         panels = []
-        for heading, one in found.items():
-            names, lines = short_names(one.gates), []
-            for place, (name, gate) in enumerate(one.gates.items()):
-                saturated = f", {gate.low + gate.high:.0%} saturated" if gate.low + gate.high else ""
-                x, y = stairs(gate.edges, gate.counts / max(1, int(gate.counts.sum())))
+        for heading, values in found.items():
+            names, lines = short_names(values), []
+            for place, (name, one) in enumerate(values.items()):
+                saturated = f", {one.low + one.high:.0%} saturated" if one.low + one.high else ""
+                x, y = stairs(one.edges, one.counts / max(1, int(one.counts.sum())))
                 lines.append(Line(f"{names[name]}{saturated}", x, y, place, place // 7))
             x_axis, y_axis = Axis("value of the gate or activation"), Axis("share of values", percent=True)
             panels.append(Panel(x_axis, y_axis, lines, title=heading))
@@ -113,23 +89,21 @@ class Gates(AbstractDiagnosis[GateValues]):
         )
 
 
-def _steps(value: float) -> str:
+def _steps(value: float | np.floating[Any]) -> str:
     return "ever" if value == inf else f"{value:.3g} steps"
 
 
-def gate_values(unrolled: Unrolled) -> GateValues:
-    """Return the values of every gate within the sequences, and how long each carry keeps a value."""
-    gates: dict[str, Gate] = {}
-    retention: dict[str, Retention] = {}
+def gates(unrolled: Unrolled) -> dict[str, Gate]:
+    """Return the values of every gate within the sequences, by layer and name."""
+    found: dict[str, Gate] = {}
     for layer in unrolled.layers:
         cell = layer.network.cell
         for name, option in cell.gates.items():
             steps = np.stack([step.saved[name] for step in unrolled.steps[layer.number]], axis=1)
             values = steps[unrolled.visited()]  # (N, H)
-            gates[f"{layer.name}.{name}"] = gate(values, _RANGES.get(getattr(cell.options, option)))
-            if name == cell.forget:
-                retention[f"{layer.name}.{name}"] = retained(values)
-    return GateValues(gates, retention)
+            one = gate(values, _RANGES.get(getattr(cell.options, option)))
+            found[f"{layer.name}.{name}"] = replace(one, kept=kept_for(values)) if name == cell.forget else one
+    return found
 
 
 def gate(values: Array, bounds: tuple[float, float] | None) -> Gate:
@@ -152,8 +126,8 @@ def gate(values: Array, bounds: tuple[float, float] | None) -> Gate:
     return Gate(edges, counts, float(values.mean()), at_low, at_high)
 
 
-def retained(factors: Array) -> Retention:
-    """Return the steps after which 1/e is left of a value that is multiplied by these factors.
+def kept_for(factors: Array) -> Numbers:
+    """Return the steps after which 1/e is left of values that are multiplied by these factors, (H,), ascending.
 
     Args:
         factors: (N, H), a factor per step and unit.
@@ -161,13 +135,12 @@ def retained(factors: Array) -> Retention:
     Example:
         Halved at each step, 1/e is left after 1 / ln 2 steps:
 
-        >>> retained(np.array([[0.5, 1.0], [0.5, 1.0]])).steps.round(4).tolist()
+        >>> kept_for(np.array([[0.5, 1.0], [0.5, 1.0]])).round(4).tolist()
         [1.4427, inf]
     """
     rate = -np.log(np.maximum(np.abs(factors), _SMALLEST)).mean(axis=0)
     with np.errstate(divide="ignore"):
-        steps = np.sort(np.where(rate > 0, 1 / rate, np.inf))
-    return Retention(steps, float(np.median(steps)))
+        return np.sort(np.where(rate > 0, 1 / rate, np.inf))
 
 
 DIAGNOSIS = Gates()

@@ -69,10 +69,10 @@ class OtherLengths(AbstractDiagnosis[Lengths]):
 
     def sentences(self, found: Lengths) -> list[str]:
         low, high = found.trained
-        trained = f"trained on T={low}" if low == high else f"trained on T={low} to {high}"
+        trained = f"T={low}" if low == high else f"T={low} to {high}"
         at = [f"{length:,}" for length, solved in zip(found.timesteps, found.solved, strict=True) if solved]
         where = f"T={', '.join(at)}" if at else "none of these lengths"
-        return [f"Other lengths: {trained}, the task is solved at {where}."]
+        return [f"Trained on {trained}, the task is solved at {where}."]
 
     def table(self, found: Lengths) -> Table:
         metrics = np.array([found.loss, found.baseline, *found.metrics.values()]).T
