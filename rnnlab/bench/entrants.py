@@ -66,56 +66,31 @@ _INSTALL = {
     "tensorflow": "pip install tensorflow",
     "torch": "pip install 'rnnlab[torch]'",
 }
+_SIMPLE, _CARRY = (lambda: ("simple",)), (lambda: ("carry",))
 _TABLE = (
     Contender("numpy", "numpy:Numpy", ("numpy",), setting="backend numpy", cells=CELLS.names),
     Contender(
-        "compiled",
-        "numpy:Compiled",
-        ("numpy", "llvmlite"),
+        "compiled", "numpy:Compiled", ("numpy", "llvmlite"), cells=COMPILED.names,
         setting="backend numpy, numpy.compiled true,",
-        cells=COMPILED.names,
     ),
     Contender("keras", "keras:Keras", ("keras",), engines=_ENGINES, setting="backend keras", cells=CELLS.names),
-    Contender("fit", "keras:Fit", ("keras",), framework="keras", engines=_ENGINES),
+    Contender("fit", "keras:Fit", ("keras",), "keras", engines=_ENGINES),
     Contender(
-        "jax_scan",
-        "jax:JaxScan",
-        ("jax",),
-        framework="jax",
-        activations=frozenset({"tanh", "sigmoid", "relu", "hard_sigmoid"}),
+        "jax_scan", "jax:JaxScan", ("jax",), "jax", activations=frozenset({"tanh", "sigmoid", "relu", "hard_sigmoid"})
     ),
     Contender(
-        "tensorflow_loop",
-        "tensorflow:TensorflowLoop",
-        ("tensorflow",),
-        framework="tensorflow",
+        "tensorflow_loop", "tensorflow:TensorflowLoop", ("tensorflow",), "tensorflow",
         activations=frozenset({"tanh", "sigmoid", "relu", "softsign"}),
     ),
     Contender(
-        "torch_loop",
-        "torch:TorchLoop",
-        ("torch",),
-        framework="torch",
-        cells=lambda: ("carry",),
+        "torch_loop", "torch:TorchLoop", ("torch",), "torch", cells=_CARRY,
         activations=frozenset({"tanh", "sigmoid", "relu", "softsign", "hard_sigmoid"}),
     ),
+    Contender("torch_lstm", "torch:TorchLstm", ("torch",), "torch", cells=_CARRY, same_function=False),
     Contender(
-        "torch_lstm",
-        "torch:TorchLstm",
-        ("torch",),
-        framework="torch",
-        same_function=False,
-        cells=lambda: ("carry",),
+        "torch_rnn", "torch:TorchRnn", ("torch",), "torch", cells=_SIMPLE, activations=frozenset({"tanh", "relu"})
     ),
-    Contender(
-        "torch_rnn",
-        "torch:TorchRnn",
-        ("torch",),
-        framework="torch",
-        cells=lambda: ("simple",),
-        activations=frozenset({"tanh", "relu"}),
-    ),
-)
+)  # fmt: skip
 CONTENDERS = {contender.name: contender for contender in _TABLE}
 
 

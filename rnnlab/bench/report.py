@@ -2,7 +2,7 @@
 
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from rnnlab.bench.entrants import Entrant
@@ -85,13 +85,16 @@ class Report:
     def rows(self, work: Work) -> list[Row]:
         """Return the contenders, the fastest first; those that are wrong or failed last."""
         trials = [trial for trial in self.trials if trial.work == work]
-        limits, fastest = self.limits(), _fastest(trials)
         pairs = dict.fromkeys((trial.entrant, trial.threads) for trial in trials)
-        rows = [
-            _row([t for t in trials if (t.entrant, t.threads) == pair], limits.get(pair[1]), fastest=fastest)
-            for pair in pairs
+        rows = [_row([trial for trial in trials if (trial.entrant, trial.threads) == pair]) for pair in pairs]
+        limits, fastest = self.limits(), min((row.seconds for row in rows if row.is_ranked), default=0.0)
+        compared = [
+            replace(row, times=row.seconds / fastest, limit=work.operations() / row.seconds / limits[row.threads])
+            if row.is_ranked
+            else row
+            for row in rows
         ]
-        return sorted(rows, key=lambda row: ("failed" in row.marks, "wrong" in row.marks, row.seconds))
+        return sorted(compared, key=lambda row: ("failed" in row.marks, "wrong" in row.marks, row.seconds))
 
     def losses(self, work: Work) -> list[str]:
         """Return a sentence for each number of threads with which another contender is faster than NumPy."""
@@ -151,28 +154,15 @@ def three_digits(value: float) -> str:
     return f"{value:,.0f}" if value >= 99.95 else f"{value:#.3g}"
 
 
-def _row(trials: Sequence[Trial], limit: float | None, *, fastest: float | None) -> Row:
-    entrant, threads, work = trials[0].entrant, trials[0].threads, trials[0].work
+def _row(trials: Sequence[Trial]) -> Row:
     marks, why = _marks(trials)
+    row = Row(trials[0].entrant, trials[0].threads, marks, why=why)
     results = [trial.results for trial in trials if trial.results]
     if not results:
-        return Row(entrant, threads, marks, why=why)
-    median = statistics.median(one["median_s"] for one in results)
-    ranked = not {"failed", "wrong", "other"} & set(marks)
+        return row
     peaks = [one["peak_bytes"] for one in results if one["peak_bytes"] is not None]
-    return Row(
-        entrant,
-        threads,
-        marks,
-        median_s=median,
-        min_s=min(one["min_s"] for one in results),
-        p90_s=statistics.median(one["p90_s"] for one in results),
-        first_s=statistics.median(one["first_s"] for one in results),
-        peak_bytes=max(peaks, default=None),
-        times=median / fastest if ranked and fastest else None,
-        limit=work.operations() / median / limit if ranked and limit else None,
-        why=why,
-    )
+    medians = {name: statistics.median(one[name] for one in results) for name in ("median_s", "p90_s", "first_s")}
+    return replace(row, **medians, min_s=min(one["min_s"] for one in results), peak_bytes=max(peaks, default=None))
 
 
 def _marks(trials: Sequence[Trial]) -> tuple[tuple[str, ...], str]:
@@ -186,13 +176,6 @@ def _marks(trials: Sequence[Trial]) -> tuple[tuple[str, ...], str]:
     }
     why = failed.failure if failed else f"{wrong.differs} is off by {wrong.difference:.1e}" if wrong else ""
     return tuple(mark for mark, does in applies.items() if does), why
-
-
-def _fastest(trials: Sequence[Trial]) -> float | None:
-    """Return the median step of the fastest ranked contender."""
-    pairs = dict.fromkeys((trial.entrant, trial.threads) for trial in trials)
-    rows = [_row([t for t in trials if (t.entrant, t.threads) == pair], None, fastest=None) for pair in pairs]
-    return min((row.seconds for row in rows if row.is_ranked), default=None)
 
 
 def _is_loaded(trial: Trial) -> bool:
@@ -216,19 +199,19 @@ def _times(slower: Row, faster: Row) -> str:
 
 
 def _row_as_json(row: Row) -> dict[str, Any]:
-    figures = {name: getattr(row, name) for name in Row.__dataclass_fields__ if name not in {"entrant", "marks"}}
-    return {"contender": str(row.entrant), "own": row.entrant.is_own, "marks": list(row.marks)} | figures
+    numbers = asdict(row)
+    del numbers["entrant"]
+    return {"contender": str(row.entrant), "own": row.entrant.is_own, **numbers}
 
 
 def _trial_as_json(trial: Trial) -> dict[str, Any]:
-    difference = trial.difference if trial.difference is not None and trial.difference < float("inf") else None
     return {
         "contender": str(trial.entrant),
         "threads": trial.threads,
         "round": trial.round,
         "failure": trial.failure,
         "cores_of_others": trial.others,
-        "difference": difference,
+        "difference": trial.difference,
         "differs": trial.differs,
         **trial.results,
     }

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from rnnlab.bench.report import Report
+from rnnlab.core.jsonable import jsonable
 from tests.bench.trials import CARRY, JAX, LSTM, NUMPY, SIMPLE, TORCH, failed, trial
 
 
@@ -97,7 +98,7 @@ def test_the_advice_where_there_is_little(trials: list, sentence: str) -> None:
 
 def test_json_has_every_trial() -> None:
     report = Report([trial(NUMPY, 4.0), trial(JAX, 8.0, difference=float("inf")), failed(TORCH)])
-    (work,) = json.loads(json.dumps(report.as_json(), allow_nan=False))
+    (work,) = json.loads(json.dumps(jsonable(report.as_json()), allow_nan=False))
     assert (work["operations"], work["shape"]["units"], work["cell"]["type"]) == (1_782_579_200, 128, "carry")
     assert [(row["contender"], row["own"], row["marks"]) for row in work["rows"]] == [
         ("numpy", True, []),
