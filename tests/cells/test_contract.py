@@ -1,4 +1,4 @@
-"""What every registered cell must hold; a cell that somebody else adds is held to the same."""
+"""The contract of every registered cell, also of those in other packages."""
 
 import itertools
 

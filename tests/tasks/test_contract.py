@@ -1,4 +1,4 @@
-"""The contract of every task on the shelf, those of other packages too: one id per task and check."""
+"""The contract of every task, also of those in other packages."""
 
 import dataclasses
 import json
@@ -31,19 +31,14 @@ def test_name_starts_with_the_stem() -> None:
     assert len(task_names()) == len(set(task_names()))
 
 
-def test_options_survive_plain_data_and_json(task: AbstractTask) -> None:
+def test_options_and_card(task: AbstractTask) -> None:
+    """Options survive JSON and are described; the card has all its parts."""
     options = type(task).Options()
     assert options.type == task.name
     plain = options.model_dump(mode="json")
     assert type(task).Options.model_validate_json(json.dumps(plain)) == options == type(task).Options(**plain)
-
-
-def test_options_are_described(task: AbstractTask) -> None:
     fields = {name: field for name, field in type(task).Options.model_fields.items() if name != "type"}
     assert [name for name, field in fields.items() if len(field.description or "") < 10] == []
-
-
-def test_card_is_complete(task: AbstractTask) -> None:
     card = task.card
     assert len(card.title) > 10
     assert len(card.definition) > 60
@@ -94,7 +89,7 @@ def test_nothing_lies_beyond_a_length(task: AbstractTask) -> None:
         np.testing.assert_array_equal(batch.mask, last_step_mask(batch.lengths, batch.inputs.shape[1]))
 
 
-def test_impossible_lengths_are_told(task: AbstractTask) -> None:
+def test_impossible_lengths_are_explained(task: AbstractTask) -> None:
     assert "step" in (task.timesteps_fault((0, 0)) or "")
     assert task.timesteps_fault(task.default_timesteps) is None
 

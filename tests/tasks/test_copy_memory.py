@@ -1,4 +1,4 @@
-"""What is peculiar to the copying task: where the symbols stand, and the published baselines."""
+"""The copying task: the places of the symbols, and the published baselines."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What is peculiar to the flip-flop: when pulses come, and that the references holds for other rates and lengths."""
+"""The flip-flop: when pulses come, and its references at other rates and lengths."""
 
 import numpy as np
 import pytest

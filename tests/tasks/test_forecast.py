@@ -236,7 +236,7 @@ def test_a_huge_file_is_refused_before_it_is_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("target", "mean"), [(2, 200.0), ("b", 100.0), (3, 300.0)])
 def test_the_target_is_counted_in_the_file(tmp_path: Path, target: int | str, mean: float) -> None:
-    """Column k holds 100·k and a little more; leaving out the first must not move the others."""
+    """Column k is 100·k and a little more; ignoring the first must not move the others."""
     path = tmp_path / "x.csv"
     path.write_text("date,b,c,d\n" + "".join(f"{n},{100 + n % 2},{200 + n % 2},{300 + n % 2}\n" for n in range(80)))
     task = Forecast(ForecastOptions(csv=str(path), ignore=("date",), target=target))

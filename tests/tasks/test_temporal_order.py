@@ -1,4 +1,4 @@
-"""Temporal order: where the marks stand, what the classes mean, when an answer is right."""
+"""Temporal order: the places of the marks, the meaning of the classes, and when an answer is right."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ def build(name):
         ("temporal_order@hs1997_3", 10, [(1, 2), (3, 4), (7, 8)]),
     ],
 )
-def test_marks_stand_in_the_windows_of_the_paper(name, shortest, windows):
+def test_marks_are_in_the_windows_of_the_paper(name, shortest, windows):
     batch = build(name).sample(stream(1, "t"), batch_size=4000, timesteps=(shortest, shortest + shortest // 10))
     places = np.nonzero(batch.inputs[:, :, 6:].any(axis=2))[1].reshape(4000, len(windows))
     assert list(zip(places.min(axis=0).tolist(), places.max(axis=0).tolist(), strict=True)) == windows

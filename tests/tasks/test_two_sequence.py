@@ -1,4 +1,4 @@
-"""The latch problem: what the elements tell, how much is noise, and the paper's three rules."""
+"""The latch problem: the informative elements, the noise, and the paper's three rules."""
 
 import numpy as np
 import pytest
