@@ -1,4 +1,4 @@
-"""One experiment, complete: what a config becomes when everything is checked and every default is filled in."""
+"""The `Experiment`: a config that is checked and complete, with every default filled in."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ from rnnlab.optim.schedules.base import ScheduleOptions
 from rnnlab.tasks import task_class
 from rnnlab.tasks.base import AbstractTask, TaskOptions
 
-# Keys of `training` that change no number of a run.
+# Keys of `training` that do not change the results of a run.
 WITHOUT_EFFECT = ("checkpoint", "max_seconds", "recompute")
 
 
@@ -29,21 +29,21 @@ class Experiment:
     """What to train, on what, how, and from which seed; frozen and complete.
 
     Attributes:
-        name: What the run is called.
-        seed: From it all random streams are drawn, 0 … 2³²-1.
+        name: Name of the run.
+        seed: Seed of all random streams, 0 … 2³²-1.
         precision: `float32` or `float64`.
-        backend: Name of what computes.
+        backend: Name of the backend, `numpy` or `keras`.
         engine: What Keras runs on.
-        keras: How Keras computes.
-        numpy: How NumPy computes.
+        keras: Options of the backend keras.
+        numpy: Options of the backend numpy.
         cell: Options of the cell, its units and layers.
-        timesteps: Shortest and longest sequence drawn.
+        timesteps: Length of the shortest and of the longest sequence.
         task: Options of the task, by its full name.
         optimizer: The update rule's options.
         schedule: The learning-rate schedule's options.
-        training: Budget, batch, clipping, evaluation and stopping.
+        training: Steps, batch size, clipping, evaluation and stopping.
         evaluation: The validation set.
-        logging: What else is written.
+        logging: Additional outputs.
     """
 
     name: str
@@ -98,7 +98,7 @@ class Experiment:
         )
 
     def resolved(self) -> dict[str, Any]:
-        """Return the experiment as a config with nothing left out; training from it repeats the run."""
+        """Return the experiment as a complete config; training from it repeats the run."""
         task = self.build_task()
         shape = {
             "timesteps": self.timesteps[0] if self.timesteps[0] == self.timesteps[1] else list(self.timesteps),
@@ -128,10 +128,10 @@ class Experiment:
         return {"numpy": self.numpy.model_dump()} if self.backend == NumpyBackend.name else {}
 
     def sha256(self) -> str:
-        """Return the SHA-256 of all that decides the numbers: equal for equal experiments, however they were written.
+        """Return the SHA-256 of all that determines the results: equal for equal experiments, however they are written.
 
-        Left out is what changes no number: how often a training is saved, how long it may run, what it keeps in memory,
-        what else it writes.
+        It does not depend on how often checkpoints are saved, how long a process may train, what is recomputed or
+        what is logged.
         """
         resolved = self.resolved()
         del resolved["logging"]

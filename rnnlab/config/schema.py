@@ -37,19 +37,25 @@ def config_schema() -> Schema:
     """
     cells, tasks = _options(CELLS), {name: task_class(name).Options for name in task_names()}
     optimizers, schedules = _options(OPTIMIZERS), _options(SCHEDULES)
-    blocks: list[type[BaseModel]] = [
+    blocks: dict[str, type[BaseModel]] = {
+        "numpy": NumpyOptions,
+        "keras": KerasOptions,
+        "shape": ShapeOptions,
+        "training": TrainingOptions,
+        "evaluation": EvaluationOptions,
+        "logging": LoggingOptions,
+        "sweep": SweepOptions,
+    }
+    models: list[type[BaseModel]] = [
         TopOptions,
-        NumpyOptions,
-        KerasOptions,
-        ShapeOptions,
-        TrainingOptions,
-        EvaluationOptions,
-        LoggingOptions,
-        SweepOptions,
+        *blocks.values(),
+        *cells.values(),
+        *tasks.values(),
+        *optimizers.values(),
+        *schedules.values(),
     ]
-    members = [*cells.values(), *tasks.values(), *optimizers.values(), *schedules.values()]
     references, shared = models_json_schema(
-        [(model, "validation") for model in dict.fromkeys([*blocks, *members])], ref_template="#/$defs/{model}"
+        [(model, "validation") for model in dict.fromkeys(models)], ref_template="#/$defs/{model}"
     )
     definitions = shared["$defs"]
     where = {model: reference["$ref"].rsplit("/", 1)[1] for (model, _), reference in references.items()}
@@ -75,17 +81,11 @@ def config_schema() -> Schema:
     properties = {
         "extends": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]},
         **top["properties"],
-        "numpy": references[NumpyOptions, "validation"],
-        "keras": references[KerasOptions, "validation"],
         "cell": choice(cells),
-        "shape": references[ShapeOptions, "validation"],
         "task": choice(
             tasks, {first.name: [stem] for stem, (first, *_) in TASKS.members().items() if stem not in tasks}
         ),
-        "training": references[TrainingOptions, "validation"],
-        "evaluation": references[EvaluationOptions, "validation"],
-        "logging": references[LoggingOptions, "validation"],
-        "sweep": references[SweepOptions, "validation"],
+        **{name: references[model, "validation"] for name, model in blocks.items()},
     }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -45,7 +45,7 @@ def read_bytes(path: Path) -> bytes:
 
 
 def decode(raw: bytes, source: str) -> str:
-    r"""Return the text in `raw` without its byte-order mark.
+    r"""Return the text in `raw`, without a byte-order mark.
 
     Raises:
         ConfigError: The bytes are not UTF-8 text.

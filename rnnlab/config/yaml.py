@@ -51,8 +51,8 @@ def parse(text: str, start: Position, at: KeyPath = ()) -> Parsed:
         at: The key under which the value will be stored.
 
     Raises:
-        ConfigError: The text as a whole cannot be used: it is not YAML, `check_text` refuses it, or it exceeds
-            `MOST_VALUES` values and keys or `MOST_LEVELS` levels.
+        ConfigError: The text as a whole cannot be used: it is not YAML, fails `check_text`, or has more than
+            `MOST_VALUES` values and keys or `MOST_LEVELS` levels of nesting.
 
     Example:
         >>> parsed = parse("cell:\n  units: 8\nlr: 1e-3", Position("x.yaml", 1, 1))
@@ -142,7 +142,7 @@ class _Composer(yaml.SafeLoader):
             raise yaml.composer.ComposerError(None, None, problem, event.start_mark)
         if self.check_event(yaml.AliasEvent):
             self.get_event()  # type: ignore[no-untyped-call]
-            return yaml.ScalarNode(_ALIAS + event.anchor, "", event.start_mark, event.end_mark)
+            return yaml.ScalarNode(f"{_ALIAS}*{event.anchor}", "", event.start_mark, event.end_mark)
         self.level += 1
         node = super().compose_node(parent, index)
         assert node is not None
@@ -173,12 +173,11 @@ class _Builder:
         self.errors: list[ParseError] = []
 
     def node(self, node: yaml.Node, path: KeyPath, key: Position | None = None) -> Node:
-        kind_, _, detail = node.tag.partition(" ")
-        if f"{kind_} " == _ALIAS:
+        if node.tag.startswith(_ALIAS):
             hint = "repeat the value here; to share keys between files, use `extends: base.yaml`"
-            self._add(node, path, f"alias *{shortened(detail)} is not supported", hint=hint)
-        elif f"{kind_} " == _TAGGED:
-            tag = shown(detail.replace(_YAML, "!!"))
+            self._add(node, path, f"alias {shortened(node.tag.removeprefix(_ALIAS))} is not supported", hint=hint)
+        elif node.tag.startswith(_TAGGED):
+            tag = shown(node.tag.removeprefix(_TAGGED).replace(_YAML, "!!"))
             self._add(node, path, f"tag {tag} is not supported", hint="remove it: plain YAML values are enough")
         return Node(self._value(node, path), self._position(node), key)
 
@@ -215,11 +214,10 @@ class _Builder:
             hint = "repeat the keys here; to share keys between files, use `extends: base.yaml`"
             self._add(node, path, "merge key << is not supported", hint=hint)
             return None
-        hint, got = "write `key: value`", "an alias or a tag"
-        if isinstance(node, yaml.CollectionNode):
-            got = "a list" if isinstance(node, yaml.SequenceNode) else "a mapping"
-        elif not node.tag.startswith((_ALIAS, _TAGGED)):
+        if node.tag.startswith(_YAML) and isinstance(node, yaml.ScalarNode):
             got, hint = node.value or "nothing", f"write {shown(node.value or 'name')}"
+        else:
+            got, hint = "a list, a mapping, an alias or a tag", "write `key: value`"
         self._add(node, path, f"a key must be text, got {shortened(got)}", hint=hint)
         return None
 

@@ -1,4 +1,4 @@
-"""Which names a run may have: plain in every shell, file system and report."""
+"""The names that a run may have: valid in every shell, file system and report."""
 
 import re
 
@@ -13,7 +13,7 @@ def check_name(name: str) -> None:
     """Pass if a run may be called `name`: 1 to 60 of A-Z a-z 0-9 . _ - and no special meaning anywhere.
 
     Raises:
-        UsageError: It may not; the message says why.
+        UsageError: It may not; the message names the reason.
 
     Example:
         >>> check_name("carry-T100")

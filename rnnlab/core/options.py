@@ -1,12 +1,12 @@
-"""The base of every typed option block that a config can hold."""
+"""The base class of the typed option blocks of a config."""
 
 from pydantic import BaseModel, ConfigDict
 
 
 class Options(BaseModel):
-    """Options as read from YAML: frozen, strict, finite numbers only, unknown keys refused.
+    """Options as read from YAML: frozen, strict, finite numbers and known keys only.
 
-    A field's description is its help text: it appears in the JSON Schema and in the error messages.
+    The description of a field is its help text in the JSON Schema.
     """
 
     model_config = ConfigDict(

@@ -83,14 +83,14 @@ def test_an_error_in_a_value_names_its_position_and_key(text: str, message: str)
         ("1", "a key must be text, got 1 — write '1'"),
         ("true", "a key must be text, got true — write 'true'"),
         ("null", "a key must be text, got null — write 'null'"),
-        ("[b]", "a key must be text, got a list — write `key: value`"),
-        ("{b: 1}", "a key must be text, got a mapping — write `key: value`"),
+        ("[b]", "a key must be text, got a list, a mapping, an alias or a tag — write `key: value`"),
+        ("{b: 1}", "a key must be text, got a list, a mapping, an alias or a tag — write `key: value`"),
         (
             "<<",
             "merge key << is not supported — repeat the keys here; to share keys between files, use"
             " `extends: base.yaml`",
         ),
-        ("*b ", "a key must be text, got an alias or a tag — write `key: value`"),
+        ("*b ", "a key must be text, got a list, a mapping, an alias or a tag — write `key: value`"),
     ],
 )
 def test_a_key_must_be_text(key: str, message: str) -> None:
