@@ -8,9 +8,7 @@ from typing import Annotated
 
 import typer
 
-from rnnlab.core.errors import RnnlabError
-from rnnlab.runs.find import run_names, runs_root
-from rnnlab.storage.naming import FOLDER_NAME
+from rnnlab.cli.completion import complete_config, complete_run, complete_run_or_sweep, complete_setting
 
 
 def _verbose(wanted: bool) -> bool:
@@ -20,24 +18,13 @@ def _verbose(wanted: bool) -> bool:
     return wanted
 
 
-def complete_run(context: typer.Context, incomplete: str) -> list[str]:
-    """Return the completions of a run: `latest`, and names and their last six letters, the newest first."""
-    given = context.params.get("runs")
-    try:
-        names = run_names(runs_root(Path(given) if given else None))
-    except RnnlabError:
-        return []
-    known = ["latest"]
-    for name in reversed(names):
-        if (match := FOLDER_NAME.fullmatch(name)) and name.isprintable():
-            known += [match["token"], name] if incomplete else [match["token"]]
-    return [name for name in known if name.startswith(incomplete)][:_OFFERED]
-
-
-_OFFERED = 50
-ConfigArgument = Annotated[Path, typer.Argument(metavar="CONFIG", help="The YAML file.", show_default=False)]
+ConfigArgument = Annotated[
+    Path,
+    typer.Argument(metavar="CONFIG", help="The YAML file.", show_default=False, autocompletion=complete_config),
+]
 OptionalConfigArgument = Annotated[
-    Path | None, typer.Argument(metavar="[CONFIG]", help="The YAML file.", show_default=False)
+    Path | None,
+    typer.Argument(metavar="[CONFIG]", help="The YAML file.", show_default=False, autocompletion=complete_config),
 ]
 RunArgument = Annotated[
     str,
@@ -54,7 +41,7 @@ RunsArgument = Annotated[
         metavar="RUN",
         help="Runs: each its path, any unique part of its name, or `latest`; a sweep or a folder for all in it.",
         show_default=False,
-        autocompletion=complete_run,
+        autocompletion=complete_run_or_sweep,
     ),
 ]
 RunsOption = Annotated[
@@ -70,6 +57,7 @@ SetOption = Annotated[
         metavar="KEY=VALUE",
         help="Override a config value: training.steps=500. Repeatable.",
         show_default=False,
+        autocompletion=complete_setting,
     ),
 ]
 VerboseOption = Annotated[

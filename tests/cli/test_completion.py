@@ -9,13 +9,17 @@ from tests.stored_runs import store
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("carry-abcdef", "simple-abcxyz"):
         store(tmp_path / "runs", name)
     (tmp_path / "runs" / "20261122T102531Z-\x1b[31m-abcccc").mkdir()
     for name in ("vanishing", "var"):
         (tmp_path / "runs" / name).mkdir()
         (tmp_path / "runs" / name / "plan.json").touch()
+    (tmp_path / "experiments").mkdir()
+    for name in ("a.yaml", "a.csv"):
+        (tmp_path / "experiments" / name).touch()
+    monkeypatch.chdir(tmp_path)
     return tmp_path / "runs"
 
 
@@ -38,6 +42,15 @@ def offered(root: Path, *words: str) -> list[str]:
         (["sweep", "resume", "--runs", "/nowhere", ""], []),
         (["tasks", "adding@"], ["adding@hs1997", "adding@urnn"]),
         (["tasks", "par"], ["parity"]),
+        (["cells", "s"], ["simple"]),
+        (["list", "va"], ["vanishing", "var"]),
+        (["compare", "va"], ["vanishing", "var"]),
+        (["check", "exp"], ["experiments/a.yaml"]),
+        (["check", "experiments/"], ["experiments/a.yaml"]),
+        (["train", "x.yaml", "--set", "training.ste"], ["training.steps="]),
+        (["sweep", "run", "--set", "cell.forget"], ["cell.forget_bias="]),
+        (["check", "--set", "task.csv"], ["task.csv="]),
+        (["check", "--set", "sweep.metr"], ["sweep.metric=", "sweep.metric.name=", "sweep.metric.goal="]),
     ],
 )
 def test_names_that_fit_are_offered(root: Path, words: list[str], expected: list[str]) -> None:

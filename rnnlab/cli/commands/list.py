@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from rnnlab.cli.completion import complete_sweep
 from rnnlab.cli.options import JsonOption, RunsOption
 
 _FilterOption = Annotated[
@@ -44,6 +45,7 @@ def command(
             metavar="[SWEEP]",
             help="Only the trials of this sweep: its path, or its name below the runs.",
             show_default=False,
+            autocompletion=complete_sweep,
         ),
     ] = None,
     filters: _FilterOption = None,

@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 
 from rnnlab.backends.base import allotted_cpus
 from rnnlab.cli.commands import _sweep_slurm as cluster
+from rnnlab.cli.completion import complete_sweep
 from rnnlab.cli.errors import note
 from rnnlab.cli.options import ConfigArgument, JsonOption, QuietOption, RunsOption, SetOption, whole_number
 from rnnlab.cli.render.output import show_text
@@ -54,14 +55,6 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-
-def complete_sweep(context: typer.Context, incomplete: str) -> list[str]:
-    """Return the names of sweeps below the runs, which a shell offers."""
-    given = context.params.get("runs")
-    plans = runs_root(Path(given) if given else None).glob("*/plan.json")
-    names = sorted(plan.parent.name for plan in plans)
-    return [name for name in names if name.startswith(incomplete) and name.isprintable()]
 
 
 _SweepArgument = Annotated[

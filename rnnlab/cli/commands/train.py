@@ -14,6 +14,7 @@ from typing import Annotated
 
 import typer
 
+from rnnlab.cli.completion import complete_run
 from rnnlab.cli.errors import note, warn
 from rnnlab.cli.options import (
     JsonOption,
@@ -22,7 +23,6 @@ from rnnlab.cli.options import (
     RunsOption,
     SetOption,
     VerboseOption,
-    complete_run,
 )
 from rnnlab.cli.render.progress import Events, displayed
 from rnnlab.cli.render.result import show_result, show_summary
