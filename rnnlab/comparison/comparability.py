@@ -1,7 +1,7 @@
 """Which runs can be compared: a warning for everything that makes their numbers mean different things."""
 
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from rnnlab.runs.run import Run
@@ -31,13 +31,13 @@ def comparability_warnings(
         headings: Name of a run -> what to call it.
         may_differ: Keys that are meant to differ.
     """
-    found = []
+    found, called = [], [headings[run.name] for run in runs]
     for key in [*_task_keys(runs), *list(_REASONS)[1:]]:
-        values = "" if key in may_differ else _values(runs, headings, lambda run, key=key: run.config.get(key))  # type: ignore[misc]
-        if values:
+        values = _differing([run.config.get(key) for run in runs], called)
+        if values and key not in may_differ:
             weight = "not comparable" if key.startswith(DEFINITION) else "compare with care"
             found.append(f"{weight}: {key} differs ({values}): {_REASONS.get(key, _OPTION)}")
-    if values := _values(runs, headings, _data):
+    if values := _differing([_data(run) for run in runs], called):
         found.append(f"not comparable: the SHA-256 of the task's file differs ({values}): they read different data")
     return found
 
@@ -67,14 +67,13 @@ def _task_keys(runs: Sequence[Run]) -> list[str]:
     return ["task.type", *(key for key in keys if key != "task.type")]
 
 
-def _values(runs: Sequence[Run], headings: Mapping[str, str], read: Callable[[Run], Any]) -> str:
+def _differing(values: Sequence[Any], called: Sequence[str]) -> str:
     """Return which runs have which value, or nothing where all have the same."""
-    values = [read(run) for run in runs]
     if all(type(value) is type(values[0]) and value == values[0] for value in values):
         return ""
     names: dict[str, dict[str, None]] = {}
-    for run, value in zip(runs, values, strict=True):
-        names.setdefault(_canonical(value).strip('"'), {})[headings[run.name]] = None
+    for heading, value in zip(called, values, strict=True):
+        names.setdefault(_canonical(value).strip('"'), {})[heading] = None
     parts = [f"{text} in {_some(list(having))}" for text, having in list(names.items())[:_MOST_NAMED]]
     rest = len(names) - _MOST_NAMED
     more = [f"{rest} more value{'s' * (rest > 1)}"] if rest > 0 else []

@@ -6,7 +6,6 @@ from typing import Any
 
 from rnnlab.comparison.compare import Comparison
 from rnnlab.comparison.contrasts import Contrast
-from rnnlab.comparison.description import describe
 from rnnlab.comparison.groups import Group, value_label
 from rnnlab.comparison.metric import LOSS, short_name
 from rnnlab.comparison.pivot import Pivot
@@ -42,9 +41,7 @@ def notes(comparison: Comparison) -> list[str]:
     """Return how the tables are to be read; nothing where they explain themselves."""
     if not _shows_groups(comparison):
         return []
-    metric, found = short_name(comparison.metric), []
-    if task := describe(comparison.results):
-        found = [f"Task {task.task}: {task.title}. Solved means: {task.solved}."]
+    metric = short_name(comparison.metric)
     if comparison.pivot:
         note = f"Each cell: runs that solved the task, and the median of the final {metric}."
         if len(comparison.pivot.columns) == 2:
@@ -53,11 +50,11 @@ def notes(comparison: Comparison) -> list[str]:
                 f"{_counted(len(comparison.pivot.rows), 'row')}; in the last row McNemar's test of all pairs of equal "
                 "row and seed."
             )
-        return [*found, note]
-    found.append(
+        return [note]
+    found = [
         "Success: with Wilson's interval; sequences: the Kaplan-Meier median until solved, runs that did not solve "
         f"censored. Final {metric}: IQM is the mean of the middle half; the intervals are bootstrapped."
-    )
+    ]
     if comparison.contrasts:
         found.append(
             "p values are corrected by Holm's method. solved: Fisher's exact test; sequences: log-rank test; values: "
