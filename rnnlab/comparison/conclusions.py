@@ -153,6 +153,8 @@ def _overall(table: Pivot, significant: Sequence[Overall]) -> str:
 def _reach(table: Pivot, place: int, last: Any) -> str:
     name, lost = _column(table, table.columns[place]), table.solves_none_from(place)
     none = "" if lost is None else f", and with no seed from {value_label(table.over, lost)} on"
+    if last is None and lost == table.rows[0]:
+        return f"{name} solves none"
     if last is None:
         return f"{name} solves none with every seed{none}"
     if last == table.rows[-1]:
