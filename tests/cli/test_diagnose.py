@@ -64,7 +64,7 @@ def test_one_kind(runs: Path) -> None:
         (("--only", ","), 2, "is not a diagnosis"),
         (("--at-step", "1"), 2, "has no checkpoint of step 1"),
         (("--timesteps", "1"), 2, "needs at least 2 steps"),
-        (("--sequences", "0"), 2, "no whole number from 1 on"),
+        (("--sequences", "0"), 2, "expected a whole number of at least 1"),
     ],
 )
 def test_what_cannot_be(runs: Path, arguments: tuple[str, ...], code: int, message: str) -> None:
