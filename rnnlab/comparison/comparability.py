@@ -10,7 +10,7 @@ from rnnlab.storage.metrics import CUT, TORN
 _MOST_NAMED = 4
 _MOST_UNFINISHED = 20
 
-DEFINITION = ("task.", "shape.")  # keys by which runs do different tasks
+_DEFINITION = ("task.", "shape.")  # keys by which runs do different tasks
 _REASONS = {
     "task.type": "losses of different tasks are not comparable",
     "shape.timesteps": "the sequence length sets how difficult a task is",
@@ -32,10 +32,11 @@ def comparability_warnings(
         may_differ: Keys that are meant to differ.
     """
     found, called = [], [headings[run.name] for run in runs]
-    for key in [*_task_keys(runs), *list(_REASONS)[1:]]:
+    options = dict.fromkeys(key for run in runs for key in run.config if key.startswith("task."))
+    for key in dict.fromkeys(["task.type", *options, *_REASONS]):
         values = _differing([run.config.get(key) for run in runs], called)
         if values and key not in may_differ:
-            weight = "not comparable" if key.startswith(DEFINITION) else "compare with care"
+            weight = "not comparable" if key.startswith(_DEFINITION) else "compare with care"
             found.append(f"{weight}: {key} differs ({values}): {_REASONS.get(key, _OPTION)}")
     if values := _differing([_data(run) for run in runs], called):
         found.append(f"not comparable: the SHA-256 of the task's file differs ({values}): they read different data")
@@ -58,13 +59,12 @@ def unfinished_warnings(runs: Sequence[Run], headings: Mapping[str, str]) -> lis
 
 def is_one_task(runs: Sequence[Run]) -> bool:
     """Return whether all runs did the same task, options and lengths included."""
-    keys = [*_task_keys(runs), "shape.timesteps", "shape.return_sequences"]
-    return all(len({_canonical(run.config.get(key)) for run in runs}) == 1 for key in keys)
+    return len(set(map(definition, runs))) == 1
 
 
-def _task_keys(runs: Sequence[Run]) -> list[str]:
-    keys = dict.fromkeys(key for run in runs for key in run.config if key.startswith("task."))
-    return ["task.type", *(key for key in keys if key != "task.type")]
+def definition(run: Run) -> str:
+    """Return the task of a run, options and lengths included, as a text: runs are comparable where it is the same."""
+    return json.dumps({key: value for key, value in run.config.items() if key.startswith(_DEFINITION)}, sort_keys=True)
 
 
 def _differing(values: Sequence[Any], called: Sequence[str]) -> str:

@@ -1,12 +1,11 @@
 """Which groups differ by more than chance: every pair that did the same task, or each compared with a baseline."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import final
 
-from rnnlab.comparison.comparability import DEFINITION
+from rnnlab.comparison.comparability import definition
 from rnnlab.comparison.groups import Group
 from rnnlab.comparison.statistics.differences import Difference, compare_counts, compare_times, compare_values, holm
 from rnnlab.core.errors import UsageError
@@ -57,9 +56,7 @@ def contrasts_of(groups: Sequence[Group], baseline: str | None = None) -> tuple[
     """
     alike: dict[str, list[Group]] = {}
     for group in groups:
-        config = group.results[0].config
-        definition = {key: value for key, value in config.items() if key.startswith(DEFINITION)}
-        alike.setdefault(json.dumps(definition, sort_keys=True), []).append(group)
+        alike.setdefault(definition(group.results[0]), []).append(group)
     if baseline is None:
         pairs = [pair for members in alike.values() for pair in _pairs(members)]
     else:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from rnnlab.comparison import Comparison, compare
+from rnnlab.comparison.tables import record_table, run_table, tables
 from rnnlab.core.errors import UsageError
 from rnnlab.runs.run import Run
 from rnnlab.storage import RunFolder
@@ -230,3 +231,13 @@ def test_nothing_is_grouped_where_every_run_is_one(tmp_path: Path) -> None:
         [made(tmp_path, "carry", 0, solved=True), made(tmp_path, "simple", 0, solved=True)]
     )
     assert (comparison.is_grouped, comparison.contrasts, comparison.pivot) == (False, (), None)
+
+
+def test_tables_of_many_groups_show_the_first(tmp_path: Path) -> None:
+    runs = [made(tmp_path, "carry", n % 2, solved=True, cell__units=n // 2 + 1) for n in range(6)]
+    _, success, final, contrasts = tables(compare(runs), most_rows=2)
+    assert success.title == "Success (the first 2 of 3 groups)"
+    assert [row[:3] for row in success.rows] == [("H=1", 2, "2/2"), ("H=2", 2, "2/2")]
+    assert (len(final.rows), contrasts.title) == (2, "Differences (the first 2 of 3 pairs)")
+    assert run_table(compare(runs), 1).title == "Results (the first 1 of 6 runs)"
+    assert len(record_table(compare(runs)).rows) == 6

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 LEVEL = 0.95
 _RESAMPLES = 9999
+_MOST_DRAWN = 10_000_000  # values; of more than 1,000 runs fewer resamples are drawn
 _SEED = 0
 
 Statistic = Callable[[NDArray[np.float64]], NDArray[np.float64]]
@@ -96,9 +97,10 @@ def _quantile(ordered: NDArray[np.float64], share: float) -> float:
 
 @lru_cache(maxsize=2)
 def _resamples(n: int) -> NDArray[np.intp]:
-    """Return resamples of the places 0 to n - 1, (9999, n), each row in ascending order."""
+    """Return resamples of the places 0 to n - 1, (R, n), each row in ascending order."""
     # The places are sorted once, here, in place of the values of every resample of every group of that size.
-    return np.sort(np.random.default_rng(_SEED).integers(n, size=(_RESAMPLES, n)), axis=1)
+    size = (min(_RESAMPLES, _MOST_DRAWN // n), n)
+    return np.sort(np.random.default_rng(_SEED).integers(n, size=size), axis=1)
 
 
 class Times(NamedTuple):
