@@ -3,114 +3,77 @@
 A damaged part is named on stderr and left out, and the exit code is then 4.
 """
 
+import stat
+from collections.abc import Callable
+from contextlib import suppress
+from shlex import quote
 from typing import Any
 
 import typer
 
+from rnnlab.cli.errors import warn
 from rnnlab.cli.options import JsonOption, RunArgument, RunsOption
+from rnnlab.cli.render.card import facts
+from rnnlab.cli.render.output import show, show_json
+from rnnlab.cli.render.result import loss_picture
+from rnnlab.cli.render.run import Parts, evaluation_table, origin, outline, reference_table, scores
+from rnnlab.cli.render.tables import show_table
+from rnnlab.core.errors import VerificationError
+from rnnlab.core.table import Table, table
+from rnnlab.runs import find_run, runs_root
+from rnnlab.runs.run import Run
+from rnnlab.storage.metrics import CUT, TORN
+
+_READ: dict[str, Callable[[Run], Any]] = {
+    "summary": lambda run: run.stored_summary if run.has_ended else None,
+    "provenance": lambda run: run.provenance,
+    "config": lambda run: run.config,
+    "metrics": lambda run: run.records,
+    "evaluations": lambda run: run.evaluations,
+}
 
 
 def command(run: RunArgument, runs: RunsOption = None, json: JsonOption = False) -> None:
-    from rnnlab.cli.render.output import show_json
-    from rnnlab.runs import find_run, runs_root
-
     found = find_run(runs_root(runs), run)
-    folder, status = found.folder, found.status
-    parts, faults = _read(folder, status)
+    status = found.status
+    parts: dict[str, Any] = {}
+    for name, read in _READ.items():
+        try:
+            parts[name] = read(found)
+        except VerificationError as fault:
+            warn(str(fault))
+    if "metrics" in parts and found.is_torn:
+        warn(f"{found.path / 'metrics.jsonl'}: {CUT if status.state == 'completed' else TORN}")
     if json:
-        show_json("show", {"run": folder.name, "path": folder.path, "status": _told(folder, status), **parts})
+        of_run = {"run": found.name, "path": found.path, "status": status.model_dump() | {"state": found.state}}
+        show_json("show", of_run | {name: parts.get(name) for name in _READ})
     else:
-        _show(folder, status, parts)
-    if faults and status.state != "running":
+        empty: dict[str, Any] = {"summary": None, "provenance": {}, "config": {}, "metrics": [], "evaluations": []}
+        _show(Parts(found, **(empty | parts)))
+    if len(parts) < len(_READ) and status.state != "running":
         raise typer.Exit(4)
 
 
-def _told(folder: Any, status: Any) -> dict[str, Any]:
-    told: dict[str, Any] = status.model_dump(mode="json")
-    return told | ({"state": "stale"} if folder.is_stale(status) else {})
-
-
-def _read(folder: Any, status: Any) -> tuple[dict[str, Any], int]:
-    """Return every part that can be read, None for the others, and how many those are."""
-    from rnnlab.cli.errors import warn
-    from rnnlab.core.errors import VerificationError
-    from rnnlab.runs.run import Run
-
-    ended = folder.has_result(status)  # else there is no summary, or that of an earlier part
-    parts: dict[str, Any] = {}
-    for name, read in {
-        "summary": lambda: Run(folder).stored_summary.model_dump() if ended else None,
-        "provenance": folder.read_provenance,
-        "config": lambda: _config(folder),
-        "metrics": lambda: _records(folder, status),
-        "evaluations": lambda: folder.read_evaluations().records,
-    }.items():
-        try:
-            parts[name] = read()
-        except VerificationError as fault:
-            parts[name] = None
-            warn(str(fault))
-    wanted = [name for name in parts if name != "summary" or ended]
-    return parts, sum(parts[name] is None for name in wanted)
-
-
-def _records(folder: Any, status: Any) -> list[dict[str, Any]]:
-    from rnnlab.cli.errors import warn
-    from rnnlab.storage.metrics import CUT, TORN
-
-    metrics = folder.read_metrics()
-    # A process that is writing now has its line cut for an instant.
-    if metrics.torn and (status.state != "running" or folder.is_stale(status)):
-        warn(f"{folder.path / 'metrics.jsonl'}: {CUT if status.state == 'completed' else TORN}")
-    return list(metrics.records)
-
-
-def _config(folder: Any) -> dict[str, Any]:
-    from rnnlab.config.errors import raise_all
-    from rnnlab.config.reading import document_of
-    from rnnlab.core.errors import ConfigError, VerificationError
-
-    try:
-        document = document_of(folder.read_resolved(), f"{folder.path}: the resolved config")
-        raise_all(document.errors)
-    except ConfigError as error:
-        raise VerificationError(str(error.faults[0])) from error
-    return document.data
-
-
-def _show(folder: Any, status: Any, parts: dict[str, Any]) -> None:
-    from shlex import quote
-
-    from rnnlab.cli.render.card import facts
-    from rnnlab.cli.render.output import show
-    from rnnlab.cli.render.result import loss_picture
-    from rnnlab.cli.render.story import evaluations, origin, reference_table, scores, story
-    from rnnlab.core.text import visible
-
-    stale = folder.is_stale(status)
-    show(visible(folder.name), facts(story(status, parts, stale=stale)), "")
-    for table in (scores(parts), reference_table(parts), evaluations(parts["evaluations"] or [])):
-        if table is not None:
-            show(table, "")
-    if picture := loss_picture(parts["metrics"] or [], (parts["summary"] or {}).get("baseline")):
+def _show(parts: Parts) -> None:
+    run, summary = parts.run, parts.summary
+    show(run.name, facts(outline(parts)), "")
+    for one in (*scores(parts), *reference_table(parts), *evaluation_table(parts.evaluations)):
+        show_table(one)
+        show("")
+    if picture := loss_picture(parts.metrics, summary.baseline if summary else None):
         show(*picture, "")
-    show(facts(origin(parts["provenance"] or {})), "", _files(folder), "")
-    whole, config = visible(quote(str(folder.path))), visible(quote(str(folder.path / "resolved.yaml")))
-    if stale or status.state in {"interrupted", "failed"}:
-        show(f"to go on:      rnnlab train --resume {whole}")
-    show(f"to repeat it:  rnnlab train {config}")
+    show(facts(origin(parts.provenance)), "")
+    show_table(_files(run))
+    show("")
+    if run.state in {"stale", "interrupted", "failed"}:
+        show(f"to resume it:  rnnlab train --resume {quote(str(run.path))}")
+    show(f"to repeat it:  rnnlab train {quote(str(run.path / 'resolved.yaml'))}")
 
 
-def _files(folder: Any) -> Any:
-    import stat
-    from contextlib import suppress
-
-    from rnnlab.cli.render.output import plain_table
-    from rnnlab.core.text import visible
-
-    table = plain_table("file", "bytes", numbers=("bytes",))
-    for path in sorted(folder.path.rglob("*")):
-        with suppress(FileNotFoundError):  # a run under way replaces its files
+def _files(run: Run) -> Table:
+    rows = []
+    for path in sorted(run.path.rglob("*")):
+        with suppress(FileNotFoundError):  # a run that is training replaces its files
             if stat.S_ISREG((state := path.lstat()).st_mode):
-                table.add_row(visible(str(path.relative_to(folder.path))), f"{state.st_size:,}")
-    return table
+                rows.append((str(path.relative_to(run.path)), state.st_size))
+    return table(["file", "bytes"], rows)

@@ -1,0 +1,173 @@
+"""A stored run on the terminal: what was trained, how it ended, its scores, and where it comes from."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from shlex import join
+from typing import Any, final
+
+from rnnlab.cli.render.result import figure
+from rnnlab.core.errors import RnnlabError
+from rnnlab.core.table import Table, table
+from rnnlab.runs.run import LOSS, Record, Run
+from rnnlab.runs.summary import Scores, Summary
+from rnnlab.storage.jsonfile import look_up
+from rnnlab.storage.provenance import backends
+from rnnlab.tasks.base import reference_scores
+
+Facts = list[tuple[str, str]]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What can be read of a run; the other parts are empty.
+
+    Attributes:
+        run: The run.
+        summary: Its result; None where it has not ended.
+        provenance: Its origin.
+        config: Its config, by dotted key.
+        metrics: Its training record.
+        evaluations: The evaluations made after training.
+    """
+
+    run: Run
+    summary: Summary | None
+    provenance: Mapping[str, Any]
+    config: Mapping[str, Any]
+    metrics: Sequence[Record]
+    evaluations: Sequence[Record]
+
+
+def outline(parts: Parts) -> Facts:
+    """Return what was trained, the state, the result, and the rule that decides what solved means."""
+    return [
+        ("trained", _trained(parts.config, parts.summary)),
+        ("state", _state(parts.run, parts.config.get("training.steps"))),
+        ("result", _result(parts.summary)),
+        ("rule", parts.summary.solved_rule if parts.summary else ""),
+    ]
+
+
+def _trained(config: Mapping[str, Any], summary: Summary | None) -> str:
+    if not config:
+        return ""
+    layers, timesteps = config.get("cell.layers"), config.get("shape.timesteps")
+    length = "…".join(map(str, timesteps if isinstance(timesteps, list) else [timesteps]))
+    parts = [f"{config.get('cell.type')} cell", f"{config.get('cell.units')} units"]
+    parts += [f"{layers} layers"] if layers != 1 else []
+    parts += [f"{summary.parameters:,} parameters"] if summary and summary.parameters is not None else []
+    engine = f"{config.get('backend')} {config.get('precision')}, seed {config.get('seed')}"
+    return f"{', '.join(parts)}, on {config.get('task.type')} (T={length}); {engine}"
+
+
+def _state(run: Run, budget: Any) -> str:
+    status, of = run.status, f" of {budget:,}" if isinstance(budget, int) else ""
+    process = f"process {status.pid} on {status.host}"
+    if run.state == "stale":
+        return f"stale: {process} is not running any more; saved at step {status.step:,}{of}"
+    if run.state == "running":
+        return f"running: {process}; saved at step {status.step:,}{of}"
+    code = "" if not status.exit_code else f", exit code {status.exit_code}"
+    message = f": {status.message}" if status.message else ""
+    return f"{status.state} at step {status.step:,}{of}{code}{message}"
+
+
+def _result(summary: Summary | None) -> str:
+    if summary is None:
+        return ""
+    steps = f"{summary.steps:,} step" + "s" * (summary.steps != 1)
+    speed = f"{steps} in {figure(summary.seconds)} s, {figure(summary.steps_per_second)} per second"
+    if at := summary.solved_at:
+        return f"solved at step {at.step:,}, after {at.sequences:,} sequences and {at.seconds} s ({speed})"
+    return f"not solved{_STOPPED.get(summary.stopped, '')} ({speed})"
+
+
+_STOPPED = {"budget": ": all training steps are done", "plateau": ": the validation loss no longer improved"}
+
+
+def scores(parts: Parts) -> Iterator[Table]:
+    """Yield the final and the best value of every metric; of a run that has not ended, the newest."""
+    final, best, steps = _scores(parts)
+    if final:
+        rows: list[tuple[str, float | None, float | None]] = [
+            (name, value, best.get(name)) for name, value in final.items()
+        ]
+        heads = ["validation", "final" if parts.summary else "newest", "best"]
+        yield table(heads, [*rows, ("of step", *steps)])
+
+
+def reference_table(parts: Parts) -> Iterator[Table]:
+    """Yield the reference predictors of the task and this run, the highest loss first."""
+    found: list[tuple[str, float]] = []
+    try:
+        experiment = parts.run.experiment()
+        found = reference_scores(experiment.build_task().part("validation"), experiment.timesteps)
+    except RnnlabError:  # e.g. the file of the task is gone
+        if parts.summary and parts.summary.baseline is not None:
+            found = [("baseline", parts.summary.baseline)]
+    best = _scores(parts)[1].get("loss")
+    if best is not None:
+        found = sorted([*found, ("▶ this run, at its best", best)], key=lambda score: -score[1])
+    if found:
+        yield table(["reference predictor", "loss"], found)
+
+
+def _scores(parts: Parts) -> tuple[Scores, Scores, tuple[int | None, int | None]]:
+    """Return the final metrics, the best ones, and the steps of both; without a summary, from the record."""
+    if summary := parts.summary:
+        best = summary.best
+        return summary.metrics, best.metrics if best else {}, (summary.steps, best.step if best else None)
+    records = [record for record in parts.metrics if record.get(LOSS) is not None]
+    if not records:
+        return {}, {}, (None, None)
+    chosen = records[-1], min(records, key=lambda record: float(record[LOSS]))
+    final, best_of = (
+        {key.removeprefix("validation/"): value for key, value in record.items() if key.startswith("validation/")}
+        for record in chosen
+    )
+    return final, best_of, (chosen[0]["step"], chosen[1]["step"])
+
+
+def evaluation_table(records: Sequence[Record]) -> Iterator[Table]:
+    """Yield the evaluations made after training, a row each."""
+    metrics = [name for name in dict.fromkeys(key for record in records for key in record) if name not in _ABOUT]
+    rows = []
+    for record in records:
+        length = "…".join(dict.fromkeys(str(record.get(end, "—")) for end in ("shortest", "longest")))
+        cells = [record.get(name) for name in ("sequences", *metrics, "baseline")]
+        rows.append([record.get("weights"), record.get("step"), length, *cells, bool(record.get("solved"))])
+    if rows:
+        heads = ["evaluated", "step", "T", "sequences", *metrics, "baseline", "solved"]
+        yield table(heads, rows, text=["solved"])
+
+
+# The fields of a line of evaluations.jsonl that are not metrics.
+_ABOUT = (
+    "step", "weights", "task", "shortest", "longest", "sequences", "seed", "baseline", "solved", "seconds", "nonfinite",
+)  # fmt: skip
+
+
+def origin(provenance: Mapping[str, Any]) -> Facts:
+    """Return when, where, by which code and command."""
+    if not provenance:
+        return []
+    git, blas, argv, versions = (provenance.get(key) for key in ("git", "blas", "argv", "versions"))
+    cores = f"{look_up(provenance, 'cpu.model')}, {look_up(provenance, 'cpu.logical_cores')} cores"
+    libraries = [
+        f"{look_up(one, 'internal_api')} ×{look_up(one, 'num_threads')}"
+        for one in (blas if isinstance(blas, list) else [])
+    ]
+    computed = backends(provenance)
+    return [
+        ("started", f"{provenance.get('started')} on {provenance.get('host')} ({'; '.join([cores, *libraries])})"),
+        ("versions", ", ".join(f"{k} {v}" for k, v in versions.items()) if isinstance(versions, dict) else ""),
+        ("git", _commit(git) if isinstance(git, dict) else "the config is in no repository"),
+        ("command", join(map(str, argv)) if isinstance(argv, list) else ""),
+        ("backends", "; ".join(f"{name} from step {step:,}" for step, name in computed) if computed[1:] else ""),
+    ]
+
+
+def _commit(git: Mapping[str, Any]) -> str:
+    changes = " with uncommitted changes (the diff is in provenance.json)" if git.get("dirty") else ""
+    return f"commit {str(git.get('commit'))[:12]}{changes}"
