@@ -17,7 +17,7 @@ from rnnlab.storage.metrics import CUT, TORN
 from rnnlab.storage.reading import kind
 from rnnlab.training.resume import require_config_as_given, require_own, stored_experiment
 
-Verdict = Literal["good", "note", "bad"]
+Result = Literal["good", "note", "bad"]
 
 
 @final
@@ -27,12 +27,12 @@ class Finding:
 
     Attributes:
         file: Its path within the run.
-        verdict: `good`; `note`: no fault, but worth knowing; `bad`: missing, damaged, or at odds with another file.
+        result: `good`; `note`: no fault, but worth knowing; `bad`: missing, damaged, or at odds with another file.
         detail: In words.
     """
 
     file: str
-    verdict: Verdict
+    result: Result
     detail: str
 
 
@@ -56,7 +56,7 @@ class Report:
     @property
     def is_healthy(self) -> bool:
         """Whether nothing is bad."""
-        return all(finding.verdict != "bad" for finding in self.findings)
+        return all(finding.result != "bad" for finding in self.findings)
 
 
 def examine(run: RunFolder) -> Report:
@@ -113,8 +113,8 @@ class _Examination:
         except VerificationError as fault:
             self._add(file, "bad", fault.problem)
 
-    def _add(self, file: str, verdict: Verdict, detail: str) -> None:
-        self.findings.append(Finding(file, verdict, detail))
+    def _add(self, file: str, result: Result, detail: str) -> None:
+        self.findings.append(Finding(file, result, detail))
 
     def _read_status(self) -> str:
         self.status = self.run.read_status()

@@ -61,7 +61,7 @@ def test_json(root: Path) -> None:
 
 def test_broken_runs_are_counted(root: Path) -> None:
     (root / "20261122T102532Z-dead-dddddd").mkdir()
-    assert rnnlab("list", "--runs", root).lines[-1] == "1 more cannot be read (named on stderr)"
+    assert rnnlab("list", "--runs", root).lines[-1] == "1 more cannot be read (see stderr)"
 
 
 def test_nothing_to_list_says_how_to_start(tmp_path: Path) -> None:
@@ -138,7 +138,7 @@ def test_a_terminal_shows_the_newest_and_a_file_gets_all(sixty: Path, monkeypatc
         (["--limit", "2"], ["000058", "000059"], "the newest 2 of 60 runs in {}; --limit 0 shows all"),
         (["--limit", "2", "--sort", "run"], ["000000", "000001"], "the first 2 of 60 runs in {}; --limit 0 shows all"),
         (["--limit", "1", "--sort", "-run", "--filter", "run<'20261122T102531Z-x-000009'"], ["000008"],
-         "the first 1 of 9 runs that fit, of 60 in {}; --limit 0 shows all"),
+         "the first 1 of 9 runs that match, of 60 in {}; --limit 0 shows all"),
         (["--limit", "9", "--filter", "run<20261122T102531Z-x-000002"], ["000000", "000001"], "2 of 60 runs in {}"),
     ],
 )  # fmt: skip

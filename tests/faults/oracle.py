@@ -93,7 +93,7 @@ class Trial:
         if not (folder / "status.json").exists():
             return "missing"
         report = examine(RunFolder(folder))
-        bad = [finding for finding in report.findings if finding.verdict == "bad"]
+        bad = [finding for finding in report.findings if finding.result == "bad"]
         if report.state == "failed" and not (folder / "checkpoints").exists():
             bad = [finding for finding in bad if not finding.detail.startswith("is missing")]
         assert not bad

@@ -51,7 +51,7 @@ class Bench:
         if not (self.place / name / "status.json").exists():
             return "missing"
         report = examine(RunFolder(self.place / name))
-        assert report.is_healthy, [finding for finding in report.findings if finding.verdict == "bad"]
+        assert report.is_healthy, [finding for finding in report.findings if finding.result == "bad"]
         return report.state
 
     def goes_on(self, name: str) -> None:

@@ -22,13 +22,13 @@ def told(run: RunFolder) -> tuple[str, dict[str, str]]:
     report = examine(run)
     after = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in run.path.rglob("*") if path.is_file()}
     assert after == before
-    bad = {finding.file: finding.detail for finding in report.findings if finding.verdict == "bad"}
+    bad = {finding.file: finding.detail for finding in report.findings if finding.result == "bad"}
     assert report.is_healthy == (not bad)
     return report.state, bad
 
 
 def note(report: Report, file: str) -> str:
-    (detail,) = [finding.detail for finding in report.findings if (finding.file, finding.verdict) == (file, "note")]
+    (detail,) = [finding.detail for finding in report.findings if (finding.file, finding.result) == (file, "note")]
     return detail
 
 
@@ -43,7 +43,7 @@ def test_every_ending_is_healthy(experiment: Make, tmp_path: Path) -> None:
 
 def test_every_file_is_named(experiment: Make, tmp_path: Path) -> None:
     report = examine(begin(experiment(), tmp_path / "run"))
-    assert [(finding.file, finding.verdict, finding.detail) for finding in report.findings][4:] == [
+    assert [(finding.file, finding.result, finding.detail) for finding in report.findings][4:] == [
         ("metrics.jsonl", "good", "4 records, steps in order"),
         ("log.txt", "good", "there"),
         ("checkpoints", "good", "2, the newest of step 5"),

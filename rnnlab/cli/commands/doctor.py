@@ -1,32 +1,28 @@
 """Examine a run: every file's checksum, the checkpoints, the metrics, the status and the lock. Nothing is changed.
 
-The exit code is 4 where anything is bad. A run that was killed is not: it can be resumed.
+The exit code is 4 if anything is bad. A run that was killed is not bad: it can be resumed.
 """
 
 import typer
 
 from rnnlab.cli.options import JsonOption, RunArgument, RunsOption
+from rnnlab.cli.render.output import show, show_json
+from rnnlab.cli.render.tables import show_table
+from rnnlab.core.table import table
+from rnnlab.inspection.doctor import examine
+from rnnlab.runs import find_run, runs_root
 
 
 def command(run: RunArgument, runs: RunsOption = None, json: JsonOption = False) -> None:
-    from dataclasses import asdict
-
-    from rnnlab.cli.render.output import plain_table, show, show_json
-    from rnnlab.core.text import visible
-    from rnnlab.inspection.doctor import examine
-    from rnnlab.runs import find_run, runs_root
-
     report = examine(find_run(runs_root(runs), run).folder)
+    bad = sum(finding.result == "bad" for finding in report.findings)
     if json:
-        findings = [asdict(finding) for finding in report.findings]
-        told = {"run": report.run.name, "path": report.run.path, "state": report.state, "step": report.step}
-        show_json("doctor", told | {"healthy": report.is_healthy, "findings": findings})
+        of_run = {"run": report.run.name, "path": report.run.path, "state": report.state, "step": report.step}
+        show_json("doctor", {**of_run, "healthy": not bad, "findings": report.findings})
     else:
-        table = plain_table("", "file", "what was found")
-        for finding in report.findings:
-            table.add_row(finding.verdict, finding.file, visible(finding.detail))
-        bad = sum(finding.verdict == "bad" for finding in report.findings)
-        verdict = f"{bad} bad" if bad else "healthy"
-        show(f"{visible(report.run.name)}: {report.state} at step {report.step:,}; {verdict}", table)
-    if not report.is_healthy:
+        rows = [(finding.result, finding.file, finding.detail) for finding in report.findings]
+        conclusion = f"{bad} bad" if bad else "healthy"
+        show(f"{report.run.name}: {report.state} at step {report.step:,}; {conclusion}", "")
+        show_table(table(["", "file", "finding"], rows, text=["file", "finding"]))
+    if bad:
         raise typer.Exit(4)

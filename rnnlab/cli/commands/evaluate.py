@@ -5,6 +5,11 @@ from typing import Annotated, Literal
 import typer
 
 from rnnlab.cli.options import JsonOption, RunArgument, RunsOption, SetOption, VerboseOption, whole_number
+from rnnlab.cli.render.output import show, show_json
+from rnnlab.cli.render.tables import show_table
+from rnnlab.core.table import table
+from rnnlab.inspection.evaluate import evaluate
+from rnnlab.runs import find_run, runs_root
 
 
 def command(
@@ -13,19 +18,13 @@ def command(
     weights: Annotated[Literal["best", "last"], typer.Option(help="Best by validation loss, or last.")] = "best",
     sequences: Annotated[
         int | None,
-        typer.Option(parser=whole_number, metavar="INTEGER", help="How many; the run's own number when left out."),
+        typer.Option(parser=whole_number, metavar="INTEGER", help="How many sequences; as in the run when left out."),
     ] = None,
-    backend: Annotated[str | None, typer.Option(help="Which engine computes; the run's own when left out.")] = None,
+    backend: Annotated[str | None, typer.Option(help="The backend; that of the run when left out.")] = None,
     runs: RunsOption = None,
     json: JsonOption = False,
     verbose: VerboseOption = False,
 ) -> None:
-    from rnnlab.cli.render.output import plain_table, show, show_json
-    from rnnlab.cli.render.result import figure
-    from rnnlab.core.text import visible
-    from rnnlab.inspection.evaluate import evaluate
-    from rnnlab.runs import find_run, runs_root
-
     found = find_run(runs_root(runs), run)
     result = evaluate(
         found,
@@ -54,12 +53,10 @@ def command(
             },
         )
         return
-    table = plain_table("", "score", "baseline", numbers=("score", "baseline"))
-    for name, value in result.metrics.items():
-        table.add_row(name, figure(value), figure(result.baseline if name == "loss" else None))
     lengths = f"T={low}" if low == high else f"T={low}…{high}"
-    head = (
-        f"{visible(found.name)}: {result.weights} weights (step {result.step:,}) "
-        f"on {experiment.evaluation.sequences:,} sequences of {experiment.task.type}, {lengths}"
-    )
-    show(head, table, "meets the success rule" if result.solved else "does not meet the success rule")
+    count = experiment.evaluation.sequences
+    of = f"{count:,} sequence{'s' * (count != 1)} of {experiment.task.type}, {lengths}"
+    rows = [(name, value, result.baseline if name == "loss" else None) for name, value in result.metrics.items()]
+    show(f"{found.name}: {result.weights} weights (step {result.step:,}) on {of}", "")
+    show_table(table(["", "score", "baseline"], rows))
+    show("", "meets the success rule" if result.solved else "does not meet the success rule")

@@ -1,17 +1,31 @@
 """List the runs, the newest last.
 
-What stands under `run` names the run to the other commands. A `stale` run says it is running, but its process is
-gone, or, if on another machine, gave no sign of life for five minutes. A filter compares (= != < <= > >=) any
-column of `--json`, `metrics.error_rate` and the like, or any dotted key of the config; `*` stands for any letters,
-`and`, `or` and parentheses join conditions, and text with blanks is quoted.
+The text under `run` is a name that the other commands take. A `stale` run has the state running, but its process has
+ended, or, on another machine, gave no sign of life for five minutes. A filter compares (= != < <= > >=) a column of
+`--json`, `metrics.error_rate` and the like, or a dotted key of the config; `*` is a wildcard, `and`, `or` and
+parentheses join conditions, and text with blanks is quoted.
 """
 
-from typing import Annotated, Any
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
+from rnnlab.cli.collecting import no_collection
 from rnnlab.cli.completion import complete_sweep
+from rnnlab.cli.errors import warn
 from rnnlab.cli.options import JsonOption, RunsOption
+from rnnlab.cli.render.output import console, show, show_json, show_text
+from rnnlab.core.errors import RunNotFoundError
+from rnnlab.core.text import visible
+from rnnlab.runs import runs_root
+from rnnlab.runs.columns import COLUMNS, choose, order, row
+from rnnlab.runs.filter import Filter, parse
+from rnnlab.runs.index import Index
+from rnnlab.runs.many import RunTable, read_runs
+from rnnlab.runs.run import Run
+from rnnlab.storage.naming import token_of
 
 _FilterOption = Annotated[
     list[str] | None,
@@ -54,57 +68,36 @@ def command(
     runs: RunsOption = None,
     json: JsonOption = False,
 ) -> None:
-    from rnnlab.cli.collecting import no_collection
-    from rnnlab.runs import runs_root
-    from rnnlab.runs.filter import parse
+    root = runs_root(runs)
+    if sweep:
+        from rnnlab.sweeps.folder import find_sweep  # imports NumPy, for which the list of all runs must not wait
 
+        root = find_sweep(root, sweep).trials
     with no_collection():
         chosen = [parse(text) for text in filters or []]
-        _list(_root(runs_root(runs), sweep), chosen, sort=sort, limit=limit, json=json)
+        _list(root, chosen, sort=sort, limit=limit, json=json)
 
 
-def _list(root: Any, filters: list[Any], *, sort: str, limit: int | None, json: bool) -> None:
-    from rnnlab.cli.errors import warn
-    from rnnlab.cli.render.output import show_json
-    from rnnlab.runs.columns import choose, order, row
-
+def _list(root: Path, filters: list[Filter], *, sort: str, limit: int | None, json: bool) -> None:
     table = _table(root)
-    fitting = order(choose(table.runs, filters), sort)
-    chosen = _limited(fitting, limit, newest=sort == "started", json=json)
+    matching = order(choose(table.runs, filters), sort)
+    newest = sort == "started"
+    chosen = _limited(matching, limit, newest=newest, json=json)
     for one in table.damaged:
         warn(f"{one.path}: {one.reason}")
     if json:
         damaged = [{"run": one.name, "path": one.path, "reason": one.reason} for one in table.damaged]
         show_json("list", {"runs": [row(run) for run in chosen], "damaged": damaged})
     else:
-        counts = {"fitting": len(fitting), "total": len(table.runs), "broken": len(table.damaged)}
-        _show(chosen, **counts, newest=sort == "started", root=root)
+        if chosen:
+            cells = [_HEADERS, *map(_cells, chosen)]
+            show_text("\n".join(_lines(cells, console().width)) + "\n")
+        for line in _notes(table, len(chosen), len(matching), root, newest=newest):
+            show(line)
     table.save_index()
 
 
-def _limited(rows: list[Any], limit: int | None, *, newest: bool, json: bool) -> list[Any]:
-    from rnnlab.cli.render.output import console
-
-    if limit is None:
-        limit = _ON_A_TERMINAL if not json and console().is_terminal else 0
-    if not limit:
-        return rows
-    return rows[-limit:] if newest else rows[:limit]
-
-
-def _root(root: Any, sweep: str | None) -> Any:
-    if sweep is None:
-        return root
-    from rnnlab.sweeps.folder import find_sweep
-
-    return find_sweep(root, sweep).trials
-
-
-def _table(root: Any) -> Any:
-    from rnnlab.core.errors import RunNotFoundError
-    from rnnlab.runs.index import Index
-    from rnnlab.runs.many import RunTable, read_runs
-
+def _table(root: Path) -> RunTable:
     try:
         return read_runs(root)
     except RunNotFoundError:
@@ -113,51 +106,43 @@ def _table(root: Any) -> Any:
         return RunTable([], [], Index(root))
 
 
-def _show(rows: list[Any], *, fitting: int, total: int, broken: int, newest: bool, root: Any) -> None:
-    from rnnlab.cli.render.output import show
-    from rnnlab.core.text import visible
+def _limited(runs: list[Run], limit: int | None, *, newest: bool, json: bool) -> list[Run]:
+    if limit is None:
+        limit = _ON_A_TERMINAL if not json and console().is_terminal else 0
+    if not limit:
+        return runs
+    return runs[-limit:] if newest else runs[:limit]
 
-    place = visible(str(root))
-    if rows:
-        _print_rows(rows)
+
+def _notes(table: RunTable, shown: int, matching: int, root: Path, *, newest: bool) -> Iterator[str]:
+    total, damaged = len(table.runs), len(table.damaged)
     if not total:
-        show(f"no runs in {place} yet; start one with `rnnlab train configs/quickstart.yaml`")
-    elif len(rows) < fitting:
-        which, of = "newest" if newest else "first", "" if fitting == total else f" that fit, of {total:,}"
-        show(f"the {which} {len(rows):,} of {fitting:,} runs{of} in {place}; --limit 0 shows all")
-    elif fitting < total:
-        show(f"{fitting:,} of {total:,} runs in {place}")
-    if broken:
-        show(f"{broken:,} more cannot be read (named on stderr)")
-
-
-def _print_rows(rows: list[Any]) -> None:
-    from rnnlab.cli.render.output import console, show_text
-
-    cells = [_HEADERS, *map(_cells, rows)]
-    show_text("\n".join(_lines(cells, console().width)) + "\n")
+        yield f"no runs in {root} yet; start one with `rnnlab train configs/quickstart.yaml`"
+    elif shown < matching:
+        which, of = "newest" if newest else "first", "" if matching == total else f" that match, of {total:,}"
+        yield f"the {which} {shown:,} of {matching:,} runs{of} in {root}; --limit 0 shows all"
+    elif matching < total:
+        yield f"{matching:,} of {total:,} runs in {root}"
+    if damaged:
+        yield f"{damaged:,} more cannot be read (see stderr)"
 
 
 _HEADERS = ("run", "name", "task", "cell", "state", "steps", "loss", "solved", "age")
 _RIGHT = {"steps", "loss", "age"}
-_NARROWEST = {"name": 8, "task": 10}  # what gives way where all together is too wide, the wider first, and how far
-_DROPPED = ("cell", "solved", "age", "steps", "task")  # what is left out then, one after the other
-_SHORTEST = 6  # letters of `run`, without which no run can be named
+_NARROWEST = {"name": 8, "task": 10}  # columns that are shortened first, and how far
+_DROPPED = ("cell", "solved", "age", "steps", "task")  # columns that are left out then, in this order
+_SHORTEST = 6  # letters of `run` that are always shown
 _GAP = "  "
 
 
-def _cells(run: Any) -> tuple[str, ...]:
-    from rnnlab.core.text import visible
-    from rnnlab.runs.columns import COLUMNS
-    from rnnlab.storage.naming import token_of
-
+def _cells(run: Run) -> tuple[str, ...]:
     summary = run.stored_summary
     texts = (token_of(run.folder.name), run.label, _text(summary.task), _text(summary.cell), run.state)
     loss = "—" if summary.loss is None else f"{summary.loss:.4g}"
     return (*map(visible, texts), f"{summary.steps:,}", loss, _text(summary.solved), short_age(COLUMNS["age"](run)))
 
 
-def _text(value: Any) -> str:
+def _text(value: str | bool | None) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return "—" if value is None else str(value)
@@ -177,7 +162,7 @@ def short_age(seconds: float) -> str:
 
 
 def _lines(cells: list[tuple[str, ...]], width: int) -> list[str]:
-    """Lay the cells out in columns; a table of Rich would take ten seconds for ten thousand runs."""
+    """Lay the cells out in columns; a table of Rich would take ten seconds for 10,000 runs."""
     columns = dict(zip(_HEADERS, zip(*cells, strict=True), strict=True))
     widths = _widths({name: max(map(len, column)) for name, column in columns.items()}, width)
     rows = zip(*(columns[name] for name in widths), strict=True)
