@@ -2,7 +2,7 @@
 
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnlab.backends.base import Network
+from rnnlab.backends.keras.engines import start
 from rnnlab.core.errors import RnnlabError, UsageError
 from rnnlab.runs.run import Run
 from rnnlab.storage import RunFolder
-from rnnlab.storage.faults import reported, shown
+from rnnlab.storage.faults import reported
 from rnnlab.storage.files import write_atomic
 from rnnlab.storage.reading import kind
 from rnnlab.storage.whole_folder import write_folder
@@ -79,12 +80,12 @@ def export(
         weights: `best` by validation loss, or `last`.
         out: Where to; left out, `RUN-WEIGHTS.ENDING` in the current folder.
         force: Whether to replace what is there.
-        allow_nonfinite: Whether to write weights that hold NaN or infinity too, to look at them.
+        allow_nonfinite: Whether to write weights that contain NaN or infinity too, for inspection.
 
     Raises:
         UsageError: Nothing may be written at that place.
         VerificationError: The weights are damaged, or of another network.
-        EnvironmentFault: The system refused to write, or a package is missing. What was there is still there.
+        EnvironmentFault: A system error, or a missing package. What existed before is left as it was.
     """
     path = out if out is not None else Path(f"{run.name}-{weights}{ENDINGS[format]}")
     _check_place(path, format, force=force)
@@ -110,33 +111,33 @@ def export(
 
 
 def _check_place(path: Path, format: Format, *, force: bool) -> None:
-    """Pass if `path` may be written: refused are a run's own folder, and what is there and is not to be replaced."""
-    where, ending = shown(path), ENDINGS[format]
+    """Pass if `path` may be written: it is outside any run's folder, and new or to be replaced."""
+    where, ending = str(path), ENDINGS[format]
     named = path.name not in {"", ".."} if format == "savedmodel" else path.name.endswith(ending)
     if not named:
         expected = "a name for a folder" if format == "savedmodel" else f"a name that ends in {ending}"
         raise UsageError(f"expected {expected}", where=where, hint=_ELSEWHERE)
     with reported("look at", path, elsewhere=_ELSEWHERE):
         if not path.parent.is_dir():
-            raise UsageError("the folder for it does not exist", where=where, hint=f"make it first, or {_ELSEWHERE}")
+            raise UsageError("the folder for it does not exist", where=where, hint=f"create it first, or {_ELSEWHERE}")
     real = Path(os.path.realpath(path.parent)) / path.name
     if any(_is_run(folder) for folder in (real, *real.parents)):
-        raise UsageError("is in a run's folder, which holds that run and nothing else", where=where, hint=_ELSEWHERE)
+        raise UsageError("is inside a run's folder, which must contain only that run", where=where, hint=_ELSEWHERE)
     found = kind(path)
     if found != "missing":
         _check_replaced(path, format, found, force=force)
 
 
 def _check_replaced(path: Path, format: Format, found: str, *, force: bool) -> None:
-    """Pass if what is at `path` is something that an export may replace, and is to be replaced."""
+    """Pass if what exists at `path` is of the same kind, and is to be replaced."""
     if format == "savedmodel":
-        fitting, expected = found == "folder" and kind(path / "saved_model.pb") == "file", "a SavedModel or nothing"
+        fitting, expected = found == "folder" and kind(path / "saved_model.pb") == "file", "a SavedModel"
     else:
-        fitting, expected = found != "folder", "a file or nothing"
+        fitting, expected = found != "folder", "a file"
     if not fitting:
-        raise UsageError(f"is in the way: expected {expected} there", where=shown(path), hint=_ELSEWHERE)
+        raise UsageError(f"already exists, and is not {expected}", where=str(path), hint=_ELSEWHERE)
     if not force:
-        raise UsageError("is there already", where=shown(path), hint=f"replace it with --force, or {_ELSEWHERE}")
+        raise UsageError("already exists", where=str(path), hint=f"replace it with --force, or {_ELSEWHERE}")
 
 
 def _is_run(folder: Path) -> bool:
@@ -150,19 +151,16 @@ def _is_run(folder: Path) -> bool:
 def _content(format: Format, network: Network, arrays: Mapping[str, NDArray[Any]]) -> bytes | dict[str, bytes]:
     if format == "npz":
         return _npz({name: arrays[name] for name in network.parameters()})  # the file has them in any order
-    from rnnlab.backends.keras.engines import start
-
     start()
-    from rnnlab.backends.keras import exporting
+    from rnnlab.backends.keras import exporting  # imports Keras and TensorFlow
 
-    model = exporting.keras_model(network, arrays)
-    if format == "onnx":
-        from rnnlab.backends.keras.exporting import onnx_file
-
-        return onnx_file(model)
-    if format == "savedmodel":
-        return exporting.saved_model(model)
-    return exporting.keras_file(model) if format == "keras" else exporting.weights_file(model)
+    writers: Mapping[str, Callable[[Any], bytes | dict[str, bytes]]] = {
+        "keras": exporting.keras_file,
+        "keras-weights": exporting.weights_file,
+        "onnx": exporting.onnx_file,
+        "savedmodel": exporting.saved_model,
+    }
+    return writers[format](exporting.keras_model(network, arrays))
 
 
 def _npz(arrays: Mapping[str, Any]) -> bytes:

@@ -1,4 +1,4 @@
-"""The same numbers on every backend: shown for one config, from outputs to weights after training."""
+"""Whether all backends compute the same numbers for one config, from outputs to weights after training."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -33,10 +33,10 @@ class Check:
 
     Attributes:
         what: What was compared, e.g. `gradient of layers.0.U`.
-        against: With what: a backend, or `central differences`.
+        against: The other side: a backend, or `central differences`.
         difference: Largest absolute difference over the largest absolute value.
         rounding: What rounding the parameters once changes on the reference itself, in the same unit.
-        tolerance: What the difference may be.
+        tolerance: Largest difference allowed.
     """
 
     what: str
@@ -57,7 +57,7 @@ def verify(experiment: Experiment, *, steps: int = 20) -> Iterator[Check]:
     Every backend starts from the same parameters and sees the same batches as a training of this config would.
 
     Args:
-        experiment: The config; its own `backend` plays no part, its `engine` and `keras` do.
+        experiment: The config; its own `backend` is not used, its `engine` and `keras` are.
         steps: Updates after which the weights are compared, at least 1.
     """
     task = experiment.build_task()

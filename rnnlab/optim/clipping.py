@@ -14,7 +14,7 @@ def clip_by_global_norm(gradients: Vector, limit: float) -> float:
 
     Finite gradients always give a finite scale: where the squares would overflow or vanish (in float32 beyond about
     1e19 or below 1e-15), the norm is taken of g/max|g|. If a gradient is nan or infinite there is no direction to keep:
-    the vector is left as it is, and the norm returned (nan, or inf) tells the caller not to use it.
+    the vector is left as it is, and the norm returned (nan, or inf) shows that it must not be used.
 
     Args:
         gradients: (P,) float32 or float64.

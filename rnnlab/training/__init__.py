@@ -1,1 +1,1 @@
-"""What rnnlab does: train and evaluate, told as events; nothing here prints."""
+"""Training: from an experiment to a run folder, reported as events; nothing here prints."""

@@ -17,8 +17,8 @@ from rnnlab.storage.files import probe
 from rnnlab.training.validation import batch_sizes
 
 _FLOAT64 = 8
-# Address space beside the arrays: OpenBLAS takes 32 MiB at the first product of matrices, and where it cannot have them
-# it ends the process, with the exit code of a bug; threads and child processes need some too.
+# Address space beside the arrays: OpenBLAS takes 32 MiB at the first product of matrices, and if it cannot have them it
+# ends the process, with the exit code of a bug; threads and child processes need some too.
 _BESIDE = 1 << 26  # bytes
 _WIDTHS = 2  # of what a chunk needs beside its tape while the gradient goes back through it
 _RECORD = 250  # bytes of a line in the metrics, and about as much again in the log
@@ -29,7 +29,7 @@ def require_memory(experiment: Experiment) -> None:
     """Pass if there is the memory that training this needs, or if either is unknown.
 
     Raises:
-        EnvironmentFault: There is not; the message says how much is needed and how much is available.
+        EnvironmentFault: There is not; the message has how much is needed and how much is available.
     """
     needed, available = memory_needed(experiment), memory_available()
     if needed is not None and available is not None and needed > available:
@@ -71,7 +71,7 @@ def require_space(experiment: Experiment, folder: Path, *, used: int = 0) -> Non
         used: Bytes that the run takes already.
 
     Raises:
-        EnvironmentFault: It has not; the message says how much is needed and how much is free.
+        EnvironmentFault: It has not; the message has how much is needed and how much is free.
     """
     existing = _nearest(folder)
     with reported("look at", existing):
@@ -92,7 +92,7 @@ def space_needed(experiment: Experiment) -> int:
 
         P·D·[(kept + 1)·(2 + slots) + 3] + 2·records     parameters, slots and best in each checkpoint; three weights
 
-    P parameters, D bytes a number; of checkpoints, and of weights, one more than is kept exists while it is replaced.
+    P parameters, D bytes per number; of checkpoints, and of weights, one more than is kept exists while it is replaced.
     """
     network = experiment.network(experiment.build_task())
     once = sum(parameter.size for parameter in network.parameters().values()) * network.dtype.itemsize

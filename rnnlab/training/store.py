@@ -1,4 +1,4 @@
-"""The run folder's side of a training: written while it runs, and closed with its true end, however it ends."""
+"""The run folder of a training: written while it runs, and closed with how it ended."""
 
 import time
 from collections.abc import Mapping
@@ -49,7 +49,7 @@ class Store:
         self._lock, self._status, self._trainer = lock, status, trainer
         self._often = trainer.options.checkpoint
         self._events: EventFile | None = None
-        self._written: dict[str, int] = {}  # the step of what each file of weights holds
+        self._written: dict[str, int] = {}  # the step of each file of weights
         self._saved_at: tuple[int, int] | None = None
         self._saved = self._beaten = time.perf_counter()
         with ExitStack() as opened:  # closed again where not all can be opened
@@ -93,7 +93,7 @@ class Store:
 
         Raises:
             RunLockedError: Another process has taken the run over; nothing was written.
-            EnvironmentFault: The system refused.
+            EnvironmentFault: A system error.
         """
         began = time.perf_counter()
         self.require_lock()

@@ -9,7 +9,7 @@ from rnnlab.core.batch import Batch, Lengths
 from rnnlab.core.streams import stream
 from rnnlab.tasks.base import AbstractTask, mean_loss
 
-_MOST_SEQUENCES = 256  # a batch
+_MOST_SEQUENCES = 256  # per batch
 _MOST_NUMBERS = 4_000_000  # of inputs in a batch
 _KEPT_BYTES = 64 << 20
 
@@ -39,7 +39,7 @@ class ValidationSet:
         """
         steps = sequences = 0
         totals: dict[str, float] = {}
-        with np.errstate(over="ignore", invalid="ignore"):  # a diverged network scores inf or nan, and says so there
+        with np.errstate(over="ignore", invalid="ignore"):  # the score of a diverged network is inf or nan
             for batch in self._batches():
                 between()
                 outputs = model.predict(batch.inputs, batch.lengths).outputs

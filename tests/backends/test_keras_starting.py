@@ -102,5 +102,5 @@ def test_one_process_has_one_engine(here: Path, keras: Any, engine: str) -> None
     assert (result.code, result.stderr) == (
         5,
         f"rnnlab: error[E_ENVIRONMENT]: this process runs Keras on {engine}, expected {other} — "
-        "one process, one engine: start another\n",
+        "a process has one engine: start another process\n",
     )

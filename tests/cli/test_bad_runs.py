@@ -203,7 +203,7 @@ def test_an_export_does_not_write_through_a_link(job: Path) -> None:
     Path("victim.npz").write_text("mine")
     Path("out.npz").symlink_to("victim.npz")
     assert error_lines(rnnlab(*EXPORT)) == [
-        "out.npz: is there already — replace it with --force, or choose another place with --out"
+        "out.npz: already exists — replace it with --force, or choose another place with --out"
     ]
     assert rnnlab(*EXPORT, "--force").code == 0
     assert Path("victim.npz").read_text() == "mine"

@@ -54,7 +54,7 @@ def test_a_keras_file_in_a_process_of_its_own(run: RunFolder) -> None:
 def test_what_is_there_stays_unless_forced(run: RunFolder) -> None:
     Path("x.npz").write_bytes(b"mine")
     refused = rnnlab("export", "latest", "--format", "npz", "--out", "x.npz")
-    told = "is there already — replace it with --force, or choose another place with --out"
+    told = "already exists — replace it with --force, or choose another place with --out"
     assert (refused.code, refused.stdout) == (2, "")
     assert refused.stderr == f"rnnlab: error[E_USAGE]: x.npz: {told}\n"
     assert Path("x.npz").read_bytes() == b"mine"

@@ -1,4 +1,4 @@
-"""A run exported: loaded elsewhere by the line that is told, written whole or not at all, the run never touched."""
+"""A run exported: loaded elsewhere by the printed line, written whole or not at all, the run left as it was."""
 
 import hashlib
 import os
@@ -80,7 +80,7 @@ def computed(load: str, call: str, *, x: Any, without: tuple[str, ...]) -> Any:
         ),
     ],
 )  # fmt: skip
-def test_the_told_line_loads_it_in_a_fresh_process(
+def test_the_printed_line_loads_it_in_a_fresh_process(
     here: Path, trained: dict[str, rnnlab.Run], format: Format, cell: str, call: str, without: tuple[str, ...]
 ) -> None:
     if format == "onnx":
@@ -103,7 +103,7 @@ def test_a_carry_network_needs_the_module_of_its_layer(here: Path, trained: dict
         computed(done.load.replace(".backends.keras.layers", ""), "x", x=np.ones(1), without=())
 
 
-def test_what_is_told(here: Path, simple: rnnlab.Run, trained: dict[str, rnnlab.Run]) -> None:
+def test_what_is_returned(here: Path, simple: rnnlab.Run, trained: dict[str, rnnlab.Run]) -> None:
     done = rnnlab.export(simple, "npz", weights="last")
     assert done.path == Path(f"{simple.path.name}-last.npz")
     assert (done.format, done.weights, done.step, done.dtype) == ("npz", "last", 5, "float32")
@@ -146,7 +146,7 @@ def test_every_format_has_its_ending_and_is_replaced_by_force(here: Path, simple
     with pytest.raises(UsageError) as caught:
         rnnlab.export(simple, format)
     assert str(caught.value) == (
-        f"{first.path}: is there already — replace it with --force, or choose another place with --out"
+        f"{first.path}: already exists — replace it with --force, or choose another place with --out"
     )
     assert files[0].read_bytes() == b"another"
     rnnlab.export(simple, format, force=True)
@@ -174,10 +174,10 @@ def test_a_run_trained_on_keras(here: Path) -> None:
         ("npz", "folder", "folder: expected a name that ends in .npz"),
         ("savedmodel", ".", ".: expected a name for a folder"),
         ("savedmodel", "folder/..", "folder/..: expected a name for a folder"),
-        ("savedmodel", "folder", "folder: is in the way: expected a SavedModel or nothing there"),
-        ("savedmodel", "file", "file: is in the way: expected a SavedModel or nothing there"),
-        ("savedmodel", "link", "link: is in the way: expected a SavedModel or nothing there"),
-        ("onnx", "folder.onnx", "folder.onnx: is in the way: expected a file or nothing there"),
+        ("savedmodel", "folder", "folder: already exists, and is not a SavedModel"),
+        ("savedmodel", "file", "file: already exists, and is not a SavedModel"),
+        ("savedmodel", "link", "link: already exists, and is not a SavedModel"),
+        ("onnx", "folder.onnx", "folder.onnx: already exists, and is not a file"),
     ],
 )
 def test_a_place_that_will_not_do(here: Path, simple: rnnlab.Run, format: Format, out: str, told: str) -> None:
@@ -198,7 +198,7 @@ def test_a_place_that_will_not_do(here: Path, simple: rnnlab.Run, format: Format
 def test_a_folder_that_is_not_there(here: Path, simple: rnnlab.Run) -> None:
     with pytest.raises(UsageError) as caught:
         rnnlab.export(simple, "npz", out="no/x.npz")
-    told = "the folder for it does not exist — make it first, or choose another place with --out"
+    told = "the folder for it does not exist — create it first, or choose another place with --out"
     assert str(caught.value) == f"no/x.npz: {told}"
     assert names(here) == []
 
@@ -209,12 +209,12 @@ def test_no_export_into_a_run(here: Path, simple: rnnlab.Run, inside: str) -> No
     Path("link").symlink_to(simple.path / "weights")
     with pytest.raises(UsageError) as caught:
         rnnlab.export(simple, "npz", out=place, force=True)
-    told = "is in a run's folder, which holds that run and nothing else — choose another place with --out"
+    told = "is inside a run's folder, which must contain only that run — choose another place with --out"
     assert str(caught.value) == f"{place}: {told}"
 
 
 def test_no_export_in_place_of_a_run(here: Path, simple: rnnlab.Run) -> None:
-    with pytest.raises(UsageError, match="is in a run's folder"):
+    with pytest.raises(UsageError, match="is inside a run's folder"):
         rnnlab.export(simple, "savedmodel", out=simple.path, force=True)
 
 

@@ -67,7 +67,7 @@ class AbstractEquationCell(keras.layers.Layer):
 @final
 @keras.saving.register_keras_serializable(package="rnnlab")
 class EquationCell(AbstractEquationCell):
-    """Any cell of the shelf by its name, for the Keras backend.
+    """Any rnnlab cell by its name, for the Keras backend.
 
     Args:
         cell: The name, e.g. `simple`.

@@ -49,7 +49,7 @@ def rows_in_cache(width: int) -> int:
 
 
 def shard_count(batch_size: int, *, width: int) -> int:
-    """Return into how many shards a batch is divided where the config does not say.
+    """Return into how many shards a batch is divided where the config leaves it open.
 
     Two when each has 16 rows and 2048 numbers per step, from which a second processor brings more than it costs; more
     when each still has enough for its matrix products to run at full speed.
@@ -70,7 +70,7 @@ def shard_count(batch_size: int, *, width: int) -> int:
 
 @cache  # called at every step
 def count_shards(network: Network, shards: int | None, *, batch_size: int) -> int:
-    """Return into how many shards a batch is divided: as the config says, or by the rule."""
+    """Return into how many shards a batch is divided: as in the config, or by the rule."""
     return min(shards or shard_count(batch_size, width=_width(network)), batch_size)
 
 
@@ -137,7 +137,7 @@ def _even_chunks(rows: int, timesteps: int, rows_at_once: int, window: int) -> l
 
 
 def groups(window: list[Chunk], *, recompute: bool) -> list[list[Chunk]]:
-    """Return the chunks in groups, of which one is held in memory at a time.
+    """Return the chunks in groups, of which one is in memory at a time.
 
     Without recomputing that is one group; with it, about √n of them, so that the states kept at their starts and the
     tapes of one group take about as much.

@@ -55,7 +55,7 @@ class NumpyBackend(AbstractBackend):
 
     Args:
         reference: Use the readable layer even where a fast kernel exists.
-        options: What the config says.
+        options: The block `numpy` of a config.
         processes: How many shards of a batch may be computed at once; as many as there are processors allotted when
             left out. It changes no number.
     """
@@ -75,7 +75,7 @@ class NumpyBackend(AbstractBackend):
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Hold BLAS at one thread: at these sizes two cost more than they bring, and on a busy machine far more."""
+        """Limit BLAS to one thread: at these sizes a second costs more than it gains, on a busy machine far more."""
         from threadpoolctl import threadpool_limits
 
         with threadpool_limits(1, user_api="blas"):
@@ -116,7 +116,7 @@ class NumpyModel(AbstractModel):
         self._parameters, self._shards = parameters, shards
         self._slots = training.optimizer.initial_slots(self._parameters.flat.size, network.dtype) if training else {}
 
-    @np.errstate(over="ignore", invalid="ignore")  # divergence is the caller's to see, in the result
+    @np.errstate(over="ignore", invalid="ignore")  # the caller sees divergence in the result
     def train_step(self, batch: Batch, *, meanwhile: Callable[[], None] = nothing) -> StepResult:
         if self.training is None:
             raise RuntimeError("this model was built without `training`")

@@ -42,7 +42,7 @@ class ParallelShards:
         network: What is computed.
         parameters: Views by full name, in shared memory.
         layer_class: The kernel.
-        shards: How many, as the config says; None for the rule.
+        shards: How many; None for the rule of `count_shards`.
         processes: How many shards may be computed at once.
     """
 

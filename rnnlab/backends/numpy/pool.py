@@ -99,7 +99,7 @@ class ProcessPool:
         processes: How many, including this one, 2 or more.
 
     Raises:
-        OSError: The system refused another process.
+        OSError: The system allows no more processes.
     """
 
     def __init__(self, do: Callable[[int, Any], Any], processes: int) -> None:

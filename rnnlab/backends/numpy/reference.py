@@ -1,4 +1,4 @@
-"""The readable layer: a plain loop over the cell's own `step` and `step_vjp`, for any cell; the fast are held to it."""
+"""The readable layer, for any cell: a loop over its own `step` and `step_vjp`, with which fast kernels are compared."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ Array = NDArray[Any]
 
 
 class ReferenceLayer(AbstractLayer):
-    """Back-propagation through time exactly as the cell's file spells it."""
+    """Back-propagation through time exactly as in the cell's file."""
 
     def begin(self, dtype: np.dtype[Any]) -> None:
         self._dtype = dtype

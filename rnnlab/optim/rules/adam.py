@@ -12,7 +12,7 @@ from rnnlab.optim.rules.base import AbstractOptimizer, OptimizerOptions, Slots, 
 class AbstractAdamOptions(OptimizerOptions):
     """The numbers of every member of the Adam family, with Keras's defaults."""
 
-    learning_rate: float = Field(default=0.001, gt=0, le=1e3, description="size of a step; a schedule multiplies it")
+    learning_rate: float = Field(default=0.001, gt=0, le=1e3, description="step size; a schedule multiplies it")
     beta_1: float = Field(default=0.9, ge=0, lt=1, description="share of the running mean gradient that is kept")
     beta_2: float = Field(default=0.999, ge=0, lt=1, description="share of the running mean square that is kept")
     epsilon: float = Field(default=1e-7, ge=1e-30, le=1e6, description="added to the root: no division by zero")

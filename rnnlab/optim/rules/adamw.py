@@ -27,7 +27,7 @@ class Adamw(AbstractAdam[AdamwOptions]):
 
     Source: Loshchilov and Hutter 2019, "Decoupled weight decay regularization", algorithm 2.
     Differs: As in Keras, the decay is multiplied by the learning rate; the paper multiplies it by the schedule's factor
-        alone. Biases decay as kernels do. Adam's own departures hold here too.
+        alone. Biases decay as kernels do. Adam's own differences apply here too.
 
     Example:
         >>> import numpy

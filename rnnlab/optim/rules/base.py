@@ -21,7 +21,7 @@ class OptimizerOptions(Options):
     """The `training.optimizer` block; each rule adds its own numbers, named as Keras names them."""
 
     type: str
-    learning_rate: float = Field(gt=0, le=1e3, description="size of a step; a schedule multiplies it")
+    learning_rate: float = Field(gt=0, le=1e3, description="step size; a schedule multiplies it")
 
 
 OptionsT = TypeVar("OptionsT", bound=OptimizerOptions)

@@ -12,7 +12,7 @@ class RmspropOptions(OptimizerOptions):
     """The numbers of `rmsprop`, with Keras's defaults."""
 
     type: Literal["rmsprop"] = "rmsprop"
-    learning_rate: float = Field(default=0.001, gt=0, le=1e3, description="size of a step; a schedule multiplies it")
+    learning_rate: float = Field(default=0.001, gt=0, le=1e3, description="step size; a schedule multiplies it")
     rho: float = Field(default=0.9, ge=0, lt=1, description="share of the running mean square that is kept")
     momentum: float = Field(default=0.0, ge=0, lt=1, description="share of the last move that is kept")
     epsilon: float = Field(default=1e-7, ge=1e-30, le=1e6, description="added under the root: no division by zero")

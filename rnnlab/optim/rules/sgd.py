@@ -12,7 +12,7 @@ class SgdOptions(OptimizerOptions):
     """The numbers of `sgd`, with Keras's defaults."""
 
     type: Literal["sgd"] = "sgd"
-    learning_rate: float = Field(default=0.01, gt=0, le=1e3, description="size of a step; a schedule multiplies it")
+    learning_rate: float = Field(default=0.01, gt=0, le=1e3, description="step size; a schedule multiplies it")
     momentum: float = Field(default=0.0, ge=0, lt=1, description="share of the last move that is kept")
     nesterov: bool = Field(default=False, description="take the gradient as of the point the momentum leads to")
 
@@ -36,7 +36,7 @@ class Sgd(AbstractOptimizer[SgdOptions]):
     Source: Polyak 1964 (heavy ball); Sutskever, Martens, Dahl, Hinton 2013, "On the importance of initialization and
         momentum in deep learning", eq. 1-4.
     Differs: As in Keras, Nesterov's form takes the gradient at θ itself and looks ahead in the update; the paper takes
-        it at θ + μ·v. Unlike Keras, the options refuse `nesterov` without momentum, which would have no effect, and a
+        it at θ + μ·v. Unlike Keras, the options reject `nesterov` without momentum, which would have no effect, and a
         momentum of 1, which never forgets.
 
     Example:

@@ -1,4 +1,4 @@
-"""The learning rate falls along half a cosine to a floor, and stays there."""
+"""The learning rate falls along half a cosine to its lowest value, and stays there."""
 
 import math
 from typing import Final, Literal, final
@@ -13,17 +13,17 @@ class CosineOptions(ScheduleOptions):
 
     type: Literal["cosine"] = "cosine"
     decay_steps: int | None = Field(
-        default=None, ge=1, description="steps from the full rate to the floor; null: all that follow the warm-up"
+        default=None, ge=1, description="steps from the full rate to the lowest; null: all that follow the warm-up"
     )
-    final_fraction: float = Field(default=0.0, ge=0, le=1, description="the floor, as a share of the full rate")
+    final_fraction: float = Field(default=0.0, ge=0, le=1, description="the lowest rate, as a share of the full rate")
 
 
 @final
 class Cosine(AbstractSchedule[CosineOptions]):
     """Fall slowly, then fast, then slowly: decay(s) = f + (1-f)·(1 + cos(π·min(s/d, 1)))/2.
 
-    s steps since the warm-up, d `decay_steps`, f `final_fraction` (`alpha` in Keras). With d left out the floor is met
-    at the step after the last of the training, so that no step is wasted on a rate of zero.
+    s steps since the warm-up, d `decay_steps`, f `final_fraction` (`alpha` in Keras). With d left out the lowest
+    rate comes at the step after the last of the training, so that no step is wasted on a rate of zero.
 
     Source: Loshchilov and Hutter 2017, "SGDR: stochastic gradient descent with warm restarts", eq. 5.
     Differs: No restarts. A d left out follows the length of the training, so give d where a training may later be made
@@ -40,8 +40,8 @@ class Cosine(AbstractSchedule[CosineOptions]):
 
     def _decay(self, step: int) -> float:
         done = min(1.0, step / (self.options.decay_steps or self._steps_after_warmup))
-        floor = self.options.final_fraction
-        return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * done))
+        lowest = self.options.final_fraction
+        return lowest + (1 - lowest) * 0.5 * (1 + math.cos(math.pi * done))
 
 
 SCHEDULE: Final = Cosine

@@ -19,7 +19,7 @@ class ExponentialOptions(ScheduleOptions):
 
 @final
 class Exponential(AbstractSchedule[ExponentialOptions]):
-    """Fall smoothly to `decay_rate` in `decay_steps` and go on falling: decay(s) = r^(s/d).
+    """Fall smoothly to `decay_rate` in `decay_steps` and continue to fall: decay(s) = r^(s/d).
 
     s steps since the warm-up, d `decay_steps`, r `decay_rate`.
 

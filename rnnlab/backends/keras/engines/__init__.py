@@ -58,7 +58,8 @@ def start(engine: str = DEFAULT_ENGINE) -> AbstractEngine:
     running = running_engine()
     if running != engine:
         raise EnvironmentFault(
-            f"this process runs Keras on {running}, expected {engine}", hint="one process, one engine: start another"
+            f"this process runs Keras on {running}, expected {engine}",
+            hint="a process has one engine: start another process",
         )
     return _set_up(engine)
 

@@ -94,9 +94,9 @@ class AbstractEngine(ABC):
         """Return a compiled training step; nothing changes where the loss or the gradient's norm is not finite.
 
         Args:
-            loss: Of a batch, or of some of its rows: what these give adds up to the batch's.
+            loss: Of a batch, or of some of its rows: their losses add up to that of the batch.
             updater: Changes the parameters.
-            width: Units of all layers together, from which an engine may tell whether a batch is worth splitting.
+            width: Units of all layers together, from which an engine may decide whether to split a batch.
             xla: Whether to compile by XLA.
         """
 

@@ -4,7 +4,7 @@ Automatic differentiation of a loop adds up every weight's gradient step by step
 gradient back; all weight gradients are one product each after it, which is several times faster on small networks.
 
 Inside, arrays are time-major: (T, B, feature). All is written against `keras.ops` and the engine's own loop, so that
-the mathematics stands here once for TensorFlow, JAX and PyTorch.
+the mathematics is written once for TensorFlow, JAX and PyTorch.
 """
 
 from abc import ABC, abstractmethod
@@ -88,11 +88,11 @@ class AbstractHandwritten(ABC):
         """
 
     def cuts(self, inputs: Tensor) -> list[Tensor]:
-        """Return, where gradients are cut, for each step whether its gradient goes on to the one before: (T, 1, 1)."""
+        """Return, where gradients are cut, for each step whether its gradient flows to the one before: (T, 1, 1)."""
         if self.bptt_steps is None:
             return []
-        goes_on = [[[float(step % self.bptt_steps != 0)]] for step in range(inputs.shape[0])]
-        return [ops.convert_to_tensor(goes_on, inputs.dtype)]
+        flows = [[[float(step % self.bptt_steps != 0)]] for step in range(inputs.shape[0])]
+        return [ops.convert_to_tensor(flows, inputs.dtype)]
 
 
 def summed_product(left: Tensor, right: Tensor) -> Tensor:

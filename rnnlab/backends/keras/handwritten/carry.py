@@ -1,4 +1,4 @@
-"""The carry cell over a whole sequence: the four gates side by side, one product and one tanh a step."""
+"""The carry cell over a whole sequence: the four gates side by side, one product and one tanh per step."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, cast, final

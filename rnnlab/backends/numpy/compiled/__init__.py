@@ -1,7 +1,7 @@
-"""Layers whose loops over time are machine code, made by LLVM for this processor; one file a cell, found by its name.
+"""Layers whose loops over time are machine code, made by LLVM for this processor; one file per cell, found by its name.
 
 NumPy does a step of a small network in a dozen calls, which take longer than the work. Here a loop over time is one
-call. Its products are made for the few columns that a batch has, with weights packed once a training step, and the
+call. Its products are made for the few columns that a batch has, with weights packed once per training step, and the
 elementwise equations are those of `rnnlab.core.activations`, spelled once. The contract is that of every layer.
 """
 

@@ -1,4 +1,4 @@
-"""A function in the making: whole numbers, loops, and vectors with the operators of NumPy's arrays."""
+"""A function under construction: whole numbers, loops, and vectors with the operators of NumPy's arrays."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -89,7 +89,7 @@ class Place:
 
 @final
 class Mask:
-    """For each lane of a vector, whether something holds."""
+    """For each lane of a vector, whether a condition is true."""
 
     def __init__(self, code: "Code", value: Any) -> None:
         self._code, self.value = code, value
@@ -100,7 +100,7 @@ class Mask:
 
 @final
 class Vector:
-    """As many numbers as a register of the processor holds; operators work lane by lane, as on a NumPy array."""
+    """As many numbers as fit a register of the processor; operators work lane by lane, as on a NumPy array."""
 
     def __init__(self, code: "Code", value: Any) -> None:
         self.code, self.value = code, value
@@ -141,7 +141,7 @@ class Vector:
 
 @final
 class Code:
-    """One function that takes places and whole numbers, and gives nothing.
+    """One function that takes places and whole numbers, and returns nothing.
 
     Args:
         module: Where it goes.
@@ -153,7 +153,7 @@ class Code:
     Attributes:
         places: The places.
         numbers: The whole numbers.
-        lanes: How many numbers a vector holds.
+        lanes: Numbers per vector.
         size: Bytes of one.
     """
 
@@ -235,7 +235,7 @@ class Code:
 
     @contextmanager
     def where(self, condition: Any) -> Iterator[None]:
-        """Do what follows where a comparison of whole numbers holds."""
+        """Do what follows if a comparison of whole numbers is true."""
         with self.builder.if_then(condition):
             yield
 

@@ -79,7 +79,7 @@ class _Chunk:
 class AbstractCompiledLayer(AbstractLayer):
     """A layer over a chunk of time, feature-major: features are rows; the columns are the steps' batches, in turn.
 
-    States, inputs and a row of ones stand under each other in one stack of R rows, (R, T+1, N), with N columns a step:
+    States, inputs and a row of ones are stacked in one array of R rows, (R, T+1, N), with N columns per step:
     the batch, and what fills the last vector. A step reads the stack at t and writes its states at t+1. The gradients
     of the G gates' arguments, (G·H, T, N), lie alike, so that those of the weights are products of rows with rows.
 

@@ -25,7 +25,7 @@ def vector_bytes() -> int:
 
 @cache
 def vectors_a_tile() -> int:
-    """Return how many vectors of columns a tile of a product has: two where there are registers to hold them."""
+    """Return how many vectors of columns a tile of a product has: two if there are enough registers."""
     many = features().get("avx512f") or binding.get_default_triple().startswith(("aarch64", "arm64"))
     return 2 if many else 1
 

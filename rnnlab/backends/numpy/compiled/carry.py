@@ -1,4 +1,4 @@
-"""The carry cell compiled: two products and one pass over the gates a step."""
+"""The carry cell compiled: two products and one pass over the gates per step."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""The simple cell compiled: one product and one pass over the outputs a step."""
+"""The simple cell compiled: one product and one pass over the outputs per step."""
 
 from collections.abc import Mapping
 from typing import Any

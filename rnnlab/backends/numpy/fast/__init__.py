@@ -1,4 +1,4 @@
-"""Whole-sequence kernels, one file a cell, named like the cell; each is held to the readable reference by tests."""
+"""Whole-sequence kernels, one file per cell, named like the cell; tests compare each with the readable reference."""
 
 from rnnlab.core.registry import Registry
 

@@ -1,4 +1,4 @@
-"""The carry cell over a chunk of time, feature-major: the gates are two products and two tanh a step."""
+"""The carry cell over a chunk of time, feature-major: the gates are two products and two tanh per step."""
 
 from typing import Any, cast
 
@@ -18,8 +18,8 @@ _READ = "ifk"  # those that read state and input only; o reads the carry too
 class FastCarry(AbstractLayer):
     """`rnnlab.cells.carry` with features as rows and the batch as columns.
 
-    Each gate is then a contiguous block of rows. Carry, state, inputs and a row of ones stand under each other in one
-    stack, [c; h; x; 1], 2H+I+1 rows: i, f and k are one product with its lower part, o is one with all of it, so
+    Each gate is then a contiguous block of rows. Carry, state, inputs and a row of ones are stacked in one
+    array, [c; h; x; 1], 2H+I+1 rows: i, f and k are one product with its lower part, o is one with all of it, so
     there is no addition of products or biases; the new state is written into the stack of the next step by the tanh
     that makes it. One tanh serves i, f and k: sigmoid(a) = ½·tanh(a/2) + ½, with the ½ inside folded into the packed
     weights.

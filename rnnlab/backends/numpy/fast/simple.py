@@ -1,4 +1,4 @@
-"""The simple cell over a chunk of time: one product before the loop, one after it, three operations a step inside."""
+"""The simple cell over a chunk of time: one product before the loop, one after it, three operations per step inside."""
 
 from typing import Any
 
@@ -12,10 +12,10 @@ Array = NDArray[Any]
 
 
 class FastSimple(AbstractLayer):
-    """`rnnlab.cells.simple` with its time loop cut to the bone; arrays are (T, B, feature).
+    """`rnnlab.cells.simple` with a minimal time loop; arrays are (T, B, feature).
 
     The input projection of all steps of a chunk is one product before the loop and the weight gradients are one product
-    each after it, so the loop holds only what truly depends on the step before. The inputs carry a last column of
+    each after it, so the loop has only what truly depends on the step before. The inputs carry a last column of
     ones, which makes the bias a row of the weights: adding it, and summing its gradient, costs no pass of its own.
     """
 
