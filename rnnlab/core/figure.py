@@ -139,8 +139,6 @@ class Figure:
         title: What it shows.
         caption: What a reader who has never seen such a figure should look for.
         panels: At least one.
-        columns: How many panels are side by side.
-        size: Width and height of a picture in inches.
         table: The same as a table, for a page.
     """
 
@@ -148,8 +146,6 @@ class Figure:
     title: str
     caption: str
     panels: Sequence[Panel]
-    columns: int = 1
-    size: tuple[float, float] = (6.4, 4.0)
     table: Table | None = None
 
 

@@ -17,6 +17,7 @@ ENDINGS = ("png", "pdf", "svg")
 _MARKERS = "osD^xv"
 _GREY = "#6e7781"
 _DPI = 160
+_MOST_ROWS = 2  # of a single column of panels
 _STYLE: dict[str, Any] = {
     "font.size": 10,
     "axes.titlesize": 11,
@@ -73,9 +74,10 @@ def drawn(figure: Figure) -> Iterator[Any]:
         raise EnvironmentFault("figures need the package matplotlib", hint="pip install 'rnnlab[plots]'") from error
     settings: Any = {**mpl.rcParamsDefault, "backend": "agg", **_STYLE}
     with mpl.rc_context(settings):
-        canvas = Canvas(figsize=figure.size, dpi=_DPI)
-        rows = -(-len(figure.panels) // figure.columns)
-        places = canvas.subplots(rows, figure.columns, squeeze=False).flat
+        columns = 1 if len(figure.panels) <= _MOST_ROWS else 2
+        rows = -(-len(figure.panels) // columns)
+        canvas = Canvas(figsize=(4.8 + 1.6 * columns, 4.0 if rows == 1 else 0.4 + 2.4 * rows), dpi=_DPI)
+        places = canvas.subplots(rows, columns, squeeze=False).flat
         for axes, panel in zip(places, figure.panels, strict=False):
             _draw(canvas, axes, panel)
         for axes in places[len(figure.panels) :]:

@@ -85,7 +85,6 @@ class Gates(AbstractDiagnosis[Mapping[str, Gate]]):
             "How often a gate or activation takes each value. A forget gate f near 1 keeps the carry, near 0 it drops "
             "it; a gate whose values pile up at an end of its range is saturated, and hardly learns any more.",
             panels,
-            size=(6.4, 2.0 + 2.0 * len(panels)),
         )
 
 

@@ -15,6 +15,7 @@ from rnnlab.runs.run import Run
 from rnnlab.training.gradient_by_lag import LAGS, PREFIX
 
 _LOWEST = -12.0  # power of ten
+_PANELS = 4
 
 
 @final
@@ -77,20 +78,17 @@ class RecordedGradient(AbstractDiagnosis[GradientHistory]):
                     colours = np.clip(np.log10(_shares(norms)), _LOWEST, 0)
                 heat = Heat(
                     edges_around(one.lags), edges_around(one.steps), colours,
-                    "log10 of the share of the largest gradient", (_LOWEST, 0),
+                    "log10 of the share left", (_LOWEST, 0),
                 )  # fmt: skip
                 title = f"{heading}: {names[state]}"
                 panels.append(
                     Panel(Axis("lag: steps back from the last"), Axis("training step"), heat=heat, title=title)
                 )
-        panels = panels[:4]
         return Figure(
             "gradient-history",
             "The gradient by lag during training",
             "Each row is an evaluation during the training. Light colours: much of the gradient is left at that lag.",
-            panels,
-            columns=min(2, len(panels)),
-            size=(3.6 * min(2, len(panels)) + 1, 4.0 if len(panels) < 3 else 6.5),
+            panels[:_PANELS],
         )
 
 

@@ -81,7 +81,6 @@ class OneSample(AbstractDiagnosis[Sample]):
             "One sequence",
             "The inputs of one sequence above; the target and the output of the network below.",
             [_inputs(f"{heading}: {one.task}", one.inputs), below],
-            size=(6.4, 5.0),
         )
 
 

@@ -64,7 +64,6 @@ class Spectra(AbstractDiagnosis[Mapping[str, Spectrum]]):
             "Each point is an eigenvalue in the complex plane. Inside the circle a state fades by that factor at every "
             "step, on the circle it is kept, outside it grows.",
             [panel],
-            size=(7.2, 4.4),
         )
 
 

@@ -63,15 +63,12 @@ class States(AbstractDiagnosis[Mapping[str, Components]]):
             for heading, states in found.items()
             for name, one in states.items()
         ][:_PANELS]
-        columns = min(2, len(panels))
         return Figure(
             "states",
             "Trajectories of the states",
             "Each line is the way of the state through one sequence, in the plane in which states vary most; the dots "
             "are the last steps.",
             panels,
-            columns=columns,
-            size=(3.2 * columns + 0.6, 3.0 * -(-len(panels) // columns) + 0.6),
         )
 
 
