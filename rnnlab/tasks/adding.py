@@ -15,7 +15,29 @@ class AddingURNNOptions(TaskOptions):
     type: Literal["adding@urnn"] = "adding@urnn"
 
 
-class AddingURNN(AbstractTask):
+class AbstractMarkedNumbers(AbstractTask):
+    """Two inputs per step, a value and a marker; the target at the last step combines the two values marked 1."""
+
+    tolerance: ClassVar[float] = 0.04
+    loss = "mse"
+    return_sequences = False
+    input_features = 2
+    output_features = 1
+
+    def correct(self, outputs: Array, batch: Batch) -> Array:
+        return np.asarray(np.abs(outputs - batch.targets)[:, 0] < self.tolerance)
+
+    def oracle(self, batch: Batch) -> Array:
+        marked = np.nonzero(batch.inputs[:, :, 1] == 1)
+        one, other = batch.inputs[*marked, 0].reshape(batch.size, 2).T
+        return self._combine(one, other)[:, None]
+
+    @abstractmethod
+    def _combine(self, one: Array, other: Array) -> Array:
+        """Return the targets (B,) of the marked values (B,) and (B,)."""
+
+
+class AddingURNN(AbstractMarkedNumbers):
     """Two inputs per step: a value u ~ U[0, 1] and a marker; the target at the last step is the sum of the two marked.
 
     One marker is in the first half, one in the second, each uniform there. The best constant is 1; its loss is
@@ -39,13 +61,8 @@ class AddingURNN(AbstractTask):
 
     name = "adding@urnn"
     Options = AddingURNNOptions
-    loss = "mse"
-    return_sequences = False
-    input_features = 2
-    output_features = 1
     default_timesteps = (100, 100)
     solved = Threshold("loss", 0.005)
-    tolerance: ClassVar[float] = 0.04
     card = Card(
         title="Add two marked numbers",
         definition="Inputs: value U[0,1] and a marker that is 1 at one step of the first half and one step of the "
@@ -70,7 +87,7 @@ class AddingURNN(AbstractTask):
         inputs[:, :, 0] = rng.random((batch_size, longest)) * (np.arange(longest) < lengths[:, None])
         first, second = rng.integers(0, lengths // 2), rng.integers(lengths // 2, lengths)
         inputs[rows, first, 1] = inputs[rows, second, 1] = 1.0
-        targets = inputs[rows, first, 0] + inputs[rows, second, 0]
+        targets = self._combine(inputs[rows, first, 0], inputs[rows, second, 0])
         return Batch(inputs, targets[:, None], last_step_mask(lengths, longest), lengths)
 
     def references(self, timesteps: Lengths) -> tuple[Reference, ...]:
@@ -84,11 +101,8 @@ class AddingURNN(AbstractTask):
             ),
         )
 
-    def correct(self, outputs: Array, batch: Batch) -> Array:
-        return np.asarray(np.abs(outputs - batch.targets)[:, 0] < self.tolerance)
-
-    def oracle(self, batch: Batch) -> Array:
-        return np.asarray((batch.inputs[:, :, 0] * (batch.inputs[:, :, 1] == 1)).sum(axis=1, keepdims=True))
+    def _combine(self, one: Array, other: Array) -> Array:
+        return np.asarray(one + other)
 
 
 class AddingHS1997Options(TaskOptions):
@@ -97,8 +111,8 @@ class AddingHS1997Options(TaskOptions):
     type: Literal["adding@hs1997"] = "adding@hs1997"
 
 
-class AbstractMarkedPairs(AbstractTask):
-    """Two inputs per step, a value and a marker; the target at the last step combines the two values marked 1.
+class AbstractMarkedPairs(AbstractMarkedNumbers):
+    """The markers of 1997.
 
     With T the shortest length, one of the first 10 pairs is marked, then one of the first T/2 - 1 pairs that are still
     unmarked; the first and the last pair carry the marker -1 unless they are marked. A marked first pair has its value
@@ -111,11 +125,6 @@ class AbstractMarkedPairs(AbstractTask):
 
     lowest: ClassVar[float]
     neutral: ClassVar[float]
-    tolerance: ClassVar[float] = 0.04
-    loss = "mse"
-    return_sequences = False
-    input_features = 2
-    output_features = 1
     default_timesteps = (100, 110)
 
     def timesteps_fault(self, timesteps: Lengths) -> str | None:
@@ -136,18 +145,6 @@ class AbstractMarkedPairs(AbstractTask):
         inputs[rows, one, 1] = inputs[rows, other, 1] = 1.0
         targets = self._combine(inputs[rows, one, 0], inputs[rows, other, 0])
         return Batch(inputs, targets[:, None], last_step_mask(lengths, longest), lengths)
-
-    def correct(self, outputs: Array, batch: Batch) -> Array:
-        return np.asarray(np.abs(outputs - batch.targets)[:, 0] < self.tolerance)
-
-    def oracle(self, batch: Batch) -> Array:
-        marked = np.nonzero(batch.inputs[:, :, 1] == 1)
-        one, other = batch.inputs[*marked, 0].reshape(batch.size, 2).T
-        return self._combine(one, other)[:, None]
-
-    @abstractmethod
-    def _combine(self, one: Array, other: Array) -> Array:
-        """Return the targets (B,) of the marked values (B,) and (B,)."""
 
 
 class AddingHS1997(AbstractMarkedPairs):

@@ -1,7 +1,7 @@
 """Forecast one column of a multivariate series: synthetic weather with a known oracle, or a CSV file of your own."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, Protocol, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from pydantic import Field
@@ -10,7 +10,7 @@ from rnnlab.core.batch import Array, Batch, Lengths
 from rnnlab.core.errors import UsageError
 from rnnlab.tasks._recorded import Recorded
 from rnnlab.tasks._weather import Weather
-from rnnlab.tasks.base import AbstractTask, Card, Part, Reference, SuccessRule, TaskOptions
+from rnnlab.tasks.base import AbstractTask, Card, Part, Reference, TaskOptions
 
 Column = Annotated[int, Field(ge=0)] | str
 
@@ -119,26 +119,7 @@ class Forecast(AbstractTask):
         return self._series.facts()
 
 
-class _Series(Protocol):
-    """What a forecast needs of a series; the methods mean the same as those of a task."""
-
-    features: int
-    oracle_loss: float
-    solved: SuccessRule
-
-    @property
-    def default_timesteps(self) -> Lengths: ...
-    def part(self, part: Part) -> "_Series": ...
-    def timesteps_fault(self, timesteps: Lengths) -> str | None: ...
-    def sample(self, rng: np.random.Generator, *, batch_size: int, timesteps: Lengths) -> Batch: ...
-    def references(self, timesteps: Lengths) -> tuple[Reference, ...]: ...
-    def correct(self, outputs: Array, batch: Batch) -> Array: ...
-    def metrics(self, outputs: Array, batch: Batch) -> dict[str, float]: ...
-    def oracle(self, batch: Batch) -> Array: ...
-    def facts(self) -> dict[str, Any]: ...
-
-
-def _series(options: ForecastOptions) -> _Series:
+def _series(options: ForecastOptions) -> Recorded | Weather:
     if options.csv is not None:
         return Recorded(
             Path(options.csv),
