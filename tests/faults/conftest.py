@@ -29,7 +29,7 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Experiment:
 
 @pytest.fixture(scope="session")
 def whole(asked: Experiment, tmp_path_factory: pytest.TempPathFactory) -> Account:
-    """The account of the training that nobody interrupts."""
+    """The results of a training without interruption."""
     return account(begin(asked, tmp_path_factory.mktemp("whole") / "run"))
 
 

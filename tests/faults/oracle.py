@@ -1,4 +1,4 @@
-"""What has to hold after any fault: the examination tells the truth, and resuming ends at the very same bits."""
+"""What must be true after any fault: doctor reports it correctly, and the resumed run is bit-identical."""
 
 import shutil
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ Account = dict[str, Any]
 
 
 def begin(asked: Experiment, folder: Path) -> RunFolder:
-    """Train, or go on, to the end."""
+    """Train, or resume, to the end."""
     for _ in train_into(folder, asked, config=b"", argv=["x"]):
         pass
     return RunFolder(folder)
@@ -32,7 +32,7 @@ class Witness:
     Attributes:
         began: The step it began at.
         step: Steps done.
-        finished: Whether it told that it was done.
+        finished: Whether it reported that it was done.
         error: What broke it off.
     """
 

@@ -39,7 +39,7 @@ class Power:
 
     Args:
         patch: To wrap the seam with.
-        root: The folder to keep book of; what it holds now is on the disk.
+        root: The folder to observe; what it has now is on the disk.
     """
 
     def __init__(self, patch: pytest.MonkeyPatch, root: Path) -> None:
@@ -49,7 +49,7 @@ class Power:
             patch.setattr(disk, name, self._watched(getattr(self, f"_{name}"), getattr(disk, name)))
 
     def cut(self, luck: Luck) -> None:
-        """Cut the power: leave in the folder what a disk may hold then."""
+        """Cut the power: leave in the folder what a disk may have then."""
         kept = _contents(self._root)
         shutil.rmtree(self._root)
         _restore(self._tree, self._root, luck, kept)

@@ -15,7 +15,7 @@ When = Literal["early", "half", "late"]
 
 
 class Killed(BaseException):
-    """Stands for kill -9: no code of ours may catch it, and nothing done after it has any effect."""
+    """Simulates kill -9: no code of ours may catch it, and nothing done after it has any effect."""
 
 
 @dataclass(frozen=True)
@@ -43,13 +43,13 @@ class Fault:
 
 
 class Seam:
-    """Counts the calls to the disk, lets one go wrong, and knows the open files of the process it stands for."""
+    """Counts the calls to the disk, makes one fail, and knows the open files of the process it simulates."""
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.calls: list[str] = []
         self._at, self._fault = 0, Fault()
-        self._open: dict[int, tuple[int, int]] = {}  # the file that a descriptor stands for
-        self._unknown: set[int] = set()  # descriptors that nobody was given
+        self._open: dict[int, tuple[int, int]] = {}  # the file of a descriptor
+        self._unknown: set[int] = set()  # descriptors that were not opened through the seam
         for name in disk.CALLS:
             patch.setattr(disk, name, self._wrapped(name, getattr(disk, name)))
 
@@ -59,11 +59,11 @@ class Seam:
         self._at, self._fault = at, fault
 
     def left_open(self) -> list[int]:
-        """Return the descriptors that somebody was given and has not closed."""
+        """Return the descriptors that are open."""
         return [one for one in self._open if one not in self._unknown and _is(one, self._open[one])]
 
     def end_process(self) -> bool:
-        """Do as the system does when a process ends, work well again, and say whether anything went wrong."""
+        """Do as the system does when a process ends, work well again, and return whether anything failed."""
         happened, self._at = 0 < self._at <= len(self.calls), 0
         for descriptor, file in self._open.items():
             if _is(descriptor, file):
@@ -102,7 +102,7 @@ class Seam:
 
 
 def _is(descriptor: int, file: tuple[int, int]) -> bool:
-    """Say whether a descriptor still stands for this file: an object of Python's may have closed it."""
+    """Return whether a descriptor still belongs to this file: a Python object may have closed it."""
     with suppress(OSError):
         return _identity(descriptor) == file
     return False

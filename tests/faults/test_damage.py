@@ -51,7 +51,7 @@ def interrupted(trial: Trial, seam: Seam) -> RunFolder:
 
 
 def outcome(run: RunFolder) -> tuple[Started | None, str]:
-    """Resume; return how it began, or what it said instead."""
+    """Resume; return how it began, or the error."""
     try:
         events = list(resume(run, argv=[], force_unlock=True))
     except VerificationError as error:
@@ -62,7 +62,7 @@ def outcome(run: RunFolder) -> tuple[Started | None, str]:
 
 @pytest.mark.parametrize("harm", HARMS)
 def test_a_checkpoint_at_many_bytes(interrupted: RunFolder, harm: Harm) -> None:
-    """Every bit counts: wherever it was harmed, it is refused by its name."""
+    """Every bit counts: damage anywhere is an error that names the file."""
     checkpoints = interrupted.checkpoints()
     path = checkpoints.path(2)
     data = path.read_bytes()
@@ -71,9 +71,9 @@ def test_a_checkpoint_at_many_bytes(interrupted: RunFolder, harm: Harm) -> None:
         path.write_bytes(harmed)
         if harmed == data:
             continue
-        with pytest.raises(VerificationError) as refused:
+        with pytest.raises(VerificationError) as error:
             checkpoints.load(2)
-        assert str(refused.value).startswith(str(path)), at
+        assert str(error.value).startswith(str(path)), at
 
 
 @pytest.mark.parametrize("harm", HARMS)
@@ -94,16 +94,16 @@ def test_resumed_past_a_damaged_checkpoint(trial: Trial, interrupted: RunFolder,
 def read(run: RunFolder) -> Metrics | str:
     try:
         return run.read_metrics()
-    except VerificationError as refused:
-        return str(refused)
+    except VerificationError as error:
+        return str(error)
 
 
 @pytest.mark.parametrize("harm", HARMS)
 def test_metrics_at_every_byte(interrupted: RunFolder, harm: Harm) -> None:
-    """Refused by line; or the whole records of a beginning, with the rest called torn where it is."""
+    """An error that names the line; or the whole records before the damage, with the rest reported as torn."""
     path = interrupted.path / "metrics.jsonl"
     data = path.read_bytes()
-    told = interrupted.read_metrics().records
+    records = interrupted.read_metrics().records
     for at in range(len(data)):
         harmed = harm(data, at)
         path.write_bytes(harmed)
@@ -113,14 +113,14 @@ def test_metrics_at_every_byte(interrupted: RunFolder, harm: Harm) -> None:
         if isinstance(found, str):
             assert found.startswith(f"{path}:"), at
             continue
-        assert found.records == told[: len(found.records)], at
+        assert found.records == records[: len(found.records)], at
         assert len(found.records) >= data[:at].count(b"\n"), at
         assert found.torn == (not harmed.endswith(b"\n") or b"\0" in harmed) or harmed in data, at
 
 
 @pytest.mark.parametrize("harm", HARMS)
 def test_resumed_with_damaged_metrics(trial: Trial, interrupted: RunFolder, harm: Harm) -> None:
-    """Where the damage lies before all checkpoints it is refused by line, where it lies behind one that one is used."""
+    """Damage before all checkpoints is an error that names the line; with damage after one, that one is used."""
     data = (interrupted.path / "metrics.jsonl").read_bytes()
     seen = set()
     for at in sorted({*range(0, len(data), len(data) // 7), len(data) - 1}):  # the length varies with the seconds
@@ -139,7 +139,7 @@ def test_resumed_with_damaged_metrics(trial: Trial, interrupted: RunFolder, harm
 @pytest.mark.parametrize("name", ["status.json", "resolved.yaml", "provenance.json"])
 @pytest.mark.parametrize("harm", HARMS)
 def test_other_files(trial: Trial, interrupted: RunFolder, name: str, harm: Harm) -> None:
-    """A change is refused with the file's name, or it is one that changes no number."""
+    """A change is an error that names the file, or it changes no value."""
     data = (interrupted.path / name).read_bytes()
     for at in range(1, len(data), len(data) // 12):
         run = RunFolder(trial.copy(interrupted.path, f"{harm.__name__}-{at}"))

@@ -69,7 +69,7 @@ def test_power_cut_every_call(
 
 @pytest.mark.parametrize("luck", LUCKS)
 def test_what_is_finished_is_there(trial: Trial, quick: pytest.MonkeyPatch, luck: Luck, disk_room: Path) -> None:
-    """The power goes the moment the training has told that it is done."""
+    """The power is cut at the moment when the training has reported that it is done."""
     with quick.context() as patch:
         power = Power(patch, disk_room)
         broken = trial.run(disk_room / "run")

@@ -16,8 +16,8 @@ import pytest
 
 from rnnlab.inspection.doctor import examine
 from rnnlab.storage import RunFolder
+from tests.faults.launcher import Launcher
 from tests.faults.mounting import Mount, fill
-from tests.faults.nursery import Nursery
 from tests.faults.oracle import Account
 from tests.training.resuming import account
 
@@ -36,9 +36,9 @@ A_BUG = re.compile(r"bug\[|Traceback")
 
 @dataclass(frozen=True)
 class Bench:
-    """A nursery, a config, and what it comes to when nothing goes wrong."""
+    """A launcher, a config, and what it comes to when nothing goes wrong."""
 
-    nursery: Nursery
+    launcher: Launcher
     place: Path
     whole: Account
     seconds: float
@@ -56,8 +56,8 @@ class Bench:
 
     def goes_on(self, name: str) -> None:
         """Pass if the same command again ends at the same bits."""
-        process = self.nursery.start(*self.into(name))
-        assert self.nursery.wait(process) == 0, self.nursery.said(process)
+        process = self.launcher.start(*self.into(name))
+        assert self.launcher.wait(process) == 0, self.launcher.output(process)
         assert account(RunFolder(self.place / name)) == self.whole
         assert self.healthy(name) == "completed"
         shutil.rmtree(self.place / name)
@@ -69,12 +69,12 @@ class Bench:
 
 def bench(place: Path, config: str, *, keras: bool = False) -> Iterator[Bench]:
     (place / "x.yaml").write_text(config)
-    with Nursery(place, keras=keras) as nursery:
-        nursery.run("--version")
+    with Launcher(place, keras=keras) as launcher:
+        launcher.run("--version")
         began = time.monotonic()
-        assert nursery.run("train", "x.yaml", "--into", "whole", "-q") == 0
+        assert launcher.run("train", "x.yaml", "--into", "whole", "-q") == 0
         seconds = time.monotonic() - began
-        yield Bench(nursery, place, account(RunFolder(place / "whole")), seconds)
+        yield Bench(launcher, place, account(RunFolder(place / "whole")), seconds)
 
 
 @pytest.fixture(scope="module")
@@ -105,13 +105,13 @@ class Tally:
 
 
 def break_off(one: Bench, wanted: int, *, number: signal.Signals, seed: int) -> Tally:
-    """Send runs a signal at random moments until so many landed; after each, the same command goes on to the end."""
+    """Signal runs at random moments until so many signals had an effect; after each, the same command resumes."""
     moments, tally, seconds = random.Random(seed), Tally(), one.seconds
     for name in map(str, count()):
         if tally.landed == wanted:
             one.no_bug()
             return tally
-        code = one.nursery.kill_after(moments.uniform(0, seconds), *one.into(name), number=number)
+        code = one.launcher.kill_after(moments.uniform(0, seconds), *one.into(name), number=number)
         assert code in {0, -number, 75}, (tally, code)
         state = one.healthy(name)
         assert state == "completed" or code != 0, tally
@@ -159,9 +159,9 @@ def test_keras_at_25_random_moments(keras: Bench, number: signal.Signals, part: 
 
 
 def start_at_once(one: Bench, number: int, *arguments: str) -> list[int]:
-    processes = [one.nursery.start(*arguments, wait_for_gate=True) for _ in range(number)]
-    one.nursery.open_gate()
-    return [one.nursery.wait(process) for process in processes]
+    processes = [one.launcher.start(*arguments, wait_for_gate=True) for _ in range(number)]
+    one.launcher.open_gate()
+    return [one.launcher.wait(process) for process in processes]
 
 
 @pytest.mark.parametrize("starts", [30, pytest.param(200, marks=pytest.mark.soak)])
@@ -180,18 +180,18 @@ def test_each_of_many_that_start_at_once_has_a_folder_of_its_own(numpy: Bench, s
 
 
 def killed_half_way(one: Bench, name: str) -> bool:
-    """Leave a run that was killed on its way; say whether the kill came before its end."""
-    process = one.nursery.start(*one.into(name))
+    """Leave a run that was killed; return whether the kill came before its end."""
+    process = one.launcher.start(*one.into(name))
     while not (one.place / name / "status.json").exists():
         time.sleep(0.005)
     time.sleep(one.seconds / 8)
     os.kill(process, signal.SIGKILL)
-    return one.nursery.wait(process) == -signal.SIGKILL
+    return one.launcher.wait(process) == -signal.SIGKILL
 
 
 @pytest.mark.parametrize("times", [3, pytest.param(100, marks=pytest.mark.soak)])
 def test_of_two_that_resume_one_run_one_trains(numpy: Bench, times: int, report: Report) -> None:
-    """The other one is refused; or, on a busy machine, it comes when all is done, and finds that."""
+    """The other one ends with an error; or, on a busy machine, it starts when all is done."""
     ends, times_left = Counter[int](), times
     while times_left:
         if not killed_half_way(numpy, "shared"):
@@ -207,33 +207,33 @@ def test_of_two_that_resume_one_run_one_trains(numpy: Bench, times: int, report:
     numpy.no_bug()
     assert ends[6] > times / 2
     if times == 100:
-        report(f"two resume one run, {times} times: one trained each time, the other was refused {ends[6]} times")
+        report(f"two resume one run, {times} times: one trained each time, the other found it locked {ends[6]} times")
 
 
 @pytest.mark.parametrize("kibibytes", [0, 4096, 32768, 98304, 1 << 20])
 def test_little_memory(numpy: Bench, kibibytes: int) -> None:
-    process = numpy.nursery.start(*numpy.into(f"m{kibibytes}"), memory=kibibytes * 1024)
-    code = numpy.nursery.wait(process)
-    assert code in ({0} if kibibytes >= 1 << 20 else {0, 5}), numpy.nursery.said(process)
+    process = numpy.launcher.start(*numpy.into(f"m{kibibytes}"), memory=kibibytes * 1024)
+    code = numpy.launcher.wait(process)
+    assert code in ({0} if kibibytes >= 1 << 20 else {0, 5}), numpy.launcher.output(process)
     if code:
-        assert len(numpy.nursery.said(process).splitlines()) == 1
+        assert len(numpy.launcher.output(process).splitlines()) == 1
     numpy.healthy(f"m{kibibytes}")
     numpy.goes_on(f"m{kibibytes}")
 
 
 @pytest.mark.soak
 def test_keras_on_a_disk_that_runs_full(keras: Bench, small_disk: tuple[Path, Mount], report: Report) -> None:
-    """Keras and HDF5 do not write here: the process ends as the program says, not by a crash in a library."""
+    """Keras and HDF5 do not write here: the process ends with an error of rnnlab, not by a crash in a library."""
     place, _ = small_disk
     for leave in (0, 4096, 8192):
-        process = keras.nursery.start(*keras.into(str(place / "run")))
+        process = keras.launcher.start(*keras.into(str(place / "run")))
         while not list(place.glob("run/checkpoints/step-*")):
             time.sleep(0.005)
         ballast = fill(place, leave=leave)
-        assert keras.nursery.wait(process) == 5, keras.nursery.said(process)
-        assert keras.nursery.said(process).count("\n") == 1
+        assert keras.launcher.wait(process) == 5, keras.launcher.output(process)
+        assert keras.launcher.output(process).count("\n") == 1
         ballast.unlink()
         assert keras.healthy(str(place / "run")) in {"failed", "stale"}  # as its status could still be written
-    assert keras.nursery.run(*keras.into(str(place / "run"))) == 0
+    assert keras.launcher.run(*keras.into(str(place / "run"))) == 0
     assert account(RunFolder(place / "run")) == keras.whole
     report("Keras, the disk full three times: exit code 5 each time, the end bit-identical")

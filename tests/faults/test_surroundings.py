@@ -1,4 +1,4 @@
-"""A machine that says no in other ways: a disk that runs full or cannot be written, a clock that goes back, NaN."""
+"""Other system errors: a disk that is full or read-only, a clock that goes back, NaN."""
 
 import os
 from collections.abc import Callable, Iterable
@@ -99,9 +99,9 @@ def test_a_disk_that_can_only_be_read(trial: Trial, small_disk: tuple[Path, Moun
     before = {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
     assert examine(run).is_healthy
     for folder in (run.path, place / "new"):
-        with pytest.raises(EnvironmentFault, match="Read-only file system") as refused:
+        with pytest.raises(EnvironmentFault, match="Read-only file system") as error:
             begin(trial.asked, folder)
-        assert refused.value.hint.startswith("ask for the permission to write there, or ")
+        assert error.value.hint.startswith("ask for the permission to write there, or ")
     assert {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()} == before
     mount("remount,rw")
     assert account(begin(trial.asked, run.path)) == trial.whole
@@ -121,10 +121,10 @@ def test_renaming_is_refused_from_a_step_on(trial: Trial, monkeypatch: pytest.Mo
         raise PermissionError(13, "Permission denied")
 
     folder = trial.place / "run"
-    with monkeypatch.context() as patch, pytest.raises(EnvironmentFault) as refused:
+    with monkeypatch.context() as patch, pytest.raises(EnvironmentFault) as error:
         after(1, train_into(folder, trial.asked, config=b"", argv=[]), lambda: patch.setattr(disk, "rename", refuse))
-    assert refused.value.where == str(folder / "checkpoints" / "step-0000000002.safetensors")
-    assert refused.value.problem.endswith("bytes: Permission denied")
+    assert error.value.where == str(folder / "checkpoints" / "step-0000000002.safetensors")
+    assert error.value.problem.endswith("bytes: Permission denied")
     report = examine(RunFolder(folder))
     assert (report.is_healthy, report.state, report.step) == (True, "stale", 0)
     assert account(begin(trial.asked, folder)) == trial.whole
@@ -132,7 +132,7 @@ def test_renaming_is_refused_from_a_step_on(trial: Trial, monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("mask", [0o077, 0o027, 0o000])
 def test_files_and_folders_follow_the_umask(trial: Trial, mask: int) -> None:
-    """Whoever shares a folder with colleagues decides by the umask what they may read."""
+    """The umask decides what others may read in a shared folder."""
     before = os.umask(mask)
     try:
         run = begin(trial.asked, trial.place / "run")

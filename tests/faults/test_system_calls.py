@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(STRACE is None, reason="strace is not installed"
 
 
 def killed(trial: Trial, folder: Path, call: str, n: int) -> bool:
-    """Train in a process that is killed in its n-th call of a kind; say whether it made so many."""
+    """Train in a process that is killed in its n-th call of a kind; return whether it made so many."""
     config = trial.place / "x.yaml"
     config.write_text(dump_yaml(trial.asked.resolved()))
     tamper = ["-f", "-qq", "--seccomp-bpf", "-o", os.devnull, "-e", f"inject={call}:signal=KILL:when={n}"]

@@ -18,18 +18,18 @@ from types import TracebackType
 from typing import Any, Self
 
 
-class Nursery:
+class Launcher:
     """Starts processes of the program; use it as a context.
 
     Args:
-        folder: Where the children work; what they say goes into `PID.out` there.
+        folder: Where the children work; their output goes into `PID.out` there.
         keras: Whether to import Keras too, before any fork.
     """
 
     def __init__(self, folder: Path, *, keras: bool = False) -> None:
         self._folder = folder
         environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
-        command = [sys.executable, "-m", "tests.faults.nursery", *["keras"] * keras]
+        command = [sys.executable, "-m", "tests.faults.launcher", *["keras"] * keras]
         root = Path(__file__).parents[2]
         self._process = subprocess.Popen(
             command,
@@ -48,8 +48,8 @@ class Nursery:
             wait_for_gate: Begin only when `open_gate` is called, like all others that wait.
             memory: Bytes that it may take beyond what it has when it starts.
         """
-        told = {"arguments": [str(one) for one in arguments], "gate": wait_for_gate, "memory": memory}
-        return self._ask("start", **told)
+        request = {"arguments": [str(one) for one in arguments], "gate": wait_for_gate, "memory": memory}
+        return self._ask("start", **request)
 
     def open_gate(self) -> None:
         """Let those that wait begin, all at once."""
@@ -59,7 +59,7 @@ class Nursery:
         """Wait until a process ends; return its exit code, or minus the signal that ended it."""
         return self._ask("wait", number=number)
 
-    def said(self, number: int) -> str:
+    def output(self, number: int) -> str:
         return (self._folder / f"{number}.out").read_text()
 
     def run(self, *arguments: str | Path) -> int:
@@ -92,24 +92,24 @@ class Nursery:
 def _serve(folder: Path) -> None:
     gate = os.pipe()
     for line in sys.stdin:
-        told = json.loads(line)
+        request = json.loads(line)
         answer = 0
-        if told["what"] == "start":
+        if request["what"] == "start":
             answer = os.fork()
             if not answer:
-                _become(folder, gate, told)
-        elif told["what"] == "open":
+                _become(folder, gate, request)
+        elif request["what"] == "open":
             for end in gate:
                 os.close(end)
             gate = os.pipe()
         else:
-            _, status = os.waitpid(told["number"], 0)
+            _, status = os.waitpid(request["number"], 0)
             answer = os.waitstatus_to_exitcode(status)
         sys.stdout.write(f"{answer}\n")
         sys.stdout.flush()
 
 
-def _become(folder: Path, gate: tuple[int, int], told: dict[str, Any]) -> None:
+def _become(folder: Path, gate: tuple[int, int], request: dict[str, Any]) -> None:
     """Turn this process into one of the program."""
     from rnnlab.cli.main import main
 
@@ -119,13 +119,13 @@ def _become(folder: Path, gate: tuple[int, int], told: dict[str, Any]) -> None:
         os.dup2(end, stream)
     os.chdir(folder)
     os.close(gate[1])
-    if told["gate"]:
+    if request["gate"]:
         os.read(gate[0], 1)
-    if told["memory"] is not None:
+    if request["memory"] is not None:
         pages = int(Path("/proc/self/statm").read_text().split()[0])
-        most = pages * resource.getpagesize() + told["memory"]
+        most = pages * resource.getpagesize() + request["memory"]
         resource.setrlimit(resource.RLIMIT_AS, (most, most))
-    sys.argv = ["rnnlab", *told["arguments"]]
+    sys.argv = ["rnnlab", *request["arguments"]]
     code = 0
     try:
         main()
