@@ -73,7 +73,7 @@ class Checker:
         except ValidationError as error:
             by_key: dict[KeyPath, list[ErrorDetails]] = {}
             for detail in error.errors(include_url=False, include_context=True):
-                by_key.setdefault(_key_path(detail["loc"], data), []).append(detail)
+                by_key.setdefault(_key_path(detail, data), []).append(detail)
             for inner, details in by_key.items():
                 if details[0]["type"] == "extra_forbidden":
                     hint = _hint_for_unknown(inner, model, data, registry=registry) + self._left_over(path, inner, data)
@@ -155,17 +155,20 @@ def _expected(detail: ErrorDetails) -> str:
     return _EXPECTED.get(detail["type"]) or detail["msg"][:1].lower() + detail["msg"][1:]
 
 
-def _key_path(location: tuple[str | int, ...], data: Any) -> KeyPath:
+def _key_path(detail: ErrorDetails, data: Any) -> KeyPath:
     """Return pydantic's location without the parts that name a branch of a union and no key of the data."""
+    if not detail["loc"]:
+        return ()
     kept: list[str | int] = []
-    for number, key in enumerate(location):
+    *outer, last = detail["loc"]
+    for key in outer:
         is_here = isinstance(data, dict) and key in data
-        is_last = number == len(location) - 1
-        if is_here or isinstance(key, int) or (is_last and isinstance(data, dict)):
+        if is_here or isinstance(key, int):
             kept.append(key)
-        if is_here or is_last or isinstance(key, int) or not isinstance(data, dict):
+        if is_here or isinstance(key, int) or not isinstance(data, dict):
             data = data[key] if is_here else None
-    return tuple(kept)
+    is_key = isinstance(data, dict) and (last in data or detail["type"] == "missing")
+    return (*kept, last) if is_key or isinstance(last, int) else tuple(kept)
 
 
 def _hint_for_unknown(inner: KeyPath, model: type[BaseModel], data: Any, *, registry: Registry | None) -> str:

@@ -1,8 +1,9 @@
 """The `sweep:` section of a config: the values to try, in which combinations, and the metric to compare by."""
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, field_validator, model_validator
 
 from rnnlab.config.blocks import LARGEST_SEED
 from rnnlab.core.options import Options
@@ -49,10 +50,30 @@ class MetricOptions(Options):
     goal: Literal["minimize", "maximize"] = Field("minimize", description="whether lower or higher is better")
 
 
+def _check_key(key: str) -> str:
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*", key):
+        raise ValueError("expected a dotted key of a config: cell.units, training.optimizer, seed")
+    return key
+
+
+def _axis_kind(axis: object) -> str | None:
+    return "range" if isinstance(axis, dict | Range) else "list" if isinstance(axis, list) else None
+
+
+Axis = Annotated[
+    Annotated[Range, Tag("range")] | Annotated[list[Any], Tag("list")],
+    Discriminator(
+        _axis_kind,
+        custom_error_type="axis_type",
+        custom_error_message="a list of values, or a range with `from` and `to`",
+    ),
+]
+
+
 class SweepOptions(Options):
     """The trials of a sweep."""
 
-    axes: dict[str, Range | list[Any]] = Field(
+    axes: dict[Annotated[str, AfterValidator(_check_key)], Axis] = Field(
         default_factory=dict, max_length=50, description="dotted key -> values to try: a list, or a range"
     )
     zip: list[list[str]] = Field(

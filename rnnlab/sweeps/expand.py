@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,18 +10,17 @@ from typing import Any
 
 from rnnlab.config.check import Checker
 from rnnlab.config.document import Document, Node, node_of
-from rnnlab.config.errors import KeyPath, Position, kind, raise_all, shown
+from rnnlab.config.errors import KeyPath, Position, kind, raise_all
 from rnnlab.config.experiment import Experiment
 from rnnlab.config.load import SWEEP as SECTION
 from rnnlab.config.load import check_document
 from rnnlab.config.reading import read_document
-from rnnlab.config.sweep import MOST_TRIALS, Range, SweepOptions
+from rnnlab.config.sweep import MOST_TRIALS, SweepOptions
 from rnnlab.core.errors import ConfigError, UsageError
 from rnnlab.core.naming import check_name
-from rnnlab.sweeps.axes import Axis, Values, combinations, faults_of, random_combinations
+from rnnlab.sweeps.axes import Values, combinations, faults_of, random_combinations
 from rnnlab.sweeps.plan import CheckedSweep, Plan, Trial, trial_name
 
-_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 _SAMPLES = 100  # combinations of a search that are checked before it begins
 _TRIALS_SHOWN = 3  # names of trials with the same error
 
@@ -103,36 +101,13 @@ def _options(document: Document) -> SweepOptions:
     if SECTION not in document.data:
         checker.add((), "no `sweep` section", hint="`rnnlab train CONFIG` trains a single config")
         raise_all(checker.errors())
-    section = document.data[SECTION]
-    if isinstance(section, dict):
-        section = {**section, "axes": _axes(checker, section.get("axes", {}))}
-    options = checker.block(SweepOptions, section, (SECTION,))
+    options = checker.block(SweepOptions, document.data[SECTION], (SECTION,))
     raise_all(checker.errors())
     for path, fault in faults_of(options) if options else ():
         checker.add((SECTION, *path), fault.problem, hint=fault.hint)
     raise_all(checker.errors())
     assert options
     return options
-
-
-def _axes(checker: Checker, axes: Any) -> Any:
-    """Return the valid axes; each is checked alone, as pydantic would report both alternatives of list and range."""
-    if not isinstance(axes, dict):
-        return axes
-    valid: dict[str, Axis | None] = {}
-    for key, axis in axes.items():
-        at = (SECTION, "axes", key)
-        if not _KEY.fullmatch(key):
-            checker.add_unknown_key(
-                at, hint="an axis is a dotted key of a config: cell.units, training.optimizer, seed"
-            )
-        elif isinstance(axis, dict):
-            valid[key] = checker.block(Range, axis, at)
-        elif isinstance(axis, list):
-            valid[key] = axis
-        else:
-            checker.add(at, f"got {shown(axis)}, expected a list of values, or a range with `from` and `to`")
-    return {key: axis for key, axis in valid.items() if axis is not None}
 
 
 def _name(base: Document, path: Path) -> str:

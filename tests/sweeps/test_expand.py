@@ -116,7 +116,10 @@ TEXT_CELL = BASE.replace("{units: 4}", "carry")
         (
             "  axes: {two words: [1]}\n  sedes: 3\n",
             BASE,
-            ["7:10 sweep.axes.'two words': unknown key 'two words'", "8:3 sweep.sedes: unknown key 'sedes'"],
+            [
+                "7:21 sweep.axes.'two words': got 'two words': expected a dotted key",
+                "8:3 sweep.sedes: unknown key 'sedes'",
+            ],
         ),
         ("  axes: {seed: 3}\n", BASE, ["7:16 sweep.axes.seed: got 3, expected a list of values, or a range"]),
         ("  axes: {seed: {from: 3, to: 1, step: 0}}\n", BASE, ["7:39 sweep.axes.seed.step: got 0, expected more than"]),
