@@ -113,7 +113,7 @@ def test_the_script_has_one_command_per_trial_that_can_be_repeated(x: Path) -> N
         (
             ("x.yaml", "--workers", "0"),
             2,
-            "error[E_USAGE]: Invalid value for '--workers' / '-j': '0' is no whole numbe",
+            "error[E_USAGE]: Invalid value for '--workers' / '-j': got '0', expected a whole number",
         ),
         (
             ("x.yaml", "--timeout", "0"),
@@ -254,9 +254,9 @@ def test_status_shows_why_trials_failed_and_which_is_best(x: Path) -> None:
 def test_list_and_compare_take_a_sweep_as_a_group(x: Path) -> None:
     rnnlab("sweep", "x.yaml", "-q")
     listed = json.loads(rnnlab("list", "x", "--sort", "name", "--json").stdout)["runs"]
-    assert [row["name"] for row in listed] == NAMES
+    assert [row["run"] for row in listed] == NAMES
     value = json.loads(rnnlab("compare", "x", "--json").stdout)
-    assert sorted(run["name"] for run in value["runs"]) == NAMES
+    assert sorted(run["run"] for run in value["runs"]) == NAMES
     assert rnnlab("list", "y").code == 3
     assert rnnlab("compare", "y").code == 3
 
