@@ -13,21 +13,21 @@ def test_ascii_is_the_curve_in_letters() -> None:
     lines = text(
         [Curve("down", [(0, 4.0), (38, 0.0)]), Curve("flat", [(0, 1.0), (38, 1.0)])],
         y_label="loss",
-        levels=[Level("baseline 2", 2.0)],
+        levels=[Level("baseline 0", 0.0)],
         width=50,
         height=5,
         braille=False,
     )
     assert lines == [
         "loss over steps",
-        "        4 +aaaaaaaa",
-        "          |        aaaaaaaa",
-        "        2 +- - - - - - - - aaaaaaaa- - - - - - - -",
-        "          |bbbbbbbbbbbbbbbbbbbbbbbbbababababbbbbbb",
-        "        0 +                                aaaaaaa",
+        "        4 +aaaaa",
+        "          |     aaaaaaaaaa",
+        "        2 +               aaaaaaaaa",
+        "          |bbbbbbbbbbbbbbbbbbbbbbbbabababababbbbbb",
+        "        0 +- - - - - - - - - - - - - - - - - aaaaa",
         "          ++-------------------+------------------",
         "     step  0                  20",
-        "           a down  b flat  - - baseline 2",
+        "           a down  b flat  - - baseline 0",
     ]
 
 
@@ -36,8 +36,8 @@ def test_braille_has_the_letters_too() -> None:
     assert lines == [
         "y over steps",
         "        1 ┤                      ⣀⣀⠤⠤⠒⠒a",
-        "      0.5 ┤              ⢀⣀⡠⠤⠔⠒⠉⠉",
-        "          │       ⣀⣀⠤⠔⠒⠊⠉a",
+        "      0.5 ┤              a⣀⡠⠤⠔⠒⠉⠉",
+        "          │       ⣀⣀⠤⠔⠒⠊⠉⠁",
         "        0 ┤⣀⠤⠤⠒⠒⠉⠉",
         "          └┬───────────────────────────┬",
         "     step  0                           1",
@@ -71,7 +71,7 @@ def test_a_gap_stays_a_gap(braille: bool) -> None:
 
 def test_one_point_and_equal_values_are_drawn() -> None:
     lines = text([Curve("x", [(5, 3.0)]), Curve("none", [])], y_label="y", height=4, width=40)
-    assert lines[1:5] == ["          │", "          │", "        3 ┤a", "          │"]
+    assert lines[1:5] == ["          │", "        3 ┤a", "          │", "          │"]
     assert lines[-2:] == ["     step  5                           6", "           a x  b none (no record)"]
 
 
