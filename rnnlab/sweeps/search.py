@@ -162,7 +162,7 @@ class Search:
             name = trial_name(number, each, total=self.plan.total)
             try:
                 experiment = check_document(trial_document(self._base, name, each), default_name=name)
-            except ConfigError:  # some combinations exclude each other; Optuna is told that they failed
+            except ConfigError:  # an invalid combination is reported to Optuna as failed
                 return []
             trial = Trial(number=number, name=name, values=each, sha256=experiment.sha256(), proposal=proposal)
             self._sweep.write_config(trial, experiment)

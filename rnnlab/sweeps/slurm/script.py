@@ -174,7 +174,7 @@ if [ "$(grep -c " $job starts at step $start on " "$history")" -gt "$most_starts
     exit 75
 fi
 
-# After a requeue, a process that still holds the lock is this job's own on a node that was lost.
+# After a requeue, a process that still has the lock is this job's own on a node that was lost.
 if [ "${SLURM_RESTART_COUNT:-0}" -gt 0 ]; then
     train --force-unlock
 else
