@@ -1,1 +1,1 @@
-"""YAML to one frozen experiment: faults come all at once, each with file, line, column and dotted key."""
+"""YAML to one frozen `Experiment`; all errors come at once, each with file, line, column and dotted key."""

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from rnnlab.config.document import Document
-from rnnlab.config.errors import KeyPath, ParseError, dotted, shown
+from rnnlab.config.errors import KeyPath, LocatedError, dotted, shown
 from rnnlab.core.errors import UsageError
 from rnnlab.core.registry import Registry, nearest
 
@@ -42,19 +42,19 @@ class Checker:
         self.document = document
         self._errors = list(document.errors)
 
-    def errors(self) -> list[ParseError]:
+    def errors(self) -> list[LocatedError]:
         """Return all errors so far, in the order of the files' lines; those of `--set` come last."""
         return sorted(self._errors, key=lambda error: (not error.position.line, *astuple(error.position)))
 
     def add(self, path: KeyPath, problem: str, *, hint: str = "") -> None:
         """Add an error in the value at `path`, unless it, or a part of it, could not even be read."""
         if not path or all(error.path[: len(path)] != path for error in self.document.errors):
-            self._errors.append(ParseError.at(self.document.position(path), path, problem, hint=hint))
+            self._errors.append(LocatedError.at(self.document.position(path), path, problem, hint=hint))
 
     def add_unknown_key(self, path: KeyPath, *, hint: str) -> None:
         """Add an error for the key at `path`."""
         problem = f"unknown key {shown(path[-1])}"
-        self._errors.append(ParseError.at(self.document.key_position(path), path, problem, hint=hint))
+        self._errors.append(LocatedError.at(self.document.key_position(path), path, problem, hint=hint))
 
     def block(self, model: type[Model], data: Any, path: KeyPath, *, registry: Registry | None = None) -> Model | None:
         """Return `data` as `model`, or None after its errors were added.

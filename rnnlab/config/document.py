@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, final
 
-from rnnlab.config.errors import KeyPath, ParseError, Position, dotted, kind, location
+from rnnlab.config.errors import KeyPath, LocatedError, Position, dotted, kind, location
 from rnnlab.core.errors import UsageError
 
 Scalar = None | bool | int | float | str
@@ -80,12 +80,12 @@ class Document:
     Args:
         root: The whole, a mapping.
         raw: The bytes of the file that was asked for, as given.
-        errors: What could not be read; a document is usable only without. `check_document` raises them with its own.
+        errors: Errors in single values, which must not be used; `check_document` raises them with its own.
     """
 
     root: Node
     raw: bytes = b""
-    errors: tuple[ParseError, ...] = ()
+    errors: tuple[LocatedError, ...] = ()
 
     @cached_property
     def data(self) -> dict[str, Any]:

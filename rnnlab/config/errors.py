@@ -68,12 +68,12 @@ def location(position: Position, path: KeyPath) -> str:
 
 
 @final
-class ParseError(UsageError):
-    """An error in one value or key that leaves the rest of the text readable, so that the rest can be checked too.
+class LocatedError(UsageError):
+    """An error in one value or key; the rest of the config can be checked nevertheless.
 
     Attributes:
         position: Where it is.
-        path: The key of the value that cannot be used.
+        path: The key.
     """
 
     position: Position
@@ -100,7 +100,7 @@ def raise_all(errors: Sequence[UsageError]) -> None:
         rnnlab.core.errors.ConfigError: x.yaml:1:1: wrong
         x.yaml:2:1: worse
     """
-    if rest := len(errors) - MOST_SHOWN if len(errors) > MOST_SHOWN else 0:
+    if (rest := len(errors) - MOST_SHOWN) > 0:
         more = UsageError(f"{rest} more error{'s' * (rest > 1)}", hint="correct these first")
         raise ConfigError([*errors[:MOST_SHOWN], more])
     if errors:

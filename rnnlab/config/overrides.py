@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from rnnlab.config.document import Document, Node
-from rnnlab.config.errors import ParseError, Position, dotted, shortened, shown
+from rnnlab.config.errors import LocatedError, Position, dotted, shortened, shown
 from rnnlab.config.yaml import MOST_LEVELS, parse
 from rnnlab.core.errors import ConfigError, UsageError
 
@@ -39,13 +39,13 @@ def apply_overrides(document: Document, overrides: Sequence[str]) -> Document:
                 continue
             root = root.with_value(path, replace(node, key_position=position))
         except ConfigError as error:
-            errors += [ParseError.at(position, (), fault.problem, hint=fault.hint) for fault in error.faults]
+            errors += [LocatedError.at(position, (), fault.problem, hint=fault.hint) for fault in error.faults]
         except UsageError as error:
-            errors.append(ParseError.at(position, (), error.problem, hint=error.hint))
+            errors.append(LocatedError.at(position, (), error.problem, hint=error.hint))
     return replace(document, root=root, errors=tuple(errors))
 
 
-def _parsed(override: str, position: Position) -> tuple[tuple[str, ...], Node, list[ParseError]]:
+def _parsed(override: str, position: Position) -> tuple[tuple[str, ...], Node, list[LocatedError]]:
     key, equals, text = override.partition("=")
     if not equals:
         raise UsageError("expected key=value, got no '='", hint="for example --set training.steps=500")

@@ -10,7 +10,7 @@ from typing import Any, final
 import numpy as np
 
 from rnnlab.config.document import Document, Node, node_of
-from rnnlab.config.errors import KeyPath, ParseError, Position, kind, location, raise_all, shortened
+from rnnlab.config.errors import KeyPath, LocatedError, Position, kind, location, raise_all, shortened
 from rnnlab.config.overrides import apply_overrides
 from rnnlab.config.source import decode, read_bytes
 from rnnlab.config.yaml import dump_yaml, parse
@@ -52,10 +52,10 @@ def read_document(path: Path, overrides: Sequence[str] = ()) -> Document:
     files = _Files()
     root = files.read(path, where=str(path))
     errors = tuple({str(error): error for error in files.errors}.values())  # a file may be read for several others
-    parse_errors = tuple(error for error in errors if isinstance(error, ParseError))
-    if len(parse_errors) < len(errors):
+    in_values = tuple(error for error in errors if isinstance(error, LocatedError))
+    if len(in_values) < len(errors):
         raise_all(errors)
-    return apply_overrides(Document(root, files.raw, parse_errors), overrides)
+    return apply_overrides(Document(root, files.raw, in_values), overrides)
 
 
 def document_of(text: str, source: str) -> Document:
@@ -109,7 +109,7 @@ def _plain(value: object, path: KeyPath, *, source: str, errors: list[UsageError
     return value
 
 
-def _parsed(text: str, source: str, *, hint: str) -> tuple[Node, list[ParseError]]:
+def _parsed(text: str, source: str, *, hint: str) -> tuple[Node, list[LocatedError]]:
     parsed = parse(text, Position(source, 1, 1))
     if parsed.root is None:
         raise ConfigError([UsageError("the config is empty", where=source, hint=hint)])

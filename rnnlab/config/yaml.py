@@ -13,7 +13,7 @@ from typing import Any, final
 import yaml
 
 from rnnlab.config.document import Node, Scalar
-from rnnlab.config.errors import KeyPath, ParseError, Position, raise_all, shortened, shown
+from rnnlab.config.errors import KeyPath, LocatedError, Position, raise_all, shortened, shown
 from rnnlab.config.source import HIDDEN, character, check_text
 from rnnlab.core.errors import UsageError, VerificationError
 
@@ -33,12 +33,12 @@ class Parsed:
 
     Args:
         root: The value; None if the text has no value at all.
-        errors: Errors that leave the rest readable, in the order of the text; the values at their paths are not usable.
+        errors: Errors in single values, which must not be used.
         end: How many characters the value takes; only comments and white space follow.
     """
 
     root: Node | None
-    errors: list[ParseError]
+    errors: list[LocatedError]
     end: int
 
 
@@ -170,7 +170,7 @@ class _Builder:
 
     def __init__(self, start: Position) -> None:
         self._start = start
-        self.errors: list[ParseError] = []
+        self.errors: list[LocatedError] = []
 
     def node(self, node: yaml.Node, path: KeyPath, key: Position | None = None) -> Node:
         if node.tag.startswith(_ALIAS):
@@ -228,7 +228,7 @@ class _Builder:
             self._add(node, path, problem, hint="remove it")
 
     def _add(self, node: yaml.Node, path: KeyPath, problem: str, *, hint: str) -> None:
-        self.errors.append(ParseError.at(self._position(node), path, problem, hint=hint))
+        self.errors.append(LocatedError.at(self._position(node), path, problem, hint=hint))
 
     def _position(self, node: yaml.Node) -> Position:
         return self._start.moved(node.start_mark.line, node.start_mark.column)
