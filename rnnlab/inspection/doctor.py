@@ -15,7 +15,7 @@ from rnnlab.storage.folder import OWN
 from rnnlab.storage.lock import is_lock, read_holder
 from rnnlab.storage.metrics import CUT, TORN
 from rnnlab.storage.reading import kind
-from rnnlab.training.resume import require_config_as_given, require_own, stored_experiment
+from rnnlab.training.resume import require_config_as_given, require_own, verified_experiment
 
 Result = Literal["good", "note", "bad"]
 
@@ -129,7 +129,7 @@ class _Examination:
         return f"of the start and of {len(attempts)} more attempts" if attempts else "of the start"
 
     def _read_experiment(self) -> str:
-        self._experiment = stored_experiment(self.run)
+        self._experiment = verified_experiment(self.run)
         return f"the config that the provenance tells of, {self._experiment.sha256()[:12]}"
 
     def _read_metrics(self) -> str:

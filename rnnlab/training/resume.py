@@ -10,6 +10,7 @@ from typing import Any
 from rnnlab.config.experiment import WITHOUT_EFFECT, Experiment
 from rnnlab.config.yaml import dump_yaml
 from rnnlab.core.errors import DivergedError, UsageError, VerificationError
+from rnnlab.runs.config import flatten
 from rnnlab.runs.run import Run
 from rnnlab.storage import Lock, RunFolder, Status, provenance
 from rnnlab.storage.checkpoint import Checkpoint
@@ -52,7 +53,7 @@ def resume(
         _require_changeable(override)
     lock = run.lock(force=force_unlock)
     try:
-        stored = stored_experiment(run)
+        stored = verified_experiment(run)
         yield from _resume(run, lock, stored if not overrides else Run(run).experiment(overrides), argv, stop)
     finally:
         lock.release()
@@ -96,13 +97,13 @@ def train_into(
             store = begin(run, lock, trainer, config=config, argv=argv, beside=beside, describe=describe)
             yield from train_to_end(trainer, store, stop=stop or Stop(), deadline=deadline)
         else:
-            _require_same(run, stored_experiment(run), experiment)
+            _require_same(run, verified_experiment(run), experiment)
             yield from _resume(run, lock, experiment, argv, stop)
     finally:
         lock.release()
 
 
-def stored_experiment(run: RunFolder) -> Experiment:
+def verified_experiment(run: RunFolder) -> Experiment:
     """Return what a run trains, as it was when the run began.
 
     Raises:
@@ -122,7 +123,7 @@ def require_config_as_given(run: RunFolder) -> None:
     """Pass if `config.yaml` is what the run was started with; nothing is trained from it.
 
     Raises:
-        VerificationError: It does not, or is missing.
+        VerificationError: It is not, or is missing.
     """
     data, recorded = run.read_config(), {}
     with suppress(VerificationError):  # a damaged provenance is reported by its own reader
@@ -266,19 +267,12 @@ def _require_same(run: RunFolder, stored: Experiment, asked: Experiment) -> None
     same = {key: getattr(asked.training, key) for key in WITHOUT_EFFECT}
     if replace(stored, training=stored.training.model_copy(update=same), logging=asked.logging) == asked:
         return
-    before, now = _flat(stored.resolved()), _flat(asked.resolved())
-    keys = [key for key in before | now if before.get(key) != now.get(key)]
+    before, now = dict(flatten(stored.resolved())), dict(flatten(asked.resolved()))
+    without_effect = ("logging.", *(f"training.{key}" for key in WITHOUT_EFFECT))
+    keys = [key for key in before | now if before.get(key) != now.get(key) and not key.startswith(without_effect)]
     shown = ", ".join(f"{key}: {dumps(before.get(key))} there, {dumps(now.get(key))} here" for key in keys[:5])
     raise UsageError(
         f"is the run of another config: {shown}{'…' if len(keys) > 5 else ''}",
         where=str(run.path),
         hint="name another folder; or resume with the run's own config: `rnnlab train --resume DIR`",
     )
-
-
-def _flat(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in data.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
-    skipped = {"logging", *(f"training.{key}" for key in WITHOUT_EFFECT)}
-    return {key: value for key, value in flat.items() if not any(key == s or key.startswith(f"{s}.") for s in skipped)}
