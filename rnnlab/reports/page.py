@@ -4,7 +4,7 @@ import base64
 import hashlib
 import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from importlib.resources import files
 from typing import Any
@@ -60,8 +60,7 @@ def write_page(
         """Escape what no HTML shows; jinja2 then escapes what is HTML, apart from markup that is our own."""
         return value if isinstance(value, markupsafe.Markup) else visible_lines(str(value))
 
-    parts = {"Results": figures_of(comparison), "Inside the networks": _inside(found)}
-    figures = [figure for part in parts.values() for figure in part]
+    results, inside = figures_of(comparison), _inside(found)
     script, style = _text("page.js"), _text("page.css")
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=escaped
@@ -79,14 +78,14 @@ def write_page(
         ],
         tables=[one for one in tables(comparison) if one.title != RESULTS],
         table_notes=table_notes(comparison),
-        parts={name: part for name, part in parts.items() if part},
-        sentences={figure.name: _sentences(figure.name, found) for figure in figures},
+        parts={name: part for name, part in (("Results", results), ("Inside the networks", inside)) if part},
+        sentences={figure.name: _words(figure.name, found, diagnoses()[figure.name].sentences) for figure in inside},
         runs=run_table(comparison, _MOST_RUNS),
         more_runs=max(0, len(comparison.results) - _MOST_RUNS),
         provenance=_provenance(comparison.results),
         commands=commands or _commands(comparison.results),
         configs=[(one.name, _config(one)) for one in comparison.results[:_MOST_CONFIGS]],
-        data=markupsafe.Markup(_data(figures)),  # noqa: S704  # escaped there
+        data=markupsafe.Markup(_data([*results, *inside])),  # noqa: S704  # escaped there
         script=markupsafe.Markup(script),  # noqa: S704  # our own, like the style
         style=markupsafe.Markup(style),  # noqa: S704
         policy=f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; base-uri 'none'; "
@@ -110,23 +109,15 @@ def _inside(found: Mapping[str, Diagnosis]) -> list[Figure]:
 
 
 def _conclusions(found: Mapping[str, Diagnosis]) -> list[str]:
-    sentences = [
-        f"{heading}: {sentence}"
-        for name, diagnosis in diagnoses().items()
-        for heading, one in found.items()
-        if name in one.results and (sentence := diagnosis.conclusion(one.results[name]))
-    ]
+    sentences = [one for name, made in diagnoses().items() for one in _words(name, found, made.conclusion)]
     why = "A network can learn from what happened some steps ago only where its gradient reaches back that far."
     return [why, *sentences] if sentences else []
 
 
-def _sentences(name: str, found: Mapping[str, Diagnosis]) -> list[str]:
-    return [
-        f"{heading}: {sentence}"
-        for heading, one in found.items()
-        if name in one.results
-        for sentence in diagnoses()[name].sentences(one.results[name])
-    ]
+def _words(name: str, found: Mapping[str, Diagnosis], words: Callable[[Any], Sequence[str]]) -> list[str]:
+    """Return sentences about the results of one diagnosis, each with the heading of its network."""
+    results = {heading: one.results[name] for heading, one in found.items() if name in one.results}
+    return [f"{heading}: {sentence}" for heading, result in results.items() for sentence in words(result)]
 
 
 def _data(figures: Sequence[Figure]) -> str:
@@ -183,4 +174,4 @@ def _commands(results: Sequence[Run]) -> list[str]:
 
 
 def _config(result: Run) -> str:
-    return "\n".join(f"{key}: {visible(value_text(value))}" for key, value in result.config.items())
+    return "\n".join(f"{key}: {value_text(value)}" for key, value in result.config.items())

@@ -98,9 +98,9 @@ class AbstractDiagnosis(ABC, Generic[Found]):
         """Return what the result shows, in words."""
         return []
 
-    def conclusion(self, _: Found, /) -> str:
-        """Return the one sentence with which a report begins, if any."""
-        return ""
+    def conclusion(self, _: Found, /) -> list[str]:
+        """Return the sentences with which a report begins, if any."""
+        return []
 
     def table(self, _: Found, /) -> Table | None:
         """Return the result in figures, if it has a table."""

@@ -33,13 +33,11 @@ class Gradient(AbstractDiagnosis[GradientByLag]):
         names, shares = short_names(found.median), shares_of(found)
         return [_reach(names[state], *shares[state]) for state in shares]
 
-    def conclusion(self, found: GradientByLag) -> str:
+    def conclusion(self, found: GradientByLag) -> list[str]:
         """Return the sentence of the state through which most of the gradient arrives."""
         shares = shares_of(found)
-        if not shares:
-            return ""
-        state = max(shares, key=lambda name: float(shares[name][1][-1]))
-        return _reach(short_names(found.median)[state], *shares[state])
+        state = max(shares, key=lambda name: float(shares[name][1][-1]), default="")
+        return [_reach(short_names(found.median)[state], *shares[state])] if state else []
 
     def table(self, found: GradientByLag) -> Table:
         names, rows = short_names(found.median), []
