@@ -1,18 +1,12 @@
 """Add two marked numbers far apart: the standard test of remembering real values."""
 
 from abc import abstractmethod
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
 
 from rnnlab.core.batch import Array, Batch, Lengths, draw_lengths, last_step_mask, within_lengths
-from rnnlab.tasks.base import AbstractTask, Card, Published, Reference, Streak, TaskOptions, Threshold
-
-
-class AddingURNNOptions(TaskOptions):
-    """`adding@urnn` has no options beyond its length."""
-
-    type: Literal["adding@urnn"] = "adding@urnn"
+from rnnlab.tasks.base import AbstractTask, Card, Published, Reference, Streak, Threshold
 
 
 class AbstractMarkedNumbers(AbstractTask):
@@ -48,7 +42,7 @@ class AddingURNN(AbstractMarkedNumbers):
     Differs: The papers give no success rule; a mean squared error of 0.005 (7 % off on average) is ours.
 
     Example:
-        >>> task = AddingURNN(AddingURNNOptions())
+        >>> task = AddingURNN(AddingURNN.Options())
         >>> batch = Batch(
         ...     inputs=np.array([[[0.5, 1.0], [0.9, 0.0], [0.1, 0.0], [0.2, 1.0]]]),
         ...     targets=np.array([[0.7]]),
@@ -60,7 +54,6 @@ class AddingURNN(AbstractMarkedNumbers):
     """
 
     name = "adding@urnn"
-    Options = AddingURNNOptions
     default_timesteps = (100, 100)
     solved = Threshold("loss", 0.005)
     card = Card(
@@ -103,12 +96,6 @@ class AddingURNN(AbstractMarkedNumbers):
 
     def _combine(self, one: Array, other: Array) -> Array:
         return np.asarray(one + other)
-
-
-class AddingHS1997Options(TaskOptions):
-    """`adding@hs1997` has no options beyond its length."""
-
-    type: Literal["adding@hs1997"] = "adding@hs1997"
 
 
 class AbstractMarkedPairs(AbstractMarkedNumbers):
@@ -158,7 +145,7 @@ class AddingHS1997(AbstractMarkedPairs):
         of the first T/2 pairs, not of the first 10. If the first pair is marked, by either marker, its value is 0.
 
     Example:
-        >>> task = AddingHS1997(AddingHS1997Options())
+        >>> task = AddingHS1997(AddingHS1997.Options())
         >>> batch = Batch(
         ...     inputs=np.array([[[0.3, -1.0], [0.5, 1.0], [-0.9, 1.0], [0.2, 0.0], [0.7, -1.0]]]),
         ...     targets=np.array([[0.4]]),
@@ -170,7 +157,6 @@ class AddingHS1997(AbstractMarkedPairs):
     """
 
     name = "adding@hs1997"
-    Options = AddingHS1997Options
     solved = Streak(2000, wrong=0, loss_below=0.01)
     lowest = -1.0
     neutral = 0.0

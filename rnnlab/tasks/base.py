@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
+from pydantic import create_model
 
 from rnnlab.core.batch import Array, Batch, Lengths
 from rnnlab.core.losses import LOSSES
@@ -143,13 +144,13 @@ class TaskOptions(Options):
     """Options every task has; a task adds its own typed fields.
 
     Attributes:
-        type: The full name of the definition, e.g. `adding@urnn`.
+        type: The full name of the definition, e.g. `adding@urnn`; each task sets it to its own name.
         paths: Names of the options that hold a path; the config makes it absolute, from the file that gives it.
     """
 
     paths: ClassVar[tuple[str, ...]] = ()
 
-    type: str
+    type: str = ""
 
 
 class AbstractTask(ABC):
@@ -160,7 +161,7 @@ class AbstractTask(ABC):
 
     Attributes:
         name: Full name of the definition, `<stem>` or `<stem>@<source>`.
-        Options: The typed options block of this task.
+        Options: Its options: a subclass of `TaskOptions` if it has any besides the length.
         card: Definition, sources, published numbers.
         loss: Key of `rnnlab.core.losses.LOSSES`.
         return_sequences: True when steps are scored throughout, False when only the last step is.
@@ -175,6 +176,12 @@ class AbstractTask(ABC):
     return_sequences: ClassVar[bool]
     maximised: ClassVar[frozenset[str]] = frozenset()
     solved: SuccessRule
+
+    def __init_subclass__(cls) -> None:
+        if "name" in cls.__dict__:
+            described = cls.Options.__doc__ if cls.Options is not TaskOptions else "No options besides the length."
+            field: Any = (Literal[cls.name], cls.name)  # pydantic finds the class by it
+            cls.Options = create_model(f"{cls.__name__}Options", __base__=cls.Options, __doc__=described, type=field)
 
     def __init__(self, options: TaskOptions) -> None:
         self.options = options

@@ -1,7 +1,7 @@
 """Copying ten symbols over a long blank: the standard test of remembering many things at once."""
 
 from functools import partial
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -13,7 +13,6 @@ from rnnlab.tasks.base import AbstractTask, Card, Published, Reference, TaskOpti
 class CopyMemoryOptions(TaskOptions):
     """The number of symbols, and how many kinds there are."""
 
-    type: Literal["copy_memory@urnn"] = "copy_memory@urnn"
     symbols: int = Field(10, ge=1, le=1000, description="how many symbols are to be copied")
     alphabet: int = Field(8, ge=2, le=1000, description="how many different symbols there are")
 

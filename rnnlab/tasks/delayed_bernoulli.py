@@ -1,7 +1,7 @@
 """Coin flips that depend on two earlier flips: the loss shows how far back a network remembers."""
 
 from functools import partial
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -16,7 +16,6 @@ Lag = Annotated[int, Field(ge=1, le=100_000)]
 class DelayedBernoulliOptions(TaskOptions):
     """The lags of the two dependencies."""
 
-    type: Literal["delayed_bernoulli@pitis2016"] = "delayed_bernoulli@pitis2016"
     lags: Annotated[tuple[Lag, Lag], Field(strict=False)] = Field(
         (3, 8),
         description="how many flips back the two dependencies lie: of weight +1/2, of weight -1/4",

@@ -1,7 +1,7 @@
 """Predict the next symbol of strings of the embedded Reber grammar."""
 
 from functools import partial
-from typing import Literal, Self
+from typing import Self
 
 import numpy as np
 from pydantic import Field
@@ -29,7 +29,6 @@ IMPOSSIBLE = -1000.0
 class EmbeddedReberOptions(TaskOptions):
     """The set of strings."""
 
-    type: Literal["embedded_reber@hs1997"] = "embedded_reber@hs1997"
     set_seed: int = Field(
         0, ge=0, le=2**63, description="seed of the draw of the 256 training and 256 validation strings"
     )

@@ -1,7 +1,6 @@
 """Three independent flip-flops, each storing the sign of its last pulse: eight cases, a stable state for each."""
 
 from functools import partial
-from typing import Literal
 
 import numpy as np
 from pydantic import Field
@@ -13,7 +12,6 @@ from rnnlab.tasks.base import AbstractTask, Card, Published, Reference, TaskOpti
 class FlipFlopOptions(TaskOptions):
     """The number of flip-flops, and how often they are set."""
 
-    type: Literal["flip_flop@sussillo2013"] = "flip_flop@sussillo2013"
     bits: int = Field(3, ge=1, le=256, description="independent flip-flops: inputs and outputs")
     pulse_probability: float = Field(
         0.5, gt=0.0, lt=1.0, description="probability of a pulse at each step of each input"

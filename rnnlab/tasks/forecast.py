@@ -1,7 +1,7 @@
 """Forecast one column of a multivariate series: synthetic weather with a known oracle, or a CSV file of your own."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 import numpy as np
 from pydantic import Field
@@ -20,7 +20,6 @@ class ForecastOptions(TaskOptions):
 
     paths = ("csv",)
 
-    type: Literal["forecast"] = "forecast"
     csv: str | None = Field(
         None, min_length=1, description="a CSV file of numbers, relative to the config; none: the built-in weather"
     )

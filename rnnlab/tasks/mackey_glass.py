@@ -1,7 +1,7 @@
 """The Mackey-Glass series, 84 steps ahead: a chaotic series that is predictable from its past."""
 
 from functools import partial
-from typing import Literal, Self
+from typing import Self
 
 import numpy as np
 from pydantic import Field
@@ -21,7 +21,6 @@ WARM_UP = 2 * DELAY
 class MackeyGlassOptions(TaskOptions):
     """The horizon."""
 
-    type: Literal["mackey_glass"] = "mackey_glass"
     horizon: int = Field(84, ge=1, le=500, description="steps from the newest input to the target")
 
 

@@ -1,18 +1,10 @@
 """Multiply two marked numbers far apart: real values that cannot be combined by adding them up."""
 
-from typing import Literal
-
 import numpy as np
 
 from rnnlab.core.batch import Array, Lengths
 from rnnlab.tasks.adding import AbstractMarkedPairs, first_pair_chance, last_marked
-from rnnlab.tasks.base import Card, Published, Reference, Streak, TaskOptions
-
-
-class MultiplicationOptions(TaskOptions):
-    """`multiplication@hs1997` has no options beyond its length."""
-
-    type: Literal["multiplication@hs1997"] = "multiplication@hs1997"
+from rnnlab.tasks.base import Card, Published, Reference, Streak
 
 
 class Multiplication(AbstractMarkedPairs):
@@ -29,7 +21,7 @@ class Multiplication(AbstractMarkedPairs):
 
     Example:
         >>> from rnnlab.core.batch import Batch
-        >>> task = Multiplication(MultiplicationOptions())
+        >>> task = Multiplication(Multiplication.Options())
         >>> batch = Batch(
         ...     inputs=np.array([[[1.0, 1.0], [0.3, 0.0], [0.5, 1.0], [0.8, 0.0], [0.6, -1.0]]]),
         ...     targets=np.array([[0.5]]),
@@ -41,7 +33,6 @@ class Multiplication(AbstractMarkedPairs):
     """
 
     name = "multiplication@hs1997"
-    Options = MultiplicationOptions
     solved = Streak(2000, wrong=139)
     lowest = 0.0
     neutral = 1.0

@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from functools import partial
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -15,24 +15,12 @@ from rnnlab.tasks.base import AbstractTask, Card, Published, Reference, Streak, 
 TINY = 1e-300
 
 
-class AbstractNoiseFreeLagOptions(TaskOptions):
-    """Options of both definitions."""
+class NoiseFreeLagOptions(TaskOptions):
+    """The size of the alphabet."""
 
     symbols: int = Field(
         default=100, ge=3, le=10_000, description="p: the alphabet is a1 … a(p-1), x, y; the paper's length is p steps"
     )
-
-
-class NoiseFreeLag2aOptions(AbstractNoiseFreeLagOptions):
-    """Options of `noise_free_lag@hs1997_2a`."""
-
-    type: Literal["noise_free_lag@hs1997_2a"] = "noise_free_lag@hs1997_2a"
-
-
-class NoiseFreeLag2bOptions(AbstractNoiseFreeLagOptions):
-    """Options of `noise_free_lag@hs1997_2b`."""
-
-    type: Literal["noise_free_lag@hs1997_2b"] = "noise_free_lag@hs1997_2b"
 
 
 class AbstractNoiseFreeLag(AbstractTask):
@@ -44,7 +32,8 @@ class AbstractNoiseFreeLag(AbstractTask):
         judged: The steps that the success rule looks at.
     """
 
-    options: AbstractNoiseFreeLagOptions
+    Options = NoiseFreeLagOptions
+    options: NoiseFreeLagOptions
     judged: ClassVar[slice]
     tolerance: ClassVar[float] = 0.25
     loss = "cross_entropy"
@@ -122,7 +111,7 @@ class NoiseFreeLag2a(AbstractNoiseFreeLag):
         output applies to the softmax. Strings shorter than p leave the last of the a's unused.
 
     Example:
-        >>> task = NoiseFreeLag2a(NoiseFreeLag2aOptions(symbols=3))  # features and classes: a1 a2 x y
+        >>> task = NoiseFreeLag2a(NoiseFreeLag2a.Options(symbols=3))  # features and classes: a1 a2 x y
         >>> batch = task.sample(np.random.default_rng(0), batch_size=1, timesteps=(3, 3))
         >>> batch.inputs[0].argmax(axis=-1).tolist(), batch.targets[0].tolist()  # y a1 a2 → a1 a2 y
         ([3, 0, 1], [0, 1, 3])
@@ -131,7 +120,6 @@ class NoiseFreeLag2a(AbstractNoiseFreeLag):
     """
 
     name = "noise_free_lag@hs1997_2a"
-    Options = NoiseFreeLag2aOptions
     judged = slice(None)
     card = Card(
         title="Remember one symbol over a counted lag",
@@ -179,7 +167,7 @@ class NoiseFreeLag2b(AbstractNoiseFreeLag):
         output at the end of the string applies to the softmax. The length may differ from p.
 
     Example:
-        >>> task = NoiseFreeLag2b(NoiseFreeLag2bOptions(symbols=3))  # features and classes: a1 a2 x y
+        >>> task = NoiseFreeLag2b(NoiseFreeLag2b.Options(symbols=3))  # features and classes: a1 a2 x y
         >>> string = np.array([[2, 1, 1, 2]])  # x a2 a2 x
         >>> batch = Batch(np.eye(4)[string[:, :-1]], string[:, 1:], np.ones((1, 3), dtype=bool), np.array([3]))
         >>> np.exp(task.oracle(batch)[0]).round(3).tolist()
@@ -187,7 +175,6 @@ class NoiseFreeLag2b(AbstractNoiseFreeLag):
     """
 
     name = "noise_free_lag@hs1997_2b"
-    Options = NoiseFreeLag2bOptions
     judged = slice(-1, None)
     card = Card(
         title="Remember one symbol over a random lag",

@@ -1,7 +1,5 @@
 """Parity of a string of bits: one bit of state, and every bit of the input counts."""
 
-from typing import Literal
-
 import numpy as np
 from pydantic import Field
 
@@ -12,7 +10,6 @@ from rnnlab.tasks.base import AbstractTask, Card, Published, Reference, TaskOpti
 class ParityOptions(TaskOptions):
     """The noise on the bits."""
 
-    type: Literal["parity"] = "parity"
     noise: float = Field(0.0, ge=0.0, lt=1.0, description="uniform noise of [-noise, noise] on every input")
 
 

@@ -2,30 +2,18 @@
 
 from functools import partial
 from itertools import count, pairwise
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
 
 from rnnlab.core.batch import Array, Batch, Lengths, draw_lengths, last_step_mask, within_lengths
 from rnnlab.core.losses import softmax
-from rnnlab.tasks.base import AbstractTask, Card, Published, Reference, Streak, TaskOptions
+from rnnlab.tasks.base import AbstractTask, Card, Published, Reference, Streak
 
 SYMBOLS = "EBabcdXY"
 START, TRIGGER, FIRST_DISTRACTOR, FIRST_MARK, NOTHING = 0, 1, 2, 6, 8
 # A logit so large that the softmax of the others is exactly 0 in either precision.
 CERTAIN = 1e3
-
-
-class TemporalOrderOptions(TaskOptions):
-    """`temporal_order@hs1997` has no options beyond its length."""
-
-    type: Literal["temporal_order@hs1997"] = "temporal_order@hs1997"
-
-
-class TemporalOrder3Options(TaskOptions):
-    """`temporal_order@hs1997_3` has no options beyond its length."""
-
-    type: Literal["temporal_order@hs1997_3"] = "temporal_order@hs1997_3"
 
 
 class AbstractTemporalOrder(AbstractTask):
@@ -119,7 +107,7 @@ class TemporalOrder(AbstractTemporalOrder):
         count from E = 0 and scale with the shortest length, in per cent; at 100 they are the paper's.
 
     Example:
-        >>> task = TemporalOrder(TemporalOrderOptions())
+        >>> task = TemporalOrder(TemporalOrder.Options())
         >>> word = np.eye(8)[["EBabcdXY".index(symbol) for symbol in "EXaYdB"]]
         >>> batch = Batch(word[None], np.array([1]), last_step_mask(np.array([6]), 6), np.array([6]))
         >>> task.oracle(batch).argmax(axis=-1).tolist()  # X then Y
@@ -127,7 +115,6 @@ class TemporalOrder(AbstractTemporalOrder):
     """
 
     name = "temporal_order@hs1997"
-    Options = TemporalOrderOptions
     windows = ((10, 20), (50, 60))
     card = Card(
         title="Tell the order of two symbols",
@@ -154,7 +141,7 @@ class TemporalOrder3(AbstractTemporalOrder):
     Differs: As `temporal_order@hs1997`.
 
     Example:
-        >>> task = TemporalOrder3(TemporalOrder3Options())
+        >>> task = TemporalOrder3(TemporalOrder3.Options())
         >>> word = np.eye(8)[["EBabcdXY".index(symbol) for symbol in "EYaXcXB"]]
         >>> batch = Batch(word[None], np.array([4]), last_step_mask(np.array([7]), 7), np.array([7]))
         >>> task.oracle(batch).argmax(axis=-1).tolist()  # Y, X, X = binary 100
@@ -162,7 +149,6 @@ class TemporalOrder3(AbstractTemporalOrder):
     """
 
     name = "temporal_order@hs1997_3"
-    Options = TemporalOrder3Options
     windows = ((10, 20), (33, 43), (66, 76))
     card = Card(
         title="Tell the order of three symbols",

@@ -1,7 +1,7 @@
 """Tell two classes apart by the first few elements, the rest being noise on the same input: the latch problem."""
 
 from functools import partial
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -13,8 +13,8 @@ from rnnlab.tasks.base import AbstractTask, AllOf, Card, Published, Reference, T
 VARIANCE = 0.2
 
 
-class AbstractTwoSequenceOptions(TaskOptions):
-    """Options of all three definitions."""
+class TwoSequenceOptions(TaskOptions):
+    """How many elements carry the class."""
 
     informative: int = Field(
         default=3,
@@ -22,24 +22,6 @@ class AbstractTwoSequenceOptions(TaskOptions):
         le=1000,
         description="N, how many elements at the start carry the class; the paper uses 1 and 3",
     )
-
-
-class TwoSequence3aOptions(AbstractTwoSequenceOptions):
-    """Options of `two_sequence@hs1997_3a`."""
-
-    type: Literal["two_sequence@hs1997_3a"] = "two_sequence@hs1997_3a"
-
-
-class TwoSequence3bOptions(AbstractTwoSequenceOptions):
-    """Options of `two_sequence@hs1997_3b`."""
-
-    type: Literal["two_sequence@hs1997_3b"] = "two_sequence@hs1997_3b"
-
-
-class TwoSequence3cOptions(AbstractTwoSequenceOptions):
-    """Options of `two_sequence@hs1997_3c`."""
-
-    type: Literal["two_sequence@hs1997_3c"] = "two_sequence@hs1997_3c"
 
 
 class AbstractTwoSequence(AbstractTask):
@@ -52,7 +34,8 @@ class AbstractTwoSequence(AbstractTask):
         tolerance: The absolute difference from the noise-free target at which a sequence counts as misclassified.
     """
 
-    options: AbstractTwoSequenceOptions
+    Options = TwoSequenceOptions
+    options: TwoSequenceOptions
     levels: ClassVar[tuple[float, float]] = (1.0, 0.0)
     noisy_elements: ClassVar[bool] = False
     target_noise: ClassVar[float] = 0.0
@@ -144,7 +127,7 @@ class TwoSequence3a(AbstractTwoSequence):
         misclassified and a mean absolute error of at most 0.01; its set has 256 sequences.
 
     Example:
-        >>> task = TwoSequence3a(TwoSequence3aOptions())
+        >>> task = TwoSequence3a(TwoSequence3a.Options())
         >>> batch = Batch(
         ...     inputs=np.array([[[-1.0], [-1.0], [-1.0], [0.6], [0.2]]]),
         ...     targets=np.array([[0.0]]),
@@ -156,7 +139,6 @@ class TwoSequence3a(AbstractTwoSequence):
     """
 
     name = "two_sequence@hs1997_3a"
-    Options = TwoSequence3aOptions
     solved = AllOf((Threshold("error_rate", 0.0), Threshold("mae", 0.01)))
     card = Card(
         title="Tell two classes apart by their first elements",
@@ -195,7 +177,7 @@ class TwoSequence3b(AbstractTwoSequence):
         error misses the first of the two: it is off by 0.2 or more on 2.7 % of the sequences. Sharper outputs meet it.
 
     Example:
-        >>> task = TwoSequence3b(TwoSequence3bOptions())
+        >>> task = TwoSequence3b(TwoSequence3b.Options())
         >>> batch = Batch(
         ...     inputs=np.array([[[0.4], [-0.6], [0.4], [0.9], [-0.3]]]),
         ...     targets=np.array([[1.0]]),
@@ -207,7 +189,6 @@ class TwoSequence3b(AbstractTwoSequence):
     """
 
     name = "two_sequence@hs1997_3b"
-    Options = TwoSequence3bOptions
     noisy_elements = True
     solved = AllOf((Threshold("error_rate", 5 / 256), Threshold("mae", 0.04)))
     card = Card(
@@ -239,7 +220,7 @@ class TwoSequence3c(AbstractTwoSequence):
         misclassified (off the noise-free target by 0.1 or more), mean absolute difference from it at most 0.015.
 
     Example:
-        >>> task = TwoSequence3c(TwoSequence3cOptions())
+        >>> task = TwoSequence3c(TwoSequence3c.Options())
         >>> batch = Batch(
         ...     inputs=np.array([[[-1.0], [-1.0], [-1.0], [0.6], [0.2]]]),
         ...     targets=np.array([[0.95]]),
@@ -253,7 +234,6 @@ class TwoSequence3c(AbstractTwoSequence):
     """
 
     name = "two_sequence@hs1997_3c"
-    Options = TwoSequence3cOptions
     levels = (0.2, 0.8)
     target_noise = 0.1
     tolerance = 0.1
