@@ -162,7 +162,7 @@ class AbstractTask(ABC):
     Attributes:
         name: Full name of the definition, `<stem>` or `<stem>@<source>`.
         Options: Its options: a subclass of `TaskOptions` if it has any besides the length.
-        card: Definition, sources, published numbers.
+        card: Its title, definition and published results.
         loss: Key of `rnnlab.core.losses.LOSSES`.
         return_sequences: True when steps are scored throughout, False when only the last step is.
         maximised: Names of the metrics of which a higher value is better; of all others, the loss too, a lower one is.

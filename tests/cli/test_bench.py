@@ -108,7 +108,7 @@ def test_the_tables(measured: list[Trial], monkeypatch: pytest.MonkeyPatch) -> N
         "numpy x1 4.00 3.60 4.40 1.60 212% 0.50 100",
         "keras/tensorflow x1 12,345 11,110 13,580 4,938 0% 0.50 100 loaded",
         "T100 B32 D32 H128, simple: 367 million operations per step",
-        "contender ms min p90 times limit first s MiB marks",
+        "contender ms min p90 times limit first s MiB",
         "numpy x1 1.00 0.900 1.10 1.00 175% 0.50 100",
         "limit x1: the fastest product of matrices in GFLOP/s, numpy 210, keras/tensorflow 200, torch_lstm 200",
         "limit x2: the fastest product of matrices in GFLOP/s, numpy 400, keras/jax 400",

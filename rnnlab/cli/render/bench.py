@@ -43,9 +43,11 @@ def as_document(report: Report, *, rounds: int, complete: bool, form: Literal["t
 
 
 def _table(report: Report, work: Work) -> Table:
-    columns = [Column("contender"), *(Column(name, is_number=True) for name in _NUMBERS), Column("marks")]
+    rows = report.rows(work)
+    marks = [Column("marks")] if any(row.marks for row in rows) else []
+    columns = [Column("contender"), *(Column(name, is_number=True) for name in _NUMBERS), *marks]
     title = f"{work}: {work.operations() / 1e6:,.4g} million operations per step"
-    return table(columns, map(_cells, report.rows(work)), title)
+    return table(columns, [_cells(row)[: len(columns)] for row in rows], title)
 
 
 def _cells(row: Row) -> list[str]:
