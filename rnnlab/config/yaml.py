@@ -258,13 +258,13 @@ def _scalar(node: yaml.Node) -> Scalar:
 def _syntax_error(error: yaml.MarkedYAMLError, start: Position) -> UsageError:
     mark, context = error.problem_mark or error.context_mark, error.context_mark
     where = start.moved(mark.line, mark.column) if mark else start
-    problem = str(error.problem)
+    problem = str(error.problem).removeprefix("but ")
     if problem.startswith("more than"):
         return UsageError(problem, where=str(where), hint=_HINT)
     if error.context:
-        problem += f" {error.context}"
-        if start.line and mark and context and context.line != mark.line:
-            problem += f" that starts at line {context.line + 1}"
+        is_above = bool(start.line and mark and context and context.line != mark.line)
+        begin = f" that starts at line {context.line + 1}" if context and is_above else ""
+        problem += f" ({error.context}{begin})"
     hint = next((hint for sign, hint in _HINTS.items() if sign in problem), "put the text in quotes")
     return UsageError(f"invalid YAML: {problem[:200]}", where=str(where), hint=hint)
 

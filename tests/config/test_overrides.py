@@ -93,7 +93,7 @@ def test_the_rest_stays_and_the_document_given_is_not_changed():
         ("seed=*a", "alias *a is not supported"
                     " — repeat the value here; to share keys between files, use `extends: base.yaml`"),
         ("seed={a: 1, a: 2}", "duplicate key — remove one of them"),
-        ("seed=[1", "invalid YAML: expected ',' or ']', but got '<stream end>' while parsing a flow sequence"
+        ("seed=[1", "invalid YAML: expected ',' or ']', but got '<stream end>' (while parsing a flow sequence)"
                     " — close the bracket, and put a comma between the items"),
         ("extends=b.yaml", "`extends` cannot be set on the command line — write it in the config file"),
         ("extends.a=b.yaml", "`extends` cannot be set on the command line — write it in the config file"),
