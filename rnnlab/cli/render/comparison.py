@@ -12,6 +12,7 @@ from rnnlab.comparison import Comparison
 from rnnlab.comparison.contrasts import Contrast
 from rnnlab.comparison.description import describe
 from rnnlab.comparison.groups import Group
+from rnnlab.comparison.metric import has_baseline
 from rnnlab.comparison.pivot import Pivot
 from rnnlab.comparison.tables import notes, record_table, tables
 from rnnlab.runs.run import Run
@@ -46,7 +47,7 @@ def _curves(comparison: Comparison) -> list[RenderableType]:
         levels=[Level(f"baseline {value:.4g}", value) for value in baselines if value is not None],
         width=console().width,
         braille=can_show("⣿"),
-        may_log=metric.endswith("loss"),
+        may_log=has_baseline(metric),
     )
     if lines and len(comparison.results) > _MOST_CURVES:
         lines.append(Text(f"The first {_MOST_CURVES} of {len(comparison.results):,} runs are drawn."))
