@@ -41,7 +41,7 @@ def train(
     Raises:
         ConfigError: All that is wrong with the config; nothing was created.
         DivergedError: The loss was not finite.
-        EnvironmentFault: The machine says no.
+        EnvironmentFault: A system error: space, permission, memory, a missing package.
 
     Example:
         >>> import tempfile
@@ -65,7 +65,7 @@ def resume(
     runs: str | Path | None = None,
     watch: Callable[[Event], None] | None = None,
 ) -> Run:
-    """Go on with a run that was interrupted or killed, to the numbers it would have had; a complete one stays as it is.
+    """Resume a run that was interrupted or killed, with the results of an uninterrupted one; a complete one stays.
 
     Args:
         name: The run's path, any unique part of its name, or `latest`.
@@ -74,7 +74,7 @@ def resume(
         watch: Called with every event; it may raise to stop the training.
 
     Raises:
-        VerificationError: What it would go on from is damaged.
+        VerificationError: The stored state is damaged.
         RunLockedError: A live process trains it.
         DivergedError, EnvironmentFault: As from `train`.
 

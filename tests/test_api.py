@@ -65,7 +65,7 @@ def test_a_run_is_opened_by_path_part_or_latest(fit: Fit, tmp_path: Path) -> Non
     assert rnnlab.open_run(second.path).path == second.path
     assert rnnlab.open_run(str(first.path)).path == first.path
     assert repr(first) == f"Run({str(first.path)!r}, state='completed')"
-    with pytest.raises(RunNotFoundError, match="no run's name holds 'third'"):
+    with pytest.raises(RunNotFoundError, match="no run has a name with 'third'"):
         rnnlab.open_run("third", runs=runs)
 
 

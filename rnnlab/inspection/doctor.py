@@ -1,4 +1,4 @@
-"""The examination of a run: whether every file holds what it should, and all tell one story. Nothing is changed."""
+"""The examination of a run: whether each file is whole, and all agree. Nothing is changed."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,6 @@ from typing import Any, Literal, final
 
 from rnnlab.config.experiment import Experiment
 from rnnlab.core.errors import VerificationError
-from rnnlab.core.text import visible
 from rnnlab.runs.run import Run
 from rnnlab.storage import RunFolder, Status
 from rnnlab.storage.files import is_leftover
@@ -62,11 +61,11 @@ class Report:
 def examine(run: RunFolder) -> Report:
     """Read everything in a run and return what was found.
 
-    A run that was killed is healthy: what it left unfinished is noted, and resuming goes on from its checkpoint. One
+    A run that was killed is healthy: what it left unfinished is noted, and it can be resumed from its checkpoint. One
     that is under way may change while it is read.
 
     Raises:
-        EnvironmentFault: The system refused to read.
+        EnvironmentFault: A file cannot be read.
     """
     examination = _Examination(run)
     examination.read_all()
@@ -130,7 +129,7 @@ class _Examination:
 
     def _read_experiment(self) -> str:
         self._experiment = verified_experiment(self.run)
-        return f"the config that the provenance tells of, {self._experiment.sha256()[:12]}"
+        return f"the config of the provenance, {self._experiment.sha256()[:12]}"
 
     def _read_metrics(self) -> str:
         metrics = self.run.read_metrics()
@@ -183,9 +182,9 @@ class _Examination:
         holder = read_holder(self.run.path)
         if holder is None:
             if self.status.state == "running":
-                return "nobody holds it: the run can be resumed"
-            return "nobody holds it"
-        return f"held by {holder}" + ("" if holder.is_alive() else ", which is gone: the run can be resumed")
+                return "not locked: the run can be resumed"
+            return "not locked"
+        return f"locked by {holder}" + ("" if holder.is_alive() else ", which has ended: the run can be resumed")
 
 
 def _require_sequences(records: Sequence[Mapping[str, Any]], experiment: Experiment | None) -> None:
@@ -206,8 +205,8 @@ def _others(run: RunFolder) -> Iterator[tuple[str, str]]:
     for path in sorted(run.path.rglob("*")):
         name = str(path.relative_to(run.path))
         if is_leftover(path.name):
-            yield visible(name), "an unfinished write of a killed process; it is never read, and resuming removes it"
+            yield name, "an unfinished write of a killed process; it is never read, and resuming removes it"
         elif path.name.endswith(".corrupt"):
-            yield visible(name), "a damaged checkpoint that was set aside"
+            yield name, "a damaged checkpoint that was set aside"
         elif path.parent == run.path and name not in OWN and not is_lock(name):
-            yield visible(name), "not a file of rnnlab"
+            yield name, "not a file of rnnlab"

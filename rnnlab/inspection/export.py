@@ -15,10 +15,9 @@ from rnnlab.backends.keras.engines import start
 from rnnlab.core.errors import RnnlabError, UsageError
 from rnnlab.runs.run import Run
 from rnnlab.storage import RunFolder
-from rnnlab.storage.faults import reported
-from rnnlab.storage.files import write_atomic
+from rnnlab.storage.files import write_atomic, write_folder
 from rnnlab.storage.reading import kind
-from rnnlab.storage.whole_folder import write_folder
+from rnnlab.storage.system_errors import reported
 
 Format = Literal["keras", "keras-weights", "npz", "onnx", "savedmodel"]
 Which = Literal["best", "last"]

@@ -6,18 +6,17 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from rnnlab.core.errors import RnnlabError, RunNotFoundError, UsageError
-from rnnlab.core.text import visible
 from rnnlab.runs.run import Run
-from rnnlab.storage.faults import refused, shown
 from rnnlab.storage.folder import RunFolder
 from rnnlab.storage.naming import FOLDER_NAME
 from rnnlab.storage.reading import kind
+from rnnlab.storage.system_errors import system_error
 
 _SHOWN = 10  # candidates in a message
 
 
 def runs_root(flag: Path | None = None, environment: Mapping[str, str] = os.environ) -> Path:
-    """Return the folder that holds the runs: the flag, else the variable RNNLAB_RUNS, else `runs` here.
+    """Return the folder of the runs: the flag, else the variable RNNLAB_RUNS, else `runs` here.
 
     Example:
         >>> str(runs_root(None, {"RNNLAB_RUNS": "/data/runs"})), str(runs_root(Path("x"), {})), str(runs_root(None, {}))
@@ -59,7 +58,7 @@ def run_names(root: Path) -> list[str]:
 
     Raises:
         RunNotFoundError: `root` is not a folder.
-        EnvironmentFault: The system did not let it be read.
+        EnvironmentFault: It cannot be read.
     """
     try:
         with os.scandir(root) as entries:
@@ -67,7 +66,7 @@ def run_names(root: Path) -> list[str]:
     except (FileNotFoundError, NotADirectoryError):
         raise _no_runs(root) from None
     except OSError as fault:
-        raise refused("list the runs", root, fault) from fault
+        raise system_error("list the runs", root, fault) from fault
 
 
 def _has_status(path: Path) -> bool:
@@ -88,7 +87,7 @@ def _latest(root: Path) -> RunFolder:
 
 
 def _no_runs(root: Path) -> RunNotFoundError:
-    return RunNotFoundError("there are no runs here", where=shown(root), hint="start one with `rnnlab train CONFIG`")
+    return RunNotFoundError("there are no runs here", where=str(root), hint="start one with `rnnlab train CONFIG`")
 
 
 def _here(text: str) -> RunFolder | None:
@@ -103,22 +102,22 @@ def _resolved(text: str) -> Path:
     try:
         return Path(text).resolve(strict=True)
     except (OSError, ValueError, RuntimeError) as fault:
-        problem = f"there is no run '{visible(text[:200])}'"
+        problem = f"there is no run '{text[:200]}'"
         raise RunNotFoundError(problem, hint="`rnnlab list` shows the runs") from fault
 
 
 def _ambiguous(root: Path, text: str, fitting: list[str]) -> RunNotFoundError:
-    listed = ", ".join(visible(name) for name in fitting[-_SHOWN:])
+    listed = ", ".join(fitting[-_SHOWN:])
     more = f"; the latest {_SHOWN}: {listed}" if len(fitting) > _SHOWN else f": {listed}"
     return RunNotFoundError(
-        f"'{visible(text)}' fits {len(fitting)} runs{more}", where=shown(root), hint="give more of the name, or latest"
+        f"'{text}' fits {len(fitting)} runs{more}", where=str(root), hint="give more of the name, or latest"
     )
 
 
 def _unknown(root: Path, text: str, names: list[str]) -> RunNotFoundError:
     close = _nearest(text, names)
-    hint = f"did you mean '{visible(close)}'? `rnnlab list` shows the runs" if close else "`rnnlab list` shows the runs"
-    return RunNotFoundError(f"no run's name holds '{visible(text[:200])}'", where=shown(root), hint=hint)
+    hint = f"did you mean '{close}'? `rnnlab list` shows the runs" if close else "`rnnlab list` shows the runs"
+    return RunNotFoundError(f"no run has a name with '{text[:200]}'", where=str(root), hint=hint)
 
 
 def _nearest(text: str, names: list[str]) -> str:

@@ -18,7 +18,7 @@ def table(root: str | Path | None = None) -> Any:
     `config.KEY` with dotted keys; a list is one value, and what a run does not have is missing.
 
     Args:
-        root: The folder that holds the runs; `RNNLAB_RUNS`, or `runs` here, when left out.
+        root: The folder of the runs; `RNNLAB_RUNS`, or `runs` here, when left out.
 
     Raises:
         RunNotFoundError: There is no such folder.

@@ -59,7 +59,7 @@ class Index:
     Ask first, then learn: what is learned is of the files as they were at that moment, or later.
 
     Args:
-        root: The folder that holds the runs.
+        root: The folder of the runs.
     """
 
     def __init__(self, root: Path) -> None:
@@ -106,8 +106,8 @@ class Index:
         """Return the two parts, each with the digest that it should have."""
         try:
             head, _, body = read_bytes(self._path, LARGEST + 1000).partition(b"\n")
-            mark, size, ended, configs = head.decode().split(" ")
-            if mark == FORMAT:
+            format, size, ended, configs = head.decode().split(" ")
+            if format == FORMAT:
                 return (body[: int(size)], ended), (body[int(size) :], configs)
         except (RnnlabError, ValueError):
             pass
@@ -184,7 +184,7 @@ def _digest(data: bytes) -> str:
 
 
 def _survives(value: Any) -> bool:
-    """Say whether JSON gives the value back: no NaN, no date, no key that is no text."""
+    """Return whether JSON gives the value back: no NaN, no date, no key other than text."""
     try:
         return bool(json.loads(json.dumps(value, allow_nan=False)) == value)
     except (TypeError, ValueError, RecursionError):

@@ -55,7 +55,7 @@ def read_runs(root: Path) -> RunTable:
 
     Raises:
         RunNotFoundError: `root` is not a folder.
-        EnvironmentFault: The system did not let it be read.
+        EnvironmentFault: It cannot be read.
     """
     table = RunTable([], [], Index(root))
     for name in run_names(root):

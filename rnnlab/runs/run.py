@@ -151,7 +151,7 @@ class Run:
     def _summary_so_far(self) -> Summary:
         config: Mapping[str, Any] = {}
         record: Record = {}
-        # A run can fail before it has either; and what is damaged is reported by whoever asks for it.
+        # A run can fail before it has either; and what is damaged is reported when it is read.
         with suppress(VerificationError):
             config = self.config
         with suppress(VerificationError):

@@ -1,4 +1,4 @@
-"""Files that only grow: each record is one write, and a record that was cut can be told from a whole one."""
+"""Files that only grow: each record is one write, and a cut record is recognized."""
 
 import os
 from contextlib import suppress
@@ -7,9 +7,9 @@ from typing import Self, final
 
 from rnnlab.core.errors import VerificationError
 from rnnlab.storage import disk
-from rnnlab.storage.faults import reported, shown
 from rnnlab.storage.files import sync_folder, write_all
 from rnnlab.storage.reading import open_plain
+from rnnlab.storage.system_errors import reported
 
 
 @final
@@ -24,7 +24,7 @@ class AppendFile:
 
     Raises:
         VerificationError: `path` is no plain file, or has a second name, whose owner would see it change.
-        EnvironmentFault: The system refused.
+        EnvironmentFault: A system error.
     """
 
     def __init__(self, path: Path) -> None:
@@ -50,7 +50,7 @@ class AppendFile:
         """Append `record` and the end of its line, by one write where the system takes it whole.
 
         Raises:
-            EnvironmentFault: The system refused; part of the record may be in the file.
+            EnvironmentFault: A system error; part of the record may be in the file.
         """
         line = b"\n" * self._unfinished + record + b"\n"
         self._unfinished = True
@@ -62,7 +62,7 @@ class AppendFile:
         """Wait until all that was appended is on the disk.
 
         Raises:
-            EnvironmentFault: The system refused: what was appended since the last sync may be lost.
+            EnvironmentFault: A system error: what was appended since the last sync may be lost.
         """
         with reported("sync", self._path):
             disk.fsync(self._descriptor)
@@ -83,7 +83,7 @@ class AppendFile:
     def _begin(self) -> bool:
         state = os.fstat(self._descriptor)
         if state.st_nlink > 1:
-            raise VerificationError(f"has {state.st_nlink} names (hard links), expected one", where=shown(self._path))
+            raise VerificationError(f"has {state.st_nlink} names (hard links), expected one", where=str(self._path))
         with reported("append", self._path):
             sync_folder(self._path.parent)
             if not state.st_size:

@@ -1,7 +1,7 @@
-"""Checkpoints: all that a training has to remember at one step, in one file that can vouch for itself.
+"""Checkpoints: all that a training has to remember at one step, in one file with a checksum.
 
     step-0000001200.safetensors            all there is after 1,200 steps
-    step-0000001200.safetensors.corrupt    was found damaged when the run was resumed, and is kept for whoever asks why
+    step-0000001200.safetensors.corrupt    was found damaged when the run was resumed, and is kept for inspection
 
 A checkpoint is a file of `weights`, so its SHA-256 covers every array and every counter. An older one is deleted only
 when the newer has been read back and is what was to be written, and never one of the newest two.
@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from rnnlab.core.errors import VerificationError
 from rnnlab.storage import disk
-from rnnlab.storage.faults import reported, shown
 from rnnlab.storage.files import sync_folder
 from rnnlab.storage.jsonfile import Json
+from rnnlab.storage.system_errors import reported
 from rnnlab.storage.weights import load_arrays, save_arrays
 
 Array = NDArray[Any]
@@ -34,7 +34,7 @@ _NAME = re.compile(r"step-(\d{10})\.safetensors")
 @final
 @dataclass(frozen=True)
 class Checkpoint:
-    """Where a training stands.
+    """The state of a training after a step.
 
     Attributes:
         run: The run's id.
@@ -58,7 +58,7 @@ class Checkpoints:
     """The checkpoints of one run.
 
     Args:
-        folder: The folder that holds them; it need not exist to ask what is there.
+        folder: Their folder; it need not exist.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -69,12 +69,12 @@ class Checkpoints:
         """Return the steps of all checkpoints there are, good or bad, newest first.
 
         Raises:
-            EnvironmentFault: The system refused to look.
+            EnvironmentFault: The folder cannot be read.
         """
         return sorted((int(match[1]) for match in map(_NAME.fullmatch, self._names()) if match), reverse=True)
 
     def set_aside_before(self) -> bool:
-        """Say whether a damaged checkpoint was ever set aside."""
+        """Return whether a damaged checkpoint was set aside before."""
         return any(name.endswith(".corrupt") for name in self._names())
 
     def path(self, step: int) -> Path:
@@ -85,13 +85,15 @@ class Checkpoints:
         """Return a checkpoint, verified.
 
         Raises:
-            VerificationError: It is missing, no plain file, damaged, or of another step than its name says.
-            EnvironmentFault: The system refused to read.
+            VerificationError: It is missing, no plain file, damaged, or of another step than in its name.
+            EnvironmentFault: A file cannot be read.
         """
         path = self.path(step)
         checkpoint = _load(path)
         if checkpoint.step != step:
-            raise VerificationError(f"holds step {checkpoint.step:,}, its name says {step:,}", where=shown(path))
+            raise VerificationError(
+                f"is of step {checkpoint.step:,}, expected {step:,} as in its name", where=str(path)
+            )
         return checkpoint
 
     def save(self, checkpoint: Checkpoint) -> None:
@@ -99,7 +101,7 @@ class Checkpoints:
 
         Raises:
             ValueError: A number in it is not finite.
-            EnvironmentFault: The system refused, or the disk did not give back what was written; the older ones stand.
+            EnvironmentFault: A system error, or the disk did not give back what was written; the older ones are kept.
         """
         path = self.path(checkpoint.step)
         arrays, plain = _parted(checkpoint.state)
@@ -117,7 +119,7 @@ class Checkpoints:
         """Give a damaged checkpoint a name under which it is never looked at again.
 
         Raises:
-            EnvironmentFault: The system refused.
+            EnvironmentFault: A system error.
         """
         path = self.path(step)
         with reported("rename", path):
@@ -145,11 +147,11 @@ class Checkpoints:
 def _load(path: Path) -> Checkpoint:
     arrays, description = load_arrays(path)
     if description.pop("kind", None) != "checkpoint":
-        raise VerificationError("holds weights, expected a checkpoint", where=shown(path))
+        raise VerificationError("contains weights, expected a checkpoint", where=str(path))
     try:
         return Checkpoint(**{**description, "state": _joined(arrays, description["state"])})
     except (TypeError, KeyError, AttributeError) as fault:
-        raise VerificationError("is a checkpoint that this rnnlab cannot read", where=shown(path)) from fault
+        raise VerificationError("is a checkpoint that this rnnlab cannot read", where=str(path)) from fault
 
 
 def _parted(state: Mapping[str, Part]) -> tuple[dict[str, Array], dict[str, dict[str, Json]]]:

@@ -1,8 +1,12 @@
-"""The one writer of whole files: after it, a file holds its old content or its new content, never a mix.
+"""The one writer of whole files: a file has its old content or its new content, never a mix.
 
 A write goes to a new name beside the target, is pushed to the disk, takes the target's name in one step, and then the
 folder is pushed to the disk too, because a rename alone does not survive a power cut. What a killed process leaves
 behind is named `.<target>.<16 hex digits>.tmp`; no reader looks at such a file.
+
+A whole folder is written likewise. No system can put a folder in the place of one with content in one step, so a folder
+that is replaced is first moved aside: a kill in that instant leaves both beside the target, whole, the old one as
+`.<target>.<16 hex digits>.old.tmp`.
 
 Source: Pillai et al. 2014, "All file systems are not created equal" (OSDI), for the order of the steps.
 """
@@ -11,12 +15,14 @@ import errno
 import os
 import re
 import secrets
+import shutil
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from rnnlab.core.errors import EnvironmentFault
 from rnnlab.storage import disk
-from rnnlab.storage.faults import ELSEWHERE, refused, reported, shown
+from rnnlab.storage.system_errors import ELSEWHERE, reported, system_error
 
 # Some network and FUSE file systems cannot sync a folder at all; there is then nothing to wait for.
 _NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP}
@@ -36,7 +42,7 @@ def write_atomic(path: Path, data: bytes, *, elsewhere: str = ELSEWHERE) -> None
         elsewhere: How the user chooses another place, for the hint.
 
     Raises:
-        EnvironmentFault: The system refused. The old content is in place, or, where the fault came after the rename,
+        EnvironmentFault: A system error. The old content is in place, or, where the fault came after the rename,
             the new, whole; nothing is left beside it.
     """
     temporary = _beside(path)
@@ -53,11 +59,11 @@ def write_atomic(path: Path, data: bytes, *, elsewhere: str = ELSEWHERE) -> None
 
 
 def create_whole(path: Path, data: bytes) -> None:
-    """Make `path` with the content `data`, for this caller alone: nobody ever sees it empty or half written.
+    """Make `path` with the content `data`, for this caller alone: it is never visible empty or half written.
 
     Raises:
         FileExistsError: Something has that name already.
-        EnvironmentFault: The system refused; the file may be there, whole, all the same.
+        EnvironmentFault: A system error; the file may be there, whole, all the same.
     """
     temporary = _beside(path)
     try:
@@ -67,7 +73,7 @@ def create_whole(path: Path, data: bytes) -> None:
     except FileExistsError:
         raise
     except OSError as fault:
-        raise refused(f"write {len(data):,} bytes", path, fault) from fault
+        raise system_error(f"write {len(data):,} bytes", path, fault) from fault
     finally:
         with suppress(OSError):
             disk.unlink(temporary)
@@ -124,7 +130,7 @@ def make_folder(parent: Path, name: str) -> Path:
 
     Raises:
         FileExistsError: Something has that name already.
-        EnvironmentFault: The system refused.
+        EnvironmentFault: A system error.
     """
     folder = parent / name
     try:
@@ -133,7 +139,7 @@ def make_folder(parent: Path, name: str) -> Path:
     except FileExistsError:
         raise
     except OSError as fault:
-        raise refused("create the folder", folder, fault) from fault
+        raise system_error("create the folder", folder, fault) from fault
     return folder
 
 
@@ -141,7 +147,7 @@ def ensure_folder(folder: Path) -> None:
     """Create `folder` and its parents where they are missing; any number of processes may do so at once.
 
     Raises:
-        EnvironmentFault: The system refused, or a file is in the way.
+        EnvironmentFault: A system error, or a file has the name.
     """
     with reported("look at", folder):
         there = folder.is_dir()
@@ -154,11 +160,59 @@ def ensure_folder(folder: Path) -> None:
     except FileExistsError:
         if not folder.is_dir():
             hint = f"move it away, or {ELSEWHERE}"
-            raise EnvironmentFault("is in the way: a folder is needed", where=shown(folder), hint=hint) from None
+            raise EnvironmentFault("is not a folder, and a folder is needed", where=str(folder), hint=hint) from None
+
+
+def write_folder(path: Path, files: Mapping[str, bytes], *, elsewhere: str) -> None:
+    """Make `path` a folder of `files` and nothing else, or leave `path` as it was.
+
+    Args:
+        path: The folder; where there is one, it is replaced.
+        files: Name, with `/` between inner folders and file, to content.
+        elsewhere: How the user chooses another place, for the hint.
+
+    Raises:
+        EnvironmentFault: A system error. The old folder is in place, or, where the fault came after the rename, the
+            new; nothing is left beside it.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    with reported("create the folder", path, elsewhere=elsewhere):
+        try:
+            disk.mkdir(temporary)
+            _fill(temporary, files)
+            _take_place(temporary, path)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+        sync_folder(path.parent)
+
+
+def _fill(folder: Path, files: Mapping[str, bytes]) -> None:
+    inner = {parent for name in files for parent in Path(name).parents} - {Path()}
+    for path in sorted(inner):  # outer before inner
+        disk.mkdir(folder / path)
+    for name, data in files.items():
+        write_new(folder / name, data)
+    for path in [*inner, Path()]:
+        sync_folder(folder / path)
+
+
+def _take_place(temporary: Path, path: Path) -> None:
+    if not path.is_dir():
+        disk.rename(temporary, path)
+        return
+    old = temporary.with_suffix(".old.tmp")
+    disk.rename(path, old)
+    try:
+        disk.rename(temporary, path)
+    except BaseException:
+        disk.rename(old, path)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def is_leftover(name: str) -> bool:
-    """Say whether a file of this name is what a killed process left of an unfinished write."""
+    """Return whether a file of this name is what a killed process left of an unfinished write."""
     return _LEFTOVER.fullmatch(name) is not None
 
 

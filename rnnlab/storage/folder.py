@@ -3,10 +3,10 @@
     config.yaml        the config, bytes as given          resolved.yaml     the whole experiment, nothing left out
     provenance.json    who, where, with what               status.json       state and step
     metrics.jsonl      a line for each measurement         evaluations.jsonl a line for each `rnnlab evaluate`
-    summary.json       the result in figures               log.txt           what was said
+    summary.json       the result in figures               log.txt           the log
     weights/           best.safetensors, last.safetensors  checkpoints/      to resume from (see `checkpoint`)
     plots/             pictures                            tensorboard/      event files, where they are asked for
-    lock-0001.json     who trains it (see `lock`)
+    lock-0001.json     the lock (see `lock`)
 
 A folder is a run if it is a real one with a plain `status.json` of ours. No path is stored inside: a run may be moved.
 """
@@ -22,13 +22,13 @@ from rnnlab.core.errors import EnvironmentFault, RunNotFoundError, VerificationE
 from rnnlab.core.naming import check_name
 from rnnlab.storage import naming
 from rnnlab.storage.append import AppendFile
-from rnnlab.storage.faults import ELSEWHERE, reported, shown
 from rnnlab.storage.files import ensure_folder, is_leftover, make_folder, sweep, write_atomic
 from rnnlab.storage.jsonfile import Json, read_json, write_json
 from rnnlab.storage.lock import Lock, acquire, is_held, is_lock
 from rnnlab.storage.metrics import Metrics, MetricsWriter, read_metrics, read_prefix
 from rnnlab.storage.reading import kind, read_bytes, read_text
 from rnnlab.storage.status import Status, is_ours, read_status
+from rnnlab.storage.system_errors import ELSEWHERE, reported
 
 if TYPE_CHECKING:  # imported where it is used, so that runs can be listed without waiting for NumPy
     from rnnlab.storage.checkpoint import Checkpoints
@@ -36,9 +36,9 @@ if TYPE_CHECKING:  # imported where it is used, so that runs can be listed witho
 
 Which = Literal["best", "last"]
 
-# What a new folder holds before it is a run.
+# The content of a new folder before it is a run.
 _BEGUN = ("config.yaml", "resolved.yaml", "provenance.json", "metrics.jsonl", "log.txt")
-# All that a run can hold beside its locks.
+# The content of a run without its locks.
 OWN = (*_BEGUN, "status.json", "evaluations.jsonl", "summary.json", "checkpoints", "weights", "plots", "tensorboard")
 
 LARGEST_TEXT, _TRIES = 1 << 24, 100  # bytes of a config, resolved; names to try
@@ -50,7 +50,7 @@ class RunFolder:
     """A run's folder; make one with `create`, or take an existing one with `open`.
 
     Reading raises `VerificationError` where a file is missing or not what it should be; reading and writing raise
-    `EnvironmentFault` where the system refuses.
+    `EnvironmentFault` on a system error.
 
     Args:
         path: The folder.
@@ -66,7 +66,7 @@ class RunFolder:
 
         Raises:
             UsageError: `name` cannot be a run's name.
-            EnvironmentFault: The system refused; nothing was made but `root`.
+            EnvironmentFault: A system error; nothing was made but `root`.
         """
         check_name(name)
         ensure_folder(root)
@@ -75,7 +75,7 @@ class RunFolder:
                 return cls(make_folder(root, naming.folder_name(name, now)))
             except FileExistsError:
                 continue
-        raise EnvironmentFault(f"found no free folder name in {_TRIES} tries", where=shown(root), hint=ELSEWHERE)
+        raise EnvironmentFault(f"found no free folder name in {_TRIES} tries", where=str(root), hint=ELSEWHERE)
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -87,7 +87,7 @@ class RunFolder:
         """
         run = cls(path)
         if kind(path) != "folder" or kind(run._status) != "file" or not is_ours(read_json(run._status)):
-            raise RunNotFoundError("is not an rnnlab run", where=shown(path), hint="`rnnlab list` shows the runs")
+            raise RunNotFoundError("is not an rnnlab run", where=str(path), hint="`rnnlab list` shows the runs")
         return run
 
     @classmethod
@@ -96,18 +96,18 @@ class RunFolder:
 
         Raises:
             UsageError: Its name cannot be a run's name.
-            EnvironmentFault: The system refused, or something that is no folder is in the way.
+            EnvironmentFault: A system error, or something that is no folder has the name.
         """
         check_name(path.absolute().name)
         ensure_folder(path)
         return cls(path)
 
     def is_run(self) -> bool:
-        """Say whether this folder is a run."""
+        """Return whether this folder is a run."""
         return kind(self._status) != "missing"
 
     def has_begun(self) -> bool:
-        """Say whether there is anything to go on with: a run that failed while it was made lacks part of its start."""
+        """Return whether there is anything to resume: a run that failed while it was made lacks part of its start."""
         start = (self.path / name for name in ("resolved.yaml", "provenance.json"))
         return self.is_run() and (kind(self.path / "checkpoints") != "missing" or "missing" not in map(kind, start))
 
@@ -174,7 +174,7 @@ class RunFolder:
         return read_json(self.path / "summary.json")
 
     def has_result(self, status: Status) -> bool:
-        """Say whether there should be a result: a run under way has none of its own, one stopped at once has none."""
+        """Return whether there should be a result: not of a run that trains, or that stopped at once."""
         ended = status.state == "completed" or kind(self.path / "summary.json") != "missing"
         return ended and status.state != "running"
 
@@ -260,11 +260,11 @@ class RunFolder:
         return lock
 
     def is_stale(self, status: Status) -> bool:
-        """Say whether a run that says it is running cannot be: nobody who is alive holds its lock."""
+        """Return whether a run has the state running, but no live process has its lock."""
         return status.state == "running" and not is_held(self.path)
 
     def has_weights(self, which: Which) -> bool:
-        """Say whether there are such weights, good or bad."""
+        """Return whether there are such weights, good or bad."""
         return kind(self.path / "weights" / f"{which}.safetensors") != "missing"
 
     def write_plot(self, name: str, data: bytes) -> Path:
@@ -295,5 +295,5 @@ class RunFolder:
     def _exists(self, path: Path) -> bool:
         found = kind(path)
         if found in {"file", "other"}:
-            raise VerificationError("is not a folder of this run (a link, or a file)", where=shown(path))
+            raise VerificationError("is not a folder of this run (a link, or a file)", where=str(path))
         return found == "folder"

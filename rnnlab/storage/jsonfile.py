@@ -1,4 +1,4 @@
-"""Strict JSON (RFC 8259): what rnnlab writes, any reader can read; what it reads is what stands there.
+"""Strict JSON (RFC 8259): any reader can read what rnnlab writes, and nothing is changed on reading.
 
 Python's own `json` writes and reads `NaN`, takes the last of two equal keys, and turns 1e400 into infinity. None of
 these passes here.
@@ -13,14 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from rnnlab.core.errors import VerificationError
-from rnnlab.core.text import visible
-from rnnlab.storage.faults import shown
 from rnnlab.storage.files import write_atomic
 from rnnlab.storage.reading import read_bytes
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
-LIMIT = 1 << 24  # bytes; the largest of these files holds a diff of at most one mebibyte
+LIMIT = 1 << 24  # bytes; the largest of these files has a diff of at most one mebibyte
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
@@ -28,38 +26,36 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
 
     Raises:
         ValueError: A number in `value` is not finite.
-        EnvironmentFault: The system refused.
+        EnvironmentFault: A system error.
     """
     write_atomic(path, (json.dumps(value, indent=2, allow_nan=False) + "\n").encode())
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Return the object that `path` holds.
+    """Return the object in `path`.
 
     Raises:
-        VerificationError: `path` is missing, no plain file, or holds anything but one object of strict JSON; the error
-            names the line.
-        EnvironmentFault: The system refused to read.
+        VerificationError: `path` is missing, no plain file, or not one object of strict JSON; the error names
+            the line.
+        EnvironmentFault: A file cannot be read.
     """
     return parse_object(read_bytes(path, LIMIT), path)
 
 
 def parse_object(data: bytes, path: Path) -> dict[str, Any]:
-    """Return the object that `data`, read from `path`, stands for; see `read_json` for what is raised."""
+    """Return the object that `data`, read from `path`, is; raises as `read_json`."""
     value = parse(data, path)
     if not isinstance(value, dict):
-        raise VerificationError(f"holds a {type(value).__name__}, expected an object", where=f"{shown(path)}:1")
+        raise VerificationError(f"is a {type(value).__name__}, expected an object", where=f"{path}:1")
     return value
 
 
 def parse(data: bytes, path: Path) -> Any:
-    """Return the value that `data`, read from `path`, stands for; see `read_json` for what is raised."""
+    """Return the value that `data`, read from `path`, is; raises as `read_json`."""
     try:
         return decode(data)
     except (ValueError, RecursionError) as fault:
-        raise VerificationError(
-            f"is not valid JSON: {_said(fault)}", where=f"{shown(path)}:{_line(data, fault)}"
-        ) from fault
+        raise VerificationError(f"is not valid JSON: {_said(fault)}", where=f"{path}:{_line(data, fault)}") from fault
 
 
 def look_up(data: Any, key: str) -> Any:
@@ -75,7 +71,7 @@ def look_up(data: Any, key: str) -> Any:
 
 
 def decode(data: bytes) -> Any:
-    """Return the value that `data` stands for; raise `ValueError` where it is not strict JSON in UTF-8."""
+    """Return the value that `data` is; raise `ValueError` where it is not strict JSON in UTF-8."""
     return _DECODER.decode(data.decode("utf-8"))
 
 
@@ -83,7 +79,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) < len(pairs):
         twice, _ = Counter(key for key, _ in pairs).most_common(1)[0]
-        raise ValueError(f"the key {visible(twice)!r} is given twice")
+        raise ValueError(f"the key {twice!r} is given twice")
     return value
 
 
@@ -106,7 +102,7 @@ def _said(fault: Exception) -> str:
 
 
 def _line(data: bytes, fault: Exception) -> int:
-    """Return the line of the fault; `json` tells it only for faults of syntax."""
+    """Return the line of the fault; `json` has it only for errors of syntax."""
     if isinstance(fault, json.JSONDecodeError):
         return fault.lineno
     offset = fault.start if isinstance(fault, UnicodeDecodeError) else _offset(data)
@@ -117,7 +113,7 @@ _TOKEN = re.compile(rb'("(?:[^"\\]|\\.)*")(\s*:)?|[{}\[\]]|[^\s{}\[\],:"]+')
 
 
 def _offset(data: bytes) -> int:
-    """Return where the first repeated key or the first number that is not finite stands, 0 if there is none."""
+    """Return the place of the first repeated key or non-finite number, 0 if there is none."""
     keys: list[set[bytes]] = [set()]
     for token in _TOKEN.finditer(data):
         if token[0] in b"{[":

@@ -1,6 +1,6 @@
-"""One process trains a run: a lock that says who holds it, and from which can be told whether the holder is alive.
+"""The lock on a run: one process trains it, and others can find out whether that process is alive.
 
-    lock-0003.json    the run's third attempt holds it
+    lock-0003.json    the lock of the run's third attempt
 
 To take the lock is to create the file of a number not used before, which only one process can; the highest number
 counts. So the lock of a dead process is not broken but overtaken, and a process that was only thought dead finds,
@@ -18,12 +18,11 @@ from pydantic import AwareDatetime, Field, ValidationError
 
 from rnnlab.core.errors import EnvironmentFault, RunLockedError, VerificationError
 from rnnlab.core.options import Options
-from rnnlab.core.text import visible
 from rnnlab.storage import disk
-from rnnlab.storage.faults import reported, shown
 from rnnlab.storage.files import create_whole, write_atomic
 from rnnlab.storage.process import Process, is_running, this_process
 from rnnlab.storage.reading import read_bytes
+from rnnlab.storage.system_errors import reported
 
 BEAT_SECONDS = 15.0  # between two signs of life
 LEASE_SECONDS = 300.0  # without one, a holder on another machine counts as dead; a paused machine comes back sooner
@@ -34,11 +33,11 @@ _LARGEST = 1 << 16  # bytes
 
 @final
 class Holder(Options):
-    """Who holds a run; immutable."""
+    """The process that has the lock on a run; immutable."""
 
-    token: str = Field(description="Random: tells this holder from any other.")
+    token: str = Field(description="Random: differs for every lock taken.")
     host: str = Field(description="The machine's name.")
-    machine: str = Field(description="Tells where process numbers mean the same: the boot, and the process namespace.")
+    machine: str = Field(description="Where process numbers are comparable: the boot, and the process namespace.")
     pid: int = Field(description="The process.")
     process_started: str | None = Field(description="When that process began, in the system's own count.")
     acquired: AwareDatetime = Field(description="When the lock was taken, UTC.")
@@ -60,7 +59,7 @@ class Holder(Options):
         )
 
     def is_alive(self, now: datetime | None = None) -> bool:
-        """Say whether the process is there; of one on another machine, whether it gave a sign of life lately."""
+        """Return whether the process is there; of one on another machine, whether it gave a sign of life lately."""
         process = Process(self.host, self.machine, self.pid, self.process_started)
         if process.machine == this_process().machine:
             return is_running(process)
@@ -69,17 +68,17 @@ class Holder(Options):
 
     def __str__(self) -> str:
         since = self.acquired.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        return f"process {self.pid} on {visible(self.host)}, since {since}"
+        return f"process {self.pid} on {self.host}, since {since}"
 
 
 @final
 class Lock:
-    """The lock on a run, held by this process.
+    """The lock on a run, taken by this process.
 
     Args:
         path: The lock's file.
         attempt: Its number.
-        holder: What the file says.
+        holder: The content of the file.
     """
 
     def __init__(self, path: Path, attempt: int, holder: Holder) -> None:
@@ -87,11 +86,11 @@ class Lock:
         self._path, self._holder = path, holder
 
     def check(self) -> None:
-        """Pass if this process still holds the run.
+        """Pass if this process still has the lock.
 
         Raises:
             RunLockedError: Another process has taken it over.
-            EnvironmentFault: The system refused to look.
+            EnvironmentFault: The folder cannot be read.
         """
         number, path = _newest(self._path.parent) or (0, self._path)
         with suppress(VerificationError):
@@ -99,7 +98,7 @@ class Lock:
                 return
         by = _name(path) if number > self.attempt else "another process"
         raise RunLockedError(
-            f"was taken over by {by}, so this process writes nothing more to it", where=shown(self._path.parent)
+            f"was taken over by {by}, so this process writes nothing more to it", where=str(self._path.parent)
         )
 
     def beat(self) -> None:
@@ -107,7 +106,7 @@ class Lock:
 
         Raises:
             RunLockedError: Another process has taken the run over.
-            EnvironmentFault: The system refused.
+            EnvironmentFault: A system error.
         """
         self.check()
         alive = self._holder.model_copy(update={"heartbeat": datetime.now(UTC)})
@@ -128,20 +127,20 @@ def acquire(folder: Path, *, after: int, force: bool = False) -> Lock:
         force: Take it from a live holder too.
 
     Raises:
-        RunLockedError: A live process holds it, or was faster.
-        EnvironmentFault: The system refused.
+        RunLockedError: A live process has it, or was faster.
+        EnvironmentFault: A system error.
     """
-    held = _newest(folder)
-    if held and not force and _is_live(held[1]):
-        raise _locked(folder, held[1])
-    number = max(after, held[0] if held else 0) + 1
+    newest = _newest(folder)
+    if newest and not force and _is_live(newest[1]):
+        raise _locked(folder, newest[1])
+    number = max(after, newest[0] if newest else 0) + 1
     path, holder = folder / f"lock-{number:04d}.json", Holder.here()
     try:
         create_whole(path, _encoded(holder))
     except FileExistsError:
         raise _locked(folder, path) from None
     except EnvironmentFault:
-        # Whoever was faster removes what killed processes left, and takes our unfinished file for such.
+        # The process that was faster removes what killed processes left, and takes our unfinished file for such.
         faster = _newest(folder)
         if faster is None or faster[0] < number or _is_ours(faster[1], holder):
             raise
@@ -154,28 +153,28 @@ def acquire(folder: Path, *, after: int, force: bool = False) -> Lock:
 
 
 def is_held(folder: Path) -> bool:
-    """Say whether a live process holds the run.
+    """Return whether a live process has the lock on the run.
 
     Raises:
-        EnvironmentFault: The system refused to look.
+        EnvironmentFault: The folder cannot be read.
     """
-    held = _newest(folder)
-    return held is not None and _is_live(held[1])
+    newest = _newest(folder)
+    return newest is not None and _is_live(newest[1])
 
 
 def read_holder(folder: Path) -> Holder | None:
-    """Return who holds the run, alive or dead, or None where nobody does.
+    """Return the process that has the lock, alive or not; None where the run is not locked.
 
     Raises:
         VerificationError: The lock's file is damaged.
-        EnvironmentFault: The system refused to read.
+        EnvironmentFault: A file cannot be read.
     """
-    held = _newest(folder)
-    return _read(held[1]) if held else None
+    newest = _newest(folder)
+    return _read(newest[1]) if newest else None
 
 
 def is_lock(name: str) -> bool:
-    """Say whether a file of this name is a lock."""
+    """Return whether a file of this name is a lock."""
     return _NAME.fullmatch(name) is not None
 
 
@@ -194,7 +193,7 @@ def _read(path: Path) -> Holder:
     try:
         return Holder.model_validate_json(read_bytes(path, _LARGEST))
     except ValidationError as fault:
-        raise VerificationError("is not a lock that rnnlab wrote", where=shown(path)) from fault
+        raise VerificationError("is not a lock that rnnlab wrote", where=str(path)) from fault
 
 
 def _is_ours(path: Path, holder: Holder) -> bool:
@@ -223,7 +222,7 @@ def _name(path: Path) -> str:
 def _locked(folder: Path, path: Path) -> RunLockedError:
     return RunLockedError(
         f"is being trained by {_name(path)}",
-        where=shown(folder),
+        where=str(folder),
         hint="wait until it ends; if that process cannot be alive, add --force-unlock",
     )
 

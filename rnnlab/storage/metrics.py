@@ -1,9 +1,9 @@
-r"""Metrics: one JSON object a line, appended and never edited, each line able to vouch for itself.
+r"""Metrics: one JSON object a line, appended and never edited, each line with a checksum.
 
     {"step":10,"loss":null,"nonfinite":["loss"],"crc":"d0bf4a4b"}
 
 `crc` is the CRC-32 of the line as it would be without `,"crc":"…"`. JSON has no NaN and no infinity: such a number is
-written as null and named in `nonfinite`. A record that follows half a record says so by `"torn_before":true`, so
+written as null and named in `nonfinite`. A record that follows half a record has `"torn_before":true`, so
 the half is known for what it is, and a damaged line anywhere else is an error that names the line.
 """
 
@@ -20,7 +20,6 @@ from typing import Any, Self, final
 
 from rnnlab.core.errors import VerificationError
 from rnnlab.storage.append import AppendFile
-from rnnlab.storage.faults import shown
 from rnnlab.storage.jsonfile import decode
 from rnnlab.storage.reading import read_bytes, read_lines
 
@@ -28,7 +27,7 @@ Value = float | int | str | bool | None | list[int] | list[float | None]  # fini
 
 LONGEST_LINE = 1 << 20  # bytes
 LARGEST = 1 << 32  # bytes of a file that is read at once
-# What is said of half a record at the end of a run's metrics.
+# The messages about half a record at the end of a run's metrics.
 TORN = "ends in half a record, as a kill can leave it; it is not counted"
 CUT = "ends in half a record, though the run is completed: it was cut since"
 _RESERVED = {"crc", "nonfinite", "torn_before"}
@@ -43,18 +42,18 @@ class MetricsWriter:
 
     Raises:
         VerificationError: `path` is no plain file.
-        EnvironmentFault: The system refused.
+        EnvironmentFault: A system error.
     """
 
     def __init__(self, path: Path) -> None:
         self._file = AppendFile(path)
 
     def write(self, record: Mapping[str, Value]) -> None:
-        """Append `record`, which holds `step` (a whole number) and any further named values, as one line.
+        """Append `record`, which has `step` (a whole number) and any further named values, as one line.
 
         Raises:
             ValueError: `step` is missing or no whole number, or a name is one of those rnnlab adds.
-            EnvironmentFault: The system refused.
+            EnvironmentFault: A system error.
         """
         plain = {name: _plain(value) for name, value in record.items()}
         if type(plain.get("step")) is not int or _RESERVED & plain.keys():
@@ -100,7 +99,7 @@ def _encoded(record: dict[str, Value], *, torn_before: bool) -> bytes:
 @final
 @dataclass(frozen=True)
 class Metrics:
-    """What a metrics file holds.
+    """The content of a metrics file.
 
     Args:
         records: The whole records, in file order; a value that was not finite is None and named in `nonfinite`.
@@ -121,7 +120,7 @@ def read_metrics(path: Path, *, in_order: bool = False) -> Metrics:
     Raises:
         VerificationError: The file is missing or no plain file, or a line is damaged; the error names the line. Or the
             steps are out of order.
-        EnvironmentFault: The system refused to read.
+        EnvironmentFault: A file cannot be read.
     """
     metrics = _records(path, read_lines(path, LONGEST_LINE))
     if in_order:
@@ -133,7 +132,7 @@ def _require_order(path: Path, records: list[dict[str, Any]]) -> None:
     for number, (before, after) in enumerate(pairwise(records), start=2):
         if after["step"] <= before["step"]:
             problem = f"record {number} is of step {after['step']:,}, after one of step {before['step']:,}"
-            raise VerificationError(problem, where=shown(path))
+            raise VerificationError(problem, where=str(path))
 
 
 def read_prefix(path: Path, size: int) -> bytes:
@@ -141,14 +140,14 @@ def read_prefix(path: Path, size: int) -> bytes:
 
     Raises:
         VerificationError: The file is shorter, cut within a record there, or a line before is damaged.
-        EnvironmentFault: The system refused to read.
+        EnvironmentFault: A file cannot be read.
     """
     data = read_bytes(path, LARGEST) if size else b""
     if len(data) < size:
-        raise VerificationError(f"holds {len(data):,} bytes, expected at least {size:,}", where=shown(path))
+        raise VerificationError(f"has {len(data):,} bytes, expected at least {size:,}", where=str(path))
     prefix = data[:size]
     if _records(path, io.BytesIO(prefix)).torn or not prefix.endswith(b"\n"[: len(prefix)]):
-        raise VerificationError(f"has no record that ends at byte {size:,}", where=shown(path))
+        raise VerificationError(f"has no record that ends at byte {size:,}", where=str(path))
     return prefix
 
 
@@ -186,16 +185,16 @@ def _decoded(line: bytes) -> dict[str, Any] | None:
 
 
 def _torn(line: bytes) -> bool:
-    """Say whether a crash explains the state of the last line: cut, or (power cut) its first page never written."""
+    """Return whether a crash explains the state of the last line: cut, or (power cut) its first page never written."""
     return len(line) <= LONGEST_LINE and (not line.endswith(b"\n") or b"\0" in line)
 
 
 def _damage(path: Path, number: int, line: bytes) -> VerificationError:
-    return VerificationError(f"the record is damaged: {_symptom(line)}", where=f"{shown(path)}:{number}")
+    return VerificationError(f"the record is damaged: {_symptom(line)}", where=f"{path}:{number}")
 
 
 def _symptom(line: bytes) -> str:
-    """Name what happened to the line, as far as it can be told."""
+    """Return what happened to the line, as far as it is known."""
     if len(line) > LONGEST_LINE:
         return f"longer than {LONGEST_LINE:,} bytes"
     if line.startswith(b"\xef\xbb\xbf"):
@@ -203,13 +202,13 @@ def _symptom(line: bytes) -> str:
     if line.endswith(b"\r\n"):
         return "it ends in CR LF, so an editor or a transfer in text mode has rewritten the file"
     if b"\0" in line:
-        return "it holds NUL bytes"
+        return "it contains NUL bytes"
     match = _LINE.fullmatch(line)
     if match and _checksum(match[1]) == match[2]:
-        return "its checksum is right, but it is no record: an object of finite numbers with a whole `step`"
+        return "its checksum is right, but it is not a record: an object of finite numbers with a whole `step`"
     return "its checksum is missing or does not match its content"
 
 
 def _checksum(text: bytes) -> bytes:
-    """Return the checksum of a line, given what stands before it."""
+    """Return the checksum of a line, given the text before it."""
     return b"%08x" % zlib.crc32(text + b"}")

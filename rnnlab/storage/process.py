@@ -11,13 +11,13 @@ from typing import final
 @final
 @dataclass(frozen=True)
 class Process:
-    """A process, told from every other one that has or will have its number.
+    """A process, distinct from others that had or will have its number.
 
     Attributes:
         host: The machine's name, for people.
-        machine: What tells where process numbers mean the same: the boot and the process namespace; else the name.
+        machine: Where process numbers are comparable: the boot and the process namespace; else the name.
         pid: Its number.
-        started: When it began, in the system's own count since the boot; None where the system does not tell.
+        started: When it began, in the system's own count since the boot; None where it is not known.
     """
 
     host: str
@@ -33,7 +33,7 @@ def this_process() -> Process:
 
 
 def is_running(process: Process) -> bool:
-    """Say whether a process of this machine is there; one that has ended and was not yet asked for its result is not.
+    """Return whether a process of this machine is there; one that has ended is not, even if not yet waited for.
 
     Example:
         >>> is_running(this_process())
@@ -70,7 +70,7 @@ def _has_ended(pid: int) -> bool:
 
 
 def _stat(pid: int) -> list[str]:
-    """Return the fields of the process that follow its name, which may hold anything."""
+    """Return the fields of the process that follow its name, which may contain anything."""
     with suppress(OSError):
         text = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
         return text.rpartition(")")[2].split()

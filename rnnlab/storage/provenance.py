@@ -6,7 +6,9 @@ Only variables named here are read from the environment; a prefix would not do, 
 import hashlib
 import os
 import platform
+import subprocess
 import sys
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
@@ -15,8 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from threadpoolctl import threadpool_info
-
-from rnnlab.storage.repository import describe_repository
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS",
@@ -28,6 +28,15 @@ SLURM_VARIABLES = (
     "SLURM_ARRAY_TASK_ID", "SLURM_RESTART_COUNT", "SLURM_JOB_NODELIST", "SLURM_JOB_NUM_NODES", "SLURM_NODEID",
     "SLURM_NTASKS", "SLURM_PROCID", "SLURM_LOCALID", "SLURM_CPUS_PER_TASK", "SLURM_MEM_PER_NODE", "SLURM_MEM_PER_CPU",
 )  # fmt: skip
+
+DIFF_LIMIT = 1 << 20  # bytes
+PATIENCE = 10.0  # seconds for one call of git
+
+# A config of the repository must not start programs. Asking must not change the repository either: `git diff` would
+# rewrite its index, and a commit made at that moment would fail.
+_GIT = ("git", "--no-optional-locks", "-c", "core.fsmonitor=false", "-c", "diff.autoRefreshIndex=false")
+_STATUS = ("status", "--porcelain", "--untracked-files=no")
+_DIFF = ("diff", "HEAD", "--no-color", "--no-ext-diff", "--no-textconv")
 
 Describe = Callable[[Path], dict[str, Any] | None]
 
@@ -70,7 +79,7 @@ def collect(
 
 
 def collect_again(*, argv: Sequence[str], attempt: int, step: int, config_sha256: str) -> dict[str, Any]:
-    """Return what is known about a process that goes on with a run, ready for JSON.
+    """Return what is known about a process that resumes a run, ready for JSON.
 
     Args:
         argv: The command line.
@@ -78,8 +87,14 @@ def collect_again(*, argv: Sequence[str], attempt: int, step: int, config_sha256
         step: Steps done when it began.
         config_sha256: The hash of the resolved experiment, 64 hex digits; a longer budget changes it.
     """
-    told = {"attempt": attempt, "step": step, "started": _now(), "argv": list(argv), "config_sha256": config_sha256}
-    return told | _surroundings()
+    attempted = {
+        "attempt": attempt,
+        "step": step,
+        "started": _now(),
+        "argv": list(argv),
+        "config_sha256": config_sha256,
+    }
+    return attempted | _surroundings()
 
 
 def known_configs(provenance: Mapping[str, Any]) -> set[str]:
@@ -89,7 +104,7 @@ def known_configs(provenance: Mapping[str, Any]) -> set[str]:
 
 
 def is_as_given(provenance: Mapping[str, Any], config: bytes) -> bool:
-    """Say whether `config` is what the run was started with, as far as its provenance tells."""
+    """Return whether `config` is what the run was started with, as far as its provenance shows."""
     return provenance.get("config_yaml_sha256") in (None, hashlib.sha256(config).hexdigest())
 
 
@@ -98,13 +113,13 @@ def changed_versions(provenance: Mapping[str, Any], again: Mapping[str, Any]) ->
 
     Example:
         >>> changed_versions({"versions": {"numpy": "2.4.6"}}, {"versions": {"numpy": "2.5.0"}})
-        ['numpy was 2.4.6 when the run began and is 2.5.0 now: the numbers may differ']
+        ['numpy was 2.4.6 when the run began and is 2.5.0 now: the results may differ']
     """
     before, now = (dict(one.get("versions", {})) for one in (provenance, again))
-    for told, facts in ((before, provenance), (now, again)):
-        told["the processor"] = facts.get("cpu", {}).get("model")
+    for versions, facts in ((before, provenance), (now, again)):
+        versions["the processor"] = facts.get("cpu", {}).get("model")
     return [
-        f"{name} was {before[name]} when the run began and is {now[name]} now: the numbers may differ"
+        f"{name} was {before[name]} when the run began and is {now[name]} now: the results may differ"
         for name in before
         if name in now and before[name] != now[name]
     ]
@@ -122,9 +137,9 @@ def backends(provenance: Mapping[str, Any]) -> list[tuple[int, str]]:
     """
     found: list[tuple[int, str]] = []
     for one in [provenance, *provenance.get("attempts", [])]:
-        told = one.get("backend") if isinstance(one, dict) else None
-        if isinstance(told, dict):
-            name = " on ".join(str(told[key]) for key in ("name", "engine") if key in told)
+        backend = one.get("backend") if isinstance(one, dict) else None
+        if isinstance(backend, dict):
+            name = " on ".join(str(backend[key]) for key in ("name", "engine") if key in backend)
             if not found or found[-1][1] != name:
                 found.append((one.get("step", 0), name))
     return found
@@ -139,7 +154,8 @@ def changed_backend(provenance: Mapping[str, Any], again: Mapping[str, Any]) -> 
     """
     before, now = (backends(one)[-1:] for one in (provenance, again))
     return [
-        f"computed by {then} until now and by {here} from here on: the numbers agree within rounding, not to the bit"
+        f"computed by {then} until now and by {here} from here on: "
+        "the results agree within rounding, but are not bit-identical"
         for (_, then), (_, here) in zip(before, now, strict=False)
         if then != here
     ]
@@ -193,9 +209,71 @@ def _cpu_model() -> str:
 
 
 def _blas() -> list[dict[str, Any]]:
-    """Return the linear algebra and thread libraries in use; their paths are nobody's business."""
+    """Return the linear algebra and thread libraries in use; their paths are left out."""
     return [{key: value for key, value in entry.items() if key != "filepath"} for entry in threadpool_info()]
 
 
 def _chosen(names: Sequence[str]) -> dict[str, str]:
     return {name: os.environ[name] for name in names if name in os.environ}
+
+
+def describe_repository(folder: Path) -> dict[str, Any] | None:
+    """Return the state of the repository around `folder`, or None without repository or git.
+
+    Keys: `commit` (hex); `dirty`: a tracked file differs from it; `diff`: how, at most 1 MiB; `diff_complete`: whether
+    that is all of it. A value is None if git does not answer in ten seconds. Files not tracked do not count: the runs
+    themselves may be such.
+    """
+    commit = _git(folder, "rev-parse", "--verify", "HEAD")
+    if not commit:
+        return None
+    changes = _git(folder, *_STATUS)
+    # A file that was only touched is no change to the first, but a header without lines to the second.
+    diff = _git(folder, *_DIFF) if changes else changes
+    return {
+        "commit": commit.decode().strip(),
+        "dirty": None if changes is None else bool(changes),
+        "diff": None if diff is None else diff[:DIFF_LIMIT].decode("utf-8", "replace"),
+        "diff_complete": diff is not None and len(diff) <= DIFF_LIMIT,
+    }
+
+
+def _git(folder: Path, *arguments: str) -> bytes | None:
+    """Return what git answers, cut one byte over the limit; None where it fails or takes too long."""
+    try:
+        process = subprocess.Popen(  # noqa: S603
+            [*_GIT, *arguments],
+            cwd=folder,
+            env=_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+    except OSError:
+        return None
+    return _answer(process)
+
+
+def _answer(process: subprocess.Popen[bytes]) -> bytes | None:
+    """Return the output of `process` up to one byte over the limit; then it has ended, one way or the other."""
+    timer = threading.Timer(PATIENCE, process.kill)
+    try:
+        timer.start()
+    except RuntimeError:  # too little memory for a thread: nothing would then end our waiting
+        with process:
+            process.kill()
+        return None
+    with process:
+        assert process.stdout is not None
+        output = process.stdout.read(DIFF_LIMIT + 1)
+        cut = len(output) > DIFF_LIMIT
+        if cut:
+            process.kill()
+    timer.cancel()
+    return output if cut or process.returncode == 0 else None
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment without what would send git to another repository (as inside one of its hooks)."""
+    elsewhere = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"}
+    return {name: value for name, value in os.environ.items() if name not in elsewhere} | {"LC_ALL": "C"}

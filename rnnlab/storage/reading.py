@@ -10,7 +10,7 @@ from typing import Literal
 
 from rnnlab.core.errors import EnvironmentFault, RnnlabError, VerificationError
 from rnnlab.storage import disk
-from rnnlab.storage.faults import refused, reported, shown
+from rnnlab.storage.system_errors import reported, system_error
 
 _PIECE = 1 << 16  # bytes asked for at a time: they are all set aside, however small the file
 _MISSING = {errno.ENOENT, errno.ENOTDIR}
@@ -24,7 +24,7 @@ def read_bytes(path: Path, limit: int) -> bytes:
 
     Raises:
         VerificationError: It is missing, a link, a pipe, a folder or another thing that is no plain file, or too large.
-        EnvironmentFault: The system refused to read it.
+        EnvironmentFault: It cannot be read.
     """
     descriptor = open_plain(path)
     try:
@@ -33,16 +33,16 @@ def read_bytes(path: Path, limit: int) -> bytes:
     finally:
         _close(descriptor)
     if len(data) > limit:
-        raise VerificationError(f"is larger than the {limit:,} bytes such a file can have", where=shown(path))
+        raise VerificationError(f"is larger than the {limit:,} bytes such a file can have", where=str(path))
     return data
 
 
 def read_text(path: Path, limit: int) -> str:
-    """Return the content of a plain file of at most `limit` bytes of UTF-8; see `read_bytes` for what is raised."""
+    """Return the content of a plain file of at most `limit` bytes of UTF-8; raises as `read_bytes`."""
     try:
         return read_bytes(path, limit).decode("utf-8")
     except UnicodeDecodeError as fault:
-        raise VerificationError(f"is not UTF-8 at byte {fault.start}", where=shown(path)) from fault
+        raise VerificationError(f"is not UTF-8 at byte {fault.start}", where=str(path)) from fault
 
 
 def read_lines(path: Path, longest: int) -> Iterator[bytes]:
@@ -52,7 +52,7 @@ def read_lines(path: Path, longest: int) -> Iterator[bytes]:
 
     Raises:
         VerificationError: It is missing or no plain file.
-        EnvironmentFault: The system refused to read it.
+        EnvironmentFault: It cannot be read.
     """
     descriptor, rest = open_plain(path), b""
     try:
@@ -74,7 +74,7 @@ def _piece(descriptor: int, path: Path) -> bytes:
 
 
 def require_content(path: Path, data: bytes) -> None:
-    """Pass if `path` holds `data` and nothing else.
+    """Pass if `path` contains `data` and nothing else.
 
     Raises:
         EnvironmentFault: It does not, just after it was written: the disk cannot be trusted.
@@ -89,7 +89,7 @@ def require_content(path: Path, data: bytes) -> None:
         _close(descriptor)
     if piece or offset != len(data):
         problem = f"reads differently from what was written, from byte {offset:,} on or shortly after"
-        raise EnvironmentFault(problem, where=shown(path), hint="check the disk (its log may say more)")
+        raise EnvironmentFault(problem, where=str(path), hint="check the disk (its log may say more)")
 
 
 def open_plain(path: Path, *, append: bool = False) -> int:
@@ -97,7 +97,7 @@ def open_plain(path: Path, *, append: bool = False) -> int:
 
     Raises:
         VerificationError: It is no plain file; or, to be read, missing.
-        EnvironmentFault: The system refused to open it.
+        EnvironmentFault: It cannot be opened.
     """
     try:
         descriptor = disk.open_append(path) if append else disk.open_read(path)
@@ -113,14 +113,14 @@ def kind(path: Path) -> Literal["missing", "file", "folder", "other"]:
     """Return what `path` itself is; a link is `other`, whatever it leads to.
 
     Raises:
-        EnvironmentFault: The system refused to tell.
+        EnvironmentFault: The folder cannot be read.
     """
     try:
         mode = path.lstat().st_mode
     except OSError as fault:
         if fault.errno in _NO_SUCH_NAME:
             return "missing"
-        raise refused("look at", path, fault) from fault
+        raise system_error("look at", path, fault) from fault
     if stat.S_ISDIR(mode):
         return "folder"
     return "file" if stat.S_ISREG(mode) else "other"
@@ -130,12 +130,12 @@ def _not_opened(path: Path, fault: OSError, *, append: bool) -> RnnlabError:
     if fault.errno in _NOT_PLAIN:
         return _not_plain(path)
     if fault.errno in _MISSING and not append:
-        return VerificationError("is missing", where=shown(path))
-    return refused("open", path, fault)
+        return VerificationError("is missing", where=str(path))
+    return system_error("open", path, fault)
 
 
 def _not_plain(path: Path) -> VerificationError:
-    return VerificationError("is not a plain file (a link, a folder, a pipe or a device)", where=shown(path))
+    return VerificationError("is not a plain file (a link, a folder, a pipe or a device)", where=str(path))
 
 
 def _close(descriptor: int) -> None:

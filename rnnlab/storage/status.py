@@ -1,4 +1,4 @@
-"""The state of a run, as its folder tells it to anybody who asks."""
+"""The state of a run, stored in its folder."""
 
 import os
 import platform
@@ -12,8 +12,6 @@ from pydantic import AwareDatetime, Field, ValidationError
 
 from rnnlab.core.errors import VerificationError
 from rnnlab.core.options import Options
-from rnnlab.core.text import visible
-from rnnlab.storage.faults import shown
 from rnnlab.storage.jsonfile import LIMIT, parse_object
 from rnnlab.storage.reading import read_bytes
 
@@ -28,9 +26,9 @@ class Status(Options):
 
     format: Literal["rnnlab-run/1"] = Field(default=FORMAT, description="Marks an rnnlab run and its version.")
     run: str = Field(description="The run's name, that of its folder when it was made.")
-    id: str = Field(description="Random: tells the run from any other, also where folders were copied or renamed.")
+    id: str = Field(description="Random: differs for every run, also where folders were copied or renamed.")
     attempt: Annotated[int, Field(ge=1)] = Field(default=1, description="Which process that trains it, from 1.")
-    state: State = Field(description="running until the process says otherwise.")
+    state: State = Field(description="running until the process ends the run.")
     step: Annotated[int, Field(ge=0)] = Field(default=0, description="Training steps done.")
     started: AwareDatetime = Field(description="When the run began, UTC.")
     updated: AwareDatetime = Field(description="When this was written, UTC.")
@@ -70,26 +68,26 @@ def _here() -> dict[str, Any]:
 
 
 def is_ours(value: Mapping[str, Any]) -> bool:
-    """Say whether `value`, the content of a `status.json`, was written by rnnlab, whichever version."""
+    """Return whether `value`, the content of a `status.json`, was written by rnnlab, whichever version."""
     return str(value.get("format")).startswith("rnnlab-run/")
 
 
 def read_status(path: Path) -> Status:
-    """Return the status that `path` holds.
+    """Return the status in `path`.
 
     Raises:
         VerificationError: The file is missing, damaged, or written by another version of rnnlab.
-        EnvironmentFault: The system refused to read.
+        EnvironmentFault: A file cannot be read.
     """
     data = read_bytes(path, LIMIT)
     value = parse_object(data, path)
     if is_ours(value) and value["format"] != FORMAT:
-        problem = f"is written in the format '{visible(value['format'])}', this rnnlab reads '{FORMAT}'"
-        raise VerificationError(problem, where=shown(path), hint="use the version of rnnlab that wrote it")
+        problem = f"is written in the format '{value['format']}', this rnnlab reads '{FORMAT}'"
+        raise VerificationError(problem, where=str(path), hint="use the version of rnnlab that wrote it")
     try:
         return Status.model_validate_json(data)
     except ValidationError as fault:
-        raise VerificationError(f"is not a run's status: {list_faults(fault)}", where=shown(path)) from fault
+        raise VerificationError(f"is not a run's status: {list_faults(fault)}", where=str(path)) from fault
 
 
 def list_faults(fault: ValidationError) -> str:

@@ -22,7 +22,7 @@ _OTHER_KINDS = {b"PK": "a zip (npz or .keras)", b"\x89HDF": "HDF5", b"\x93NUMPY"
 
 
 def encode(arrays: Mapping[str, NDArray[Any]], texts: Mapping[str, str]) -> bytes:
-    """Return the file that holds `arrays` (any shape, little-endian in the file) and `texts`.
+    """Return the file of `arrays` (any shape, little-endian in the file) and `texts`.
 
     Raises:
         TypeError: An array's dtype is not one of float, integer or bool of at most 64 bits.
@@ -53,7 +53,7 @@ def decode(data: bytes) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
     Nothing is allocated for what the header claims before the claim is checked against the size of `data`.
 
     Raises:
-        ValueError: `data` is no whole safetensors file, or holds a dtype that `encode` does not write.
+        ValueError: `data` is no whole safetensors file, or has a dtype that `encode` does not write.
 
     Example:
         >>> arrays, texts = decode(encode({"W": np.eye(2)}, {"cell": "simple"}))

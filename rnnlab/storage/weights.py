@@ -1,4 +1,4 @@
-"""Named arrays in one safetensors file that says what they are and can tell whether it was changed.
+"""Named arrays in one safetensors file with a description and a checksum.
 
 Any reader of safetensors reads it. Three texts in its metadata are ours:
 
@@ -21,8 +21,6 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from rnnlab.core.errors import VerificationError
-from rnnlab.core.text import visible
-from rnnlab.storage.faults import shown
 from rnnlab.storage.files import write_atomic
 from rnnlab.storage.jsonfile import parse
 from rnnlab.storage.reading import kind, read_bytes, require_content
@@ -45,17 +43,17 @@ def save_arrays(path: Path, arrays: Arrays, description: Mapping[str, Any], *, r
     Args:
         path: The file.
         arrays: Any shape; floats, integers and bools.
-        description: What JSON can hold.
+        description: JSON data.
         read_back: Also read the file again and compare it with what was to be written.
 
     Raises:
         TypeError: A dtype is not float, integer or bool of at most 64 bits.
         ValueError: A number in `description` is not finite.
-        VerificationError: A folder is in the way, which no file can replace.
-        EnvironmentFault: The system refused, and the old file is in place; or it gave back something else.
+        VerificationError: `path` is a folder, which no file can replace.
+        EnvironmentFault: A system error, and the old file is in place; or it gave back something else.
     """
     if kind(path) == "folder":
-        raise VerificationError("is a folder, expected a file of this run", where=shown(path), hint="move it away")
+        raise VerificationError("is a folder, expected a file of this run", where=str(path), hint="move it away")
     text = json.dumps(description, sort_keys=True, allow_nan=False)
     digest = _digest(arrays, text)
     data = encode(arrays, {"format": FORMAT, "sha256": digest, "description": text})
@@ -71,21 +69,21 @@ def load_arrays(path: Path, expected: Expected | None = None, *, allow_nonfinite
     Args:
         path: The file; it is read once, and what was read is what is verified.
         expected: Name -> (shape, dtype) of every array there has to be.
-        allow_nonfinite: Return arrays that hold NaN or infinity too, to look at them.
+        allow_nonfinite: Also return arrays that contain NaN or infinity, to inspect them.
 
     Raises:
         VerificationError: The file is missing, not ours, of another format, or changed since it was written; or its
             arrays are not those expected (every difference is listed), or not finite.
-        EnvironmentFault: The system refused to read.
+        EnvironmentFault: A file cannot be read.
     """
     arrays, description = _verified(read_bytes(path, LIMIT), path)
     differences = [] if expected is None else list_differences(arrays, expected)
     if differences:
-        raise VerificationError(f"does not fit this network: {'; '.join(differences)}", where=shown(path))
+        raise VerificationError(f"does not fit this network: {'; '.join(differences)}", where=str(path))
     broken = [name for name, array in arrays.items() if not np.isfinite(array).all()]
     if broken and not allow_nonfinite:
-        problem = f"holds NaN or infinity in {', '.join(map(visible, sorted(broken)))}"
-        raise VerificationError(problem, where=shown(path), hint=_TO_LOOK)
+        problem = f"contains NaN or infinity in {', '.join(sorted(broken))}"
+        raise VerificationError(problem, where=str(path), hint=_TO_LOOK)
     return arrays, description
 
 
@@ -99,7 +97,7 @@ def list_differences(arrays: Arrays, expected: Expected) -> list[str]:
     found = {name: (array.shape, array.dtype) for name, array in arrays.items()}
     wanted = {name: (tuple(shape), np.dtype(dtype)) for name, (shape, dtype) in expected.items()}
     return [
-        f"{visible(name)} {_difference(found.get(name), wanted.get(name))}"
+        f"{name} {_difference(found.get(name), wanted.get(name))}"
         for name in sorted(found.keys() | wanted.keys())
         if found.get(name) != wanted.get(name)
     ]
@@ -114,11 +112,11 @@ def _difference(found: tuple[Any, Any] | None, wanted: tuple[Any, Any] | None) -
 
 
 def _verified(data: bytes, path: Path) -> Loaded:
-    where = shown(path)
+    where = str(path)
     try:
         arrays, texts = decode(data)
     except ValueError as fault:
-        raise VerificationError(f"cannot be loaded: {visible(str(fault))}", where=where, hint=_ANOTHER_COPY) from fault
+        raise VerificationError(f"cannot be loaded: {fault}", where=where, hint=_ANOTHER_COPY) from fault
     _check_format(texts, where)
     description = texts.get("description", "")
     if texts.get("sha256") != _digest(arrays, description):
@@ -130,7 +128,7 @@ def _verified(data: bytes, path: Path) -> Loaded:
 def _object(description: str, path: Path) -> dict[str, Any]:
     value = parse(description.encode(), path)
     if not isinstance(value, dict):
-        raise VerificationError("has a description that is not an object", where=shown(path))
+        raise VerificationError("has a description that is not an object", where=str(path))
     return value
 
 
@@ -139,7 +137,7 @@ def _check_format(texts: Mapping[str, str], where: str) -> None:
     if written is None:
         raise VerificationError("is a safetensors file, but not one that rnnlab wrote", where=where)
     if written != FORMAT:
-        problem = f"is written in the format {visible(written)!r}, this rnnlab reads {FORMAT!r}"
+        problem = f"is written in the format {written!r}, this rnnlab reads {FORMAT!r}"
         raise VerificationError(problem, where=where, hint="use the version of rnnlab that wrote it")
 
 

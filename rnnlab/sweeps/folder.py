@@ -24,11 +24,11 @@ from rnnlab.config.yaml import dump_yaml
 from rnnlab.core.errors import RnnlabError, RunLockedError, RunNotFoundError, UsageError
 from rnnlab.core.naming import check_name
 from rnnlab.storage import RunFolder, disk
-from rnnlab.storage.faults import reported
 from rnnlab.storage.files import ensure_folder, is_leftover, write_atomic
 from rnnlab.storage.jsonfile import read_json, write_json
 from rnnlab.storage.lock import Lock, acquire
 from rnnlab.storage.reading import kind
+from rnnlab.storage.system_errors import reported
 from rnnlab.sweeps.plan import CheckedSweep, Plan, Trial, read_document
 
 _PARTS = ("sweep.yaml", "configs", "study")  # written before plan.json

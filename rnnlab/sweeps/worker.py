@@ -19,7 +19,7 @@ from rnnlab.config.experiment import Experiment
 from rnnlab.config.load import load_experiment
 from rnnlab.core.errors import DivergedError, RnnlabError, RunLockedError, StoppedError
 from rnnlab.storage.jsonfile import look_up
-from rnnlab.storage.repository import describe_repository
+from rnnlab.storage.provenance import describe_repository
 from rnnlab.sweeps.pool import Ended, Interrupt, Message, Progress, Ready, Score, Train, from_line, to_line
 from rnnlab.training.events import Evaluated, Finished, Stepped
 from rnnlab.training.resume import train_into

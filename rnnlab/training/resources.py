@@ -12,8 +12,8 @@ from rnnlab.backends.numpy.model import NumpyBackend
 from rnnlab.config.experiment import Experiment
 from rnnlab.core.errors import EnvironmentFault
 from rnnlab.storage.checkpoint import KEPT
-from rnnlab.storage.faults import ELSEWHERE, reported
 from rnnlab.storage.files import probe
+from rnnlab.storage.system_errors import ELSEWHERE, reported
 from rnnlab.training.validation import batch_sizes
 
 _FLOAT64 = 8

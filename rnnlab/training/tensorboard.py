@@ -7,7 +7,7 @@ from typing import Any, final
 
 from rnnlab.core.errors import EnvironmentFault
 from rnnlab.storage import RunFolder, disk
-from rnnlab.storage.faults import reported
+from rnnlab.storage.system_errors import reported
 
 _FLUSH_SECONDS = 5
 

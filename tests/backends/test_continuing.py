@@ -66,7 +66,7 @@ def test_a_run_goes_on_on_the_other_backend(on: Make, engine: str, tmp_path: Pat
     assert (events[0].step, events[0].experiment.backend) == (4, then)
     assert events[0].notes == (
         f"computed by {names[first]} until now and by {names[then]} from here on: "
-        "the numbers agree within rounding, not to the bit",
+        "the results agree within rounding, but are not bit-identical",
     )
     assert_alike(run, stayed, TOLERANCES[on(first).precision]["trained"])
     assert backends(run.read_provenance()) == [(0, names[first]), (4, names[then])]

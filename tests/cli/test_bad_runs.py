@@ -20,14 +20,14 @@ from tests.cli.test_bad_input import error_lines
 
 TEXTS = {
     "nothing": (b"", "is not valid JSON"),
-    "a list": (b"[]", "holds a list, expected an object"),
+    "a list": (b"[]", "is a list, expected an object"),
     "cut": (b'{"format": "rnnlab-run/1", ', "is not valid JSON"),
     "deep": (b"[" * 100_000, "is not valid JSON: nested too deep"),
     "NaN": (b'{"loss": NaN}', "is not valid JSON: NaN is not a finite number"),
     "1e400": (b'{"loss": 1e400}', "is not valid JSON: 1e400 is not a finite number"),
     "a key twice": (b'{"a": 1, "a": 2}', "the key 'a' is given twice"),
     "not UTF-8": (b'{"a": "\xff"}', "byte 7 is not UTF-8"),
-    "a key that steers": (b'{"\\u001b[31m": 1, "\\u001b[31m": 1}', "the key '\\\\x1b[31m' is given twice"),
+    "a key that steers": (b'{"\\u001b[31m": 1, "\\u001b[31m": 1}', "the key '\\x1b[31m' is given twice"),
 }
 
 

@@ -75,7 +75,7 @@ def test_weights_of_another_kind(job: Path, content: bytes, problem: str) -> Non
 
 
 CHANGES = {
-    "nan": (lambda arrays: arrays["head.b"].fill(np.nan), "holds NaN or infinity in head.b"),
+    "nan": (lambda arrays: arrays["head.b"].fill(np.nan), "contains NaN or infinity in head.b"),
     "one missing": (lambda arrays: arrays.pop("head.b"), "does not fit this network: head.b is missing"),
     "two faults": (
         lambda arrays: arrays.update({"head.b": np.zeros(3), "layers.9.W": np.eye(2)}),
@@ -116,7 +116,7 @@ def test_numbers_that_are_none_can_be_looked_at(job: Path, value: float) -> None
     for command in (EVALUATE, EXPORT, ("diagnose", "job")):
         result = rnnlab(*command)
         assert (result.code, result.stdout) == (4, "")
-        assert error_lines(result) == [f"{job / BEST}: holds NaN or infinity in layers.0.U — {look}"]
+        assert error_lines(result) == [f"{job / BEST}: contains NaN or infinity in layers.0.U — {look}"]
     assert rnnlab("doctor", "job").code == 4
     assert rnnlab(*EXPORT, "--allow-nonfinite").code == 0
     with np.load("out.npz") as written:

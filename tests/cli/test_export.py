@@ -65,7 +65,7 @@ def test_what_is_there_stays_unless_forced(run: RunFolder) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
-        (["nothing", "--format", "npz"], 3, "no run's name holds 'nothing'"),
+        (["nothing", "--format", "npz"], 3, "no run has a name with 'nothing'"),
         (["latest", "--format", "npz", "--out", "x.zip"], 2, "x.zip: expected a name that ends in .npz"),
         (["latest", "--format", "npz", "--out", "/proc/x.npz"], 5, "/proc/x.npz: cannot write "),
     ],

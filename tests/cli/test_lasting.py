@@ -224,7 +224,7 @@ def test_of_six_that_resume_at_once_one_trains(here: Path) -> None:
         (["--resume", "job", "--name", "other"], 2, "--name: cannot be combined with --resume"),
         (["x.yaml", "--force-unlock"], 2, "has no effect on a new run"),
         (["x.yaml", "--into", "a b"], 2, "invalid run name 'a b'"),
-        (["x.yaml", "--into", "x.yaml"], 5, "is in the way: a folder is needed"),
+        (["x.yaml", "--into", "x.yaml"], 5, "is not a folder, and a folder is needed"),
     ],
 )
 def test_what_cannot_be_asked(here: Path, arguments: list[str], code: int, told: str) -> None:

@@ -140,7 +140,7 @@ def test_half_a_record_at_the_end_is_reported(tmp_path: Path, state: str) -> Non
     ("name", "content", "fault", "missing"),
     [
         ("summary.json", b"{", "summary.json:1: is not valid JSON", "result"),
-        ("provenance.json", b"[]", "provenance.json:1: holds a list, expected an object", "started"),
+        ("provenance.json", b"[]", "provenance.json:1: is a list, expected an object", "started"),
         ("metrics.jsonl", b"{}\n", "metrics.jsonl:1: the record is damaged", "validation loss over steps"),
         ("resolved.yaml", b"a: [", "resolved.yaml: invalid YAML", "trained"),
         ("resolved.yaml", b"- 1\n", "resolved.yaml: is not the config of a run", "trained"),
@@ -194,5 +194,5 @@ def test_no_such_run(tmp_path: Path) -> None:
     answer = rnnlab("show", "zzz", "--runs", tmp_path)
     assert (answer.code, answer.out) == (3, "")
     assert answer.err == (
-        f"rnnlab: error[E_RUN]: {tmp_path}: no run's name holds 'zzz' — `rnnlab list` shows the runs\n"
+        f"rnnlab: error[E_RUN]: {tmp_path}: no run has a name with 'zzz' — `rnnlab list` shows the runs\n"
     )

@@ -58,7 +58,7 @@ def test_every_file_is_named(experiment: Make, tmp_path: Path) -> None:
         ("weights/best.safetensors", "good", f"whole, of step {report.run.read_summary()['best']['step']}"),
         ("weights/last.safetensors", "good", "whole, of step 5"),
         ("summary.json", "good", "budget at step 5"),
-        ("the lock", "good", "nobody holds it"),
+        ("the lock", "good", "not locked"),
     ]
     assert [finding.file for finding in report.findings[:4]] == [
         "status.json", "config.yaml", "provenance.json", "resolved.yaml",
@@ -123,7 +123,7 @@ def test_metrics_at_odds_with_themselves_or_the_checkpoint(experiment: Make, tmp
     path.write_bytes(b"".join(lines[:2]))
     size = sum(map(len, lines))
     assert told(run)[1] == {
-        "checkpoints/step-0000000005.safetensors": f"holds {len(b''.join(lines[:2]))} bytes, expected at least {size}"
+        "checkpoints/step-0000000005.safetensors": f"has {len(b''.join(lines[:2]))} bytes, expected at least {size}"
     }
     path.write_bytes(b"".join([lines[0], lines[1][:40], b"\n", *lines[2:]]))
     assert "its checksum is missing" in told(run)[1]["metrics.jsonl"]

@@ -82,9 +82,9 @@ def test_forty_fits_list_the_latest_ten(root: Path) -> None:
 
 def test_an_unknown_name_names_the_nearest(root: Path) -> None:
     assert str(refusal(root, "partiy")) == (
-        f"{root}: no run's name holds 'partiy' — did you mean 'parity'? `rnnlab list` shows the runs"
+        f"{root}: no run has a name with 'partiy' — did you mean 'parity'? `rnnlab list` shows the runs"
     )
-    assert refusal(root, "zzzzzzzzz\x1b").problem == r"no run's name holds 'zzzzzzzzz\x1b'"
+    assert refusal(root, "zzzzzzzzz\x1b").problem == r"no run has a name with 'zzzzzzzzz\x1b'"
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ def test_what_cannot_be_read_does_not_stop_the_list(tmp_path: Path) -> None:
     assert [(one.name[17:28], one.reason[:40]) for one in table.damaged] == [
         ("dead-eeeeee", "is not an rnnlab run"),
         ("lost-bbbbbb", "summary.json: is missing"),
-        ("torn-cccccc", "summary.json:1: holds a list, expected an"[:40]),
+        ("torn-cccccc", "summary.json:1: is a list, expected an o"[:40]),
         ("void-dddddd", "status.json:1: is not valid JSON: Expect"),
     ]
 

@@ -97,10 +97,10 @@ def test_any_change_is_found(checkpoints: Checkpoints, harm: Any, problem: str) 
 def test_a_checkpoint_under_another_name_or_of_another_kind(checkpoints: Checkpoints) -> None:
     checkpoints.save(at(7))
     checkpoints.path(7).rename(checkpoints.path(8))
-    with pytest.raises(VerificationError, match="holds step 7, its name says 8"):
+    with pytest.raises(VerificationError, match="is of step 7, expected 8 as in its name"):
         checkpoints.load(8)
     save_arrays(checkpoints.path(9), {}, {"step": 9})
-    with pytest.raises(VerificationError, match="holds weights, expected a checkpoint"):
+    with pytest.raises(VerificationError, match="contains weights, expected a checkpoint"):
         checkpoints.load(9)
     save_arrays(checkpoints.path(9), {}, {"step": 9, "kind": "checkpoint"})
     with pytest.raises(VerificationError, match="is a checkpoint that this rnnlab cannot read"):

@@ -174,7 +174,7 @@ def test_ensure_folder_makes_parents_and_refuses_a_file(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(EnvironmentFault) as caught:
         ensure_folder(tmp_path / "file")
-    assert caught.value.problem == "is in the way: a folder is needed"
+    assert caught.value.problem == "is not a folder, and a folder is needed"
 
 
 def test_probe_leaves_nothing_and_fails_where_any_call_fails(tmp_path: Path, faults: Faults) -> None:

@@ -34,9 +34,9 @@ def test_non_finite_numbers_are_never_written(tmp_path: Path, value: float) -> N
         (b"[" * 100_000, 1, "is not valid JSON: nested too deep"),
         (b'{"a":1,"\\u0061":2}}}', 1, "is not valid JSON: the key 'a' is given twice"),
         (b'{"\x1b":1}', 1, "is not valid JSON: Invalid control character at (column 3)"),
-        (b'{"\\u001b":1,\n"\\u001b":2}', 2, r"is not valid JSON: the key '\\x1b' is given twice"),
-        (b"[1]", 1, "holds a list, expected an object"),
-        (b"null", 1, "holds a NoneType, expected an object"),
+        (b'{"\\u001b":1,\n"\\u001b":2}', 2, r"is not valid JSON: the key '\x1b' is given twice"),
+        (b"[1]", 1, "is a list, expected an object"),
+        (b"null", 1, "is a NoneType, expected an object"),
     ],
 )
 def test_what_is_not_strict_json_is_refused_with_its_line(tmp_path: Path, text: bytes, line: int, problem: str) -> None:

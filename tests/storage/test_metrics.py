@@ -93,7 +93,7 @@ def test_every_flipped_bit_is_noticed(tmp_path: Path) -> None:
     [
         (lambda d: b"\xef\xbb\xbf" + d, 1, "it starts with a byte-order mark, so an editor has rewritten the file"),
         (lambda d: d.replace(b"\n", b"\r\n"), 1, "it ends in CR LF, so an editor or a transfer in text mode has"),
-        (lambda d: d.replace(b'"step":2', b'"step":\0', 1), 2, "it holds NUL bytes"),
+        (lambda d: d.replace(b'"step":2', b'"step":\0', 1), 2, "it contains NUL bytes"),
         (lambda d: d.replace(b'"step":2', b'"step":5', 1), 2, "its checksum is missing or does not match its content"),
         (lambda d: d.replace(b'"step":3', b'"step":5', 1), 3, "its checksum is missing or does not match its content"),
         (lambda d: d + b'{"step":4}\n', 4, "its checksum is missing or does not match its content"),

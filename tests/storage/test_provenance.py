@@ -10,9 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rnnlab.storage import repository
-from rnnlab.storage.provenance import collect, is_as_given
-from rnnlab.storage.repository import describe_repository
+from rnnlab.storage import provenance as repository
+from rnnlab.storage.provenance import collect, describe_repository, is_as_given
 
 
 def git(folder: Path, *arguments: str) -> str:

@@ -171,7 +171,7 @@ def test_all_differences_are_listed(path: Path) -> None:
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_non_finite_values_are_refused_unless_allowed(path: Path, value: float) -> None:
     save_arrays(path, {"W": np.array([1.0, value]), "V": np.array([value]), "U": np.eye(2)}, {})
-    assert refusal(path) == "holds NaN or infinity in V, W"
+    assert refusal(path) == "contains NaN or infinity in V, W"
     arrays, _ = load_arrays(path, allow_nonfinite=True)
     assert arrays["W"].tobytes() == np.array([1.0, value]).tobytes()
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from rnnlab.core.errors import EnvironmentFault
-from rnnlab.storage.whole_folder import write_folder
+from rnnlab.storage.files import write_folder
 from tests.disk_faults import Faults
 
 NEW = {"graph.pb": b"new " * 10, "variables/data": b"12", "variables/deep/index": b""}

@@ -15,7 +15,7 @@ def runs_named(root: Path, names: Sequence[str], *, fewest: int = 2) -> list[Run
     """Return the runs that some names mean, in order: a run, or all of a sweep or of a folder.
 
     Args:
-        root: The folder that holds the runs.
+        root: The folder of the runs.
         names: Paths, or parts of names below `root`.
         fewest: How many runs are needed.
 

@@ -17,10 +17,10 @@ from typing import Annotated, Literal, final
 from pydantic import AwareDatetime, Field
 
 from rnnlab.core.options import Options
-from rnnlab.storage.faults import reported
 from rnnlab.storage.files import ensure_folder, write_atomic
 from rnnlab.storage.jsonfile import write_json
 from rnnlab.storage.reading import kind, read_bytes
+from rnnlab.storage.system_errors import reported
 from rnnlab.sweeps.folder import lock_folder
 from rnnlab.sweeps.plan import read_document
 from rnnlab.sweeps.slurm.script import Request

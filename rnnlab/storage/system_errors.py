@@ -1,4 +1,4 @@
-"""What the machine refused, told to the user: the path, the reason, what to do."""
+"""System errors as the user reads them: the path, the reason, what to do."""
 
 import errno
 import os
@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rnnlab.core.errors import EnvironmentFault
-from rnnlab.core.text import visible
 
 ELSEWHERE = "keep the runs elsewhere with --runs DIR or RNNLAB_RUNS"
 
@@ -26,27 +25,22 @@ def reported(action: str, path: Path, *, elsewhere: str = ELSEWHERE) -> Iterator
         elsewhere: How the user chooses another place.
 
     Raises:
-        EnvironmentFault: The system refused; the hint fits the reason.
+        EnvironmentFault: There was one; the hint fits the reason.
     """
     try:
         yield
     except OSError as fault:
-        raise refused(action, path, fault, elsewhere=elsewhere) from fault
+        raise system_error(action, path, fault, elsewhere=elsewhere) from fault
 
 
-def refused(action: str, path: Path, fault: OSError, *, elsewhere: str = ELSEWHERE) -> EnvironmentFault:
+def system_error(action: str, path: Path, fault: OSError, *, elsewhere: str = ELSEWHERE) -> EnvironmentFault:
     """Return the error to raise for `fault`; the arguments are those of `reported`."""
-    return EnvironmentFault(f"cannot {action}: {_reason(fault, path)}", where=shown(path), hint=_hint(fault, elsewhere))
-
-
-def shown(path: Path) -> str:
-    """Return `path` as text that is safe to show."""
-    return visible(str(path))
+    return EnvironmentFault(f"cannot {action}: {_reason(fault, path)}", where=str(path), hint=_hint(fault, elsewhere))
 
 
 def _reason(fault: OSError, path: Path) -> str:
-    said = os.strerror(fault.errno) if fault.errno else str(fault)
-    return said + (_free_space(path) if fault.errno in _FULL else "")
+    reason = os.strerror(fault.errno) if fault.errno else str(fault)
+    return reason + (_free_space(path) if fault.errno in _FULL else "")
 
 
 def _free_space(path: Path) -> str:
