@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from rnnlab.config.load import check_document
-from rnnlab.config.overrides import apply_overrides
-from rnnlab.config.reading import document_of_data, read_document
+from rnnlab.config.reading import apply_overrides, document_of_data, read_document
 from rnnlab.inspection.diagnose import Diagnosis
 from rnnlab.inspection.diagnose import diagnose as _diagnose
 from rnnlab.inspection.evaluate import Evaluation

@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,13 +11,12 @@ from typing import Any, final
 import numpy as np
 
 from rnnlab.config.document import Document, Node, node_of
-from rnnlab.config.errors import KeyPath, LocatedError, Position, kind, location, raise_all, shortened
-from rnnlab.config.overrides import apply_overrides
+from rnnlab.config.errors import KeyPath, LocatedError, Position, dotted, kind, location, raise_all, shortened, shown
 from rnnlab.config.source import decode, read_bytes
-from rnnlab.config.yaml import dump_yaml, parse
+from rnnlab.config.yaml import MOST_LEVELS, dump_yaml, parse
 from rnnlab.core.errors import ConfigError, UsageError
 
-MOST_LEVELS = 8
+MOST_BASES = 8
 MOST_FILES = 64
 KEY = "extends"
 
@@ -56,6 +56,41 @@ def read_document(path: Path, overrides: Sequence[str] = ()) -> Document:
     if len(in_values) < len(errors):
         raise_all(errors)
     return apply_overrides(Document(root, files.raw, in_values), overrides)
+
+
+def apply_overrides(document: Document, overrides: Sequence[str]) -> Document:
+    """Return a copy of `document` with `overrides` set in it, in order, so that the last of two counts.
+
+    An override with an error sets nothing; the error is kept in the document, and `check_document` raises it.
+
+    Args:
+        document: Not changed.
+        overrides: `dotted.key=value` each. The value is read as in a file: `1e-3`, `null`, `{type: sgd}`, `[50, 100]`.
+            It replaces what was there, a whole mapping too; mappings on the way to the key are created where there is
+            nothing, or null.
+
+    Example:
+        >>> document = Document(Node({"seed": Node(1, Position("x.yaml", 1, 7))}, Position("x.yaml", 1, 1)))
+        >>> edited = apply_overrides(document, ["seed=7", "training.optimizer.learning_rate=1e-3"])
+        >>> edited.data
+        {'seed': 7, 'training': {'optimizer': {'learning_rate': 0.001}}}
+        >>> edited.where(("seed",))
+        '--set seed=7'
+    """
+    root, errors = document.root, list(document.errors)
+    for override in overrides:
+        position = Position(f"--set {shortened(override)}")
+        try:
+            path, node, found = _parse_override(override, position)
+            if found:
+                errors += found
+                continue
+            root = root.with_value(path, replace(node, key_position=position))
+        except ConfigError as error:
+            errors += [LocatedError.at(position, (), fault.problem, hint=fault.hint) for fault in error.faults]
+        except UsageError as error:
+            errors.append(LocatedError.at(position, (), error.problem, hint=error.hint))
+    return replace(document, root=root, errors=tuple(errors))
 
 
 def document_of(text: str, source: str) -> Document:
@@ -140,8 +175,8 @@ class _Files:
         try:
             if chain and os.path.realpath(path) in map(os.path.realpath, chain):
                 raise UsageError("a file cannot extend itself", hint="remove one of these `extends`")
-            if len(chain) > MOST_LEVELS or self._count > MOST_FILES:
-                problem = f"more than {MOST_LEVELS} levels of `extends`, or more than {MOST_FILES} files"
+            if len(chain) > MOST_BASES or self._count > MOST_FILES:
+                problem = f"more than {MOST_BASES} levels of `extends`, or more than {MOST_FILES} files"
                 raise UsageError(problem, hint="merge some of the files")
             raw = read_bytes(path)
         except UsageError as error:
@@ -176,3 +211,26 @@ class _Files:
                 problem = f"got {got}, expected a file name"
                 self.errors.append(UsageError(problem, where=where, hint="write `extends: base.yaml`"))
         return found
+
+
+def _parse_override(override: str, position: Position) -> tuple[tuple[str, ...], Node, list[LocatedError]]:
+    key, equals, text = override.partition("=")
+    if not equals:
+        raise UsageError("expected key=value, got no '='", hint="for example --set training.steps=500")
+    path = tuple(key.split("."))
+    for part in path:
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", part):
+            hint = "join keys by dots, as in training.steps; set a list as a whole: key=[1, 2]"
+            raise UsageError(f"{shown(part)} is not a valid key", hint=hint)
+    if len(path) > MOST_LEVELS:
+        raise UsageError(f"more than {MOST_LEVELS} levels of nesting", hint="for example --set training.steps=500")
+    if path[0] == KEY:
+        raise UsageError("`extends` cannot be set on the command line", hint="write it in the config file")
+    parsed = parse(text, position, path)
+    if parsed.root is None:
+        hint = f"write {dotted(path)}=null, or {dotted(path)}=\"''\" for empty text"
+        raise UsageError("no value given", hint=hint)
+    if rest := text[parsed.end :].strip():
+        hint = f"quote the value twice, for the shell and for YAML: {dotted(path)}=\"'…'\""
+        raise UsageError(f"{shown(rest)} would be read as a comment", hint=hint)
+    return path, parsed.root, parsed.errors

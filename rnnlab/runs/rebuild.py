@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 from rnnlab.backends.base import Network
 from rnnlab.config.experiment import Experiment
 from rnnlab.config.load import check_document
-from rnnlab.config.overrides import apply_overrides
-from rnnlab.config.reading import document_of
+from rnnlab.config.reading import apply_overrides, document_of
 from rnnlab.core.errors import ConfigError, VerificationError
 from rnnlab.storage.folder import RunFolder
 from rnnlab.tasks.base import AbstractTask

@@ -6,8 +6,7 @@ import pytest
 
 from rnnlab.config.document import Document
 from rnnlab.config.errors import Position, raise_all
-from rnnlab.config.overrides import apply_overrides
-from rnnlab.config.reading import document_of
+from rnnlab.config.reading import apply_overrides, document_of
 from rnnlab.core.errors import ConfigError
 
 TEXT = "seed: 1\ntask:\n  lengths: [1, 2]\n  range: {low: 0, high: 1}\nschedule: null\n"
