@@ -1,4 +1,4 @@
-"""A pause of Python's search for garbage, for commands that make a million small objects and end."""
+"""A pause of Python's garbage collection, for commands that make a million small objects and end."""
 
 import gc
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def no_collection() -> Iterator[None]:
-    """Let no garbage be looked for in the block; on the way to a long list that takes a quarter of the time."""
+    """Collect no garbage in the block: for a list of 10,000 runs that would take a quarter of the time."""
     was_on = gc.isenabled()
     gc.disable()
     try:

@@ -24,7 +24,7 @@ ConfigArgument = Annotated[
 ]
 OptionalConfigArgument = Annotated[
     Path | None,
-    typer.Argument(metavar="[CONFIG]", help="The YAML file.", show_default=False, autocompletion=complete_config),
+    typer.Argument(metavar="CONFIG", help="The YAML file.", show_default=False, autocompletion=complete_config),
 ]
 RunArgument = Annotated[
     str,

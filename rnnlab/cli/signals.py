@@ -1,4 +1,4 @@
-"""Signals that ask a training to stop: noted at once, obeyed where the training is whole."""
+"""Signals that ask a training to stop: recorded at once, obeyed at the end of a step."""
 
 import signal
 from collections.abc import Iterator
@@ -7,7 +7,6 @@ from types import FrameType
 
 from rnnlab.core.errors import UsageError
 from rnnlab.core.registry import nearest
-from rnnlab.core.text import visible
 from rnnlab.training.stopping import Stop
 
 _ALWAYS = ("SIGTERM", "SIGINT", "SIGHUP")
@@ -17,7 +16,7 @@ _ALWAYS = ("SIGTERM", "SIGINT", "SIGHUP")
 def asking(stop: Stop, *, more: str) -> Iterator[None]:
     """Let SIGTERM, SIGINT, SIGHUP and the signal named `more` ask to stop; a second SIGINT stops at once.
 
-    A signal that whoever started us has turned off (`nohup`, a shell's background job) stays off.
+    A signal that the parent process ignores (`nohup`, a background job of a shell) stays ignored.
 
     Raises:
         UsageError: There is no signal called `more`, or it cannot be caught.
@@ -45,6 +44,6 @@ def _number(name: str) -> signal.Signals:
     known = [one.name for one in signal.valid_signals() if isinstance(one, signal.Signals)]
     catchable = sorted({*known} - {"SIGKILL", "SIGSTOP"})
     if name not in catchable:
-        problem = f"'{visible(name)}' is no signal that can be caught"
+        problem = f"'{name}' is not a signal that can be caught"
         raise UsageError(problem, where="--signal", hint=nearest(name, catchable))
     return signal.Signals[name]

@@ -37,7 +37,7 @@ evaluation: {sequences: 20}
 
 @dataclass(frozen=True)
 class Result:
-    """How the program ended and what it said."""
+    """How the program ended and what it printed."""
 
     code: int
     stdout: str

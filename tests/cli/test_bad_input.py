@@ -181,7 +181,7 @@ def test_a_thousand_bad_overrides_are_twenty_lines_and_a_count(here: Path) -> No
         (["train", "\x1b[31m\n.yaml"], 2, "\\x1b[31m\\n.yaml: no such file"),
         (["train", "\udcff.yaml"], 2, "\\udcff.yaml: no such file"),
         (["train", "--resume", "\x1b[31m"], 3, "no run has a name with '\\x1b[31m'"),
-        (["train", "x.yaml", "--signal", "\x1b"], 2, "--signal: '\\x1b' is no signal that can be caught"),
+        (["train", "x.yaml", "--signal", "\x1b"], 2, "--signal: '\\x1b' is not a signal that can be caught"),
         (["evaluate", "[/b]"], 3, "there is no run '[/b]'"),
         (["show", "\u202e"], 3, "no run has a name with '\\u202e'"),
         (["compare", "[red]a", ":bomb:"], 3, "no run has a name with '[red]a'"),

@@ -45,10 +45,10 @@ def test_braille_has_the_letters_too() -> None:
     ]
 
 
-@pytest.mark.parametrize(("low", "ticks"), [(0.06, ["0.5", "1"]), (0.04, ["0.05", "0.1", "0.2", "0.5", "1"])])
+@pytest.mark.parametrize(("low", "ticks"), [(0.06, ["0.2", "0.6", "1"]), (0.04, ["0.05", "0.1", "0.2", "0.5", "1"])])
 def test_a_range_over_20_makes_the_axis_logarithmic(low: float, ticks: list[str]) -> None:
     lines = text([Curve("x", [(0, 1.0), (9, low)])], y_label="loss", may_log=True, height=12)
-    logarithmic = len(ticks) > 2
+    logarithmic = len(ticks) > 3
     assert lines[0] == "loss over steps" + (", log scale" if logarithmic else "")
     shown = [line[:9].strip() for line in lines[1:13] if line[10] == "┤"]
     assert [tick for tick in shown if tick in ticks] == ticks[::-1]

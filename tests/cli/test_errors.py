@@ -96,15 +96,15 @@ def test_a_broken_config(broken: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "expected"),
     [
         ("task: adding\n".encode("utf-16"), "is UTF-16 text, expected UTF-8 — save the file as UTF-8"),
         (b"\x7fELF\0\0", "NUL byte at offset 4: binary data, or UTF-16 text — save the file as UTF-8"),
     ],
 )
-def test_a_config_that_is_no_text(here: Path, content: bytes, told: str) -> None:
+def test_a_config_that_is_no_text(here: Path, content: bytes, expected: str) -> None:
     (here / "x.yaml").write_bytes(content)
-    assert rnnlab("train", "x.yaml").stderr == f"rnnlab: error[E_CONFIG]: x.yaml: {told}\n"
+    assert rnnlab("train", "x.yaml").stderr == f"rnnlab: error[E_CONFIG]: x.yaml: {expected}\n"
 
 
 def test_a_config_that_is_no_file(here: Path) -> None:
@@ -135,7 +135,7 @@ def test_several_faults_are_several_lines_in_order(here: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("option", "told"),
+    ("option", "expected"),
     [
         (
             "--set=training.steps",
@@ -151,11 +151,11 @@ def test_several_faults_are_several_lines_in_order(here: Path) -> None:
         ("--name='", "--name: invalid run name ''': it contains ''' — use 1 to 60 of A-Z a-z 0-9 . _ -"),
     ],
 )
-def test_a_bad_option(here: Path, option: str, told: str) -> None:
+def test_a_bad_option(here: Path, option: str, expected: str) -> None:
     (here / "x.yaml").write_text(TINY)
     result = rnnlab("train", "x.yaml", option)
     assert (result.code, result.stdout) == (2, "")
-    assert re.sub(r"E_\w+", "E", result.stderr) == f"rnnlab: error[E]: {told}\n"
+    assert re.sub(r"E_\w+", "E", result.stderr) == f"rnnlab: error[E]: {expected}\n"
     assert not (here / "runs").exists()
 
 
@@ -217,17 +217,17 @@ def test_a_bug_is_one_line_and_a_file_with_the_traceback(here: Path, monkeypatch
     monkeypatch.setattr("tempfile.tempdir", str(here))
     monkeypatch.setattr("rnnlab.cli.commands.train.load_experiment", fail)
     result = rnnlab("train", "x.yaml")
-    (told,) = here.glob("rnnlab-bug-*.txt")
+    (expected,) = here.glob("rnnlab-bug-*.txt")
     assert (result.code, result.stdout) == (1, "")
     assert result.stderr == (
-        f"rnnlab: bug[E_BUG]: RuntimeError: two\\nlines \\x1b[31m; the traceback is in {told}"
+        f"rnnlab: bug[E_BUG]: RuntimeError: two\\nlines \\x1b[31m; the traceback is in {expected}"
         " — this is a bug in rnnlab: please report it with that file\n"
     )
-    assert told.read_text().startswith("Traceback (most recent call last):\n")
+    assert expected.read_text().startswith("Traceback (most recent call last):\n")
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "expected"),
     [
         (
             MemoryError(),
@@ -242,7 +242,7 @@ def test_a_bug_is_one_line_and_a_file_with_the_traceback(here: Path, monkeypatch
     ids=["MemoryError", "SystemError"],
 )
 def test_memory_that_runs_out_is_no_bug(
-    here: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, told: str
+    here: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, expected: str
 ) -> None:
     def fail(*_: object, **__: object) -> None:
         raise error
@@ -250,7 +250,7 @@ def test_memory_that_runs_out_is_no_bug(
     (here / "x.yaml").write_text(TINY)
     monkeypatch.setattr("rnnlab.cli.commands.train.load_experiment", fail)
     result = rnnlab("train", "x.yaml")
-    assert (result.code, result.stderr) == (5, f"rnnlab: error[E_ENVIRONMENT]: {told}\n")
+    assert (result.code, result.stderr) == (5, f"rnnlab: error[E_ENVIRONMENT]: {expected}\n")
 
 
 def full() -> int:

@@ -1,4 +1,4 @@
-"""`rnnlab export`: what it says of what it wrote, and how it ends when it cannot."""
+"""`rnnlab export`: its output, and its exit codes when it cannot write."""
 
 import json
 from pathlib import Path
@@ -19,7 +19,7 @@ def run(here: Path) -> RunFolder:
     return RunFolder(path)
 
 
-def test_what_was_written_is_told(run: RunFolder) -> None:
+def test_what_was_written_is_shown(run: RunFolder) -> None:
     result = rnnlab("export", "latest", "--format", "npz")
     path = Path(f"{run.name}-best.npz")
     assert (result.code, result.stderr) == (0, "")
@@ -54,27 +54,27 @@ def test_a_keras_file_in_a_process_of_its_own(run: RunFolder) -> None:
 def test_what_is_there_stays_unless_forced(run: RunFolder) -> None:
     Path("x.npz").write_bytes(b"mine")
     refused = rnnlab("export", "latest", "--format", "npz", "--out", "x.npz")
-    told = "already exists — replace it with --force, or choose another place with --out"
+    expected = "already exists — replace it with --force, or choose another place with --out"
     assert (refused.code, refused.stdout) == (2, "")
-    assert refused.stderr == f"rnnlab: error[E_USAGE]: x.npz: {told}\n"
+    assert refused.stderr == f"rnnlab: error[E_USAGE]: x.npz: {expected}\n"
     assert Path("x.npz").read_bytes() == b"mine"
     assert rnnlab("export", "latest", "--format", "npz", "--out", "x.npz", "--force").code == 0
     assert Path("x.npz").read_bytes() != b"mine"
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "told"),
+    ("arguments", "code", "expected"),
     [
         (["nothing", "--format", "npz"], 3, "no run has a name with 'nothing'"),
         (["latest", "--format", "npz", "--out", "x.zip"], 2, "x.zip: expected a name that ends in .npz"),
         (["latest", "--format", "npz", "--out", "/proc/x.npz"], 5, "/proc/x.npz: cannot write "),
     ],
 )
-def test_what_cannot_be(run: RunFolder, arguments: list[str], code: int, told: str) -> None:
+def test_what_cannot_be(run: RunFolder, arguments: list[str], code: int, expected: str) -> None:
     before = sorted(Path().iterdir())
     result = rnnlab("export", *arguments)
     assert (result.code, result.stdout) == (code, "")
-    assert told in result.stderr
+    assert expected in result.stderr
     assert len(result.stderr.splitlines()) == 1
     assert sorted(Path().iterdir()) == before
 

@@ -1,4 +1,4 @@
-"""Signals, resuming and the lock, in real processes: what is stored, what is said, and with which code it ends."""
+"""Signals, resuming and the lock, in real processes: what is stored and shown, and the exit code."""
 
 import json
 import os
@@ -66,8 +66,8 @@ def test_a_signal_saves_and_stops(here: Path, number: signal.Signals) -> None:
     )
     assert run.checkpoints().steps()[0] == status.step == run.read_summary()["steps"]
     assert json.loads(rnnlab("doctor", "job", "--json").stdout)["healthy"]
-    (told,) = json.loads(rnnlab("list", "--runs", ".", "--json").stdout)["runs"]
-    assert (told["state"], told["steps"]) == ("interrupted", status.step)
+    (found,) = json.loads(rnnlab("list", "--runs", ".", "--json").stdout)["runs"]
+    assert (found["state"], found["steps"]) == ("interrupted", status.step)
 
 
 def test_another_signal_may_be_named(here: Path) -> None:
@@ -80,7 +80,7 @@ def test_a_signal_that_cannot_be_caught(here: Path, name: str) -> None:
     (here / "x.yaml").write_text(TINY)
     result = rnnlab("train", "x.yaml", "--signal", name)
     assert result.code == 2
-    assert result.stderr.startswith(f"rnnlab: error[E_USAGE]: --signal: '{name}' is no signal that can be caught")
+    assert result.stderr.startswith(f"rnnlab: error[E_USAGE]: --signal: '{name}' is not a signal that can be caught")
     assert not (here / "runs").exists()
 
 
@@ -140,11 +140,11 @@ def test_killed_it_is_stale_and_the_same_command_goes_on(here: Path) -> None:
     with ended(start("train", "x.yaml", "--into", "job", "-q", *setting)) as process:
         run = wait_for(here / "job")
         process.kill()
-    (told,) = json.loads(rnnlab("list", "--runs", ".", "--json", "--filter", "state=stale").stdout)["runs"]
+    (found,) = json.loads(rnnlab("list", "--runs", ".", "--json", "--filter", "state=stale").stdout)["runs"]
     # A kill between the two leaves either the newest record or the newest checkpoint behind the other.
     reached = max(run.read_metrics().records[-1]["step"], run.read_status().step)
-    assert (told["run"], told["steps"]) == ("job", reached)
-    assert "to go on:      rnnlab train --resume" in rnnlab("show", "job").stdout
+    assert (found["run"], found["steps"]) == ("job", reached)
+    assert "to resume it:  rnnlab train --resume" in rnnlab("show", "job").stdout
     found = rnnlab("doctor", "job")
     assert (found.code, found.stdout.startswith("job: stale at step ")) == (0, True)
     assert rnnlab("train", "x.yaml", "--into", "job", "-q", *setting).code == 0
@@ -215,7 +215,7 @@ def test_of_six_that_resume_at_once_one_trains(here: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "told"),
+    ("arguments", "code", "found"),
     [
         (["x.yaml", "--resume", "job"], 2, "got both, expected either a CONFIG or --resume RUN"),
         (["--resume", ""], 2, "the name of the run is empty"),
@@ -227,11 +227,11 @@ def test_of_six_that_resume_at_once_one_trains(here: Path) -> None:
         (["x.yaml", "--into", "x.yaml"], 5, "is not a folder, and a folder is needed"),
     ],
 )
-def test_what_cannot_be_asked(here: Path, arguments: list[str], code: int, told: str) -> None:
+def test_what_cannot_be_asked(here: Path, arguments: list[str], code: int, found: str) -> None:
     (here / "x.yaml").write_text(TINY)
     result = rnnlab("train", *arguments)
     assert (result.code, result.stdout) == (code, "")
-    assert told in result.stderr
+    assert found in result.stderr
     assert [path.name for path in here.iterdir()] == ["x.yaml"]
 
 
@@ -254,12 +254,12 @@ def test_doctor_names_what_is_bad(here: Path) -> None:
     (here / "x.yaml").write_text(TINY)
     assert rnnlab("train", "x.yaml", "--into", "job", "-q").code == 0
     (here / "job" / "summary.json").unlink()
-    told = rnnlab("doctor", "job")
-    assert (told.code, told.stdout.splitlines()[0]) == (4, "job: completed at step 20; 1 bad")
-    assert "bad    summary.json" in told.stdout
+    found = rnnlab("doctor", "job")
+    assert (found.code, found.stdout.splitlines()[0]) == (4, "job: completed at step 20; 1 bad")
+    assert "bad    summary.json" in found.stdout
     found = json.loads(rnnlab("doctor", "job", "--json").stdout)
     assert (found["healthy"], found["state"], found["step"]) == (False, "completed", 20)
-    assert {"file": "summary.json", "verdict": "bad", "detail": "is missing"} in found["findings"]
+    assert {"file": "summary.json", "result": "bad", "detail": "is missing"} in found["findings"]
 
 
 def test_on_keras_too_it_ends_the_same(here: Path) -> None:

@@ -92,29 +92,29 @@ def test_the_metrics_hold_a_record_for_every_evaluation(here: Path) -> None:
 
 def test_the_provenance_tells_command_versions_and_config(here: Path) -> None:
     run = trained(here, TINY, "--set", "seed=5")
-    told = run.read_provenance()
-    assert told["argv"] == ["rnnlab", "train", "x.yaml", "--set", "seed=5"]
-    assert told["seed"] == 5
-    assert told["config_sha256"] == load_experiment(run.path / "resolved.yaml").experiment.sha256()
-    assert told["versions"]["rnnlab"] == package.__version__
-    assert told["versions"]["numpy"] == np.__version__
-    assert told["versions"]["python"] == sys.version.split()[0]
-    assert told["git"] is None
-    assert told["cpu"]["logical_cores"] >= 1
-    assert told["blas"][0]["num_threads"] >= 1
+    found = run.read_provenance()
+    assert found["argv"] == ["rnnlab", "train", "x.yaml", "--set", "seed=5"]
+    assert found["seed"] == 5
+    assert found["config_sha256"] == load_experiment(run.path / "resolved.yaml").experiment.sha256()
+    assert found["versions"]["rnnlab"] == package.__version__
+    assert found["versions"]["numpy"] == np.__version__
+    assert found["versions"]["python"] == sys.version.split()[0]
+    assert found["git"] is None
+    assert found["cpu"]["logical_cores"] >= 1
+    assert found["blas"][0]["num_threads"] >= 1
 
 
-def test_the_repository_around_the_config_is_told(here: Path) -> None:
+def test_the_repository_around_the_config_is_recorded(here: Path) -> None:
     git = ("git", "-c", "user.name=x", "-c", "user.email=x@example.org")
     (here / "x.yaml").write_text(TINY)
     for command in (["init", "-q"], ["add", "x.yaml"], ["commit", "-q", "-m", "x"]):
         subprocess.run([*git, *command], check=True, capture_output=True)
     commit = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
-    told = trained(here, TINY).read_provenance()["git"]
-    assert (told["commit"], told["dirty"]) == (commit, False)
-    told = trained(here, TINY + "seed: 1\n").read_provenance()["git"]
-    assert (told["commit"], told["dirty"]) == (commit, True)
-    assert "+seed: 1\n" in told["diff"]
+    found = trained(here, TINY).read_provenance()["git"]
+    assert (found["commit"], found["dirty"]) == (commit, False)
+    found = trained(here, TINY + "seed: 1\n").read_provenance()["git"]
+    assert (found["commit"], found["dirty"]) == (commit, True)
+    assert "+seed: 1\n" in found["diff"]
 
 
 def test_the_summary_agrees_with_the_metrics(here: Path) -> None:
@@ -135,21 +135,21 @@ def test_the_summary_agrees_with_the_metrics(here: Path) -> None:
 
 def test_a_solved_task_stops_and_tells_when(here: Path) -> None:
     (here / "easy.yaml").write_text(EASY)
-    told = json.loads(rnnlab("train", "easy.yaml", "--json").stdout)
-    assert (told["stopped"], told["solved"], told["state"]) == ("solved", True, "completed")
-    assert (told["solved_at"]["step"], told["solved_at"]["sequences"]) == (told["steps"], 32 * told["steps"])
-    assert told["steps"] < 3000
+    found = json.loads(rnnlab("train", "easy.yaml", "--json").stdout)
+    assert (found["stopped"], found["solved"], found["state"]) == ("solved", True, "completed")
+    assert (found["solved_at"]["step"], found["solved_at"]["sequences"]) == (found["steps"], 32 * found["steps"])
+    assert found["steps"] < 3000
     assert rnnlab("train", "easy.yaml").stdout.startswith(
-        f"SOLVED at step {told['steps']}, after {32 * told['steps']:,} sequences and 0."
+        f"SOLVED at step {found['steps']}, after {32 * found['steps']:,} sequences and 0."
     )
     longer = json.loads(rnnlab("train", "easy.yaml", "--json", "--set", "training.stop_when_solved=false").stdout)
     assert (longer["stopped"], longer["solved"], longer["steps"]) == ("budget", True, 3000)
-    assert longer["solved_at"]["step"] == told["steps"]
+    assert longer["solved_at"]["step"] == found["steps"]
 
 
 def test_the_provenance_tells_the_threads_that_training_had(here: Path) -> None:
-    told = trained(here, TINY).read_provenance()["blas"]
-    libraries = [library for library in told if library["user_api"] == "blas"]
+    found = trained(here, TINY).read_provenance()["blas"]
+    libraries = [library for library in found if library["user_api"] == "blas"]
     assert libraries
     assert {library["num_threads"] for library in libraries} == {1}
 

@@ -1,4 +1,4 @@
-"""`rnnlab train`: what it is told, what it says, and how it ends."""
+"""`rnnlab train`: its options, its output and its exit codes."""
 
 import json
 import re
@@ -56,17 +56,17 @@ def test_where_the_runs_are_kept(here: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_json_is_one_object_on_stdout_and_all_else_is_on_stderr(here: Path) -> None:
     (here / "x.yaml").write_text(TINY)
     result = child("train", "x.yaml", "--json")
-    told = json.loads(result.stdout)
-    assert {"run", "state", "steps", "loss", "baseline", "solved", "metrics", "seconds"} <= set(told)
-    assert told == {
+    found = json.loads(result.stdout)
+    assert {"run", "state", "steps", "loss", "baseline", "solved", "metrics", "seconds"} <= set(found)
+    assert found == {
         "format": "rnnlab-train/1",
         **newest(here).read_summary(),
         "run": newest(here).name,
-        "path": told["path"],
+        "path": found["path"],
     }
-    assert (here / told["path"]).samefile(newest(here).path)
-    assert (told["state"], told["steps"], told["solved"]) == ("completed", 20, False)
-    assert 0 < told["seconds"] < 30
+    assert (here / found["path"]).samefile(newest(here).path)
+    assert (found["state"], found["steps"], found["solved"]) == ("completed", 20, False)
+    assert 0 < found["seconds"] < 30
     assert result.stderr.startswith("run runs/")
 
 
@@ -84,18 +84,18 @@ def test_a_diverging_training_keeps_the_last_finite_weights(here: Path) -> None:
     run = newest(here)
     assert (result.code, result.stdout) == (7, "")
     message = result.stderr.splitlines()[-1]
-    told = re.fullmatch(
+    found = re.fullmatch(
         r"rnnlab: error\[E_DIVERGED\]: (\S+): diverged at step (\d+): (training loss|gradient norm) is (nan|inf), "
         r"expected a finite number — weights/last\.safetensors there has the last finite weights, of step (\d+); "
         r"lower training\.optimizer\.learning_rate or set training\.clip_norm",
         message,
     )
-    assert told, message
-    assert (here / told[1]).samefile(run.path)
+    assert found, message
+    assert (here / found[1]).samefile(run.path)
     status = run.read_status()
-    assert (status.state, status.exit_code, status.step) == ("diverged", 7, int(told[2]))
+    assert (status.state, status.exit_code, status.step) == ("diverged", 7, int(found[2]))
     arrays, description = run.load_weights("last")
-    assert description["step"] == int(told[5]) < int(told[2])
+    assert description["step"] == int(found[5]) < int(found[2])
     assert all(np.isfinite(array).all() for array in arrays.values())
     assert run.read_summary()["state"] == "diverged"
     assert run.read_metrics().torn is False
@@ -133,16 +133,16 @@ def wait_for_a_record(here: Path) -> None:
 def test_eight_trainings_at_once_are_eight_runs(here: Path) -> None:
     (here / "x.yaml").write_text(TINY.replace("steps: 20", "steps: 1"))
     processes = [start("train", "x.yaml", "--json") for _ in range(8)]
-    told = [json.loads(process.communicate(timeout=60)[0]) for process in processes]
+    found = [json.loads(process.communicate(timeout=60)[0]) for process in processes]
     assert [process.returncode for process in processes] == [0] * 8
-    assert len({one["run"] for one in told}) == len(list((here / "runs").iterdir())) == 8
-    assert len({one["loss"] for one in told}) == 1
+    assert len({one["run"] for one in found}) == len(list((here / "runs").iterdir())) == 8
+    assert len({one["loss"] for one in found}) == 1
 
 
 def test_a_divergence_is_one_json_object_too(here: Path) -> None:
     (here / "x.yaml").write_text(DIVERGING)
     result = rnnlab("train", "x.yaml", "--json")
     assert result.code == 7
-    told = json.loads(result.stdout)
-    assert (told["state"], told["stopped"], told["loss"], told["solved"]) == ("diverged", "diverged", None, False)
-    assert (told["run"], told["path"]) == (newest(here).name, str(Path("runs") / newest(here).name))
+    found = json.loads(result.stdout)
+    assert (found["state"], found["stopped"], found["loss"], found["solved"]) == ("diverged", "diverged", None, False)
+    assert (found["run"], found["path"]) == (newest(here).name, str(Path("runs") / newest(here).name))

@@ -135,12 +135,14 @@ def test_to_a_file_go_plain_lines(here: Path) -> None:
     assert lines[1] == "simple cell, 4 units, 33 parameters, on adding@urnn (T=5…10); numpy float32, seed 0"
     assert lines[2] == "baseline 0.1667; solved when validation loss at most 0.005"
     assert re.fullmatch(r"step 0  0\.\d s  validation/loss \d\.\d+  validation/error_rate 1", lines[3])
-    # Evaluations come faster than lines: after the first, only the last is told.
+    # Evaluations come faster than lines: after the first, only the last is shown.
     assert [line.split("  ")[0] for line in lines[3:]] == ["step 0", "step 3000"]
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", result.stderr + result.stdout)
 
 
 def test_several_layers_and_lengths_are_in_the_headline(here: Path) -> None:
     (here / "x.yaml").write_text(TINY.replace("{units: 4}", "{type: carry, units: 2, layers: 3}"))
-    told = child("train", "x.yaml", "--set", "shape.timesteps=6", "--set", "precision=float64").stderr.splitlines()[1]
-    assert told == "carry cell, 2 units in 3 layers, 135 parameters, on adding@urnn (T=6); numpy float64, seed 0"
+    headline = child("train", "x.yaml", "--set", "shape.timesteps=6", "--set", "precision=float64").stderr.splitlines()[
+        1
+    ]
+    assert headline == "carry cell, 2 units in 3 layers, 135 parameters, on adding@urnn (T=6); numpy float64, seed 0"

@@ -43,7 +43,7 @@ def command(
     name: Annotated[str | None, typer.Option(help="Name of the run.", show_default="the config's name")] = None,
     runs: RunsOption = None,
     resumed: Annotated[
-        list[str] | None,
+        str | None,
         typer.Option(
             "--resume",
             metavar="RUN",
@@ -73,14 +73,13 @@ def command(
     verbose: VerboseOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    run = _only(resumed)
-    _check_choice(config, resumed=run, into=into, name=name, force_unlock=force_unlock)
+    _check_choice(config, resumed=resumed, into=into, name=name, force_unlock=force_unlock)
     naming = [f"name='{_checked(name)}'"] if name is not None else []
     stop = Stop()
     with asking(stop, more=signal):
         if config is None:
             events = resume(
-                find_run(runs_root(runs), run or "").folder,
+                find_run(runs_root(runs), resumed or "").folder,
                 overrides=overrides or [],
                 argv=sys.argv,
                 stop=stop,
@@ -137,16 +136,6 @@ def _follow(events: Events, *, quiet: bool, json: bool) -> Finished:
         raise
     assert isinstance(event, Finished)
     return event
-
-
-def _only(resumed: list[str] | None) -> str | None:
-    """Return the run to resume; a second one, or an option in the place of its name, is an error."""
-    if resumed and len(resumed) > 1:
-        raise UsageError(f"got {len(resumed)} runs, expected one", where="--resume", hint="resume one run at a time")
-    if resumed and resumed[0].startswith("-"):
-        problem = f"got the option '{resumed[0][:60]}', expected a run"
-        raise UsageError(problem, where="--resume", hint="name a run, or `latest`")
-    return resumed[0] if resumed else None
 
 
 def _check_choice(

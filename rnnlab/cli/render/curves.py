@@ -257,7 +257,7 @@ def _x_axis(frame: _Frame, label: str, *, braille: bool) -> list[Text]:
 def _y_ticks(frame: _Frame) -> list[float]:
     low, high = frame.y
     if not frame.logarithmic:
-        return _ticks(low, high, most=max(2, frame.rows // 3))
+        return _ticks(low, high, most=max(2, frame.rows // 2))
     powers, most = range(math.floor(low), math.ceil(high) + 1), frame.rows // 2
     for factors in ((1, 2, 5), (1, 3), (1,)):
         ticks = [factor * 10.0**power for power in powers for factor in factors]
