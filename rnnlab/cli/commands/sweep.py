@@ -244,11 +244,7 @@ def _train(
     show_status(status, json=json)
     if not ended.stop_reason and len(status.trials) < status.plan.total:
         note(f"{sweep.path}: the search ended after {len(status.trials):,} trials, as nothing new was proposed")
-    try:
-        _raise_for(status, stop_reason=ended.stop_reason)
-    except StoppedError as error:  # not an error message: everything is saved
-        note(str(error))
-        raise typer.Exit(error.exit_code) from error
+    _raise_for(status, stop_reason=ended.stop_reason)
 
 
 def _raise_for(status: SweepStatus, *, stop_reason: str) -> None:
