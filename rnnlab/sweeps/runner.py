@@ -14,9 +14,9 @@ from rnnlab.core.errors import EnvironmentFault
 from rnnlab.sweeps.events import Event, SweepEnded, SweepStarted, TrialEnded, TrialStarted, TrialStepped, WorkerDied
 from rnnlab.sweeps.folder import SweepFolder
 from rnnlab.sweeps.plan import Trial
-from rnnlab.sweeps.pool import Ended, Message, Progress, Ready, Score, Train, Worker, WorkerPool
+from rnnlab.sweeps.pool import FromWorker, Ready, Score, Train, Worker, WorkerPool
 from rnnlab.sweeps.search import Search
-from rnnlab.sweeps.status import State, TrialStatus, sweep_status, trial_status
+from rnnlab.sweeps.status import TrialStatus, sweep_status, trial_status
 from rnnlab.training.stopping import Stop
 
 _TICK_SECONDS = 0.2  # between two checks of the clock
@@ -55,8 +55,7 @@ def run_sweep(
             stack.callback(runner.search.close)
         status = sweep_status(sweep)
         yield SweepStarted(status, workers)
-        left = status.plan.total - len(status.trials) + sum(not one.is_finished for one in status.trials)
-        with WorkerPool(min(workers, left)) as pool:
+        with WorkerPool(min(workers, status.plan.total - status.finished)) as pool:
             yield from runner.run(pool, status.trials)
     yield SweepEnded(sweep_status(sweep), runner.stop.reason)
 
@@ -105,9 +104,8 @@ class _Runner:
                 if trial.name in self._failed:
                     self._sweep.delete_failure(trial)
                     self._failed.discard(trial.name)
-                config, run = str(self._sweep.config(trial)), str(self._sweep.run(trial).path)
                 options = self._plan.options
-                worker.train(trial, Train(config, run, options.metric.name, options.pruner is not None))
+                worker.train(Train(self._sweep, trial, options.metric.name, options.pruner is not None))
                 yield TrialStarted(trial)
 
     def _fill_waiting(self) -> bool:
@@ -116,7 +114,7 @@ class _Runner:
             self._waiting.extend(self.search.propose())
         return bool(self._waiting)
 
-    def _receive(self, pool: WorkerPool, worker: Worker, message: Message | None) -> Generator[Event, None, None]:
+    def _receive(self, pool: WorkerPool, worker: Worker, message: FromWorker | None) -> Generator[Event, None, None]:
         trial = worker.trial
         if message is None:
             yield from self._replace_dead(pool, worker)
@@ -124,34 +122,30 @@ class _Runner:
             self._failed_starts = 0
         elif trial is None:
             return
-        elif isinstance(message, Progress):
-            yield TrialStepped(trial, message.step, message.steps, message.loss)
+        elif isinstance(message, TrialStepped):
+            yield message
         elif isinstance(message, Score):
             if self.search and self.search.should_prune(trial, step=message.step, value=message.value):
                 self._pruned[trial.name] = message.step
                 worker.interrupt("the pruner")
-        elif isinstance(message, Ended):
+        else:
             worker.trial = None
-            yield from self._trial_ended(pool, worker, trial, message)
+            yield from self._trial_ended(pool, worker, message)
 
-    def _trial_ended(
-        self, pool: WorkerPool, worker: Worker, trial: Trial, message: Ended
-    ) -> Generator[Event, None, None]:
-        self._last_end = time.monotonic()
-        if message.outcome == "needs new worker":
+    def _trial_ended(self, pool: WorkerPool, worker: Worker, status: TrialStatus) -> Generator[Event, None, None]:
+        trial, self._last_end = status.trial, time.monotonic()
+        if status.state == "missing":
             self._waiting.appendleft(trial)
             pool.remove(worker)
-        elif message.outcome == "locked":
+        elif status.state == "running":
             self._elsewhere[trial.name] = trial
-        elif message.outcome == "interrupted" and trial.name in self._pruned:
+        elif status.state == "interrupted" and trial.name in self._pruned:
             yield self._prune(trial, worker)
-        elif message.outcome == "interrupted" and worker.is_interrupted and not self.stop.reason:
+        elif status.state == "interrupted" and worker.is_interrupted and not self.stop.reason:
             yield self._fail(trial, worker, f"not done within --timeout {self._timeout:g} s")
-        elif message.outcome == "failed":
-            yield self._fail(trial, worker, message.reason)
+        elif status.state == "failed":
+            yield self._fail(trial, worker, status.reason)
         else:
-            state: State = message.outcome
-            status = TrialStatus(trial, state, message.reason, result=message.result, solved=message.solved)
             yield self._ended(status, worker.seconds)
 
     def _ended(self, status: TrialStatus, seconds: float | None) -> TrialEnded:

@@ -70,6 +70,11 @@ class SweepStatus:
         return Counter(one.state for one in self.trials)
 
     @property
+    def finished(self) -> int:
+        """How many trials are finished."""
+        return sum(one.is_finished for one in self.trials)
+
+    @property
     def failures(self) -> list[TrialStatus]:
         """The trials that failed, diverged or are damaged."""
         return [one for one in self.trials if one.state in FAILURES]
@@ -94,7 +99,7 @@ class SweepStatus:
             for one in self.trials
             if one.state == "completed" and one.started and one.updated
         ]
-        running, left = self.counts["running"], sum(not one.is_finished for one in self.trials)
+        running, left = self.counts["running"], len(self.trials) - self.finished
         return sum(seconds) / len(seconds) * max(0.0, left - running / 2) / running if seconds and running else None
 
 

@@ -1,26 +1,28 @@
-"""The program of a worker process: `python -m rnnlab.sweeps.worker` trains the trials that it is sent.
+"""The program of a worker process: `python -m rnnlab.sweeps.worker FD` trains the trials that it is sent.
 
-Messages come on stdin and go to stdout; whatever a library prints goes to stderr. When stdin ends, which means that the
-runner has ended, and on SIGTERM, the worker saves its trial and ends.
+When its connection, the open file FD, is closed, which means that the runner has ended, and on SIGTERM, the worker
+saves its trial and ends.
 """
 
 import math
-import os
 import queue
 import signal
 import sys
 import threading
 import time
-from contextlib import closing
+from contextlib import closing, suppress
+from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, BinaryIO, final
+from typing import Any, final
 
 from rnnlab.config.experiment import Experiment
 from rnnlab.config.load import load_experiment
 from rnnlab.core.errors import DivergedError, RnnlabError, RunLockedError, StoppedError
 from rnnlab.storage.jsonfile import look_up
 from rnnlab.storage.provenance import describe_repository
-from rnnlab.sweeps.pool import Ended, Interrupt, Message, Progress, Ready, Score, Train, from_line, to_line
+from rnnlab.sweeps.events import TrialStepped
+from rnnlab.sweeps.pool import FromWorker, Interrupt, Ready, Score, Train
+from rnnlab.sweeps.status import TrialStatus
 from rnnlab.training.events import Evaluated, Finished, Stepped
 from rnnlab.training.resume import train_into
 from rnnlab.training.stopping import Stop
@@ -32,8 +34,8 @@ _LONGEST_REASON = 500
 
 @final
 class _Worker:
-    def __init__(self, stdin: BinaryIO, stdout: BinaryIO) -> None:
-        self._stdin, self._stdout = stdin, stdout
+    def __init__(self, connection: "Connection[FromWorker, Train | Interrupt]") -> None:
+        self._connection = connection
         self._trials: queue.SimpleQueue[tuple[Train, Stop] | None] = queue.SimpleQueue()
         self._stop = Stop()  # of the newest trial
         self._is_ending = False
@@ -53,46 +55,47 @@ class _Worker:
         self._trials.put(None)
 
     def _receive(self) -> None:
-        for line in self._stdin:
-            message = from_line(line)
-            if isinstance(message, Train):
-                self._stop = Stop()  # made here, so that an interrupt that follows at once is not lost
-                self._trials.put((message, self._stop))
-            elif isinstance(message, Interrupt):
-                self._stop.ask(message.reason)
+        with suppress(EOFError, OSError):
+            while True:
+                message = self._connection.recv()
+                if isinstance(message, Train):
+                    self._stop = Stop()  # made here, so that an interrupt that follows at once is not lost
+                    self._trials.put((message, self._stop))
+                else:
+                    self._stop.ask(message.reason)
         self.end("the end of `rnnlab sweep`")
 
-    def _send(self, message: Message) -> None:
+    def _send(self, message: FromWorker) -> None:
         try:
-            self._stdout.write(to_line(message))
-            self._stdout.flush()
+            self._connection.send(message)
         except OSError:
             self.end("the end of `rnnlab sweep`")
 
-    def _train(self, trial: Train, stop: Stop) -> Ended:
+    def _train(self, message: Train, stop: Stop) -> TrialStatus:
+        trial = message.trial
         try:
-            return self._train_to_end(trial, stop)
+            return self._train_to_end(message, stop)
         except DivergedError as error:
-            return Ended("diverged", str(error)[:_LONGEST_REASON])
+            return TrialStatus(trial, "diverged", str(error)[:_LONGEST_REASON])
         except StoppedError as error:
-            return Ended("interrupted", error.problem[:_LONGEST_REASON])  # its hint is for `rnnlab train`
+            return TrialStatus(trial, "interrupted", error.problem[:_LONGEST_REASON])  # its hint is for `rnnlab train`
         except RunLockedError:
-            return Ended("locked")
+            return TrialStatus(trial, "running")
         except Exception as error:  # even a bug in one trial does not stop the others
             kind = "" if isinstance(error, RnnlabError) else f"{type(error).__name__}: "
-            return Ended("failed", f"{kind}{error}"[:_LONGEST_REASON])
+            return TrialStatus(trial, "failed", f"{kind}{error}"[:_LONGEST_REASON])
 
-    def _train_to_end(self, trial: Train, stop: Stop) -> Ended:
-        config = Path(trial.config)
+    def _train_to_end(self, message: Train, stop: Stop) -> TrialStatus:
+        trial, config, into = message.trial, message.sweep.config(message.trial), message.sweep.run(message.trial).path
         loaded = load_experiment(config)
         if not self._can_train(loaded.experiment):
-            return Ended("needs new worker")
+            return TrialStatus(trial, "missing")
         steps, last = loaded.experiment.training.steps, time.monotonic()
         events = train_into(
-            Path(trial.into),
+            into,
             loaded.experiment,
             config=loaded.document.raw,
-            argv=["rnnlab", "train", trial.config, "--into", trial.into],
+            argv=["rnnlab", "train", str(config), "--into", str(into)],
             beside=config.absolute().parent,
             stop=stop,
             describe=self._describe_repository,
@@ -101,14 +104,14 @@ class _Worker:
             for event in events:
                 if isinstance(event, Stepped) and time.monotonic() - last >= _PROGRESS_SECONDS:
                     last = time.monotonic()
-                    self._send(Progress(event.step, steps, _finite(event.loss)))
-                elif isinstance(event, Evaluated) and trial.report_scores and event.step:
-                    score = _finite(event.record.get(f"validation/{trial.metric.removeprefix('metrics.')}"))
+                    self._send(TrialStepped(trial, event.step, steps, _finite(event.loss)))
+                elif isinstance(event, Evaluated) and message.report_scores and event.step:
+                    score = _finite(event.record.get(f"validation/{message.metric.removeprefix('metrics.')}"))
                     if score is not None:
                         self._send(Score(event.step, score))
                 elif isinstance(event, Finished):
-                    result = _finite(look_up(event.summary, trial.metric))
-                    return Ended("completed", result=result, solved=bool(event.summary.get("solved")))
+                    result = _finite(look_up(event.summary, message.metric))
+                    return TrialStatus(trial, "completed", result=result, solved=bool(event.summary.get("solved")))
         raise RuntimeError("the training ended without an event")
 
     def _can_train(self, experiment: Experiment) -> bool:
@@ -130,11 +133,10 @@ def _finite(value: object) -> float | None:
 
 
 def main() -> None:
-    """Train the trials that arrive on stdin."""
-    stdout = os.dup(1)
-    os.dup2(2, 1)
-    with os.fdopen(stdout, "wb") as out:
-        worker = _Worker(sys.stdin.buffer, out)
+    """Train the trials that arrive on the connection."""
+    connection: Connection[FromWorker, Train | Interrupt]
+    with Connection(int(sys.argv[1])) as connection:
+        worker = _Worker(connection)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the runner
         signal.signal(signal.SIGTERM, lambda *_: worker.end("SIGTERM"))
         worker.run()

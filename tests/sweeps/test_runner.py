@@ -276,7 +276,7 @@ def test_a_worker_whose_runner_is_gone_saves_and_ends(place: Path) -> None:
     sweep = make(place, ENDLESS, seeds=1)
     trial = sweep.read_plan().trials[0]
     worker = Worker()
-    worker.train(trial, Train(str(sweep.config(trial)), str(sweep.run(trial).path), "loss", report_scores=False))
+    worker.train(Train(sweep, trial, "loss", report_scores=False))
     while not sweep.run(trial).is_run():
         time.sleep(0.01)
     assert worker.close() == "ended with exit code 0"

@@ -3,8 +3,7 @@
 import json as jsonlib
 import math
 import time
-from collections.abc import Iterable, Mapping
-from typing import Self
+from collections.abc import Iterator, Mapping
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
@@ -157,42 +156,26 @@ def _more(count: int) -> list[str]:
     return [f"… and {count - _MOST_LINES:,} more (--json lists all)"] if count > _MOST_LINES else []
 
 
-def follow(events: Iterable[Event], *, quiet: bool) -> SweepEnded:
+def follow(events: Iterator[Event], *, quiet: bool) -> SweepEnded:
     """Show the events of a sweep on stderr, and return the last one."""
-    screen = console(stderr=True)
-    is_live = screen.is_terminal and not screen.is_dumb_terminal and not quiet
-    display = _Bars(screen) if is_live else _Lines(quiet=quiet)
-    with display:
-        for event in events:
-            display.show(event)
-            if isinstance(event, SweepEnded):
-                ended = event
-    return ended
+    screen, start = console(stderr=True), next(events)
+    assert isinstance(start, SweepStarted)
+    if not quiet:
+        note(_headline(start))
+        is_live = screen.is_terminal and not screen.is_dumb_terminal
+        events = _live(events, start, screen) if is_live else _lines(events, start)
+    for event in events:
+        last = event
+    assert isinstance(last, SweepEnded)
+    return last
 
 
-class _Tally:
-    """How many trials are finished, and how long the others will take."""
-
-    def __init__(self, event: SweepStarted) -> None:
-        self.total = event.status.plan.total
-        self.before = self.done = sum(one.is_finished for one in event.status.trials)
-        self._start = time.monotonic()
-
-    def add(self, event: TrialEnded) -> None:
-        self.done += event.status.state != "interrupted"
-
-    def time_left(self) -> str:
-        done = self.done - self.before
-        seconds = (time.monotonic() - self._start) / done * (self.total - self.done) if done else 0.0
-        return f"about {duration(seconds)} left" if done else ""
-
-
-def _headline(event: SweepStarted, tally: _Tally) -> str:
-    left = tally.total - tally.before
-    workers = min(event.workers, left)
-    before = f"{tally.before:,} already finished, " if tally.before else ""
-    with_workers = f" with {workers:,} worker{'s' * (workers != 1)}" if left else ""
-    return f"sweep {event.status.sweep.path}: {_trials(tally.total)}, {before}{left:,} to train{with_workers}"
+def _headline(start: SweepStarted) -> str:
+    total, before = start.status.plan.total, start.status.finished
+    workers = min(start.workers, total - before)
+    finished = f"{before:,} already finished, " if before else ""
+    with_workers = f" with {workers:,} worker{'s' * (workers != 1)}" if workers else ""
+    return f"sweep {start.status.sweep.path}: {_trials(total)}, {finished}{total - before:,} to train{with_workers}"
 
 
 def _end_line(event: TrialEnded) -> str:
@@ -207,77 +190,53 @@ def _death_line(event: WorkerDied) -> str:
     return f"{event.trial.name}: its worker died ({event.reason}); another resumes it"
 
 
-class _Lines:
-    """Plain lines for a log: at most one per second for completed trials, all for the others."""
-
-    def __init__(self, *, quiet: bool) -> None:
-        self._quiet, self._last, self._pending = quiet, -math.inf, ""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._pending:
-            note(self._pending)
-
-    def show(self, event: Event) -> None:
-        if self._quiet:
-            return
-        if isinstance(event, SweepStarted):
-            self._tally = _Tally(event)
-            note(_headline(event, self._tally))
-        elif isinstance(event, WorkerDied):
-            note(_death_line(event))
-        elif isinstance(event, TrialEnded):
-            self._tally.add(event)
-            self._pending = f"{self._tally.done:,}/{self._tally.total:,} {_end_line(event)}"
-            if event.status.state != "completed" or time.monotonic() - self._last >= _LINE_SECONDS:
-                note(self._pending)
-                self._last, self._pending = time.monotonic(), ""
+def _lines(events: Iterator[Event], start: SweepStarted) -> Iterator[Event]:
+    """Print plain lines for a log: at most one per second for completed trials, all for the others."""
+    done, printed, waiting = start.status.finished, -math.inf, ""
+    try:
+        for event in events:
+            if isinstance(event, WorkerDied):
+                note(_death_line(event))
+            elif isinstance(event, TrialEnded):
+                done += event.status.state != "interrupted"
+                waiting = f"{done:,}/{start.status.plan.total:,} {_end_line(event)}"
+                if event.status.state != "completed" or time.monotonic() - printed >= _LINE_SECONDS:
+                    note(waiting)
+                    printed, waiting = time.monotonic(), ""
+            yield event
+    finally:
+        if waiting:
+            note(waiting)
 
 
-class _Bars:
-    """A bar for the sweep and one per running trial; failures are printed above them."""
-
-    def __init__(self, screen: Console) -> None:
-        self._screen, self._drawn = screen, 0.0
-        name, text = (TextColumn(form, markup=False) for form in ("{task.description}", "{task.fields[text]}"))
-        self._progress = Progress(name, BarColumn(24), text, console=screen, auto_refresh=False, transient=True)
-        self._bars: dict[str, TaskID] = {}
-
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-    def show(self, event: Event) -> None:
-        if isinstance(event, SweepStarted):
-            self._tally = _Tally(event)
-            self._screen.print(_headline(event, self._tally))
-            self._all = self._progress.add_task("sweep", total=self._tally.total, text="")
-        elif isinstance(event, TrialStarted):
-            self._remove(event.trial.name)  # its worker could not train it
-            self._bars[event.trial.name] = self._progress.add_task(event.trial.name, total=None, text="")
-        elif isinstance(event, TrialStepped):
-            text = f"{event.step:,}/{event.steps:,}  loss {figure(event.loss)}"
-            self._progress.update(self._bars[event.trial.name], completed=event.step, total=event.steps, text=text)
-        elif isinstance(event, WorkerDied):
-            self._remove(event.trial.name)
-            self._screen.print(_death_line(event))
-        elif isinstance(event, TrialEnded):
-            self._remove(event.status.trial.name)
-            self._tally.add(event)
-            if event.status.state != "completed":
-                self._screen.print(_end_line(event))
-        if time.monotonic() - self._drawn > 1 / _REDRAWS_PER_SECOND:
-            self._drawn = time.monotonic()
-            text = f"{self._tally.done:,}/{self._tally.total:,} trials  {self._tally.time_left()}"
-            self._progress.update(self._all, completed=self._tally.done, text=text)
-            with undisturbed():
-                self._progress.refresh()
-
-    def _remove(self, trial: str) -> None:
-        if (bar := self._bars.pop(trial, None)) is not None:
-            self._progress.remove_task(bar)
+def _live(events: Iterator[Event], start: SweepStarted, screen: Console) -> Iterator[Event]:
+    """Draw a bar for the sweep and one per running trial; failures are printed above them."""
+    total, before, began, drawn = start.status.plan.total, start.status.finished, time.monotonic(), 0.0
+    done, bars = before, dict[str, TaskID]()
+    name, text = (TextColumn(form, markup=False) for form in ("{task.description}", "{task.fields[text]}"))
+    with Progress(name, BarColumn(24), text, console=screen, auto_refresh=False, transient=True) as progress:
+        sweep = progress.add_task("sweep", total=total, text="")
+        for event in events:
+            if isinstance(event, TrialStepped):
+                loss = f"{event.step:,}/{event.steps:,}  loss {figure(event.loss)}"
+                progress.update(bars[event.trial.name], completed=event.step, total=event.steps, text=loss)
+            elif isinstance(event, TrialStarted | WorkerDied | TrialEnded):
+                trial = event.status.trial.name if isinstance(event, TrialEnded) else event.trial.name
+                if trial in bars:  # also where its worker could not train it, and another starts
+                    progress.remove_task(bars.pop(trial))
+                if isinstance(event, TrialStarted):
+                    bars[trial] = progress.add_task(trial, total=None, text="")
+                elif isinstance(event, WorkerDied):
+                    screen.print(_death_line(event))
+                else:
+                    done += event.status.state != "interrupted"
+                    if event.status.state != "completed":
+                        screen.print(_end_line(event))
+            if time.monotonic() - drawn > 1 / _REDRAWS_PER_SECOND:
+                drawn = time.monotonic()
+                seconds = (drawn - began) / (done - before) * (total - done) if done > before else None
+                left = f"  about {duration(seconds)} left" if seconds is not None else ""
+                progress.update(sweep, completed=done, text=f"{done:,}/{total:,} trials{left}")
+                with undisturbed():
+                    progress.refresh()
+            yield event
