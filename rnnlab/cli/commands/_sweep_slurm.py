@@ -13,8 +13,8 @@ from rnnlab.sweeps import Plan, SweepFolder
 from rnnlab.sweeps.slurm.client import max_array_size
 from rnnlab.sweeps.slurm.folder import SlurmFolder
 from rnnlab.sweeps.slurm.jobs import Job, jobs_of, with_jobs
-from rnnlab.sweeps.slurm.script import Request
-from rnnlab.sweeps.slurm.submit import cancel, draft, script_of
+from rnnlab.sweeps.slurm.script import Request, script_text
+from rnnlab.sweeps.slurm.submit import cancel, draft
 from rnnlab.sweeps.slurm.submit import submit as submit_unfinished
 from rnnlab.sweeps.status import SweepStatus, sweep_status
 
@@ -85,7 +85,7 @@ def show_scripts(plan: Plan, request: Request | None) -> None:
         warn(f"{fault.problem}, so arrays have Slurm's default limit of {largest - 1:,} trials")
     names = [trial.name for trial in plan.trials]
     submission = draft(plan.name, names, request or Request(), number=1, max_array_size=largest)
-    show_text("\n".join(script_of(submission, array) for array in submission.arrays))
+    show_text("\n".join(script_text(array, submission.request) for array in submission.arrays))
 
 
 def was_submitted(sweep: SweepFolder) -> bool:

@@ -1,4 +1,4 @@
-"""Calls of Slurm's programs (sbatch, squeue, sacct, scancel, scontrol), without any knowledge of sweeps."""
+"""Calls of Slurm's programs (sbatch, squeue, scancel, scontrol), without any knowledge of sweeps."""
 
 import os
 import re
@@ -11,9 +11,8 @@ from typing import final
 from rnnlab.core.errors import EnvironmentFault
 
 _TIMEOUT = 120  # seconds; a busy slurmctld may need that long
-_SACCT_TIMEOUT = 20  # seconds; its answer is optional
 # These variables change the output of the programs; SBATCH_* are the user's defaults and stay.
-_IGNORED = ("SQUEUE_", "SACCT_", "SCANCEL_", "SLURM_TIME_FORMAT")
+_IGNORED = ("SQUEUE_", "SCANCEL_", "SLURM_TIME_FORMAT")
 _MAX_ARRAY_SIZE = re.compile(r"^MaxArraySize\s*=\s*(\d+)", re.MULTILINE)
 _OTHER_SCHEDULER = "`rnnlab sweep CONFIG --script` prints the commands for any other scheduler"
 
@@ -51,23 +50,9 @@ def squeue(names: Iterable[str]) -> list[Task]:
     """
     if not (wanted := sorted(set(names))):
         return []
-    columns = "%F|%K|%j|%T|%r"
-    output = _run(
-        "squeue", "--array", "--noheader", "--states=all", f"--name={','.join(wanted)}", f"--format={columns}"
-    )
+    options = ("--array", "--noheader", "--states=all", "--format=%F|%K|%j|%T|%r")
+    output = _run("squeue", *options, f"--name={','.join(wanted)}")
     return [task for line in output.splitlines() if (task := parse_squeue(line.strip()))]
-
-
-def sacct(jobs: Sequence[int]) -> list[Task]:
-    """Return the tasks of these jobs from the accounting database; nothing if there is no accounting."""
-    if not jobs:
-        return []
-    options = ("--format=JobID,JobName,State", "--parsable2", "--noheader", "--allocations", "--starttime=1970-01-01")
-    try:
-        output = _run("sacct", *options, f"--jobs={','.join(map(str, jobs))}", timeout=_SACCT_TIMEOUT)
-    except EnvironmentFault:
-        return []
-    return [task for line in output.splitlines() if (task := parse_sacct(line.strip()))]
 
 
 def scancel(jobs: Sequence[int]) -> None:
@@ -97,6 +82,7 @@ def parse_squeue(line: str) -> Task | None:
     Example:
         >>> parse_squeue("12|7|tiny-1|PENDING|Priority")
         Task(job=12, index=7, name='tiny-1', state='PENDING', reason='Priority')
+        >>> parse_squeue("12|N/A|tiny-1|RUNNING|None")
     """
     job, index, name, state, reason = line.split("|", 4)
     if not (job.isdecimal() and index.isdecimal()):
@@ -104,38 +90,23 @@ def parse_squeue(line: str) -> Task | None:
     return Task(int(job), int(index), name, state, "" if reason == "None" else reason)
 
 
-def parse_sacct(line: str) -> Task | None:
-    """Return the task in a line of sacct; None for tasks that never started, which share a line.
-
-    Example:
-        >>> parse_sacct("12_7|tiny-1|CANCELLED by 1000")
-        Task(job=12, index=7, name='tiny-1', state='CANCELLED', reason='')
-        >>> parse_sacct("12_[8-30%8]|tiny-1|PENDING")
-    """
-    number, name, state = line.split("|", 2)
-    job, _, index = number.partition("_")
-    if not (job.isdecimal() and index.isdecimal()):
-        return None
-    return Task(int(job), int(index), name, (state.split() or [""])[0])
-
-
-def _run(program: str, *arguments: str, folder: Path | None = None, timeout: int = _TIMEOUT) -> str:
+def _run(program: str, *arguments: str, folder: Path | None = None) -> str:
     environment = {key: value for key, value in os.environ.items() if not key.startswith(_IGNORED)}
     try:
-        done = subprocess.run(  # noqa: S603 - the program is one of five, and no shell is involved
+        done = subprocess.run(  # noqa: S603 - the program is one of four, and no shell is involved
             [program, *arguments],
             cwd=folder,
             env={**environment, "LC_ALL": "C"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            timeout=timeout,
+            timeout=_TIMEOUT,
             check=False,
         )
     except FileNotFoundError:
         hint = f"log in to the cluster; {_OTHER_SCHEDULER}"
         raise EnvironmentFault(f"'{program}' is not installed here", where="Slurm", hint=hint) from None
     except subprocess.TimeoutExpired:
-        problem = f"'{program}' did not respond within {timeout} s"
+        problem = f"'{program}' did not respond within {_TIMEOUT} s"
         raise EnvironmentFault(problem, where="Slurm", hint="try again; nothing is submitted twice") from None
     if done.returncode:
         stderr = " ".join(done.stderr.decode(errors="replace").split())[-500:]

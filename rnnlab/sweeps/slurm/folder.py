@@ -23,27 +23,10 @@ from rnnlab.storage.reading import kind, read_bytes
 from rnnlab.storage.system_errors import reported
 from rnnlab.sweeps.folder import lock_folder
 from rnnlab.sweeps.plan import read_document
-from rnnlab.sweeps.slurm.script import Request
+from rnnlab.sweeps.slurm.script import JobArray, Request, script_text
 
 _RECORD = re.compile(r"(\d{4,})\.json")
 _LARGEST_TEXT = 1 << 24  # bytes
-
-NO_JOB = -1  # the array was not submitted
-
-
-@final
-class JobArray(Options):
-    """One job array; immutable."""
-
-    stem: str = Field(description="Name of its script and of its list of trials, without suffix.")
-    name: str = Field(description="The job's name, unique, by which squeue finds it.")
-    trials: tuple[str, ...] = Field(description="The trials of the array's tasks 1, 2, …")
-    job: int | None = Field(None, description="Its job id; None until it is known, NO_JOB if it was not submitted.")
-
-    @property
-    def has_job(self) -> bool:
-        """Whether it is known to have been submitted."""
-        return self.job not in {None, NO_JOB}
 
 
 @final
@@ -91,16 +74,14 @@ class SlurmFolder:
         """Store a submission, or what has changed in it."""
         write_json(self.path / f"{submission.number:04d}.json", submission.model_dump(mode="json"))
 
-    def script(self, array: JobArray) -> Path:
-        """Return the script of a job array."""
-        return self.path / f"{array.stem}.sh"
-
-    def write_job(self, array: JobArray, script: str) -> None:
-        """Store a script and its list of trials, and make the folders that the script writes to."""
-        for name in ("logs", "history"):
+    def write_script(self, array: JobArray, request: Request) -> Path:
+        """Store the script of a job array and its list of trials, and return the script's path."""
+        for name in ("logs", "history"):  # the script writes there
             ensure_folder(self.path / name)
         write_atomic(self.path / f"{array.stem}.txt", "".join(f"{trial}\n" for trial in array.trials).encode())
-        write_atomic(self.script(array), script.encode())
+        path = self.path / f"{array.stem}.sh"
+        write_atomic(path, script_text(array, request).encode())
+        return path
 
     def job_by_logs(self, array: JobArray) -> int | None:
         """Return the job id of an array of which a task has started, None if none has."""

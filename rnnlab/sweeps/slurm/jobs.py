@@ -1,12 +1,14 @@
-"""The status of trials on a cluster: from their run folders, then squeue, then sacct if there is accounting."""
+"""The status of trials on a cluster: from their run folders, then squeue, then the history that the script writes."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import final
 
 from rnnlab.sweeps.folder import SweepFolder
-from rnnlab.sweeps.slurm.client import Task, sacct, squeue
-from rnnlab.sweeps.slurm.folder import JobArray, SlurmFolder, Submission
+from rnnlab.sweeps.slurm.client import squeue
+from rnnlab.sweeps.slurm.folder import SlurmFolder, Submission
+from rnnlab.sweeps.slurm.script import JobArray
 from rnnlab.sweeps.status import SweepStatus, TrialStatus
 
 # Source: squeue(1), "Job state codes".
@@ -21,6 +23,7 @@ _REASONS = {
     "PREEMPTED": "preempted, and not requeued",
     "TIMEOUT": "its time limit was reached before its state was saved",
 }
+_IS_STOPPED = re.compile(" ends with exit code (0|75|138|143) ")  # 138, 143: by a signal before it could save
 
 
 @final
@@ -59,20 +62,14 @@ def jobs_of(sweep: SweepFolder, trials: Iterable[str]) -> dict[str, Job]:
             if array.has_job:
                 newest |= {name: (submission, array, i) for i, name in enumerate(array.trials, 1) if name in wanted}
     tasks = {(task.job, task.index): task for task in squeue(array.name for _, array, _ in newest.values())}
-    keys = {(array.job or 0, index) for _, array, index in newest.values()}
-    if forgotten := sorted({job for job, _ in keys - tasks.keys()}):
-        tasks = {(task.job, task.index): task for task in sacct(forgotten)} | tasks
-    return {name: _job(*where, tasks) for name, where in newest.items()}
-
-
-def _job(submission: Submission, array: JobArray, index: int, tasks: Mapping[tuple[int, int], Task]) -> Job:
-    task = tasks.get((array.job or 0, index))
-    job = Job(f"{array.job}_{index}", f"slurm/logs/{array.stem}-{array.job}_{index}.log")
-    if task is None:
-        return job
-    if submission.cancelled and task.state == "COMPLETING":  # it will not be requeued
-        return replace(job, state="CANCELLED")
-    return replace(job, state=task.state, reason=task.reason)
+    jobs = {}
+    for name, (submission, array, index) in newest.items():
+        job = Job(f"{array.job}_{index}", f"slurm/logs/{array.stem}-{array.job}_{index}.log")
+        if task := tasks.get((array.job or 0, index)):
+            is_cancelled = submission.cancelled and task.state == "COMPLETING"  # it will not be requeued
+            job = replace(job, state="CANCELLED" if is_cancelled else task.state, reason=task.reason)
+        jobs[name] = job
+    return jobs
 
 
 def with_jobs(status: SweepStatus, jobs: Mapping[str, Job]) -> SweepStatus:
@@ -114,6 +111,9 @@ def _failure(job: Job, last: str, *, is_interrupted: bool) -> str:
         return last.partition(" fails: ")[2]
     if job.state == "OUT_OF_MEMORY":
         return f"{_REASONS[job.state]} (job {job.id})"
-    if " ends with exit code 137 " in last and job.state in {"", "FAILED"}:
+    if job.state not in {"", "FAILED"}:
+        return ""
+    if " ends with exit code 137 " in last:
         return f"killed, probably out of memory (job {job.id})"
-    return f"its job failed: see {job.log}" if job.state == "FAILED" and not is_interrupted else ""
+    has_failed = job.state == "FAILED" or (" ends with exit code " in last and not _IS_STOPPED.search(last))
+    return f"its job failed: see {job.log}" if has_failed and not is_interrupted else ""

@@ -101,19 +101,30 @@ class Request(Options):
         return [*(f"#SBATCH --{key}={value}" for key, value in options.items() if value is not None), *self.extra]
 
 
-def script_text(*, name: str, stem: str, tasks: int, request: Request) -> str:
-    """Return the script of a job array; it is submitted from the sweep's folder, to which its paths are relative.
+NO_JOB = -1  # the array was not submitted
 
-    Args:
-        name: The job's name.
-        stem: Name of the script and of its list of trials, without suffix.
-        tasks: How many trials are in the list.
-        request: The resources per job.
-    """
+
+@final
+class JobArray(Options):
+    """One job array; immutable."""
+
+    stem: str = Field(description="Name of its script and of its list of trials, without suffix.")
+    name: str = Field(description="The job's name, unique, by which squeue finds it.")
+    trials: tuple[str, ...] = Field(description="The trials of the array's tasks 1, 2, …")
+    job: int | None = Field(None, description="Its job id; None until it is known, NO_JOB if it was not submitted.")
+
+    @property
+    def has_job(self) -> bool:
+        """Whether it is known to have been submitted."""
+        return self.job not in {None, NO_JOB}
+
+
+def script_text(array: JobArray, request: Request) -> str:
+    """Return the script of a job array; it is submitted from the sweep's folder, to which its paths are relative."""
     values = {
-        "@NAME@": name,
-        "@STEM@": stem,
-        "@ARRAY@": f"1-{tasks}" + (f"%{request.array_limit}" if request.array_limit else ""),
+        "@NAME@": array.name,
+        "@STEM@": array.stem,
+        "@ARRAY@": f"1-{len(array.trials)}" + (f"%{request.array_limit}" if request.array_limit else ""),
         "@REQUEST@": "\n".join(request.lines()),
         "@RNNLAB@": join([sys.executable, "-m", "rnnlab"]),
         "@STARTS@": str(STARTS_AT_ONE_STEP),

@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from rnnlab.storage.naming import random_token
 from rnnlab.sweeps.folder import SweepFolder
 from rnnlab.sweeps.slurm.client import max_array_size, sbatch, scancel, squeue
-from rnnlab.sweeps.slurm.folder import NO_JOB, JobArray, SlurmFolder, Submission
+from rnnlab.sweeps.slurm.folder import SlurmFolder, Submission
 from rnnlab.sweeps.slurm.jobs import jobs_of, with_jobs
-from rnnlab.sweeps.slurm.script import Request, script_text
+from rnnlab.sweeps.slurm.script import NO_JOB, JobArray, Request
 from rnnlab.sweeps.status import sweep_status
 
 _ENDED = {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT"}
@@ -47,13 +47,12 @@ def submit(sweep: SweepFolder, request: Request | None) -> Submission | None:
             number=before[-1].number + 1 if before else 1,
             max_array_size=max_array_size(),
         )
-        for array in submission.arrays:
-            folder.write_job(array, script_of(submission, array))
+        scripts = [folder.write_script(array, submission.request) for array in submission.arrays]
         folder.write(submission)
         for trial in left:
             sweep.delete_failure(trial)
-        for array in submission.arrays:
-            job = sbatch(folder.script(array).relative_to(sweep.path), folder=sweep.path)
+        for array, script in zip(submission.arrays, scripts, strict=True):
+            job = sbatch(script.relative_to(sweep.path), folder=sweep.path)
             submission = submission.with_job(array, job)
             folder.write(submission)
         return submission
@@ -76,11 +75,6 @@ def draft(name: str, trials: Sequence[str], request: Request, *, number: int, ma
     )
     made = datetime.now(UTC).replace(microsecond=0)
     return Submission(number=number, made=made, request=request, arrays=arrays)
-
-
-def script_of(submission: Submission, array: JobArray) -> str:
-    """Return the script of one of a submission's job arrays."""
-    return script_text(name=array.name, stem=array.stem, tasks=len(array.trials), request=submission.request)
 
 
 def cancel(sweep: SweepFolder) -> list[int]:

@@ -7,10 +7,9 @@ import pytest
 
 from rnnlab.core.errors import RunLockedError
 from rnnlab.sweeps import SweepFolder
-from rnnlab.sweeps.slurm.client import Task, parse_sacct, parse_squeue
-from rnnlab.sweeps.slurm.folder import JobArray, SlurmFolder, Submission
+from rnnlab.sweeps.slurm.folder import SlurmFolder, Submission
 from rnnlab.sweeps.slurm.jobs import Job, jobs_of, with_jobs
-from rnnlab.sweeps.slurm.script import Request
+from rnnlab.sweeps.slurm.script import JobArray, Request
 from rnnlab.sweeps.status import State, SweepStatus, TrialStatus
 from tests.sweeps.conftest import plan, trial
 
@@ -61,6 +60,8 @@ def test_each_state_of_slurm(tmp_path: Path, state: State, job: str, expected: t
     [
         ("12_7 ends with exit code 137 at step 40", ("failed", "killed, probably out of memory (job 12_7)")),
         ("12_7 fails: it started 5 times at step 0", ("failed", "it started 5 times at step 0")),
+        ("12_7 ends with exit code 1 at step 0", ("failed", "its job failed: see slurm/logs/0001-1-12_7.log")),
+        ("12_7 ends with exit code 75 at step 9", ("stale", "of the folder")),
         ("11_7 fails: an older job", ("stale", "of the folder")),
     ],
 )
@@ -70,61 +71,24 @@ def test_where_slurm_has_forgotten_the_job_the_history_counts(
     assert place(tmp_path, "stale", "", history=(BEGAN, f"2026-11-22T23:41:14Z {line}")) == expected
 
 
-@pytest.mark.parametrize(
-    ("line", "task"),
-    [
-        ("12|7|tiny-1|PENDING|Priority", Task(12, 7, "tiny-1", "PENDING", "Priority")),
-        ("12|7|tiny-1|RUNNING|None", Task(12, 7, "tiny-1", "RUNNING")),
-        ("12|N/A|tiny-1|RUNNING|None", None),
-    ],
-)
-def test_a_line_of_squeue(line: str, task: Task | None) -> None:
-    assert parse_squeue(line) == task
-
-
-@pytest.mark.parametrize(
-    ("line", "task"),
-    [
-        ("12_7|tiny-1|TIMEOUT", Task(12, 7, "tiny-1", "TIMEOUT")),
-        ("12_7|tiny-1|CANCELLED by 1000", Task(12, 7, "tiny-1", "CANCELLED")),
-        ("12_[8-30%8]|tiny-1|PENDING", None),
-        ("13|other|COMPLETED", None),
-    ],
-)
-def test_a_line_of_sacct(line: str, task: Task | None) -> None:
-    """Source: sacct(1), `--parsable2`, JobID of array tasks and the state of a cancelled job."""
-    assert parse_sacct(line) == task
-
-
-@pytest.mark.parametrize(
-    ("sacct", "states"),
-    [
-        ("echo '12_1|tiny-x-1|COMPLETED'; echo '12_2|tiny-x-1|OUT_OF_MEMORY'", ["RUNNING", "OUT_OF_MEMORY", ""]),
-        ("echo 'Slurm accounting storage is disabled' >&2; exit 1", ["RUNNING", "", ""]),
-        (None, ["RUNNING", "", ""]),
-    ],
-    ids=["accounting", "disabled", "missing"],
-)
-def test_sacct_is_called_for_what_squeue_has_forgotten(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sacct: str | None, states: list[str]
-) -> None:
-    """The programs are replaced: real accounting needs a database. Where both have a task, squeue counts."""
-    programs = tmp_path / "bin"
-    programs.mkdir()
-    for name, command in {"squeue": "echo '12|1|tiny-x-1|RUNNING|None'", "sacct": sacct}.items():
-        if command:
-            (programs / name).write_text(f"#!/bin/sh\n{command}\n")
-            (programs / name).chmod(0o755)
-    monkeypatch.setenv("PATH", str(programs))
+def test_the_newest_job_of_each_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of three tasks squeue knows two; one of them ends, and is not requeued as its job was cancelled."""
+    squeue = tmp_path / "squeue"
+    squeue.write_text("#!/bin/sh\necho '12|1|tiny-x-1|RUNNING|None'\necho '12|2|tiny-x-1|COMPLETING|None'\n")
+    squeue.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
     sweep = SweepFolder(tmp_path / "tiny")
-    names = [trial(number).name for number in (1, 2, 3)]
+    names = tuple(trial(number).name for number in (1, 2, 3))
     folder = SlurmFolder(sweep.slurm)
     with folder.locked():  # which makes the folder
-        array = JobArray(stem="0001-1", name="tiny-x-1", trials=tuple(names), job=12)
-        folder.write(Submission(number=1, made=datetime.now(UTC), request=Request(), arrays=(array,)))
+        for number in (1, 2):
+            array = JobArray(stem=f"000{number}-1", name="tiny-x-1", trials=names, job=10 + number)
+            made = Submission(number=number, made=datetime.now(UTC), request=Request(), arrays=(array,), cancelled=True)
+            folder.write(made)
     jobs = jobs_of(sweep, names)
-    assert [jobs[name].state for name in names] == states
-    assert [jobs[name].id for name in names] == ["12_1", "12_2", "12_3"]
+    assert [(jobs[name].id, jobs[name].state) for name in names] == [
+        ("12_1", "RUNNING"), ("12_2", "CANCELLED"), ("12_3", ""),
+    ]  # fmt: skip
 
 
 def test_one_process_submits_or_cancels_at_a_time(tmp_path: Path) -> None:

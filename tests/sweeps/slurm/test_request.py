@@ -46,16 +46,3 @@ def test_errors(options: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError) as caught:
         Request(**options).check()
     assert str(caught.value) == message
-
-
-def test_the_lines() -> None:
-    request = Request(partition="a,b", time="4", cpus=2, mem="2G", account="me", extra=("#SBATCH --qos=low",))
-    assert request.lines() == [
-        "#SBATCH --signal=B:USR1@60",
-        "#SBATCH --cpus-per-task=2",
-        "#SBATCH --partition=a,b",
-        "#SBATCH --time=4",
-        "#SBATCH --mem=2G",
-        "#SBATCH --account=me",
-        "#SBATCH --qos=low",
-    ]
