@@ -3,6 +3,8 @@
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from graphlib import CycleError, TopologicalSorter
 from itertools import product
 from typing import Any
 
@@ -43,8 +45,9 @@ def combinations(options: SweepOptions, *, seed: int) -> list[Values]:
     """
     if options.method == "grid":
         return list({json.dumps(values): values for values in _grid(options)}.values())
-    found, wanted = random_combinations(options, seed=seed, count=options.trials or 0, tries=_TRIES), options.trials
-    if len(found) != wanted:
+    wanted = options.trials or 0
+    found = random_combinations(options, seed=seed, count=wanted, tries=_TRIES)
+    if len(found) < wanted:
         problem = f"`trials` is {wanted:,}, but {_TRIES:,} draws in a row found nothing new after {len(found):,}"
         raise UsageError(problem, hint="lower `trials`, or use method: grid")
     return found
@@ -227,17 +230,11 @@ def _zip_faults(options: SweepOptions) -> Iterator[UsageError]:
         if keys.count(key) > 1:
             yield UsageError(f"`{key}` is named twice", hint="name each axis once")
     for group in options.zip:
-        lengths = {key: _length(options.axes[key]) for key in group if key in options.axes}
-        if len(set(lengths.values())) > 1:
-            counts = ", ".join(f"{key} has {length}" for key, length in lengths.items())
-            yield UsageError(f"zipped axes need equally many values: {counts}")
-
-
-def _length(axis: Axis) -> int:
-    try:
-        return len(values_of(axis))
-    except UsageError:  # reported with the axis
-        return 0
+        with suppress(UsageError):  # reported with the axis
+            lengths = {key: len(values_of(options.axes[key])) for key in group if key in options.axes}
+            if len(set(lengths.values())) > 1:
+                counts = ", ".join(f"{key} has {length}" for key, length in lengths.items())
+                yield UsageError(f"zipped axes need equally many values: {counts}")
 
 
 def _when_faults(options: SweepOptions) -> Iterator[Fault]:
@@ -245,20 +242,13 @@ def _when_faults(options: SweepOptions) -> Iterator[Fault]:
         for other in (key, *conditions):
             if other not in options.axes:
                 yield ("when", key), _no_axis(other, options)
-        if key in _dependencies(key, options):
-            yield ("when", key), UsageError("depends on itself", hint="remove one of the conditions")
+    try:
+        TopologicalSorter(options.when).prepare()
+    except CycleError as error:
+        for key in options.when:
+            if key in error.args[1]:
+                yield ("when", key), UsageError("depends on itself", hint="remove one of the conditions")
 
 
 def _no_axis(key: str, options: SweepOptions) -> UsageError:
     return UsageError(f"`{key}` is not an axis", hint=f"axes: {', '.join(options.axes) or 'none'}")
-
-
-def _dependencies(key: str, options: SweepOptions) -> set[str]:
-    """Return all axes on which an axis depends, directly or not."""
-    found, left = set[str](), list(options.when.get(key, ()))
-    while left:
-        other = left.pop()
-        if other not in found:
-            found.add(other)
-            left += options.when.get(other, ())
-    return found

@@ -3,7 +3,8 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -43,16 +44,12 @@ def check_sweep(path: Path, overrides: Sequence[str] = ()) -> CheckedSweep:
     experiments = _experiments(base, document, values)
     plan = Plan(name=name, config_sha256=hashlib.sha256(document.raw).hexdigest(), options=options, trials=())
     if plan.is_search:
-        plan = plan.model_copy(update={"base": base.data})
-    else:
-        named = zip(values, experiments.items(), strict=True)
-        plan = plan.with_trials(
-            [
-                Trial(number=number, name=name, values=each, sha256=experiment.sha256())
-                for number, (each, (name, experiment)) in enumerate(named, start=1)
-            ]
-        )
-    return CheckedSweep(plan, experiments, document.raw)
+        return CheckedSweep(plan.model_copy(update={"base": base.data}), experiments, document.raw)
+    trials = [
+        Trial(number=number, name=name, values=values[number - 1], sha256=experiment.sha256())
+        for number, (name, experiment) in enumerate(experiments.items(), start=1)
+    ]
+    return CheckedSweep(plan.with_trials(trials), experiments, document.raw)
 
 
 def trial_document(base: Document, name: str, values: Values, origin: Document | None = None) -> Document:
@@ -73,11 +70,8 @@ def trial_document(base: Document, name: str, values: Values, origin: Document |
         node, position = origin.node(source) if origin else None, (origin or base).position(source)
         if node is None or node.plain() != value:
             node = node_of(value, position)
-        try:
+        with _at((origin or base).where(source)):
             root = root.with_value(tuple(key.split(".")), replace(node, key_position=position))
-        except UsageError as error:
-            where = (origin or base).where(source)
-            raise ConfigError([UsageError(error.problem, where=where, hint=error.hint)]) from error
     file = Position(base.root.position.source)
     root = root.with_value(("name",), Node(name, file))
     backend, numpy = root.child("backend"), root.child("numpy") or Node({}, file)
@@ -112,12 +106,10 @@ def _options(document: Document) -> SweepOptions:
 
 def _name(base: Document, path: Path) -> str:
     name = base.data.get("name", path.stem)
-    try:
+    with _at(base.where(("name",))):
         if not isinstance(name, str):
             raise UsageError(f"got {kind(name)}, expected text")
         check_name(name)
-    except UsageError as error:
-        raise ConfigError([UsageError(error.problem, where=base.where(("name",)), hint=error.hint)]) from error
     return name
 
 
@@ -126,21 +118,27 @@ def _values(document: Document, options: SweepOptions) -> list[Values]:
     given, is_search = document.data.get("seed", 0), options.method == "tpe"
     seed = given if isinstance(given, int) and given >= 0 else 0
     seeds = options.seed_list
-    try:
+    with _at(document.where((SECTION,))):
         if is_search:
-            found = random_combinations(options, seed=seed, count=_SAMPLES, tries=_SAMPLES)
+            found, count = random_combinations(options, seed=seed, count=_SAMPLES, tries=_SAMPLES), options.trials or 0
         else:
             found = combinations(options, seed=seed)
-        count = options.trials or 0 if is_search else len(found)
+            count = len(found)
         if count * len(seeds or [0]) > MOST_TRIALS:
             problem = f"{count:,} combinations and {len(seeds or []):,} seeds, at most {MOST_TRIALS:,} trials"
             raise UsageError(problem, hint="take fewer")
-    except UsageError as fault:
-        where = document.where((SECTION,))
-        raise ConfigError([UsageError(fault.problem, where=where, hint=fault.hint)]) from fault
     if seeds is None:
         return found
     return [{**values, "seed": seed} for values in found for seed in (seeds[:1] if is_search else seeds)]
+
+
+@contextmanager
+def _at(where: str) -> Iterator[None]:
+    """Raise a `UsageError` of the block as a `ConfigError` at this place."""
+    try:
+        yield
+    except UsageError as error:
+        raise ConfigError([UsageError(error.problem, where=where, hint=error.hint)]) from error
 
 
 def _experiments(base: Document, document: Document, values: Sequence[Values]) -> dict[str, Experiment]:

@@ -196,7 +196,6 @@ def _difference(stored: Plan, new: Plan) -> str:
     """Describe the first difference of two plans."""
     if len(stored.trials) != len(new.trials):
         return f"it has {len(stored.trials):,} trials, this config {len(new.trials):,}"
-    for old, trial in zip(stored.trials, new.trials, strict=True):
-        if old != trial:
-            return f"its trial {old.name} differs from {trial.name} of this config"
-    return "its config differs, though the trials are the same"
+    pairs = zip(stored.trials, new.trials, strict=True)
+    changed = [f"its trial {old.name} differs from {trial.name} of this config" for old, trial in pairs if old != trial]
+    return changed[0] if changed else "its config differs, though the trials are the same"

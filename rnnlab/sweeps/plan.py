@@ -10,11 +10,11 @@ from pydantic import Field, ValidationError, field_validator
 
 from rnnlab.config.experiment import Experiment
 from rnnlab.config.sweep import SweepOptions
-from rnnlab.core.errors import UsageError, VerificationError
-from rnnlab.core.naming import check_name
+from rnnlab.core.errors import VerificationError
 from rnnlab.core.options import Options
 from rnnlab.storage.jsonfile import LIMIT, parse_object
 from rnnlab.storage.reading import read_bytes
+from rnnlab.storage.status import list_faults
 
 Document = TypeVar("Document", bound=Options)
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -37,19 +37,12 @@ class Trial(Options):
     """One training of a sweep; immutable."""
 
     number: Annotated[int, Field(ge=1)] = Field(description="Its place in the plan, from 1.")
-    name: str = Field(description="Name of its config file and of its run folder, e.g. `0007-carry-T50-seed3`.")
+    name: Annotated[str, Field(pattern=r"^[0-9A-Za-z][0-9A-Za-z._-]{0,59}$")] = Field(
+        description="Name of its config file and of its run folder, e.g. `0007-carry-T50-seed3`."
+    )
     values: dict[str, Any] = Field(description="Dotted key -> value of what the sweep sets, in the order of the axes.")
     sha256: Sha256 = Field(description="`Experiment.sha256` of its resolved config.")
     proposal: Annotated[int, Field(ge=0)] | None = Field(None, description="Method tpe: Optuna's number of its values.")
-
-    @field_validator("name")
-    @classmethod
-    def _is_plain(cls, name: str) -> str:
-        try:
-            check_name(name)
-        except UsageError as error:
-            raise ValueError(str(error)) from None
-        return name
 
 
 @final
@@ -120,8 +113,7 @@ def read_document(model: type[Document], path: Path, name: str) -> Document:
     try:
         return model.model_validate_json(data)
     except ValidationError as fault:
-        first = fault.errors()[0]
-        problem = f"is not {name} of this version of rnnlab: {'.'.join(map(str, first['loc']))}: {first['msg']}"
+        problem = f"is not {name} of this version of rnnlab: {list_faults(fault)}"
         raise VerificationError(problem, where=str(path)) from fault
 
 
