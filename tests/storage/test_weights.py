@@ -10,8 +10,7 @@ import safetensors
 import safetensors.numpy
 
 from rnnlab.core.errors import EnvironmentFault, VerificationError
-from rnnlab.storage.tensorfile import encode
-from rnnlab.storage.weights import load_arrays, save_arrays
+from rnnlab.storage.weights import encode, load_arrays, save_arrays
 from tests.disk_faults import Faults
 
 ARRAYS = {
