@@ -1,7 +1,7 @@
 """Curves in the terminal: braille dots in colour, a letter on every curve; ASCII where there is no braille."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from string import ascii_letters
@@ -60,43 +60,38 @@ class _Frame:
         x: The first and the last value on the x axis, different.
         y: The lowest and the highest on the y axis, different; as powers of ten where it is logarithmic.
         columns, rows: Characters from left to right, and from top to bottom.
-        dots: Dots from left to right and from top to bottom in a character.
-        logarithmic: Whether heights are the decimal logarithms of values.
+        braille: Whether a character has 2 dots from left to right and 4 from top to bottom, or is one dot.
     """
 
-    x: tuple[float, float]
+    x: tuple[int, int]
     y: tuple[float, float]
     columns: int
     rows: int
-    dots: tuple[int, int]
-    logarithmic: bool
+    braille: bool
 
-    def height(self, value: float | None) -> float:
-        """Return the height of a value on the y axis; NaN if it cannot be drawn."""
-        if value is None or abs(value) > _LARGEST:
-            return math.nan
-        return math.log10(value) if self.logarithmic else value
+    @property
+    def dots(self) -> tuple[int, int]:
+        """Return how many dots a character has from top to bottom, and from left to right."""
+        return (4, 2) if self.braille else (1, 1)
 
-    def dot_columns(self, x: Array) -> NDArray[np.int64]:
-        """Return the columns of dots, 0 at the left, nearest to some x."""
-        return _nearest(x, self.x, self.columns * self.dots[0])
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Return how many dots there are from top to bottom, and from left to right."""
+        return self.rows * self.dots[0], self.columns * self.dots[1]
 
-    def dot_rows(self, heights: Array) -> NDArray[np.int64]:
-        """Return the rows of dots, 0 at the bottom, nearest to some heights."""
-        return _nearest(heights, self.y, self.rows * self.dots[1])
+    def across(self, x: Array) -> Array:
+        """Return the columns of dots nearest to some x, 0 at the left."""
+        first, last = self.x
+        return np.rint((x - first) / (last - first) * (self.shape[1] - 1))
 
-    def column(self, x: float) -> int:
-        """Return the column of characters that holds x."""
-        return int(self.dot_columns(np.array([x]))[0]) // self.dots[0]
+    def down(self, heights: Array) -> Array:
+        """Return the rows of dots nearest to some heights, 0 at the top; NaN of NaN."""
+        low, high = self.y
+        return np.rint((high - heights) / (high - low) * (self.shape[0] - 1))
 
-    def row(self, height: float) -> int:
-        """Return the row of characters, 0 at the top, that holds a height."""
-        return self.rows - 1 - int(self.dot_rows(np.array([height]))[0]) // self.dots[1]
-
-
-def _nearest(values: Array, limits: tuple[float, float], count: int) -> NDArray[np.int64]:
-    low, high = limits
-    return np.rint((values - low) / (high - low) * (count - 1)).astype(np.int64)
+    def characters(self, dots: Dots) -> Dots:
+        """Return dots by character: (rows, dots down, columns, dots across)."""
+        return dots.reshape(self.rows, self.dots[0], self.columns, self.dots[1])
 
 
 def draw(
@@ -122,160 +117,114 @@ def draw(
         braille: Draw with braille characters; else with letters, in pure ASCII.
         may_log: Use a logarithmic y axis where the values are positive and span a factor of more than 20.
     """
-    values = [y for curve in curves for _, y in curve.points if y is not None and abs(y) <= _LARGEST]
-    if not values:
+    points = [_points(curve) for curve in curves]
+    x, y = np.concatenate([*points, np.empty((0, 2))]).T
+    values = [*y[np.isfinite(y)].tolist(), *(level.value for level in levels)]
+    if len(values) == len(levels):
         return []
-    steps = [x for curve in curves for x, _ in curve.points]
-    first, last = min(steps), max(steps)
-    shown = values + [level.value for level in levels]
-    logarithmic = may_log and min(shown) > 0 and max(shown) / min(shown) > _LOG_FROM
-    heights = [math.log10(value) if logarithmic else value for value in shown]
-    frame = _Frame(
-        x=(first, max(last, first + 1)),
-        y=_widened(min(heights), max(heights)),
-        columns=width - _GUTTER - _EDGE,
-        rows=height,
-        dots=(2, 4) if braille else (1, 1),
-        logarithmic=logarithmic,
-    )
-    title = Text(f"{y_label} over {x_label}s{', log scale' if logarithmic else ''}")
-    rows = _with_y_axis(frame, _canvas(frame, curves, levels, braille=braille), braille=braille)
-    return [title, *rows, *_x_axis(frame, x_label, braille=braille), *_legend(curves, levels, width, braille=braille)]
+    low, high = min(values), max(values)
+    is_log = may_log and low > 0 and high / low > _LOG_FROM
+    limits = (math.log10(low), math.log10(high)) if is_log else _widened(low, high)
+    first, last = int(x.min()), int(x.max())
+    frame = _Frame((first, max(last, first + 1)), limits, width - _GUTTER - _EDGE, height, braille)
+    dots = [_curve_dots(frame, one[:, 0], np.log10(one[:, 1]) if is_log else one[:, 1]) for one in points]
+    dashes = np.zeros(frame.shape, bool)
+    heights = np.array([math.log10(level.value) if is_log else level.value for level in levels])
+    dashes[frame.down(heights).astype(int)] = np.arange(frame.shape[1]) // frame.dots[1] % 2 == 0
+    return [
+        Text(f"{y_label} over {x_label}s{', log scale' if is_log else ''}"),
+        *_with_y_axis(frame, _canvas(frame, dots, dashes), is_log=is_log),
+        *_x_axis(frame, x_label),
+        *_legend(curves, levels, width, braille=braille),
+    ]
+
+
+def _points(curve: Curve) -> Array:
+    """Return the points as (points, 2), NaN where there is nothing to draw."""
+    points = [(x, math.nan if y is None or abs(y) > _LARGEST else y) for x, y in curve.points]
+    return np.array(points, np.float64).reshape(-1, 2)
 
 
 def _widened(low: float, high: float) -> tuple[float, float]:
     """Return the limits, apart even where all values are the same."""
-    if high - low > 1 / _LARGEST:
-        return low, high
-    room = abs(low) * 0.1 or 0.5
+    room = 0.0 if high - low > 1 / _LARGEST else abs(low) * 0.1 or 0.5
     return low - room, high + room
 
 
-def _canvas(frame: _Frame, curves: Sequence[Curve], levels: Sequence[Level], *, braille: bool) -> list[Text]:
+def _curve_dots(frame: _Frame, x: Array, heights: Array) -> Dots:
+    """Return which dots a curve covers, (rows, columns)."""
+    if not x.size:
+        return np.zeros(frame.shape, bool)
+    rows, columns = frame.shape
+    low = np.interp(np.linspace(*frame.x, columns), x, heights, left=math.nan, right=math.nan)
+    high, at = low.copy(), frame.across(x).astype(int)
+    np.fmin.at(low, at, heights)  # no peak between two columns is lost
+    np.fmax.at(high, at, heights)
+    top, bottom = frame.down(high), frame.down(low)
+    start, end = top.copy(), bottom.copy()
+    start[1:] = np.fmin(top[1:], bottom[:-1] + 1)  # a steep line has no holes
+    end[1:] = np.fmax(bottom[1:], top[:-1] - 1)
+    row = np.arange(rows)[:, None]
+    return np.asarray((start <= row) & (row <= end) & ~np.isnan(top))
+
+
+def _canvas(frame: _Frame, dots: Sequence[Dots], dashes: Dots) -> list[Text]:
     """Return the rows of the canvas, from the top."""
-    across, down = frame.dots
-    dots = [_curve_dots(frame, curve) for curve in curves]
-    dashes = np.zeros((frame.rows * down, frame.columns * across), bool)
-    for level in levels:
-        row = frame.dot_rows(np.array([frame.height(level.value)]))[0]
-        dashes[-1 - row] |= np.arange(frame.columns * across) // across % 2 == 0
-    cells = [np.asarray(_in_cells(frame, one).any((1, 3))) for one in dots]
-    bits = (_in_cells(frame, np.asarray(np.any([dashes, *dots], axis=0))) * _BITS[:down, None, :across]).sum((1, 3))
-    ends = [frame.column(points[-1]) if (points := _drawn(curve)) else None for curve in curves]
+    covered = [np.asarray(frame.characters(one).any((1, 3))) for one in dots]
+    drawn = frame.characters(np.asarray(np.any([dashes, *dots], axis=0)))
+    bits = (drawn * _BITS[: frame.dots[0], None, : frame.dots[1]]).sum((1, 3))
+    ends = [max(np.flatnonzero(one.any(0)).tolist(), default=-1) for one in covered]
     lines = []
     for row in range(frame.rows):
         line: list[tuple[str, str]] = []
         for column in range(frame.columns):
-            here = [number for number, one in enumerate(cells) if one[row, column]]
+            here = [number for number, one in enumerate(covered) if one[row, column]]
             named = here
-            if braille:  # a letter here and there, once in a column
-                placed = [one for one in here if _has_letter(column, one, len(curves), ends[one])]
-                named = [one for one in placed if row == cells[one][:, column].argmax()]
-            character = (chr(0x2800 + bits[row, column]) if braille else "-") if bits[row, column] else " "
+            if frame.braille:  # a letter here and there, once in a column
+                placed = [one for one in here if _has_letter(column, one, len(dots), ends[one])]
+                named = [one for one in placed if row == covered[one][:, column].argmax()]
+            character = (chr(0x2800 + bits[row, column]) if frame.braille else "-") if bits[row, column] else " "
             if named:  # where several curves meet, another one in each column
                 here = [named[column % len(named)]]
                 character = ascii_letters[here[0]]
             line.append((character, _colour(here[-1]) if here else ""))
-        lines.append(_joined(line))
+        runs = [("".join(character for character, _ in run), style) for style, run in groupby(line, lambda one: one[1])]
+        lines.append(Text.assemble(*runs))
     return lines
 
 
-def _curve_dots(frame: _Frame, curve: Curve) -> Dots:
-    """Return which dots a curve covers, (rows, columns); from the top."""
-    rows, columns = frame.rows * frame.dots[1], frame.columns * frame.dots[0]
-    dots = np.zeros((rows, columns), bool)
-    if not curve.points:
-        return dots
-    x = np.array([x for x, _ in curve.points], np.float64)
-    y = np.array([frame.height(y) for _, y in curve.points], np.float64)
-    at = np.linspace(*frame.x, columns)
-    low = np.interp(at, x, y, left=math.nan, right=math.nan)
-    high = low.copy()
-    np.fmin.at(low, frame.dot_columns(x), y)  # no peak between two columns is lost
-    np.fmax.at(high, frame.dot_columns(x), y)
-    last: tuple[int, int] | None = None
-    for column in range(columns):
-        if math.isnan(low[column]):
-            last = None
-            continue
-        bottom, top = (int(row) for row in frame.dot_rows(np.array([low[column], high[column]])))
-        first = (bottom, top)
-        if last is not None:  # a steep line has no holes
-            bottom, top = min(bottom, last[1] + 1), max(top, last[0] - 1)
-        dots[rows - 1 - top : rows - bottom, column] = True
-        last = first
-    return dots
-
-
-def _in_cells(frame: _Frame, dots: Dots) -> Dots:
-    """Return the dots by character: (rows, dots down, columns, dots across)."""
-    across, down = frame.dots
-    return dots.reshape(frame.rows, down, frame.columns, across)
-
-
-def _drawn(curve: Curve) -> list[int]:
-    return [x for x, y in curve.points if y is not None and abs(y) <= _LARGEST]
-
-
-def _has_letter(column: int, number: int, count: int, end: int | None) -> bool:
+def _has_letter(column: int, number: int, count: int, end: int) -> bool:
     return column == end or (column + 2 + number * _LETTER_EVERY // count) % _LETTER_EVERY == 0
 
 
-def _joined(line: Iterable[tuple[str, str]]) -> Text:
-    text = Text()
-    for style, run in groupby(line, key=lambda cell: cell[1]):
-        text.append("".join(character for character, _ in run), style=style)
-    return text
-
-
-def _with_y_axis(frame: _Frame, rows: Sequence[Text], *, braille: bool) -> list[Text]:
-    """Return the rows of the canvas with the y axis and its numbers before them."""
-    named = {frame.row(frame.height(tick)): f"{tick:.4g}" for tick in _y_ticks(frame)}
-    bar, notch = (" │", " ┤") if braille else (" |", " +")
-    gutters = [f"{named.get(number, ''):>{_GUTTER}}{notch if number in named else bar}" for number in range(len(rows))]
-    lines = [Text(gutter).append_text(row) for gutter, row in zip(gutters, rows, strict=True)]
+def _with_y_axis(frame: _Frame, rows: Sequence[Text], *, is_log: bool) -> list[Text]:
+    """Return the rows of the canvas after the y axis, with its lowest, middle and highest value."""
+    heights = np.linspace(*frame.y, 3)
+    values = [f"{10**one if is_log else one:.4g}" for one in heights]
+    named = dict(zip((frame.down(heights) // frame.dots[0]).tolist(), values, strict=True))
+    bar, notch = (" │", " ┤") if frame.braille else (" |", " +")
+    lines = [
+        Text(f"{named.get(number, ''):>{_GUTTER}}{notch if number in named else bar}").append_text(row)
+        for number, row in enumerate(rows)
+    ]
     for line in lines:
         line.rstrip()
     return lines
 
 
-def _x_axis(frame: _Frame, label: str, *, braille: bool) -> list[Text]:
-    """Return the lines below the canvas: the x axis, its label and its numbers."""
-    most = min(frame.columns // 12, int(frame.x[1] - frame.x[0]))  # whole steps only
-    ticks = {frame.column(tick): f"{tick:,.10g}" for tick in _ticks(*frame.x, most=most)}
-    bar, notch, corner = ("─", "┬", " └") if braille else ("-", "+", " +")
-    axis = "".join(notch if column in ticks else bar for column in range(frame.columns))
-    numbers = [" "] * frame.columns
-    for column, text in ticks.items():
-        start = max(0, min(column - len(text) // 2, frame.columns - len(text)))
-        if all(letter == " " for letter in numbers[max(0, start - 1) : start + len(text) + 1]):
-            numbers[start : start + len(text)] = text
-    blank = " " * _GUTTER
-    return [Text(f"{blank}{corner}{axis}"), Text(f"{label:>{_GUTTER}}  {''.join(numbers)}".rstrip())]
-
-
-def _y_ticks(frame: _Frame) -> list[float]:
-    low, high = frame.y
-    if not frame.logarithmic:
-        return _ticks(low, high, most=max(2, frame.rows // 2))
-    powers, most = range(math.floor(low), math.ceil(high) + 1), frame.rows // 2
-    for factors in ((1, 2, 5), (1, 3), (1,)):
-        ticks = [factor * 10.0**power for power in powers for factor in factors]
-        ticks = [tick for tick in ticks if tick > 0 and low <= math.log10(tick) <= high]
-        if len(ticks) <= most:
-            return ticks
-    return ticks[:: math.ceil(len(ticks) / most)]
-
-
-def _ticks(low: float, high: float, *, most: int) -> list[float]:
-    """Return at most about `most` round numbers between `low` and `high`, at equal steps of 1, 2 or 5 times 10ⁿ."""
-    rough = (high - low) / most
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * (1 - 1e-9))
-    first = math.ceil(low / step - 1e-9)
-    count = math.floor(high / step + 1e-9) - first + 1
-    # Whole multiples, rounded: sums of 0.1 would read 0.30000000000000004.
-    return [round((first + number) * step, 12 - math.floor(math.log10(step))) for number in range(count)]
+def _x_axis(frame: _Frame, label: str) -> list[Text]:
+    """Return the x axis, and a line with its label and its first, middle and last value."""
+    first, last = frame.x
+    start, middle, end = (f"{value:,}" for value in (first, (first + last) // 2, last))
+    before = frame.columns // 2 - len(middle) // 2
+    numbers = start
+    if last - first > 1 and len(start) < before and before + len(middle) + len(end) < frame.columns:
+        numbers = f"{start:<{before}}{middle}"
+    bar, corner = ("─", " └") if frame.braille else ("-", " +")
+    return [
+        Text(f"{'':{_GUTTER}}{corner}{bar * frame.columns}"),
+        Text(f"{label:>{_GUTTER}}  {numbers:<{frame.columns - len(end)}}{end}"),
+    ]
 
 
 def _legend(curves: Sequence[Curve], levels: Sequence[Level], width: int, *, braille: bool) -> list[Text]:
