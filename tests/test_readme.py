@@ -91,7 +91,7 @@ def test_the_yaml_blocks_are_configs(tmp_path: Path) -> None:
             experiments.append(check_document(read_document(path), default_name="shown"))
     assert len(plan.trials) == (1 + 2) * 3 * 3 * 5
     whole, on_keras, on_numpy = experiments
-    assert (whole.cell.type, whole.timesteps, whole.schedule.type) == ("carry", (100, 110), "cosine")
+    assert (whole.cell.type, whole.timesteps, whole.training.schedule.type) == ("carry", (100, 110), "cosine")
     assert (on_keras.backend, on_keras.engine, on_keras.keras.path) == ("keras", "tensorflow", "auto")
     assert (on_numpy.backend, on_numpy.numpy.shards, on_numpy.training.recompute) == ("numpy", 1, "sqrt")
 

@@ -54,7 +54,7 @@ def complete_config(incomplete: str) -> list[str]:
 
 def complete_setting(incomplete: str) -> list[str]:
     """Return the completions of `--set`: the dotted keys of a config, those of every task and cell included."""
-    from rnnlab.config.schema import config_schema  # imports every task, cell and rule
+    from rnnlab.config.experiment import config_schema  # imports every task, cell and rule
 
     schema = config_schema()
     return [f"{key}=" for key in dict.fromkeys(_keys(schema, schema["$defs"])) if key.startswith(incomplete)]

@@ -1,17 +1,19 @@
 """The blocks of a config that do not depend on the chosen cell, task or optimiser."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_serializer, field_validator
 
-from rnnlab.backends.keras.engines import DEFAULT_ENGINE
+from rnnlab.config.check import EMPTY, Member
 from rnnlab.core.options import Options
+from rnnlab.optim.rules import OPTIMIZERS
+from rnnlab.optim.rules.base import OptimizerOptions
+from rnnlab.optim.schedules import SCHEDULES
+from rnnlab.optim.schedules.base import ScheduleOptions
 
 LARGEST_SEED = 2**32 - 1
 MOST_TIMESTEPS = 10_000_000
 MOST_STEPS = 1_000_000_000
-# The `type` of a block that does not give one.
-DEFAULT_TYPES = {"cell": "simple", "optimizer": "adam", "schedule": "constant"}
 
 
 class ShapeOptions(Options):
@@ -43,6 +45,10 @@ class ShapeOptions(Options):
             raise ValueError(f"expected 1 <= shortest <= longest <= {MOST_TIMESTEPS:,}")
         return pair
 
+    @field_serializer("timesteps")
+    def _as_short_as_possible(self, value: list[int] | None) -> int | list[int] | None:
+        return value[0] if value and value[0] == value[1] else value
+
 
 class PlateauOptions(Options):
     """Stop when the validation loss no longer improves."""
@@ -63,7 +69,7 @@ class CheckpointOptions(Options):
 
 
 class TrainingOptions(Options):
-    """How to train; `optimizer` and `schedule` are blocks of their own."""
+    """How to train."""
 
     steps: int = Field(1000, ge=1, le=MOST_STEPS, description="maximum number of updates")
     batch_size: int = Field(32, ge=1, le=1_048_576, description="B, sequences per step")
@@ -100,6 +106,10 @@ class TrainingOptions(Options):
     max_seconds: float | None = Field(
         None, gt=0, le=1e9, description="seconds after which a process saves its state and stops; it can be resumed"
     )
+    optimizer: Annotated[OptimizerOptions, Member(OPTIMIZERS, "adam")] = Field(EMPTY, description="the update rule")
+    schedule: Annotated[ScheduleOptions, Member(SCHEDULES, "constant")] = Field(
+        EMPTY, description="factor on the learning rate as a function of the step"
+    )
 
 
 class EvaluationOptions(Options):
@@ -113,16 +123,4 @@ class LoggingOptions(Options):
 
     tensorboard: bool = Field(
         False, description="event files for TensorBoard; needs `pip install 'rnnlab[tensorboard]'`"
-    )
-
-
-class TopOptions(Options):
-    """The keys at the top of a config that are not blocks."""
-
-    name: str = Field("run", description="name of the run; default: the name of the file")
-    seed: int = Field(0, ge=0, le=LARGEST_SEED, description="seed of all random streams of the run")
-    precision: Literal["float32", "float64"] = Field("float32", description="of parameters and states")
-    backend: str = Field("numpy", description="numpy or keras")
-    engine: str = Field(
-        DEFAULT_ENGINE, description="what Keras runs on: tensorflow, jax or torch; ignored with backend numpy"
     )

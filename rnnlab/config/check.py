@@ -1,12 +1,13 @@
-"""Blocks of plain data checked against their typed options: pydantic's errors in plain words, with their positions."""
+"""Plain data checked against typed options: pydantic's errors in plain words, with their positions."""
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import astuple
-from typing import Any, TypeVar, final
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import astuple, dataclass
+from typing import Any, TypeVar, final, get_args
 
-from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
+from pydantic_core import CoreSchema, ErrorDetails, InitErrorDetails, PydanticCustomError
+from pydantic_core.core_schema import no_info_plain_validator_function
 
 from rnnlab.config.document import Document
 from rnnlab.config.errors import KeyPath, LocatedError, dotted, shown
@@ -24,10 +25,72 @@ _EXPECTED = {
     "tuple_type": "a list",
     "dict_type": "a mapping",
     "model_type": "a mapping",
-    "model_attributes_type": "a mapping",
     "finite_number": "a finite number",
 }
 _BOUNDS = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
+_EXAMPLES: dict[KeyPath, str] = {("task",): "add, for example, `task: adding`; `rnnlab tasks` lists them"}
+EMPTY: Any = {}  # what a `Member` with a default contains that is not given
+
+
+@final
+@dataclass(frozen=True)
+class Member:
+    """Marks a field as the options of a class in a registry: its name alone, or a mapping with the name as `type`.
+
+    Args:
+        registry: Of the classes.
+        default: The type of a mapping that has none; empty: it must have one.
+        find: Returns the class with a name, if that is not `registry.get`; each member is then several classes.
+    """
+
+    registry: Registry
+    default: str = ""
+    find: Callable[[str], Any] | None = None
+
+    def kind(self, given: object) -> Any:
+        """Return the class that a value chooses.
+
+        Raises:
+            ValidationError: The value is neither a name nor a mapping with one, or there is no such class.
+        """
+        block = {"type": given} if isinstance(given, str) else given
+        if not isinstance(block, dict) or not (self.default or "type" in block):
+            raise _failure(given, f"got {shown(given)}, expected a name or a mapping with `type`")
+        name, at = block.get("type", self.default), ("type",) if block is given else ()
+        if not isinstance(name, str):
+            raise _failure(given, f"got {shown(name)}, expected one of {', '.join(self.registry.names())}", at=at)
+        try:
+            return (self.find or self.registry.get)(name)
+        except UsageError as error:
+            raise _failure(given, error.problem, hint=error.hint, at=at) from error
+
+    def options(self, given: object) -> BaseModel:
+        """Return the options in a value.
+
+        Raises:
+            ValidationError: See `kind`, or an option is wrong.
+        """
+        model: type[BaseModel] = self.kind(given).Options
+        options = given if isinstance(given, dict) else {}
+        return model.model_validate({**options, "type": model.model_fields["type"].default})
+
+    def __get_pydantic_core_schema__(self, _: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return no_info_plain_validator_function(self.options)
+
+    def __get_pydantic_json_schema__(self, _: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        names: dict[type[BaseModel], list[str]] = {}
+        for stem, member in self.registry.members().items():
+            kinds = member if self.find else [member]
+            names |= {kind.Options: [kind.Options.model_fields["type"].default] for kind in kinds}
+            if stem not in (of_first := names[kinds[0].Options]):
+                of_first.append(stem)
+        forms = {model: handler(model.__pydantic_core_schema__) for model in names}
+        for model, form in forms.items():
+            definition = handler.resolve_ref_schema(form)
+            definition["properties"]["type"] = {"enum": names[model]}
+            if self.default not in names[model]:
+                definition["required"] = sorted({*definition.get("required", []), "type"})
+        return {"anyOf": [{"enum": [name for several in names.values() for name in several]}, *forms.values()]}
 
 
 @final
@@ -56,93 +119,68 @@ class Checker:
         problem = f"unknown key {shown(path[-1])}"
         self._errors.append(LocatedError.at(self.document.key_position(path), path, problem, hint=hint))
 
-    def block(self, model: type[Model], data: Any, path: KeyPath, *, registry: Registry | None = None) -> Model | None:
+    def block(
+        self, model: type[Model], data: Any, path: KeyPath, *, valid: dict[str, Any] | None = None
+    ) -> Model | None:
         """Return `data` as `model`, or None after its errors were added.
 
         Args:
             model: The typed options.
             data: The block as read.
             path: The key of the block.
-            registry: That of the model's owner, where it has one: an unknown key may be an option of another member.
+            valid: Passed to the validators of `model` as their context.
         """
         if not isinstance(data, dict):
             self.add(path, f"got {shown(data)}, expected a mapping")
             return None
         try:
-            return model.model_validate(data)
+            return model.model_validate(data, context=valid)
         except ValidationError as error:
             by_key: dict[KeyPath, list[ErrorDetails]] = {}
             for detail in error.errors(include_url=False, include_context=True):
                 by_key.setdefault(_key_path(detail, data), []).append(detail)
             for inner, details in by_key.items():
+                at = (*path, *inner)
                 if details[0]["type"] == "extra_forbidden":
-                    hint = _hint_for_unknown(inner, model, data, registry=registry) + self._left_over(path, inner, data)
-                    self.add_unknown_key((*path, *inner), hint=hint)
+                    self.add_unknown_key(at, hint=_hint_for_unknown(model, inner, data) + self._left_over(at))
+                elif details[0]["type"] == "union_tag_not_found":
+                    types = [one.model_fields["type"].default for one in _models(model, inner, data)[0]]
+                    got = shown(details[0]["input"])
+                    self.add(at, f"got {got} without `type`, expected one of {', '.join(sorted(types))}")
                 else:
-                    self._add_details(details, model, path, inner=inner)
+                    self._add_details(details, at)
             return None
 
-    def member(
-        self,
-        registry: Registry,
-        data: Any,
-        path: KeyPath,
-        *,
-        default: str = "",
-        find: Callable[[str], Any] | None = None,
-    ) -> tuple[Any, Any]:
-        """Return the class that `data` names in its `type`, and its options; None and None after errors were added.
-
-        Args:
-            registry: Of the classes.
-            data: The block as read; a name alone (`optimizer: adam`) is short for a mapping with that type.
-            path: The key of the block.
-            default: The type of a mapping that has none; empty: it must have one.
-            find: Returns the class with a name, if that is not `registry.get`.
-        """
-        given = {"type": data} if isinstance(data, str) else data
-        if not isinstance(given, dict) or not (default or "type" in given):
-            self.add(path, f"got {shown(data)}, expected a name or a mapping with `type`")
-            return None, None
-        at, name = path if isinstance(data, str) else (*path, "type"), given.get("type", default)
-        if not isinstance(name, str):
-            self.add(at, f"got {shown(name)}, expected one of {', '.join(registry.names())}")
-            return None, None
-        try:
-            kind = (find or registry.get)(name)
-        except UsageError as error:
-            self.add(at, error.problem, hint=error.hint)
-            return None, None
-        whole = {**given, "type": kind.Options.model_fields["type"].default}
-        return kind, self.block(kind.Options, whole, path, registry=None if find else registry)
-
-    def _left_over(self, path: KeyPath, inner: KeyPath, data: dict[str, Any]) -> str:
+    def _left_over(self, path: KeyPath) -> str:
         """Return how to drop a key of the file that does not belong to the `type` given by --set."""
-        type_, key = self.document.position((*path, "type")), self.document.key_position((*path, *inner))
-        if type_.line or not type_.source.startswith("--set") or not key.line:
-            return ""
-        return f"; --set {dotted(path)}={data.get('type')} drops the keys in the file"
+        block, key = path[:-1], self.document.key_position(path)
+        chosen = self.document.node((*block, "type"))
+        if chosen and key.line and chosen.position.source.startswith("--set"):
+            return f"; --set {dotted(block)}={chosen.value} drops the keys in the file"
+        return ""
 
-    def _add_details(
-        self, details: list[ErrorDetails], model: type[BaseModel], path: KeyPath, *, inner: KeyPath
-    ) -> None:
+    def _add_details(self, details: list[ErrorDetails], at: KeyPath) -> None:
         """Add pydantic's error for one value; of a union there is one for every branch."""
-        first, at = details[0], (*path, *inner)
+        first = details[0]
         got, context = shown(first["input"]), first.get("ctx", {})
-        if first["type"] == "union_tag_invalid":
+        if first["type"] == "problem":
+            self.add(at, context["problem"], hint=context["hint"])
+        elif first["type"] == "union_tag_invalid":
             known = re.findall(r"'(\w+)'", context["expected_tags"])
             self.add(at, f"unknown type {shown(context['tag'])}", hint=nearest(context["tag"], known))
-        elif first["type"] == "union_tag_not_found":
-            known = [branch.model_fields["type"].default for branch in _models(model, inner)]
-            self.add(at, f"got {got} without `type`, expected one of {', '.join(sorted(known))}")
         elif first["type"] == "missing":
-            self.add(at, "is required, but missing", hint=f"add `{at[-1]}:`")
+            self.add(at, "is required, but missing", hint=_EXAMPLES.get(at, f"add `{at[-1]}:`"))
         elif first["type"] == "value_error":
             reason = str(context["error"])
             is_shown = isinstance(first["input"], str) and got in reason
             self.add(at, reason if is_shown else f"got {got}: {reason}")
         else:
             self.add(at, f"got {got}, expected {' or '.join(map(_expected, details))}")
+
+
+def _failure(given: object, problem: str, *, hint: str = "", at: tuple[str, ...] = ()) -> ValidationError:
+    error = PydanticCustomError("problem", "{problem}", {"problem": problem, "hint": hint})
+    return ValidationError.from_exception_data("config", [InitErrorDetails(type=error, loc=at, input=given)])
 
 
 def _expected(detail: ErrorDetails) -> str:
@@ -167,30 +205,38 @@ def _key_path(detail: ErrorDetails, data: Any) -> KeyPath:
             kept.append(key)
         if is_here or isinstance(key, int) or not isinstance(data, dict):
             data = data[key] if is_here else None
-    is_key = isinstance(data, dict) and (last in data or detail["type"] == "missing")
+    is_key = detail["type"] == "missing" or (isinstance(data, dict) and last in data)
     return (*kept, last) if is_key or isinstance(last, int) else tuple(kept)
 
 
-def _hint_for_unknown(inner: KeyPath, model: type[BaseModel], data: Any, *, registry: Registry | None) -> str:
-    """Return the hint for a key that the block does not have."""
-    key = str(inner[-1])
-    if registry and len(inner) == 1:
-        owners = [name for name, one in registry.members().items() if key in one.Options.model_fields]
-        if owners:
-            return f"an option of {' and '.join(owners)}, not of {data.get('type')}"
-    for step in inner[:-1]:
-        data = data[step]
-        models = _models(model, (step,))
-        named = [one for one in models if "type" in one.model_fields]
-        model = next((one for one in named if one.model_fields["type"].default == data.get("type")), models[0])
-    return nearest(key, model.model_fields)
+def _hint_for_unknown(model: type[BaseModel], path: KeyPath, data: Any) -> str:
+    """Return the hint for the key at `path`, which its block does not have."""
+    *block, key = path
+    (chosen, *_), member = _models(model, block, data)
+    if member and not member.find:
+        kinds = member.registry.members().items()
+        if owners := [name for name, kind in kinds if key in kind.Options.model_fields]:
+            return f"an option of {' and '.join(owners)}, not of {chosen.model_fields['type'].default}"
+    return nearest(str(key), [field.alias or name for name, field in chosen.model_fields.items()])
 
 
-def _models(model: type[BaseModel], path: KeyPath) -> list[type[BaseModel]]:
-    """Return the models that are allowed at `path` inside `model`."""
-    models = [model]
+def _models(
+    model: type[BaseModel], path: Sequence[str | int], data: Any
+) -> tuple[list[type[BaseModel]], Member | None]:
+    """Return the models allowed at `path` inside `model`, first the one that `data` chooses, and what chooses it."""
+    models, member = [model], None
     for key in path:
-        annotation = models[0].model_fields[str(key)].annotation
-        candidates = [annotation, *getattr(annotation, "__args__", ())]
-        models = [kind for kind in candidates if isinstance(kind, type) and issubclass(kind, BaseModel)]
-    return models
+        data = data[key]
+        # What is no field is a key of a mapping, or an item of a list: it is what they contain.
+        if field := models[0].model_fields.get(str(key)):
+            member = next((mark for mark in field.metadata if isinstance(mark, Member)), None)
+            models = [member.kind(data).Options] if member else _models_in(field.annotation)
+        if isinstance(data, dict) and "type" in data and not member:
+            models.sort(key=lambda one: one.model_fields["type"].default != data["type"])
+    return models, member
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in get_args(annotation) for model in _models_in(part)]

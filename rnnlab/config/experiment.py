@@ -1,66 +1,66 @@
-"""The `Experiment`: a config that is checked and complete, with every default filled in."""
+"""The `Experiment`: a config that is checked and complete, with every default filled in; and its JSON Schema."""
 
 import hashlib
 import json
-from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationInfo, field_validator
+from pydantic.json_schema import models_json_schema
 
 from rnnlab.backends import BACKENDS
 from rnnlab.backends.base import AbstractBackend, Network, Training
 from rnnlab.backends.keras.backend import KerasBackend, KerasOptions
+from rnnlab.backends.keras.engines import DEFAULT_ENGINE, ENGINES
 from rnnlab.backends.numpy.model import NumpyBackend, NumpyOptions
 from rnnlab.cells import CELLS
-from rnnlab.cells.base import CellOptions
-from rnnlab.config.blocks import EvaluationOptions, LoggingOptions, TrainingOptions
+from rnnlab.cells.base import CellOptions, Initializers
+from rnnlab.config.blocks import LARGEST_SEED, EvaluationOptions, LoggingOptions, ShapeOptions, TrainingOptions
+from rnnlab.config.check import EMPTY, Member
+from rnnlab.config.sweep import SweepOptions
+from rnnlab.core import activations
 from rnnlab.core.batch import Lengths
+from rnnlab.core.options import Options
 from rnnlab.optim.rules import OPTIMIZERS
-from rnnlab.optim.rules.base import OptimizerOptions
 from rnnlab.optim.schedules import SCHEDULES
-from rnnlab.optim.schedules.base import ScheduleOptions
-from rnnlab.tasks import task_class
+from rnnlab.tasks import TASKS, task_class
 from rnnlab.tasks.base import AbstractTask, TaskOptions
 
 # Keys of `training` that do not change the results of a run.
 WITHOUT_EFFECT = ("checkpoint", "max_seconds", "recompute")
 
 
-@dataclass(frozen=True, slots=True)
-class Experiment:
-    """What to train, on what, how, and from which seed; frozen and complete.
+class Experiment(Options):
+    """What to train, on what, how, and from which seed; frozen, and complete as `check_document` returns it."""
 
-    Attributes:
-        name: Name of the run.
-        seed: Seed of all random streams, 0 … 2³²-1.
-        precision: `float32` or `float64`.
-        backend: Name of the backend, `numpy` or `keras`.
-        engine: What Keras runs on.
-        keras: Options of the backend keras.
-        numpy: Options of the backend numpy.
-        cell: Options of the cell, its units and layers.
-        timesteps: Length of the shortest and of the longest sequence.
-        task: Options of the task, by its full name.
-        optimizer: The update rule's options.
-        schedule: The learning-rate schedule's options.
-        training: Steps, batch size, clipping, evaluation and stopping.
-        evaluation: The validation set.
-        logging: Additional outputs.
-    """
+    name: str = Field("run", description="name of the run; default: the name of the file")
+    seed: int = Field(0, ge=0, le=LARGEST_SEED, description="seed of all random streams of the run")
+    precision: Literal["float32", "float64"] = Field("float32", description="of parameters and states")
+    backend: str = Field("numpy", description="numpy or keras")
+    engine: str = Field(
+        DEFAULT_ENGINE, description="what Keras runs on: tensorflow, jax or torch; ignored with backend numpy"
+    )
+    keras: KerasOptions = KerasOptions()
+    numpy: NumpyOptions = NumpyOptions()
+    cell: Annotated[CellOptions, Member(CELLS, "simple")] = Field(EMPTY, description="the cell and its size")
+    shape: ShapeOptions = ShapeOptions()
+    task: Annotated[TaskOptions, Member(TASKS, find=task_class)] = Field(description="what is to be learnt")
+    training: TrainingOptions = TrainingOptions()
+    evaluation: EvaluationOptions = EvaluationOptions()
+    logging: LoggingOptions = LoggingOptions()
 
-    name: str
-    seed: int
-    precision: str
-    backend: str
-    engine: str
-    keras: KerasOptions
-    numpy: NumpyOptions
-    cell: CellOptions
-    timesteps: Lengths
-    task: TaskOptions
-    optimizer: OptimizerOptions
-    schedule: ScheduleOptions
-    training: TrainingOptions
-    evaluation: EvaluationOptions
-    logging: LoggingOptions
+    @field_validator("*")
+    @classmethod
+    def _note(cls, value: Any, info: ValidationInfo) -> Any:
+        """Pass on what is valid, so that blocks can be compared even if others have errors."""
+        if info.context is not None:
+            info.context[info.field_name] = value
+        return value
+
+    @property
+    def timesteps(self) -> Lengths:
+        """Length of the shortest and of the longest sequence."""
+        shortest, longest = self.shape.timesteps or (1, 1)
+        return shortest, longest
 
     def build_backend(self) -> AbstractBackend:
         """Return the backend, configured."""
@@ -86,46 +86,22 @@ class Experiment:
 
     def recipe(self) -> Training:
         """Return how parameters are updated."""
+        training = self.training
         return Training(
-            optimizer=OPTIMIZERS.get(self.optimizer.type)(self.optimizer),
-            learning_rate=self.optimizer.learning_rate,
-            schedule=SCHEDULES.get(self.schedule.type)(self.schedule, total_steps=self.training.steps),
-            clip_norm=self.training.clip_norm,
-            clip_value=self.training.clip_value,
-            bptt_steps=self.training.bptt_steps,
+            optimizer=OPTIMIZERS.get(training.optimizer.type)(training.optimizer),
+            learning_rate=training.optimizer.learning_rate,
+            schedule=SCHEDULES.get(training.schedule.type)(training.schedule, total_steps=training.steps),
+            clip_norm=training.clip_norm,
+            clip_value=training.clip_value,
+            bptt_steps=training.bptt_steps,
             longest=self.timesteps[1],
-            recompute=self.training.recompute,
+            recompute=training.recompute,
         )
 
     def resolved(self) -> dict[str, Any]:
         """Return the experiment as a complete config; training from it repeats the run."""
-        task = self.build_task()
-        shape = {
-            "timesteps": self.timesteps[0] if self.timesteps[0] == self.timesteps[1] else list(self.timesteps),
-            "input_features": task.input_features,
-            "output_features": task.output_features,
-            "return_sequences": task.return_sequences,
-        }
-        training = self.training.model_dump()
-        training |= {"optimizer": self.optimizer.model_dump(), "schedule": self.schedule.model_dump()}
-        return {
-            "name": self.name,
-            "seed": self.seed,
-            "precision": self.precision,
-            "backend": self.backend,
-            **self._resolved_backend(),
-            "cell": self.cell.model_dump(),
-            "shape": shape,
-            "task": self.task.model_dump(),
-            "training": training,
-            "evaluation": self.evaluation.model_dump(),
-            "logging": self.logging.model_dump(),
-        }
-
-    def _resolved_backend(self) -> dict[str, Any]:
-        if self.backend == KerasBackend.name:
-            return {"engine": self.engine, "keras": self.keras.model_dump()}
-        return {"numpy": self.numpy.model_dump()} if self.backend == NumpyBackend.name else {}
+        options_of = {KerasBackend.name: {"engine", "keras"}, NumpyBackend.name: {"numpy"}}
+        return self.model_dump(exclude=set[str]().union(*options_of.values()) - options_of.get(self.backend, set()))
 
     def sha256(self) -> str:
         """Return the SHA-256 of all that determines the results: equal for equal experiments, however they are written.
@@ -138,3 +114,31 @@ class Experiment:
         resolved["training"] = {key: value for key, value in resolved["training"].items() if key not in WITHOUT_EFFECT}
         canonical = json.dumps(resolved, sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def config_schema() -> dict[str, Any]:
+    """Return the JSON Schema (2020-12) that every valid config satisfies.
+
+    It is a help for editors and allows a little more than `rnnlab check`, which also compares blocks with each other.
+    """
+    references, shared = models_json_schema([(Experiment, "validation"), (SweepOptions, "validation")])
+    definitions = shared["$defs"]
+    for key, initializer in definitions[Initializers.__name__]["properties"].items():
+        # `kernel: zeros` is short for `kernel: {type: zeros}`.
+        names = sorted(initializer["discriminator"]["mapping"])
+        definitions[Initializers.__name__]["properties"][key] = {"anyOf": [{"enum": names}, initializer]}
+    for definition in definitions.values():
+        for key in {"activation", "recurrent_activation"} & definition.get("properties", {}).keys():
+            definition["properties"][key]["enum"] = activations.names()
+    properties = definitions.pop(Experiment.__name__)["properties"]
+    properties["backend"]["enum"], properties["engine"]["enum"] = BACKENDS.names(), ENGINES.names()
+    extends = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "rnnlab experiment",
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {"extends": extends, **properties, "sweep": references[SweepOptions, "validation"]},
+        "anyOf": [{"required": [key]} for key in ("task", "extends", "sweep")],
+        "$defs": definitions,
+    }

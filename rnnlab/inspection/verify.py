@@ -70,7 +70,7 @@ def verify(experiment: Experiment, *, steps: int = 20) -> Iterator[Check]:
     ]
 
     def figures(backend: str, start: dict[str, Array]) -> dict[str, Array]:
-        built = replace(experiment, backend=backend).build_backend()
+        built = experiment.model_copy(update={"backend": backend}).build_backend()
         with built.running():
             return _figures(built.build(network, parameters=start, training=experiment.recipe()), batches)
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from json import dumps
 from pathlib import Path
 from typing import Any
@@ -265,7 +264,8 @@ def _require_empty(run: RunFolder) -> None:
 def _require_same(run: RunFolder, stored: Experiment, asked: Experiment) -> None:
     """Pass if both give the same numbers; how often a training is saved may differ."""
     same = {key: getattr(asked.training, key) for key in WITHOUT_EFFECT}
-    if replace(stored, training=stored.training.model_copy(update=same), logging=asked.logging) == asked:
+    changes = {"training": stored.training.model_copy(update=same), "logging": asked.logging}
+    if stored.model_copy(update=changes) == asked:
         return
     before, now = dict(flatten(stored.resolved())), dict(flatten(asked.resolved()))
     without_effect = ("logging.", *(f"training.{key}" for key in WITHOUT_EFFECT))

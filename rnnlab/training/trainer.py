@@ -160,7 +160,8 @@ class Trainer:
             measured |= self._gradient.record(self._model.parameters())
         record(measured)
         if not self.bad:
-            self._schedule.after_evaluation(metrics["loss"], learning_rate=self.experiment.optimizer.learning_rate)
+            learning_rate = self.experiment.training.optimizer.learning_rate
+            self._schedule.after_evaluation(metrics["loss"], learning_rate=learning_rate)
             self.good = self.place.step, self._model.parameters()
             if self.best.take(metrics["loss"]):
                 self.best.step, self.best.metrics, self.best.parameters = self.place.step, metrics, self.good[1]

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from rnnlab.config.schema import config_schema
+from rnnlab.config.experiment import config_schema
 from tests.cli.program import child, rnnlab
 
 

@@ -27,7 +27,11 @@ def test_a_task_alone_is_a_config(tmp_path: Path) -> None:
     assert (loaded.name, loaded.seed, loaded.precision, loaded.backend) == ("first-try", 0, "float32", "numpy")
     assert (loaded.cell.type, loaded.cell.units, loaded.cell.layers) == ("simple", 32, 1)
     assert (loaded.task.type, loaded.timesteps) == ("adding@urnn", (100, 100))
-    assert (loaded.optimizer.type, loaded.optimizer.learning_rate, loaded.schedule.type) == ("adam", 0.001, "constant")
+    assert (loaded.training.optimizer.type, loaded.training.optimizer.learning_rate, loaded.training.schedule.type) == (
+        "adam",
+        0.001,
+        "constant",
+    )
     assert (loaded.training.steps, loaded.training.batch_size, loaded.evaluation.sequences) == (1000, 32, 1000)
 
 
@@ -39,9 +43,9 @@ def test_a_task_alone_is_a_config(tmp_path: Path) -> None:
         ("shape: {timesteps: null}", "timesteps", (100, 100)),
         ("shape: {input_features: 2, output_features: 1, return_sequences: false}", "timesteps", (100, 100)),
         ("name: no", "name", "no"),
-        ("training: {optimizer: {learning_rate: 1}}", "optimizer.learning_rate", 1.0),
-        ("training: {optimizer: {learning_rate: 1}}", "optimizer.type", "adam"),
-        ("training: {schedule: {warmup_steps: 5}}", "schedule.type", "constant"),
+        ("training: {optimizer: {learning_rate: 1}}", "training.optimizer.learning_rate", 1.0),
+        ("training: {optimizer: {learning_rate: 1}}", "training.optimizer.type", "adam"),
+        ("training: {schedule: {warmup_steps: 5}}", "training.schedule.type", "constant"),
         ("cell: {units: 3}", "cell.type", "simple"),
         ("cell: carry", "cell", CarryOptions()),
         ("cell: {initializers: {kernel: zeros}}", "cell.initializers.kernel.type", "zeros"),

@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
+from rnnlab.config.experiment import config_schema
 from rnnlab.config.load import load_experiment
 from rnnlab.config.reading import document_of, read_document
-from rnnlab.config.schema import config_schema
 from rnnlab.config.yaml import dump_yaml
 from rnnlab.tasks import task_names
 

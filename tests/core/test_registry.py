@@ -9,7 +9,7 @@ import pytest
 import rnnlab
 from rnnlab.backends import BACKENDS
 from rnnlab.cells import CELLS
-from rnnlab.config.schema import config_schema
+from rnnlab.config.experiment import config_schema
 from rnnlab.core.errors import EnvironmentFault, UsageError
 from rnnlab.core.registry import Registry, _entry_points
 from rnnlab.tasks import TASKS, task_class, task_names
