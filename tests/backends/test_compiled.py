@@ -1,4 +1,4 @@
-"""What the compiled layers are made of, against NumPy, and what is said where they cannot be had."""
+"""The parts of the compiled layers against NumPy, and the errors where they are not available."""
 
 import ctypes
 import importlib.util

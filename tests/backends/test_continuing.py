@@ -1,4 +1,4 @@
-"""A run begun on one backend goes on on the other, to the numbers of a run that stayed where it was."""
+"""A run begun on one backend resumes on the other, with the results of a run that stayed where it was."""
 
 from pathlib import Path
 from typing import Any

@@ -1,6 +1,6 @@
-"""What every backend must hold, on each way it has to compute: the readable NumPy model is the measure.
+"""The contract of every backend, on each of its paths: its numbers are those of the readable NumPy model.
 
-That one is held to central differences in `test_gradients.py`, and with all others to outside references in
+That one is compared with central differences in `test_gradients.py`, and with all others to outside references in
 `test_outside.py`.
 """
 
@@ -130,7 +130,7 @@ def test_a_norm_whose_squares_overflow_is_still_a_norm(contender: Contender) -> 
 
 @only(*LOOPING)
 def test_state_goes_out_and_in(contender: Contender) -> None:
-    """Four steps are two, the state moved to another model, and two more: to the bit; and so are four from the start.
+    """Four steps are bit-identical to two, the state moved to another model, and two more; and to four from the start.
 
     The batch is so large that engines which compute parts of it side by side do so.
     """

@@ -62,7 +62,7 @@ def test_threads_follow_the_allocation(engine: str) -> None:
         timeout=300,
     )
     facts, of_xla = json.loads(child.stdout)
-    told = {name: value for name, value in facts.items() if name.endswith("threads")}
+    reported = {name: value for name, value in facts.items() if name.endswith("threads")}
     wanted = {"inter_op_threads", "intra_op_threads"} if engine == "tensorflow" else {"threads"}
-    assert told == dict.fromkeys(wanted, 1)
+    assert reported == dict.fromkeys(wanted, 1)
     assert of_xla == (engine == "jax")

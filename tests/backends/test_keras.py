@@ -148,15 +148,15 @@ def test_a_run_tells_what_computed_it_and_is_evaluated_elsewhere(
     engine: str, tiny: dict[str, Any], tmp_path: Path
 ) -> None:
     run = rnnlab.train(tiny, ["backend=keras", "training.steps=1"], runs=tmp_path)
-    told = run.folder.read_provenance()["backend"]
-    assert {name: told[name] for name in ("name", "engine", "version", "path", "xla")} == {
+    reported = run.folder.read_provenance()["backend"]
+    assert {name: reported[name] for name in ("name", "engine", "version", "path", "xla")} == {
         "name": "keras",
         "engine": engine,
         "version": metadata.version(engine),
         "path": "handwritten",
         "xla": engine != "torch",
     }
-    assert len(told["devices"]) >= 1
+    assert len(reported["devices"]) >= 1
     own, other = rnnlab.evaluate(run), rnnlab.evaluate(run, ["backend=numpy"])
     assert (own.experiment.backend, other.experiment.backend) == ("keras", "numpy")
     assert other.metrics == pytest.approx(own.metrics, rel=TOLERANCES[tiny["precision"]]["gradients"])

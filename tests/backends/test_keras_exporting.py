@@ -175,8 +175,8 @@ def test_a_missing_converter_is_told(keras: Any, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(EnvironmentFault) as caught:
         onnx_file(built(network("simple")))
-    told = f"import of {package} halted; None in sys.modules — pip install 'rnnlab[onnx]'"
-    assert str(caught.value) == f"the ONNX converter cannot be imported: {told}"
+    reported = f"import of {package} halted; None in sys.modules — pip install 'rnnlab[onnx]'"
+    assert str(caught.value) == f"the ONNX converter cannot be imported: {reported}"
     assert caught.value.exit_code == 5
 
 

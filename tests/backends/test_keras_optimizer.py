@@ -1,4 +1,4 @@
-"""An update rule of one's own on Keras: it works where it names its counterpart, and is refused clearly where not."""
+"""A user's own update rule on Keras: it works if it names its counterpart, and is rejected clearly if not."""
 
 from dataclasses import replace
 from typing import Any, Literal

@@ -1,4 +1,4 @@
-"""An engine that cannot be had is told before anything is made."""
+"""An engine that is missing or broken is reported before anything is made."""
 
 import importlib.util
 import sys
@@ -32,7 +32,7 @@ def train(here: Path, *lines: str) -> Result:
 
 
 @pytest.mark.parametrize(
-    ("engine", "missing", "told"),
+    ("engine", "missing", "reported"),
     [
         ("jax", "jax", "jax is not installed, and engine jax needs it — pip install 'rnnlab[jax]'"),
         ("torch", "torch", "torch is not installed, and engine torch needs it — pip install 'rnnlab[torch]'"),
@@ -40,17 +40,17 @@ def train(here: Path, *lines: str) -> Result:
     ],
 )
 def test_an_engine_that_is_not_installed(
-    here: Path, monkeypatch: pytest.MonkeyPatch, engine: str, missing: str, told: str
+    here: Path, monkeypatch: pytest.MonkeyPatch, engine: str, missing: str, reported: str
 ) -> None:
     monkeypatch.delitem(sys.modules, "keras", raising=False)  # as in a process that has only begun
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == missing else object())
     result = train(here, f"engine: {engine}")
-    assert (result.code, result.stderr) == (2, f"rnnlab: error[E_USAGE]: {told}\n")
+    assert (result.code, result.stderr) == (2, f"rnnlab: error[E_USAGE]: {reported}\n")
     assert "keras" not in sys.modules
 
 
 @pytest.mark.parametrize(
-    ("failure", "told"),
+    ("failure", "reported"),
     [
         ("ImportError('libcuda.so.1: cannot open')", "libcuda.so.1: cannot open"),
         ("ImportError('two\\nlines \\x1b[31m')", "two\\nlines \\x1b[31m"),
@@ -63,7 +63,7 @@ def test_an_engine_that_is_broken(
     tmp_path_factory: pytest.TempPathFactory,
     monkeypatch: pytest.MonkeyPatch,
     failure: str,
-    told: str,
+    reported: str,
 ) -> None:
     monkeypatch.delitem(sys.modules, "keras", raising=False)
     broken = tmp_path_factory.mktemp("broken")
@@ -73,15 +73,15 @@ def test_an_engine_that_is_broken(
     result = train(here)
     assert (result.code, result.stderr) == (
         5,
-        f"rnnlab: error[E_ENVIRONMENT]: Keras on tensorflow cannot be imported: {told} — "
+        f"rnnlab: error[E_ENVIRONMENT]: Keras on tensorflow cannot be imported: {reported} — "
         "repair or reinstall it: pip install tensorflow\n",
     )
 
 
 def test_an_engine_that_does_not_exist(here: Path) -> None:
     result = train(here, "engine: jaxx")
-    told = "rnnlab: error[E_CONFIG]: x.yaml:5:9 engine: unknown engine 'jaxx' — did you mean 'jax'?\n"
-    assert (result.code, result.stderr) == (2, told)
+    reported = "rnnlab: error[E_CONFIG]: x.yaml:5:9 engine: unknown engine 'jaxx' — did you mean 'jax'?\n"
+    assert (result.code, result.stderr) == (2, reported)
     with pytest.raises(UsageError, match="unknown engine 'pytorch' — did you mean 'torch'"):
         start("pytorch")
 

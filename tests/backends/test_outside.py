@@ -1,4 +1,4 @@
-"""All ways of computing against what others than rnnlab say: numbers worked by hand, a listing, Keras, PyTorch.
+"""All ways of computing against references outside rnnlab: numbers worked by hand, a listing, Keras, PyTorch.
 
 Agreement among the backends cannot show a mistake that all of them make; these can, and `test_mutations.py` shows it.
 """

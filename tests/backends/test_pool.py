@@ -105,9 +105,9 @@ def test_one_that_is_killed_is_told_of() -> None:
     pool = ProcessPool(process, 2)
     (other,) = pool.each(None)[1:]
     os.kill(other, signal.SIGKILL)
-    with pytest.raises(EnvironmentFault) as told:
+    with pytest.raises(EnvironmentFault) as reported:
         pool.each(None)
-    assert str(told.value) == (
+    assert str(reported.value) == (
         "a process that computes a part of each batch was ended from outside, as where memory runs out — allow more "
         "memory, or set numpy.shards=1"
     )

@@ -167,7 +167,7 @@ def test_a_run_trained_on_keras(here: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("format", "out", "told"),
+    ("format", "out", "reported"),
     [
         ("keras", "x.h5", "x.h5: expected a name that ends in .keras"),
         ("keras-weights", "x.h5", "x.h5: expected a name that ends in .weights.h5"),
@@ -180,7 +180,7 @@ def test_a_run_trained_on_keras(here: Path) -> None:
         ("onnx", "folder.onnx", "folder.onnx: already exists, and is not a file"),
     ],
 )
-def test_a_place_that_will_not_do(here: Path, simple: rnnlab.Run, format: Format, out: str, told: str) -> None:
+def test_a_place_that_will_not_do(here: Path, simple: rnnlab.Run, format: Format, out: str, reported: str) -> None:
     (here / "folder").mkdir()
     (here / "folder.onnx").mkdir()
     (here / "file").write_bytes(b"")
@@ -191,15 +191,15 @@ def test_a_place_that_will_not_do(here: Path, simple: rnnlab.Run, format: Format
     for force in (False, True):
         with pytest.raises(UsageError) as caught:
             rnnlab.export(simple, format, out=out, force=force)
-        assert str(caught.value) == f"{told} — choose another place with --out"
+        assert str(caught.value) == f"{reported} — choose another place with --out"
     assert sorted(here.rglob("*")) == before
 
 
 def test_a_folder_that_is_not_there(here: Path, simple: rnnlab.Run) -> None:
     with pytest.raises(UsageError) as caught:
         rnnlab.export(simple, "npz", out="no/x.npz")
-    told = "the folder for it does not exist — create it first, or choose another place with --out"
-    assert str(caught.value) == f"no/x.npz: {told}"
+    reported = "the folder for it does not exist — create it first, or choose another place with --out"
+    assert str(caught.value) == f"no/x.npz: {reported}"
     assert names(here) == []
 
 
@@ -209,8 +209,8 @@ def test_no_export_into_a_run(here: Path, simple: rnnlab.Run, inside: str) -> No
     Path("link").symlink_to(simple.path / "weights")
     with pytest.raises(UsageError) as caught:
         rnnlab.export(simple, "npz", out=place, force=True)
-    told = "is inside a run's folder, which must contain only that run — choose another place with --out"
-    assert str(caught.value) == f"{place}: {told}"
+    reported = "is inside a run's folder, which must contain only that run — choose another place with --out"
+    assert str(caught.value) == f"{place}: {reported}"
 
 
 def test_no_export_in_place_of_a_run(here: Path, simple: rnnlab.Run) -> None:

@@ -71,10 +71,10 @@ def test_two_gates_in_each_others_place_fail(here: Path, monkeypatch: pytest.Mon
     assert result.code == 4
     assert "E_DATA" in result.stderr
     assert "differs from keras by" in result.stderr
-    told = json.loads(result.stdout)
-    assert told["passed"] is False
-    assert {row["passed"] for row in told["checks"] if row["what"] == "state layers.0.c"} == {False}
-    assert {row["passed"] for row in told["checks"] if row["against"] == "central differences"} == {True}
+    reported = json.loads(result.stdout)
+    assert reported["passed"] is False
+    assert {row["passed"] for row in reported["checks"] if row["what"] == "state layers.0.c"} == {False}
+    assert {row["passed"] for row in reported["checks"] if row["against"] == "central differences"} == {True}
 
 
 def test_a_table_tells_the_same(here: Path) -> None:

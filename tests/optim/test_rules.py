@@ -1,4 +1,4 @@
-"""The contract of every update rule: Keras's numbers, in place, all memory in the slots, bad options refused."""
+"""The contract of every update rule: Keras's numbers, in place, all memory in the slots, bad options rejected."""
 
 import inspect
 

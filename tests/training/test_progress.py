@@ -78,8 +78,8 @@ def test_the_best_and_the_plateau(
     plateau: tuple[int, float] | None, losses: list[float], best: list[bool], stop: list[bool]
 ) -> None:
     tracker = Best(PlateauOptions(evaluations=plateau[0], min_improvement=plateau[1]) if plateau else None)
-    told = [(tracker.take(loss), tracker.is_plateau()) for loss in losses]
-    assert told == list(zip(best, stop, strict=True))
+    reported = [(tracker.take(loss), tracker.is_plateau()) for loss in losses]
+    assert reported == list(zip(best, stop, strict=True))
 
 
 def test_averages_begin_anew() -> None:

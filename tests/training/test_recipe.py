@@ -90,8 +90,8 @@ def test_a_cut_beyond_the_sequence_is_no_cut(fit: Fit, cell: str) -> None:
     for run in (equal, longer):
         assert all(np.array_equal(run.weights("last")[n], a) for n, a in whole.weights("last").items())
     drop = {"seconds"}
-    told = [[{k: v for k, v in r.items() if k not in drop} for r in run.records] for run in (whole, equal, longer, cut)]
-    assert told[0] == told[1] == told[2] != told[3]
+    kept = [[{k: v for k, v in r.items() if k not in drop} for r in run.records] for run in (whole, equal, longer, cut)]
+    assert reported[0] == reported[1] == reported[2] != reported[3]
 
 
 def test_what_lies_beyond_the_cut_is_not_learnt(fit: Fit) -> None:

@@ -24,13 +24,13 @@ OVERRIDES = [
 ]
 PROGRAM = """
 import json, sys, rnnlab
-from tests.training.test_repeat import told
+from tests.training.test_repeat import reported
 config, overrides, runs = json.loads(sys.argv[1])
-print(told(rnnlab.train(config, overrides, runs=runs)))
+print(reported(rnnlab.train(config, overrides, runs=runs)))
 """
 
 
-def told(run: rnnlab.Run) -> str:
+def reported(run: rnnlab.Run) -> str:
     """All that a run found out but for the clock: weights, metrics and summary, as one text."""
     weights = {
         f"{which}/{name}": hashlib.sha256(array.tobytes()).hexdigest()
@@ -48,7 +48,7 @@ def without_clock(value: Any) -> Any:
 
 @pytest.mark.parametrize("overrides", OVERRIDES)
 def test_again(fit: Fit, overrides: tuple[str, ...]) -> None:
-    assert told(fit(*overrides)) == told(fit(*overrides))
+    assert reported(fit(*overrides)) == reported(fit(*overrides))
 
 
 @pytest.mark.parametrize("overrides", OVERRIDES[:2])
@@ -56,14 +56,14 @@ def test_in_another_process(fit: Fit, tmp_path: Path, overrides: tuple[str, ...]
     given = json.dumps([SMALL, overrides, str(tmp_path / "there")])
     root = Path(rnnlab.__file__).parents[1]
     child = subprocess.run([sys.executable, "-c", PROGRAM, given], capture_output=True, text=True, check=True, cwd=root)
-    assert child.stdout.strip() == told(fit(*overrides))
+    assert child.stdout.strip() == reported(fit(*overrides))
 
 
 @pytest.mark.parametrize("overrides", OVERRIDES)
 def test_from_the_resolved_config(fit: Fit, tmp_path: Path, overrides: tuple[str, ...]) -> None:
     first = fit(*overrides)
     again = rnnlab.train(first.path / "resolved.yaml", runs=tmp_path / "again")
-    assert told(again) == told(first)
+    assert reported(again) == reported(first)
     assert again.experiment().sha256() == first.experiment().sha256()
     assert again.folder.read_resolved() == first.folder.read_resolved()
 

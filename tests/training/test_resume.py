@@ -1,4 +1,4 @@
-"""Interrupted and resumed, a training ends as if it had never been interrupted, to the bit."""
+"""Interrupted and resumed, a training ends bit-identically as if it had never been interrupted."""
 
 from pathlib import Path
 from typing import Any
@@ -69,7 +69,7 @@ def test_a_streak_of_successes_goes_on_where_it_was(
 def test_stopped_in_the_middle_of_an_evaluation(
     experiment: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop_at: int, score: int
 ) -> None:
-    """The evaluation is left, and made again by the process that goes on."""
+    """The evaluation is left, and made again by the process that resumes."""
     asked, stop, calls = experiment("evaluation.sequences=600"), Stop(), []
     whole = account(begin(asked, tmp_path / "whole"))
     metrics = Parity.metrics

@@ -1,4 +1,4 @@
-"""What is refused on resuming, and leaves every byte as it was."""
+"""What is rejected on resuming, and leaves every byte as it was."""
 
 from pathlib import Path
 from typing import Any
@@ -50,11 +50,11 @@ def test_metrics_that_are_damaged_or_too_short(experiment: Make, tmp_path: Path)
     run = begin(experiment(), tmp_path / "other", stop_at=4)
     path = run.path / "metrics.jsonl"
     path.write_bytes(path.read_bytes().replace(b"sequences", b"sequencez", 1))
-    told = refusal(VerificationError, run)
-    assert told.startswith(
+    reported = refusal(VerificationError, run)
+    assert reported.startswith(
         "/checkpoints: no checkpoint can be used: metrics.jsonl:1 the record is damaged: its checksum"
     )
-    assert told.count("metrics.jsonl") == 1
+    assert reported.count("metrics.jsonl") == 1
 
 
 @pytest.mark.parametrize("override", ["seed=1", "training.batch_size=3", "training={steps: 9}", "name=y"])
@@ -62,22 +62,22 @@ def test_only_the_budget_and_the_backend_can_be_changed(experiment: Make, tmp_pa
     run = begin(experiment(), tmp_path / "run", stop_at=2)
     keys = "training.steps, training.max_seconds, backend, engine"
     problem = f"a run is resumed with its own config; only {keys} can be changed"
-    told = refusal(UsageError, run, overrides=[override])
-    assert told.startswith(f"--set {override}: {problem} — ")
+    reported = refusal(UsageError, run, overrides=[override])
+    assert reported.startswith(f"--set {override}: {problem} — ")
 
 
 def test_fewer_steps_than_are_done(experiment: Make, tmp_path: Path) -> None:
     run = begin(experiment(), tmp_path / "run", stop_at=3)
-    told = refusal(UsageError, run, overrides=["training.steps=2"])
-    assert told == "training.steps=2 is fewer than the 3 steps done — ask for more, or for none"
+    reported = refusal(UsageError, run, overrides=["training.steps=2"])
+    assert reported == "training.steps=2 is fewer than the 3 steps done — ask for more, or for none"
 
 
 def test_a_config_that_was_edited(experiment: Make, tmp_path: Path) -> None:
     run = begin(experiment(), tmp_path / "run", stop_at=3)
     run.write_resolved(run.read_resolved().replace("seed: 0", "seed: 1"))
-    told = refusal(VerificationError, run)
+    reported = refusal(VerificationError, run)
     problem = "was changed since the run began: provenance.json has the hash of another config"
-    assert told.startswith(f"/resolved.yaml: {problem}")
+    assert reported.startswith(f"/resolved.yaml: {problem}")
     run.write_resolved("seed: [")
     assert refusal(VerificationError, run).startswith("/resolved.yaml: is damaged: ")
 

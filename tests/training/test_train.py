@@ -23,13 +23,13 @@ def by_hand(experiment: Experiment) -> tuple[list[dict[str, float]], NumpyModel]
     task = experiment.build_task()
     network = experiment.network(task)
     model = NumpyBackend().build(network, parameters=network.draw(experiment.seed), training=experiment.recipe())
-    told = []
+    reported = []
     with NumpyBackend().running():
         for step in range(experiment.training.steps):
             rng = stream(experiment.seed, "data/train", step)
             batch = task.sample(rng, batch_size=experiment.training.batch_size, timesteps=experiment.timesteps)
             result = model.train_step(batch)
-            told.append(
+            reported.append(
                 {
                     "train/loss": result.loss,
                     "train/error_rate": 1 - task.correct(result.outputs, batch).mean(),
@@ -37,7 +37,7 @@ def by_hand(experiment: Experiment) -> tuple[list[dict[str, float]], NumpyModel]
                     "learning_rate": result.learning_rate,
                 }
             )
-    return told, model
+    return reported, model
 
 
 @pytest.mark.parametrize(
@@ -52,13 +52,13 @@ def by_hand(experiment: Experiment) -> tuple[list[dict[str, float]], NumpyModel]
 )
 def test_the_record_is_what_a_loop_by_hand_gives(fit: Fit, experiment: Make, overrides: tuple[str, ...]) -> None:
     asked = experiment(*overrides)
-    told, model = by_hand(asked)
+    reported, model = by_hand(asked)
     run = fit(*overrides)
     records = run.records
     assert [record["step"] for record in records] == [0, 2, 4, 5]
     assert [record["sequences"] for record in records] == [0, 12, 24, 30]
-    assert not set(told[0]) & set(records[0])
-    for record, since in zip(records[1:], [told[0:2], told[2:4], told[4:5]], strict=True):
+    assert not set(reported[0]) & set(records[0])
+    for record, since in zip(records[1:], [reported[0:2], reported[2:4], reported[4:5]], strict=True):
         for name in since[0]:
             assert record[name] == sum(one[name] for one in since) / len(since), (record["step"], name)
     for name, array in run.weights("last").items():
@@ -177,10 +177,10 @@ def test_it_stops_when_the_training_stream_meets_the_rule(
 ) -> None:
     """At the very step, evaluated or not; the window may be shorter, as long, or longer than a batch of 6."""
     monkeypatch.setattr(Parity, "solved", Streak(window))
-    told, _ = by_hand(experiment(*LEARNS_AT_ONCE))
+    reported, _ = by_hand(experiment(*LEARNS_AT_ONCE))
     task, model = by_hand_model(experiment(*LEARNS_AT_ONCE))
     seen: list[bool] = []
-    for step in range(len(told)):
+    for step in range(len(reported)):
         batch = task.sample(stream(0, "data/train", step), batch_size=6, timesteps=(1, 1))
         seen += task.correct(model.train_step(batch).outputs, batch).tolist()
         if len(seen) >= window and all(seen[-window:]):
