@@ -74,6 +74,6 @@ def test_a_run_goes_on_on_the_other_backend(on: Make, engine: str, tmp_path: Pat
 
     assert to_the_end(resume(run, overrides=["training.steps=9"], argv=["x"]))[0].experiment.backend == then
     shown = rnnlab("show", str(run.path)).stdout
-    assert f"backends  {names[first]} from step 0 on; {names[then]} from step 4 on" in shown
+    assert f"backends  {names[first]} from step 0; {names[then]} from step 4" in shown
     assert rnnlab("doctor", str(run.path)).code == 0
     assert rnnlab("evaluate", str(run.path)).code == 0

@@ -72,7 +72,7 @@ def test_another_seed_is_another_training(fit: Fit) -> None:
     one, other = fit(), fit("seed=1")
     for name in ("layers.0.W", "layers.0.U", "head.W"):
         assert np.abs(one.weights("last")[name] - other.weights("last")[name]).min() > 0
-    assert one.metrics[0]["validation/loss"] != other.metrics[0]["validation/loss"]
+    assert one.records[0]["validation/loss"] != other.records[0]["validation/loss"]
 
 
 @pytest.mark.parametrize("changes", [("training.evaluate_every=1",), ("evaluation.sequences=300",), ("name=other",)])
