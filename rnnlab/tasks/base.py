@@ -199,7 +199,7 @@ class AbstractTask(ABC):
     @property
     @abstractmethod
     def default_timesteps(self) -> Lengths:
-        """The shortest and longest sequence when the config does not say."""
+        """The shortest and longest sequence if the config sets none."""
 
     def timesteps_fault(self, timesteps: Lengths) -> str | None:
         """Return why these lengths cannot be drawn (`needs at least 2 steps`), or None when they can."""
