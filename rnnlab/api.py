@@ -7,8 +7,8 @@ from typing import Any
 
 from rnnlab.config.load import check_document
 from rnnlab.config.reading import apply_overrides, document_of_data, read_document
-from rnnlab.inspection.diagnose import Diagnosis
-from rnnlab.inspection.diagnose import diagnose as _diagnose
+from rnnlab.inspection.diagnoses import Diagnosis
+from rnnlab.inspection.diagnoses import diagnose as _diagnose
 from rnnlab.inspection.evaluate import Evaluation
 from rnnlab.inspection.evaluate import evaluate as _evaluate
 from rnnlab.inspection.export import Export, Format
@@ -111,7 +111,7 @@ def diagnose(
     timesteps: int | None = None,
     sequences: int = 64,
 ) -> Diagnosis:
-    """Diagnose a run's network, e.g. `rnnlab.diagnose(run)["gradient"]`; see `rnnlab.inspection.diagnose`."""
+    """Diagnose a run's network, e.g. `rnnlab.diagnose(run)["gradient"]`; see `rnnlab.inspection.diagnoses`."""
     return _diagnose(_opened(run), names, weights=weights, timesteps=timesteps, sequences=sequences)
 
 

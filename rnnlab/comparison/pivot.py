@@ -66,6 +66,10 @@ class Pivot:
         """Return the groups of a row, from the first column to the last."""
         return [self.cells.get((place, column)) for column in range(len(self.columns))]
 
+    def last_row(self) -> list[Group]:
+        """Return the groups of the last row, where a sweep is hardest."""
+        return [group for group in self.row(len(self.rows) - 1) if group]
+
     def solved(self, place: int) -> tuple[int, int]:
         """Return how many runs of a column solved the task, of how many of which that is known."""
         groups = [group for group in self.column(place) if group]

@@ -73,7 +73,7 @@ class Heat:
     """A map of colours.
 
     Attributes:
-        x, y: (X + 1,) and (Y + 1,) bounds of the cells.
+        x, y: (X,) and (Y,) centres of the cells.
         values: (Y, X); NaN where there is none.
         label: What the colours mean.
         limits: The values of the first and the last colour.
@@ -162,17 +162,3 @@ def stairs(edges: Numbers, values: Numbers) -> tuple[NDArray[Any], NDArray[Any]]
         ([0, 1, 1, 2], [5, 5, 3, 3])
     """
     return np.repeat(np.asarray(edges), 2)[1:-1], np.repeat(np.asarray(values), 2)
-
-
-def edges_around(centres: Numbers) -> NDArray[Any]:
-    """Return the bounds of cells around points, one more than there are points.
-
-    Example:
-        >>> edges_around([0, 1, 3]).tolist(), edges_around([7]).tolist()
-        ([-0.5, 0.5, 2.0, 4.0], [6.5, 7.5])
-    """
-    at = np.asarray(centres, np.float64)
-    if len(at) == 1:
-        return np.array([at[0] - 0.5, at[0] + 0.5])
-    middles = (at[1:] + at[:-1]) / 2
-    return np.concatenate([[2 * at[0] - middles[0]], middles, [2 * at[-1] - middles[-1]]])

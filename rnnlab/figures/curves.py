@@ -1,4 +1,4 @@
-"""The figure of a metric during training: a line per run, or the median and the range of the seeds of a group."""
+"""The figures of compared runs: a metric during training, and how often a sweep solved its task."""
 
 from collections.abc import Sequence
 from math import isfinite
@@ -7,8 +7,9 @@ import numpy as np
 
 from rnnlab.comparison import Comparison
 from rnnlab.comparison.description import Description, describe
-from rnnlab.comparison.groups import Group
+from rnnlab.comparison.groups import Group, value_label
 from rnnlab.comparison.metric import has_baseline, short_name
+from rnnlab.comparison.statistics.estimates import wilson
 from rnnlab.core.figure import Axis, Figure, Level, Line, Panel
 from rnnlab.core.table import Table, table
 from rnnlab.runs.run import Run
@@ -21,7 +22,7 @@ X_AXES = {"step": "training step", "sequences": "training sequences", "seconds":
 
 
 def curves(comparison: Comparison, x: str = "step") -> Figure | None:
-    """Return the metric of a comparison during training; None where no run recorded a value.
+    """Return a metric during training, a line per run or group of seeds; None where no run recorded a value.
 
     Args:
         comparison: The runs.
@@ -69,8 +70,7 @@ def _shown(comparison: Comparison) -> Sequence[Group]:
     """Return the groups that are shown from the start: of a large pivot those of its last row."""
     pivot = comparison.pivot
     if pivot and len(comparison.groups) > _MOST_SHOWN:
-        last = (pivot.cells.get((len(pivot.rows) - 1, column)) for column in range(len(pivot.columns)))
-        return [group for group in last if group][:_MOST_SHOWN]
+        return pivot.last_row()[:_MOST_SHOWN]
     return comparison.groups[:_MOST_SHOWN]
 
 
@@ -120,3 +120,45 @@ def _spans_decades(lines: Sequence[Line], levels: Sequence[Level]) -> bool:
 def _table(lines: Sequence[Line], x: str) -> Table:
     rows = [[line.name, f"{line.x[-1]:,.6g}", f"{line.y[0]:.4g}", f"{line.y[-1]:.4g}"] for line in lines]
     return table(["runs", f"last {x}", "first value", "last value"], rows)
+
+
+def success(comparison: Comparison) -> Figure | None:
+    """Return the share of runs that solved their task over the rows of the pivot, a line per column; None without."""
+    pivot = comparison.pivot
+    if pivot is None or len(pivot.rows) < 2:
+        return None
+    lines, rows = [], []
+    for place, value in enumerate(pivot.columns):
+        name = "the others" if value is None else value_label(pivot.by, value)
+        groups = [
+            (row, group) for row, group in zip(pivot.rows, pivot.column(place), strict=True) if group and group.decided
+        ]
+        intervals = [wilson(group.solved, len(group.decided)) for _, group in groups]
+        lines.append(
+            Line(
+                name,
+                [float(pivot.rows.index(row)) if not pivot.is_ascending else row for row, _ in groups],
+                [group.solved / len(group.decided) for _, group in groups],
+                place,
+                place // 7,
+                marker=place,
+                low=[interval.low for interval in intervals],
+                high=[interval.high for interval in intervals],
+                bars=True,
+            )
+        )
+        rows += [
+            [name, f"{row}", f"{group.solved}/{len(group.decided)}", f"{interval.low:.0%} to {interval.high:.0%}"]
+            for (row, group), interval in zip(groups, intervals, strict=True)
+        ]
+    label = "sequence length T, steps" if pivot.over == "shape.timesteps" else pivot.over
+    names = [] if pivot.is_ascending else [str(row) for row in pivot.rows]
+    over = Axis(label, ticks=range(len(names)), tick_labels=names)
+    return Figure(
+        "success",
+        "How often the task is solved",
+        "Each point is the share of seeds with which training solved the task, with Wilson's 95 % interval. A line "
+        "that falls shows where a network can no longer learn the task; a flat line shows that it makes no difference.",
+        [Panel(over, Axis("share solved", percent=True, limits=(-0.04, 1.04)), lines)],
+        table=table([pivot.by, pivot.over, "solved", "95 %"], rows),
+    )

@@ -143,7 +143,7 @@ def _draw_line(axes: Any, line: Line, *, on_heat: bool) -> None:
 
 def _draw_heat(canvas: Any, axes: Any, heat: Heat) -> None:
     low, high = heat.limits
-    mesh = axes.pcolormesh(heat.x, heat.y, heat.values, cmap="cividis", vmin=low, vmax=high)
+    mesh = axes.pcolormesh(heat.x, heat.y, heat.values, shading="nearest", cmap="cividis", vmin=low, vmax=high)
     canvas.colorbar(mesh, ax=axes, label=_text(heat.label))
     axes.grid(visible=False)
 

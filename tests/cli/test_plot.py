@@ -10,7 +10,7 @@ from rnnlab.storage import RunFolder
 from tests.cli.program import TINY, rnnlab
 
 pytest.importorskip("matplotlib", reason="needs the extra `plots`")
-KINDS = ("curves", *(name for name, one in diagnoses().items() if one.has_figure))
+KINDS = ("curves", *(name for name, one in diagnoses().items() if one.title))
 CONFIG = {"name": "tiny", "task": "adding", "shape": {"timesteps": 8}, "training": {"steps": 2, "batch_size": 4}}
 
 

@@ -16,7 +16,7 @@ from rnnlab.inspection.diagnoses.gradient_history import recorded_gradient
 from rnnlab.inspection.diagnoses.sample import Sample
 from rnnlab.runs.run import Run
 from tests.comparison.runs_by_hand import UNSOLVED, make_run
-from tests.reports.test_page import finding, swept
+from tests.figures.test_page import finding, swept
 
 pytest.importorskip("matplotlib", reason="needs the extra `plots`")
 TO_SIMPLE = {"cell.type": "simple", "cell.forget_bias": None}
@@ -129,8 +129,8 @@ def test_names_are_words_and_no_more(tmp_path: Path) -> None:
 def test_samples_of_every_form(shape: tuple[int, int], are_classes: bool, scored: int) -> None:
     targets = np.full((scored, shape[1]), 0.5)
     sample = Sample(np.ones(shape), targets, targets, np.arange(3)[-scored:], "x", are_classes)
-    figure = diagnoses()["sample"].figure({"a": sample})
-    assert picture(made(figure), "png").startswith(b"\x89PNG")
+    panels = diagnoses()["sample"].panels({"a": sample})
+    assert picture(Figure("sample", "x", "x", panels), "png").startswith(b"\x89PNG")
 
 
 def test_the_last_carry_is_left_out_of_the_map(tmp_path: Path) -> None:
@@ -140,11 +140,10 @@ def test_the_last_carry_is_left_out_of_the_map(tmp_path: Path) -> None:
         for step in (300, 400):
             norms = {"gradient/layers.0.h": [1.0, 0.1, 0.0], "gradient/layers.0.c": [0.0, 2.0, 0.2]}
             writer.write({"step": step, "gradient/lags": [0, 1, 2], **norms})
-    figure = made(diagnoses()["gradient-history"].figure({"a": recorded_gradient(Run(run))}))
-    h, c = figure.panels
+    h, c = diagnoses()["gradient-history"].panels({"a": recorded_gradient(Run(run))})
     assert (h.title, c.title) == ("a: h", "a: c")
     assert h.heat is not None
     assert c.heat is not None
     np.testing.assert_allclose(h.heat.values[0], [0, -1, -12])
     np.testing.assert_allclose(c.heat.values, [[np.nan, 0, -1]] * 2)
-    assert picture(figure, "png").startswith(b"\x89PNG")
+    assert picture(Figure("x", "x", "x", [h, c]), "png").startswith(b"\x89PNG")

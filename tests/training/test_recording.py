@@ -10,7 +10,7 @@ import pytest
 import rnnlab
 from rnnlab.config.experiment import Experiment
 from rnnlab.core.errors import EnvironmentFault, UsageError
-from rnnlab.inspection.diagnose import diagnose
+from rnnlab.inspection.diagnoses import diagnose
 from rnnlab.inspection.diagnoses.gradient_history import recorded_gradient
 from rnnlab.storage import RunFolder
 from rnnlab.training.events import Stepped

@@ -4,8 +4,9 @@ The network is computed step by step through its cell's own definition in float6
 sequences drawn for this. Nothing is written.
 """
 
-from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from collections.abc import Iterable, Iterator
+from math import isfinite
+from typing import Annotated, Literal
 
 import typer
 from rich.console import RenderableType
@@ -15,9 +16,7 @@ from rnnlab.cli.render.curves import Curve, draw
 from rnnlab.cli.render.output import can_show, console, show, show_json
 from rnnlab.cli.render.tables import table_lines
 from rnnlab.core.figure import Panel
-from rnnlab.inspection.diagnose import Diagnosis, diagnose
-from rnnlab.inspection.diagnoses import diagnoses
-from rnnlab.inspection.diagnoses.base import AbstractDiagnosis
+from rnnlab.inspection.diagnoses import Diagnosis, diagnose, diagnoses
 from rnnlab.runs import find_run, runs_root
 
 _EXTRA = [name for name, one in diagnoses().items() if not one.is_default]
@@ -78,24 +77,21 @@ def _parts(found: Diagnosis) -> Iterator[RenderableType]:
     sequences = f"{found.sequences:,} sequences of T={found.timesteps}"
     yield f"{found.run}: {found.weights} weights (step {found.step:,}), {sequences}"
     for name, result in found.results.items():
+        one = diagnoses()[name]
         yield ""
-        yield from _shown(diagnoses()[name], result)
+        if one.is_plotted_in_terminal:
+            yield one.title
+            yield from _curves(one.panels({"": result})[0])
+        elif table := one.table(result):
+            yield from table_lines(table)
+        yield from one.sentences(result)
 
 
-def _shown(diagnosis: AbstractDiagnosis[Any], result: Any) -> Iterator[RenderableType]:
-    if diagnosis.is_plotted_in_terminal and (figure := diagnosis.figure({"": result})):
-        yield figure.title
-        yield from _curves(figure.panels[0])
-    elif table := diagnosis.table(result):
-        yield from table_lines(table)
-    yield from diagnosis.sentences(result)
-
-
-def _curves(panel: Panel) -> list[Any]:
+def _curves(panel: Panel) -> Iterable[RenderableType]:
     curves = [
         Curve(
             line.name.removeprefix(": "),
-            [(int(x), None if y != y else float(y)) for x, y in zip(line.x, line.y, strict=True)],  # noqa: PLR0124
+            [(int(x), float(y) if isfinite(y) else None) for x, y in zip(line.x, line.y, strict=True)],
         )
         for line in panel.lines
     ]

@@ -15,11 +15,10 @@ from rnnlab.cli.errors import warn
 from rnnlab.cli.options import RunsArgument, RunsOption
 from rnnlab.cli.render.output import show
 from rnnlab.comparison import Comparison, compare
-from rnnlab.comparison.representatives import diagnose_representatives
 from rnnlab.core.errors import RnnlabError, UsageError
 from rnnlab.core.figure import Figure
 from rnnlab.core.registry import nearest
-from rnnlab.figures import OF_COMPARISONS, figure_of
+from rnnlab.figures import OF_COMPARISONS, diagnose_representatives, figure_of
 from rnnlab.figures.curves import curves
 from rnnlab.figures.picture import ENDINGS, picture
 from rnnlab.inspection.diagnoses import diagnoses
@@ -28,7 +27,7 @@ from rnnlab.storage import RunFolder
 from rnnlab.storage.files import write_atomic
 from rnnlab.storage.reading import kind as kind_of
 
-_KINDS = [*OF_COMPARISONS, *(name for name, one in diagnoses().items() if one.has_figure)]
+_KINDS = [*OF_COMPARISONS, *(name for name, one in diagnoses().items() if one.title)]
 
 
 def _complete_kind(incomplete: str) -> list[str]:

@@ -16,10 +16,10 @@ from rnnlab.cli.errors import warn
 from rnnlab.cli.options import RunsArgument, RunsOption
 from rnnlab.cli.render.output import show
 from rnnlab.comparison import compare
-from rnnlab.comparison.representatives import diagnose_representatives
 from rnnlab.core.errors import RnnlabError, UsageError
+from rnnlab.figures import diagnose_representatives
+from rnnlab.figures.page import GENERATOR, write_page
 from rnnlab.inspection.diagnoses import diagnoses
-from rnnlab.reports import GENERATOR, write_page
 from rnnlab.runs import runs_root
 from rnnlab.storage.files import write_atomic
 from rnnlab.storage.reading import kind

@@ -1,9 +1,24 @@
-"""The registry of diagnoses: one file each, which computes it, puts it into words and describes its figure."""
+"""Diagnoses of a trained run: its network on fresh sequences, step by step, whichever backend trained it.
 
-from typing import Any
+One file each computes a diagnosis, puts it into words and describes its figure.
+"""
 
-from rnnlab.core.registry import Registry
-from rnnlab.inspection.diagnoses.base import AbstractDiagnosis
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+
+from rnnlab.backends.base import Network
+from rnnlab.backends.numpy.unrolled import layers_of
+from rnnlab.core.errors import UsageError
+from rnnlab.core.registry import Registry, nearest
+from rnnlab.core.streams import stream
+from rnnlab.inspection.diagnoses.base import AbstractDiagnosis, Array, Inspected
+from rnnlab.runs.run import Run, Which
+
+_SEQUENCES = 64
 
 
 def _check(name: str, member: Any) -> None:
@@ -24,3 +39,105 @@ def diagnoses() -> dict[str, AbstractDiagnosis[Any]]:
     """
     members = {name.replace("_", "-"): member for name, member in _REGISTRY.members().items()}
     return dict(sorted(members.items(), key=lambda item: (item[1].position, item[0])))
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """Results of diagnoses of one network.
+
+    Attributes:
+        run: The name of the run's folder.
+        path: The folder.
+        label: The name that the user gave.
+        step: The training step of the weights.
+        weights: `best`, `last`, or the checkpoint they are from.
+        timesteps: The length of the sequences.
+        sequences: How many.
+        results: Name of a diagnosis -> its result, for those that have one; `found["gradient"]` is short for
+            `found.results["gradient"]`.
+    """
+
+    run: str
+    path: Path
+    label: str
+    step: int
+    weights: str
+    timesteps: int
+    sequences: int
+    results: Mapping[str, Any]
+
+    def __getitem__(self, name: str) -> Any:
+        return self.results[name]
+
+
+def diagnose(
+    run: Run,
+    names: Collection[str] | None = None,
+    *,
+    weights: Which = "best",
+    at_step: int | None = None,
+    timesteps: int | None = None,
+    sequences: int = _SEQUENCES,
+) -> Diagnosis:
+    """Return the results of diagnoses of a run; nothing is written.
+
+    Args:
+        run: The run.
+        names: Which diagnoses; all that are made by default when left out.
+        weights: `best` by validation loss, or `last`.
+        at_step: Weights of the checkpoint of this step instead.
+        timesteps: The length of the sequences; the longest trained when left out.
+        sequences: How many, at least 2.
+
+    Raises:
+        UsageError: There is no such diagnosis or checkpoint, or the task has no such sequences.
+        VerificationError: The weights are damaged, or the task's data file has changed.
+    """
+    known = diagnoses()
+    wanted = [name for name, one in known.items() if (one.is_default if names is None else name in names)]
+    for name in names or ():
+        if name not in known:
+            hint = nearest(name, known)
+            raise UsageError(f"'{name[:60]}' is not a diagnosis", where="--only", hint=hint)
+    inspected, step = _inspected(run, weights, at_step, timesteps, sequences)
+    results = {name: known[name].compute(inspected) for name in wanted}
+    return Diagnosis(
+        run=run.name,
+        path=run.path,
+        label=run.label,
+        step=step,
+        weights=weights if at_step is None else f"checkpoint {at_step}",
+        timesteps=inspected.experiment.timesteps[1],
+        sequences=sequences,
+        results={name: found for name, found in results.items() if found is not None},
+    )
+
+
+def _inspected(
+    run: Run, weights: Which, at_step: int | None, timesteps: int | None, sequences: int
+) -> tuple[Inspected, int]:
+    experiment = run.experiment([] if timesteps is None else [f"shape.timesteps={timesteps}"])
+    task = experiment.build_task()
+    network = experiment.network(task)
+    run.require_same_data(task)
+    arrays, step = _arrays(run, network, weights, at_step)
+    batch = task.part("validation").sample(
+        stream(experiment.seed, "diagnosis"), batch_size=sequences, timesteps=experiment.timesteps
+    )
+    return Inspected(run, experiment, task, network, arrays, batch, layers_of(network, arrays)), step
+
+
+def _arrays(run: Run, network: Network, weights: Which, at_step: int | None) -> tuple[Mapping[str, Array], int]:
+    if at_step is None:
+        stored = run.weights(weights)
+        return stored, stored.step
+    checkpoints = run.folder.checkpoints()
+    steps = checkpoints.steps()
+    if at_step not in steps:
+        known = ", ".join(map(str, steps)) or "none"
+        problem = f"{run.name} has no checkpoint of step {at_step:,}"
+        raise UsageError(problem, where="--at-step", hint=f"checkpoints: {known}; the newest two are kept")
+    model = checkpoints.load(at_step).state["model"]
+    names = network.parameters()
+    return {name: np.asarray(model[f"parameters/{name}"]) for name in names}, at_step

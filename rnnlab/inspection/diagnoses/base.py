@@ -1,7 +1,7 @@
 """What a diagnosis is, and what it gets to look at: a trained network and fresh sequences."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, Generic, TypeVar, final
@@ -13,7 +13,7 @@ from rnnlab.backends.base import Network
 from rnnlab.backends.numpy.unrolled import Layer, Unrolled, unroll
 from rnnlab.config.experiment import Experiment
 from rnnlab.core.batch import Batch
-from rnnlab.core.figure import Figure
+from rnnlab.core.figure import Panel
 from rnnlab.core.streams import stream
 from rnnlab.core.table import Table
 from rnnlab.runs.run import Run
@@ -22,6 +22,7 @@ from rnnlab.tasks.base import AbstractTask
 Array = NDArray[Any]
 Numbers = NDArray[np.float64]
 Found = TypeVar("Found")
+T = TypeVar("T")
 
 
 @final
@@ -80,11 +81,8 @@ class AbstractDiagnosis(ABC, Generic[Found]):
     is_default: ClassVar[bool] = True  # False where it is slow, or needs what few runs have
     is_in_report: ClassVar[bool] = False
     is_plotted_in_terminal: ClassVar[bool] = False
-
-    @property
-    def has_figure(self) -> bool:
-        """Whether it describes a figure."""
-        return type(self).figure is not AbstractDiagnosis.figure
+    title: ClassVar[str] = ""  # of its figure; empty where it has none
+    caption: ClassVar[str] = ""  # of its figure: what a reader who has never seen one should look for
 
     @abstractmethod
     def compute(self, inspected: Inspected) -> Found | None:
@@ -106,18 +104,17 @@ class AbstractDiagnosis(ABC, Generic[Found]):
         """Return the result in figures, if it has a table."""
         return None
 
-    def figure(self, _: Mapping[str, Found], /) -> Figure | None:
-        """Return the figure of the results of some networks, by their headings; None where it has no figure."""
-        return None
+    def panels(self, _: Mapping[str, Found], /) -> list[Panel]:
+        """Return the panels of the figure of the results of some networks, by their headings."""
+        return []
 
 
-def short_names(names: Iterable[str]) -> dict[str, str]:
-    """Return full name -> name for a reader: without the layer, where there is only one.
+def shortened(found: Mapping[str, T]) -> dict[str, T]:
+    """Return what has full names by names for a reader: without the layer, where there is only one.
 
     Example:
-        >>> short_names(["layers.0.h", "layers.0.c"]), short_names(["layers.0.h", "layers.1.h"])
-        ({'layers.0.h': 'h', 'layers.0.c': 'c'}, {'layers.0.h': 'layers.0.h', 'layers.1.h': 'layers.1.h'})
+        >>> shortened({"layers.0.h": 1, "layers.0.c": 2}), shortened({"layers.0.h": 1, "layers.1.h": 2})
+        ({'h': 1, 'c': 2}, {'layers.0.h': 1, 'layers.1.h': 2})
     """
-    known = list(names)
-    is_single = all(name.startswith("layers.0.") for name in known)
-    return {name: name.removeprefix("layers.0.") if is_single else name for name in known}
+    is_single = all(name.startswith("layers.0.") for name in found)
+    return {name.removeprefix("layers.0.") if is_single else name: one for name, one in found.items()}

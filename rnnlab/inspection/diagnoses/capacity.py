@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnlab.backends.numpy.unrolled import Layer, unroll
-from rnnlab.core.figure import Axis, Figure, Line, Panel
+from rnnlab.core.figure import Axis, Line, Panel
 from rnnlab.inspection.diagnoses.base import AbstractDiagnosis, Array, Inspected, Numbers
 
 _WASHOUT = 100
@@ -40,6 +40,8 @@ class MemoryCapacity(AbstractDiagnosis[Capacity]):
     """The memory capacity of the top layer's state."""
 
     position = 60
+    title = "Memory of a random input"
+    caption = "How well the input of some steps ago can be read linearly from the state: 1 is perfect, 0 not at all."
 
     def compute(self, inspected: Inspected) -> Capacity:
         return capacity(inspected.layers, inspected.network.input_features, inspected.stream(1))
@@ -47,18 +49,13 @@ class MemoryCapacity(AbstractDiagnosis[Capacity]):
     def sentences(self, found: Capacity) -> list[str]:
         return [f"Memory capacity: {found.total:.1f} steps of a random input can be read linearly from the state."]
 
-    def figure(self, found: Mapping[str, Capacity]) -> Figure:
+    def panels(self, found: Mapping[str, Capacity]) -> list[Panel]:
         lines = [
             Line(f"{heading}, {one.total:.1f} steps", one.delays, one.score, place)
             for place, (heading, one) in enumerate(found.items())
         ]
         score = Axis("squared correlation with the input", limits=(0, 1.05))
-        return Figure(
-            "capacity",
-            "Memory of a random input",
-            "How well the input of some steps ago can be read linearly from the state: 1 is perfect, 0 not at all.",
-            [Panel(Axis("delay, steps"), score, lines)],
-        )
+        return [Panel(Axis("delay, steps"), score, lines)]
 
 
 def capacity(layers: tuple[Layer, ...], input_features: int, rng: np.random.Generator) -> Capacity:

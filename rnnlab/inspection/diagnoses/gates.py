@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnlab.backends.numpy.unrolled import Unrolled
-from rnnlab.core.figure import Axis, Figure, Line, Panel, stairs
-from rnnlab.core.table import UNKNOWN, Table, table
-from rnnlab.inspection.diagnoses.base import AbstractDiagnosis, Array, Inspected, Numbers, short_names
+from rnnlab.core.figure import Axis, Line, Panel, stairs
+from rnnlab.core.table import Cell, Column, Table, table
+from rnnlab.inspection.diagnoses.base import AbstractDiagnosis, Array, Inspected, Numbers, shortened
 
 _BINS = 40  # of an activation without a range
 _WIDTH = 0.05  # of a bin, so that gates of all ranges can be compared
@@ -49,43 +49,42 @@ class Gates(AbstractDiagnosis[Mapping[str, Gate]]):
 
     position = 40
     is_in_report = True
+    title = "Values of the gates"
+    caption = (
+        "How often a gate or activation takes each value. A forget gate f near 1 keeps the carry, near 0 it drops "
+        "it; a gate whose values pile up at an end of its range is saturated, and hardly learns any more."
+    )
 
     def compute(self, inspected: Inspected) -> dict[str, Gate]:
         return gates(inspected.unrolled)
 
     def sentences(self, found: Mapping[str, Gate]) -> list[str]:
-        names = short_names(found)
         return [
-            f"{names[name]}: half of the units keep 1/e of their carry for {_steps(np.median(one.kept))} or more, the "
+            f"{name}: half of the units keep 1/e of their carry for {_steps(np.median(one.kept))} or more, the "
             f"longest {_steps(one.kept[-1])}."
-            for name, one in found.items()
+            for name, one in shortened(found).items()
             if one.kept is not None
         ]
 
     def table(self, found: Mapping[str, Gate]) -> Table:
-        names, rows = short_names(found), []
-        for name, one in found.items():
-            kept = UNKNOWN if one.kept is None else _steps(np.median(one.kept))
-            rows.append([names[name], f"{one.mean:.3f}", f"{one.low:.0%}", f"{one.high:.0%}", kept])
-        return table(["gate", "mean", "at low end", "at high end", "median kept for"], rows)
+        numbers = Column("mean", True, ".3f"), Column("at low end", True, ".0%"), Column("at high end", True, ".0%")
+        rows: list[list[Cell]] = [
+            [name, one.mean, one.low, one.high, None if one.kept is None else _steps(np.median(one.kept))]
+            for name, one in shortened(found).items()
+        ]
+        return table(["gate", *numbers, "median kept for"], rows)
 
-    def figure(self, found: Mapping[str, Mapping[str, Gate]]) -> Figure:
+    def panels(self, found: Mapping[str, Mapping[str, Gate]]) -> list[Panel]:
         panels = []
         for heading, values in found.items():
-            names, lines = short_names(values), []
-            for place, (name, one) in enumerate(values.items()):
+            lines = []
+            for place, (name, one) in enumerate(shortened(values).items()):
                 saturated = f", {one.low + one.high:.0%} saturated" if one.low + one.high else ""
                 x, y = stairs(one.edges, one.counts / max(1, int(one.counts.sum())))
-                lines.append(Line(f"{names[name]}{saturated}", x, y, place, place // 7))
+                lines.append(Line(f"{name}{saturated}", x, y, place, place // 7))
             x_axis, y_axis = Axis("value of the gate or activation"), Axis("share of values", percent=True)
             panels.append(Panel(x_axis, y_axis, lines, title=heading))
-        return Figure(
-            "gates",
-            "Values of the gates",
-            "How often a gate or activation takes each value. A forget gate f near 1 keeps the carry, near 0 it drops "
-            "it; a gate whose values pile up at an end of its range is saturated, and hardly learns any more.",
-            panels,
-        )
+        return panels
 
 
 def _steps(value: float | np.floating[Any]) -> str:

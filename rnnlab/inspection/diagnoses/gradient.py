@@ -6,9 +6,9 @@ from typing import final
 
 import numpy as np
 
-from rnnlab.core.figure import Axis, Figure, Level, Line, Panel
+from rnnlab.core.figure import Axis, Level, Line, Panel
 from rnnlab.core.table import UNKNOWN, Table, table
-from rnnlab.inspection.diagnoses.base import AbstractDiagnosis, Array, Inspected, short_names
+from rnnlab.inspection.diagnoses.base import AbstractDiagnosis, Array, Inspected, shortened
 from rnnlab.training.gradient_by_lag import GradientByLag, gradient_by_lag
 
 _VANISHED = 0.01  # of the gradient of the first step
@@ -24,67 +24,64 @@ class Gradient(AbstractDiagnosis[GradientByLag]):
     position = 10
     is_in_report = True
     is_plotted_in_terminal = True
+    title = "How much of the gradient reaches the past"
+    caption = (
+        "A network learns by its gradient: how its error would change if its state at some step were different. "
+        "Each line shows how much of the gradient is left some steps before the answer, as a share of that at the "
+        "nearest step; h is the state, the cell's last output, and c the carry. A line that falls by many powers "
+        "of ten has vanished: the network cannot learn from what happened so long ago."
+    )
 
     def compute(self, inspected: Inspected) -> GradientByLag:
         head = inspected.arrays["head.W"], inspected.arrays["head.b"]
         return gradient_by_lag(inspected.unrolled, head, inspected.batch, inspected.task.loss)
 
     def sentences(self, found: GradientByLag) -> list[str]:
-        names, shares = short_names(found.median), shares_of(found)
-        return [_reach(names[state], *shares[state]) for state in shares]
+        return [_reach(name, *one) for name, one in _shares(found).items()]
 
     def conclusion(self, found: GradientByLag) -> list[str]:
         """Return the sentence of the state through which most of the gradient arrives."""
-        shares = shares_of(found)
-        state = max(shares, key=lambda name: float(shares[name][1][-1]), default="")
-        return [_reach(short_names(found.median)[state], *shares[state])] if state else []
+        shares = _shares(found)
+        name = max(shares, key=lambda name: float(shares[name][1][-1]), default="")
+        return [_reach(name, *shares[name])] if name else []
 
     def table(self, found: GradientByLag) -> Table:
-        names, rows = short_names(found.median), []
-        for state, (lags, values) in shares_of(found).items():
-            known = dict(zip(lags.tolist(), values.tolist(), strict=True))
-            rows.append([names[state], *(power(known[lag]) if lag in known else UNKNOWN for lag in _LAGS)])
+        rows = []
+        for name, (lags, shares, *_) in _shares(found).items():
+            known = dict(zip(lags.tolist(), map(power, shares.tolist()), strict=True))
+            rows.append([name, *map(known.get, _LAGS)])
         return table(["share left at lag", *map(str, _LAGS)], rows)
 
-    def figure(self, found: Mapping[str, GradientByLag]) -> Figure:
+    def panels(self, found: Mapping[str, GradientByLag]) -> list[Panel]:
         lines: list[Line] = []
         for place, (heading, one) in enumerate(found.items()):
-            names = short_names(one.median)
-            for number, (state, (lags, values)) in enumerate(shares_of(one).items()):
-                top, first = one.median[state][lags[0]], int(lags[0])
-                low, high = (np.maximum(part[state][first:] / top, _LOWEST) for part in (one.low, one.high))
-                name = f"{heading}: {names[state]}"
-                lines.append(Line(name, lags, np.maximum(values, _LOWEST), place, number, low=low, high=high))
+            for number, (name, (lags, *parts)) in enumerate(_shares(one).items()):
+                shares, low, high = (np.maximum(part, _LOWEST) for part in parts)
+                lines.append(Line(f"{heading}: {name}", lags, shares, place, number, low=low, high=high))
         has_vanished = any(np.nanmin(line.low) <= _LOWEST for line in lines if line.low is not None)
-        panel = Panel(
-            Axis("lag: steps back from the last"),
-            Axis("share of the gradient norm that is left", log=True),
-            lines,
-            levels=[Level(_LOWEST, "vanished: below 10⁻¹²")] if has_vanished else [],
-            note="band: 10 to 90 % of sequences",
-        )
-        return Figure(
-            "gradient",
-            "How much of the gradient reaches the past",
-            "A network learns by its gradient: how its error would change if its state at some step were different. "
-            "Each line shows how much of the gradient is left some steps before the answer, as a share of that at the "
-            "nearest step; h is the state, the cell's last output, and c the carry. A line that falls by many powers "
-            "of ten has vanished: the network cannot learn from what happened so long ago.",
-            [panel],
-        )
+        return [
+            Panel(
+                Axis("lag: steps back from the last"),
+                Axis("share of the gradient norm that is left", log=True),
+                lines,
+                levels=[Level(_LOWEST, "vanished: below 10⁻¹²")] if has_vanished else [],
+                note="band: 10 to 90 % of sequences",
+            )
+        ]
 
 
-def shares_of(found: GradientByLag) -> dict[str, tuple[Array, Array]]:
-    """Return state -> lags, and norms as a share of the first that is not 0; a state without any is left out."""
+def _shares(found: GradientByLag) -> dict[str, tuple[Array, ...]]:
+    """Return state -> lags, and the median, low and high norms as a share of the first median that is not 0."""
     shares = {}
-    for state, values in found.median.items():
-        first = int(np.argmax(np.nan_to_num(values) > 0))
-        if values[first] > 0:
-            shares[state] = found.lags[first:], values[first:] / values[first]
+    for name, state in shortened({state: state for state in found.median}).items():
+        median, low, high = found.median[state], found.low[state], found.high[state]
+        first = int(np.argmax(np.nan_to_num(median) > 0))
+        if median[first] > 0:
+            shares[name] = (found.lags[first:], *(part[first:] / median[first] for part in (median, low, high)))
     return shares
 
 
-def _reach(name: str, lags: Array, shares: Array) -> str:
+def _reach(name: str, lags: Array, shares: Array, *_: Array) -> str:
     left = f"{name}: {power(float(shares[-1]))} of the gradient is left {lags[-1]:,} steps back"
     if shares[-1] >= _VANISHED:
         return f"{left}. What happened there can be learned."

@@ -8,14 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnlab.core.errors import UsageError
-from rnnlab.core.figure import Axis, Figure, Heat, Panel, edges_around
-from rnnlab.inspection.diagnoses.base import AbstractDiagnosis, Inspected, Numbers, short_names
+from rnnlab.core.figure import Axis, Heat, Panel
+from rnnlab.inspection.diagnoses.base import AbstractDiagnosis, Inspected, Numbers, shortened
 from rnnlab.inspection.diagnoses.gradient import power
 from rnnlab.runs.run import Run
 from rnnlab.training.gradient_by_lag import LAGS, PREFIX
 
 _LOWEST = -12.0  # power of ten
-_PANELS = 4
 
 
 @final
@@ -57,39 +56,33 @@ class RecordedGradient(AbstractDiagnosis[GradientHistory]):
 
     position = 15
     is_default = False
+    title = "The gradient by lag during training"
+    caption = "Each row is an evaluation during the training. Light colours: much of the gradient is left at that lag."
 
     def compute(self, inspected: Inspected) -> GradientHistory:
         return recorded_gradient(inspected.run)
 
     def sentences(self, found: GradientHistory) -> list[str]:
-        names, lines = short_names(found.norms), []
-        for state, norms in found.norms.items():
+        lines = []
+        for name, norms in shortened(found.norms).items():
             shares = _shares(norms)[:, -1]
             first, last = (f"{power(float(shares[at]))} at step {found.steps[at]:,}" for at in (0, -1))
-            lines.append(f"{names[state]}: of the gradient {found.lags[-1]:,} steps back, {first} and {last} are left.")
+            lines.append(f"{name}: of the gradient {found.lags[-1]:,} steps back, {first} and {last} are left.")
         return lines
 
-    def figure(self, found: Mapping[str, GradientHistory]) -> Figure:
-        panels = []
-        for heading, one in found.items():
-            names = short_names(one.norms)
-            for state, norms in one.norms.items():
-                with np.errstate(divide="ignore"):
-                    colours = np.clip(np.log10(_shares(norms)), _LOWEST, 0)
-                heat = Heat(
-                    edges_around(one.lags), edges_around(one.steps), colours,
-                    "log10 of the share left", (_LOWEST, 0),
-                )  # fmt: skip
-                title = f"{heading}: {names[state]}"
-                panels.append(
-                    Panel(Axis("lag: steps back from the last"), Axis("training step"), heat=heat, title=title)
-                )
-        return Figure(
-            "gradient-history",
-            "The gradient by lag during training",
-            "Each row is an evaluation during the training. Light colours: much of the gradient is left at that lag.",
-            panels[:_PANELS],
-        )
+    def panels(self, found: Mapping[str, GradientHistory]) -> list[Panel]:
+        return [
+            _panel(f"{heading}: {name}", one, norms)
+            for heading, one in found.items()
+            for name, norms in shortened(one.norms).items()
+        ]
+
+
+def _panel(title: str, one: GradientHistory, norms: Numbers) -> Panel:
+    with np.errstate(divide="ignore"):
+        colours = np.clip(np.log10(_shares(norms)), _LOWEST, 0)
+    heat = Heat(one.lags, one.steps, colours, "log10 of the share left", (_LOWEST, 0))
+    return Panel(Axis("lag: steps back from the last"), Axis("training step"), heat=heat, title=title)
 
 
 def _shares(norms: Numbers) -> Numbers:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from rnnlab.backends.base import AbstractModel
 from rnnlab.core.errors import ConfigError, UsageError
-from rnnlab.core.figure import GREY, Axis, Figure, Level, Line, Panel
+from rnnlab.core.figure import GREY, Axis, Level, Line, Panel
 from rnnlab.core.table import Table, table
 from rnnlab.inspection.diagnoses.base import AbstractDiagnosis, Inspected, Numbers
 from rnnlab.runs.run import Run
@@ -47,6 +47,11 @@ class OtherLengths(AbstractDiagnosis[Lengths]):
 
     position = 70
     is_in_report = True
+    title = "Other lengths than trained"
+    caption = (
+        "The loss on fresh sequences from half to ten times the trained length. Low everywhere: the network has "
+        "learned the rule. Low at one length alone: it has learned that length."
+    )
 
     def compute(self, inspected: Inspected) -> Lengths | None:
         own = inspected.run.experiment()
@@ -75,18 +80,11 @@ class OtherLengths(AbstractDiagnosis[Lengths]):
         return [f"Trained on {trained}, the task is solved at {where}."]
 
     def table(self, found: Lengths) -> Table:
-        metrics = np.array([found.loss, found.baseline, *found.metrics.values()]).T
-        rows = [
-            [
-                f"{length:,}",
-                *(f"{value:.4g}" if np.isfinite(value) else "not finite" for value in values),
-                "yes" if solved else "no",
-            ]
-            for length, values, solved in zip(found.timesteps, metrics, found.solved, strict=True)
-        ]
+        scores = [one.tolist() for one in (found.loss, found.baseline, *found.metrics.values())]
+        rows = zip([f"{length:,}" for length in found.timesteps], *scores, found.solved, strict=True)
         return table(["T", "loss", "baseline", *found.metrics, "solved"], rows)
 
-    def figure(self, found: Mapping[str, Lengths]) -> Figure:
+    def panels(self, found: Mapping[str, Lengths]) -> list[Panel]:
         first = next(iter(found.values()))
         lines = [
             Line(heading, one.timesteps, one.loss, place, marker=place)
@@ -95,19 +93,10 @@ class OtherLengths(AbstractDiagnosis[Lengths]):
         lines.append(Line("baseline", first.timesteps, first.baseline, GREY, 2))
         values = [float(value) for line in lines for value in line.y if np.isfinite(value)]
         ticks = [f"{length:,}" for length in first.timesteps]
-        panel = Panel(
-            Axis("sequence length T, steps", log=True, ticks=first.timesteps, tick_labels=ticks),
-            Axis("loss", log=bool(values) and min(values) > 0),
-            lines,
-            levels=[Level(length, "trained", "x") for length in dict.fromkeys(first.trained)],
-        )
-        return Figure(
-            "lengths",
-            "Other lengths than trained",
-            "The loss on fresh sequences from half to ten times the trained length. Low everywhere: the network has "
-            "learned the rule. Low at one length alone: it has learned that length.",
-            [panel],
-        )
+        x = Axis("sequence length T, steps", log=True, ticks=first.timesteps, tick_labels=ticks)
+        y = Axis("loss", log=bool(values) and min(values) > 0)
+        levels = [Level(length, "trained", "x") for length in dict.fromkeys(first.trained)]
+        return [Panel(x, y, lines, levels)]
 
 
 def _scored(run: Run, model: AbstractModel, length: int) -> tuple[float, float, Mapping[str, float], bool] | None:

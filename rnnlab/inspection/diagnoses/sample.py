@@ -7,7 +7,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnlab.core.figure import Axis, Figure, Heat, Line, Panel, stairs
+from rnnlab.core.figure import Axis, Heat, Line, Panel, stairs
 from rnnlab.core.losses import sigmoid, softmax
 from rnnlab.core.streams import stream
 from rnnlab.inspection.diagnoses.base import AbstractDiagnosis, Inspected, Numbers
@@ -44,6 +44,8 @@ class OneSample(AbstractDiagnosis[Sample]):
 
     position = 90
     is_default = False
+    title = "One sequence"
+    caption = "The inputs of one sequence above; the target and the output of the network below."
 
     def compute(self, inspected: Inspected) -> Sample:
         experiment, task = inspected.experiment, inspected.task
@@ -72,16 +74,11 @@ class OneSample(AbstractDiagnosis[Sample]):
         error = float(np.abs(found.outputs - found.targets).mean())
         return [f"One sequence of {found.task}: the mean absolute error of the outputs is {error:.3g}."]
 
-    def figure(self, found: Mapping[str, Sample]) -> Figure:
+    def panels(self, found: Mapping[str, Sample]) -> list[Panel]:
         heading, one = next(iter(found.items()))
         is_map = len(one.scored) > 1 and (one.are_classes or one.targets.shape[1] > _FEW)
         below = _points(one) if len(one.scored) == 1 else _map(one) if is_map else _lines(one)
-        return Figure(
-            "sample",
-            "One sequence",
-            "The inputs of one sequence above; the target and the output of the network below.",
-            [_inputs(f"{heading}: {one.task}", one.inputs), below],
-        )
+        return [_inputs(f"{heading}: {one.task}", one.inputs), below]
 
 
 def _inputs(title: str, inputs: NDArray[Any]) -> Panel:
@@ -91,7 +88,7 @@ def _inputs(title: str, inputs: NDArray[Any]) -> Panel:
             Line(f"input {number}", *stairs(edges, values), number, number) for number, values in enumerate(inputs.T)
         ]
         return Panel(Axis("step"), Axis("input"), lines, title=title)
-    heat = Heat(edges, np.arange(inputs.shape[1] + 1) - 0.5, inputs.T, "value")
+    heat = Heat(np.arange(len(inputs)) + 1, np.arange(inputs.shape[1]), inputs.T, "value")
     return Panel(Axis("step"), Axis("input feature"), heat=heat, title=title)
 
 
@@ -117,8 +114,8 @@ def _lines(one: Sample) -> Panel:
 
 def _map(one: Sample) -> Panel:
     label = "probability" if one.are_classes else "output"
-    x, y = np.arange(one.scored[0], one.scored[-1] + 2) + 0.5, np.arange(one.outputs.shape[1] + 1) - 0.5
-    values = np.full((one.outputs.shape[1], len(x) - 1), np.nan)
+    x, y = np.arange(one.scored[0], one.scored[-1] + 1) + 1, np.arange(one.outputs.shape[1])
+    values = np.full((len(y), len(x)), np.nan)
     values[:, one.scored - one.scored[0]] = one.outputs.T
     targets = Line("target", one.scored + 1, one.targets.argmax(axis=1), dash=None, marker=0)
     return Panel(

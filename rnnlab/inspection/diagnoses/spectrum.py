@@ -7,9 +7,9 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnlab.core.figure import GREY, Axis, Figure, Line, Panel
-from rnnlab.core.table import Table, table
-from rnnlab.inspection.diagnoses.base import AbstractDiagnosis, Inspected, Numbers, short_names
+from rnnlab.core.figure import GREY, Axis, Line, Panel
+from rnnlab.core.table import Column, Table, table
+from rnnlab.inspection.diagnoses.base import AbstractDiagnosis, Inspected, Numbers, shortened
 
 
 @final
@@ -34,6 +34,11 @@ class Spectra(AbstractDiagnosis[Mapping[str, Spectrum]]):
 
     position = 30
     is_in_report = True
+    title = "Eigenvalues of the recurrent matrices"
+    caption = (
+        "Each point is an eigenvalue in the complex plane. Inside the circle a state fades by that factor at every "
+        "step, on the circle it is kept, outside it grows."
+    )
 
     def compute(self, inspected: Inspected) -> dict[str, Spectrum]:
         return {
@@ -44,27 +49,18 @@ class Spectra(AbstractDiagnosis[Mapping[str, Spectrum]]):
         }
 
     def table(self, found: Mapping[str, Spectrum]) -> Table:
-        names = short_names(found)
-        rows = [[names[name], f"{one.radius:.3f}", f"{one.singular_values[0]:.3f}"] for name, one in found.items()]
-        return table(["matrix", "spectral radius", "largest singular value"], rows)
+        numbers = [Column(name, True, ".3f") for name in ("spectral radius", "largest singular value")]
+        rows = [(name, one.radius, float(one.singular_values[0])) for name, one in shortened(found).items()]
+        return table(["matrix", *numbers], rows)
 
-    def figure(self, found: Mapping[str, Mapping[str, Spectrum]]) -> Figure:
+    def panels(self, found: Mapping[str, Mapping[str, Spectrum]]) -> list[Panel]:
         turn = np.linspace(0, 2 * np.pi, 121)
         lines = [Line("unit circle", np.cos(turn), np.sin(turn), GREY, 2)]
         for place, (heading, spectra) in enumerate(found.items()):
-            names = short_names(spectra)
-            for number, (name, one) in enumerate(spectra.items()):
-                label = f"{heading}: {names[name]}, radius {one.radius:.2f}"
-                values = one.eigenvalues
+            for number, (name, one) in enumerate(shortened(spectra).items()):
+                label, values = f"{heading}: {name}, radius {one.radius:.2f}", one.eigenvalues
                 lines.append(Line(label, values.real, values.imag, place, dash=None, marker=number))
-        panel = Panel(Axis("real part"), Axis("imaginary part"), lines, is_square=True)
-        return Figure(
-            "spectrum",
-            "Eigenvalues of the recurrent matrices",
-            "Each point is an eigenvalue in the complex plane. Inside the circle a state fades by that factor at every "
-            "step, on the circle it is kept, outside it grows.",
-            [panel],
-        )
+        return [Panel(Axis("real part"), Axis("imaginary part"), lines, is_square=True)]
 
 
 def spectrum(matrix: NDArray[Any]) -> Spectrum:

@@ -7,13 +7,12 @@ from typing import final
 import numpy as np
 
 from rnnlab.backends.numpy.unrolled import Unrolled
-from rnnlab.core.figure import Axis, Figure, Line, Panel
-from rnnlab.inspection.diagnoses.base import AbstractDiagnosis, Array, Inspected, Numbers, short_names
+from rnnlab.core.figure import Axis, Line, Panel
+from rnnlab.inspection.diagnoses.base import AbstractDiagnosis, Array, Inspected, Numbers, shortened
 
 _COMPONENTS = 3
 _TRAJECTORIES = 64
 _DRAWN = 24  # of these
-_PANELS = 4
 
 
 @final
@@ -35,6 +34,11 @@ class States(AbstractDiagnosis[Mapping[str, Components]]):
     """The principal components of every state."""
 
     position = 50
+    title = "Trajectories of the states"
+    caption = (
+        "Each line is the way of the state through one sequence, in the plane in which states vary most; the dots "
+        "are the last steps."
+    )
 
     def compute(self, inspected: Inspected) -> dict[str, Components]:
         way = inspected.unrolled
@@ -45,31 +49,18 @@ class States(AbstractDiagnosis[Mapping[str, Components]]):
         }
 
     def sentences(self, found: Mapping[str, Components]) -> list[str]:
-        names, lines = short_names(found), []
-        for name, one in found.items():
-            each = ", ".join(f"{share:.0%}" for share in one.explained)
-            count = len(one.explained)
-            first = (
-                "the first principal component explains"
-                if count == 1
-                else f"the first {count} principal components explain"
-            )
-            lines.append(f"{names[name]}: {first} {one.explained.sum():.0%} of the variance ({each}).")
-        return lines
+        return [
+            f"{name}: share of the variance in the first principal components: "
+            f"{', '.join(f'{share:.0%}' for share in one.explained)}."
+            for name, one in shortened(found).items()
+        ]
 
-    def figure(self, found: Mapping[str, Mapping[str, Components]]) -> Figure:
-        panels = [
-            _panel(f"{heading}: {short_names(states)[name]}", one)
+    def panels(self, found: Mapping[str, Mapping[str, Components]]) -> list[Panel]:
+        return [
+            _panel(f"{heading}: {name}", one)
             for heading, states in found.items()
-            for name, one in states.items()
-        ][:_PANELS]
-        return Figure(
-            "states",
-            "Trajectories of the states",
-            "Each line is the way of the state through one sequence, in the plane in which states vary most; the dots "
-            "are the last steps.",
-            panels,
-        )
+            for name, one in shortened(states).items()
+        ]
 
 
 def _panel(title: str, one: Components) -> Panel:

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from rnnlab.comparison import compare
-from rnnlab.inspection.diagnose import Diagnosis
+from rnnlab.figures.page import write_page
+from rnnlab.inspection.diagnoses import Diagnosis
 from rnnlab.inspection.diagnoses.gates import Gate
 from rnnlab.inspection.diagnoses.lengths import Lengths
 from rnnlab.inspection.diagnoses.spectrum import spectrum
-from rnnlab.reports import write_page
 from rnnlab.training.gradient_by_lag import GradientByLag
 from tests.comparison.runs_by_hand import SOLVED, UNSOLVED, make_run
 

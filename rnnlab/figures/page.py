@@ -5,7 +5,6 @@ import hashlib
 import json
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from importlib.resources import files
 from typing import Any
 
@@ -19,9 +18,8 @@ from rnnlab.core.figure import COLOURS, DASHES, Figure
 from rnnlab.core.jsonable import Json, jsonable
 from rnnlab.core.table import Table, table
 from rnnlab.core.text import visible, visible_lines
-from rnnlab.figures import figure_of, figures_of, table_of
-from rnnlab.inspection.diagnose import Diagnosis
-from rnnlab.inspection.diagnoses import diagnoses
+from rnnlab.figures import figure_of, figures_of
+from rnnlab.inspection.diagnoses import Diagnosis, diagnoses
 from rnnlab.runs.run import Run
 
 GENERATOR = "rnnlab report"  # by which a page is recognised as one of ours
@@ -60,7 +58,9 @@ def write_page(
         """Escape what no HTML shows; jinja2 then escapes what is HTML, apart from markup that is our own."""
         return value if isinstance(value, markupsafe.Markup) else visible_lines(str(value))
 
-    results, inside = figures_of(comparison), _inside(found)
+    names = [name for name, one in diagnoses().items() if one.is_in_report]
+    results = figures_of(comparison)
+    inside = [figure for name in names if (figure := figure_of(name, found))]
     script, style = _text("page.js"), _text("page.css")
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=escaped
@@ -95,17 +95,12 @@ def write_page(
 
 
 def _text(name: str) -> str:
-    return files("rnnlab.reports").joinpath(name).read_text(encoding="utf-8")
+    return files("rnnlab.figures").joinpath(name).read_text(encoding="utf-8")
 
 
 def _hash(text: str) -> str:
     """Return what allows one script or style in a content security policy."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-
-
-def _inside(found: Mapping[str, Diagnosis]) -> list[Figure]:
-    figures = [(name, figure_of(name, found)) for name, one in diagnoses().items() if one.is_in_report]
-    return [replace(figure, table=table_of(name, found)) for name, figure in figures if figure is not None]
 
 
 def _conclusions(found: Mapping[str, Diagnosis]) -> list[str]:
