@@ -1,9 +1,11 @@
-"""What the program prints on stderr: errors, warnings and notes, one line each, without a traceback."""
+"""The standard streams: errors, warnings and notes on stderr, one line each; streams that are closed or full."""
 
+import io
 import os
 import sys
 import tempfile
 import traceback
+from pathlib import Path
 
 import typer
 
@@ -69,3 +71,18 @@ def _print(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
     except OSError:  # closed or full: this must cost neither a training nor the exit code
         sys.stderr = None
+
+
+def settle_streams() -> None:
+    """See to it that writing to a standard stream fails for no other reason than that it is closed or full."""
+    for name in ("stdin", "stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # inherited closed: the next file opened, one of a run, would get its number
+            setattr(sys, name, Path(os.devnull).open("r" if name == "stdin" else "w"))  # noqa: SIM115
+        elif isinstance(stream, io.TextIOWrapper) and name != "stdin":
+            stream.reconfigure(errors="backslashreplace")  # where the locale has no such character
+
+
+def forget_stdout() -> None:
+    """Send what is still buffered for stdout nowhere: Python would report a second error when it flushes at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

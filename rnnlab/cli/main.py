@@ -16,8 +16,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from rnnlab import __version__
-from rnnlab.cli.errors import note, report, report_bug
-from rnnlab.cli.streams import forget_stdout, settle_streams
+from rnnlab.cli.errors import forget_stdout, note, report, report_bug, settle_streams
 from rnnlab.core.errors import EnvironmentFault, RnnlabError, StoppedError, UsageError
 
 # The base of Typer's own errors, which is in another place in each version of Typer.

@@ -1,14 +1,86 @@
-"""Options that several commands share, so that they read and behave the same everywhere."""
+"""Options that several commands share, and what a shell offers for them: runs, sweeps, config files, config keys."""
 
 import os
 import re
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from rnnlab.cli.completion import complete_config, complete_run, complete_run_or_sweep, complete_setting
+from rnnlab.core.errors import RnnlabError
+from rnnlab.runs.find import run_names, runs_root
+from rnnlab.storage.naming import FOLDER_NAME
+
+_OFFERED = 50
+
+
+def complete_run(context: typer.Context, incomplete: str) -> list[str]:
+    """Return the completions of a run: `latest`, and names and their last six letters, the newest first."""
+    try:
+        names = run_names(_root(context))
+    except RnnlabError:
+        return []
+    known = ["latest"]
+    for name in reversed(names):
+        if (match := FOLDER_NAME.fullmatch(name)) and name.isprintable():
+            known += [match["token"], name] if incomplete else [match["token"]]
+    return [name for name in known if name.startswith(incomplete)][:_OFFERED]
+
+
+def complete_sweep(context: typer.Context, incomplete: str) -> list[str]:
+    """Return the completions of a sweep: the names of those below the runs."""
+    try:
+        names = sorted(plan.parent.name for plan in _root(context).glob("*/plan.json"))
+    except RnnlabError:
+        return []
+    return [name for name in names if name.startswith(incomplete) and name.isprintable()][:_OFFERED]
+
+
+def complete_run_or_sweep(context: typer.Context, incomplete: str) -> list[str]:
+    """Return the completions where a sweep stands for all of its runs."""
+    return complete_run(context, incomplete) + complete_sweep(context, incomplete)
+
+
+def complete_config(incomplete: str) -> list[str]:
+    """Return the completions of a config: YAML files that begin so, and those in folders that begin so."""
+    start = Path(incomplete or ".")
+    folder, begun = (start, "") if incomplete.endswith("/") or not incomplete else (start.parent, start.name)
+    try:
+        near = [path for path in folder.iterdir() if path.name.startswith(begun) and path.name[0] != "."]
+        paths = sorted(near) + sorted(inner for path in near if path.is_dir() for inner in path.iterdir())
+    except OSError:
+        return []
+    return [str(path) for path in paths if path.suffix in {".yaml", ".yml"} and str(path).isprintable()][:_OFFERED]
+
+
+def complete_setting(incomplete: str) -> list[str]:
+    """Return the completions of `--set`: the dotted keys of a config, those of every task and cell included."""
+    from rnnlab.config.experiment import config_schema  # imports every task, cell and rule
+
+    schema = config_schema()
+    return [f"{key}=" for key in dict.fromkeys(_keys(schema, schema["$defs"])) if key.startswith(incomplete)]
+
+
+def _keys(schema: Mapping[str, Any], known: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """Return the dotted keys of the values in a schema; not those of blocks, which have keys of their own."""
+    forms = [known[form["$ref"].rpartition("/")[2]] if "$ref" in form else form for form in _forms(schema)]
+    if prefix and any("properties" not in form for form in forms):
+        yield prefix.removesuffix(".")
+    for form in forms:
+        for name, inner in form.get("properties", {}).items():
+            yield from _keys(inner, known, f"{prefix}{name}.")
+
+
+def _forms(schema: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the alternatives that a schema allows."""
+    return [schema] if {"$ref", "properties"} & schema.keys() else schema.get("anyOf", [schema])
+
+
+def _root(context: typer.Context) -> Path:
+    given = context.params.get("runs")
+    return runs_root(Path(given) if given else None)
 
 
 def _verbose(wanted: bool) -> bool:
@@ -18,14 +90,9 @@ def _verbose(wanted: bool) -> bool:
     return wanted
 
 
-ConfigArgument = Annotated[
-    Path,
-    typer.Argument(metavar="CONFIG", help="The YAML file.", show_default=False, autocompletion=complete_config),
-]
-OptionalConfigArgument = Annotated[
-    Path | None,
-    typer.Argument(metavar="CONFIG", help="The YAML file.", show_default=False, autocompletion=complete_config),
-]
+_CONFIG = typer.Argument(metavar="CONFIG", help="The YAML file.", show_default=False, autocompletion=complete_config)
+ConfigArgument = Annotated[Path, _CONFIG]
+OptionalConfigArgument = Annotated[Path | None, _CONFIG]
 RunArgument = Annotated[
     str,
     typer.Argument(

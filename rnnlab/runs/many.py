@@ -1,7 +1,9 @@
 """All runs of a folder, and many runs at once: each a `Run`, most of them from the index without opening a file."""
 
+import gc
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import final
@@ -101,3 +103,15 @@ def damaged(folder: RunFolder, fault: RnnlabError) -> Damaged:
     """Return the entry of a run that cannot be read."""
     where = fault.where.removeprefix(str(folder.path)).lstrip("/")
     return Damaged(folder.name, f"{where}: {fault.problem}" if where else fault.problem, folder.path)
+
+
+@contextmanager
+def no_collection() -> Iterator[None]:
+    """Collect no garbage in the block: for a list of 10,000 runs that would take a quarter of the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()

@@ -12,7 +12,6 @@ from typing import Annotated
 
 import typer
 
-from rnnlab.cli.collecting import no_collection
 from rnnlab.cli.commands._runs import runs_named
 from rnnlab.cli.errors import warn
 from rnnlab.cli.options import Format, JsonOption, RunsArgument, RunsOption
@@ -29,6 +28,7 @@ from rnnlab.comparison.gate import OPTION, failures
 from rnnlab.core.errors import ConditionError, UsageError
 from rnnlab.runs.filter import parse
 from rnnlab.runs.find import runs_root
+from rnnlab.runs.many import no_collection
 
 _MOST_NAMED = 4
 

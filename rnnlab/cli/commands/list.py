@@ -12,10 +12,8 @@ from typing import Annotated
 
 import typer
 
-from rnnlab.cli.collecting import no_collection
-from rnnlab.cli.completion import complete_sweep
 from rnnlab.cli.errors import warn
-from rnnlab.cli.options import JsonOption, RunsOption
+from rnnlab.cli.options import JsonOption, RunsOption, complete_sweep
 from rnnlab.cli.render.output import console, show, show_json, show_text
 from rnnlab.core.errors import RunNotFoundError
 from rnnlab.core.text import visible
@@ -23,7 +21,7 @@ from rnnlab.runs import runs_root
 from rnnlab.runs.columns import COLUMNS, choose, order, row
 from rnnlab.runs.filter import Filter, parse
 from rnnlab.runs.index import Index
-from rnnlab.runs.many import RunTable, read_runs
+from rnnlab.runs.many import RunTable, no_collection, read_runs
 from rnnlab.runs.run import Run
 from rnnlab.storage.naming import token_of
 

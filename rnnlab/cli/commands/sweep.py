@@ -16,9 +16,16 @@ from typer.core import TyperGroup
 
 from rnnlab.backends.base import allotted_cpus
 from rnnlab.cli.commands import _sweep_slurm as cluster
-from rnnlab.cli.completion import complete_sweep
 from rnnlab.cli.errors import note
-from rnnlab.cli.options import ConfigArgument, JsonOption, QuietOption, RunsOption, SetOption, whole_number
+from rnnlab.cli.options import (
+    ConfigArgument,
+    JsonOption,
+    QuietOption,
+    RunsOption,
+    SetOption,
+    complete_sweep,
+    whole_number,
+)
 from rnnlab.cli.render.output import show_text
 from rnnlab.cli.render.sweep import follow, show_plan, show_status
 from rnnlab.cli.signals import asking

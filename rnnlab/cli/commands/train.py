@@ -14,7 +14,6 @@ from typing import Annotated
 
 import typer
 
-from rnnlab.cli.completion import complete_run
 from rnnlab.cli.errors import note, warn
 from rnnlab.cli.options import (
     JsonOption,
@@ -23,6 +22,7 @@ from rnnlab.cli.options import (
     RunsOption,
     SetOption,
     VerboseOption,
+    complete_run,
 )
 from rnnlab.cli.render.progress import Events, displayed
 from rnnlab.cli.render.result import show_result, show_summary

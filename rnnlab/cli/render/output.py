@@ -14,7 +14,7 @@ from typing import final
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
-from rnnlab.cli.streams import forget_stdout
+from rnnlab.cli.errors import forget_stdout
 from rnnlab.core.errors import EnvironmentFault
 from rnnlab.core.jsonable import jsonable
 from rnnlab.core.text import visible, visible_lines
