@@ -8,7 +8,7 @@ from rnnlab.comparison.contrasts import Contrast
 from rnnlab.comparison.groups import Group, key_label, value_label
 from rnnlab.comparison.metric import LOSS, short_name
 from rnnlab.comparison.pivot import Overall, Pivot
-from rnnlab.comparison.statistics.differences import smallest_p
+from rnnlab.comparison.statistics import smallest_p
 from rnnlab.runs.run import Run
 
 _SIGNIFICANT = 0.05

@@ -7,7 +7,7 @@ from typing import final
 
 from rnnlab.comparison.comparability import definition
 from rnnlab.comparison.groups import Group
-from rnnlab.comparison.statistics.differences import Difference, compare_counts, compare_times, compare_values, holm
+from rnnlab.comparison.statistics import Difference, compare_counts, compare_times, compare_values, holm
 from rnnlab.core.errors import UsageError
 from rnnlab.core.registry import nearest
 

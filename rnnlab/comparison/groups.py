@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnlab.comparison.metric import higher_is_better
-from rnnlab.comparison.statistics.estimates import (
+from rnnlab.comparison.statistics import (
     Interval,
     Times,
     bootstrap,

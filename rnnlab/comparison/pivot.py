@@ -6,7 +6,7 @@ from itertools import combinations
 from typing import Any, final
 
 from rnnlab.comparison.groups import Group
-from rnnlab.comparison.statistics.differences import compare_counts, compare_matched, holm
+from rnnlab.comparison.statistics import compare_counts, compare_matched, holm
 from rnnlab.core.errors import UsageError
 from rnnlab.core.registry import nearest
 

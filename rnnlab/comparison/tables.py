@@ -9,7 +9,7 @@ from rnnlab.comparison.contrasts import Contrast
 from rnnlab.comparison.groups import Group, value_label
 from rnnlab.comparison.metric import LOSS, short_name
 from rnnlab.comparison.pivot import Pivot
-from rnnlab.comparison.statistics.estimates import Interval
+from rnnlab.comparison.statistics import Interval
 from rnnlab.core.table import UNKNOWN, Cell, Column, Table, table
 from rnnlab.runs.run import Run
 

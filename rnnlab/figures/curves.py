@@ -9,7 +9,7 @@ from rnnlab.comparison import Comparison
 from rnnlab.comparison.description import Description, describe
 from rnnlab.comparison.groups import Group, value_label
 from rnnlab.comparison.metric import has_baseline, short_name
-from rnnlab.comparison.statistics.estimates import wilson
+from rnnlab.comparison.statistics import wilson
 from rnnlab.core.figure import Axis, Figure, Level, Line, Panel
 from rnnlab.core.table import Table, table
 from rnnlab.runs.run import Run

@@ -8,16 +8,21 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from rnnlab.comparison.statistics import differences
-from rnnlab.comparison.statistics.differences import (
+from rnnlab.comparison import statistics
+from rnnlab.comparison.statistics import (
+    Times,
+    bootstrap,
     compare_counts,
     compare_matched,
     compare_times,
     compare_values,
     holm,
+    interquartile_mean,
+    median,
+    median_time,
     smallest_p,
+    wilson,
 )
-from rnnlab.comparison.statistics.estimates import Times, bootstrap, interquartile_mean, median, median_time, wilson
 
 # Remission of leukaemia in weeks, Freireich et al. 1963, Blood 21:699, the example of most texts on survival.
 DRUG = Times([6, 6, 6, 7, 10, 13, 16, 22, 23, 6, 9, 10, 11, 17, 19, 20, 25, 32, 32, 34, 35], [True] * 9 + [False] * 12)
@@ -94,9 +99,9 @@ def test_many_values_are_tested_by_the_normal_approximation(paired: bool, monkey
     """It comes near the exact value, and is SciPy's."""
     rng = np.random.default_rng(0)
     one, other = list(rng.normal(0.3, 1, 60)), list(rng.normal(0, 1, 60))
-    monkeypatch.setattr(differences, "_MOST_COUNTED", inf)
+    monkeypatch.setattr(statistics, "_MOST_COUNTED", inf)
     exact = compare_values(one, other, paired=paired).p
-    monkeypatch.setattr(differences, "_MOST_COUNTED", 0)
+    monkeypatch.setattr(statistics, "_MOST_COUNTED", 0)
     approximate = compare_values(one, other, paired=paired).p
     assert 0.01 < exact < 0.9
     assert approximate == pytest.approx(exact, rel=0.02)
