@@ -1,11 +1,19 @@
-"""Which runs can be compared: a warning for everything that makes their numbers mean different things."""
+"""What runs were trained on, and a warning for everything that makes their numbers mean different things."""
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, final
 
+from rnnlab.cells import CELLS
+from rnnlab.cells.base import AbstractCell
+from rnnlab.comparison.groups import varies
+from rnnlab.core.errors import RnnlabError
+from rnnlab.core.losses import LOSSES
+from rnnlab.core.text import counted, docstring_section, listed
 from rnnlab.runs.run import Run
 from rnnlab.storage.metrics import CUT, TORN
+from rnnlab.tasks.base import AbstractTask
 
 _MOST_NAMED = 4
 _MOST_UNFINISHED = 20
@@ -67,30 +75,58 @@ def definition(run: Run) -> str:
     return json.dumps({key: value for key, value in run.config.items() if key.startswith(_DEFINITION)}, sort_keys=True)
 
 
+@final
+@dataclass(frozen=True, slots=True)
+class Description:
+    """One task, and the cells that were trained on it.
+
+    Attributes:
+        task: The task.
+        source: Where it was published.
+        loss: What the loss is, with its unit.
+        references: Name and loss of each reference predictor that needs memory; none where the lengths differ.
+        cells: The cells.
+    """
+
+    task: AbstractTask
+    source: str
+    loss: str
+    references: tuple[tuple[str, float], ...]
+    cells: tuple[type[AbstractCell], ...]
+
+
+def describe(runs: Sequence[Run]) -> Description | None:
+    """Return the description of runs; None for several tasks, or one that this rnnlab cannot build."""
+    if len({run.config.get("task.type") for run in runs}) != 1:
+        return None
+    try:
+        experiment = runs[0].experiment()
+        task, lengths = experiment.build_task(), experiment.timesteps
+    except RnnlabError:
+        return None
+    references = task.references(lengths) if is_one_task(runs) else ()
+    needing = tuple((one.name, one.loss) for one in references if one.needs_memory)
+    names, known = {str(run.config.get("cell.type")) for run in runs}, CELLS.members()
+    cells = tuple(known[name] for name in sorted(names & known.keys()))
+    return Description(task, docstring_section(type(task), "Source"), LOSSES[task.loss].title, needing, cells)
+
+
 def _differing(values: Sequence[Any], called: Sequence[str]) -> str:
     """Return which runs have which value, or nothing where all have the same."""
-    if all(type(value) is type(values[0]) and value == values[0] for value in values):
+    if not varies(values):
         return ""
     names: dict[str, dict[str, None]] = {}
     for heading, value in zip(called, values, strict=True):
-        names.setdefault(_canonical(value).strip('"'), {})[heading] = None
-    parts = [f"{text} in {_some(list(having))}" for text, having in list(names.items())[:_MOST_NAMED]]
-    rest = len(names) - _MOST_NAMED
-    more = [f"{rest} more value{'s' * (rest > 1)}"] if rest > 0 else []
-    return "; ".join(parts + more) if len(names) > 1 else ""
+        text = "none" if value is None else json.dumps(value, sort_keys=True, ensure_ascii=False).strip('"')
+        names.setdefault(text, {})[heading] = None
+    parts = [f"{text} in {listed(list(having), _MOST_NAMED)}" for text, having in list(names.items())[:_MOST_NAMED]]
+    if len(names) > _MOST_NAMED:
+        parts.append(counted(len(names) - _MOST_NAMED, "more value"))
+    return "; ".join(parts)
 
 
 def _data(run: Run) -> str:
     return str(run.task_facts.get("csv_sha256", "none"))[:12]
-
-
-def _canonical(value: Any) -> str:
-    return "none" if value is None else json.dumps(value, sort_keys=True, ensure_ascii=False)
-
-
-def _some(names: list[str]) -> str:
-    rest = len(names) - _MOST_NAMED
-    return ", ".join(names[:_MOST_NAMED]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _state(run: Run, heading: str) -> str:

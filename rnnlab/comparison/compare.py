@@ -13,8 +13,15 @@ from typing import Any, final
 from rnnlab.comparison.comparability import comparability_warnings, unfinished_warnings
 from rnnlab.comparison.conclusions import conclusion
 from rnnlab.comparison.contrasts import Contrast, contrasts_of
-from rnnlab.comparison.groups import Group, groups_of, run_headings, varying_keys
-from rnnlab.comparison.metric import has_baseline, higher_is_better, resolve_metric
+from rnnlab.comparison.groups import (
+    Group,
+    groups_of,
+    has_baseline,
+    higher_is_better,
+    resolve_metric,
+    run_headings,
+    varying_keys,
+)
 from rnnlab.comparison.pivot import Pivot, pivot, usual_pivot
 from rnnlab.core.errors import UsageError, VerificationError
 from rnnlab.runs.many import Damaged, read_some

@@ -5,8 +5,7 @@ from typing import Any
 
 from rnnlab.comparison.comparability import is_one_task
 from rnnlab.comparison.contrasts import Contrast
-from rnnlab.comparison.groups import Group, key_label, value_label
-from rnnlab.comparison.metric import LOSS, short_name
+from rnnlab.comparison.groups import LOSS, Group, key_label, short_name, value_label
 from rnnlab.comparison.pivot import Overall, Pivot
 from rnnlab.comparison.statistics import smallest_p
 from rnnlab.runs.run import Run

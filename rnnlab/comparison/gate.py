@@ -9,8 +9,7 @@ from collections.abc import Callable
 from math import nan
 
 from rnnlab.comparison.compare import Comparison
-from rnnlab.comparison.groups import Group, groups_of
-from rnnlab.comparison.metric import resolve_metric
+from rnnlab.comparison.groups import Group, groups_of, resolve_metric
 from rnnlab.comparison.tables import value_text
 from rnnlab.core.errors import UsageError
 from rnnlab.runs.filter import Filter, Value

@@ -1,17 +1,17 @@
-"""Groups of runs that differ only in their seed, and what to call runs, groups, keys and values."""
+"""Groups of runs that differ only in their seed, measured by one metric, and what to call runs, groups and values."""
 
 import json
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property
-from itertools import accumulate, chain
+from functools import cached_property, lru_cache
+from itertools import chain
 from math import inf, isfinite
 from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnlab.comparison.metric import higher_is_better
 from rnnlab.comparison.statistics import (
     Interval,
     Times,
@@ -21,10 +21,14 @@ from rnnlab.comparison.statistics import (
     median_time,
     wilson,
 )
+from rnnlab.core.errors import RnnlabError, UsageError
+from rnnlab.core.registry import nearest
 from rnnlab.runs.run import Run
 from rnnlab.storage.naming import FOLDER_NAME
+from rnnlab.tasks import task_class
 
-Array = NDArray[np.float64]
+LOSS = "validation/loss"
+_SCORE = "validation/"
 
 # The results of a run do not depend on these, except for rounding.
 _FREE = {"name", "seed", "training.recompute"}
@@ -122,7 +126,7 @@ class Group:
         """The seed of each run."""
         return [run.config.get("seed") for run in self.results]
 
-    def curves(self) -> tuple[Array, Array]:
+    def curves(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return all steps at which a run was evaluated, (K,), and the metric of each run by then, (R, K).
 
         A run that ended early, because it had solved its task, keeps its last value.
@@ -132,14 +136,13 @@ class Group:
         steps = sorted({step for one in points for step, _ in one})
         if not steps:
             return np.empty(0), np.empty((0, 0))
-        rows = [[*accumulate(map(dict(one).get, steps), _last_known, initial=one[0][1])][1:] for one in points]
         every = max(1, len(steps) // _MOST_POINTS)
-        kept = sorted({*range(0, len(steps), every), len(steps) - 1})
-        return np.array(steps, np.float64)[kept], np.array(rows, np.float64)[:, kept]
-
-
-def _last_known(before: float, value: float | None) -> float:
-    return before if value is None else value
+        kept = np.array(sorted({*steps[::every], steps[-1]}), np.float64)
+        rows = []
+        for one in points:
+            at, values = np.array(one, np.float64).T
+            rows.append(values[np.maximum(np.searchsorted(at, kept, side="right") - 1, 0)])
+        return kept, np.array(rows)
 
 
 def groups_of(runs: Sequence[Run], metric: str) -> tuple[Group, ...]:
@@ -149,32 +152,31 @@ def groups_of(runs: Sequence[Run], metric: str) -> tuple[Group, ...]:
         runs: The runs.
         metric: The full name of the metric they are measured by.
     """
-    keys = [key for key in varying_keys([run.config for run in runs]) if not _is_free(key)]
+    varying = varying_keys([run.config for run in runs])
+    keys = [key for key in varying if key not in _FREE and not key.startswith(_FREE_BLOCKS)]
     keys.sort(key=lambda key: _FIRST.index(key) if key in _FIRST else len(_FIRST))
     parts: dict[tuple[Hashable, ...], list[Run]] = {}
     for run in runs:
         parts.setdefault(_kinds(run.config, keys), []).append(run)
     values = [{key: part[0].config[key] for key in keys if key in part[0].config} for part in parts.values()]
     headings = _group_headings(values, keys, [part[0].label for part in parts.values()])
-    groups = [
-        Group(heading, own, tuple(sorted(part, key=_by_seed)), metric)
-        for heading, own, part in zip(headings, values, parts.values(), strict=True)
-    ]
+    ordered = [tuple(sorted(part, key=_by_seed)) for part in parts.values()]
+    groups = [Group(*each, metric) for each in zip(headings, values, ordered, strict=True)]
     return tuple(sorted(groups, key=lambda group: [_by_value(group.values.get(key)) for key in keys]))
+
+
+def varies(values: Sequence[Any]) -> bool:
+    """Return whether values of a config are not all the same; to Python 1, 1.0 and True are equal, but not here."""
+    first = values[0]
+    if isinstance(first, list | dict):
+        return len({_kind(value) for value in values}) > 1
+    return any(type(value) is not type(first) or value != first for value in values)
 
 
 def varying_keys(configs: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return the keys whose value is not the same in all configs, in the order in which they first appear."""
     keys = dict.fromkeys(chain.from_iterable(configs))
-    return [key for key in keys if _varies([config.get(key, _MISSING) for config in configs])]
-
-
-def _varies(values: Sequence[Any]) -> bool:
-    first = values[0]
-    if isinstance(first, list | dict):
-        return len({_kind(value) for value in values}) > 1
-    # With its type: to Python 1, 1.0 and True are equal.
-    return any(type(value) is not type(first) or value != first for value in values)
+    return [key for key in keys if varies([config.get(key, _MISSING) for config in configs])]
 
 
 def _kinds(config: Mapping[str, Any], keys: Sequence[str]) -> tuple[Hashable, ...]:
@@ -183,10 +185,6 @@ def _kinds(config: Mapping[str, Any], keys: Sequence[str]) -> tuple[Hashable, ..
 
 def _kind(value: Any) -> Hashable:
     return json.dumps(value, sort_keys=True) if isinstance(value, list | dict) else (type(value), value)
-
-
-def _is_free(key: str) -> bool:
-    return key in _FREE or key.startswith(_FREE_BLOCKS)
 
 
 def _group_headings(values: Sequence[Mapping[str, Any]], keys: Sequence[str], labels: Sequence[str]) -> Sequence[str]:
@@ -202,27 +200,22 @@ def _group_headings(values: Sequence[Mapping[str, Any]], keys: Sequence[str], la
 
 def run_headings(runs: Sequence[Run]) -> dict[str, str]:
     """Return name of a run -> heading: its label; with the seed, else the random letters, where labels are equal."""
-    headings: dict[str, str] = {}
-    labelled: dict[str, list[Run]] = {}
-    for run in runs:
-        labelled.setdefault(run.label, []).append(run)
-    for alike in labelled.values():
-        headings |= {run.name: text for run, text in zip(alike, _distinct(alike), strict=True)}
-    # One label may be another label with its seed.
-    return headings if len(set(headings.values())) == len(headings) else {run.name: run.name for run in runs}
-
-
-def _distinct(alike: Sequence[Run]) -> list[str]:
     ways: list[Callable[[Run], str]] = [
         lambda run: run.label,
         lambda run: f"{run.label} seed {run.config.get('seed')}",
         lambda run: f"{run.label} {match['token'] if (match := FOLDER_NAME.fullmatch(run.name)) else run.name}",
+        lambda run: run.name,
     ]
-    for way in ways:
-        texts = [way(run) for run in alike]
-        if len(set(texts)) == len(texts):
-            return texts
-    return [run.name for run in alike]
+    labelled: dict[str, list[Run]] = {}
+    for run in runs:
+        labelled.setdefault(run.label, []).append(run)
+    headings: dict[str, str] = {}
+    for alike in labelled.values():
+        every_way = ([way(run) for run in alike] for way in ways)
+        texts = next(texts for texts in every_way if len(set(texts)) == len(alike))
+        headings |= {run.name: text for run, text in zip(alike, texts, strict=True)}
+    # One label may be another label with its seed.
+    return headings if len(set(headings.values())) == len(headings) else {run.name: run.name for run in runs}
 
 
 def value_label(key: str, value: Any) -> str:
@@ -255,3 +248,48 @@ def _by_value(value: Any) -> tuple[int, float, str]:
 def _by_seed(run: Run) -> tuple[float, str]:
     seed = run.config.get("seed")
     return float(seed) if isinstance(seed, int) else inf, run.name
+
+
+def resolve_metric(runs: Sequence[Run], asked: str | None, *, option: str = "--metric") -> str:
+    """Return the full name of the metric `asked`; a bare name is one of the validation metrics.
+
+    Raises:
+        UsageError: No run recorded it; the hint names the nearest.
+    """
+    if asked is None or asked in {LOSS, short_name(LOSS)}:
+        return LOSS
+    known: set[str] = {LOSS}
+    for run in runs:
+        known.update(run.metrics())
+        for name in (asked, _SCORE + asked):
+            if name in known:
+                return name
+    hint = nearest(asked, {name for full in known for name in (full, short_name(full))})
+    raise UsageError(f"no run recorded the metric '{asked[:100]}'", where=option, hint=hint)
+
+
+def short_name(metric: str) -> str:
+    """Return the name without `validation/`.
+
+    Example:
+        >>> short_name("validation/error_rate"), short_name("train/loss")
+        ('error_rate', 'train/loss')
+    """
+    return metric.removeprefix(_SCORE)
+
+
+def has_baseline(metric: str) -> bool:
+    """Return whether the task's baseline, a loss, is a value of this metric."""
+    return metric.rpartition("/")[2] == "loss"
+
+
+def higher_is_better(run: Run, metric: str) -> bool:
+    """Return whether the run's task declares that a higher value of a metric is better."""
+    return _is_maximised(str(run.config.get("task.type")), metric)
+
+
+@lru_cache(maxsize=256)
+def _is_maximised(task: str, metric: str) -> bool:
+    with suppress(RnnlabError):  # of a package that is not installed here
+        return task_class(task).higher_is_better(metric)
+    return False

@@ -1,6 +1,6 @@
 """Statistics over seeds: exact or by a closed formula, so the same numbers every time, and none where there is no data.
 
-They need no SciPy, whose import takes longer than a whole comparison; the tests compare each of them with SciPy.
+They need no SciPy, whose import takes longer than a whole comparison; tests compare each of them with it.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,7 +19,6 @@ _MOST_DRAWN = 10_000_000  # values; of more than 1,000 runs fewer resamples are 
 _MOST_COUNTED = 5e7  # additions, for two groups of 50 values; of more, the normal approximation is as good
 
 Array = NDArray[np.float64]
-Statistic = Callable[[Array], Array]
 
 
 class Interval(NamedTuple):
@@ -74,7 +73,7 @@ def interquartile_mean(ordered: Array) -> Array:
     return np.asarray(ordered[..., n // 4 : n - n // 4].mean(axis=-1))
 
 
-def bootstrap(values: Sequence[float], statistic: Statistic) -> Interval | None:
+def bootstrap(values: Sequence[float], statistic: Callable[[Array], Array]) -> Interval | None:
     """Return the percentile bootstrap interval of a statistic, None for fewer than two values.
 
     Args:

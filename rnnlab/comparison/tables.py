@@ -6,8 +6,7 @@ from typing import Any
 
 from rnnlab.comparison.compare import Comparison
 from rnnlab.comparison.contrasts import Contrast
-from rnnlab.comparison.groups import Group, value_label
-from rnnlab.comparison.metric import LOSS, short_name
+from rnnlab.comparison.groups import LOSS, Group, short_name, value_label
 from rnnlab.comparison.pivot import Pivot
 from rnnlab.comparison.statistics import Interval
 from rnnlab.core.table import UNKNOWN, Cell, Column, Table, table

@@ -2,6 +2,7 @@
 
 import inspect
 import re
+from collections.abc import Sequence
 
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060\u2066-\u2069\ud800-\udfff\ufeff]")
 _UNSAFE_IN_LINES = re.compile(rf"(?!\n){_UNSAFE.pattern}")
@@ -33,6 +34,26 @@ def visible_lines(text: str) -> str:
         two\x07
     """
     return _UNSAFE_IN_LINES.sub(_escape, text)
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a number of things.
+
+    Example:
+        >>> counted(1, "run"), counted(2000, "run")
+        ('1 run', '2,000 runs')
+    """
+    return f"{count:,} {noun}{'s' * (count != 1)}"
+
+
+def listed(names: Sequence[str], most: int) -> str:
+    """Return the first names, and how many more there are.
+
+    Example:
+        >>> listed(["a", "b"], 2), listed(["a", "b", "c"], 1)
+        ('a, b', 'a and 2 more')
+    """
+    return ", ".join(names[:most]) + f" and {len(names) - most} more" * (len(names) > most)
 
 
 def docstring_section(kind: type, title: str) -> str:

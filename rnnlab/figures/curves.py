@@ -6,9 +6,8 @@ from math import isfinite
 import numpy as np
 
 from rnnlab.comparison import Comparison
-from rnnlab.comparison.description import Description, describe
-from rnnlab.comparison.groups import Group, value_label
-from rnnlab.comparison.metric import has_baseline, short_name
+from rnnlab.comparison.comparability import Description, describe
+from rnnlab.comparison.groups import Group, has_baseline, short_name, value_label
 from rnnlab.comparison.statistics import wilson
 from rnnlab.core.figure import Axis, Figure, Level, Line, Panel
 from rnnlab.core.table import Table, table

@@ -10,7 +10,7 @@ from typing import Any
 
 import rnnlab
 from rnnlab.comparison import Comparison
-from rnnlab.comparison.description import describe
+from rnnlab.comparison.comparability import describe
 from rnnlab.comparison.tables import RESULTS, run_table, tables, value_text
 from rnnlab.comparison.tables import notes as table_notes
 from rnnlab.core.errors import EnvironmentFault, RnnlabError

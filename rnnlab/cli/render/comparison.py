@@ -9,10 +9,9 @@ from rnnlab.cli.render.curves import Curve, Level, draw
 from rnnlab.cli.render.output import can_show, console, printable, show
 from rnnlab.cli.render.tables import as_csv, as_latex, as_markdown, latex_comment, markdown_text, table_lines
 from rnnlab.comparison import Comparison
+from rnnlab.comparison.comparability import describe
 from rnnlab.comparison.contrasts import Contrast
-from rnnlab.comparison.description import describe
-from rnnlab.comparison.groups import Group
-from rnnlab.comparison.metric import has_baseline
+from rnnlab.comparison.groups import Group, has_baseline
 from rnnlab.comparison.pivot import Pivot
 from rnnlab.comparison.tables import notes, record_table, tables
 from rnnlab.runs.run import Run
@@ -31,8 +30,9 @@ def show_comparison(comparison: Comparison) -> None:
     explained = notes(comparison)
     if not explained or len(comparison.results) <= _MOST_CURVES:
         parts += _curves(comparison)
-    if explained and (task := describe(comparison.results)):
-        explained = [f"Task {task.task}: {task.title}. Solved means: {task.solved}.", *explained]
+    if explained and (found := describe(comparison.results)):
+        task = found.task
+        explained = [f"Task {task.name}: {task.card.title}. Solved means: {task.solved}.", *explained]
     # As texts of Rich, which are folded in a file as well.
     show(*parts, *(Text(printable(text)) for text in (*explained, comparison.conclusion)))
 
