@@ -12,13 +12,13 @@ What a name means is up to the command: a column, a dotted config key, a metric,
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from math import isfinite
 from operator import ge, gt, le, lt
-from typing import NoReturn, Protocol, final
+from typing import NoReturn, final
 
 from rnnlab.core.errors import UsageError
 
@@ -27,12 +27,18 @@ Value = str | int | float | bool | list["Value"] | dict[str, "Value"] | None
 _ORDER: dict[str, Callable[[float | str, float | str], bool]] = {"<": lt, "<=": le, ">": gt, ">=": ge}
 
 
-class Filter(Protocol):
-    """A condition, or several joined by `and` and `or`; abstract."""
+@final
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """A condition, or several joined by `and` and `or`.
 
-    @property
-    def names(self) -> list[str]:
-        """The names that occur, each once."""
+    Attributes:
+        names: The names that occur, each once.
+        test: A function of get and not_finite, as those of `matches`.
+    """
+
+    names: tuple[str, ...]
+    test: Callable[[Callable[[str], Value], bool], bool]
 
     def matches(self, get: Callable[[str], Value], *, not_finite: bool = False) -> bool:
         """Return whether what has the values `get(name)` fulfils the filter.
@@ -44,6 +50,7 @@ class Filter(Protocol):
         Raises:
             UsageError: A number is to be compared with what is no number.
         """
+        return self.test(get, not_finite)
 
 
 def parse(text: str, *, option: str = "--filter") -> Filter:
@@ -59,31 +66,21 @@ def parse(text: str, *, option: str = "--filter") -> Filter:
     Example:
         >>> found = parse("cell.units>=32 and (task=adding* or solved=true)")
         >>> found.names, found.matches({"cell.units": 64, "task": "adding@urnn", "solved": None}.get)
-        (['cell.units', 'task', 'solved'], True)
+        (('cell.units', 'task', 'solved'), True)
     """
     return _Parser(text, option).parse()
 
 
 def every(filters: list[Filter]) -> Filter:
     """Return the filter that is fulfilled where all of them are."""
-    return _Joined(tuple(filters), needs_all=True)
+    return _joined(filters, all)
 
 
-@final
-@dataclass(frozen=True, slots=True)
-class _Joined:
-    """Several filters: all must be fulfilled, or one."""
-
-    parts: tuple[Filter, ...]
-    needs_all: bool
-
-    @property
-    def names(self) -> list[str]:
-        return list(dict.fromkeys(name for part in self.parts for name in part.names))
-
-    def matches(self, get: Callable[[str], Value], *, not_finite: bool = False) -> bool:
-        found = (part.matches(get, not_finite=not_finite) for part in self.parts)
-        return all(found) if self.needs_all else any(found)
+def _joined(parts: list[Filter], together: Callable[[Iterable[bool]], bool]) -> Filter:
+    if len(parts) == 1:
+        return parts[0]
+    names = dict.fromkeys(name for part in parts for name in part.names)
+    return Filter(tuple(names), lambda get, not_finite: together(part.test(get, not_finite) for part in parts))
 
 
 @final
@@ -97,18 +94,17 @@ class _Condition:
     wanted: Value  # the text as JSON, where it is JSON
     place: str
 
-    @property
-    def names(self) -> list[str]:
-        return [self.name]
-
-    def matches(self, get: Callable[[str], Value], *, not_finite: bool = False) -> bool:
+    def __call__(self, get: Callable[[str], Value], not_finite: bool) -> bool:
         value = get(self.name)
         if isinstance(value, float) and not isfinite(value):
             return not_finite or self.operator == "!="
         if self.operator in {"=", "!="}:
             return self._equals(value) == (self.operator == "=")
         if isinstance(value, int | float):
-            return _ORDER[self.operator](value, self._number())
+            if not isinstance(self.wanted, int | float):
+                hint = f"for example {self.name}{self.operator}0.1"
+                raise UsageError(f"{self.name} is a number, got '{self.text}'", where=self.place, hint=hint)
+            return _ORDER[self.operator](value, self.wanted)
         return isinstance(value, str) and _ORDER[self.operator](value, self.text)
 
     def _equals(self, value: Value) -> bool:
@@ -119,12 +115,6 @@ class _Condition:
         return any(
             self.wanted == one and (isinstance(one, bool) or not isinstance(self.wanted, bool)) for one in either
         )
-
-    def _number(self) -> float:
-        if isinstance(self.wanted, int | float):
-            return self.wanted
-        hint = f"for example {self.name}{self.operator}0.1"
-        raise UsageError(f"{self.name} is a number, got '{self.text}'", where=self.place, hint=hint)
 
 
 @final
@@ -147,13 +137,13 @@ class _Parser:
         parts = [self._all()]
         while self._take(r"or\b"):
             parts.append(self._all())
-        return parts[0] if len(parts) == 1 else _Joined(tuple(parts), needs_all=False)
+        return _joined(parts, any)
 
     def _all(self) -> Filter:
         parts = [self._unit()]
         while self._take(r"and\b"):
             parts.append(self._unit())
-        return parts[0] if len(parts) == 1 else _Joined(tuple(parts), needs_all=True)
+        return _joined(parts, all)
 
     def _unit(self) -> Filter:
         if not self._take(r"\("):
@@ -177,7 +167,8 @@ class _Parser:
         if not (text or quoted):
             self._fail("a value", "an empty text is ''")
         wanted = text if quoted else _as_json(text)
-        return _Condition(re.sub(r"\s", "", name), operator.replace("==", "="), text, wanted, place)
+        name = re.sub(r"\s", "", name)
+        return Filter((name,), _Condition(name, operator.replace("==", "="), text, wanted, place))
 
     def _take(self, pattern: str) -> str:
         """Return what comes next, blanks left out, if it has that form; else nothing."""

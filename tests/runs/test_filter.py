@@ -72,6 +72,6 @@ def test_a_number_that_is_not_finite(value: float, operator: str) -> None:
 
 def test_several_filters_are_joined_by_and() -> None:
     both = every([parse("loss<1 or steps=3"), parse("steps>1")])
-    assert both.names == ["loss", "steps"]
+    assert both.names == ("loss", "steps")
     assert [both.matches({"loss": 0.5, "steps": steps}.get) for steps in (2, 1)] == [True, False]
     assert every([]).matches(ROW.get)
