@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 from rnnlab.backends.base import Network
 from rnnlab.config.experiment import Experiment
@@ -101,10 +102,10 @@ def _refuse_other_network(own: Network, asked: Network) -> None:
 
 
 def _refuse_idle_changes(own: Experiment, asked: Experiment) -> None:
-    for key in ("name", "cell", "optimizer", "schedule", "training"):
-        if getattr(own, key) != getattr(asked, key):
-            shown = f"training.{key}" if key in {"optimizer", "schedule"} else key
-            raise UsageError(f"--set changes {shown}, which has no part in an evaluation", hint=_HINT)
+    for key in ("name", "cell", "training.optimizer", "training.schedule", "training"):
+        read = attrgetter(key)
+        if read(own) != read(asked):
+            raise UsageError(f"--set changes {key}, which has no part in an evaluation", hint=_HINT)
 
 
 def _append(result: Evaluation) -> None:
