@@ -195,18 +195,12 @@ def _expected(detail: ErrorDetails) -> str:
 
 def _key_path(detail: ErrorDetails, data: Any) -> KeyPath:
     """Return pydantic's location without the parts that name a branch of a union and no key of the data."""
-    if not detail["loc"]:
-        return ()
-    kept: list[str | int] = []
-    *outer, last = detail["loc"]
-    for key in outer:
-        is_here = isinstance(data, dict) and key in data
-        if is_here or isinstance(key, int):
-            kept.append(key)
-        if is_here or isinstance(key, int) or not isinstance(data, dict):
-            data = data[key] if is_here else None
-    is_key = detail["type"] == "missing" or (isinstance(data, dict) and last in data)
-    return (*kept, last) if is_key or isinstance(last, int) else tuple(kept)
+    path: list[str | int] = []
+    for key in detail["loc"]:
+        if isinstance(key, int) or (isinstance(data, dict) and key in data):
+            path.append(key)
+            data = data[key] if isinstance(data, dict | list) else None  # type: ignore[index]
+    return (*path, detail["loc"][-1]) if detail["type"] == "missing" else tuple(path)
 
 
 def _hint_for_unknown(model: type[BaseModel], path: KeyPath, data: Any) -> str:

@@ -1,5 +1,6 @@
 """A config as read: every value with its position, not yet checked against what rnnlab knows."""
 
+import re
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, final
@@ -8,6 +9,8 @@ from rnnlab.config.errors import KeyPath, LocatedError, Position, dotted, kind, 
 from rnnlab.core.errors import UsageError
 
 Scalar = None | bool | int | float | str
+# Up to 64 keys joined by dots, as in `training.steps`.
+DOTTED_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*){0,63}")
 
 
 @final
@@ -106,8 +109,7 @@ class Document:
 
     def position(self, path: KeyPath) -> Position:
         """Return the position of the value at `path`; if there is none, of the nearest key around it."""
-        node = self.node(path)
-        return node.position if node else self.key_position(path)
+        return node.position if (node := self.node(path)) else self.key_position(path)
 
     def key_position(self, path: KeyPath) -> Position:
         """Return the position of the key at `path`; if there is none, of the nearest key around it."""
@@ -121,8 +123,7 @@ class Document:
     def _nodes(self, path: KeyPath) -> list[Node]:
         nodes = [self.root]
         for key in path:
-            child = nodes[-1].child(key)
-            if child is None:
+            if (child := nodes[-1].child(key)) is None:
                 break
             nodes.append(child)
         return nodes

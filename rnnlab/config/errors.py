@@ -11,6 +11,7 @@ KeyPath = tuple[str | int, ...]
 
 LONGEST_SHOWN = 60
 MOST_SHOWN = 20
+_KINDS = {bool: "true or false", int: "an integer", float: "a number", str: "text", list: "a list", dict: "a mapping"}
 
 
 @final
@@ -40,6 +41,16 @@ class Position:
     def moved(self, lines: int, column: int) -> "Position":
         """Return the position `lines` below, at the column counted from 0; options have only one position."""
         return Position(self.source, self.line + lines, column + 1) if self.line else self
+
+    def after(self, text: str) -> "Position":
+        r"""Return the position of the character that follows `text`, which begins here.
+
+        Example:
+            >>> str(Position("x.yaml", 1, 1).after("a: 1\r\nb: "))
+            'x.yaml:2:4'
+        """
+        lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        return self.moved(len(lines) - 1, len(lines[-1]))
 
 
 def dotted(path: KeyPath) -> str:
@@ -114,15 +125,7 @@ def kind(value: object) -> str:
         >>> [kind(value) for value in (None, True, 3, 0.5, "a", [], {})]
         ['null', 'true or false', 'an integer', 'a number', 'text', 'a list', 'a mapping']
     """
-    kinds = {
-        bool: "true or false",
-        int: "an integer",
-        float: "a number",
-        str: "text",
-        list: "a list",
-        dict: "a mapping",
-    }
-    return kinds.get(type(value), "null")
+    return _KINDS.get(type(value), "null")
 
 
 def shown(value: object) -> str:
@@ -145,12 +148,7 @@ def shown(value: object) -> str:
 
 
 def shortened(text: str) -> str:
-    """Return `text`, cut to `LONGEST_SHOWN` characters.
-
-    Example:
-        >>> len(shortened("x" * 1000))
-        60
-    """
+    """Return `text`, cut to `LONGEST_SHOWN` characters."""
     return text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 1]}…"
 
 

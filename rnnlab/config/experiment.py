@@ -14,9 +14,15 @@ from rnnlab.backends.keras.engines import DEFAULT_ENGINE, ENGINES
 from rnnlab.backends.numpy.model import NumpyBackend, NumpyOptions
 from rnnlab.cells import CELLS
 from rnnlab.cells.base import CellOptions, Initializers
-from rnnlab.config.blocks import LARGEST_SEED, EvaluationOptions, LoggingOptions, ShapeOptions, TrainingOptions
+from rnnlab.config.blocks import (
+    LARGEST_SEED,
+    EvaluationOptions,
+    LoggingOptions,
+    ShapeOptions,
+    SweepOptions,
+    TrainingOptions,
+)
 from rnnlab.config.check import EMPTY, Member
-from rnnlab.config.sweep import SweepOptions
 from rnnlab.core import activations
 from rnnlab.core.batch import Lengths
 from rnnlab.core.options import Options

@@ -21,7 +21,7 @@ from rnnlab.core.registry import nearest
 from rnnlab.tasks import task_class
 from rnnlab.tasks.base import AbstractTask, TaskOptions
 
-SWEEP = "sweep"  # the section that turns a config into many experiments; see `rnnlab.config.sweep`
+SWEEP = "sweep"  # the section that turns a config into many experiments; see `SweepOptions`
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,22 +1,24 @@
 """Reading a config: its file, the files that it `extends`, the values of `--set`; or text, or Python data."""
 
+import codecs
+import difflib
 import math
 import os
-import re
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, final
 
 import numpy as np
 
-from rnnlab.config.document import Document, Node, node_of
+from rnnlab.config.document import DOTTED_KEY, Document, Node, node_of
 from rnnlab.config.errors import KeyPath, LocatedError, Position, dotted, kind, location, raise_all, shortened, shown
-from rnnlab.config.source import decode, read_bytes
-from rnnlab.config.yaml import MOST_LEVELS, dump_yaml, parse
+from rnnlab.config.yaml import dump_yaml, parse
 from rnnlab.core.errors import ConfigError, UsageError
 
-MOST_BASES = 8
+MOST_BYTES = 1 << 20
 MOST_FILES = 64
 KEY = "extends"
 
@@ -175,10 +177,9 @@ class _Files:
         try:
             if chain and os.path.realpath(path) in map(os.path.realpath, chain):
                 raise UsageError("a file cannot extend itself", hint="remove one of these `extends`")
-            if len(chain) > MOST_BASES or self._count > MOST_FILES:
-                problem = f"more than {MOST_BASES} levels of `extends`, or more than {MOST_FILES} files"
-                raise UsageError(problem, hint="merge some of the files")
-            raw = read_bytes(path)
+            if self._count > MOST_FILES:
+                raise UsageError(f"more than {MOST_FILES} files", hint="merge some of the files")
+            raw = _read_bytes(path)
         except UsageError as error:
             names = " extends ".join(shortened(str(one)) for one in (*chain, path))
             problem = f"{names}: {error.problem}" if chain else error.problem
@@ -186,7 +187,7 @@ class _Files:
             return empty
         self.raw = self.raw if chain else raw
         try:
-            own, errors = _parsed(decode(raw, str(path)), str(path), hint=_START)
+            own, errors = _parsed(_decode(raw, str(path)), str(path), hint=_START)
         except ConfigError as error:
             self.errors += error.faults
             return empty
@@ -213,17 +214,54 @@ class _Files:
         return found
 
 
+def _read_bytes(path: Path) -> bytes:
+    """Return the bytes of the regular file `path`; never waits for a pipe or a device."""
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            problem = "is a folder, a pipe or a device, expected a regular file"
+            raise UsageError(problem, hint="give the path of a YAML file")
+        with path.open("rb") as file:
+            raw = file.read(MOST_BYTES + 1)
+    except FileNotFoundError:
+        raise UsageError("no such file", hint=_nearest_yaml(path)) from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "not a path"
+        raise UsageError(f"cannot be read: {reason}", hint="give the path of a YAML file that you may read") from None
+    if len(raw) > MOST_BYTES:
+        problem = f"the file is larger than {MOST_BYTES:,} bytes, the maximum for a config"
+        raise UsageError(problem, hint="check that this is the right file")
+    return raw
+
+
+def _decode(raw: bytes, source: str) -> str:
+    """Return the text in `raw`, without a byte-order mark."""
+    body = raw.removeprefix(codecs.BOM_UTF8)
+    try:
+        return body.decode()
+    except UnicodeDecodeError as error:
+        where = Position(source, 1, 1).after(body[: error.start].decode())
+        problem = f"byte 0x{body[error.start]:02x} is not UTF-8"
+        raise ConfigError([UsageError(problem, where=str(where), hint="save the file as UTF-8")]) from None
+
+
+def _nearest_yaml(path: Path) -> str:
+    try:
+        # A folder of ten thousand results must not slow down a message.
+        known = sorted(islice((entry.name for entry in path.parent.iterdir() if entry.suffix == ".yaml"), 1000))
+    except (OSError, ValueError):
+        return f"the folder {path.parent} does not exist or cannot be listed"
+    close = difflib.get_close_matches(path.name, known, n=1, cutoff=0)
+    return f"did you mean {path.parent / close[0]}?" if close else "there is no .yaml file in the folder"
+
+
 def _parse_override(override: str, position: Position) -> tuple[tuple[str, ...], Node, list[LocatedError]]:
     key, equals, text = override.partition("=")
     if not equals:
         raise UsageError("expected key=value, got no '='", hint="for example --set training.steps=500")
+    if not DOTTED_KEY.fullmatch(key):
+        hint = "join keys by dots, as in training.steps; set a list as a whole: key=[1, 2]"
+        raise UsageError(f"{shown(key)} is not a valid key", hint=hint)
     path = tuple(key.split("."))
-    for part in path:
-        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", part):
-            hint = "join keys by dots, as in training.steps; set a list as a whole: key=[1, 2]"
-            raise UsageError(f"{shown(part)} is not a valid key", hint=hint)
-    if len(path) > MOST_LEVELS:
-        raise UsageError(f"more than {MOST_LEVELS} levels of nesting", hint="for example --set training.steps=500")
     if path[0] == KEY:
         raise UsageError("`extends` cannot be set on the command line", hint="write it in the config file")
     parsed = parse(text, position, path)

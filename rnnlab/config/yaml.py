@@ -6,6 +6,7 @@ tags and excessive nesting are errors: no object is constructed from the text; t
 
 import math
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, final
@@ -14,12 +15,15 @@ import yaml
 
 from rnnlab.config.document import Node, Scalar
 from rnnlab.config.errors import KeyPath, LocatedError, Position, raise_all, shortened, shown
-from rnnlab.config.source import HIDDEN, character, check_text
 from rnnlab.core.errors import UsageError, VerificationError
 
 MOST_VALUES = 10_000
 MOST_LEVELS = 64
 MOST_DIGITS = 18
+# Characters that control a terminal, reorder a line or are not text; tab and line feed are text.
+_HIDDEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff]"
+)
 
 _HINT = "check that this is the right file"
 _YAML = "tag:yaml.org,2002:"
@@ -51,7 +55,7 @@ def parse(text: str, start: Position, at: KeyPath = ()) -> Parsed:
         at: The key under which the value will be stored.
 
     Raises:
-        ConfigError: The text as a whole cannot be used: it is not YAML, fails `check_text`, or has more than
+        ConfigError: The text as a whole cannot be used: it is not YAML, has a hidden character, or has more than
             `MOST_VALUES` values and keys or `MOST_LEVELS` levels of nesting.
 
     Example:
@@ -61,7 +65,9 @@ def parse(text: str, start: Position, at: KeyPath = ()) -> Parsed:
         >>> print(parse("lr: 1\nlr: 2", Position("x.yaml", 1, 1)).errors[0])
         x.yaml:2:1 lr: duplicate key, first used at line 1 — remove one of them
     """
-    check_text(text, start)
+    if match := _HIDDEN.search(text.replace("\r", "\n")):  # a carriage return ends a line
+        where = str(start.after(text[: match.start()]))
+        raise_all([UsageError(f"{_code(match.group())} is not allowed in a config", where=where, hint="remove it")])
     composer = _Composer(text)
     try:
         node = composer.get_single_node()
@@ -175,7 +181,7 @@ class _Builder:
     def node(self, node: yaml.Node, path: KeyPath, key: Position | None = None) -> Node:
         if node.tag.startswith(_ALIAS):
             hint = "repeat the value here; to share keys between files, use `extends: base.yaml`"
-            self._add(node, path, f"alias {shortened(node.tag.removeprefix(_ALIAS))} is not supported", hint=hint)
+            self._add(node, path, f"{shortened(node.tag)} is not supported", hint=hint)
         elif node.tag.startswith(_TAGGED):
             tag = shown(node.tag.removeprefix(_TAGGED).replace(_YAML, "!!"))
             self._add(node, path, f"tag {tag} is not supported", hint="remove it: plain YAML values are enough")
@@ -186,7 +192,6 @@ class _Builder:
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
             return [self.node(item, (*path, number)) for number, item in enumerate(node.value)]
-        self._check_hidden(node, path)
         try:
             return _scalar(node)
         except UsageError as error:
@@ -208,24 +213,17 @@ class _Builder:
 
     def _key(self, node: yaml.Node, path: KeyPath) -> str | None:
         if isinstance(node, yaml.ScalarNode) and node.tag == _YAML + "str":
-            self._check_hidden(node, path)
             if node.value != "<<" or node.style is not None:
-                return str(node.value)
+                text = self._value(node, path)
+                return text if isinstance(text, str) else None
             hint = "repeat the keys here; to share keys between files, use `extends: base.yaml`"
             self._add(node, path, "merge key << is not supported", hint=hint)
             return None
+        got, hint = "a list, a mapping, an alias or a tag", "write `key: value`"
         if node.tag.startswith(_YAML) and isinstance(node, yaml.ScalarNode):
             got, hint = node.value or "nothing", f"write {shown(node.value or 'name')}"
-        else:
-            got, hint = "a list, a mapping, an alias or a tag", "write `key: value`"
         self._add(node, path, f"a key must be text, got {shortened(got)}", hint=hint)
         return None
-
-    def _check_hidden(self, node: yaml.Node, path: KeyPath) -> None:
-        # An escape sequence such as "\e" in double quotes passes the check of the raw text.
-        if match := HIDDEN.search(node.value):
-            problem = f"contains {character(match.group())} as character {match.start() + 1}, which is not allowed"
-            self._add(node, path, problem, hint="remove it")
 
     def _add(self, node: yaml.Node, path: KeyPath, problem: str, *, hint: str) -> None:
         self.errors.append(LocatedError.at(self._position(node), path, problem, hint=hint))
@@ -234,8 +232,18 @@ class _Builder:
         return self._start.moved(node.start_mark.line, node.start_mark.column)
 
 
+def _code(character: str) -> str:
+    """Return the code and the name of a character that cannot be shown, e.g. `U+202E (right-to-left override)`."""
+    unnamed = "control character" if unicodedata.category(character) == "Cc" else "not a character"
+    return f"U+{ord(character):04X} ({unicodedata.name(character, unnamed).lower()})"
+
+
 def _scalar(node: yaml.Node) -> Scalar:
     text = str(node.value)
+    # An escape sequence such as "\e" in double quotes passes the check of the raw text.
+    if hidden := _HIDDEN.search(text):
+        problem = f"contains {_code(hidden.group())} as character {hidden.start() + 1}, which is not allowed"
+        raise UsageError(problem, hint="remove it")
     match node.tag.removeprefix(_YAML):
         case "null":
             return None

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnlab.config.sweep import MOST_TRIALS, Range, SweepOptions
+from rnnlab.config.blocks import MOST_TRIALS, Range, SweepOptions
 from rnnlab.core.errors import UsageError
 from rnnlab.core.streams import stream
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from rnnlab.config.blocks import MOST_TRIALS, SweepOptions
 from rnnlab.config.check import Checker
 from rnnlab.config.document import Document, Node, node_of
 from rnnlab.config.errors import KeyPath, Position, kind, raise_all
@@ -16,7 +17,6 @@ from rnnlab.config.experiment import Experiment
 from rnnlab.config.load import SWEEP as SECTION
 from rnnlab.config.load import check_document
 from rnnlab.config.reading import read_document
-from rnnlab.config.sweep import MOST_TRIALS, SweepOptions
 from rnnlab.core.errors import ConfigError, UsageError
 from rnnlab.core.naming import check_name
 from rnnlab.sweeps.axes import Values, combinations, faults_of, random_combinations

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal, Self, TypeVar, final
 
 from pydantic import Field, ValidationError, field_validator
 
+from rnnlab.config.blocks import SweepOptions
 from rnnlab.config.experiment import Experiment
-from rnnlab.config.sweep import SweepOptions
 from rnnlab.core.errors import VerificationError
 from rnnlab.core.options import Options
 from rnnlab.storage.jsonfile import LIMIT, parse_object

@@ -17,9 +17,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, final
 
+from rnnlab.config.blocks import Range
 from rnnlab.config.load import check_document
 from rnnlab.config.reading import document_of
-from rnnlab.config.sweep import Range
 from rnnlab.core.errors import ConfigError, EnvironmentFault, VerificationError
 from rnnlab.core.streams import stream
 from rnnlab.storage.files import write_atomic

@@ -28,8 +28,12 @@ MILLION = [f"    training.optimizer.{name}: {{from: 0.1, to: 0.2, count: 100}}\n
             '  axes: {cell.type: ["simple\\n#SBATCH --wrap=id"]}\n',
             "x.yaml:4:22 cell.type: unknown cell 'simple\\n#SBATCH --wrap=id' (trial 0001)",
         ),
+        (
+            "  axes: {cell.units: {from: 1, to: 3, stap: 1}}\n",
+            "x.yaml:4:39 sweep.axes.'cell.units'.stap: unknown key 'stap' — did you mean 'step'?",
+        ),
     ],
-    ids=["a million", "a line end"],
+    ids=["a million", "a line end", "a typing error"],
 )
 def test_a_sweep_that_cannot_be(here: Path, section: str, expected: str) -> None:
     (here / "x.yaml").write_text(BASE + section)

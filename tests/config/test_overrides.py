@@ -76,10 +76,10 @@ def test_the_rest_stays_and_the_document_given_is_not_changed():
     [
         ("seed", "expected key=value, got no '=' — for example --set training.steps=500"),
         ("=5", f"'' is not a valid key — {JOINED}"),
-        ("a..b=5", f"'' is not a valid key — {JOINED}"),
+        ("a..b=5", f"'a..b' is not a valid key — {JOINED}"),
         ("a b=5", f"'a b' is not a valid key — {JOINED}"),
-        ("task.lengths.0=5", f"'0' is not a valid key — {JOINED}"),
-        ("task.lengths[0]=5", f"'lengths[0]' is not a valid key — {JOINED}"),
+        ("task.lengths.0=5", f"'task.lengths.0' is not a valid key — {JOINED}"),
+        ("task.lengths[0]=5", f"'task.lengths[0]' is not a valid key — {JOINED}"),
         ("seed=", "no value given — write seed=null, or seed=\"''\" for empty text"),
         ("a.b=  ", "no value given — write a.b=null, or a.b=\"''\" for empty text"),
         ("seed=#5", "no value given — write seed=null, or seed=\"''\" for empty text"),
@@ -124,7 +124,7 @@ def test_a_long_option_is_cut_and_a_deep_one_refused():
     assert refusal("x" * 130_000) == [
         f"--set {'x' * 59}…: expected key=value, got no '=' — for example --set training.steps=500"
     ]
-    assert "more than 64 levels of nesting" in refusal("a." * 64 + "a=1")[0]
+    assert f"… is not a valid key — {JOINED}" in refusal("a." * 64 + "a=1")[0].replace("…'", "…")
 
 
 def test_a_thousand_options_take_no_time():

@@ -59,26 +59,18 @@ def test_a_file_keeps_its_bytes_and_its_positions(mark, line_end):
         (b"12", f"x.yaml:1:1: got an integer, expected a mapping of keys to values — {START}"),
         (b"seed:1", f"x.yaml:1:1: got text, expected a mapping of keys to values — {START}"),
         (b"null", f"x.yaml:1:1: got null, expected a mapping of keys to values — {START}"),
-        ("a: 1".encode("utf-16"), "x.yaml: is UTF-16 text, expected UTF-8 — save the file as UTF-8"),
-        (
-            "a: 1".encode("utf-16-le"),
-            "x.yaml: NUL byte at offset 1: binary data, or UTF-16 text — save the file as UTF-8",
-        ),
-        (
-            b"a: 1\nb: 2\0",
-            "x.yaml: NUL byte at offset 9: binary data, or UTF-16 text — save the file as UTF-8",
-        ),
-        (b"a: 1\nb: \xc3\xa9\xff", "x.yaml:2:5: byte 0xff at offset 10 is not UTF-8 — save the file as UTF-8"),
-        (b"\xef\xbb\xbfa\xe9", "x.yaml:1:2: byte 0xe9 at offset 4 is not UTF-8 — save the file as UTF-8"),
-        (b"\xe9", "x.yaml:1:1: byte 0xe9 at offset 0 is not UTF-8 — save the file as UTF-8"),
-        (b"\xef\xbb\xbf\xc3\xa9a\xa9", "x.yaml:1:3: byte 0xa9 at offset 6 is not UTF-8 — save the file as UTF-8"),
+        ("a: 1".encode("utf-16"), "x.yaml:1:1: byte 0xff is not UTF-8 — save the file as UTF-8"),
+        ("a: 1".encode("utf-16-le"), "x.yaml:1:2: U+0000 (control character) is not allowed in a config — remove it"),
+        (b"a: 1\nb: \xc3\xa9\xff", "x.yaml:2:5: byte 0xff is not UTF-8 — save the file as UTF-8"),
+        (b"\xef\xbb\xbfa\xe9", "x.yaml:1:2: byte 0xe9 is not UTF-8 — save the file as UTF-8"),
+        (b"\xef\xbb\xbf\xc3\xa9a\xa9", "x.yaml:1:3: byte 0xa9 is not UTF-8 — save the file as UTF-8"),
         (
             b"#" * (2**20 + 1),
             "x.yaml: the file is larger than 1,048,576 bytes, the maximum for a config"
             " — check that this is the right file",
         ),
     ],
-    ids=range(16),
+    ids=range(14),
 )
 def test_bytes_that_hold_no_config(raw, message):
     write(x=raw)
@@ -99,11 +91,9 @@ def test_only_regular_files_are_read_and_nothing_blocks():
     Path("loop.yaml").symlink_to("loop.yaml")
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind("socket.yaml")
-        wanted = "expected a regular file — give the path of a YAML file"
-        assert refusal("pipe.yaml") == [f"pipe.yaml: is a pipe, {wanted}"]
-        assert refusal("folder.yaml") == [f"folder.yaml: is a folder, {wanted}"]
-        assert refusal("socket.yaml") == [f"socket.yaml: is a socket, {wanted}"]
-        assert refusal("/dev/zero") == [f"/dev/zero: is a device, {wanted}"]
+        for name in ("pipe.yaml", "folder.yaml", "socket.yaml", "/dev/zero"):
+            problem = "is a folder, a pipe or a device, expected a regular file"
+            assert refusal(name) == [f"{name}: {problem} — give the path of a YAML file"]
     may = "give the path of a YAML file that you may read"
     assert refusal("loop.yaml") == [f"loop.yaml: cannot be read: Too many levels of symbolic links — {may}"]
     assert refusal("loop.yaml\0") == [f"loop.yaml\\x00: cannot be read: not a path — {may}"]
@@ -193,20 +183,12 @@ def test_errors_of_a_base_shared_by_two_bases_are_reported_once():
         ),
         (
             {"x": "extends: /dev/zero"},
-            "x.yaml:1:10 extends: x.yaml extends /dev/zero: is a device, expected a regular file"
+            "x.yaml:1:10 extends: x.yaml extends /dev/zero: is a folder, a pipe or a device, expected a regular file"
             " — give the path of a YAML file",
         ),
         (
-            {f"x{i or ''}": f"extends: x{i + 1}.yaml" for i in range(9)} | {"x9": "a: 1"},
-            "x8.yaml:1:10 extends: x.yaml"
-            + "".join(f" extends x{i}.yaml" for i in range(1, 10))
-            + ": more than 8 levels"
-            " of `extends`, or more than 64 files — merge some of the files",
-        ),
-        (
             {"x": f"extends: [{', '.join(f'b{i}.yaml' for i in range(64))}]"} | {f"b{i}": "a: 1" for i in range(64)},
-            "x.yaml:1:631 extends[63]: x.yaml extends b63.yaml: more than 8 levels of `extends`, or more than 64 files"
-            " — merge some of the files",
+            "x.yaml:1:631 extends[63]: x.yaml extends b63.yaml: more than 64 files — merge some of the files",
         ),
         ({"x": "extends: 3"}, "x.yaml:1:10 extends: got an integer, expected a file name — write `extends: base.yaml`"),
         ({"x": "extends:"}, "x.yaml:1:9 extends: got null, expected a file name — write `extends: base.yaml`"),
@@ -221,16 +203,11 @@ def test_errors_of_a_base_shared_by_two_bases_are_reported_once():
             "b.yaml:2:1 a: duplicate key, first used at line 1 — remove one of them",
         ),
     ],
-    ids=["self", "cycle", "missing", "device", "chain", "files", "integer", "null", "kinds", "both"],
+    ids=["self", "cycle", "missing", "device", "files", "integer", "null", "kinds", "both"],
 )
 def test_bases_that_cannot_be_read_name_the_chain(files, message):
     write(**files)
     assert refusal() == message.split("\n")
-
-
-def test_the_longest_chain_allowed():
-    write(**{f"x{i or ''}": f"extends: x{i + 1}.yaml\nk{i}: {i}" for i in range(8)}, x8="k8: 8")
-    assert read_document(Path("x.yaml")).data == {f"k{i}": i for i in range(9)}
 
 
 def test_what_is_absent_has_the_position_of_the_nearest_key_around_it():

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rnnlab.config.sweep import SweepOptions
+from rnnlab.config.blocks import SweepOptions
 from rnnlab.sweeps import Plan, Trial
 
 

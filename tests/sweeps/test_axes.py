@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnnlab.config.sweep import Range, SweepOptions
+from rnnlab.config.blocks import Range, SweepOptions
 from rnnlab.core.errors import UsageError
 from rnnlab.sweeps.axes import combinations, draw, faults_of, values_of
 from rnnlab.sweeps.plan import trial_name

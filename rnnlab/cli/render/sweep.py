@@ -14,7 +14,7 @@ from rnnlab.cli.render.output import console, show, show_json, show_text
 from rnnlab.cli.render.progress import duration, undisturbed
 from rnnlab.cli.render.result import figure
 from rnnlab.cli.render.tables import natural_width, show_table, table_lines
-from rnnlab.config.sweep import Range
+from rnnlab.config.blocks import Range
 from rnnlab.core.table import table
 from rnnlab.sweeps.estimate import estimate
 from rnnlab.sweeps.events import Event, SweepEnded, SweepStarted, TrialEnded, TrialStarted, TrialStepped, WorkerDied
