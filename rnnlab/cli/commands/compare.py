@@ -5,9 +5,13 @@ interval, how many sequences that took, and the median and the interquartile mea
 compared by statistical tests, whose p values are corrected for the number of tests.
 
 A damaged run is reported on stderr and left out, and the exit code is then 4. If a --fail-if condition is met, or
-cannot be decided because a number is unknown, the exit code is 9.
+cannot be decided because a number is unknown, the exit code is 9. A condition names of each run a metric, as --metric
+takes it, `val_` being short for `validation/`; `steps`, `sequences`, `seconds`, `solved`; any config key; and of its
+group `median(METRIC)`, `iqm(METRIC)` and `solved_rate`.
 """
 
+from collections.abc import Callable
+from math import isnan, nan
 from typing import Annotated
 
 import typer
@@ -24,12 +28,16 @@ from rnnlab.cli.render.comparison import (
 )
 from rnnlab.cli.render.output import show_json, show_text
 from rnnlab.comparison import Comparison, compare
-from rnnlab.comparison.gate import OPTION, failures
+from rnnlab.comparison.groups import Group, groups_of, resolve_metric
+from rnnlab.comparison.tables import value_text
 from rnnlab.core.errors import ConditionError, UsageError
-from rnnlab.runs.filter import parse
+from rnnlab.core.text import listed
+from rnnlab.runs.filter import Filter, Value, parse
 from rnnlab.runs.find import runs_root
 from rnnlab.runs.many import no_collection
+from rnnlab.runs.run import Run
 
+_FAIL_IF = "--fail-if"
 _MOST_NAMED = 4
 
 
@@ -68,7 +76,7 @@ def command(
     fail_if: Annotated[
         list[str] | None,
         typer.Option(
-            OPTION,
+            _FAIL_IF,
             metavar="CONDITION",
             help="Exit with code 9 if this is true of any run: 'val_loss > 0.01 and cell.type = carry'; of any group: "
             "'solved_rate < 0.8', 'median(loss) > 0.01', 'iqm(loss) > 0.01'. Repeatable.",
@@ -88,7 +96,7 @@ def command(
 ) -> None:
     if json and format not in {None, Format.JSON}:
         raise UsageError("--json and another --format", hint="give only one of them")
-    conditions = {text: parse(text, option=OPTION) for text in fail_if or []}
+    conditions = {text: parse(text, option=_FAIL_IF) for text in fail_if or []}
     with no_collection():
         comparison = compare(runs_named(runs_root(runs), names), metric, by=by, over=over, baseline=baseline)
         met = {text: found for text, condition in conditions.items() if (found := failures(comparison, condition))}
@@ -98,11 +106,8 @@ def command(
             warn(warning)
         _show(comparison, Format.JSON if json else format or Format.TABLE)
     if met:
-        parts = [
-            f"{text}: {', '.join(who[:_MOST_NAMED])}{' and more' * (len(who) > _MOST_NAMED)}"
-            for text, who in met.items()
-        ]
-        raise ConditionError("; ".join(parts), where=OPTION)
+        problem = "; ".join(f"{text}: {listed(found, _MOST_NAMED)}" for text, found in met.items())
+        raise ConditionError(problem, where=_FAIL_IF)
     if comparison.damaged:
         raise typer.Exit(4)
 
@@ -119,3 +124,65 @@ def _show(comparison: Comparison, format: Format) -> None:
             Format.LATEX: comparison_latex,
         }
         show_text(written[format](comparison))
+
+
+def failures(comparison: Comparison, condition: Filter) -> list[str]:
+    """Return the runs that a condition matches, each with its values; groups, if it names nothing of single runs.
+
+    Raises:
+        UsageError: No run recorded such a metric.
+    """
+    reads = {name: _reader(name, comparison) for name in condition.names}
+    if all(name == "solved_rate" or "(" in name for name in reads):
+        heads = [(group.heading, group.results[0]) for group in comparison.groups]
+    else:
+        heads = [(comparison.headings[run.name], run) for run in comparison.results]
+    failed = []
+    for heading, run in heads:
+        values = {name: read(run) for name, read in reads.items()}
+        if condition.matches(values.get, not_finite=True):
+            texts = [("" if len(values) == 1 else f"{name} ") + _text(value) for name, value in values.items()]
+            failed.append(f"{heading} ({', '.join(texts)})")
+    return failed
+
+
+def _reader(name: str, comparison: Comparison) -> Callable[[Run], Value]:
+    """Return the function from a run to the value that a name means; an unknown number is nan."""
+    if name == "solved_rate":
+        return _of_group(comparison.groups, _solved_rate)
+    if "(" in name:
+        kind, _, metric = name.rstrip(")").partition("(")
+        if kind not in {"median", "iqm"}:
+            raise UsageError(f"there is no {kind}(…)", where=_FAIL_IF, hint="known: median(METRIC), iqm(METRIC)")
+        groups = groups_of(comparison.results, _metric(metric, comparison))
+        return _of_group(groups, lambda group: group.median if kind == "median" else group.interquartile_mean)
+    if name in {"steps", "sequences", "seconds", "solved"}:
+        return lambda run: _known(getattr(run.summary, name))
+    if any(name in run.config for run in comparison.results):
+        return lambda run: run.config.get(name)
+    full = _metric(name, comparison)
+    return lambda run: _known(run.final(full))
+
+
+def _of_group(groups: tuple[Group, ...], value: Callable[[Group], float]) -> Callable[[Run], Value]:
+    of_run = {run.name: group for group in groups for run in group.results}
+    return lambda run: value(of_run[run.name])
+
+
+def _solved_rate(group: Group) -> float:
+    return group.solved / len(group.results) if len(group.decided) == len(group.results) else nan
+
+
+def _known(value: float | None) -> float:
+    return nan if value is None else value
+
+
+def _metric(name: str, comparison: Comparison) -> str:
+    asked = f"validation/{name.removeprefix('val_')}" if name.startswith("val_") else name
+    return resolve_metric(comparison.results, asked, option=_FAIL_IF)
+
+
+def _text(value: Value) -> str:
+    if isinstance(value, float):
+        return "unknown" if isnan(value) else f"{value:.6g}"
+    return value_text(value)

@@ -2,6 +2,7 @@
 
 import json as jsonlib
 import math
+import sys
 import time
 from collections.abc import Iterator, Mapping
 
@@ -13,7 +14,7 @@ from rnnlab.cli.errors import note
 from rnnlab.cli.render.output import console, show, show_json, show_text
 from rnnlab.cli.render.progress import duration, undisturbed
 from rnnlab.cli.render.result import figure
-from rnnlab.cli.render.tables import natural_width, show_table, table_lines
+from rnnlab.cli.render.tables import show_table, table_lines
 from rnnlab.config.blocks import Range
 from rnnlab.core.table import table
 from rnnlab.sweeps.estimate import estimate
@@ -46,7 +47,7 @@ def show_plan(checked: CheckedSweep, *, json: bool) -> None:
     rows = [[trial.name, *(_text(trial.values.get(key, "—")) for key in keys)] for trial in plan.trials]
     trials_table = table(["trial", *keys], rows, text=keys)
     # Not folded to the width of the terminal, so that `less` and `grep` can be used.
-    show_text("".join(f"{line}\n" for line in table_lines(trials_table, natural_width(trials_table))))
+    show_text("".join(f"{line}\n" for line in table_lines(trials_table, sys.maxsize)))
     line = f"{_trials(plan.total)}, at most {cost.steps:,} steps and {cost.sequences:,} sequences"
     if cost.seconds is None:
         show(f"{line}; the time is not estimated on Keras")

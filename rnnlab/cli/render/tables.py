@@ -7,23 +7,47 @@ import csv
 import io
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from math import isfinite
+from typing import final
 
-from rich.cells import cell_len, chop_cells
+from rich.cells import cell_len
+from rich.text import Text
 
 from rnnlab.cli.render.output import can_show, console, printable, show_text
-from rnnlab.core.table import Cell, Column, Table
+from rnnlab.core.table import Cell, Table
 from rnnlab.core.text import visible
 
 _GAP = 3  # blanks between two columns
 _FOLDED = 16  # letters to which a column of text may be folded to save a second table
 _NARROWEST = 6
-_WORD = re.compile(r".+?(?:\s+|(?<=[a-z])\.(?=[a-z])|(?<=\w)[-/](?=\w)|$)", re.DOTALL)
 
 
 def show_table(*tables: Table) -> None:
     """Print tables on stdout, one below the other, as wide as the terminal is."""
     show_text("\n".join("".join(f"{line}\n" for line in table_lines(one)) for one in tables))
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """A column as text: its cells, the heading first, and how wide they are, or may become when folded."""
+
+    cells: list[str]
+    is_number: bool
+    wide: int
+    least: int
+
+
+def _shown(table: Table) -> list[_Shown]:
+    made = []
+    for column, texts in zip(table.columns, zip(table.head, *table.texts, strict=True), strict=True):
+        head, *cells = map(printable, texts)
+        words = max(map(cell_len, head.split()), default=0)
+        wide = max(map(cell_len, cells), default=0)
+        least = max(words, wide if column.is_number else min(wide, _FOLDED))  # numbers are not folded
+        made.append(_Shown([head, *cells], column.is_number, max(wide, cell_len(head)), least))
+    return made
 
 
 def table_lines(table: Table, width: int | None = None) -> list[str]:
@@ -37,47 +61,31 @@ def table_lines(table: Table, width: int | None = None) -> list[str]:
         width: Columns of the terminal; those of stdout when left out.
     """
     width = width or console().width
-    columns = list(zip(*[[printable(cell) for cell in line] for line in (table.head, *table.texts)], strict=True))
     lines = [printable(table.title)] if table.title else []
-    for number, places in enumerate(_parts(columns, table.columns, width)):
-        widths = _widths([columns[place] for place in places], [table.columns[place] for place in places], width)
+    for number, part in enumerate(_parts(_shown(table), width)):
         lines += [""] * (number > 0)
-        lines += _laid_out([columns[place] for place in places], widths, [table.columns[place] for place in places])
+        lines += _laid_out(part, _widths(part, width))
     return lines
 
 
-def natural_width(table: Table) -> int:
-    """Return how wide a terminal must be to show a table without folding it."""
-    columns = zip(*[[printable(cell) for cell in line] for line in (table.head, *table.texts)], strict=True)
-    return _total([max(map(cell_len, column)) for column in columns])
-
-
-def _parts(columns: Sequence[Sequence[str]], kinds: Sequence[Column], width: int) -> list[list[int]]:
-    """Return the places of the columns that are shown together, the first column in each part."""
-    least = [_least(column, kind) for column, kind in zip(columns, kinds, strict=True)]
-    if len(columns) < 3 or _total(least) <= width:
-        return [list(range(len(columns)))]
-    least[0] = min(max(map(cell_len, columns[0])), width // 2)
-    parts: list[list[int]] = [[0]]
-    for place in range(1, len(columns)):
-        if len(parts[-1]) > 1 and _total([least[one] for one in (*parts[-1], place)]) > width:
-            parts.append([0])
-        parts[-1].append(place)
+def _parts(columns: list[_Shown], width: int) -> list[list[_Shown]]:
+    """Return the columns that are shown together, the first column in each part."""
+    if len(columns) < 3 or _total([column.least for column in columns]) <= width:
+        return [columns]
+    first = columns[0]
+    parts = [[first]]
+    for column in columns[1:]:
+        least = [min(first.wide, width // 2), *(one.least for one in (*parts[-1][1:], column))]
+        if len(parts[-1]) > 1 and _total(least) > width:
+            parts.append([first])
+        parts[-1].append(column)
     return parts
 
 
-def _least(column: Sequence[str], kind: Column) -> int:
-    """Return how narrow a column may become: numbers are not folded."""
-    head, *cells = column
-    words = max(map(cell_len, _words(head)), default=0)
-    wide = max(map(cell_len, cells), default=0)
-    return max(words, wide if kind.is_number else min(wide, _FOLDED))
-
-
-def _widths(columns: Sequence[Sequence[str]], kinds: Sequence[Column], width: int) -> list[int]:
+def _widths(columns: Sequence[_Shown], width: int) -> list[int]:
     """Return the widths of columns: the widest is narrowed first; the first column and numbers only if need be."""
-    widths = [max(map(cell_len, column)) for column in columns]
-    for least in ([_least(*pair) for pair in zip(columns, kinds, strict=True)], [_NARROWEST] * len(columns)):
+    widths = [column.wide for column in columns]
+    for least in ([column.least for column in columns], [_NARROWEST] * len(columns)):
         while _total(widths) > width and (wide := [place for place, one in enumerate(widths) if one > least[place]]):
             widths[max(wide, key=lambda place: (place > 0, widths[place]))] -= 1
     return widths
@@ -87,42 +95,25 @@ def _total(widths: Sequence[int]) -> int:
     return sum(widths) + _GAP * (len(widths) - 1)
 
 
-def _laid_out(columns: Sequence[Sequence[str]], widths: Sequence[int], kinds: Sequence[Column]) -> Iterator[str]:
-    for number, row in enumerate(zip(*columns, strict=True)):
+def _laid_out(columns: Sequence[_Shown], widths: Sequence[int]) -> Iterator[str]:
+    for number, row in enumerate(zip(*[column.cells for column in columns], strict=True)):
         folded = [_folded(cell, wide) for cell, wide in zip(row, widths, strict=True)]
         height = max(map(len, folded))
-        # Headings end just above the rule, cells begin just below it.
-        filled = [
-            cell + [""] * (height - len(cell)) if number else [""] * (height - len(cell)) + cell for cell in folded
-        ]
-        yield from (_line(line, widths, kinds) for line in zip(*filled, strict=True))
+        for line in range(height):
+            padded = []
+            for column, cell, wide in zip(columns, folded, widths, strict=True):
+                place = line if number else line - height + len(cell)  # headings end just above the rule
+                text = cell[place] if 0 <= place < len(cell) else ""
+                blanks = " " * (wide - cell_len(text))
+                padded.append(blanks + text if column.is_number else text + blanks)
+            yield (" " * _GAP).join(padded).rstrip()
         if number == 0:
             yield ("─" if can_show("─") else "-") * _total(widths)
 
 
-def _line(cells: Sequence[str], widths: Sequence[int], kinds: Sequence[Column]) -> str:
-    padded = []
-    for cell, wide, kind in zip(cells, widths, kinds, strict=True):
-        blanks = " " * (wide - cell_len(cell))
-        padded.append(blanks + cell if kind.is_number else cell + blanks)
-    return (" " * _GAP).join(padded).rstrip()
-
-
-def _words(text: str) -> list[str]:
-    return [word.rstrip() for word in _WORD.findall(text)]
-
-
 def _folded(text: str, width: int) -> list[str]:
     """Return text in lines of at most `width`, broken between words, and within a word that is longer than a line."""
-    if cell_len(text) <= width:
-        return [text]
-    lines = [""]
-    for word in _WORD.findall(text):
-        if lines[-1] and cell_len(lines[-1] + word.rstrip()) > width:
-            lines.append("")
-        *whole, last = chop_cells(lines[-1] + word.rstrip(), width) or [""]
-        lines[-1:] = [*whole, last + word[len(word.rstrip()) :]]
-    return [line.rstrip() for line in lines]
+    return [text] if cell_len(text) <= width else [line.plain.rstrip() for line in Text(text).wrap(console(), width)]
 
 
 def as_csv(table: Table) -> str:
