@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
@@ -20,12 +21,14 @@ from rnnlab.core.table import Table, table
 from rnnlab.core.text import visible, visible_lines
 from rnnlab.figures import figure_of, figures_of
 from rnnlab.inspection.diagnoses import Diagnosis, diagnoses
+from rnnlab.runs.config import flatten
 from rnnlab.runs.run import Run
 
 GENERATOR = "rnnlab report"  # by which a page is recognised as one of ours
 
 _MOST_RUNS = 500
 _MOST_CONFIGS = 6
+_FACT = re.compile(r"versions\.|platform$|cpu\.(model|logical_cores)$|git\.(commit|dirty)$|seed$")
 
 
 def write_page(
@@ -149,19 +152,11 @@ def _provenance(results: Sequence[Run]) -> Table:
 
 def _facts(result: Run) -> list[tuple[str, str]]:
     try:
-        known = result.provenance
+        known = dict(flatten(result.provenance))
     except RnnlabError:
         return [("provenance", "missing or damaged")]
-    versions, cpu, git = (part if isinstance(part, dict) else {} for part in map(known.get, ("versions", "cpu", "git")))
-    facts = {
-        "started": str(known.get("started", ""))[:10],
-        **{str(name): value for name, value in versions.items()},
-        "platform": known.get("platform"),
-        "processor": f"{cpu.get('model', '')}, {cpu.get('logical_cores', '?')} logical cores" if cpu else None,
-        "git commit": f"{git.get('commit')}{', changed' if git.get('dirty') else ''}" if git else None,
-        "seed": known.get("seed"),
-    }
-    return [(key, str(value)) for key, value in facts.items() if value not in {None, ""}]
+    facts = [(key.removeprefix("versions."), value_text(value)) for key, value in known.items() if _FACT.match(key)]
+    return [("started", str(known.get("started", ""))[:10]), *facts]
 
 
 def _commands(results: Sequence[Run]) -> list[str]:

@@ -1,9 +1,9 @@
 """The examination of a run: whether each file is whole, and all agree. Nothing is changed."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, final
+from typing import Literal, final
 
 from rnnlab.config.experiment import Experiment
 from rnnlab.core.errors import VerificationError
@@ -67,32 +67,33 @@ def examine(run: RunFolder) -> Report:
     Raises:
         EnvironmentFault: A file cannot be read.
     """
-    examination = _Examination(run)
+    try:
+        status = run.read_status()
+    except VerificationError as fault:
+        return Report(run, "unknown", 0, [Finding("status.json", "bad", fault.problem)])
+    examination = _Examination(run, status)
     examination.read_all()
-    status = examination.status
-    state = "unknown" if status is None else "stale" if run.is_stale(status) else status.state
-    return Report(run, state, status.step if status else 0, examination.findings)
+    return Report(run, "stale" if run.is_stale(status) else status.state, status.step, examination.findings)
 
 
 class _Examination:
-    def __init__(self, run: RunFolder) -> None:
-        self.run = run
+    def __init__(self, run: RunFolder, status: Status) -> None:
+        self.run, self.status = run, status
         self.findings: list[Finding] = []
-        self.status: Status | None = None
         self._experiment: Experiment | None = None
         self._steps: list[int] = []
 
     def read_all(self) -> None:
-        self._check("status.json", self._read_status)
-        if self.status is None:
-            return
+        status = self.status
+        self._add("status.json", "good", f"{status.state} at step {status.step:,}, attempt {status.attempt}")
         self._check("config.yaml", self._read_config)
         self._check("provenance.json", self._read_provenance)
         self._check("resolved.yaml", self._read_experiment)
         self._check("metrics.jsonl", self._read_metrics)
         if kind(self.run.path / "evaluations.jsonl") != "missing":
             self._check("evaluations.jsonl", lambda: f"{len(self.run.read_evaluations().records):,} records")
-        self._check("log.txt", self._read_log)
+        is_there = kind(self.run.path / "log.txt") == "file"
+        self._add("log.txt", *(("good", "there") if is_there else ("bad", "is missing, or no plain file")))
         self._check("checkpoints", self._list_checkpoints)
         for step in self._steps:
             self._check(f"checkpoints/{self.run.checkpoints().path(step).name}", partial(self._read_checkpoint, step))
@@ -101,7 +102,7 @@ class _Examination:
             if self.status.state == "completed" or self.run.has_weights(which):
                 self._check(f"weights/{which}.safetensors", partial(self._read_weights, which))
         if self.run.has_result(self.status):
-            self._check("summary.json", self._read_summary)
+            self._check("summary.json", lambda: "{0.stopped} at step {0.steps:,}".format(Run(self.run).summary))
         self._check("the lock", self._read_lock)
         for file, detail in _others(self.run):
             self._add(file, "note", detail)
@@ -114,10 +115,6 @@ class _Examination:
 
     def _add(self, file: str, result: Result, detail: str) -> None:
         self.findings.append(Finding(file, result, detail))
-
-    def _read_status(self) -> str:
-        self.status = self.run.read_status()
-        return f"{self.status.state} at step {self.status.step:,}, attempt {self.status.attempt}"
 
     def _read_config(self) -> str:
         require_config_as_given(self.run)
@@ -133,35 +130,34 @@ class _Examination:
 
     def _read_metrics(self) -> str:
         metrics = self.run.read_metrics()
-        _require_sequences(metrics.records, self._experiment)
-        assert self.status is not None
+        batch_size = self._experiment.training.batch_size if self._experiment else None
+        for number, record in enumerate(metrics.records, start=1):
+            step, counted = record["step"], record.get("sequences")
+            if batch_size is not None and counted != step * batch_size:
+                raise VerificationError(f"record {number} of step {step:,} counts {counted} sequences")
         if metrics.torn and self.status.state == "completed":
             raise VerificationError(CUT)
         if metrics.torn:
             self._add("metrics.jsonl", "note", TORN)
         return f"{len(metrics.records):,} records, steps in order"
 
-    def _read_log(self) -> str:
-        if kind(self.run.path / "log.txt") != "file":
-            raise VerificationError("is missing, or no plain file")
-        return "there"
-
     def _list_checkpoints(self) -> str:
-        assert self.status is not None
         self._steps = self.run.checkpoints().steps()
         if self.status.step and not self._steps:
             raise VerificationError(f"there is none, though the run got to step {self.status.step:,}")
         return f"{len(self._steps)}, the newest of step {self._steps[0]:,}" if self._steps else "none yet"
 
     def _read_checkpoint(self, step: int) -> str:
-        assert self.status is not None
         checkpoint = self.run.checkpoints().load(step)
-        require_own(checkpoint, self.status, None if self._experiment is None else _about(self._experiment))
+        about = None
+        if self._experiment is not None:
+            task = self._experiment.build_task()
+            about = {"network": self._experiment.network(task).describe(), "task": task.name}
+        require_own(checkpoint, self.status, about)
         self.run.check_metrics(checkpoint.metrics_bytes)
         return f"whole, of attempt {checkpoint.attempt}; {checkpoint.metrics_bytes:,} bytes of metrics belong to it"
 
     def _read_weights(self, which: Literal["best", "last"]) -> str:
-        assert self.status is not None
         expected = None
         if self._experiment is not None:
             network = self._experiment.network(self._experiment.build_task())
@@ -172,32 +168,11 @@ class _Examination:
             raise VerificationError(f"are of step {step}, but the run ended at step {self.status.step:,}")
         return f"whole, of step {step:,}"
 
-    def _read_summary(self) -> str:
-        assert self.status is not None
-        summary = Run(self.run).summary
-        return f"{summary.stopped} at step {summary.steps:,}"
-
     def _read_lock(self) -> str:
-        assert self.status is not None
         holder = read_holder(self.run.path)
         if holder is None:
-            if self.status.state == "running":
-                return "not locked: the run can be resumed"
-            return "not locked"
+            return "not locked: the run can be resumed" if self.status.state == "running" else "not locked"
         return f"locked by {holder}" + ("" if holder.is_alive() else ", which has ended: the run can be resumed")
-
-
-def _require_sequences(records: Sequence[Mapping[str, Any]], experiment: Experiment | None) -> None:
-    """Pass if the sequences agree with the steps."""
-    for number, record in enumerate(records, start=1):
-        step, counted = record["step"], record.get("sequences")
-        if experiment is not None and counted != step * experiment.training.batch_size:
-            raise VerificationError(f"record {number} of step {step:,} counts {counted} sequences")
-
-
-def _about(experiment: Experiment) -> dict[str, Any]:
-    task = experiment.build_task()
-    return {"network": experiment.network(task).describe(), "task": task.name}
 
 
 def _others(run: RunFolder) -> Iterator[tuple[str, str]]:

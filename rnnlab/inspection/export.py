@@ -13,14 +13,13 @@ from numpy.typing import NDArray
 from rnnlab.backends.base import Network
 from rnnlab.backends.keras.engines import start
 from rnnlab.core.errors import RnnlabError, UsageError
-from rnnlab.runs.run import Run
+from rnnlab.runs.run import Run, Which
 from rnnlab.storage import RunFolder
 from rnnlab.storage.files import write_atomic, write_folder
 from rnnlab.storage.reading import kind
 from rnnlab.storage.system_errors import reported
 
 Format = Literal["keras", "keras-weights", "npz", "onnx", "savedmodel"]
-Which = Literal["best", "last"]
 
 ENDINGS: Mapping[Format, str] = {
     "keras": ".keras",
@@ -28,6 +27,14 @@ ENDINGS: Mapping[Format, str] = {
     "npz": ".npz",
     "onnx": ".onnx",
     "savedmodel": ".savedmodel",
+}
+# Python that loads a file; a cell that Keras does not have needs the module of its layer.
+_LOADING: Mapping[Format, str] = {
+    "keras": "import {modules}; model = keras.models.load_model({file})",
+    "keras-weights": "model.load_weights({file})  # a model of the same layers",
+    "npz": "import numpy; arrays = numpy.load({file})  # arrays['head.W']",
+    "onnx": "import onnxruntime; model = onnxruntime.InferenceSession({file})  # model.run(None, {{'inputs': x}})",
+    "savedmodel": "import tensorflow; model = tensorflow.saved_model.load({file})  # model.serve(x)",
 }
 _ELSEWHERE = "choose another place with --out"
 
@@ -96,6 +103,7 @@ def export(
         write_atomic(path, content, elsewhere=_ELSEWHERE)
     else:
         write_folder(path, content, elsewhere=_ELSEWHERE)
+    modules = "keras" if network.cell.name == "simple" else "keras, rnnlab.backends.keras.layers"
     return Export(
         path=path,
         format=format,
@@ -105,7 +113,7 @@ def export(
         inputs=(None, None, network.input_features),
         outputs=(None, *([None] if network.return_sequences else []), network.output_features),
         dtype=network.precision,
-        load=_loading(format, network, path),
+        load=_LOADING[format].format(file=repr(str(path)), modules=modules),
     )
 
 
@@ -123,20 +131,14 @@ def _check_place(path: Path, format: Format, *, force: bool) -> None:
     if any(_is_run(folder) for folder in (real, *real.parents)):
         raise UsageError("is inside a run's folder, which must contain only that run", where=where, hint=_ELSEWHERE)
     found = kind(path)
-    if found != "missing":
-        _check_replaced(path, format, found, force=force)
-
-
-def _check_replaced(path: Path, format: Format, found: str, *, force: bool) -> None:
-    """Pass if what exists at `path` is of the same kind, and is to be replaced."""
     if format == "savedmodel":
         fitting, expected = found == "folder" and kind(path / "saved_model.pb") == "file", "a SavedModel"
     else:
         fitting, expected = found != "folder", "a file"
-    if not fitting:
-        raise UsageError(f"already exists, and is not {expected}", where=str(path), hint=_ELSEWHERE)
-    if not force:
-        raise UsageError("already exists", where=str(path), hint=f"replace it with --force, or {_ELSEWHERE}")
+    if found != "missing" and not fitting:
+        raise UsageError(f"already exists, and is not {expected}", where=where, hint=_ELSEWHERE)
+    if found != "missing" and not force:
+        raise UsageError("already exists", where=where, hint=f"replace it with --force, or {_ELSEWHERE}")
 
 
 def _is_run(folder: Path) -> bool:
@@ -149,7 +151,10 @@ def _is_run(folder: Path) -> bool:
 
 def _content(format: Format, network: Network, arrays: Mapping[str, NDArray[Any]]) -> bytes | dict[str, bytes]:
     if format == "npz":
-        return _npz({name: arrays[name] for name in network.parameters()})  # the file has them in any order
+        file = io.BytesIO()
+        named: Any = {name: arrays[name] for name in network.parameters()}  # those of the run have any order
+        np.savez(file, **named)
+        return file.getvalue()
     start()
     from rnnlab.backends.keras import exporting  # imports Keras and TensorFlow
 
@@ -160,22 +165,3 @@ def _content(format: Format, network: Network, arrays: Mapping[str, NDArray[Any]
         "savedmodel": exporting.saved_model,
     }
     return writers[format](exporting.keras_model(network, arrays))
-
-
-def _npz(arrays: Mapping[str, Any]) -> bytes:
-    file, named = io.BytesIO(), dict(arrays)
-    np.savez(file, **named)
-    return file.getvalue()
-
-
-def _loading(format: Format, network: Network, path: Path) -> str:
-    """Return one line of Python that loads the file; a cell that Keras does not have needs the module of its layer."""
-    name = repr(str(path))
-    modules = "keras" if network.cell.name == "simple" else "keras, rnnlab.backends.keras.layers"
-    return {
-        "keras": f"import {modules}; model = keras.models.load_model({name})",
-        "keras-weights": f"model.load_weights({name})  # a model of the same layers",
-        "npz": f"import numpy; arrays = numpy.load({name})  # arrays['head.W']",
-        "onnx": f"import onnxruntime; model = onnxruntime.InferenceSession({name})  # model.run(None, {{'inputs': x}})",
-        "savedmodel": f"import tensorflow; model = tensorflow.saved_model.load({name})  # model.serve(x)",
-    }[format]

@@ -62,14 +62,6 @@ def test_at_the_lengths_it_was_trained_on_the_best_loss_comes_back(run: RunFolde
     }  # fmt: skip
 
 
-def test_every_evaluation_is_appended(run: RunFolder) -> None:
-    for option in ("seed=1", "seed=2", "evaluation.sequences=7"):
-        assert rnnlab("evaluate", run.path, "--set", option).code == 0
-    records = run.read_evaluations().records
-    assert [(record["seed"], record["sequences"]) for record in records] == [(1, 20), (2, 20), (0, 7)]
-    assert len({record["loss"] for record in records}) == 3
-
-
 def test_which_weights_and_how_many_sequences(run: RunFolder) -> None:
     result = rnnlab("evaluate", "latest", "--weights", "last", "--sequences", "300", "--json")
     told = json.loads(result.stdout)
@@ -85,21 +77,11 @@ def test_the_score_as_a_table(run: RunFolder) -> None:
     assert lines[-1] == "does not meet the success rule"
 
 
-@pytest.mark.parametrize(
-    ("override", "told"),
-    [
-        ("cell.units=5", "cell.units from 4 to 5"),
-        ("cell.activation=relu", "cell.activation from tanh to relu"),
-        ("cell.layers=2", "cell.layers from 1 to 2"),
-        ("precision=float64", "precision from float32 to float64"),
-        ("task=copy_memory", "input_features from 2 to "),
-    ],
-)
-def test_the_network_is_not_to_be_changed(run: RunFolder, override: str, told: str) -> None:
+def test_the_network_is_not_to_be_changed(run: RunFolder) -> None:
     before = hashes(run)
-    result = rnnlab("evaluate", "latest", "--set", "shape={}", "--set", override)
+    result = rnnlab("evaluate", "latest", "--set", "shape={}", "--set", "task=copy_memory")
     assert (result.code, result.stdout) == (2, "")
-    assert f"--set would change the network: {told}" in result.stderr
+    assert "--set would change the network: input_features from 2 to " in result.stderr
     assert hashes(run) == before
 
 
@@ -110,59 +92,11 @@ def test_a_bad_override(run: RunFolder, override: str) -> None:
     assert result.stderr.startswith(f"rnnlab: error[E_CONFIG]: --set {override}: ")
 
 
-def test_damaged_weights_are_refused(run: RunFolder) -> None:
-    path = run.path / "weights" / "best.safetensors"
-    sound = path.read_bytes()
-    flipped = sound[:-3] + bytes([sound[-3] ^ 1]) + sound[-2:]
-    for damage in (flipped, sound[:-1], sound + b"x", b"", None):
-        path.unlink()
-        if damage is not None:
-            path.write_bytes(damage)
-        result = rnnlab("evaluate", "latest")
-        assert (result.code, result.stdout) == (4, "")
-        assert result.stderr.startswith("rnnlab: error[E_DATA]: ")
-        assert "best.safetensors: " in result.stderr
-        assert len(result.stderr.splitlines()) == 1
-        path.write_bytes(sound)
-    assert not (run.path / "evaluations.jsonl").exists()
-    assert rnnlab("evaluate", "latest").code == 0
-
-
-@pytest.mark.parametrize(
-    ("cell", "told"),
-    [
-        ("{units: 5}", "does not fit this network: head.W is (5, 1) float32, expected (4, 1) float32"),
-        (
-            "{units: 4, activation: relu}",
-            "of another network: cell.activation: stored relu, expected tanh",
-        ),
-        ("{type: carry, units: 4}", "does not fit this network: "),
-    ],
-)
-def test_weights_of_another_network_are_refused(run: RunFolder, cell: str, told: str) -> None:
-    Path("other.yaml").write_text(RAGGED.replace("{units: 4}", cell))
-    assert rnnlab("train", "other.yaml", "--runs", "others").code == 0
-    (other,) = Path("others").iterdir()
-    shutil.copy(other / "weights" / "best.safetensors", run.path / "weights" / "best.safetensors")
-    result = rnnlab("evaluate", "latest")
-    assert (result.code, result.stdout) == (4, "")
-    assert told in result.stderr
-
-
 @pytest.mark.parametrize("name", ["nothing", "./runs", "/", "runs/.."])
 def test_a_run_that_is_not_there(run: RunFolder, name: str) -> None:
     result = rnnlab("evaluate", name)
     assert (result.code, result.stdout) == (3, "")
     assert result.stderr.startswith("rnnlab: error[E_RUN]: ")
-
-
-def test_a_name_that_fits_two_runs_is_refused(run: RunFolder) -> None:
-    twin = run.name[:-6] + "aaaaaa"
-    shutil.copytree(run.path, run.path.with_name(twin))
-    result = rnnlab("evaluate", "x")
-    assert result.code == 3
-    assert "'x' fits 2 runs" in result.stderr
-    assert rnnlab("evaluate", twin).code == 0
 
 
 def test_in_a_process_of_its_own(run: RunFolder) -> None:

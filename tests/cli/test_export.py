@@ -77,10 +77,3 @@ def test_what_cannot_be(run: RunFolder, arguments: list[str], code: int, expecte
     assert expected in result.stderr
     assert len(result.stderr.splitlines()) == 1
     assert sorted(Path().iterdir()) == before
-
-
-def test_damaged_weights(run: RunFolder) -> None:
-    (run.path / "weights" / "best.safetensors").write_bytes(b"")
-    result = rnnlab("export", "latest", "--format", "npz")
-    assert (result.code, result.stdout) == (4, "")
-    assert "best.safetensors: " in result.stderr

@@ -67,7 +67,7 @@ def test_a_file_that_is_not_a_report_stays(runs: Path, tmp_path: Path) -> None:
     assert '"gradient"' not in out.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize(("out", "message"), [("nowhere/x.html", "there is no folder"), (".", "is not a plain file")])
+@pytest.mark.parametrize(("out", "message"), [("nowhere/x.html", "there is no folder"), (".", "is not a report")])
 def test_a_place_that_cannot_be(runs: Path, tmp_path: Path, out: str, message: str) -> None:
     done = rnnlab("report", runs, "--out", tmp_path / out)
     assert (done.code, done.stdout) == (2, "")

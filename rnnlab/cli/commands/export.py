@@ -11,8 +11,9 @@ import typer
 
 from rnnlab.cli.options import JsonOption, RunArgument, RunsOption
 from rnnlab.cli.render.output import show, show_json
-from rnnlab.inspection.export import Format, Which, export
+from rnnlab.inspection.export import Format, export
 from rnnlab.runs import find_run, runs_root
+from rnnlab.runs.run import Which
 
 
 def command(

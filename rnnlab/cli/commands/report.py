@@ -5,6 +5,7 @@ is replaced.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from shlex import join, quote
 from typing import Annotated
@@ -85,19 +86,15 @@ def _require_own(out: Path) -> None:
     """Pass if there is no file yet, or a report.
 
     Raises:
-        UsageError: There is another file, or no folder.
+        UsageError: There is something else, or no folder.
     """
-    if kind(out) == "missing":
-        if kind(out.absolute().parent) != "folder":
-            raise UsageError(f"there is no folder {out.parent}", where="--out", hint="make it first")
-        return
-    if kind(out) != "file":
-        raise UsageError(f"{out} is not a plain file", where="--out", hint="choose another place")
-    try:
-        with out.open("rb") as file:
+    found = kind(out)
+    if found == "missing" and kind(out.absolute().parent) != "folder":
+        raise UsageError(f"there is no folder {out.parent}", where="--out", hint="make it first")
+    is_ours = found == "missing"
+    if found == "file":
+        with suppress(OSError), out.open("rb") as file:
             is_ours = _MARK in file.read(_HEAD)
-    except OSError:
-        is_ours = False
     if not is_ours:
-        problem = f"{out} exists and is not a report of rnnlab"
-        raise UsageError(problem, where="--out", hint="choose another place, or add --force to overwrite it")
+        hint = "choose another place, or add --force to overwrite a file"
+        raise UsageError(f"{out} exists and is not a report of rnnlab", where="--out", hint=hint)

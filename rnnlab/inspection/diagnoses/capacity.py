@@ -71,31 +71,17 @@ def capacity(layers: tuple[Layer, ...], input_features: int, rng: np.random.Gene
     inputs[:, :, 0] = rng.uniform(-1, 1, inputs.shape[:2])
     way = unroll(layers, inputs, np.full(len(inputs), inputs.shape[1]))
     states = np.concatenate([way.states(len(layers) - 1, name) for name in layers[-1].network.cell.states], axis=2)
-    read = states[:, _WASHOUT:]
+    read = np.concatenate([states, np.ones((*states.shape[:2], 1))], axis=2)[:, _WASHOUT:]
     wanted = np.stack([inputs[:, _WASHOUT - k : inputs.shape[1] - k, 0] for k in delays], axis=2)
-    fitted = _fit(_flat(read[:_FITTED]), _flat(wanted[:_FITTED]))
-    answers, truth = _with_one(_flat(read[_FITTED:])) @ fitted, _flat(wanted[_FITTED:])
-    score = np.array([_squared_correlation(answers[:, k], truth[:, k]) for k in range(len(delays))])
+    design, truth = (array[:_FITTED].reshape(-1, array.shape[2]) for array in (read, wanted))
+    fitted = np.linalg.solve(design.T @ design + _RIDGE * np.eye(design.shape[1]), design.T @ truth)
+    design, truth = (array[_FITTED:].reshape(-1, array.shape[2]) for array in (read, wanted))
+    score = np.array([_squared_correlation(*pair) for pair in zip((design @ fitted).T, truth.T, strict=True)])
     return Capacity(delays, score, float(score.sum()))
 
 
-def _flat(array: Array) -> Array:
-    return array.reshape(-1, array.shape[-1])
-
-
-def _with_one(states: Array) -> Array:
-    return np.hstack([states, np.ones((len(states), 1))])
-
-
-def _fit(states: Array, wanted: Array) -> Array:
-    design = _with_one(states)
-    return np.asarray(np.linalg.solve(design.T @ design + _RIDGE * np.eye(design.shape[1]), design.T @ wanted))
-
-
 def _squared_correlation(a: Array, b: Array) -> float:
-    if a.std() < 1e-12 or b.std() < 1e-12:
-        return 0.0
-    return float(np.corrcoef(a, b)[0, 1] ** 2)
+    return 0.0 if min(a.std(), b.std()) < 1e-12 else float(np.corrcoef(a, b)[0, 1] ** 2)
 
 
 DIAGNOSIS = MemoryCapacity()

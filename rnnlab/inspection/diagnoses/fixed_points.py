@@ -7,6 +7,7 @@ from typing import final
 import numpy as np
 
 from rnnlab.backends.numpy.unrolled import Layer
+from rnnlab.cells.base import Step
 from rnnlab.inspection.diagnoses.base import AbstractDiagnosis, Array, Inspected, Numbers
 from rnnlab.inspection.diagnoses.jacobian import jacobians
 from rnnlab.inspection.diagnoses.states import components
@@ -101,15 +102,12 @@ def fixed_points(layer: Layer, starts: Array, inputs: Array, projection: tuple[A
     Source: Sussillo & Barak 2013, Neural Computation 25:626, section 2.
     Differs: Points with q above 1e-12 after polishing, the slow points of the paper, are left out.
     """
-    found = _polished(layer, _minimised(layer, starts, inputs), inputs)
-    speeds = _speeds(layer, found, inputs)
+    found, speeds = _polished(layer, _minimised(layer, starts, inputs), inputs)
     found, speeds = found[speeds < _STILL], speeds[speeds < _STILL]
     kept = _distinct(found, speeds)
     points = found[kept]
-    radius = np.empty(0)
-    if len(points):
-        matrices = jacobians(layer, _repeated(inputs, len(points)), layer.split(points))
-        radius = np.abs(np.linalg.eigvals(matrices)).max(axis=1)
+    matrices = jacobians(layer, _repeated(inputs, len(points)), layer.split(points))
+    radius = np.abs(np.linalg.eigvals(matrices)).max(axis=1)
     mean, directions = projection
     outputs = layer.split(points)[layer.network.cell.states[0]]
     return FixedPoints(inputs, points, speeds[kept], radius, (outputs - mean) @ directions.T)
@@ -118,45 +116,42 @@ def fixed_points(layer: Layer, starts: Array, inputs: Array, projection: tuple[A
 def _minimised(layer: Layer, starts: Array, inputs: Array) -> Array:
     from scipy.optimize import minimize
 
-    given = _repeated(inputs, len(starts))
-
     def objective(flat: Array) -> tuple[float, Array]:
-        states = flat.reshape(starts.shape)
-        step = layer.network.cell.step(np, layer.parameters, given, layer.split(states))
-        moved = layer.stacked(step.state) - states
+        step, moved = _step(layer, flat.reshape(starts.shape), inputs)
         slope = layer.stacked(layer.pulled_back(step, layer.split(moved)).state) - moved
-        return 0.5 * float(np.square(moved).sum()), slope.ravel()
+        return float(_speeds(moved).sum()), slope.ravel()
 
     options = {"maxiter": _ITERATIONS, "maxfun": 2 * _ITERATIONS, "ftol": 0.0, "gtol": 1e-7}
-    return np.asarray(minimize(objective, starts.ravel(), jac=True, method="L-BFGS-B", options=options).x).reshape(
-        starts.shape
-    )
+    found = minimize(objective, starts.ravel(), jac=True, method="L-BFGS-B", options=options)
+    return np.asarray(found.x).reshape(starts.shape)
 
 
-def _polished(layer: Layer, points: Array, inputs: Array) -> Array:
-    """Return the points after Newton steps for F(s) - s = 0; a step that does not make a point slower is not taken."""
-    given, identity = _repeated(inputs, len(points)), np.eye(points.shape[1])
+def _polished(layer: Layer, points: Array, inputs: Array) -> tuple[Array, Array]:
+    """Return points and speeds after Newton steps for F(s) - s = 0; one that makes a point faster is not taken."""
+    identity, moved = np.eye(points.shape[1]), _step(layer, points, inputs)[1]
     for _ in range(_POLISHING):
-        moved = _next(layer, points, inputs) - points
-        matrices = jacobians(layer, given, layer.split(points)) - identity
+        matrices = jacobians(layer, _repeated(inputs, len(points)), layer.split(points)) - identity
         try:
             trial = points - np.linalg.solve(matrices, moved[:, :, None])[:, :, 0]
         except np.linalg.LinAlgError:  # a whole line of fixed points
             break
-        better = _speeds(layer, trial, inputs) < np.square(moved).sum(axis=1) / 2
-        points = np.where(better[:, None], trial, points)
+        then = _step(layer, trial, inputs)[1]
+        better = (_speeds(then) < _speeds(moved))[:, None]
+        points, moved = np.where(better, trial, points), np.where(better, then, moved)
         if not better.any():
             break
-    return points
+    return points, _speeds(moved)
 
 
-def _speeds(layer: Layer, points: Array, inputs: Array) -> Array:
-    return np.asarray(np.square(_next(layer, points, inputs) - points).sum(axis=1) / 2)
-
-
-def _next(layer: Layer, states: Array, inputs: Array) -> Array:
+def _step(layer: Layer, states: Array, inputs: Array) -> tuple[Step, Array]:
+    """Return a step from states under the constant input, and how far each moves, F(s) - s, (N, S)."""
     given = _repeated(inputs, len(states))
-    return layer.stacked(layer.network.cell.step(np, layer.parameters, given, layer.split(states)).state)
+    step = layer.network.cell.step(np, layer.parameters, given, layer.split(states))
+    return step, layer.stacked(step.state) - states
+
+
+def _speeds(moved: Array) -> Array:
+    return np.asarray(np.square(moved).sum(axis=1) / 2)
 
 
 def _distinct(points: Array, speeds: Array) -> list[int]:

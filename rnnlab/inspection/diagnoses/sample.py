@@ -1,7 +1,7 @@
 """One fresh sequence, its target, and the output of the network."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, final
 
 import numpy as np
@@ -76,54 +76,39 @@ class OneSample(AbstractDiagnosis[Sample]):
 
     def panels(self, found: Mapping[str, Sample]) -> list[Panel]:
         heading, one = next(iter(found.items()))
-        is_map = len(one.scored) > 1 and (one.are_classes or one.targets.shape[1] > _FEW)
-        below = _points(one) if len(one.scored) == 1 else _map(one) if is_map else _lines(one)
-        return [_inputs(f"{heading}: {one.task}", one.inputs), below]
+        edges = np.arange(len(one.inputs) + 1) + 0.5
+        if one.inputs.shape[1] <= _FEW:
+            lines = [Line(f"input {n}", *stairs(edges, values), n, n) for n, values in enumerate(one.inputs.T)]
+            inputs = Panel(Axis("step"), Axis("input"), lines)
+        else:
+            heat = Heat(np.arange(len(one.inputs)) + 1, np.arange(one.inputs.shape[1]), one.inputs.T, "value")
+            inputs = Panel(Axis("step"), Axis("input feature"), heat=heat)
+        return [replace(inputs, title=f"{heading}: {one.task}"), _outputs(one)]
 
 
-def _inputs(title: str, inputs: NDArray[Any]) -> Panel:
-    edges = np.arange(len(inputs) + 1) + 0.5
-    if inputs.shape[1] <= _FEW:
+def _outputs(one: Sample) -> Panel:
+    """Return the outputs of a single step over its features, those of many steps as a map or as lines over time."""
+    feature, value = ("class", "probability") if one.are_classes else ("output feature", "output")
+    features, steps = np.arange(one.targets.shape[1]), one.scored + 1
+    if len(steps) == 1:
         lines = [
-            Line(f"input {number}", *stairs(edges, values), number, number) for number, values in enumerate(inputs.T)
+            Line("target", features, one.targets[0], 0, dash=None, marker=1),
+            Line("network", features, one.outputs[0], 1, dash=None, marker=0),
         ]
-        return Panel(Axis("step"), Axis("input"), lines, title=title)
-    heat = Heat(np.arange(len(inputs)) + 1, np.arange(inputs.shape[1]), inputs.T, "value")
-    return Panel(Axis("step"), Axis("input feature"), heat=heat, title=title)
-
-
-def _points(one: Sample) -> Panel:
-    outputs = np.arange(one.targets.shape[1])
-    lines = [
-        Line("target", outputs, one.targets[0], 0, dash=None, marker=1),
-        Line("network", outputs, one.outputs[0], 1, dash=None, marker=0),
-    ]
-    x = Axis("class" if one.are_classes else "output feature", ticks=outputs if len(outputs) <= _MOST_TICKS else ())
-    y = Axis("probability" if one.are_classes else "output")
-    return Panel(x, y, lines, title=f"at the last step, {int(one.scored[0]) + 1}")
-
-
-def _lines(one: Sample) -> Panel:
-    lines, is_single = [], one.targets.shape[1] == 1
-    for number, (targets, outputs) in enumerate(zip(one.targets.T, one.outputs.T, strict=True)):
-        suffix, colour = ("", 1) if is_single else (f" {number}", number)
-        lines.append(Line(f"target{suffix}", one.scored + 1, targets, number, dash=None, marker=number))
-        lines.append(Line(f"network{suffix}", one.scored + 1, outputs, colour))
-    return Panel(Axis("step"), Axis("output"), lines)
-
-
-def _map(one: Sample) -> Panel:
-    label = "probability" if one.are_classes else "output"
-    x, y = np.arange(one.scored[0], one.scored[-1] + 1) + 1, np.arange(one.outputs.shape[1])
-    values = np.full((len(y), len(x)), np.nan)
-    values[:, one.scored - one.scored[0]] = one.outputs.T
-    targets = Line("target", one.scored + 1, one.targets.argmax(axis=1), dash=None, marker=0)
-    return Panel(
-        Axis("step"),
-        Axis("class" if one.are_classes else "output feature"),
-        [targets] if one.are_classes else [],
-        heat=Heat(x, y, values, label, (0, None)),
-    )
+        x = Axis(feature, ticks=features if len(features) <= _MOST_TICKS else ())
+        return Panel(x, Axis(value), lines, title=f"at the last step, {steps[0]}")
+    if one.are_classes or len(features) > _FEW:
+        every = np.arange(steps[0], steps[-1] + 1)
+        values = np.full((len(features), len(every)), np.nan)
+        values[:, steps - steps[0]] = one.outputs.T
+        right = [Line("target", steps, one.targets.argmax(axis=1), dash=None, marker=0)] if one.are_classes else []
+        return Panel(Axis("step"), Axis(feature), right, heat=Heat(every, features, values, value, (0, None)))
+    lines = []
+    for n, (targets, outputs) in enumerate(zip(one.targets.T, one.outputs.T, strict=True)):
+        suffix, colour = (f" {n}", n) if len(features) > 1 else ("", 1)
+        lines.append(Line(f"target{suffix}", steps, targets, n, dash=None, marker=n))
+        lines.append(Line(f"network{suffix}", steps, outputs, colour))
+    return Panel(Axis("step"), Axis(value), lines)
 
 
 DIAGNOSIS = OneSample()
