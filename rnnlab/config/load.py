@@ -16,7 +16,7 @@ from rnnlab.config.errors import raise_all, shown
 from rnnlab.config.experiment import Experiment
 from rnnlab.config.reading import read_document
 from rnnlab.core.errors import UsageError
-from rnnlab.core.naming import check_name
+from rnnlab.core.options import check_name
 from rnnlab.core.registry import nearest
 from rnnlab.tasks import task_class
 from rnnlab.tasks.base import AbstractTask, TaskOptions

@@ -1,6 +1,14 @@
-"""The base class of the typed option blocks of a config."""
+"""What every typed block of options is, and the names that a run may have."""
+
+import re
 
 from pydantic import BaseModel, ConfigDict
+
+from rnnlab.core.errors import UsageError
+
+_ALLOWED = re.compile(r"[A-Za-z0-9._-]")
+# Windows opens a device under these names, with any ending, in any folder.
+_DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
 
 
 class Options(BaseModel):
@@ -12,3 +20,33 @@ class Options(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", strict=True, allow_inf_nan=False, hide_input_in_errors=True, validate_default=True
     )
+
+
+def check_name(name: str) -> None:
+    """Pass if a run may be called `name`: 1 to 60 of A-Z a-z 0-9 . _ - and no special meaning anywhere.
+
+    Raises:
+        UsageError: It may not; the message names the reason.
+
+    Example:
+        >>> check_name("carry-T100")
+        >>> check_name("../x")
+        Traceback (most recent call last):
+        rnnlab.core.errors.UsageError: invalid run name '../x': it starts with '.' — use 1 to 60 of A-Z a-z 0-9 . _ -
+    """
+    other = next((character for character in name if not _ALLOWED.fullmatch(character)), "")
+    looks_like_another = other.isprintable() and not other.isascii()
+    code = f" (U+{ord(other):04X})" if looks_like_another else ""
+    reasons = {
+        "it is empty": not name,
+        f"it starts with '{name[:1]}'": name[:1] in {".", "-"},
+        f"it contains '{other}'{code}": bool(other),
+        f"it has {len(name)} characters": len(name) > 60,
+        "it ends with '.'": name.endswith("."),
+        "Windows reserves it for a device": bool(_DEVICES.fullmatch(name)),
+        "`latest` means the latest run": name == "latest",
+    }
+    for reason, applies in reasons.items():
+        if applies:
+            hint = "use 1 to 60 of A-Z a-z 0-9 . _ -"
+            raise UsageError(f"invalid run name '{name[:80]}': {reason}", hint=hint)

@@ -16,9 +16,8 @@ from rnnlab.comparison.tables import RESULTS, run_table, tables, value_text
 from rnnlab.comparison.tables import notes as table_notes
 from rnnlab.core.errors import EnvironmentFault, RnnlabError
 from rnnlab.core.figure import COLOURS, DASHES, Figure
-from rnnlab.core.jsonable import Json, jsonable
 from rnnlab.core.table import Table, table
-from rnnlab.core.text import visible, visible_lines
+from rnnlab.core.text import Json, jsonable, visible, visible_lines
 from rnnlab.figures import figure_of, figures_of
 from rnnlab.inspection.diagnoses import Diagnosis, diagnoses
 from rnnlab.runs.config import flatten

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, final
 
 from rnnlab.core.errors import EnvironmentFault, RunNotFoundError, VerificationError
-from rnnlab.core.naming import check_name
+from rnnlab.core.options import check_name
 from rnnlab.storage import naming
 from rnnlab.storage.append import AppendFile
 from rnnlab.storage.files import ensure_folder, is_leftover, make_folder, sweep, write_atomic

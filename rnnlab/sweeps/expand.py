@@ -18,7 +18,7 @@ from rnnlab.config.load import SWEEP as SECTION
 from rnnlab.config.load import check_document
 from rnnlab.config.reading import read_document
 from rnnlab.core.errors import ConfigError, UsageError
-from rnnlab.core.naming import check_name
+from rnnlab.core.options import check_name
 from rnnlab.sweeps.axes import Values, combinations, faults_of, random_combinations
 from rnnlab.sweeps.plan import CheckedSweep, Plan, Trial, trial_name
 

@@ -22,7 +22,7 @@ from typing import Any, Self, final
 from rnnlab.config.experiment import Experiment
 from rnnlab.config.yaml import dump_yaml
 from rnnlab.core.errors import RnnlabError, RunLockedError, RunNotFoundError, UsageError
-from rnnlab.core.naming import check_name
+from rnnlab.core.options import check_name
 from rnnlab.storage import RunFolder, disk
 from rnnlab.storage.files import ensure_folder, is_leftover, write_atomic
 from rnnlab.storage.jsonfile import read_json, write_json

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from rnnlab.bench.report import Report
-from rnnlab.core.jsonable import jsonable
+from rnnlab.core.text import jsonable
 from tests.bench.trials import CARRY, JAX, LSTM, NUMPY, SIMPLE, TORCH, failed, trial
 
 

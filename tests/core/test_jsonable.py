@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from pydantic import BaseModel
 
-from rnnlab.core.jsonable import jsonable
+from rnnlab.core.text import jsonable
 
 
 class Colour(StrEnum):

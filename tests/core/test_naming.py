@@ -1,7 +1,7 @@
 import pytest
 
 from rnnlab.core.errors import UsageError
-from rnnlab.core.naming import check_name
+from rnnlab.core.options import check_name
 from rnnlab.storage.naming import FOLDER_NAME, folder_name
 
 

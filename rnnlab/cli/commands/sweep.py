@@ -30,7 +30,7 @@ from rnnlab.cli.render.output import show_text
 from rnnlab.cli.render.sweep import follow, show_plan, show_status
 from rnnlab.cli.signals import asking
 from rnnlab.core.errors import RunLockedError, StoppedError, TrialsFailedError, UsageError
-from rnnlab.core.naming import check_name
+from rnnlab.core.options import check_name
 from rnnlab.runs import runs_root
 from rnnlab.sweeps import SweepFolder, find_sweep
 from rnnlab.sweeps.expand import check_sweep

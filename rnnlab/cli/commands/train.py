@@ -29,7 +29,7 @@ from rnnlab.cli.render.result import show_result, show_summary
 from rnnlab.cli.signals import asking
 from rnnlab.config.load import load_experiment
 from rnnlab.core.errors import DivergedError, StoppedError, UsageError
-from rnnlab.core.naming import check_name
+from rnnlab.core.options import check_name
 from rnnlab.runs import find_run, runs_root
 from rnnlab.training.events import Finished, Started
 from rnnlab.training.resume import resume, train_into

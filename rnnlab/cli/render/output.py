@@ -16,8 +16,7 @@ from rich.segment import Segment
 
 from rnnlab.cli.errors import forget_stdout
 from rnnlab.core.errors import EnvironmentFault
-from rnnlab.core.jsonable import jsonable
-from rnnlab.core.text import visible, visible_lines
+from rnnlab.core.text import jsonable, visible, visible_lines
 
 _NARROWEST = 40
 _BLANKS = re.compile(r"[ \t]+$", re.MULTILINE)
