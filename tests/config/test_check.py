@@ -1,3 +1,6 @@
+"""Errors of a config: each has its place, what was given, what was expected, and a hint."""
+
+import re
 from pathlib import Path
 
 import pytest
@@ -15,178 +18,98 @@ def errors(folder: Path, text: str) -> list[str]:
     return [str(fault).removeprefix(f"{folder}/") for fault in caught.value.faults]
 
 
-def first_error(folder: Path, block: str) -> str:
-    """Return the only error of a config whose second line is `block`."""
-    (only,) = errors(folder, f"task: adding\n{block}\n")
-    return only
+# The second line of a config, and below it the only error.
+ERRORS = """
+# An unknown key names the nearest, or the types that have it.
+taks: 3
+    2:1 taks: unknown key 'taks' — did you mean 'task'?
+cell: {unit: 3}
+    2:8 cell.unit: unknown key 'unit' — did you mean 'units'?
+cell: {initializers: {kernal: zeros}}
+    2:23 cell.initializers.kernal: unknown key 'kernal' — did you mean 'kernel'?
+cell: {initializers: {kernel: {type: normal, scal: 1}}}
+    2:46 cell.initializers.kernel.scal: unknown key 'scal' — did you mean 'scale'?
+training: {optimizer: {type: sgd, learning_rat: 1}}
+    2:35 training.optimizer.learning_rat: unknown key 'learning_rat' — did you mean 'learning_rate'?
+training: {stop_on_plateau: {evaluations: 1, evaluaton: 3}}
+    2:46 training.stop_on_plateau.evaluaton: unknown key 'evaluaton' — did you mean 'evaluations'?
+cell: {type: simple, recurrent_activation: tanh}
+    2:22 cell.recurrent_activation: unknown key 'recurrent_activation' — an option of carry, not of simple
+training: {schedule: {type: constant, decay_rate: 0.5}}
+    2:39 training.schedule.decay_rate: unknown key 'decay_rate' — an option of exponential and step, not of constant
+# A wrong type names what was given and what was expected.
+cell: {units: true}
+    2:15 cell.units: got true, expected an integer
+cell: {units: '12'}
+    2:15 cell.units: got '12', expected an integer
+cell: {units: 3.5}
+    2:15 cell.units: got 3.5, expected an integer
+cell: {units: null}
+    2:15 cell.units: got null, expected an integer
+cell: {initializers: 3}
+    2:22 cell.initializers: got 3, expected a mapping
+cell: null
+    2:7 cell: got null, expected a name or a mapping with `type`
+cell: {type: null}
+    2:14 cell.type: got null, expected one of carry, simple
+shape: [3]
+    2:8 shape: got [3], expected a mapping
+training: null
+    2:11 training: got null, expected a mapping
+training: {stop_when_solved: yes}
+    2:30 training.stop_when_solved: got 'yes', expected true or false
+training: {optimizer: {type: adam, learning_rate: '1e-3'}}
+    2:51 training.optimizer.learning_rate: got '1e-3', expected a number
+training: {optimizer: {type: 3}}
+    2:30 training.optimizer.type: got 3, expected one of adam, adamw, rmsprop, sgd
+precision: float16
+    2:12 precision: got 'float16', expected one of float32 or float64
+# A number out of bounds names the bound.
+seed: -1
+    2:7 seed: got -1, expected at least 0
+seed: 4294967296
+    2:7 seed: got 4294967296, expected at most 4,294,967,295
+cell: {units: 0}
+    2:15 cell.units: got 0, expected at least 1
+cell: {type: carry, forget_bias: 1e300}
+    2:34 cell.forget_bias: got 1e+300, expected at most 100.0
+training: {batch_size: 1048577}
+    2:24 training.batch_size: got 1048577, expected at most 1,048,576
+training: {clip_norm: 0}
+    2:23 training.clip_norm: got 0, expected more than 0.0
+training: {optimizer: {type: sgd, momentum: 1}}
+    2:45 training.optimizer.momentum: got 1, expected less than 1.0
+shape: {timesteps: 0}
+    2:20 shape.timesteps: got 0: expected 1 <= shortest <= longest <= 10,000,000
+shape: {timesteps: [100, 50]}
+    2:20 shape.timesteps: got [100, 50]: expected 1 <= shortest <= longest <= 10,000,000
+shape: {timesteps: [1, 2, 3]}
+    2:20 shape.timesteps: got [1, 2, 3]: expected a number of steps, or a list of two: [shortest, longest]
+shape: {timesteps: true}
+    2:20 shape.timesteps: got true: expected a number of steps, or a list of two: [shortest, longest]
+# An unknown or incomplete member has a hint.
+cell: carri
+    2:7 cell: unknown cell 'carri' — did you mean 'carry'?
+cell: {type: lstm}
+    2:14 cell.type: unknown cell 'lstm' — known: carry, simple
+cell: {activation: tahn}
+    2:20 cell.activation: unknown activation 'tahn' — did you mean 'tanh'?
+cell: {initializers: {kernel: glorot}}
+    2:31 cell.initializers.kernel: unknown type 'glorot' — did you mean 'glorot_uniform'?
+cell: {initializers: {kernel: {scale: 1}}}
+    2:31 cell.initializers.kernel: got a mapping without `type`, expected one of \
+glorot_uniform, identity, normal, orthogonal, uniform, zeros
+training: {optimizer: adma}
+    2:23 training.optimizer: unknown optimizer 'adma' — did you mean 'adam'?
+training: {schedule: {type: step}}
+    2:12 training.schedule.decay_steps: is required, but missing — add `decay_steps:`
+"""
 
 
-@pytest.mark.parametrize(
-    ("block", "expected"),
-    [
-        ("taks: 3", "2:1 taks: unknown key 'taks' — did you mean 'task'?"),
-        ("cell: {unit: 3}", "2:8 cell.unit: unknown key 'unit' — did you mean 'units'?"),
-        (
-            "cell: {initializers: {kernal: zeros}}",
-            "2:23 cell.initializers.kernal: unknown key 'kernal' — did you mean 'kernel'?",
-        ),
-        (
-            "cell: {initializers: {kernel: {type: normal, scal: 1}}}",
-            "2:46 cell.initializers.kernel.scal: unknown key 'scal' — did you mean 'scale'?",
-        ),
-        (
-            "cell: {initializers: {kernel: {type: zeros, scale: 1}}}",
-            "2:45 cell.initializers.kernel.scale: unknown key 'scale' — known: type",
-        ),
-        ("shape: {timestep: 3}", "2:9 shape.timestep: unknown key 'timestep' — did you mean 'timesteps'?"),
-        ("training: {stepz: 3}", "2:12 training.stepz: unknown key 'stepz' — did you mean 'steps'?"),
-        (
-            "training: {optimizer: {type: sgd, learning_rat: 1}}",
-            "2:35 training.optimizer.learning_rat: unknown key 'learning_rat' — did you mean 'learning_rate'?",
-        ),
-        (
-            "training: {stop_on_plateau: {evaluations: 1, evaluaton: 3}}",
-            "2:46 training.stop_on_plateau.evaluaton: unknown key 'evaluaton' — did you mean 'evaluations'?",
-        ),
-        ("evaluation: {sequence: 10}", "2:14 evaluation.sequence: unknown key 'sequence' — did you mean 'sequences'?"),
-    ],
-)
-def test_an_unknown_key_at_any_level_names_the_nearest(tmp_path: Path, block: str, expected: str) -> None:
-    assert first_error(tmp_path, block) == f"x.yaml:{expected}"
-
-
-@pytest.mark.parametrize(
-    ("block", "expected"),
-    [
-        (
-            "cell: {type: simple, recurrent_activation: tanh}",
-            "2:22 cell.recurrent_activation: unknown key 'recurrent_activation' — an option of carry, not of simple",
-        ),
-        (
-            "training: {schedule: {type: constant, decay_rate: 0.5}}",
-            "2:39 training.schedule.decay_rate: unknown key 'decay_rate' — "
-            "an option of exponential and step, not of constant",
-        ),
-        (
-            "training: {optimizer: {momentum: 0.9}}",
-            "2:24 training.optimizer.momentum: unknown key 'momentum' — an option of rmsprop and sgd, not of adam",
-        ),
-    ],
-)
-def test_an_option_of_another_member_names_its_owner(tmp_path: Path, block: str, expected: str) -> None:
-    assert first_error(tmp_path, block) == f"x.yaml:{expected}"
-
-
-@pytest.mark.parametrize(
-    ("block", "expected"),
-    [
-        ("cell: {units: true}", "2:15 cell.units: got true, expected an integer"),
-        ("cell: {units: '12'}", "2:15 cell.units: got '12', expected an integer"),
-        ("cell: {units: 3.5}", "2:15 cell.units: got 3.5, expected an integer"),
-        ("cell: {units: null}", "2:15 cell.units: got null, expected an integer"),
-        ("cell: {units: [1, 2]}", "2:15 cell.units: got [1, 2], expected an integer"),
-        ("cell: {units: {a: 1}}", "2:15 cell.units: got a mapping, expected an integer"),
-        ("cell: {initializers: 3}", "2:22 cell.initializers: got 3, expected a mapping"),
-        ("cell: null", "2:7 cell: got null, expected a name or a mapping with `type`"),
-        ("cell: [simple]", "2:7 cell: got a list, expected a name or a mapping with `type`"),
-        ("cell: {type: null}", "2:14 cell.type: got null, expected one of carry, simple"),
-        ("shape: [3]", "2:8 shape: got [3], expected a mapping"),
-        ("training: null", "2:11 training: got null, expected a mapping"),
-        ("training: {stop_when_solved: yes}", "2:30 training.stop_when_solved: got 'yes', expected true or false"),
-        ("training: {evaluate_every: 1.0}", "2:28 training.evaluate_every: got 1.0, expected an integer"),
-        (
-            "training: {optimizer: {type: adam, learning_rate: '1e-3'}}",
-            "2:51 training.optimizer.learning_rate: got '1e-3', expected a number",
-        ),
-        (
-            "training: {optimizer: {type: 3}}",
-            "2:30 training.optimizer.type: got 3, expected one of adam, adamw, rmsprop, sgd",
-        ),
-        ("name: 5", "2:7 name: got 5, expected text"),
-        ("precision: float16", "2:12 precision: got 'float16', expected one of float32 or float64"),
-    ],
-)
-def test_a_wrong_type_names_what_was_given_and_what_was_expected(tmp_path: Path, block: str, expected: str) -> None:
-    assert first_error(tmp_path, block) == f"x.yaml:{expected}"
-
-
-@pytest.mark.parametrize(
-    ("block", "expected"),
-    [
-        ("seed: -1", "2:7 seed: got -1, expected at least 0"),
-        ("seed: 4294967296", "2:7 seed: got 4294967296, expected at most 4,294,967,295"),
-        ("cell: {units: 0}", "2:15 cell.units: got 0, expected at least 1"),
-        ("cell: {units: 1000000000}", "2:15 cell.units: got 1000000000, expected at most 65,536"),
-        ("cell: {layers: 1000000000}", "2:16 cell.layers: got 1000000000, expected at most 64"),
-        ("cell: {type: carry, forget_bias: 1e300}", "2:34 cell.forget_bias: got 1e+300, expected at most 100.0"),
-        ("training: {steps: 0}", "2:19 training.steps: got 0, expected at least 1"),
-        ("training: {batch_size: 1048577}", "2:24 training.batch_size: got 1048577, expected at most 1,048,576"),
-        ("training: {clip_norm: 0}", "2:23 training.clip_norm: got 0, expected more than 0.0"),
-        (
-            "training: {clip_value: 1e10}",
-            "2:24 training.clip_value: got 10000000000.0, expected at most 1,000,000,000.0",
-        ),
-        (
-            "training: {bptt_steps: 100000000}",
-            "2:24 training.bptt_steps: got 100000000, expected at most 10,000,000",
-        ),
-        ("training: {evaluate_every: 0}", "2:28 training.evaluate_every: got 0, expected at least 1"),
-        (
-            "training: {optimizer: {learning_rate: 0}}",
-            "2:39 training.optimizer.learning_rate: got 0, expected more than 0.0",
-        ),
-        (
-            "training: {optimizer: {type: sgd, momentum: 1}}",
-            "2:45 training.optimizer.momentum: got 1, expected less than 1.0",
-        ),
-        ("evaluation: {sequences: 0}", "2:25 evaluation.sequences: got 0, expected at least 1"),
-        ("shape: {timesteps: 0}", "2:20 shape.timesteps: got 0: expected 1 <= shortest <= longest <= 10,000,000"),
-        (
-            "shape: {timesteps: [100, 50]}",
-            "2:20 shape.timesteps: got [100, 50]: expected 1 <= shortest <= longest <= 10,000,000",
-        ),
-        (
-            "shape: {timesteps: [1, 2, 3]}",
-            "2:20 shape.timesteps: got [1, 2, 3]: expected a number of steps, or a list of two: [shortest, longest]",
-        ),
-        (
-            "shape: {timesteps: true}",
-            "2:20 shape.timesteps: got true: expected a number of steps, or a list of two: [shortest, longest]",
-        ),
-    ],
-)
-def test_a_number_out_of_bounds_names_the_bound(tmp_path: Path, block: str, expected: str) -> None:
-    assert first_error(tmp_path, block) == f"x.yaml:{expected}"
-
-
-@pytest.mark.parametrize(
-    ("block", "expected"),
-    [
-        ("cell: carri", "2:7 cell: unknown cell 'carri' — did you mean 'carry'?"),
-        ("cell: {type: lstm}", "2:14 cell.type: unknown cell 'lstm' — known: carry, simple"),
-        ("cell: {activation: tahn}", "2:20 cell.activation: unknown activation 'tahn' — did you mean 'tanh'?"),
-        (
-            "cell: {initializers: {kernel: glorot}}",
-            "2:31 cell.initializers.kernel: unknown type 'glorot' — did you mean 'glorot_uniform'?",
-        ),
-        (
-            "cell: {initializers: {kernel: {scale: 1}}}",
-            "2:31 cell.initializers.kernel: got a mapping without `type`, "
-            "expected one of glorot_uniform, identity, normal, orthogonal, uniform, zeros",
-        ),
-        ("training: {optimizer: adma}", "2:23 training.optimizer: unknown optimizer 'adma' — did you mean 'adam'?"),
-        (
-            "training: {schedule: linear}",
-            "2:22 training.schedule: unknown schedule 'linear' — known: constant, cosine, exponential, plateau, step",
-        ),
-        (
-            "training: {schedule: {type: step}}",
-            "2:12 training.schedule.decay_steps: is required, but missing — add `decay_steps:`",
-        ),
-    ],
-)
-def test_an_unknown_or_incomplete_member_has_a_hint(tmp_path: Path, block: str, expected: str) -> None:
-    assert first_error(tmp_path, block) == f"x.yaml:{expected}"
+@pytest.mark.parametrize("case", re.findall(r"^(\w.*)\n {4}(.*)$", ERRORS, re.MULTILINE), ids=lambda case: case[0])
+def test_an_error_names_its_place_the_value_and_what_was_expected(tmp_path: Path, case: tuple[str, str]) -> None:
+    block, expected = case
+    assert errors(tmp_path, f"task: adding\n{block}\n") == [f"x.yaml:{expected}"]
 
 
 def test_a_value_that_fits_no_branch_of_a_union_is_one_error(tmp_path: Path) -> None:

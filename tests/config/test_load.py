@@ -1,4 +1,5 @@
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -62,53 +63,38 @@ def test_what_a_block_means(tmp_path: Path, block: str, field: str, value: Any) 
     assert type(loaded) is type(value)
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        (
-            "name: a",
-            "x.yaml:1:1 task: is required, but missing — add, for example, `task: adding`; `rnnlab tasks` lists them",
-        ),
-        ("task: addding", "x.yaml:1:7 task: unknown task 'addding' — did you mean 'adding'?"),
-        ("task: adding@urn", "x.yaml:1:7 task: unknown definition 'adding@urn' — did you mean 'adding@urnn'?"),
-        ("task: {type: ../adding}", "x.yaml:1:14 task.type: unknown task '../adding' — did you mean 'adding'?"),
-        ("task: {type: adding, foo: 3}", "x.yaml:1:22 task.foo: unknown key 'foo' — known: type"),
-        (
-            "task: 5",
-            "x.yaml:1:7 task: got 5, expected a name or a mapping with `type`",
-        ),
-        (
-            "task: null",
-            "x.yaml:1:7 task: got null, expected a name or a mapping with `type`",
-        ),
-        (
-            "task: {type: forecast, target: 4}",
-            "x.yaml:1:7 task: the built-in weather predicts its column 0 from all — `target`, `ignore` need `csv`",
-        ),
-        (
-            "task: adding\nbackend: jax",
-            "x.yaml:2:10 backend: 'jax' is an engine of Keras, not a backend"
-            " — write `backend: keras` and `engine: jax`",
-        ),
-        ("task: adding\nbackend: numpi", "x.yaml:2:10 backend: unknown backend 'numpi' — did you mean 'numpy'?"),
-    ],
-)
-def test_a_task_or_backend_that_is_not_there(tmp_path: Path, text: str, expected: str) -> None:
-    assert errors(tmp_path, text) == [expected]
+# Lines of a config, and the only error.
+ERRORS = """
+name: a
+    1:1 task: is required, but missing — add, for example, `task: adding`; `rnnlab tasks` lists them
+task: addding
+    1:7 task: unknown task 'addding' — did you mean 'adding'?
+task: adding@urn
+    1:7 task: unknown definition 'adding@urn' — did you mean 'adding@urnn'?
+task: {type: ../adding}
+    1:14 task.type: unknown task '../adding' — did you mean 'adding'?
+task: {type: adding, foo: 3}
+    1:22 task.foo: unknown key 'foo' — known: type
+task: null
+    1:7 task: got null, expected a name or a mapping with `type`
+task: {type: forecast, target: 4}
+    1:7 task: the built-in weather predicts its column 0 from all — `target`, `ignore` need `csv`
+task: adding; backend: jax
+    2:10 backend: 'jax' is an engine of Keras, not a backend — write `backend: keras` and `engine: jax`
+task: adding; backend: numpi
+    2:10 backend: unknown backend 'numpi' — did you mean 'numpy'?
+task: adding; shape: {input_features: 3}
+    2:25 shape.input_features: got 3, but task adding@urnn has 2 — remove shape.input_features, or choose another task
+task: adding; shape: {return_sequences: true}
+    2:27 shape.return_sequences: got true, but task adding@urnn has false — remove shape.return_sequences, \
+or choose another task
+"""
 
 
-@pytest.mark.parametrize(
-    ("block", "expected"),
-    [
-        ("input_features: 3", "got 3, but task adding@urnn has 2 — remove shape.input_features"),
-        ("output_features: 2", "got 2, but task adding@urnn has 1 — remove shape.output_features"),
-        ("return_sequences: true", "got true, but task adding@urnn has false — remove shape.return_sequences"),
-    ],
-)
-def test_a_shape_that_differs_from_the_task_names_both(tmp_path: Path, block: str, expected: str) -> None:
-    (only,) = errors(tmp_path, f"task: adding\nshape:\n  {block}\n")
-    key = block.split(":", maxsplit=1)[0]
-    assert only == f"x.yaml:3:{len(key) + 5} shape.{key}: {expected}, or choose another task"
+@pytest.mark.parametrize("case", re.findall(r"^(\w.*)\n {4}(.*)$", ERRORS, re.MULTILINE), ids=lambda case: case[0])
+def test_blocks_that_do_not_fit(tmp_path: Path, case: tuple[str, str]) -> None:
+    text, expected = case
+    assert errors(tmp_path, text.replace("; ", "\n")) == [f"x.yaml:{expected}"]
 
 
 def test_lengths_that_the_task_cannot_draw_are_an_error(tmp_path: Path) -> None:
@@ -118,23 +104,10 @@ def test_lengths_that_the_task_cannot_draw_are_an_error(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("name", "reason"),
-    [
-        ("../x", "'../x': it starts with '.'"),
-        ("a b", "'a b': it contains ' '"),
-        ('"a\\nb"', r"'a\nb': it contains '\n'"),
-        ("''", "'': it is empty"),
-        ("con", "'con': Windows reserves it for a device"),
-        ("x" * 61, f"'{'x' * 61}': it has 61 characters"),
-        ("latest", "'latest': `latest` means the latest run"),
-        ("$(id)", "'$(id)': it contains '$'"),
-        ("naïve", "'naïve': it contains 'ï' (U+00EF)"),
-    ],
-)
-def test_a_bad_name(tmp_path: Path, name: str, reason: str) -> None:
-    expected = f"x.yaml:2:7 name: invalid run name {reason} — use 1 to 60 of A-Z a-z 0-9 . _ -"
-    assert errors(tmp_path, f"task: adding\nname: {name}\n") == [expected]
+def test_a_name_that_no_run_can_have(tmp_path: Path) -> None:
+    assert errors(tmp_path, "task: adding\nname: ../x\n") == [
+        "x.yaml:2:7 name: invalid run name '../x': it starts with '.' — use 1 to 60 of A-Z a-z 0-9 . _ -"
+    ]
 
 
 def test_a_file_name_that_makes_no_run_name_asks_for_one(tmp_path: Path) -> None:
@@ -151,9 +124,6 @@ def test_a_file_name_that_makes_no_run_name_asks_for_one(tmp_path: Path) -> None
         (None, "", "no such file"),
         (b"", "", "the file is empty"),
         (b"a,b\n1,2\n3,foo\n", "", "'foo' in column 1 (b) is not a finite number"),
-        (b"a,b\n1,2\n3,nan\n", "", "'nan' in column 1 (b) is not a finite number"),
-        (b"a,b\n1,2\n3,4\n", "", "2 rows make 1 for training and 1 for validation, but each part needs at least 2"),
-        (b"a,b\n1,2\n3\n", "", "1 cells where the first row has 2"),
         (b"a,b\n1,\xff\n", "", "byte 6 is not UTF-8"),
         (b"a,b\n1,2\n2,3\n", ", target: zz", "no column named 'zz'"),
     ],
@@ -166,16 +136,11 @@ def test_a_csv_file_that_is_none(tmp_path: Path, content: bytes | None, options:
     assert expected in only
 
 
-@pytest.mark.parametrize("path", ["/dev/zero", "."])
+@pytest.mark.parametrize("path", ["/dev/zero", ".", "pipe.csv"])
 def test_a_csv_that_is_no_file_never_blocks(tmp_path: Path, path: str) -> None:
+    os.mkfifo(tmp_path / "pipe.csv")
     (only,) = errors(tmp_path, f"task: {{type: forecast, csv: {path}}}\n")
     assert "not a regular file" in only
-
-
-def test_a_pipe_for_a_csv_never_blocks(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pipe.csv")
-    (only,) = errors(tmp_path, f"task: {{type: forecast, csv: {tmp_path}/pipe.csv}}\n")
-    assert "pipe.csv: not a regular file" in only
 
 
 @pytest.mark.parametrize(
@@ -231,9 +196,6 @@ def test_loading_makes_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("schedule", ["step", "{type: step, warmup_steps: 2}"])
 def test_a_member_named_alone_needs_its_required_options(tmp_path: Path, schedule: str) -> None:
-    path = tmp_path / "x.yaml"
-    path.write_text(f"task: adding\ntraining: {{schedule: {schedule}}}\n")
-    with pytest.raises(ConfigError) as caught:
-        load_experiment(path)
-    (fault,) = caught.value.faults
-    assert str(fault) == (f"{path}:2:12 training.schedule.decay_steps: is required, but missing — add `decay_steps:`")
+    assert errors(tmp_path, f"task: adding\ntraining: {{schedule: {schedule}}}\n") == [
+        "x.yaml:2:12 training.schedule.decay_steps: is required, but missing — add `decay_steps:`"
+    ]

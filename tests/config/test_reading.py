@@ -236,21 +236,8 @@ def test_every_message_is_one_line_without_a_control_character():
         assert re.fullmatch(r"[^\x00-\x1f\x7f-\x9f\u202e]+ — [^\x00-\x1f]+", message)
 
 
-PIECES = [
-    *"a1:-?[]{},#&*!|>%@`'\"\\~<= \n\t",
-    "\r\n",
-    ": ",
-    "- ",
-    "\n  ",
-    "---",
-    "...",
-    "<<",
-    "!!",
-    "%TAG",
-    "\\x",
-    "\\U",
-    "extends: ",
-]
+PIECES = [*"a1:-?[]{},#&*!|>%@`'\"\\~<= \n\t"]
+PIECES += ["\r\n", ": ", "- ", "\n  ", "---", "...", "<<", "!!", "%TAG", "\\x", "\\U", "extends: "]
 
 
 @pytest.mark.parametrize("seed", range(50))
