@@ -5,11 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 
-from rnnlab.backends.base import Network
+from rnnlab.backends.base import AbstractModel, Network
 from rnnlab.config.experiment import Experiment
 from rnnlab.core.errors import UsageError
 from rnnlab.runs.rebuild import flat_description
 from rnnlab.runs.run import Run, Which
+from rnnlab.tasks.base import AbstractTask
 from rnnlab.training.progress import judge
 from rnnlab.training.validation import ValidationSet
 
@@ -68,37 +69,46 @@ def evaluate(
     if experiment.task == own.task:
         run.require_same_data(task)
     arrays = run.weights(weights)
-    backend = experiment.build_backend()
-    model = backend.build(network, parameters=arrays)
-    asked = ValidationSet(
-        task, sequences=experiment.evaluation.sequences, timesteps=experiment.timesteps, seed=experiment.seed
-    )
+    model = experiment.build_backend().build(network, parameters=arrays)
     began = time.perf_counter()
-    with backend.running():
-        metrics = asked.score(model)
-    result = Evaluation(
-        run=run,
-        experiment=experiment,
-        weights=weights,
-        step=arrays.step,
-        metrics=metrics,
-        baseline=task.baseline(experiment.timesteps),
-        solved=judge(task.solved, metrics, experiment.evaluation.sequences),
-        seconds=time.perf_counter() - began,
-    )
-    _append(result)
-    return result
+    metrics, baseline, solved = score(experiment, task, model)
+    seconds = time.perf_counter() - began
+    record = {
+        "step": arrays.step,
+        "weights": weights,
+        "task": experiment.task.type,
+        "shortest": experiment.timesteps[0],
+        "longest": experiment.timesteps[1],
+        "sequences": experiment.evaluation.sequences,
+        "seed": experiment.seed,
+        "baseline": baseline,
+        "solved": solved,
+        "seconds": round(seconds, 3),
+    }
+    with run.folder.evaluations_writer() as writer:
+        writer.write({**record, **metrics})
+        writer.sync()
+    return Evaluation(run, experiment, weights, arrays.step, metrics, baseline, solved, seconds)
+
+
+def score(experiment: Experiment, task: AbstractTask, model: AbstractModel) -> tuple[Mapping[str, float], float, bool]:
+    """Return metrics and baseline of the validation sequences of an experiment, and whether they meet the success rule.
+
+    Raises:
+        UsageError: The task has no such sequences.
+    """
+    count = experiment.evaluation.sequences
+    sequences = ValidationSet(task, sequences=count, timesteps=experiment.timesteps, seed=experiment.seed)
+    with experiment.build_backend().running():
+        metrics = sequences.score(model)
+    return metrics, task.baseline(experiment.timesteps), judge(task.solved, metrics, count)
 
 
 def _refuse_other_network(own: Network, asked: Network) -> None:
     before, after = flat_description(own.describe()), flat_description(asked.describe())
-    differing = [key for key in before | after if before.get(key) != after.get(key)]
-    if differing:
-        key = differing[0]
-        raise UsageError(
-            f"--set would change the network: {key} from {before.get(key)} to {after.get(key)}",
-            hint=_HINT,
-        )
+    for key in before | after:
+        if (was := before.get(key)) != (now := after.get(key)):
+            raise UsageError(f"--set would change the network: {key} from {was} to {now}", hint=_HINT)
 
 
 def _refuse_idle_changes(own: Experiment, asked: Experiment) -> None:
@@ -106,22 +116,3 @@ def _refuse_idle_changes(own: Experiment, asked: Experiment) -> None:
         read = attrgetter(key)
         if read(own) != read(asked):
             raise UsageError(f"--set changes {key}, which has no part in an evaluation", hint=_HINT)
-
-
-def _append(result: Evaluation) -> None:
-    experiment = result.experiment
-    record = {
-        "step": result.step,
-        "weights": result.weights,
-        "task": experiment.task.type,
-        "shortest": experiment.timesteps[0],
-        "longest": experiment.timesteps[1],
-        "sequences": experiment.evaluation.sequences,
-        "seed": experiment.seed,
-        "baseline": result.baseline,
-        "solved": result.solved,
-        "seconds": round(result.seconds, 3),
-    }
-    with result.run.folder.evaluations_writer() as writer:
-        writer.write(record | dict(result.metrics))
-        writer.sync()

@@ -71,7 +71,3 @@ def test_what_cannot_be(runs: Path, arguments: tuple[str, ...], code: int, messa
     done = diagnosed(runs, *arguments)
     assert (done.code, done.stdout) == (code, "")
     assert message in done.stderr
-
-
-def test_a_run_that_is_not_there(runs: Path) -> None:
-    assert rnnlab("diagnose", "nobody", "--runs", str(runs)).code == 3

@@ -83,11 +83,6 @@ def test_weights_that_are_gone_cost_a_chart_only(tmp_path: Path) -> None:
     assert "was not diagnosed" in done.stderr
 
 
-def test_no_such_run(tmp_path: Path) -> None:
-    done = rnnlab("report", "nobody", "--runs", tmp_path, "--out", tmp_path / "page.html")
-    assert (done.code, list(tmp_path.iterdir())) == (3, [])
-
-
 def test_a_missing_extra(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "jinja2", None)
     done = rnnlab("report", runs, "--out", tmp_path / "page.html")

@@ -105,12 +105,7 @@ def test_the_page_has_the_conclusions_and_the_figures(tmp_path: Path) -> None:
     assert kept["y"] == [1] * 30
     assert vanished["y"][:3] == [1, 0.1, 0.01]
     assert described["lengths"]["panels"][0]["lines"][0]["y"] == [0.1, 0.01, None]
-
-
-def test_the_page_explains_the_task_and_why_one_cell_failed(tmp_path: Path) -> None:
-    """The task and the cells from their cards, and for each network how far its gradient reaches."""
-    found = {"carry T=30": finding("a", 1.0), "simple T=30": finding("b", 0.1)}
-    page = write_page(compare(swept(tmp_path)), found, title="Two cells")
+    # the task and the cells from their cards, and for each network how far its gradient reaches
     assert "carry T=30: h: 100 % of the gradient is left 29 steps back." in page
     vanished = "simple T=30: h: 1 · 10⁻²⁹ of the gradient is left 29 steps back, and less than 1 % at lag 3 already."
     assert vanished in page
@@ -119,13 +114,10 @@ def test_the_page_explains_the_task_and_why_one_cell_failed(tmp_path: Path) -> N
     assert "carry T=30 (a), simple T=30 (b)." in page
 
 
-def test_seeds_are_on_common_steps(tmp_path: Path) -> None:
-    steps, values = compare(swept(tmp_path)).groups[0].curves()
+def test_seeds_are_on_common_steps_and_one_that_ended_early_stays_where_it_was(tmp_path: Path) -> None:
+    steps, values = compare(swept(tmp_path / "sweep")).groups[0].curves()
     assert steps.tolist() == [0, 100, 200]
     np.testing.assert_allclose(values, [[0.8, 0.4, 0.1], [0.8, 0.4, 0.2]])
-
-
-def test_a_run_that_ended_early_stays_where_it_was(tmp_path: Path) -> None:
     runs = [
         make_run(tmp_path, "20260101T000000Z-a-aaaaaa", losses=[0.8, 0.1]),
         make_run(

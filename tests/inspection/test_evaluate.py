@@ -1,6 +1,5 @@
 """Scoring a run again gives the very numbers of its training, and leaves its record alone."""
 
-import hashlib
 from functools import partial
 from pathlib import Path
 
@@ -10,15 +9,11 @@ import rnnlab
 from rnnlab.core.errors import ConfigError, DivergedError, UsageError, VerificationError
 from rnnlab.tasks.base import Streak
 from rnnlab.tasks.parity import Parity
+from tests.cli.jobs import everything
 from tests.small import Fit
 
 # A rate so high that the loss goes up as well as down: the best weights are not the last.
 RESTLESS = ["training.optimizer={type: adam, learning_rate: 0.5}", "training.steps=12", "seed=1"]
-
-
-def hashes(run: rnnlab.Run) -> dict[str, str]:
-    files = [path for path in run.path.rglob("*") if path.is_file()]
-    return {str(path.relative_to(run.path)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 @pytest.mark.parametrize(
@@ -49,9 +44,9 @@ def test_best_and_last_do_differ(fit: Fit) -> None:
 
 def test_it_adds_a_record_and_changes_nothing_else(fit: Fit) -> None:
     run = fit()
-    before = hashes(run)
+    before = everything(run.path)
     result = rnnlab.evaluate(run, ["shape.timesteps=[3, 11]", "seed=8"], weights="last", sequences=50)
-    assert {name: digest for name, digest in hashes(run).items() if name != "evaluations.jsonl"} == before
+    assert {name: digest for name, digest in everything(run.path).items() if name != "evaluations.jsonl"} == before
     (record,) = run.evaluations
     assert 0 <= record.pop("seconds") < 60
     assert record == {

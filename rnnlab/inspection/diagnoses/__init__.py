@@ -100,32 +100,17 @@ def diagnose(
         if name not in known:
             hint = nearest(name, known)
             raise UsageError(f"'{name[:60]}' is not a diagnosis", where="--only", hint=hint)
-    inspected, step = _inspected(run, weights, at_step, timesteps, sequences)
-    results = {name: known[name].compute(inspected) for name in wanted}
-    return Diagnosis(
-        run=run.name,
-        path=run.path,
-        label=run.label,
-        step=step,
-        weights=weights if at_step is None else f"checkpoint {at_step}",
-        timesteps=inspected.experiment.timesteps[1],
-        sequences=sequences,
-        results={name: found for name, found in results.items() if found is not None},
-    )
-
-
-def _inspected(
-    run: Run, weights: Which, at_step: int | None, timesteps: int | None, sequences: int
-) -> tuple[Inspected, int]:
     experiment = run.experiment([] if timesteps is None else [f"shape.timesteps={timesteps}"])
     task = experiment.build_task()
     network = experiment.network(task)
     run.require_same_data(task)
     arrays, step = _arrays(run, network, weights, at_step)
-    batch = task.part("validation").sample(
-        stream(experiment.seed, "diagnosis"), batch_size=sequences, timesteps=experiment.timesteps
-    )
-    return Inspected(run, experiment, task, network, arrays, batch, layers_of(network, arrays)), step
+    rng, source = stream(experiment.seed, "diagnosis"), task.part("validation")
+    batch = source.sample(rng, batch_size=sequences, timesteps=experiment.timesteps)
+    inspected = Inspected(run, experiment, task, network, arrays, batch, layers_of(network, arrays))
+    results = {name: found for name in wanted if (found := known[name].compute(inspected)) is not None}
+    used = weights if at_step is None else f"checkpoint {at_step}"
+    return Diagnosis(run.name, run.path, run.label, step, used, experiment.timesteps[1], sequences, results)
 
 
 def _arrays(run: Run, network: Network, weights: Which, at_step: int | None) -> tuple[Mapping[str, Array], int]:

@@ -1,20 +1,18 @@
 """The score at other lengths than trained."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnlab.backends.base import AbstractModel
 from rnnlab.core.errors import ConfigError, UsageError
 from rnnlab.core.figure import GREY, Axis, Level, Line, Panel
 from rnnlab.core.table import Table, table
 from rnnlab.inspection.diagnoses.base import AbstractDiagnosis, Inspected, Numbers
-from rnnlab.runs.run import Run
-from rnnlab.training.progress import judge
-from rnnlab.training.validation import ValidationSet
+from rnnlab.inspection.evaluate import score
 
 _MULTIPLES = (0.5, 1, 2, 5, 10)  # of the longest trained length
 _SEQUENCES = 100  # per length
@@ -58,14 +56,19 @@ class OtherLengths(AbstractDiagnosis[Lengths]):
         trained, arrays = own.timesteps, {name: np.asarray(array) for name, array in inspected.arrays.items()}
         model = own.build_backend().build(inspected.network, parameters=arrays)
         wanted = sorted({trained[0], *(max(1, round(share * trained[1])) for share in _MULTIPLES)})
-        scores = [(length, *scored) for length in wanted if (scored := _scored(inspected.run, model, length))]
+        scores = []
+        for length in wanted:
+            with suppress(UsageError, ConfigError):
+                changes = [f"shape.timesteps={length}", f"evaluation.sequences={_SEQUENCES}"]
+                experiment = inspected.run.experiment(changes)
+                scores.append((length, *score(experiment, experiment.build_task(), model)))
         if not scores:
             return None
-        lengths, losses, baselines, metrics, solved = zip(*scores, strict=True)
+        lengths, metrics, baselines, solved = zip(*scores, strict=True)
         names = [name for name in metrics[0] if name != "loss"]
         return Lengths(
             timesteps=np.array(lengths),
-            loss=np.array(losses),
+            loss=np.array([one["loss"] for one in metrics]),
             baseline=np.array(baselines),
             metrics={name: np.array([one[name] for one in metrics]) for name in names},
             solved=tuple(solved),
@@ -97,18 +100,6 @@ class OtherLengths(AbstractDiagnosis[Lengths]):
         y = Axis("loss", log=bool(values) and min(values) > 0)
         levels = [Level(length, "trained", "x") for length in dict.fromkeys(first.trained)]
         return [Panel(x, y, lines, levels)]
-
-
-def _scored(run: Run, model: AbstractModel, length: int) -> tuple[float, float, Mapping[str, float], bool] | None:
-    try:
-        experiment = run.experiment([f"shape.timesteps={length}", f"evaluation.sequences={_SEQUENCES}"])
-        task = experiment.build_task()
-        sequences = ValidationSet(task, sequences=_SEQUENCES, timesteps=experiment.timesteps, seed=experiment.seed)
-    except (UsageError, ConfigError):
-        return None
-    with experiment.build_backend().running():
-        metrics = sequences.score(model)
-    return metrics["loss"], task.baseline(experiment.timesteps), metrics, judge(task.solved, metrics, _SEQUENCES)
 
 
 DIAGNOSIS = OtherLengths()
