@@ -6,10 +6,10 @@ import math
 import os
 import stat
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, final
+from typing import Any
 
 import numpy as np
 
@@ -51,13 +51,9 @@ def read_document(path: Path, overrides: Sequence[str] = ()) -> Document:
         >>> document.position(("cell", "units")).line, document.position(("cell", "type")).column
         (3, 14)
     """
-    files = _Files()
-    root = files.read(path, where=str(path))
-    errors = tuple({str(error): error for error in files.errors}.values())  # a file may be read for several others
-    in_values = tuple(error for error in errors if isinstance(error, LocatedError))
-    if len(in_values) < len(errors):
-        raise_all(errors)
-    return apply_overrides(Document(root, files.raw, in_values), overrides)
+    document = _read_file(path, where=str(path), chain=(), seen=[])
+    errors = {str(error): error for error in document.errors}  # a file may be read for several others
+    return apply_overrides(replace(document, errors=tuple(errors.values())), overrides)
 
 
 def apply_overrides(document: Document, overrides: Sequence[str]) -> Document:
@@ -156,62 +152,50 @@ def _parsed(text: str, source: str, *, hint: str) -> tuple[Node, list[LocatedErr
     return parsed.root, parsed.errors
 
 
-@final
-@dataclass
-class _Files:
-    """The files of one config: the bytes of the first, and the errors of all."""
+def _read_file(path: Path, *, where: str, chain: tuple[Path, ...], seen: list[Path]) -> Document:
+    """Return the content of a file merged into that of its bases.
 
-    raw: bytes = b""
-    errors: list[UsageError] = field(default_factory=list)
-    _count: int = 0
+    Args:
+        path: The file.
+        where: Where it is named.
+        chain: The files that lead to it by `extends`.
+        seen: All files read so far, to which this one is added.
+    """
+    seen.append(path)
+    try:
+        if chain and os.path.realpath(path) in map(os.path.realpath, chain):
+            raise UsageError("a file cannot extend itself", hint="remove one of these `extends`")
+        if len(seen) > MOST_FILES:
+            raise UsageError(f"more than {MOST_FILES} files", hint="merge some of the files")
+        raw = _read_bytes(path)
+    except UsageError as error:
+        names = " extends ".join(shortened(str(one)) for one in (*chain, path))
+        problem = f"{names}: {error.problem}" if chain else error.problem
+        raise ConfigError([UsageError(problem, where=where, hint=error.hint)]) from error
+    own, errors = _parsed(_decode(raw, str(path)), str(path), hint=_START)
+    merged = Node({}, Position(str(path), 1, 1))
+    for name, place in _bases(own.child(KEY)):
+        base = _read_file(path.parent / name, where=place, chain=(*chain, path), seen=seen)
+        merged, errors = merged.merged_with(base.root), [*errors, *base.errors]
+    return Document(merged.merged_with(Document(own).without(KEY).root), raw, tuple(errors))
 
-    def read(self, path: Path, *, where: str, chain: tuple[Path, ...] = ()) -> Node:
-        """Return the content of a file merged into that of its bases; empty where it cannot be read.
 
-        Args:
-            path: The file.
-            where: Where it is named.
-            chain: The files that lead to it by `extends`.
-        """
-        empty, self._count = Node({}, Position(str(path), 1, 1)), self._count + 1
-        try:
-            if chain and os.path.realpath(path) in map(os.path.realpath, chain):
-                raise UsageError("a file cannot extend itself", hint="remove one of these `extends`")
-            if self._count > MOST_FILES:
-                raise UsageError(f"more than {MOST_FILES} files", hint="merge some of the files")
-            raw = _read_bytes(path)
-        except UsageError as error:
-            names = " extends ".join(shortened(str(one)) for one in (*chain, path))
-            problem = f"{names}: {error.problem}" if chain else error.problem
-            self.errors.append(UsageError(problem, where=where, hint=error.hint))
-            return empty
-        self.raw = self.raw if chain else raw
-        try:
-            own, errors = _parsed(_decode(raw, str(path)), str(path), hint=_START)
-        except ConfigError as error:
-            self.errors += error.faults
-            return empty
-        assert isinstance(own.value, dict)
-        self.errors += errors
-        merged = empty
-        for name, base in self._bases(own.value.get(KEY)):
-            merged = merged.merged_with(self.read(path.parent / name, where=base, chain=(*chain, path)))
-        rest = {key: node for key, node in own.value.items() if key != KEY}
-        return merged.merged_with(replace(own, value=rest))
-
-    def _bases(self, node: Node | None) -> list[tuple[str, str]]:
-        """Return the names of the bases, and where each is named."""
-        is_list = node is not None and isinstance(node.value, list)
-        found: list[tuple[str, str]] = []
-        for number, item in enumerate(node.value if is_list else [node] if node else []):  # type: ignore[union-attr, arg-type]
-            where = location(item.position, (KEY, number) if is_list else (KEY,))
-            if isinstance(item.value, str) and item.value:
-                found.append((item.value, where))
-            else:
-                got = "an empty name" if item.value == "" else kind(item.plain())
-                problem = f"got {got}, expected a file name"
-                self.errors.append(UsageError(problem, where=where, hint="write `extends: base.yaml`"))
-        return found
+def _bases(node: Node | None) -> list[tuple[str, str]]:
+    """Return the names of the bases in the value of `extends`, and where each is named."""
+    if node is None:
+        return []
+    items = node.value if isinstance(node.value, list) else [node]
+    names, errors = [], []
+    for number, item in enumerate(items):
+        where = location(item.position, (KEY,) if item is node else (KEY, number))
+        if isinstance(item.value, str) and item.value:
+            names.append((item.value, where))
+        else:
+            got = "an empty name" if item.value == "" else kind(item.plain())
+            problem = f"got {got}, expected a file name"
+            errors.append(UsageError(problem, where=where, hint="write `extends: base.yaml`"))
+    raise_all(errors)
+    return names
 
 
 def _read_bytes(path: Path) -> bytes:
