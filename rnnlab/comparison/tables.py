@@ -1,8 +1,7 @@
 """The tables of a comparison, for every format: what differs, what the results are, and how sure differences are."""
 
-from collections.abc import Callable, Sequence
-from itertools import islice
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from rnnlab.comparison.compare import Comparison
 from rnnlab.comparison.contrasts import Contrast
@@ -10,9 +9,11 @@ from rnnlab.comparison.groups import LOSS, Group, short_name, value_label
 from rnnlab.comparison.pivot import Pivot
 from rnnlab.comparison.statistics import Interval
 from rnnlab.core.table import UNKNOWN, Cell, Column, Table, table
+from rnnlab.core.text import counted, listed
 from rnnlab.runs.run import Run
 
 RESULTS = "Results"  # the title of the table with one row per run
+_Row = TypeVar("_Row")
 _MOST_VALUES = 6
 _MOST_COLUMNS = 4  # runs that are columns; more are rows
 
@@ -46,7 +47,7 @@ def notes(comparison: Comparison) -> list[str]:
         if len(comparison.pivot.columns) == 2:
             note += (
                 " p: Fisher's exact test of the two columns, by Holm's method for "
-                f"{_counted(len(comparison.pivot.rows), 'row')}; in the last row McNemar's test of all pairs of equal "
+                f"{counted(len(comparison.pivot.rows), 'row')}; in the last row McNemar's test of all pairs of equal "
                 "row and seed."
             )
         return [note]
@@ -67,33 +68,35 @@ def _shows_groups(comparison: Comparison) -> bool:
     return comparison.is_grouped and len(comparison.results) > _MOST_COLUMNS
 
 
-def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'s' * (count != 1)}"
+def _made(
+    title: str, columns: Mapping[str, Callable[[_Row], Cell]], rows: Sequence[_Row], most: int | None, form: str = ""
+) -> Table:
+    """Return a table of the first rows, from the function of each column; the first heading is what a row is."""
+    heads = [Column(head, is_number=place > 0, form=form) for place, head in enumerate(columns)]
+    cells = [[read(row) for read in columns.values()] for row in rows[:most]]
+    return table(heads, cells, _title(title, most, len(rows), heads[0].name))
 
 
 def _title(title: str, shown: int | None, count: int, noun: str) -> str:
     """Return a title with the number of rows, where some are left out."""
-    return f"{title} (the first {shown} of {_counted(count, noun)})" if shown is not None and count > shown else title
+    return f"{title} (the first {shown} of {counted(count, noun)})" if shown is not None and count > shown else title
 
 
 def _run_differences(comparison: Comparison, most: int | None) -> Table:
-    rows = [
-        [
-            comparison.headings[run.name],
-            *(value_text(row[run.name]) if run.name in row else None for row in comparison.differences.values()),
-        ]
-        for run in comparison.results[:most]
-    ]
-    return table(
-        ["run", *comparison.differences], rows, _title("Config differences", most, len(comparison.results), "run")
-    )
+    columns: dict[str, Callable[[Run], Cell]] = {"run": lambda run: comparison.headings[run.name]}
+    for key, of_run in comparison.differences.items():
+        columns[key] = lambda run, of_run=of_run: value_text(of_run[run.name]) if run.name in of_run else None  # type: ignore[misc]
+    return _made("Config differences", columns, comparison.results, most)
 
 
 def run_table(comparison: Comparison, most_rows: int | None = None) -> Table:
     """Return the results, one row per run, best first."""
-    shown = comparison.results[:most_rows]
-    names = [name for run in shown for name in run.metrics() if name.startswith("validation/")]
-    columns: dict[str, Callable[[Run], Cell]] = {"state": _ended, "steps": lambda run: run.summary.steps}
+    names = [name for run in comparison.results[:most_rows] for name in run.metrics() if name.startswith("validation/")]
+    columns: dict[str, Callable[[Run], Cell]] = {
+        "run": lambda run: comparison.headings[run.name],
+        "state": _ended,
+        "steps": lambda run: run.summary.steps,
+    }
     for name in dict.fromkeys([*names, comparison.metric]):
         columns |= _metric_columns(name)
     columns |= {
@@ -103,8 +106,7 @@ def run_table(comparison: Comparison, most_rows: int | None = None) -> Table:
         "parameters": lambda run: run.summary.parameters,
         "steps per second": lambda run: run.summary.steps_per_second and round(run.summary.steps_per_second),
     }
-    rows = [[comparison.headings[run.name], *(read(run) for read in columns.values())] for run in shown]
-    return table(["run", *columns], rows, _title(RESULTS, most_rows, len(comparison.results), "run"))
+    return _made(RESULTS, columns, comparison.results, most_rows)
 
 
 def _metric_columns(name: str) -> dict[str, Callable[[Run], Cell]]:
@@ -170,69 +172,50 @@ def _group_differences(groups: Sequence[Group]) -> Table:
     rows = []
     for key in dict.fromkeys(key for group in groups for key in group.values):
         values = list(dict.fromkeys(value_text(group.values[key]) for group in groups if key in group.values))
-        more = f" and {len(values) - _MOST_VALUES} more" if len(values) > _MOST_VALUES else ""
-        absent = "; not in all" if any(key not in group.values for group in groups) else ""
-        rows.append([key, ", ".join(values[:_MOST_VALUES]) + more + absent])
+        absent = "; not in all" * any(key not in group.values for group in groups)
+        rows.append([key, listed(values, _MOST_VALUES) + absent])
     return table(["key", "values"], rows, "Config differences", text=["values"])
 
 
-def _solved(group: Group | None) -> str | None:
-    return f"{group.solved}/{len(group.decided)}" if group and group.decided else None
+def _solved(group: Group) -> str | None:
+    return f"{group.solved}/{len(group.decided)}" if group.decided else None
 
 
 def _successes(groups: Sequence[Group], most: int | None) -> Table:
-    rows = [
-        [
-            group.heading,
-            len(group.results),
-            _solved(group),
-            _interval(group.solved_interval, ".0%"),
-            None if group.sequences_to_success is None else round(group.sequences_to_success),
-        ]
-        for group in groups[:most]
-    ]
-    columns = ["group", "runs", "solved", "95 % interval", "sequences"]
-    return table(columns, rows, _title("Success", most, len(groups), "group"))
+    columns: dict[str, Callable[[Group], Cell]] = {
+        "group": lambda group: group.heading,
+        "runs": lambda group: len(group.results),
+        "solved": _solved,
+        "95 % interval": lambda group: _interval(group.solved_interval, ".0%"),
+        "sequences": lambda group: group.sequences_to_success and round(group.sequences_to_success),
+    }
+    return _made("Success", columns, groups, most)
 
 
 def _values(groups: Sequence[Group], most: int | None) -> Table:
-    rows = [
-        [
-            group.heading,
-            group.median,
-            _interval(group.median_interval, ".3g"),
-            group.interquartile_mean,
-            _interval(group.interquartile_mean_interval, ".3g"),
-        ]
-        for group in groups[:most]
-    ]
-    median, mean = (Column(name, is_number=True, form=".3g") for name in ("median", "IQM"))
-    columns: list[str | Column] = ["group", median, "95 % of median", mean, "95 % of IQM"]
-    return table(columns, rows, _title(f"Final {short_name(groups[0].metric)}", most, len(groups), "group"))
+    columns: dict[str, Callable[[Group], Cell]] = {
+        "group": lambda group: group.heading,
+        "median": lambda group: group.median,
+        "95 % of median": lambda group: _interval(group.median_interval, ".3g"),
+        "IQM": lambda group: group.interquartile_mean,
+        "95 % of IQM": lambda group: _interval(group.interquartile_mean_interval, ".3g"),
+    }
+    return _made(f"Final {short_name(groups[0].metric)}", columns, groups, most, ".3g")
 
 
 def _interval(interval: Interval | None, form: str) -> str | None:
-    column = Column("", form=form)
-    return None if interval is None else f"{column.text(interval.low)} to {column.text(interval.high)}"
+    return None if interval is None else " to ".join(map(Column("", form=form).text, interval))
 
 
 def _contrasts(contrasts: Sequence[Contrast], most: int | None) -> Table:
-    rows = [
-        [
-            f"{one.one.heading} – {one.other.heading}",
-            *(_p(one.p_holm.get(name)) for name in ("solved", "sequences", "values")),
-            one.values.superiority if one.values else None,
-        ]
-        for one in contrasts[:most]
-    ]
-    columns: list[str | Column] = [
-        "groups",
-        "p solved",
-        "p sequences",
-        "p values",
-        Column("above", is_number=True, form=".0%"),
-    ]
-    return table(columns, rows, _title("Differences", most, len(contrasts), "pair"))
+    columns: dict[str, Callable[[Contrast], Cell]] = {
+        "pair": lambda pair: f"{pair.one.heading} – {pair.other.heading}",
+        "p solved": lambda pair: _p(pair.p_holm.get("solved")),
+        "p sequences": lambda pair: _p(pair.p_holm.get("sequences")),
+        "p values": lambda pair: _p(pair.p_holm.get("values")),
+        "above": lambda pair: pair.values.superiority if pair.values else None,
+    }
+    return _made("Differences", columns, contrasts, most, ".0%")
 
 
 def _p(p: float | None) -> str | None:
@@ -249,13 +232,13 @@ def _pivot(found: Pivot, most: int | None) -> Table:
     p_of, two = found.row_tests(), len(found.columns) == 2
     rows: list[list[Cell]] = [
         [UNKNOWN if value is None else value_text(value), *map(_cell, found.row(place)), *([_p(p_of.get(place))] * two)]
-        for place, value in islice(enumerate(found.rows), most)
+        for place, value in enumerate(found.rows[:most])
     ]
     sums = ["{}/{}".format(*found.solved(place)) for place in range(len(found.columns))]
     rows.append(["all", *sums, *([_p(found.overall[0].p if found.overall else None)] * two)])
     head = [UNKNOWN if value is None else value_label(found.by, value) for value in found.columns]
-    columns = [found.over, *head, *(["p"] * two)]
-    return table(columns, rows, _title(f"Success by {found.over} and {found.by}", most, len(found.rows), "row"))
+    title = _title(f"Success by {found.over} and {found.by}", most, len(found.rows), "row")
+    return table([found.over, *head, *(["p"] * two)], rows, title)
 
 
 def _cell(group: Group | None) -> str | None:
