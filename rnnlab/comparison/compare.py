@@ -7,7 +7,6 @@ Runs that differ only in their seed are one group (`groups`); groups of several 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, final
 
 from rnnlab.comparison.comparability import comparability_warnings, unfinished_warnings
@@ -102,6 +101,7 @@ def compare(
     name = resolve_metric(found, metric)
     results = tuple(sorted(found, key=lambda run: (*_rank(run, name), run.name)))
     headings = run_headings(results)
+    varying = varying_keys([run.config for run in results])
     groups = groups_of(results, name)
     grouped = len(groups) < len(results)
     table = pivot(groups, by=by, over=over) if by and over else usual_pivot(groups)
@@ -111,7 +111,9 @@ def compare(
         damaged=damaged,
         metric=name,
         headings=headings,
-        differences=differences(results),
+        differences={
+            key: {run.name: run.config[key] for run in results if key in run.config} for key in varying if key != "name"
+        },
         groups=groups,
         contrasts=contrasts,
         pivot=table,
@@ -120,27 +122,17 @@ def compare(
     )
 
 
-def differences(runs: Sequence[Run]) -> dict[str, dict[str, Any]]:
-    """Return dotted key -> name of a run -> value, for every key whose value is not the same in all runs.
-
-    A run whose config lacks a key is not among that key's values. The name of a run always differs and is left out.
-    """
-    keys = [key for key in varying_keys([run.config for run in runs]) if key != "name"]
-    return {key: {run.name: run.config[key] for run in runs if key in run.config} for key in keys}
-
-
 def _warnings(
     runs: Sequence[Run], headings: Mapping[str, str], groups: Sequence[Group], table: Pivot | None
 ) -> list[str]:
     """Return the warnings; in a table only the runs of one row are compared, and seeds repeat by design."""
     grouped = len(groups) < len(runs)
-    names = headings
+    names, compared = headings, [runs]
     if (grouped or table) and len(groups) > 1:
         names = {run.name: group.heading for group in groups for run in group.results}
-    compared: list[Sequence[Run]] = [runs]
     if table:
-        cells = [[group for group in table.row(place) if group] for place in range(len(table.rows))]
-        compared = [[run for group in row for run in group.results] for row in cells]
+        rows = map(table.row, range(len(table.rows)))
+        compared = [[run for group in row if group for run in group.results] for row in rows]
     may_differ = {"seed"} if grouped else set()
     found = [text for part in compared for text in comparability_warnings(part, names, may_differ=may_differ)]
     if repeated := [group.heading for group in groups if len(set(group.seeds)) < len(group.results)]:
@@ -152,11 +144,10 @@ def _require_distinct(runs: Sequence[RunFolder | Damaged]) -> None:
     paths = [run.path for run in runs if isinstance(run, RunFolder)]
     # A run is found as a real folder, so that only what it is in can be a link.
     parents = {parent: parent.resolve() for parent in {path.parent for path in paths}}
-    times = Counter((parents[path.parent], path.name) for path in paths)
-    (_, name), most = max(times.items(), key=lambda item: item[1], default=((Path(), ""), 1))
-    if most > 1:
-        problem = f"the run {name} is given {most} times"
-        raise UsageError(problem, hint="name each run once; `rnnlab list` shows the runs")
+    for (_, name), times in Counter((parents[path.parent], path.name) for path in paths).most_common(1):
+        if times > 1:
+            hint = "name each run once; `rnnlab list` shows the runs"
+            raise UsageError(f"the run {name} is given {times} times", hint=hint)
 
 
 def _with_distinct_names(runs: Sequence[Run]) -> list[Run]:

@@ -8,6 +8,7 @@ from rnnlab.comparison.contrasts import Contrast
 from rnnlab.comparison.groups import LOSS, Group, key_label, short_name, value_label
 from rnnlab.comparison.pivot import Overall, Pivot
 from rnnlab.comparison.statistics import smallest_p
+from rnnlab.core.text import counted
 from rnnlab.runs.run import Run
 
 _SIGNIFICANT = 0.05
@@ -23,15 +24,7 @@ def conclusion(
     contrasts: Sequence[Contrast],
     table: Pivot | None,
 ) -> str:
-    """Return what a comparison shows.
-
-    Args:
-        runs: The runs.
-        headings: Name of a run -> what to call it.
-        groups: The runs that differ only in their seed, together.
-        contrasts: The comparisons of two groups.
-        table: The groups in rows and columns, where that suits them.
-    """
+    """Return what a comparison shows; the arguments are what `Comparison` has under these names, `table` its pivot."""
     if table:
         parts = _of_table(table)
     elif len(groups) == len(runs):
@@ -45,11 +38,11 @@ def conclusion(
     return " ".join(f"{part}." for part in parts if part)
 
 
-def p_text(p: float) -> str:
+def _p(p: float) -> str:
     """Return a p value for a sentence.
 
     Example:
-        >>> p_text(0.0004), p_text(0.0079), p_text(1.0)
+        >>> _p(0.0004), _p(0.0079), _p(1.0)
         ('p < 0.001', 'p = 0.0079', 'p = 1')
     """
     return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
@@ -82,16 +75,13 @@ def _by_success(run: Run) -> tuple[bool, float]:
 
 
 def _clause(run: Run) -> str:
-    after = f"after {_sequences(run)}"
     if run.summary.solved_at:
-        return f"solved it {after}"
-    return {
-        "running": f"has not ended {after}{_scores(run)}",
-        "stale": f"has not ended {after}{_scores(run)}",
-        "interrupted": f"was interrupted {after}{_scores(run)}",
-        "diverged": f"diverged {after}",
-        "failed": f"failed {after}",
-    }.get(run.state, f"did not solve it within {_sequences(run)}{_scores(run)}")
+        return f"solved it after {_sequences(run)}"
+    if run.state in {"diverged", "failed"}:
+        return f"{run.state} after {_sequences(run)}"
+    unfinished = {"running": "has not ended", "stale": "has not ended", "interrupted": "was interrupted"}
+    verb = f"{unfinished[run.state]} after" if run.state in unfinished else "did not solve it within"
+    return f"{verb} {_sequences(run)}{_scores(run)}"
 
 
 def _task(run: Run) -> str:
@@ -104,7 +94,7 @@ def _task(run: Run) -> str:
 def _sequences(run: Run) -> str:
     """Return the sequences until the task was solved, or else until the end."""
     count = run.summary.solved_at.sequences if run.summary.solved_at else run.summary.sequences
-    return "an unknown number of sequences" if count is None else f"{count:,} sequence{'s' * (count != 1)}"
+    return "an unknown number of sequences" if count is None else counted(count, "sequence")
 
 
 def _scores(run: Run) -> str:
@@ -123,11 +113,10 @@ def _of_one(group: Group) -> list[str]:
 
 
 def _of_table(table: Pivot) -> list[str]:
-    names = [_column(table, value) for value in table.columns]
-    counts = [(name, *table.solved(place)) for place, name in enumerate(names)]
-    counted = ", ".join(f"{name} {k}/{n}" for name, k, n in counts[:_MOST_NAMED] if n)
+    counts = [(_column(table, value), *table.solved(place)) for place, value in enumerate(table.columns)]
+    solved = ", ".join(f"{name} {k}/{n}" for name, k, n in counts[:_MOST_NAMED] if n)
     significant = [one for one in table.overall if one.p < _SIGNIFICANT]
-    parts = [f"Runs that solved the task: {counted}{_overall(table, significant)}"] if counted else []
+    parts = [f"Runs that solved the task: {solved}{_overall(table, significant)}"] if solved else []
     reach = [(place, table.solves_up_to(place)) for place, (_, _, n) in enumerate(counts) if n]
     if table.is_ascending and any(last is not None for _, last in reach):
         parts.append("; ".join(_reach(table, place, last) for place, last in reach[:_MOST_NAMED]))
@@ -145,20 +134,19 @@ def _overall(table: Pivot, significant: Sequence[Overall]) -> str:
         return ""
     best = min(significant, key=lambda one: one.p)
     which = f"{_column(table, best.one)} and {_column(table, best.other)}: " if len(table.columns) > 2 else ""
-    pairs = f"{best.pairs} pair{'s' * (best.pairs != 1)} of equal {key_label(table.over)} and seed"
-    return f"; {which}{p_text(best.p)} (McNemar's exact test, {pairs})"
+    pairs = f"{counted(best.pairs, 'pair')} of equal {key_label(table.over)} and seed"
+    return f"; {which}{_p(best.p)} (McNemar's exact test, {pairs})"
 
 
 def _reach(table: Pivot, place: int, last: Any) -> str:
     name, lost = _column(table, table.columns[place]), table.solves_none_from(place)
-    none = "" if lost is None else f", and with no seed from {value_label(table.over, lost)} on"
     if last is None and lost == table.rows[0]:
         return f"{name} solves none"
-    if last is None:
-        return f"{name} solves none with every seed{none}"
     if last == table.rows[-1]:
         return f"{name} solves {value_label(table.over, table.rows[0])} … {last} with every seed"
-    return f"{name} solves up to {value_label(table.over, last)} with every seed{none}"
+    which = "none" if last is None else f"up to {value_label(table.over, last)}"
+    none = "" if lost is None else f", and with no seed from {value_label(table.over, lost)} on"
+    return f"{name} solves {which} with every seed{none}"
 
 
 def _of_counts(groups: Sequence[Group], contrasts: Sequence[Contrast]) -> list[str]:
@@ -169,12 +157,12 @@ def _of_counts(groups: Sequence[Group], contrasts: Sequence[Contrast]) -> list[s
     )
     if not ranked:
         return []
-    counted = ", ".join(f"{group.heading} {group.solved}/{len(group.decided)}" for group in ranked[:_MOST_NAMED])
+    solved = ", ".join(f"{group.heading} {group.solved}/{len(group.decided)}" for group in ranked[:_MOST_NAMED])
     rest = len(ranked) - _MOST_NAMED
-    more = f" and {rest} more group{'s' * (rest > 1)} with fewer" if rest > 0 else ""
+    more = f" and {counted(rest, 'more group')} with fewer" if rest > 0 else ""
     best = _most_significant(contrasts, "solved")
-    found = f"{_which(best, contrasts)}{p_text(best.p_holm['solved'])} (Fisher's exact test)" if best else ""
-    return [f"Runs that solved the task: {counted}{more}; {found or 'no significant difference'}"]
+    found = f"{_which(best, contrasts)}{_p(best.p_holm['solved'])} (Fisher's exact test)" if best else ""
+    return [f"Runs that solved the task: {solved}{more}; {found or 'no significant difference'}"]
 
 
 def _of_values(contrasts: Sequence[Contrast]) -> list[str]:
@@ -186,13 +174,13 @@ def _of_values(contrasts: Sequence[Contrast]) -> list[str]:
     if best is None or best.values is None:
         least = min(tested, key=lambda one: one.p_holm["values"])
         which = _which(least, contrasts)
-        return [f"The final {name} does not differ significantly ({which}{p_text(least.p_holm['values'])})"]
+        return [f"The final {name} does not differ significantly ({which}{_p(least.p_holm['values'])})"]
     is_first = (best.values.superiority >= 0.5) == best.one.higher_is_better
     better, worse = (best.one, best.other) if is_first else (best.other, best.one)
     share = max(best.values.superiority, 1 - best.values.superiority)
     return [
         f"The final {name} of {better.heading} is better than that of {worse.heading}: median {better.median:.3g} "
-        f"against {worse.median:.3g}, better in {share:.0%} of pairs, {p_text(best.p_holm['values'])} "
+        f"against {worse.median:.3g}, better in {share:.0%} of pairs, {_p(best.p_holm['values'])} "
         f"({best.values.test})"
     ]
 
@@ -214,5 +202,4 @@ def _limits(contrasts: Sequence[Contrast]) -> list[str]:
     smallest = min(smallest_p(len(one.one.results), len(one.other.results), paired=one.paired) for one in contrasts)
     if fewest >= _ENOUGH and smallest < _SIGNIFICANT:
         return []
-    runs = f"{fewest} run{'s' * (fewest > 1)}"
-    return [f"With {runs} per group, no test of final values can give a p below {smallest:.2g}"]
+    return [f"With {counted(fewest, 'run')} per group, no test of final values can give a p below {smallest:.2g}"]

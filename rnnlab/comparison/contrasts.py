@@ -1,6 +1,6 @@
 """Which groups differ by more than chance: every pair that did the same task, or each compared with a baseline."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import final
@@ -10,6 +10,7 @@ from rnnlab.comparison.groups import Group
 from rnnlab.comparison.statistics import Difference, compare_counts, compare_times, compare_values, holm
 from rnnlab.core.errors import UsageError
 from rnnlab.core.registry import nearest
+from rnnlab.core.text import listed
 
 _MOST_OF_ALL_PAIRS = 6  # groups; of more, each is compared with the first
 _OPTION = "--baseline"
@@ -81,9 +82,9 @@ def _only_one(groups: Sequence[Group], asked: str) -> Group:
     if len(found) == 1:
         return found[0]
     known = [group.heading for group in groups]
-    listed = f"groups: {', '.join(known[:8])}" + " and more" * (len(known) > 8)
+    groups_there = f"groups: {listed(known, 8)}"
     problem = f"'{asked[:100]}' fits {len(found)} groups" if found else f"there is no group '{asked[:100]}'"
-    raise UsageError(problem, where=_OPTION, hint=listed if found else (nearest(asked, known) or listed))
+    raise UsageError(problem, where=_OPTION, hint=groups_there if found else (nearest(asked, known) or groups_there))
 
 
 def _fitting(groups: Sequence[Group], asked: str) -> list[Group]:
@@ -107,9 +108,7 @@ def _contrast(one: Group, other: Group) -> Contrast:
 
 
 def _corrected(found: Sequence[Contrast]) -> tuple[Contrast, ...]:
-    corrected: list[dict[str, float]] = [{} for _ in found]
-    for name in ("solved", "sequences", "values"):
-        tested = [place for place, contrast in enumerate(found) if name in contrast.p]
-        for place, p in zip(tested, holm([found[place].p[name] for place in tested]), strict=True):
-            corrected[place][name] = p
-    return tuple(replace(contrast, p_holm=p) for contrast, p in zip(found, corrected, strict=True))
+    corrected: dict[str, Iterator[float]] = {
+        name: iter(holm([one.p[name] for one in found if name in one.p])) for name in ("solved", "sequences", "values")
+    }
+    return tuple(replace(one, p_holm={name: next(corrected[name]) for name in one.p}) for one in found)

@@ -37,6 +37,13 @@ from rnnlab.runs.find import runs_root
 from rnnlab.runs.many import no_collection
 from rnnlab.runs.run import Run
 
+_WRITERS: dict[Format, Callable[[Comparison], None]] = {
+    Format.TABLE: show_comparison,
+    Format.JSON: lambda comparison: show_json("compare", comparison_json(comparison)),
+    Format.CSV: lambda comparison: show_text(comparison_csv(comparison)),
+    Format.MARKDOWN: lambda comparison: show_text(comparison_markdown(comparison)),
+    Format.LATEX: lambda comparison: show_text(comparison_latex(comparison)),
+}
 _FAIL_IF = "--fail-if"
 _MOST_NAMED = 4
 
@@ -45,29 +52,15 @@ def command(
     names: RunsArgument,
     metric: Annotated[
         str | None,
-        typer.Option(
-            metavar="NAME",
-            help="The metric to compare: error_rate, train/loss, gradient_norm and so on; loss when left out.",
-            show_default=False,
-        ),
+        typer.Option(metavar="NAME", help="The metric: error_rate, train/loss and so on; loss when left out."),
     ] = None,
     by: Annotated[
-        str | None,
-        typer.Option(
-            "--by",
-            metavar="KEY",
-            help="Show the groups as a table: the config key whose values are the columns.",
-            show_default=False,
-        ),
+        str | None, typer.Option(metavar="KEY", help="Show groups as a table whose columns are this key's values.")
     ] = None,
-    over: Annotated[
-        str | None,
-        typer.Option("--over", metavar="KEY", help="The config key whose values are its rows.", show_default=False),
-    ] = None,
+    over: Annotated[str | None, typer.Option(metavar="KEY", help="The config key whose values are its rows.")] = None,
     baseline: Annotated[
         str | None,
         typer.Option(
-            "--baseline",
             metavar="GROUP",
             help="Compare every group with this one: its heading, or a part of it.",
             show_default="each pair",
@@ -76,20 +69,14 @@ def command(
     fail_if: Annotated[
         list[str] | None,
         typer.Option(
-            _FAIL_IF,
             metavar="CONDITION",
             help="Exit with code 9 if this is true of any run: 'val_loss > 0.01 and cell.type = carry'; of any group: "
             "'solved_rate < 0.8', 'median(loss) > 0.01', 'iqm(loss) > 0.01'. Repeatable.",
-            show_default=False,
         ),
     ] = None,
     format: Annotated[
         Format | None,
-        typer.Option(
-            "--format",
-            help="csv has one line per run; markdown and latex have the tables.",
-            show_default="table",
-        ),
+        typer.Option(help="csv has one line per run; markdown and latex have the tables.", show_default="table"),
     ] = None,
     runs: RunsOption = None,
     json: JsonOption = False,
@@ -104,26 +91,12 @@ def command(
             warn(f"{one.name} is damaged and left out: {one.reason}")
         for warning in comparison.warnings:
             warn(warning)
-        _show(comparison, Format.JSON if json else format or Format.TABLE)
+        _WRITERS[Format.JSON if json else format or Format.TABLE](comparison)
     if met:
         problem = "; ".join(f"{text}: {listed(found, _MOST_NAMED)}" for text, found in met.items())
         raise ConditionError(problem, where=_FAIL_IF)
     if comparison.damaged:
         raise typer.Exit(4)
-
-
-def _show(comparison: Comparison, format: Format) -> None:
-    if format is Format.TABLE:
-        show_comparison(comparison)
-    elif format is Format.JSON:
-        show_json("compare", comparison_json(comparison))
-    else:
-        written = {
-            Format.CSV: comparison_csv,
-            Format.MARKDOWN: comparison_markdown,
-            Format.LATEX: comparison_latex,
-        }
-        show_text(written[format](comparison))
 
 
 def failures(comparison: Comparison, condition: Filter) -> list[str]:

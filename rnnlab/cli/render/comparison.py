@@ -119,12 +119,13 @@ def _group(group: Group) -> dict[str, Any]:
         "values": group.values,
         "runs": [run.name for run in group.results],
         "solved": {"runs": group.solved, "of": len(group.decided), "interval": group.solved_interval},
-        "sequences_to_success": group.sequences_to_success,
-        "median": group.median,
-        "median_interval": group.median_interval,
-        "interquartile_mean": group.interquartile_mean,
-        "interquartile_mean_interval": group.interquartile_mean_interval,
+        **{name: getattr(group, name) for name in _ESTIMATES},
     }
+
+
+_ESTIMATES = (
+    "sequences_to_success", "median", "median_interval", "interquartile_mean", "interquartile_mean_interval"
+)  # fmt: skip
 
 
 def _contrast(contrast: Contrast) -> dict[str, Any]:
@@ -133,18 +134,11 @@ def _contrast(contrast: Contrast) -> dict[str, Any]:
         "paired": contrast.paired,
         "p": contrast.p,
         "p_holm": contrast.p_holm,
-        "test_of_values": contrast.values.test if contrast.values else None,
-        "superiority": contrast.values.superiority if contrast.values else None,
+        "test_of_values": contrast.values and contrast.values.test,
+        "superiority": contrast.values and contrast.values.superiority,
     }
 
 
 def _pivot(table: Pivot) -> dict[str, Any]:
     rows = [[group and group.heading for group in table.row(place)] for place in range(len(table.rows))]
-    return {
-        "by": table.by,
-        "over": table.over,
-        "columns": table.columns,
-        "rows": table.rows,
-        "cells": rows,
-        "overall": table.overall,
-    }
+    return {**{name: getattr(table, name) for name in ("by", "over", "columns", "rows", "overall")}, "cells": rows}
