@@ -5,7 +5,6 @@ test_bad_input tells where the other kinds of bad input are tested.
 
 import io
 import pickle
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -22,11 +21,9 @@ def safetensors(header: bytes, data: bytes = b"") -> bytes:
     return len(header).to_bytes(8, "little") + header + data
 
 
-def npz(count: int = 1, name: str = "W") -> bytes:
+def npz() -> bytes:
     file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        for number in range(count):
-            archive.writestr(f"{name}{number}.npy", bytes(100_000))
+    np.savez_compressed(file, W=np.zeros(9))
     return file.getvalue()
 
 
@@ -42,15 +39,9 @@ LIE = b'{"W":{"dtype":"F32","shape":[1099511627776],"data_offsets":[0,4398046511
 
 KINDS = {
     "nothing": (b"", "its 0 bytes are not a whole safetensors file"),
-    "a byte": (b"\0", "its 1 bytes are not a whole safetensors file"),
-    "text": (b"hello, world", "its 12 bytes are not a whole safetensors file"),
-    "zeros": (bytes(2000), "its 2,000 bytes are not a whole safetensors file"),
     "a pickle": (pickle.dumps(Touch()), "it looks like a pickle; rnnlab reads safetensors only"),
     "npy of 2 TiB": (b"\x93NUMPY\x01\0" + bytes(120), "it looks like npy; rnnlab reads safetensors only"),
     "npz": (npz(), "it looks like a zip (npz or .keras); rnnlab reads safetensors only"),
-    "npz that climbs": (npz(name="../../evil"), "it looks like a zip (npz or .keras); rnnlab reads safetensors only"),
-    "npz of many": (npz(count=1000), "it looks like a zip (npz or .keras); rnnlab reads safetensors only"),
-    "HDF5": (b"\x89HDF\r\n\x1a\n" + bytes(99), "it looks like HDF5; rnnlab reads safetensors only"),
     "4 TiB declared": (safetensors(LIE), "it is cut, extended or changed"),
     "a header beyond the end": ((1 << 60).to_bytes(8, "little") + b"{}", "it is cut, extended or changed"),
     "a deep header": (safetensors(b"[" * 200_000), "its 200,008 bytes are not a whole safetensors file"),

@@ -33,6 +33,7 @@ def offered(root: Path, *words: str) -> list[str]:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
+        (["tr"], ["train"]),
         (["show", ""], ["latest", "abcxyz", "abcdef"]),
         (["compare", "abcdef", "abcx"], ["abcxyz"]),
         (["train", "--resume", "abcd"], ["abcdef"]),

@@ -8,7 +8,7 @@ import pytest
 
 from rnnlab.storage import RunFolder
 from tests.cli.jobs import everything
-from tests.cli.program import TINY, child, rnnlab
+from tests.cli.program import TINY, rnnlab
 
 RAGGED = TINY.replace("[5, 10]", "[50, 100]")
 
@@ -72,31 +72,3 @@ def test_the_network_is_not_to_be_changed(run: RunFolder) -> None:
     assert (result.code, result.stdout) == (2, "")
     assert "--set would change the network: input_features from 2 to " in result.stderr
     assert everything(run.path) == before
-
-
-@pytest.mark.parametrize("override", ["cell.unit=3", "shape.timesteps=0", "seed", "evaluation.sequences=x"])
-def test_a_bad_override(run: RunFolder, override: str) -> None:
-    result = rnnlab("evaluate", "latest", "--set", override)
-    assert (result.code, result.stdout) == (2, "")
-    assert result.stderr.startswith(f"rnnlab: error[E_CONFIG]: --set {override}: ")
-
-
-def test_in_a_process_of_its_own(run: RunFolder) -> None:
-    result = child("evaluate", run.path, "--json")
-    assert (result.code, result.stderr) == (0, "")
-    assert json.loads(result.stdout)["path"] == str(run.path)
-
-
-def test_a_changed_file_is_refused(here: Path) -> None:
-    (here / "s.csv").write_text("".join(f"{n % 5},{n % 3}\n" for n in range(200)))
-    (here / "x.yaml").write_text(
-        "task: {type: forecast, csv: s.csv}\nshape: {timesteps: 10}\n"
-        "training: {steps: 2, batch_size: 4}\nevaluation: {sequences: 4}\n"
-    )
-    assert rnnlab("train", "x.yaml").code == 0
-    assert rnnlab("evaluate", "latest").code == 0
-    (here / "s.csv").write_text("".join(f"{n % 7},{n % 3}\n" for n in range(200)))
-    result = rnnlab("evaluate", "latest")
-    assert result.code == 4
-    assert "the data that this run was trained on have changed: " in result.stderr
-    assert "csv_sha256" in result.stderr

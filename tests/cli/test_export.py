@@ -50,20 +50,3 @@ def test_a_keras_file_in_a_process_of_its_own(run: RunFolder) -> None:
     result = child("export", run.path, "--format", "keras", "--out", "x.keras")
     assert (result.code, result.stderr) == (0, "")
     assert result.stdout.splitlines()[-1] == "import keras; model = keras.models.load_model('x.keras')"
-
-
-@pytest.mark.parametrize(
-    ("arguments", "code", "expected"),
-    [
-        (["nothing", "--format", "npz"], 3, "no run has a name with 'nothing'"),
-        (["latest", "--format", "npz", "--out", "x.zip"], 2, "x.zip: expected a name that ends in .npz"),
-        (["latest", "--format", "npz", "--out", "/proc/x.npz"], 5, "/proc/x.npz: cannot write "),
-    ],
-)
-def test_what_cannot_be(run: RunFolder, arguments: list[str], code: int, expected: str) -> None:
-    before = sorted(Path().iterdir())
-    result = rnnlab("export", *arguments)
-    assert (result.code, result.stdout) == (code, "")
-    assert expected in result.stderr
-    assert len(result.stderr.splitlines()) == 1
-    assert sorted(Path().iterdir()) == before

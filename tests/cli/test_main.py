@@ -1,7 +1,6 @@
 """The program itself: it answers at once, loads only what it needs, and speaks in any surroundings."""
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -77,6 +76,7 @@ def test_the_version() -> None:
             "Invalid value for '--sequences': got '0', expected a whole number of at least 1",
         ),
         (["evaluate", "latest", "--sequences", "1_000"], "Invalid value for '--sequences': got '1_000', expected"),
+        (["list", "--limit", "-1"], "Invalid value for '--limit': -1 is not in the range x>=0 —"),
         (["verify", "x.yaml", "--steps", "10001"], "Invalid value for '--steps': 10,001 is more than 10,000 —"),
         (["export", "latest", "--format", "h5"], "Invalid value for '--format'"),
         (["train", "x", "\x1b[31m\n\u202e"], "Got unexpected extra argument(s) (\\x1b[31m\\x0a\\u202e) —"),
@@ -156,11 +156,3 @@ def test_the_program_is_also_a_module_and_a_script() -> None:
     script = Path(sys.executable).with_name("rnnlab")
     expected = subprocess.run([script, "--version"], check=True, capture_output=True, text=True).stdout
     assert expected == f"rnnlab {__version__}\n" == child("--version").stdout
-
-
-def test_completion_is_offered() -> None:
-    environment = {"_RNNLAB_COMPLETE": "complete_bash", "COMP_WORDS": "rnnlab tr", "COMP_CWORD": "1"}
-    result = subprocess.run(
-        [sys.executable, "-m", "rnnlab"], env={**os.environ, **environment}, capture_output=True, text=True, check=False
-    )
-    assert result.stdout.split() == ["train"]

@@ -2,16 +2,14 @@
 
 import json
 import re
-import signal
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from rnnlab.config.load import load_experiment
-from tests.cli.program import DIVERGING, ENDLESS, TINY, child, rnnlab, start
-from tests.cli.training import newest, trained, weights
+from tests.cli.program import DIVERGING, TINY, child, rnnlab, start
+from tests.cli.training import newest, trained
 
 
 @pytest.mark.parametrize(
@@ -99,35 +97,6 @@ def test_a_diverging_training_keeps_the_last_finite_weights(here: Path) -> None:
     assert all(np.isfinite(array).all() for array in arrays.values())
     assert run.read_summary()["state"] == "diverged"
     assert run.read_metrics().torn is False
-
-
-@pytest.mark.parametrize("quiet", [True, False])
-def test_ctrl_c_leaves_a_readable_run(here: Path, quiet: bool) -> None:
-    (here / "x.yaml").write_text(ENDLESS)
-    with start("train", "x.yaml", *(["--quiet"] if quiet else [])) as process:
-        wait_for_a_record(here)
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=30)
-    run = newest(here)
-    status, path = run.read_status(), run.path.relative_to(here)
-    assert (process.returncode, out) == (75, "")
-    assert err.splitlines()[-1] == (
-        f"{path}: stopped by SIGINT at step {status.step:,}, and the state is saved"
-        f" — `rnnlab train --resume {path}` resumes it"
-    )
-    assert "Traceback" not in err
-    assert (status.state, status.exit_code, status.message) == ("interrupted", 75, "stopped by SIGINT")
-    assert len(run.read_metrics().records) >= 2
-    assert weights(run, "last").keys() == weights(run, "best").keys()
-    assert run.read_summary()["steps"] == status.step
-
-
-def wait_for_a_record(here: Path) -> None:
-    for _ in range(600):
-        if any(len(file.read_bytes().splitlines()) > 2 for file in (here / "runs").glob("*/metrics.jsonl")):
-            return
-        time.sleep(0.05)
-    raise AssertionError("no training began in 30 s")
 
 
 def test_eight_trainings_at_once_are_eight_runs(here: Path) -> None:

@@ -15,8 +15,7 @@ from rnnlab.cli.errors import warn
 from rnnlab.cli.options import JsonOption, RunArgument, RunsOption
 from rnnlab.cli.render.card import facts
 from rnnlab.cli.render.output import show, show_json
-from rnnlab.cli.render.result import loss_picture
-from rnnlab.cli.render.run import Parts, evaluation_table, origin, outline, reference_table, scores
+from rnnlab.cli.render.run import Parts, evaluation_table, loss_picture, origin, outline, reference_table, scores
 from rnnlab.cli.render.tables import show_table
 from rnnlab.core.errors import VerificationError
 from rnnlab.core.table import Table, table

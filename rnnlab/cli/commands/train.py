@@ -25,12 +25,13 @@ from rnnlab.cli.options import (
     complete_run,
 )
 from rnnlab.cli.render.progress import Events, displayed
-from rnnlab.cli.render.result import show_result, show_summary
+from rnnlab.cli.render.run import show_result, show_summary
 from rnnlab.cli.signals import asking
 from rnnlab.config.load import load_experiment
 from rnnlab.core.errors import DivergedError, StoppedError, UsageError
 from rnnlab.core.options import check_name
 from rnnlab.runs import find_run, runs_root
+from rnnlab.runs.run import Run
 from rnnlab.training.events import Finished, Started
 from rnnlab.training.resume import resume, train_into
 from rnnlab.training.stopping import Stop
@@ -109,7 +110,11 @@ def command(
         from rnnlab.cli.commands.plot import draw_ended  # imports all that compares and inspects runs
 
         draw_ended(finished.run)
-    show_result(finished, json=json)
+    run = Run(finished.run)
+    if json:
+        show_summary(run)
+    else:
+        show_result(run)
 
 
 def _follow(events: Events, *, quiet: bool, json: bool) -> Finished:
@@ -132,7 +137,7 @@ def _follow(events: Events, *, quiet: bool, json: bool) -> Finished:
         raise
     except (DivergedError, StoppedError):
         if json and run is not None:
-            show_summary(run)
+            show_summary(Run(run))
         raise
     assert isinstance(event, Finished)
     return event

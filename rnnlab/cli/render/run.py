@@ -1,11 +1,15 @@
-"""A stored run on the terminal: what was trained, how it ended, its scores, and where it comes from."""
+"""A run on the terminal: the result of a training; what was trained, how it ended, its scores, its origin."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from shlex import join
 from typing import Any, final
 
-from rnnlab.cli.render.result import figure
+from rich.text import Text
+
+from rnnlab.cli.render.curves import Curve, Level, draw
+from rnnlab.cli.render.output import can_show, console, show, show_json
+from rnnlab.cli.render.tables import show_table
 from rnnlab.core.errors import RnnlabError
 from rnnlab.core.table import Table, table
 from rnnlab.runs.run import LOSS, Record, Run
@@ -15,6 +19,53 @@ from rnnlab.storage.provenance import backends
 from rnnlab.tasks.base import reference_scores
 
 Facts = list[tuple[str, str]]
+
+
+def show_result(run: Run) -> None:
+    """Print the result of a training that is done."""
+    summary = run.summary
+    best = summary.best.metrics if summary.best else {}
+    rows = [
+        (name, value, best.get(name), summary.baseline if name == "loss" else None)
+        for name, value in summary.metrics.items()
+    ]
+    rule = "" if summary.solved else f"; solved when {summary.solved_rule}"
+    show(f"{_conclusion(summary)}{rule}", "")
+    show_table(table(["", "final", "best", "baseline"], rows))
+    show("", *loss_picture(run.records, summary.baseline), f"run  {run.path}")
+
+
+def show_summary(run: Run) -> None:
+    """Print a run's summary as one JSON document."""
+    show_json("train", {**run.folder.read_summary(), "run": run.name, "path": run.path})
+
+
+def _conclusion(summary: Summary) -> str:
+    steps = f"{summary.steps:,} step{'s' * (summary.steps != 1)} in {summary.seconds or 0:.1f} s"
+    if at := summary.solved_at:
+        return f"SOLVED at step {at.step:,}, after {at.sequences:,} sequences and {at.seconds:.1f} s ({steps})"
+    return f"not solved{_STOPPED.get(summary.stopped, '')} ({steps})"
+
+
+_STOPPED = {"budget": ": all training steps are done", "plateau": ": the validation loss no longer improved"}
+
+
+def loss_picture(records: Sequence[Record], baseline: float | None) -> list[Text]:
+    """Return the validation loss over the whole training, drawn beside the baseline; nothing where none is known."""
+    return draw(
+        [Curve("validation loss", [(one["step"], one[LOSS]) for one in records if LOSS in one])],
+        y_label="validation loss",
+        levels=[] if baseline is None else [Level("baseline", baseline)],
+        width=min(console().width, 80),
+        height=8,
+        braille=can_show("⣿"),
+        may_log=True,
+    )
+
+
+def figure(value: float | None) -> str:
+    """Return a number in four digits, or a dash."""
+    return "—" if value is None else f"{value:.4g}"
 
 
 @final
@@ -44,7 +95,7 @@ def outline(parts: Parts) -> Facts:
     return [
         ("trained", _trained(parts.config, parts.summary)),
         ("state", _state(parts.run, parts.config.get("training.steps"))),
-        ("result", _result(parts.summary)),
+        ("result", _conclusion(parts.summary) if parts.summary else ""),
         ("rule", parts.summary.solved_rule if parts.summary else ""),
     ]
 
@@ -71,19 +122,6 @@ def _state(run: Run, budget: Any) -> str:
     code = "" if not status.exit_code else f", exit code {status.exit_code}"
     message = f": {status.message}" if status.message else ""
     return f"{status.state} at step {status.step:,}{of}{code}{message}"
-
-
-def _result(summary: Summary | None) -> str:
-    if summary is None:
-        return ""
-    steps = f"{summary.steps:,} step" + "s" * (summary.steps != 1)
-    speed = f"{steps} in {figure(summary.seconds)} s, {figure(summary.steps_per_second)} per second"
-    if at := summary.solved_at:
-        return f"solved at step {at.step:,}, after {at.sequences:,} sequences and {at.seconds} s ({speed})"
-    return f"not solved{_STOPPED.get(summary.stopped, '')} ({speed})"
-
-
-_STOPPED = {"budget": ": all training steps are done", "plateau": ": the validation loss no longer improved"}
 
 
 def scores(parts: Parts) -> Iterator[Table]:

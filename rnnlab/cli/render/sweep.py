@@ -13,7 +13,7 @@ from rnnlab.backends.base import allotted_cpus
 from rnnlab.cli.errors import note
 from rnnlab.cli.render.output import console, show, show_json, show_text
 from rnnlab.cli.render.progress import duration, undisturbed
-from rnnlab.cli.render.result import figure
+from rnnlab.cli.render.run import figure
 from rnnlab.cli.render.tables import show_table, table_lines
 from rnnlab.config.blocks import Range
 from rnnlab.core.table import table
