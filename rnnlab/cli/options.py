@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -157,3 +157,14 @@ def whole_number(given: str | int) -> int:
     if not re.fullmatch(r"[1-9][0-9]{0,17}", text):
         raise typer.BadParameter(f"got {text[:60]!r}, expected a whole number of at least 1")
     return int(text)
+
+
+def whole_number_to(most: int) -> Callable[[str | int], int]:
+    """Return a parser of a whole number from 1 to `most`."""
+
+    def parse(given: str | int) -> int:
+        if (number := whole_number(given)) > most:
+            raise typer.BadParameter(f"{number:,} is more than {most:,}")
+        return number
+
+    return parse

@@ -1,7 +1,6 @@
 import pytest
 
 from rnnlab.cells import CELLS
-from rnnlab.cli.commands.cells import count_formula
 from tests.stored_runs import rnnlab
 
 
@@ -18,14 +17,6 @@ def test_the_formula_is_the_count(name: str) -> None:
     for inputs, units in ((1, 1), (2, 32), (14, 5)):
         counted = sum(parameter.size for parameter in kind(kind.Options(units=units)).parameters(inputs).values())
         assert eval(formula.replace("·", "*").replace("²", "**2"), {"I": inputs, "H": units}) == counted
-
-
-@pytest.mark.parametrize(
-    ("shapes", "formula"),
-    [([("H",)], "H"), ([("3", "H"), ("2",)], "3·H + 2"), ([("2H", "H"), ("I", "4H"), ("H",)], "4·I·H + 2·H² + H")],
-)
-def test_formulas(shapes: list[tuple[str, ...]], formula: str) -> None:
-    assert count_formula(shapes) == formula
 
 
 def test_the_card_of_carry() -> None:
@@ -66,8 +57,3 @@ def test_json_of_a_card() -> None:
         {"name": "b", "shape": ["H"], "role": "bias", "offset": 0.0},
     ]
     assert (card["states"], card["version"], card["differs"]) == (["h"], 1, "")
-
-
-def test_an_unknown_cell_names_the_nearest() -> None:
-    answer = rnnlab("cells", "cary")
-    assert answer == (2, "", "rnnlab: error[E_USAGE]: unknown cell 'cary' — did you mean 'carry'?\n")

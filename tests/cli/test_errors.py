@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from rnnlab.training import resources
 from tests.cli.program import TINY, child, rnnlab, start
 
 # A line of a message: the program, the code, then file:line:column and the key, the problem, perhaps what to do.
@@ -75,18 +74,6 @@ def test_a_broken_config(broken: Path, text: str) -> None:
     assert not (broken.parent / "runs").exists()
 
 
-@pytest.mark.parametrize(
-    ("content", "expected"),
-    [
-        ("task: adding\n".encode("utf-16"), "is UTF-16 text, expected UTF-8 — save the file as UTF-8"),
-        (b"\x7fELF\0\0", "NUL byte at offset 4: binary data, or UTF-16 text — save the file as UTF-8"),
-    ],
-)
-def test_a_config_that_is_no_text(here: Path, content: bytes, expected: str) -> None:
-    (here / "x.yaml").write_bytes(content)
-    assert rnnlab("train", "x.yaml").stderr == f"rnnlab: error[E_CONFIG]: x.yaml: {expected}\n"
-
-
 def test_a_config_that_is_no_file(here: Path) -> None:
     os.mkfifo("pipe")
     assert rnnlab("train", ".").stderr == (
@@ -101,17 +88,6 @@ def test_a_config_that_is_no_file(here: Path) -> None:
         "rnnlab: error[E_CONFIG]: nea.yaml: no such file — did you mean near.yaml?\n"
     )
     assert not (here / "runs").exists()
-
-
-def test_several_faults_are_several_lines_in_order(here: Path) -> None:
-    (here / "x.yaml").write_text("sed: 3\ntask: adding\ncell:\n  layrs: 2\n  units: true\n")
-    result = rnnlab("train", "x.yaml", "--set", "training.steps=0")
-    assert result.stderr.splitlines() == [
-        "rnnlab: error[E_CONFIG]: x.yaml:1:1 sed: unknown key 'sed' — did you mean 'seed'?",
-        "rnnlab: error[E_CONFIG]: x.yaml:4:3 cell.layrs: unknown key 'layrs' — did you mean 'layers'?",
-        "rnnlab: error[E_CONFIG]: x.yaml:5:10 cell.units: got true, expected an integer",
-        "rnnlab: error[E_CONFIG]: --set training.steps=0: got 0, expected at least 1",
-    ]
 
 
 @pytest.mark.parametrize(
@@ -136,26 +112,6 @@ def test_a_bad_option(here: Path, option: str, expected: str) -> None:
     result = rnnlab("train", "x.yaml", option)
     assert (result.code, result.stdout) == (2, "")
     assert re.sub(r"E_\w+", "E", result.stderr) == f"rnnlab: error[E]: {expected}\n"
-    assert not (here / "runs").exists()
-
-
-@pytest.mark.parametrize("block", ["cell: {units: true}", "task: *x", "name: ../x", "seed: .nan"])
-def test_a_broken_config_in_a_real_process(here: Path, block: str) -> None:
-    (here / "x.yaml").write_text(f"task: adding\n{block}\n")
-    result = child("train", "x.yaml", "--json")
-    assert (result.code, result.stdout) == (2, "")
-    assert all(line.startswith("rnnlab: error[E_CONFIG]: x.yaml:2:") for line in result.stderr.splitlines())
-    assert [entry.name for entry in here.iterdir()] == ["x.yaml"]
-
-
-def test_too_little_memory_is_told_before_anything_is_made(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resources, "memory_available", lambda: 8 << 30)
-    (here / "x.yaml").write_text("task: adding\ncell: {type: carry, units: 65536, layers: 64}\n")
-    assert rnnlab("train", "x.yaml").stderr == (
-        "rnnlab: error[E_ENVIRONMENT]: training needs about 143 TiB of memory, and 8 GiB are available — lower "
-        "cell.units, cell.layers, training.batch_size or shape.timesteps, or set training.bptt_steps\n"
-    )
-    assert rnnlab("train", "x.yaml").code == 5
     assert not (here / "runs").exists()
 
 

@@ -76,7 +76,7 @@ def test_the_version() -> None:
             "Invalid value for '--sequences': got '0', expected a whole number of at least 1",
         ),
         (["evaluate", "latest", "--sequences", "1_000"], "Invalid value for '--sequences': got '1_000', expected"),
-        (["list", "--limit", "-1"], "Invalid value for '--limit': -1 is not in the range x>=0 —"),
+        (["list", "--limit", "-1"], "Invalid value for '--limit': Input should be"),
         (["verify", "x.yaml", "--steps", "10001"], "Invalid value for '--steps': 10,001 is more than 10,000 —"),
         (["export", "latest", "--format", "h5"], "Invalid value for '--format'"),
         (["train", "x", "\x1b[31m\n\u202e"], "Got unexpected extra argument(s) (\\x1b[31m\\x0a\\u202e) —"),

@@ -75,17 +75,6 @@ def test_every_card_fits_and_its_config_works(name: str, tmp_path: Path) -> None
     )
 
 
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("addin", "unknown task 'addin' — did you mean 'adding'?"),
-        ("adding@urn", "unknown definition 'adding@urn' — did you mean 'adding@urnn'?"),
-    ],
-)
-def test_an_unknown_task_names_the_nearest(name: str, message: str) -> None:
-    assert rnnlab("tasks", name) == (2, "", f"rnnlab: error[E_USAGE]: {message}\n")
-
-
 class DrawnOptions(TaskOptions):
     type: Literal["drawn"] = "drawn"
 

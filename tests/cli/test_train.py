@@ -6,14 +6,11 @@ import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pytest
 
 import rnnlab as package
 from rnnlab.config.load import load_experiment
-from rnnlab.storage import RunFolder
 from tests.cli.program import TINY, rnnlab
 from tests.cli.training import newest, trained, weights
 
@@ -31,10 +28,6 @@ evaluation: {sequences: 100}
 """
 
 
-def untimed(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [{name: value for name, value in record.items() if name != "seconds"} for record in records]
-
-
 def test_the_run_folder_is_complete(here: Path) -> None:
     run = trained(here, TINY)
     files = sorted(str(path.relative_to(run.path)) for path in run.path.rglob("*") if path.is_file())
@@ -47,30 +40,6 @@ def test_the_config_is_kept_byte_for_byte(here: Path) -> None:
     (here / "x.yaml").write_bytes(raw)
     assert rnnlab("train", "x.yaml").code == 0
     assert newest(here).read_config() == raw
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        TINY,
-        TINY.replace("{units: 4}", "{type: carry, units: 3, layers: 2}").replace("adding", "parity"),
-        TINY.replace(
-            "task: adding\nshape: {timesteps: [5, 10]}\n", "task: {type: forecast, csv: CSV}\nprecision: float64\n"
-        ),
-    ],
-    ids=["simple", "carry", "csv"],
-)
-def test_the_resolved_config_trains_to_the_same_numbers(here: Path, text: str) -> None:
-    csv = here / "wave.csv"
-    csv.write_text("".join(f"{np.sin(n / 3):.6f},{n % 7}\n" for n in range(600)))
-    first = trained(here, text.replace("CSV", str(csv)), "--set", "seed=3")
-    assert rnnlab("train", first.path / "resolved.yaml", "--runs", here / "again").code == 0
-    (path,) = (here / "again").iterdir()
-    again = RunFolder(path)
-    assert untimed(again.read_metrics().records) == untimed(first.read_metrics().records)
-    assert weights(again, "best") == weights(first, "best")
-    assert weights(again, "last") == weights(first, "last")
-    assert again.read_resolved() == first.read_resolved()
 
 
 def test_the_status_tells_who_when_and_how_far(here: Path) -> None:
@@ -101,7 +70,7 @@ def test_the_provenance_tells_command_versions_and_config(here: Path) -> None:
     assert found["versions"]["python"] == sys.version.split()[0]
     assert found["git"] is None
     assert found["cpu"]["logical_cores"] >= 1
-    assert found["blas"][0]["num_threads"] >= 1
+    assert {library["num_threads"] for library in found["blas"] if library["user_api"] == "blas"} == {1}
 
 
 def test_the_repository_around_the_config_is_recorded(here: Path) -> None:
@@ -115,22 +84,6 @@ def test_the_repository_around_the_config_is_recorded(here: Path) -> None:
     found = trained(here, TINY + "seed: 1\n").read_provenance()["git"]
     assert (found["commit"], found["dirty"]) == (commit, True)
     assert "+seed: 1\n" in found["diff"]
-
-
-def test_the_summary_agrees_with_the_metrics(here: Path) -> None:
-    run = trained(here, TINY)
-    summary, records = run.read_summary(), run.read_metrics().records
-    assert (summary["state"], summary["stopped"], summary["steps"], summary["sequences"]) == (
-        "completed",
-        "budget",
-        20,
-        80,
-    )
-    assert summary["loss"] == summary["metrics"]["loss"] == records[-1]["validation/loss"]
-    assert summary["best"]["metrics"]["loss"] == min(record["validation/loss"] for record in records)
-    assert summary["baseline"] == pytest.approx(1 / 6)
-    assert (summary["solved"], summary["solved_at"]) == (False, None)
-    assert summary["parameters"] == 2 * 4 + 4 * 4 + 4 + 4 + 1
 
 
 def test_a_solved_task_stops_and_tells_when(here: Path) -> None:
@@ -147,13 +100,6 @@ def test_a_solved_task_stops_and_tells_when(here: Path) -> None:
     assert longer["solved_at"]["step"] == found["steps"]
 
 
-def test_the_provenance_tells_the_threads_that_training_had(here: Path) -> None:
-    found = trained(here, TINY).read_provenance()["blas"]
-    libraries = [library for library in found if library["user_api"] == "blas"]
-    assert libraries
-    assert {library["num_threads"] for library in libraries} == {1}
-
-
 def test_a_csv_is_found_from_the_config_that_names_it(here: Path) -> None:
     (here / "data").mkdir()
     rows = "\n".join(f"{n % 7},{n % 3}" for n in range(200))
@@ -164,5 +110,10 @@ def test_a_csv_is_found_from_the_config_that_names_it(here: Path) -> None:
     result = rnnlab("train", "data/x.yaml")
     assert result.code == 0, result.stderr
     assert newest(here).read_provenance()["task"]["csv_sha256"]
-    again = rnnlab("train", newest(here).path / "resolved.yaml")
-    assert again.code == 0, again.stderr
+    first = newest(here)
+    assert rnnlab("train", first.path / "resolved.yaml").code == 0
+    again = newest(here)
+    assert again.name != first.name
+    for which in ("best", "last"):
+        assert weights(again, which) == weights(first, which)
+    assert again.read_resolved() == first.read_resolved()

@@ -133,4 +133,4 @@ def test_several_layers_and_lengths_are_in_the_headline(here: Path) -> None:
     headline = child("train", "x.yaml", "--set", "shape.timesteps=6", "--set", "precision=float64").stderr.splitlines()[
         1
     ]
-    assert headline == "carry cell, 2 units in 3 layers, 135 parameters, on adding@urnn (T=6); numpy float64, seed 0"
+    assert headline == "carry cell, 2 units, 3 layers, 135 parameters, on adding@urnn (T=6); numpy float64, seed 0"

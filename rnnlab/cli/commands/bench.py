@@ -20,7 +20,7 @@ from rnnlab.bench.measure import Trial, measure
 from rnnlab.bench.report import Report, milliseconds
 from rnnlab.bench.work import NAMED, TOLERANCE, Shape, Work, read_shape
 from rnnlab.cli.errors import note
-from rnnlab.cli.options import JsonOption, OptionalConfigArgument, QuietOption, SetOption, whole_number
+from rnnlab.cli.options import JsonOption, OptionalConfigArgument, QuietOption, SetOption, whole_number_to
 from rnnlab.cli.render.bench import as_document
 from rnnlab.cli.render.output import show_text
 from rnnlab.config.load import load_experiment
@@ -30,14 +30,6 @@ from rnnlab.training.resources import in_words, memory_available
 
 _CELLS = ["simple", "carry"]
 _THREADS = (1, 2)
-_MOST_ROUNDS = 1000
-
-
-def _rounds(given: str | int) -> int:
-    rounds = whole_number(given)
-    if rounds > _MOST_ROUNDS:
-        raise typer.BadParameter(f"{rounds:,} is more than {_MOST_ROUNDS:,}")
-    return rounds
 
 
 def command(
@@ -57,7 +49,7 @@ def command(
         ),
     ] = None,
     rounds: Annotated[
-        int, typer.Option(parser=_rounds, metavar="INTEGER", help="How often each contender is measured.")
+        int, typer.Option(parser=whole_number_to(1000), metavar="INTEGER", help="How often each contender is measured.")
     ] = 3,
     against: Annotated[
         str | None,

@@ -127,7 +127,7 @@ def _notes(table: RunTable, shown: int, matching: int, root: Path, *, newest: bo
 
 _HEADERS = ("run", "name", "task", "cell", "state", "steps", "loss", "solved", "age")
 _RIGHT = {"steps", "loss", "age"}
-_NARROWEST = {"name": 8, "task": 10}  # columns that are shortened first, and how far
+_NARROWEST = {"task": 10, "name": 8}  # columns that are shortened, and how far; the first is widened first
 _DROPPED = ("cell", "solved", "age", "steps", "task")  # columns that are left out then, in this order
 _SHORTEST = 6  # letters of `run` that are always shown
 _GAP = "  "
@@ -169,16 +169,14 @@ def _lines(cells: list[tuple[str, ...]], width: int) -> list[str]:
 
 def _widths(widths: dict[str, int], width: int) -> dict[str, int]:
     """Return the columns there is room for, each with its width."""
-    least = {name: min(wide, _NARROWEST.get(name, wide)) for name, wide in widths.items()}
+    fitted = {name: min(wide, _NARROWEST.get(name, wide)) for name, wide in widths.items()}
     for name in _DROPPED:
-        if _total(least) > width:
-            widths = {one: wide for one, wide in widths.items() if one != name}
-            least = {one: least[one] for one in widths}
-    over = _total(widths) - width
-    while over > 0 and (wide := [name for name in widths if widths[name] > least[name]]):
-        widths[max(wide, key=widths.__getitem__)] -= 1
-        over -= 1
-    return widths | {"run": max(_SHORTEST, widths["run"] - max(0, over))}
+        if _total(fitted) > width:
+            del fitted[name]
+    for name in (name for name in _NARROWEST if name in fitted):
+        fitted[name] = min(widths[name], fitted[name] + max(0, width - _total(fitted)))
+    fitted["run"] = max(_SHORTEST, fitted["run"] - max(0, _total(fitted) - width))
+    return fitted
 
 
 def _total(widths: dict[str, int]) -> int:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from rnnlab.cli.options import ConfigArgument, JsonOption, SetOption, VerboseOption, whole_number
+from rnnlab.cli.options import ConfigArgument, JsonOption, SetOption, VerboseOption, whole_number_to
 from rnnlab.cli.render.output import show, show_json
 from rnnlab.cli.render.tables import show_table
 from rnnlab.config.load import load_experiment
@@ -17,15 +17,7 @@ from rnnlab.core.errors import VerificationError
 from rnnlab.core.table import Column, table
 from rnnlab.inspection.verify import Check, verify
 
-_MOST_STEPS = 10_000
 _FORMS = {"difference": ".1e", "rounding": ".1e", "tolerance": ".0e"}
-
-
-def _steps(given: str | int) -> int:
-    steps = whole_number(given)
-    if steps > _MOST_STEPS:
-        raise typer.BadParameter(f"{steps:,} is more than {_MOST_STEPS:,}")
-    return steps
 
 
 def command(
@@ -33,7 +25,11 @@ def command(
     overrides: SetOption = None,
     steps: Annotated[
         int,
-        typer.Option(parser=_steps, metavar="INTEGER", help="Training steps after which the weights are compared."),
+        typer.Option(
+            parser=whole_number_to(10_000),
+            metavar="INTEGER",
+            help="Training steps after which the weights are compared.",
+        ),
     ] = 20,
     json: JsonOption = False,
     verbose: VerboseOption = False,

@@ -14,6 +14,7 @@ import numpy as np
 from pydantic import BaseModel
 from rich.table import Table as Grid
 
+from rnnlab.cli.render.curves import sparkline
 from rnnlab.core.batch import Array, Batch, Lengths
 from rnnlab.core.streams import stream
 from rnnlab.core.table import Table, table
@@ -22,7 +23,6 @@ from rnnlab.tasks.base import AbstractTask
 Row = dict[str, str]
 Cells = list[str]
 
-_BARS = "▁▂▃▄▅▆▇█"
 _LABEL = 11  # letters, with the gap
 _MOST_ROWS = 16
 
@@ -122,18 +122,16 @@ def draw_example(task: AbstractTask, width: int) -> list[str]:
     room = width - _LABEL
     low, high = task.default_timesteps
     batch = _draw(task, (low, high))
-    per_step = max(
-        len(cell)
-        for cell in ["x", *_symbols(task, batch), *(cell for _, cells in _targets(task, batch) for cell in cells)]
-    )
+    rows = [*_inputs(task, batch), *_targets(task, batch)]
+    per_step = max(len(cell) for _, cells in rows for cell in cells)
     per_step += per_step > 1
     fitting = room // per_step
     smaller = (min(low, fitting), min(high, fitting))
     if batch.mask.shape[1] > fitting and task.timesteps_fault(smaller) is None:
         batch = _draw(task, smaller)
-    rows = [("step", _ruler(len(batch.mask[0]), per_step)), *_inputs(task, batch)]
-    rows += _targets(task, batch)
-    rows.append(("scored", ["^" if scored else " " for scored in batch.mask[0]]))
+        rows = [*_inputs(task, batch), *_targets(task, batch)]
+    scored = ["^" if one else " " for one in batch.mask[0]]
+    rows = [("step", _ruler(len(scored), per_step)), *rows, ("scored", scored)]
     lines = [_line(label, _cut(cells, fitting), per_step) for label, cells in rows]
     return lines if task.return_sequences else [*lines, _answer(task, batch)]
 
@@ -180,7 +178,7 @@ def _targets(task: AbstractTask, batch: Batch) -> list[tuple[str, Cells]]:
 def _number_rows(name: str, values: Array) -> list[tuple[str, Cells]]:
     """Return a row for each row of `values`, (rows, T), up to a limit."""
     names = [name] if len(values) == 1 else [f"{name} {n}" for n in range(len(values))]
-    rows = [(label, _signs(row) or _bars(row)) for label, row in zip(names, values, strict=True)]
+    rows = [(label, _drawn(row)) for label, row in zip(names, values, strict=True)]
     left_out = len(rows) - _MOST_ROWS
     return rows if left_out <= 0 else [*rows[:_MOST_ROWS], ("", [*f"… {left_out} more"])]
 
@@ -193,14 +191,10 @@ def _answer(task: AbstractTask, batch: Batch) -> str:
     return f"{'target':{_LABEL}}{answer}, at step {int(batch.lengths[0]) - 1}, the last"
 
 
-def _signs(row: Array) -> Cells:
-    return ["-·+"[int(value) + 1] for value in row] if np.isin(row, (-1, 0, 1)).all() else []
-
-
-def _bars(row: Array) -> Cells:
-    low, high = row.min(), row.max()
-    heights = np.rint((row - low) * (7 / (high - low) if high > low else 0)).astype(int)
-    return [_BARS[height] for height in heights]
+def _drawn(row: Array) -> Cells:
+    if np.isin(row, (-1, 0, 1)).all():
+        return ["-·+"[int(value) + 1] for value in row]
+    return list(sparkline(row.tolist(), len(row)))
 
 
 def _ruler(steps: int, per_step: int) -> Cells:

@@ -243,3 +243,18 @@ def _legend(curves: Sequence[Curve], levels: Sequence[Level], width: int, *, bra
 
 def _colour(number: int) -> str:
     return _COLOURS[number % len(_COLOURS)]
+
+
+def sparkline(values: Sequence[float], width: int = 48) -> str:
+    """Return a one-line curve of the newest values, highest at the top.
+
+    Example:
+        >>> sparkline([0.0, 1.0, 0.5])
+        '▁█▅'
+    """
+    shown = [value for value in values if math.isfinite(value)][-width:]
+    if not shown:
+        return ""
+    low, high = min(shown), max(shown)
+    scale = 7 / (high - low) if high > low else 0.0
+    return "".join("▁▂▃▄▅▆▇█"[round((value - low) * scale)] for value in shown)

@@ -3,23 +3,26 @@
 import math
 import signal
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import final
 
 from rich.console import Console
 from rich.live import Live
-from rich.progress_bar import ProgressBar
-from rich.table import Table
+from rich.text import Text
 
 from rnnlab.cli.errors import note
+from rnnlab.cli.render.curves import sparkline
 from rnnlab.cli.render.output import console
+from rnnlab.cli.render.run import trained
+from rnnlab.runs.config import flatten
 from rnnlab.storage.metrics import Value
 from rnnlab.training.events import Evaluated, Event, Started, Stepped, record_line
 
 Events = Generator[Event, None, None]
 _LINE_SECONDS = 10.0
 _REDRAWS_PER_SECOND = 8
+_BAR = 24  # columns
 
 
 def displayed(events: Events, *, quiet: bool) -> Events:
@@ -32,14 +35,7 @@ def displayed(events: Events, *, quiet: bool) -> Events:
 
 def headline(event: Started) -> str:
     """Return what is trained, in one line."""
-    experiment, (low, high) = event.experiment, event.experiment.timesteps
-    steps = f"T={low}" if low == high else f"T={low}…{high}"
-    cell = f"{experiment.cell.type} cell, {experiment.cell.units} units"
-    layers = f" in {experiment.cell.layers} layers" if experiment.cell.layers > 1 else ""
-    return (
-        f"{cell}{layers}, {event.parameters:,} parameters, on {event.task.name} ({steps}); "
-        f"{experiment.backend} {experiment.precision}, seed {experiment.seed}"
-    )
+    return trained(dict(flatten(event.experiment.resolved())), event.parameters)
 
 
 def _goal(event: Started) -> str:
@@ -103,33 +99,25 @@ class _Picture:
             if isinstance(loss := event.record["validation/loss"], int | float):
                 self._losses.append(loss)
 
-    def rendered(self) -> Table:
+    def rendered(self) -> Text:
         """Return the picture as it is now."""
         total = self._start.experiment.training.steps
         rate = (self._step - self._start.step) / max(time.monotonic() - self._began, 1e-9)
         left = (total - self._step) / rate if rate else 0.0
-        bar = Table.grid(padding=(0, 2))
-        bar.add_row(
-            ProgressBar(total=total, completed=self._step, width=24),
-            f"{self._step:,}/{total:,}",
-            f"{rate:,.0f} steps/s",
-            f"at most {duration(left)} left",
-        )
+        done = round(_BAR * self._step / total)
         scores = [
             f"{name} {value:.4g}"
             for name, value in self._record.items()
             if name.startswith("validation/") and isinstance(value, int | float)
         ]
-        grid = Table.grid()
-        for row in (
-            bar,
+        lines = [
+            f"  {self._step:,}/{total:,}  {rate:,.0f} steps/s  at most {duration(left)} left",
             f"training loss   {self._loss:.4g}",
             "  ".join(scores),
             _goal(self._start),
             f"validation loss {sparkline(self._losses)}",
-        ):
-            grid.add_row(row)
-        return grid
+        ]
+        return Text.assemble(("━" * done, "green"), ("─" * (_BAR - done), "dim"), "\n".join(lines))
 
 
 @contextmanager
@@ -143,21 +131,6 @@ def undisturbed() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
     for number in pressed:
         signal.raise_signal(number)
-
-
-def sparkline(values: Sequence[float], width: int = 48) -> str:
-    """Return a one-line curve of the newest values, highest at the top.
-
-    Example:
-        >>> sparkline([0.0, 1.0, 0.5])
-        '▁█▅'
-    """
-    shown = [value for value in values if math.isfinite(value)][-width:]
-    if not shown:
-        return ""
-    low, high = min(shown), max(shown)
-    scale = 7 / (high - low) if high > low else 0.0
-    return "".join("▁▂▃▄▅▆▇█"[round((value - low) * scale)] for value in shown)
 
 
 def duration(seconds: float) -> str:

@@ -92,22 +92,22 @@ class Parts:
 
 def outline(parts: Parts) -> Facts:
     """Return what was trained, the state, the result, and the rule that decides what solved means."""
+    parameters = parts.summary.parameters if parts.summary else None
     return [
-        ("trained", _trained(parts.config, parts.summary)),
+        ("trained", trained(parts.config, parameters) if parts.config else ""),
         ("state", _state(parts.run, parts.config.get("training.steps"))),
         ("result", _conclusion(parts.summary) if parts.summary else ""),
         ("rule", parts.summary.solved_rule if parts.summary else ""),
     ]
 
 
-def _trained(config: Mapping[str, Any], summary: Summary | None) -> str:
-    if not config:
-        return ""
+def trained(config: Mapping[str, Any], parameters: int | None) -> str:
+    """Return what is trained by a config, by dotted key, in one line."""
     layers, timesteps = config.get("cell.layers"), config.get("shape.timesteps")
-    length = "…".join(map(str, timesteps if isinstance(timesteps, list) else [timesteps]))
+    length = "…".join(dict.fromkeys(map(str, timesteps if isinstance(timesteps, list) else [timesteps])))
     parts = [f"{config.get('cell.type')} cell", f"{config.get('cell.units')} units"]
     parts += [f"{layers} layers"] if layers != 1 else []
-    parts += [f"{summary.parameters:,} parameters"] if summary and summary.parameters is not None else []
+    parts += [f"{parameters:,} parameters"] if parameters is not None else []
     engine = f"{config.get('backend')} {config.get('precision')}, seed {config.get('seed')}"
     return f"{', '.join(parts)}, on {config.get('task.type')} (T={length}); {engine}"
 
