@@ -76,13 +76,12 @@ def test_a_broken_config(broken: Path, text: str) -> None:
 
 def test_a_config_that_is_no_file(here: Path) -> None:
     os.mkfifo("pipe")
-    assert rnnlab("train", ".").stderr == (
-        "rnnlab: error[E_CONFIG]: .: is a folder, expected a regular file — give the path of a YAML file\n"
-    )
-    assert rnnlab("train", "pipe").stderr == (
-        "rnnlab: error[E_CONFIG]: pipe: is a pipe, expected a regular file — give the path of a YAML file\n"
-    )
-    assert rnnlab("train", "/dev/zero").code == 2
+    for name in (".", "pipe", "/dev/zero"):
+        result = rnnlab("train", name)
+        assert result.code == 2
+        assert re.match(
+            rf"rnnlab: error\[E_CONFIG\]: {re.escape(name)}: is a .*, expected a regular file", result.stderr
+        )
     (here / "near.yaml").touch()
     assert rnnlab("train", "nea.yaml").stderr == (
         "rnnlab: error[E_CONFIG]: nea.yaml: no such file — did you mean near.yaml?\n"
