@@ -38,19 +38,13 @@ class TrialStepped:
 @final
 @dataclass(frozen=True, slots=True)
 class TrialEnded:
-    """A trial has ended so many seconds after its worker got it; None: another process trained it."""
+    """A trial has ended so many seconds after its worker got it; None: another process trained it.
+
+    It is `interrupted` also if its worker died; another worker resumes it.
+    """
 
     status: TrialStatus
     seconds: float | None
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class WorkerDied:
-    """A worker died; another resumes its trial."""
-
-    trial: Trial
-    reason: str
 
 
 @final
@@ -62,4 +56,4 @@ class SweepEnded:
     stop_reason: str
 
 
-Event = SweepStarted | TrialStarted | TrialStepped | TrialEnded | WorkerDied | SweepEnded
+Event = SweepStarted | TrialStarted | TrialStepped | TrialEnded | SweepEnded

@@ -7,11 +7,11 @@ share the trials of a sweep through the locks of the runs.
 import time
 from collections import Counter, deque
 from collections.abc import Generator, Iterable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from typing import final
 
 from rnnlab.core.errors import EnvironmentFault
-from rnnlab.sweeps.events import Event, SweepEnded, SweepStarted, TrialEnded, TrialStarted, TrialStepped, WorkerDied
+from rnnlab.sweeps.events import Event, SweepEnded, SweepStarted, TrialEnded, TrialStarted, TrialStepped
 from rnnlab.sweeps.folder import SweepFolder
 from rnnlab.sweeps.plan import Trial
 from rnnlab.sweeps.pool import FromWorker, Ready, Score, Train, Worker, WorkerPool
@@ -51,8 +51,7 @@ def run_sweep(
     runner = _Runner(sweep, stop or Stop(), timeout=timeout, fail_fast=fail_fast)
     with ExitStack() as stack:
         if sweep.read_plan().is_search:
-            runner.search = Search(sweep)
-            stack.callback(runner.search.close)
+            runner.search = stack.enter_context(closing(Search(sweep)))
         status = sweep_status(sweep)
         yield SweepStarted(status, workers)
         with WorkerPool(min(workers, status.plan.total - status.finished)) as pool:
@@ -67,7 +66,7 @@ class _Runner:
         self.search: Search | None = None
         self._sweep, self._plan = sweep, sweep.read_plan()
         self._timeout, self._fail_fast = timeout, fail_fast
-        self._failed = set(sweep.read_failures())
+        self._too_long = f"not done within --timeout {timeout or 0:g} s"
         self._cancel_request = sweep.cancel_request()
         self._waiting: deque[Trial] = deque()
         self._pruned: dict[str, int] = {}  # the step at which each was pruned, by the trial's name
@@ -101,9 +100,7 @@ class _Runner:
             elif status.state == "running":
                 self._elsewhere[trial.name] = trial
             else:
-                if trial.name in self._failed:
-                    self._sweep.delete_failure(trial)
-                    self._failed.discard(trial.name)
+                self._sweep.delete_failure(trial)
                 options = self._plan.options
                 worker.train(Train(self._sweep, trial, options.metric.name, options.pruner is not None))
                 yield TrialStarted(trial)
@@ -115,17 +112,18 @@ class _Runner:
         return bool(self._waiting)
 
     def _receive(self, pool: WorkerPool, worker: Worker, message: FromWorker | None) -> Generator[Event, None, None]:
-        trial = worker.trial
         if message is None:
             yield from self._replace_dead(pool, worker)
         elif isinstance(message, Ready):
             self._failed_starts = 0
-        elif trial is None:
-            return
         elif isinstance(message, TrialStepped):
             yield message
         elif isinstance(message, Score):
-            if self.search and self.search.should_prune(trial, step=message.step, value=message.value):
+            if (
+                (trial := worker.trial)
+                and self.search
+                and self.search.should_prune(trial, step=message.step, value=message.value)
+            ):
                 self._pruned[trial.name] = message.step
                 worker.interrupt("the pruner")
         else:
@@ -139,12 +137,10 @@ class _Runner:
             pool.remove(worker)
         elif status.state == "running":
             self._elsewhere[trial.name] = trial
-        elif status.state == "interrupted" and trial.name in self._pruned:
-            yield self._prune(trial, worker)
-        elif status.state == "interrupted" and worker.is_interrupted and not self.stop.reason:
-            yield self._fail(trial, worker, f"not done within --timeout {self._timeout:g} s")
         elif status.state == "failed":
             yield self._fail(trial, worker, status.reason)
+        elif status.state == "interrupted" and worker.is_interrupted and not self.stop.reason:
+            yield self._fail(trial, worker, self._too_long)
         else:
             yield self._ended(status, worker.seconds)
 
@@ -153,17 +149,15 @@ class _Runner:
             self.search.report(status)
         return TrialEnded(status, seconds)
 
-    def _prune(self, trial: Trial, worker: Worker) -> TrialEnded:
-        reason = f"pruned at step {self._pruned[trial.name]:,}"
-        self._sweep.write_failure(trial, reason, pruned=True)
-        return self._ended(TrialStatus(trial, "pruned", reason), worker.seconds)
-
     def _fail(self, trial: Trial, worker: Worker, reason: str) -> TrialEnded:
-        self._sweep.write_failure(trial, reason)
-        self._failed.add(trial.name)
-        if self._fail_fast:
+        """Store why a trial failed, or at which step it was pruned."""
+        step = self._pruned.get(trial.name)
+        if step is not None:
+            reason = f"pruned at step {step:,}"
+        elif self._fail_fast:
             self.stop.ask(f"--fail-fast: {trial.name} failed")
-        return self._ended(TrialStatus(trial, "failed", reason), worker.seconds)
+        self._sweep.write_failure(trial, reason, pruned=step is not None)
+        return self._ended(TrialStatus(trial, "failed" if step is None else "pruned", reason), worker.seconds)
 
     def _replace_dead(self, pool: WorkerPool, worker: Worker) -> Generator[Event, None, None]:
         """Put the trial of a dead worker first in the queue, unless it has cost workers before."""
@@ -171,26 +165,21 @@ class _Runner:
         if not worker.has_started:
             self._failed_starts += 1
             if self._failed_starts == _MOST_FAILED_STARTS:
-                raise EnvironmentFault(
-                    f"workers cannot start: {how}", hint="try `rnnlab train` with one of the configs"
-                )
-        if trial is None:
-            return
-        if not worker.has_started:
-            self._waiting.appendleft(trial)
-            return
-        self._deaths[trial.name] += 1
-        if worker.is_interrupted and self.stop.reason:
-            yield self._ended(TrialStatus(trial, "interrupted", f"its worker was {how}"), worker.seconds)
-        elif trial.name in self._pruned:
-            yield self._prune(trial, worker)
-        elif worker.is_interrupted:
-            yield self._fail(trial, worker, f"not done within --timeout {self._timeout:g} s, and not responding")
-        elif self._deaths[trial.name] < _MOST_DEATHS:
-            self._waiting.appendleft(trial)
-            yield WorkerDied(trial, how)
-        else:
-            yield self._fail(trial, worker, f"{_MOST_DEATHS} workers died while training it, the last {how}")
+                hint = "try `rnnlab train` with one of the configs"
+                raise EnvironmentFault(f"workers cannot start: {how}", hint=hint)
+            self._waiting.extendleft([trial] if trial else [])
+        elif trial:
+            self._deaths[trial.name] += 1
+            if worker.is_interrupted and self.stop.reason:
+                yield self._ended(TrialStatus(trial, "interrupted", f"its worker died ({how})"), worker.seconds)
+            elif worker.is_interrupted:
+                yield self._fail(trial, worker, f"{self._too_long}, and not responding")
+            elif self._deaths[trial.name] < _MOST_DEATHS:
+                self._waiting.appendleft(trial)
+                reason = f"its worker died ({how}); another resumes it"
+                yield TrialEnded(TrialStatus(trial, "interrupted", reason), worker.seconds)
+            else:
+                yield self._fail(trial, worker, f"{_MOST_DEATHS} workers died while training it, the last {how}")
 
     def _poll_files(self) -> Generator[Event, None, None]:
         if time.monotonic() - self._polled < _POLL_SECONDS:

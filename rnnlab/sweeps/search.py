@@ -14,6 +14,7 @@ import json
 import warnings
 from math import inf
 from pathlib import Path
+from statistics import fmean
 from types import ModuleType
 from typing import TYPE_CHECKING, final
 
@@ -27,7 +28,7 @@ from rnnlab.storage.reading import kind, read_bytes
 from rnnlab.sweeps.axes import Values, condition_holds, exact, groups_of, has_integers, is_open, values_of
 from rnnlab.sweeps.expand import trial_document
 from rnnlab.sweeps.folder import SweepFolder, lock_folder
-from rnnlab.sweeps.plan import Plan, Trial, trial_name
+from rnnlab.sweeps.plan import Trial, trial_name
 from rnnlab.sweeps.status import TrialStatus
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class Search:
             self.plan = sweep.read_plan()  # only now: another process might have made it longer until here
             self._options = self.plan.options
             self._base = document_of(json.dumps(self.plan.base), str(sweep.path))
-            self._study = _open_study(sweep, self.plan)
+            self._study = self._open_study()
             self._results: dict[str, float | None] = {}  # by the trial's name; None if it failed
             self._running: dict[int | None, OptunaTrial] = {}  # by the proposal's number
             self._is_exhausted = False
@@ -93,8 +94,8 @@ class Search:
         self._results[trial.name] = {"completed": status.result, "diverged": worst}.get(state)
         seeds = [one.name for one in self.plan.trials if one.proposal == trial.proposal]
         if all(name in self._results for name in seeds):
-            known = [value for name in seeds if (value := self._results[name]) is not None]
-            self._tell(trial.proposal, sum(known) / len(known) if len(known) == len(seeds) else None)
+            results = [value for name in seeds if (value := self._results[name]) is not None]
+            self._tell(trial.proposal, fmean(results) if len(results) == len(seeds) else None)
 
     def should_prune(self, trial: Trial, *, step: int, value: float) -> bool:
         """Report a score to the pruner and return whether it stops the trial; never one that another process began."""
@@ -126,8 +127,18 @@ class Search:
         return self._study.ask()
 
     def _suggest(self, asked: "OptunaTrial") -> Values:
+        """Return the proposed values, each group of axes after those that its conditions depend on."""
         values: Values = {}
-        for keys in self._groups_in_order():
+        left = groups_of(self._options)
+        while left:
+            open_keys = {key for keys in left for key in keys}
+            ready = [
+                keys
+                for keys in left
+                if not any({*self._options.when.get(key, ())} & open_keys - {*keys} for key in keys)
+            ]
+            keys = (ready or left)[0]
+            left.remove(keys)
             if len(keys) == 1 and not condition_holds(keys[0], values, self._options):
                 continue
             axes = [self._options.axes[key] for key in keys]
@@ -142,16 +153,6 @@ class Search:
             values |= {key: column[place] for key, column in zip(keys, columns, strict=True)}
             values = {key: value for key, value in values.items() if condition_holds(key, values, self._options)}
         return values
-
-    def _groups_in_order(self) -> list[list[str]]:
-        """Return the groups of axes, each after the axes that its conditions depend on."""
-        left, ordered = groups_of(self._options), list[list[str]]()
-        while left:
-            done = {key for keys in ordered for key in keys}
-            ready = [keys for keys in left if all({*self._options.when.get(key, ())} <= done | {*keys} for key in keys)]
-            ordered += ready or left
-            left = [keys for keys in left if keys not in ordered]
-        return ordered
 
     def _planned(self, proposal: int, values: Values) -> list[Trial]:
         """Store and return the trials of a combination; none if the combination is invalid."""
@@ -170,6 +171,27 @@ class Search:
         self.plan = self.plan.with_trials(trials)
         self._sweep.write_plan(self.plan)
         return trials
+
+    def _open_study(self) -> "Study":
+        optuna, options, path = self._optuna, self.plan.options, self._sweep.study / "journal.log"
+        _drop_partial_line(path)
+        pruners = {
+            None: optuna.pruners.NopPruner, "median": optuna.pruners.MedianPruner,
+            "hyperband": optuna.pruners.HyperbandPruner,
+        }  # fmt: skip
+        try:
+            backend = optuna.storages.journal.JournalFileBackend(str(path), lock_obj=_NoLock())
+            study: Study = optuna.create_study(
+                storage=optuna.storages.JournalStorage(backend),
+                study_name=self.plan.name,
+                direction=options.metric.goal,
+                load_if_exists=True,
+                pruner=pruners[options.pruner](),
+            )
+        except (ValueError, KeyError) as fault:
+            hint = "restore it from a copy, or start a new sweep with --into DIR; the runs are not affected"
+            raise VerificationError(f"is damaged: {fault}", where=str(path), hint=hint) from fault
+        return study
 
     def _fail_unplanned(self) -> None:
         """Mark as failed what a killed process had asked for but not yet planned."""
@@ -217,28 +239,6 @@ class _NoLock:
 
     def release(self) -> None:
         pass
-
-
-def _open_study(sweep: SweepFolder, plan: Plan) -> "Study":
-    optuna, path = import_optuna(), sweep.study / "journal.log"
-    _drop_partial_line(path)
-    pruners = {
-        None: optuna.pruners.NopPruner, "median": optuna.pruners.MedianPruner,
-        "hyperband": optuna.pruners.HyperbandPruner,
-    }  # fmt: skip
-    try:
-        backend = optuna.storages.journal.JournalFileBackend(str(path), lock_obj=_NoLock())
-        study: Study = optuna.create_study(
-            storage=optuna.storages.JournalStorage(backend),
-            study_name=plan.name,
-            direction=plan.options.metric.goal,
-            load_if_exists=True,
-            pruner=pruners[plan.options.pruner](),
-        )
-    except (ValueError, KeyError) as fault:
-        hint = "restore it from a copy, or start a new sweep with --into DIR; the runs are not affected"
-        raise VerificationError(f"is damaged: {fault}", where=str(path), hint=hint) from fault
-    return study
 
 
 def _drop_partial_line(path: Path) -> None:

@@ -11,9 +11,9 @@ import sys
 import threading
 import time
 from contextlib import closing, suppress
+from functools import cache
 from multiprocessing.connection import Connection
-from pathlib import Path
-from typing import Any, final
+from typing import final
 
 from rnnlab.config.experiment import Experiment
 from rnnlab.config.load import load_experiment
@@ -28,7 +28,6 @@ from rnnlab.training.resume import train_into
 from rnnlab.training.stopping import Stop
 
 _PROGRESS_SECONDS = 0.5  # between two progress messages
-_REPOSITORY_SECONDS = 5.0  # git takes as long as a small trial
 _LONGEST_REASON = 500
 
 
@@ -40,7 +39,7 @@ class _Worker:
         self._stop = Stop()  # of the newest trial
         self._is_ending = False
         self._engine = ""
-        self._repositories: dict[Path, tuple[float, dict[str, Any] | None]] = {}
+        self._describe = cache(describe_repository)  # git takes as long as a small trial
 
     def run(self) -> None:
         threading.Thread(target=self._receive, daemon=True).start()
@@ -98,7 +97,7 @@ class _Worker:
             argv=["rnnlab", "train", str(config), "--into", str(into)],
             beside=config.absolute().parent,
             stop=stop,
-            describe=self._describe_repository,
+            describe=self._describe,
         )
         with closing(events):
             for event in events:
@@ -119,13 +118,6 @@ class _Worker:
         needed = experiment.engine if experiment.backend == "keras" else ""
         self._engine = self._engine or needed
         return needed in {"", self._engine}
-
-    def _describe_repository(self, folder: Path) -> dict[str, Any] | None:
-        when, described = self._repositories.get(folder, (-math.inf, None))
-        if time.monotonic() - when > _REPOSITORY_SECONDS:
-            described = describe_repository(folder)
-            self._repositories[folder] = (time.monotonic(), described)
-        return described
 
 
 def _finite(value: object) -> float | None:

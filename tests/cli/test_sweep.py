@@ -108,7 +108,7 @@ def test_the_script_has_one_command_per_trial_that_can_be_repeated(x: Path) -> N
         (
             ("x.yaml", "--into", ".x"),
             2,
-            "error[E_USAGE]: --into: invalid run name '.x': it starts with '.' — use 1 to 60",
+            "error[E_USAGE]: invalid run name '.x': it starts with '.' — use 1 to 60",
         ),
         (
             ("x.yaml", "--workers", "0"),
@@ -188,6 +188,10 @@ def test_a_signal_stops_all_with_the_state_saved(here: Path, number: signal.Sign
     assert time.monotonic() - began < 5
     assert process.returncode == 75
     assert out == "s: 2 missing, 2 interrupted, of 4 trials\n"
+    ends = (
+        rf"000[12]-seed[01] interrupted in \d+\.\d s: stopped by {number.name} at step [\d,]+, and the state is saved"
+    )
+    assert len(re.findall(ends, err)) == 2
     assert err.splitlines()[-1] == (
         f"s: stopped by {number.name}: 0 of 4 trials completed, 4 left — resume with the same command, or with "
         "`rnnlab sweep resume`"
@@ -221,8 +225,9 @@ def test_workers_end_when_the_runner_is_killed(here: Path) -> None:
     while "2 interrupted" not in (value := rnnlab("sweep", "status", "s").stdout):
         assert time.monotonic() < deadline, value
         time.sleep(0.1)
-    assert value.splitlines()[0] == "s: 2 missing, 2 interrupted, of 4 trials"
-    assert "0001-seed0" not in value
+    assert value == "s: 2 missing, 2 interrupted, of 4 trials\n"
+    for trial in ("0001-seed0", "0002-seed1"):
+        assert RunFolder(here / "s/trials" / trial).read_status().message == "stopped by the end of `rnnlab sweep`"
 
 
 def test_status_shows_why_trials_failed_and_which_is_best(x: Path) -> None:

@@ -30,11 +30,9 @@ from rnnlab.cli.render.output import show_text
 from rnnlab.cli.render.sweep import follow, show_plan, show_status
 from rnnlab.cli.signals import asking
 from rnnlab.core.errors import RunLockedError, StoppedError, TrialsFailedError, UsageError
-from rnnlab.core.options import check_name
 from rnnlab.runs import runs_root
 from rnnlab.sweeps import SweepFolder, find_sweep
 from rnnlab.sweeps.expand import check_sweep
-from rnnlab.sweeps.plan import Plan
 from rnnlab.sweeps.runner import run_sweep
 from rnnlab.sweeps.search import import_optuna
 from rnnlab.sweeps.status import SweepStatus, sweep_status
@@ -157,9 +155,11 @@ def run(
         return
     if plan.is_search:
         import_optuna()
-    sweep = SweepFolder.create(_folder(plan, into=into, root=runs_root(runs)), checked)
+    sweep = SweepFolder.create(into or runs_root(runs) / plan.name, checked)
     if script:
-        _show_commands(sweep, plan)
+        for trial in plan.trials:  # each command can be run anywhere, and repeated
+            given, made = (shlex.quote(str(path.absolute())) for path in (sweep.config(trial), sweep.run(trial).path))
+            show_text(f"rnnlab train {given} --into {made} --quiet --no-plots\n")
     elif slurm:
         cluster.submit(sweep, request, json=json)
     else:
@@ -224,22 +224,6 @@ def cancel(name: _SweepArgument, runs: RunsOption = None) -> None:
         _cancel_here(sweep)
 
 
-def _folder(plan: Plan, *, into: Path | None, root: Path) -> Path:
-    folder = into or root / plan.name
-    try:
-        check_name(folder.absolute().name)
-    except UsageError as error:
-        raise UsageError(error.problem, where="--into", hint=error.hint) from error
-    return folder
-
-
-def _show_commands(sweep: SweepFolder, plan: Plan) -> None:
-    """Print one command per trial, which can be run anywhere and repeated."""
-    for trial in plan.trials:
-        config, run = sweep.config(trial).absolute(), sweep.run(trial).path.absolute()
-        show_text(f"rnnlab train {shlex.quote(str(config))} --into {shlex.quote(str(run))} --quiet --no-plots\n")
-
-
 def _train(
     sweep: SweepFolder, *, workers: int | None, timeout: float | None, fail_fast: bool, json: bool, quiet: bool
 ) -> None:
@@ -274,15 +258,16 @@ def _raise_for(status: SweepStatus, *, stop_reason: str) -> None:
 
 
 def _cancel_here(sweep: SweepFolder) -> None:
-    before = sweep_status(sweep).counts["running"]
+    before = running = sweep_status(sweep).counts["running"]
     sweep.request_cancel()
-    deadline, running = time.monotonic() + _CANCEL_SECONDS, before
+    deadline = time.monotonic() + _CANCEL_SECONDS
     while running and time.monotonic() < deadline:
         time.sleep(0.2)
         running = sweep_status(sweep).counts["running"]
     if not before:
-        note(f"{sweep.path}: no trial is running; any waiting `rnnlab sweep` stops within seconds")
+        text = "no trial is running; any waiting `rnnlab sweep` stops within seconds"
     elif running:
-        note(f"{sweep.path}: {running:,} trials still run; they were not started by `rnnlab sweep`, or do not respond")
+        text = f"{running:,} trials still run; they were not started by `rnnlab sweep`, or do not respond"
     else:
-        note(f"{sweep.path}: stopped {before:,} running trial{'s' * (before != 1)}; their state is saved")
+        text = f"stopped {before:,} running trial{'s' * (before != 1)}; their state is saved"
+    note(f"{sweep.path}: {text}")

@@ -18,7 +18,7 @@ from rnnlab.cli.render.tables import show_table, table_lines
 from rnnlab.config.blocks import Range
 from rnnlab.core.table import table
 from rnnlab.sweeps.estimate import estimate
-from rnnlab.sweeps.events import Event, SweepEnded, SweepStarted, TrialEnded, TrialStarted, TrialStepped, WorkerDied
+from rnnlab.sweeps.events import Event, SweepEnded, SweepStarted, TrialEnded, TrialStarted, TrialStepped
 from rnnlab.sweeps.plan import CheckedSweep
 from rnnlab.sweeps.slurm.jobs import Job
 from rnnlab.sweeps.status import ORDER, SweepStatus
@@ -187,18 +187,12 @@ def _end_line(event: TrialEnded) -> str:
     return f"{status.trial.name} {status.state} {seconds}{result}{'  solved' if status.solved else ''}{reason}"
 
 
-def _death_line(event: WorkerDied) -> str:
-    return f"{event.trial.name}: its worker died ({event.reason}); another resumes it"
-
-
 def _lines(events: Iterator[Event], start: SweepStarted) -> Iterator[Event]:
     """Print plain lines for a log: at most one per second for completed trials, all for the others."""
     done, printed, waiting = start.status.finished, -math.inf, ""
     try:
         for event in events:
-            if isinstance(event, WorkerDied):
-                note(_death_line(event))
-            elif isinstance(event, TrialEnded):
+            if isinstance(event, TrialEnded):
                 done += event.status.state != "interrupted"
                 waiting = f"{done:,}/{start.status.plan.total:,} {_end_line(event)}"
                 if event.status.state != "completed" or time.monotonic() - printed >= _LINE_SECONDS:
@@ -221,14 +215,12 @@ def _live(events: Iterator[Event], start: SweepStarted, screen: Console) -> Iter
             if isinstance(event, TrialStepped):
                 loss = f"{event.step:,}/{event.steps:,}  loss {figure(event.loss)}"
                 progress.update(bars[event.trial.name], completed=event.step, total=event.steps, text=loss)
-            elif isinstance(event, TrialStarted | WorkerDied | TrialEnded):
-                trial = event.status.trial.name if isinstance(event, TrialEnded) else event.trial.name
+            elif isinstance(event, TrialStarted | TrialEnded):
+                trial = event.trial.name if isinstance(event, TrialStarted) else event.status.trial.name
                 if trial in bars:  # also where its worker could not train it, and another starts
                     progress.remove_task(bars.pop(trial))
                 if isinstance(event, TrialStarted):
                     bars[trial] = progress.add_task(trial, total=None, text="")
-                elif isinstance(event, WorkerDied):
-                    screen.print(_death_line(event))
                 else:
                     done += event.status.state != "interrupted"
                     if event.status.state != "completed":
