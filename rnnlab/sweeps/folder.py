@@ -13,7 +13,8 @@ No file contains a path of another, so a sweep may be moved.
 """
 
 import secrets
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,7 +27,7 @@ from rnnlab.core.options import check_name
 from rnnlab.storage import RunFolder, disk
 from rnnlab.storage.files import ensure_folder, is_leftover, write_atomic
 from rnnlab.storage.jsonfile import read_json, write_json
-from rnnlab.storage.lock import Lock, acquire
+from rnnlab.storage.lock import acquire
 from rnnlab.storage.reading import kind
 from rnnlab.storage.system_errors import reported
 from rnnlab.sweeps.plan import CheckedSweep, Plan, Trial, read_document
@@ -150,18 +151,23 @@ class SweepFolder:
             raise UsageError(problem, where=str(self.path), hint="choose another folder with --into DIR")
 
 
-def lock_folder(folder: Path, activity: str) -> Lock:
-    """Make a folder if it is missing, and take its lock.
+@contextmanager
+def locked(folder: Path, activity: str) -> Iterator[None]:
+    """Make a folder if it is missing, and keep other processes from an activity in it, such as "searched".
 
     Raises:
-        RunLockedError: Another process has it, for an activity as "searched".
+        RunLockedError: Another process does it.
     """
     ensure_folder(folder)
     try:
-        return acquire(folder, after=0)
+        lock = acquire(folder, after=0)
     except RunLockedError as error:
         problem = error.problem.replace("trained", activity)
         raise RunLockedError(problem, where=str(folder.parent), hint="wait until it is done") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def find_sweep(root: Path, text: str) -> SweepFolder:

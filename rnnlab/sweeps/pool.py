@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Self, final
 
 import rnnlab
-from rnnlab.sweeps.events import TrialStepped
 from rnnlab.sweeps.folder import SweepFolder
 from rnnlab.sweeps.plan import Trial
 from rnnlab.sweeps.status import TrialStatus
@@ -45,16 +44,19 @@ class Train:
 
 @final
 @dataclass(frozen=True, slots=True)
-class Interrupt:
-    """To a worker: save the current trial and end it."""
-
-    reason: str
+class Ready:
+    """From a worker: it has started and waits for a trial."""
 
 
 @final
 @dataclass(frozen=True, slots=True)
-class Ready:
-    """From a worker: it has started and waits for a trial."""
+class TrialStepped:
+    """From a worker: steps done, of how many, and the loss of the newest batch; None: it is not finite."""
+
+    trial: Trial
+    step: int
+    steps: int
+    loss: float | None
 
 
 @final
@@ -66,6 +68,7 @@ class Score:
     value: float
 
 
+ToWorker = Train | str  # text: save the current trial and end it, for this reason
 # A trial that is `running` is trained by another process; one that is `missing` needs another worker.
 FromWorker = Ready | TrialStepped | Score | TrialStatus
 
@@ -122,7 +125,7 @@ class Worker:
         """Request that it saves its trial and ends it; the first request counts."""
         if not self.is_interrupted:
             self._interrupted = time.monotonic()
-            self._send(Interrupt(reason))
+            self._send(reason)
 
     def kill_if_overdue(self) -> None:
         """Kill it if it has not ended its trial some seconds after it was requested to."""
@@ -155,7 +158,7 @@ class Worker:
             self._output.seek(0)
             return _describe_exit(code, self._output.read().decode(errors="replace"))
 
-    def _send(self, message: Train | Interrupt) -> None:
+    def _send(self, message: ToWorker) -> None:
         with suppress(OSError):  # it is dead, which `read` reports
             self.connection.send(message)
 
@@ -208,8 +211,8 @@ class WorkerPool:
             if kind is not None:
                 worker.kill()
             worker.connection.close()  # now, so that all save their trials at once
-        for worker in list(self.workers):
-            self.remove(worker)
+        while self.workers:
+            self.remove(self.workers[0])
 
 
 def worker_environment(environment: Mapping[str, str]) -> dict[str, str]:

@@ -7,16 +7,16 @@ share the trials of a sweep through the locks of the runs.
 import time
 from collections import Counter, deque
 from collections.abc import Generator, Iterable
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import final
 
 from rnnlab.core.errors import EnvironmentFault
-from rnnlab.sweeps.events import Event, SweepEnded, SweepStarted, TrialEnded, TrialStarted, TrialStepped
 from rnnlab.sweeps.folder import SweepFolder
 from rnnlab.sweeps.plan import Trial
-from rnnlab.sweeps.pool import FromWorker, Ready, Score, Train, Worker, WorkerPool
-from rnnlab.sweeps.search import Search
-from rnnlab.sweeps.status import TrialStatus, sweep_status, trial_status
+from rnnlab.sweeps.pool import FromWorker, Ready, Score, Train, TrialStepped, Worker, WorkerPool
+from rnnlab.sweeps.search import Search, open_search
+from rnnlab.sweeps.status import SweepStatus, TrialStatus, sweep_status, trial_status
 from rnnlab.training.stopping import Stop
 
 _TICK_SECONDS = 0.2  # between two checks of the clock
@@ -24,6 +24,47 @@ _POLL_SECONDS = 1.0  # between two looks at files: a request to cancel, trials t
 _WAIT_SECONDS = 10.0  # for trials that others train: the workers of a killed runner end sooner
 _MOST_DEATHS = 2  # of workers with the same trial, after which the trial has failed
 _MOST_FAILED_STARTS = 5  # of workers in a row
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class SweepStarted:
+    """The sweep starts, with so many workers at most."""
+
+    status: SweepStatus
+    workers: int
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class TrialStarted:
+    """A worker starts or resumes a trial."""
+
+    trial: Trial
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class TrialEnded:
+    """A trial has ended so many seconds after its worker got it; None: another process trained it.
+
+    It is `interrupted` also if its worker died; another worker resumes it.
+    """
+
+    status: TrialStatus
+    seconds: float | None
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class SweepEnded:
+    """The sweep has ended; `stop_reason` is empty unless it was stopped."""
+
+    status: SweepStatus
+    stop_reason: str
+
+
+Event = SweepStarted | TrialStarted | TrialStepped | TrialEnded | SweepEnded
 
 
 def run_sweep(
@@ -51,7 +92,7 @@ def run_sweep(
     runner = _Runner(sweep, stop or Stop(), timeout=timeout, fail_fast=fail_fast)
     with ExitStack() as stack:
         if sweep.read_plan().is_search:
-            runner.search = stack.enter_context(closing(Search(sweep)))
+            runner.search = stack.enter_context(open_search(sweep))
         status = sweep_status(sweep)
         yield SweepStarted(status, workers)
         with WorkerPool(min(workers, status.plan.total - status.finished)) as pool:

@@ -12,6 +12,8 @@ Parzen estimator); Akiba et al. 2019, Optuna, KDD.
 
 import json
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from math import inf
 from pathlib import Path
 from statistics import fmean
@@ -27,7 +29,7 @@ from rnnlab.storage.files import write_atomic
 from rnnlab.storage.reading import kind, read_bytes
 from rnnlab.sweeps.axes import Values, condition_holds, exact, groups_of, has_integers, is_open, values_of
 from rnnlab.sweeps.expand import trial_document
-from rnnlab.sweeps.folder import SweepFolder, lock_folder
+from rnnlab.sweeps.folder import SweepFolder, locked
 from rnnlab.sweeps.plan import Trial, trial_name
 from rnnlab.sweeps.status import TrialStatus
 
@@ -40,41 +42,38 @@ _RANDOM = 10  # combinations at random before the first that depends on results
 _LARGEST_JOURNAL = 1 << 30  # bytes
 
 
-@final
-class Search:
-    """The search of one sweep, which only one process may have open; close it in the end.
-
-    Args:
-        sweep: The sweep.
-
-    Attributes:
-        plan: Its plan, which gets longer with each proposal.
+@contextmanager
+def open_search(sweep: SweepFolder) -> "Iterator[Search]":
+    """Open the search of a sweep, which only one process may have open.
 
     Raises:
         RunLockedError: Another process proposes for this sweep.
         VerificationError: Optuna's record is damaged.
         EnvironmentFault: Optuna is not installed.
     """
+    optuna = import_optuna()
+    with locked(sweep.study, "searched"):
+        yield Search(sweep, optuna)
 
-    def __init__(self, sweep: SweepFolder) -> None:
-        self._optuna = import_optuna()
-        self._sweep, self._lock = sweep, lock_folder(sweep.study, "searched")
-        try:
-            self.plan = sweep.read_plan()  # only now: another process might have made it longer until here
-            self._options = self.plan.options
-            self._base = document_of(json.dumps(self.plan.base), str(sweep.path))
-            self._study = self._open_study()
-            self._results: dict[str, float | None] = {}  # by the trial's name; None if it failed
-            self._running: dict[int | None, OptunaTrial] = {}  # by the proposal's number
-            self._is_exhausted = False
-            self._fail_unplanned()
-        except BaseException:
-            self._lock.release()
-            raise
 
-    def close(self) -> None:
-        """Let other processes propose."""
-        self._lock.release()
+@final
+class Search:
+    """The search of one sweep; `open_search` opens it.
+
+    Attributes:
+        plan: Its plan, which gets longer with each proposal.
+    """
+
+    def __init__(self, sweep: SweepFolder, optuna: ModuleType) -> None:
+        self._optuna, self._sweep = optuna, sweep
+        self.plan = sweep.read_plan()  # only with the lock: another process might have made it longer until here
+        self._options = self.plan.options
+        self._base = document_of(json.dumps(self.plan.base), str(sweep.path))
+        self._study = self._open_study()
+        self._results: dict[str, float | None] = {}  # by the trial's name; None if it failed
+        self._running: dict[int | None, OptunaTrial] = {}  # by the proposal's number
+        self._is_exhausted = False
+        self._fail_unplanned()
 
     @property
     def has_more(self) -> bool:

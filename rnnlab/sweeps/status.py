@@ -111,30 +111,28 @@ def sweep_status(sweep: SweepFolder) -> SweepStatus:
         EnvironmentFault: A file cannot be read.
     """
     plan, notes = sweep.read_plan(), sweep.read_failures()
-    return SweepStatus(
-        sweep, plan, [trial_status(sweep, plan, trial, note=notes.get(trial.name)) for trial in plan.trials]
-    )
+    trials = [trial_status(sweep, plan, trial, note=notes.get(trial.name)) for trial in plan.trials]
+    return SweepStatus(sweep, plan, trials)
 
 
 def trial_status(sweep: SweepFolder, plan: Plan, trial: Trial, *, note: dict[str, Any] | None = None) -> TrialStatus:
     """Return the status of one trial; `note` is its stored failure, which explains what the run folder cannot."""
-    run, reason = Run(sweep.run(trial)), str(note.get("reason", "")) if note else ""
-    noted: State = "pruned" if note and note.get("pruned") is True else "failed"
+    run, ended = Run(sweep.run(trial)), TrialStatus(trial, "missing")
+    if note:
+        ended = TrialStatus(trial, "pruned" if note.get("pruned") is True else "failed", str(note.get("reason", "")))
     if kind(run.path / "status.json") == "missing":
-        return TrialStatus(trial, noted if note else "missing", reason)
+        return ended
     try:
         stored, state = run.status, cast("State", run.state)
     except RnnlabError as fault:
         return TrialStatus(trial, "damaged", str(fault))
     status = TrialStatus(trial, state, stored.message, stored.step, stored.started, stored.updated)
-    if state == "running":
-        return replace(status, reason="")
     if state == "completed":
         result, solved = _result(run, plan.options.metric.name)
         return replace(status, reason="", result=result, solved=solved)
-    if note and state != "diverged":
-        return replace(status, state=noted, reason=reason)
-    return status
+    if note and state not in {"running", "diverged"}:
+        return replace(status, state=ended.state, reason=ended.reason)
+    return replace(status, reason="") if state == "running" else status
 
 
 def _result(run: Run, metric: str) -> tuple[float | None, bool | None]:

@@ -20,8 +20,7 @@ from rnnlab.config.load import load_experiment
 from rnnlab.core.errors import DivergedError, RnnlabError, RunLockedError, StoppedError
 from rnnlab.storage.jsonfile import look_up
 from rnnlab.storage.provenance import describe_repository
-from rnnlab.sweeps.events import TrialStepped
-from rnnlab.sweeps.pool import FromWorker, Interrupt, Ready, Score, Train
+from rnnlab.sweeps.pool import FromWorker, Ready, Score, ToWorker, Train, TrialStepped
 from rnnlab.sweeps.status import TrialStatus
 from rnnlab.training.events import Evaluated, Finished, Stepped
 from rnnlab.training.resume import train_into
@@ -33,7 +32,7 @@ _LONGEST_REASON = 500
 
 @final
 class _Worker:
-    def __init__(self, connection: "Connection[FromWorker, Train | Interrupt]") -> None:
+    def __init__(self, connection: "Connection[FromWorker, ToWorker]") -> None:
         self._connection = connection
         self._trials: queue.SimpleQueue[tuple[Train, Stop] | None] = queue.SimpleQueue()
         self._stop = Stop()  # of the newest trial
@@ -61,7 +60,7 @@ class _Worker:
                     self._stop = Stop()  # made here, so that an interrupt that follows at once is not lost
                     self._trials.put((message, self._stop))
                 else:
-                    self._stop.ask(message.reason)
+                    self._stop.ask(message)
         self.end("the end of `rnnlab sweep`")
 
     def _send(self, message: FromWorker) -> None:
@@ -126,7 +125,7 @@ def _finite(value: object) -> float | None:
 
 def main() -> None:
     """Train the trials that arrive on the connection."""
-    connection: Connection[FromWorker, Train | Interrupt]
+    connection: Connection[FromWorker, ToWorker]
     with Connection(int(sys.argv[1])) as connection:
         worker = _Worker(connection)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the runner

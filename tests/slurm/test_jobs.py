@@ -14,8 +14,7 @@ from rnnlab.storage import RunFolder
 from rnnlab.sweeps import Plan, SweepFolder
 from rnnlab.sweeps.slurm import script
 from rnnlab.sweeps.slurm.client import sbatch
-from rnnlab.sweeps.slurm.folder import SlurmFolder
-from rnnlab.sweeps.slurm.jobs import jobs_of, with_jobs
+from rnnlab.sweeps.slurm.jobs import SlurmFolder, jobs_of, with_jobs
 from rnnlab.sweeps.slurm.script import Request
 from rnnlab.sweeps.slurm.submit import submit
 from rnnlab.sweeps.status import TrialStatus, sweep_status

@@ -10,9 +10,8 @@ from rnnlab.config.load import load_experiment
 from rnnlab.core.errors import EnvironmentFault
 from rnnlab.storage import RunFolder
 from rnnlab.sweeps import SweepFolder, pool
-from rnnlab.sweeps.events import Event, SweepEnded, SweepStarted, TrialEnded, TrialStarted, TrialStepped
-from rnnlab.sweeps.pool import WorkerPool
-from rnnlab.sweeps.runner import run_sweep
+from rnnlab.sweeps.pool import TrialStepped, WorkerPool
+from rnnlab.sweeps.runner import Event, SweepEnded, SweepStarted, TrialEnded, TrialStarted, run_sweep
 from rnnlab.sweeps.status import sweep_status
 from rnnlab.training.resume import train_into
 from rnnlab.training.stopping import Stop

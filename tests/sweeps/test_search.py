@@ -16,7 +16,7 @@ from rnnlab.core.errors import ConfigError, RunLockedError, UsageError, Verifica
 from rnnlab.sweeps import SweepFolder
 from rnnlab.sweeps.plan import Trial
 from rnnlab.sweeps.pool import WorkerPool
-from rnnlab.sweeps.search import Search
+from rnnlab.sweeps.search import Search, open_search
 from rnnlab.sweeps.status import sweep_status
 from tests.cli.program import rnnlab
 from tests.sweeps.trying import ENDLESS, QUICK, accounts, make_sweep, run
@@ -130,11 +130,10 @@ sweep:
 
 def test_one_process_proposes(tmp_path: Path) -> None:
     sweep = make(tmp_path)
-    first = Search(sweep)
-    with pytest.raises(RunLockedError, match="searched"):
-        Search(sweep)
-    first.close()
-    Search(sweep).close()
+    with open_search(sweep), pytest.raises(RunLockedError, match="searched"), open_search(sweep):
+        pass
+    with open_search(sweep):
+        pass
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from rnnlab.sweeps import SweepFolder
-from rnnlab.sweeps.events import Event, SweepEnded, TrialEnded
 from rnnlab.sweeps.expand import check_sweep
-from rnnlab.sweeps.runner import run_sweep
+from rnnlab.sweeps.runner import Event, SweepEnded, TrialEnded, run_sweep
 from tests.training.resuming import account
 
 QUICK = """\

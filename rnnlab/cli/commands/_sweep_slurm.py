@@ -11,8 +11,7 @@ from rnnlab.cli.render.output import show, show_json, show_text
 from rnnlab.core.errors import EnvironmentFault, UsageError
 from rnnlab.sweeps import Plan, SweepFolder
 from rnnlab.sweeps.slurm.client import max_array_size
-from rnnlab.sweeps.slurm.folder import SlurmFolder
-from rnnlab.sweeps.slurm.jobs import Job, jobs_of, with_jobs
+from rnnlab.sweeps.slurm.jobs import Job, SlurmFolder, jobs_of, with_jobs
 from rnnlab.sweeps.slurm.script import Request, script_text
 from rnnlab.sweeps.slurm.submit import cancel, draft
 from rnnlab.sweeps.slurm.submit import submit as submit_unfinished

@@ -18,8 +18,9 @@ from rnnlab.cli.render.tables import show_table, table_lines
 from rnnlab.config.blocks import Range
 from rnnlab.core.table import table
 from rnnlab.sweeps.estimate import estimate
-from rnnlab.sweeps.events import Event, SweepEnded, SweepStarted, TrialEnded, TrialStarted, TrialStepped
 from rnnlab.sweeps.plan import CheckedSweep
+from rnnlab.sweeps.pool import TrialStepped
+from rnnlab.sweeps.runner import Event, SweepEnded, SweepStarted, TrialEnded, TrialStarted
 from rnnlab.sweeps.slurm.jobs import Job
 from rnnlab.sweeps.status import ORDER, SweepStatus
 

@@ -14,10 +14,9 @@ from rnnlab.storage.lock import LEASE_SECONDS
 STARTS_AT_ONE_STEP = 5  # of a job, after which it fails
 
 _NOTICE = 120  # seconds; saving takes a few, and Slurm checks time limits twice a minute
-_TIME = re.compile(r"(?:(?P<days>\d+)-)?(?P<parts>\d+(?::\d+){0,2})")
 _WORD = re.compile(r"[\w.@:+-]+(?:,[\w.@:+-]+)*", re.ASCII)
 _ALLOWED = {
-    "time": (_TIME, "minutes, HH:MM:SS or DAYS-HH:MM:SS"),
+    "time": (re.compile(r"(\d+-)?\d+(:\d+){0,2}", re.ASCII), "minutes, HH:MM:SS or DAYS-HH:MM:SS"),
     "mem": (re.compile(r"\d+[KMGT]?", re.IGNORECASE), "a size like 500M or 2G"),
     "partition": (_WORD, "a partition's name, or several with commas"),
     "account": (_WORD, "an account's name"),
@@ -68,15 +67,14 @@ class Request(Options):
             >>> [Request(time=text).seconds() for text in ("90", "1:30", "2:00:00", "1-12", "1-0:30")]
             [5400, 90, 7200, 129600, 88200]
         """
-        match = _TIME.fullmatch(self.time or "")
-        if match is None:
+        if not self.time:
             return None
-        parts = [int(part) for part in match["parts"].split(":")]
-        if match["days"] is not None:
-            hours, minutes, seconds = [*parts, 0, 0][:3]
-            return ((int(match["days"]) * 24 + hours) * 60 + minutes) * 60 + seconds
-        hours, minutes, seconds = {1: [0, *parts, 0], 2: [0, *parts], 3: parts}[len(parts)]
-        return (hours * 60 + minutes) * 60 + seconds
+        days, _, clock = self.time.rpartition("-")
+        parts = [int(part) for part in clock.split(":")]
+        hours, minutes, seconds = (
+            [*parts, 0, 0][:3] if days else {1: [0, *parts, 0], 2: [0, *parts]}.get(len(parts), parts)
+        )
+        return ((int(days or 0) * 24 + hours) * 60 + minutes) * 60 + seconds
 
     def notice(self) -> int:
         """Return how many seconds before the time limit a trial gets its signal: at most a quarter of the limit.

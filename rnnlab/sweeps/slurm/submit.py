@@ -9,10 +9,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from rnnlab.storage.naming import random_token
-from rnnlab.sweeps.folder import SweepFolder
+from rnnlab.sweeps.folder import SweepFolder, locked
 from rnnlab.sweeps.slurm.client import max_array_size, sbatch, scancel, squeue
-from rnnlab.sweeps.slurm.folder import SlurmFolder, Submission
-from rnnlab.sweeps.slurm.jobs import jobs_of, with_jobs
+from rnnlab.sweeps.slurm.jobs import SlurmFolder, Submission, jobs_of, with_jobs
 from rnnlab.sweeps.slurm.script import NO_JOB, JobArray, Request
 from rnnlab.sweeps.status import sweep_status
 
@@ -31,7 +30,7 @@ def submit(sweep: SweepFolder, request: Request | None) -> Submission | None:
         EnvironmentFault: Slurm is missing or reports an error; the arrays submitted until then are on record.
     """
     folder = SlurmFolder(sweep.slurm)
-    with folder.locked():
+    with locked(folder.path, "submitted or cancelled"):
         before = _find_jobs(folder)
         status = sweep_status(sweep)
         unfinished = [one.trial.name for one in status.trials if not one.is_finished and one.state != "running"]
@@ -85,7 +84,7 @@ def cancel(sweep: SweepFolder) -> list[int]:
         EnvironmentFault: Slurm is missing or reports an error.
     """
     folder = SlurmFolder(sweep.slurm)
-    with folder.locked():
+    with locked(folder.path, "submitted or cancelled"):
         submissions = [one for one in _find_jobs(folder) if not one.cancelled]
         names = [array.name for one in submissions for array in one.arrays]
         jobs = sorted({task.job for task in squeue(names) if task.state not in _ENDED})

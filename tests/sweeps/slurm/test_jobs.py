@@ -7,9 +7,10 @@ import pytest
 
 from rnnlab.core.errors import RunLockedError
 from rnnlab.sweeps import SweepFolder
-from rnnlab.sweeps.slurm.folder import SlurmFolder, Submission
-from rnnlab.sweeps.slurm.jobs import Job, jobs_of, with_jobs
+from rnnlab.sweeps.folder import locked
+from rnnlab.sweeps.slurm.jobs import Job, SlurmFolder, Submission, jobs_of, with_jobs
 from rnnlab.sweeps.slurm.script import JobArray, Request
+from rnnlab.sweeps.slurm.submit import cancel
 from rnnlab.sweeps.status import State, SweepStatus, TrialStatus
 from tests.sweeps.conftest import plan, trial
 
@@ -80,7 +81,7 @@ def test_the_newest_job_of_each_trial(tmp_path: Path, monkeypatch: pytest.Monkey
     sweep = SweepFolder(tmp_path / "tiny")
     names = tuple(trial(number).name for number in (1, 2, 3))
     folder = SlurmFolder(sweep.slurm)
-    with folder.locked():  # which makes the folder
+    with locked(folder.path, ""):  # which makes the folder
         for number in (1, 2):
             array = JobArray(stem=f"000{number}-1", name="tiny-x-1", trials=names, job=10 + number)
             made = Submission(number=number, made=datetime.now(UTC), request=Request(), arrays=(array,), cancelled=True)
@@ -92,9 +93,10 @@ def test_the_newest_job_of_each_trial(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_one_process_submits_or_cancels_at_a_time(tmp_path: Path) -> None:
-    folder = SlurmFolder(tmp_path / "slurm")
-    locked = pytest.raises(RunLockedError, match=r"submitted or cancelled .* — wait until it is done")
-    with folder.locked(), locked, folder.locked():
-        raise AssertionError("both have it")
-    with folder.locked():
-        pass
+    sweep = SweepFolder(tmp_path)
+    with (
+        locked(sweep.slurm, "submitted or cancelled"),
+        pytest.raises(RunLockedError, match=r"submitted or cancelled .* — wait until it is done"),
+    ):
+        cancel(sweep)
+    assert cancel(sweep) == []

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rnnlab.sweeps.slurm.folder import SlurmFolder, Submission
+from rnnlab.sweeps.slurm.jobs import SlurmFolder, Submission
 from rnnlab.sweeps.slurm.script import Request, script_text
 from rnnlab.sweeps.slurm.submit import draft
 
