@@ -76,7 +76,7 @@ def test_values_do_not_reach_the_scheduler(here: Path, hostile: Path) -> None:
 
 
 @pytest.mark.parametrize("option", ["--partition", "--account", "--mem", "--time", "--extra"])
-@pytest.mark.parametrize("value", ["a b", "$(id)", "a;id", "a\n#SBATCH --wrap=id", "`id`"])
+@pytest.mark.parametrize("value", ["a b", "$(id)", "a;id", "#SBATCH -C a\n#SBATCH --wrap=id", "`id`"])
 def test_options_of_the_scheduler_are_one_word(here: Path, option: str, value: str) -> None:
     (here / "x.yaml").write_text(TINY + "sweep: {seeds: 2}\n")
     result = rnnlab("sweep", "x.yaml", "--slurm", "--dry-run", option, value)

@@ -95,34 +95,22 @@ def test_the_script_has_one_command_per_trial_that_can_be_repeated(x: Path) -> N
     )
 
 
+NO_SWEEP = "error[E_RUN]: runs: there is no sweep '%s' — `rnnlab sweep CONFIG` makes one"
+BAD_OPTION = "error[E_USAGE]: Invalid value for"
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
         (("nothing.yaml",), 2, "error[E_CONFIG]: nothing.yaml: no such file — "),
         (("plain.yaml",), 2, "error[E_CONFIG]: plain.yaml:1:1: no `sweep` section — `rnnlab train CONFIG` trains a "),
-        (
-            ("x.yaml", "--set", "sweep.seeds=0"),
-            2,
-            "error[E_CONFIG]: --set sweep.seeds=0: got 0: expected 1 to 20,000 s",
-        ),
-        (
-            ("x.yaml", "--into", ".x"),
-            2,
-            "error[E_USAGE]: invalid run name '.x': it starts with '.' — use 1 to 60",
-        ),
-        (
-            ("x.yaml", "--workers", "0"),
-            2,
-            "error[E_USAGE]: Invalid value for '--workers' / '-j': got '0', expected a whole number",
-        ),
-        (
-            ("x.yaml", "--timeout", "0"),
-            2,
-            "error[E_USAGE]: Invalid value for '--timeout': Input should be greater than or eq",
-        ),
-        (("status", "y"), 3, "error[E_RUN]: runs: there is no sweep 'y' — `rnnlab sweep CONFIG` makes one"),
-        (("resume", "y"), 3, "error[E_RUN]: runs: there is no sweep 'y' — `rnnlab sweep CONFIG` makes one"),
-        (("cancel", ""), 3, "error[E_RUN]: runs: there is no sweep '' — `rnnlab sweep CONFIG` makes one"),
+        (("x.yaml", "--set", "sweep.seeds=0"), 2, "error[E_CONFIG]: --set sweep.seeds=0: got 0: expected 1 to 20,000"),
+        (("x.yaml", "--into", ".x"), 2, "error[E_USAGE]: invalid run name '.x': it starts with '.' — use 1 to 60"),
+        (("x.yaml", "--workers", "0"), 2, f"{BAD_OPTION} '--workers' / '-j': got '0', expected a whole number"),
+        (("x.yaml", "--timeout", "0"), 2, f"{BAD_OPTION} '--timeout': Input should be greater than or eq"),
+        (("status", "y"), 3, NO_SWEEP % "y"),
+        (("resume", "y"), 3, NO_SWEEP % "y"),
+        (("cancel", ""), 3, NO_SWEEP % ""),
     ],
 )
 def test_errors_before_anything_is_made(x: Path, arguments: tuple[str, ...], code: int, message: str) -> None:

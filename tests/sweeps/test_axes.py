@@ -1,7 +1,6 @@
 """Axes and combinations, counted by hand."""
 
 import json
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -104,11 +103,20 @@ def test_too_many_combinations_are_an_error_before_they_are_made() -> None:
         combinations(options(axes=axes), seed=0)
 
 
+TPE = {"axes": {"a": [1, 2]}, "method": "tpe", "trials": 2, "pruner": "median"}
+
+
 @pytest.mark.parametrize(
     ("given", "faults"),
     [
         ({}, [": nothing is varied"]),
         ({"method": "random", "seeds": 2}, ["trials: missing: how many combinations to try"]),
+        ({"seeds": 1, "pruner": "median"}, ["pruner: is for method: tpe"]),
+        ({**TPE, "seeds": 2}, ["pruner: compares single trials, so it needs one seed"]),
+        (
+            {**TPE, "metric": "solved_at.sequences"},
+            ["metric: solved_at.sequences is known only at the end of a training"],
+        ),
         ({"trials": 3}, ["trials: a grid has all its combinations"]),
         ({"axes": {"name": ["a"]}}, ["axes.name: `name` cannot be an axis"]),
         ({"axes": {"seed": [1]}, "seeds": 2}, ["seeds: `seed` is an axis already"]),
@@ -149,8 +157,3 @@ def test_faults_of_a_section(given: dict[str, Any], faults: list[str]) -> None:
 )
 def test_the_name_of_a_trial(values: dict[str, Any], name: str) -> None:
     assert trial_name(3, values, total=9999) == name
-
-
-def test_names_sort_as_numbers_do() -> None:
-    names = [trial_name(number, {}, total=12_000) for number in (1, 2, 10, 999, 12_000)]
-    assert all(before < after for before, after in pairwise(names))

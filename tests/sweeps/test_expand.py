@@ -141,12 +141,6 @@ def test_errors_of_the_section(place: Path, sweep: str, base: str, faults: list[
     assert [path.name for path in place.iterdir()] == ["x.yaml"]
 
 
-def test_a_config_without_the_section_is_an_error(place: Path) -> None:
-    (place / "x.yaml").write_text(BASE)
-    with pytest.raises(ConfigError, match="no `sweep` section — `rnnlab train CONFIG` trains a single config"):
-        check_sweep(place / "x.yaml")
-
-
 def test_a_sweep_is_not_an_experiment(place: Path) -> None:
     checked(place, "  seeds: 2\n")
     with pytest.raises(ConfigError) as caught:

@@ -6,13 +6,14 @@ import random
 import signal
 import subprocess
 import sys
+from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from rnnlab.core.errors import ConfigError, RunLockedError, UsageError, VerificationError
+from rnnlab.core.errors import ConfigError, RunLockedError, VerificationError
 from rnnlab.sweeps import SweepFolder
 from rnnlab.sweeps.plan import Trial
 from rnnlab.sweeps.pool import WorkerPool
@@ -105,13 +106,6 @@ def test_killed_and_repeated_it_proposes_the_same(tmp_path: Path) -> None:
     assert accounts(other) == accounts(whole)
 
 
-def test_a_finite_space_ends(tmp_path: Path) -> None:
-    section = "sweep: {axes: {cell.units: [3, 4]}, method: tpe, trials: 9}\n"
-    sweep = make(tmp_path, section)
-    assert len(run(sweep, workers=2)) == 2
-    assert len(sweep.read_plan().trials) == 2
-
-
 def test_what_diverges_or_fails_is_learned_from(tmp_path: Path) -> None:
     base = QUICK.replace("batch_size: 4}", "batch_size: 4, optimizer: {type: sgd}}").replace("parity", "adding")
     base = base.replace("units: 4}", "units: 4, activation: linear}")
@@ -136,18 +130,9 @@ def test_one_process_proposes(tmp_path: Path) -> None:
         pass
 
 
-@pytest.mark.parametrize(
-    ("section", "error"),
-    [
-        ("sweep: {axes: {cell.units: [3]}, method: tpe}\n", "sweep.trials: missing: how many combinations to try"),
-        ("sweep: {axes: {cell.unit: [3]}, method: tpe, trials: 2}\n", "unknown key 'unit'"),
-        ("sweep: {axes: {cell.units: {from: 0, to: 1}}, method: tpe, trials: 2}\n", "cell.units"),
-    ],
-)
-def test_errors_before_anything_is_made(tmp_path: Path, section: str, error: str) -> None:
-    with pytest.raises(ConfigError) as caught:
-        make(tmp_path, section)
-    assert error in str(caught.value)
+def test_random_combinations_are_checked_before_anything_is_made(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"cell\.units: got 0, expected at least 1"):
+        make(tmp_path, "sweep: {axes: {cell.units: {from: 0, to: 1}}, method: tpe, trials: 2}\n")
     assert not (tmp_path / "runs").exists()
 
 
@@ -177,12 +162,6 @@ def test_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert rnnlab("sweep", "status", "s").stdout.startswith("s: 4 completed, of 4 trials")
     other = rnnlab("sweep", "s.yaml", "--into", "s", "--set", "sweep.trials=3")
     assert other.code == 2
-
-
-def test_another_search_is_not_resumed(tmp_path: Path) -> None:
-    make(tmp_path)
-    with pytest.raises(UsageError, match="already has another sweep"):
-        make(tmp_path, SEARCH.replace("14", "15"))
 
 
 @pytest.mark.parametrize(
@@ -244,22 +223,16 @@ sweep:
     sweep = make(tmp_path, section, base)
     states = dict(run(sweep, workers=1))
     assert set(states.values()) == {"completed", "pruned"}
-    losses = {
-        trial.name: sweep.run(trial).read_summary()["loss"]
-        for trial in sweep.read_plan().trials
-        if states[trial.name] == "completed"
-    }
-    rates = {trial.name: trial.values["training.optimizer.learning_rate"] for trial in sweep.read_plan().trials}
-    best = min(losses, key=losses.__getitem__)
     pruned = [name for name, state in states.items() if state == "pruned"]
-    assert all(rates[name] < rates[best] for name in pruned)
-    assert sorted(one.state.name for one in study(sweep).trials) == ["COMPLETE"] * len(losses) + ["PRUNED"] * len(
-        pruned
-    )
+    assert Counter(one.state.name for one in study(sweep).trials) == {
+        "COMPLETE": 14 - len(pruned), "PRUNED": len(pruned)
+    }  # fmt: skip
     assert run(sweep, workers=1) == []  # they are not tried again
     status = sweep_status(sweep)
     assert status.best is not None
-    assert (status.counts["pruned"], status.failures, status.best.trial.name) == (len(pruned), [], best)
+    assert (status.counts["pruned"], status.failures) == (len(pruned), [])
+    rates = {one.trial.name: one.trial.values["training.optimizer.learning_rate"] for one in status.trials}
+    assert all(rates[name] < rates[status.best.trial.name] for name in pruned)
     stopped = [one for one in status.trials if one.state == "pruned"]
     assert min(one.step for one in stopped) >= 20  # not for the score before the first step
     stored = sweep.run(stopped[0].trial).read_status()
@@ -281,24 +254,3 @@ def test_a_worker_that_dies_while_its_trial_is_pruned(tmp_path: Path, monkeypatc
     monkeypatch.undo()
     assert [one.state.name for one in study(sweep).trials] == ["PRUNED"] * 2
     assert run(sweep, workers=1) == []
-
-
-@pytest.mark.parametrize(
-    ("section", "error"),
-    [
-        ("{axes: {cell.units: [3, 4]}, pruner: median}", "sweep.pruner: is for method: tpe"),
-        (
-            "{axes: {cell.units: [3, 4]}, method: tpe, trials: 2, pruner: median, seeds: 2}",
-            "compares single trials, so it needs one seed",
-        ),
-        (
-            "{axes: {cell.units: [3, 4]}, method: tpe, trials: 2, pruner: median, metric: solved_at.sequences}",
-            "sweep.metric: solved_at.sequences is known only at the end of a training",
-        ),
-        ("{axes: {cell.units: [3, 4]}, method: tpe, trials: 2, pruner: none}", "sweep.pruner"),
-    ],
-)
-def test_errors_of_a_pruner(tmp_path: Path, section: str, error: str) -> None:
-    with pytest.raises(ConfigError) as caught:
-        make(tmp_path, f"sweep: {section}\n")
-    assert error in str(caught.value)

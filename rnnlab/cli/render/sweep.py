@@ -31,40 +31,40 @@ _MOST_LINES = 20
 
 def show_plan(checked: CheckedSweep, *, json: bool) -> None:
     """Print every trial, what it sets, and the estimated cost of all; of a search, the ranges and the largest cost."""
-    plan = checked.plan
-    if plan.is_search:
-        _show_search(checked, json=json)
-        return
-    cost = estimate(checked.experiments)
-    if json:
+    plan, options = checked.plan, checked.plan.options.model_dump(mode="json", by_alias=True)
+    document = {"sweep": plan.name, "options": options, "total": plan.total} if json else None
+    (_show_search if plan.is_search else _show_trials)(checked, document)
+
+
+def _show_trials(checked: CheckedSweep, document: dict[str, object] | None) -> None:
+    plan, cost = checked.plan, estimate(checked.experiments)
+    if document is not None:
         trials = [
             {"run": trial.name, "number": trial.number, "values": trial.values, "config": experiment.resolved()}
             for trial, experiment in zip(plan.trials, checked.experiments.values(), strict=True)
         ]
         estimated = {"steps": cost.steps, "sequences": cost.sequences, "processor_seconds": cost.seconds}
-        show_json("sweep-plan", {**_plan_json(checked), "trials": trials, "estimate": estimated})
+        show_json("sweep-plan", {**document, "trials": trials, "estimate": estimated})
         return
     keys = list(dict.fromkeys(key for trial in plan.trials for key in trial.values))
     rows = [[trial.name, *(_text(trial.values.get(key, "—")) for key in keys)] for trial in plan.trials]
     trials_table = table(["trial", *keys], rows, text=keys)
     # Not folded to the width of the terminal, so that `less` and `grep` can be used.
     show_text("".join(f"{line}\n" for line in table_lines(trials_table, sys.maxsize)))
-    line = f"{_trials(plan.total)}, at most {cost.steps:,} steps and {cost.sequences:,} sequences"
-    if cost.seconds is None:
-        show(f"{line}; the time is not estimated on Keras")
-        return
-    workers = min(allotted_cpus(), plan.total)
-    how = "measured with {:,} of {:,} network shapes".format(*cost.measured)
-    show(
-        f"{line}; at most about {duration(cost.seconds / workers)} on {workers} processor{'s' * (workers != 1)}, {how}"
-    )
+    seconds = "the time is not estimated on Keras"
+    if cost.seconds is not None:
+        workers = min(allotted_cpus(), plan.total)
+        on = f"on {workers} processor{'s' * (workers != 1)}"
+        how = "measured with {:,} of {:,} network shapes".format(*cost.measured)
+        seconds = f"at most about {duration(cost.seconds / workers)} {on}, {how}"
+    show(f"{_trials(plan.total)}, at most {cost.steps:,} steps and {cost.sequences:,} sequences; {seconds}")
 
 
-def _show_search(checked: CheckedSweep, *, json: bool) -> None:
+def _show_search(checked: CheckedSweep, document: dict[str, object] | None) -> None:
     plan, options = checked.plan, checked.plan.options
     steps = plan.total * max(one.training.steps for one in checked.experiments.values())
-    if json:
-        show_json("sweep-plan", {**_plan_json(checked), "estimate": {"steps": steps}})
+    if document is not None:
+        show_json("sweep-plan", {**document, "estimate": {"steps": steps}})
         return
     show(f"{options.metric.goal} {options.metric.name}")
     for key, axis in options.axes.items():
@@ -74,11 +74,6 @@ def _show_search(checked: CheckedSweep, *, json: bool) -> None:
             show(f"  {key} in {jsonlib.dumps(axis)}")
     samples = f"{len(checked.experiments):,} random combinations were checked"
     show(f"{_trials(plan.total)}, at most {steps:,} steps; {samples}")
-
-
-def _plan_json(checked: CheckedSweep) -> dict[str, object]:
-    plan = checked.plan
-    return {"sweep": plan.name, "options": plan.options.model_dump(mode="json", by_alias=True), "total": plan.total}
 
 
 def _text(value: object) -> str:
