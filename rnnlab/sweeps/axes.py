@@ -113,12 +113,9 @@ def draw(axis: Axis, rng: np.random.Generator) -> Any:
         values = values_of(axis)
         return values[int(rng.integers(len(values)))]
     assert isinstance(axis, Range)
-    low, high, share = axis.from_, axis.to, float(rng.random())
-    if axis.scale == "log":
-        return exact(axis, low * (high / low) ** share, digits=6)
-    if has_integers(axis):
-        return int(rng.integers(int(low), int(high) + 1))
-    return exact(axis, low + (high - low) * share, digits=6)
+    if has_integers(axis) and axis.scale == "linear":
+        return int(rng.integers(int(axis.from_), int(axis.to) + 1))
+    return exact(axis, _between(axis, float(rng.random())), digits=6)
 
 
 def is_open(axis: Axis) -> bool:
@@ -137,17 +134,20 @@ def exact(axis: Range, number: float, *, digits: int = 12) -> int | float:
     return round(number) if has_integers(axis) else float(f"{number:.{digits}g}")
 
 
+def _between(axis: Range, share: float) -> float:
+    is_log = axis.scale == "log"
+    return axis.from_ * (axis.to / axis.from_) ** share if is_log else axis.from_ + (axis.to - axis.from_) * share
+
+
 def _numbers(axis: Range) -> list[float]:
-    low, high, is_log = axis.from_, axis.to, axis.scale == "log"
     if axis.count is not None:
-        shares = [place / (axis.count - 1) for place in range(axis.count)]
-        return [low * (high / low) ** share if is_log else low + (high - low) * share for share in shares]
-    assert axis.step is not None
-    steps = math.log(high / low) / math.log(axis.step) if is_log else (high - low) / axis.step
+        return [_between(axis, place / (axis.count - 1)) for place in range(axis.count)]
+    low, step, is_log = axis.from_, axis.step or 1, axis.scale == "log"
+    steps = math.log(axis.to / low) / math.log(step) if is_log else (axis.to - low) / step
     if steps >= MOST_TRIALS:
         raise UsageError(f"more than {MOST_TRIALS:,} numbers", hint="take a larger `step`, or `count:`")
     places = range(math.floor(steps + 1e-9) + 1)  # `to` counts although 0.1 + 0.2 is not 0.3
-    return [low * axis.step**place if is_log else low + axis.step * place for place in places]
+    return [low * step**place if is_log else low + step * place for place in places]
 
 
 def _rows(options: SweepOptions, keys: Sequence[str]) -> list[Values]:

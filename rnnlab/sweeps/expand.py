@@ -91,12 +91,11 @@ def _source(document: Document, key: str, value: Any) -> KeyPath:
 
 
 def _options(document: Document) -> SweepOptions:
-    checker = Checker(document)
     if SECTION not in document.data:
-        checker.add((), "no `sweep` section", hint="`rnnlab train CONFIG` trains a single config")
-        raise_all(checker.errors())
+        hint = "`rnnlab train CONFIG` trains a single config"
+        raise ConfigError([UsageError("no `sweep` section", where=document.where(()), hint=hint)])
+    checker = Checker(document)
     options = checker.block(SweepOptions, document.data[SECTION], (SECTION,))
-    raise_all(checker.errors())
     for path, fault in faults_of(options) if options else ():
         checker.add((SECTION, *path), fault.problem, hint=fault.hint)
     raise_all(checker.errors())

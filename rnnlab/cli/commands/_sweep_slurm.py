@@ -1,14 +1,10 @@
-"""`rnnlab sweep` on a Slurm cluster: check the options, submit, show the jobs, cancel."""
+"""`rnnlab sweep` on a Slurm cluster: submit, show the scripts and the jobs, cancel."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
-
-import typer
 
 from rnnlab.cli.errors import note, warn
-from rnnlab.cli.options import whole_number
 from rnnlab.cli.render.output import show, show_json, show_text
-from rnnlab.core.errors import EnvironmentFault, UsageError
+from rnnlab.core.errors import EnvironmentFault
 from rnnlab.sweeps import Plan, SweepFolder
 from rnnlab.sweeps.slurm.client import max_array_size
 from rnnlab.sweeps.slurm.jobs import Job, SlurmFolder, jobs_of, with_jobs
@@ -18,44 +14,6 @@ from rnnlab.sweeps.slurm.submit import submit as submit_unfinished
 from rnnlab.sweeps.status import SweepStatus, sweep_status
 
 _DEFAULT_ARRAY_SIZE = 1001  # of Slurm's MaxArraySize
-
-SlurmOption = Annotated[bool, typer.Option("--slurm", help="Submit the trials to Slurm as job arrays, and return.")]
-PartitionOption = Annotated[str | None, typer.Option("--partition", metavar="NAME", help="Slurm: partition.")]
-TimeOption = Annotated[
-    str | None,
-    typer.Option("--time", metavar="LIMIT", help="Slurm: time limit per job, as 2:00:00; longer trials are requeued."),
-]
-CpusOption = Annotated[
-    int | None,
-    typer.Option("--cpus", parser=whole_number, metavar="N", help="Slurm: CPUs per trial.", show_default="1"),
-]
-MemOption = Annotated[str | None, typer.Option("--mem", metavar="SIZE", help="Slurm: memory per job, as 2G.")]
-AccountOption = Annotated[str | None, typer.Option("--account", metavar="NAME", help="Slurm: account to charge.")]
-ArrayLimitOption = Annotated[
-    int | None,
-    typer.Option("--array-limit", parser=whole_number, metavar="N", help="Slurm: how many trials may run at once."),
-]
-ExtraOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--extra", metavar="'#SBATCH …'", help="Slurm: another line of the script. Repeatable.", show_default=False
-    ),
-]
-
-
-def request_of(options: Mapping[str, Any], *, slurm: bool, workers: int | None) -> Request | None:
-    """Return the resources that the options request per job, None if no option is given.
-
-    Raises:
-        UsageError: An option is invalid, or is given without --slurm.
-    """
-    given = {name: value for name, value in options.items() if value}
-    if given and not slurm:
-        option = f"--{next(iter(given)).replace('_', '-')}"
-        raise UsageError("is for jobs on a cluster", where=option, hint="add --slurm")
-    if slurm and workers is not None:
-        raise UsageError("is for this machine", where="--workers", hint="with --slurm use --array-limit")
-    return Request(**{**given, "extra": tuple(given.get("extra", ()))}).check() if given else None
 
 
 def submit(sweep: SweepFolder, request: Request | None, *, json: bool) -> None:

@@ -16,16 +16,9 @@ from typer.core import TyperGroup
 
 from rnnlab.backends.base import allotted_cpus
 from rnnlab.cli.commands import _sweep_slurm as cluster
+from rnnlab.cli.commands._sweep_flags import SweepFlags, with_sweep_flags
 from rnnlab.cli.errors import note
-from rnnlab.cli.options import (
-    ConfigArgument,
-    JsonOption,
-    QuietOption,
-    RunsOption,
-    SetOption,
-    complete_sweep,
-    whole_number,
-)
+from rnnlab.cli.options import ConfigArgument, JsonOption, RunsOption, SetOption, complete_sweep
 from rnnlab.cli.render.output import show_text
 from rnnlab.cli.render.sweep import follow, show_plan, show_status
 from rnnlab.cli.signals import asking
@@ -71,22 +64,6 @@ _SweepArgument = Annotated[
         autocompletion=complete_sweep,
     ),
 ]
-_WorkersOption = Annotated[
-    int | None,
-    typer.Option(
-        "--workers", "-j", parser=whole_number, metavar="N", help="Worker processes.",
-        show_default="one per available processor",
-    ),
-]  # fmt: skip
-_TimeoutOption = Annotated[
-    float | None,
-    typer.Option(
-        "--timeout", min=0.001, metavar="SECONDS", help="Save a trial that takes longer, and count it failed."
-    ),
-]
-_FailFastOption = Annotated[
-    bool, typer.Option("--fail-fast/--keep-going", help="Stop at the first failed trial, or train the others.")
-]
 
 
 @app.callback()
@@ -95,7 +72,9 @@ def command() -> None:
 
 
 @app.command("run")
+@with_sweep_flags
 def run(
+    flags: SweepFlags,
     config: ConfigArgument,
     overrides: SetOption = None,
     runs: RunsOption = None,
@@ -103,9 +82,6 @@ def run(
         Path | None,
         typer.Option("--into", metavar="DIR", help="The sweep's own folder.", show_default="NAME below the runs"),
     ] = None,
-    workers: _WorkersOption = None,
-    timeout: _TimeoutOption = None,
-    fail_fast: _FailFastOption = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show every trial and an estimate of the cost; create nothing.")
     ] = False,
@@ -113,16 +89,6 @@ def run(
         bool,
         typer.Option("--script", help="Print one command per trial, for GNU parallel or a scheduler; train nothing."),
     ] = False,
-    slurm: cluster.SlurmOption = False,
-    partition: cluster.PartitionOption = None,
-    time: cluster.TimeOption = None,
-    cpus: cluster.CpusOption = None,
-    mem: cluster.MemOption = None,
-    account: cluster.AccountOption = None,
-    array_limit: cluster.ArrayLimitOption = None,
-    extra: cluster.ExtraOption = None,
-    json: JsonOption = False,
-    quiet: QuietOption = False,
 ) -> None:
     """Train all trials of CONFIG, or those that are missing, interrupted or failed. `rnnlab sweep CONFIG` is enough.
 
@@ -136,22 +102,21 @@ def run(
 
     Exit codes: 0 all completed, 6 others still train some, 8 some failed or diverged, 75 stopped and can be resumed.
     """
-    options = {"partition": partition, "time": time, "cpus": cpus, "mem": mem, "account": account}
-    request = cluster.request_of({**options, "array_limit": array_limit, "extra": extra}, slurm=slurm, workers=workers)
+    request = flags.request(slurm=flags.slurm)
     if SweepFolder(config).is_sweep():
         hint = f"`rnnlab sweep resume {shlex.quote(str(config))}` resumes it"
         raise UsageError("is a sweep, expected a config", where=str(config), hint=hint)
     checked = check_sweep(config, overrides or [])
     plan = checked.plan
-    if plan.is_search and (slurm or script):
+    if plan.is_search and (flags.slurm or script):
         problem = "method: tpe proposes each trial from the results of others, so there is no list of trials"
         hint = "leave it out: workers on this machine train them; or use method: random"
-        raise UsageError(problem, where="--slurm" if slurm else "--script", hint=hint)
-    if dry_run and slurm:
+        raise UsageError(problem, where="--slurm" if flags.slurm else "--script", hint=hint)
+    if dry_run and flags.slurm:
         cluster.show_scripts(plan, request)
         return
     if dry_run:
-        show_plan(checked, json=json)
+        show_plan(checked, json=flags.json)
         return
     if plan.is_search:
         import_optuna()
@@ -160,43 +125,27 @@ def run(
         for trial in plan.trials:  # each command can be run anywhere, and repeated
             given, made = (shlex.quote(str(path.absolute())) for path in (sweep.config(trial), sweep.run(trial).path))
             show_text(f"rnnlab train {given} --into {made} --quiet --no-plots\n")
-    elif slurm:
-        cluster.submit(sweep, request, json=json)
+    elif flags.slurm:
+        cluster.submit(sweep, request, json=flags.json)
     else:
-        _train(sweep, workers=workers, timeout=timeout, fail_fast=fail_fast, json=json, quiet=quiet)
+        _train(sweep, flags)
 
 
 @app.command("resume")
-def resume(
-    name: _SweepArgument,
-    runs: RunsOption = None,
-    workers: _WorkersOption = None,
-    timeout: _TimeoutOption = None,
-    fail_fast: _FailFastOption = False,
-    slurm: cluster.SlurmOption = False,
-    partition: cluster.PartitionOption = None,
-    time: cluster.TimeOption = None,
-    cpus: cluster.CpusOption = None,
-    mem: cluster.MemOption = None,
-    account: cluster.AccountOption = None,
-    array_limit: cluster.ArrayLimitOption = None,
-    extra: cluster.ExtraOption = None,
-    json: JsonOption = False,
-    quiet: QuietOption = False,
-) -> None:
+@with_sweep_flags
+def resume(flags: SweepFlags, name: _SweepArgument, runs: RunsOption = None) -> None:
     """Train the trials of SWEEP that are missing, interrupted or failed; its config is not needed any more.
 
     A sweep that was submitted to Slurm is submitted again, by default with the options of the last time; with --workers
     it is trained here.
     """
     sweep = find_sweep(runs_root(runs), name)
-    slurm = slurm or (workers is None and cluster.was_submitted(sweep))
-    options = {"partition": partition, "time": time, "cpus": cpus, "mem": mem, "account": account}
-    request = cluster.request_of({**options, "array_limit": array_limit, "extra": extra}, slurm=slurm, workers=workers)
+    slurm = flags.slurm or (flags.workers is None and cluster.was_submitted(sweep))
+    request = flags.request(slurm=slurm)
     if slurm:
-        cluster.submit(sweep, request, json=json)
+        cluster.submit(sweep, request, json=flags.json)
     else:
-        _train(sweep, workers=workers, timeout=timeout, fail_fast=fail_fast, json=json, quiet=quiet)
+        _train(sweep, flags)
 
 
 @app.command("status")
@@ -224,15 +173,13 @@ def cancel(name: _SweepArgument, runs: RunsOption = None) -> None:
         _cancel_here(sweep)
 
 
-def _train(
-    sweep: SweepFolder, *, workers: int | None, timeout: float | None, fail_fast: bool, json: bool, quiet: bool
-) -> None:
-    stop = Stop()
-    events = run_sweep(sweep, workers=workers or allotted_cpus(), timeout=timeout, fail_fast=fail_fast, stop=stop)
+def _train(sweep: SweepFolder, flags: SweepFlags) -> None:
+    stop, workers = Stop(), flags.workers or allotted_cpus()
+    events = run_sweep(sweep, workers=workers, timeout=flags.timeout, fail_fast=flags.fail_fast, stop=stop)
     with asking(stop, more="SIGUSR1"), closing(events):
-        ended = follow(events, quiet=quiet)
+        ended = follow(events, quiet=flags.quiet)
     status = ended.status
-    show_status(status, json=json)
+    show_status(status, json=flags.json)
     if not ended.stop_reason and len(status.trials) < status.plan.total:
         note(f"{sweep.path}: the search ended after {len(status.trials):,} trials, as nothing new was proposed")
     _raise_for(status, stop_reason=ended.stop_reason)
