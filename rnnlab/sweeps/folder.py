@@ -7,7 +7,7 @@
     failures/<trial>.json  why a trial ended that its run folder does not explain: killed, timed out, pruned
     study/                 method tpe: Optuna's record (see `search`)
     cancel.json            the last request that the processes which train these trials stop
-    slurm/                 scripts, submissions and logs of jobs
+    slurm/                 scripts, records and logs of jobs
 
 No file contains a path of another, so a sweep may be moved.
 """
@@ -101,7 +101,7 @@ class SweepFolder:
 
     @property
     def slurm(self) -> Path:
-        """The folder for scripts, submissions and logs of jobs; it need not exist."""
+        """The folder for scripts, records and logs of jobs; it need not exist."""
         return self.path / "slurm"
 
     @property

@@ -54,8 +54,8 @@ def test_status_from_the_run_folders(config: str) -> None:
     assert rnnlab("sweep", config, "-q").code == 0
     folder = Path("runs/tiny/slurm")
     folder.mkdir()
-    array = {"stem": "0001-1", "name": "tiny-x-1", "trials": ["0001-seed0", "0002-seed1", "0003-seed2"], "job": 12}
-    record = {"number": 1, "made": "2026-11-22T23:31:14Z", "request": {}, "arrays": [array]}
+    trials = ["0001-seed0", "0002-seed1", "0003-seed2"]
+    record = {"number": 1, "name": "tiny-x-1", "request": {}, "trials": trials, "job": 12}
     (folder / "0001.json").write_text(json.dumps(record))
     Path("runs/tiny/trials/0002-seed1/status.json").unlink()
     result = rnnlab("sweep", "status", "tiny")
@@ -68,5 +68,5 @@ def test_a_damaged_record_is_named(config: str) -> None:
     Path("runs/tiny/slurm/0001.json").write_text('{"number": 1}')
     result = rnnlab("sweep", "resume", "tiny")
     assert result.code == 4
-    problem = "runs/tiny/slurm/0001.json: is not a submission of this version of rnnlab: made: Field required"
+    problem = "runs/tiny/slurm/0001.json: is not a job array of this version of rnnlab: name: Field required"
     assert result.stderr.startswith(f"rnnlab: error[E_DATA]: {problem}")

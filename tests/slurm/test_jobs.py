@@ -94,17 +94,16 @@ def test_preemption(desk: Cluster, slow: None, tmp_path: Path) -> None:
 
 def test_cancelled_and_resumed(desk: Cluster, slow: None, tmp_path: Path) -> None:
     sweep, plan = sweep_of("seeds: 4", steps=300)
-    first = submit(sweep, Request(array_limit=2))
-    assert first is not None
-    job = first.arrays[0].job
+    (first,) = submit(sweep, Request(array_limit=2))
+    job = first.job
     wait_until(lambda: [one.step > 0 for one in sweep_status(sweep).trials] == [True, True, False, False])
     stderr = f"runs/tiny: cancelled job {job}; the state of the trials is saved, `rnnlab sweep resume` resumes them\n"
     assert rnnlab("sweep", "cancel", "tiny").stderr == stderr
     wait_until(lambda: [one.state for one in trials(sweep)] == ["interrupted"] * 2 + ["missing"] * 2)
     assert [one.reason for one in trials(sweep)][1:3] == ["stopped by SIGTERM", f"cancelled (job {job}_3)"]
     rnnlab("sweep", "resume", "tiny")
-    again = SlurmFolder(sweep.slurm).submissions()[1]
-    assert (again.request, again.arrays[0].trials) == (first.request, first.arrays[0].trials)
+    again = SlurmFolder(sweep.slurm).arrays()[1]
+    assert (again.request, again.trials) == (first.request, first.trials)
     wait_until(lambda: states(sweep) == {"completed": 4})
     assert account(sweep.run(plan.trials[0])) == undisturbed(sweep, plan.trials[0], tmp_path / "twin")
 
@@ -195,11 +194,11 @@ def test_killed_before_or_after_sbatch(
     environment = {**os.environ, "PATH": f"{killer.parent}:{os.environ['PATH']}"}
     assert subprocess.run([sys.executable, "-c", code], env=environment, check=False).returncode == -9
     again = submit(sweep, None)
-    assert (again is None) == (when == "after")
+    assert (again == []) == (when == "after")
     wait_until(lambda: all(len(history(sweep, n, plan)) == 2 for n in (1, 2, 3)))
     assert len(desk.run("squeue", "-h", "-r", "-t", "all", "-o", "%i", "--name", _names(sweep)).split()) == 3
     assert [[line.split()[0] for line in history(sweep, n, plan)] for n in (1, 2, 3)] == [["starts", "ends"]] * 3
 
 
 def _names(sweep: SweepFolder) -> str:
-    return ",".join(array.name for one in SlurmFolder(sweep.slurm).submissions() for array in one.arrays)
+    return ",".join(array.name for array in SlurmFolder(sweep.slurm).arrays())

@@ -18,17 +18,16 @@ _DEFAULT_ARRAY_SIZE = 1001  # of Slurm's MaxArraySize
 
 def submit(sweep: SweepFolder, request: Request | None, *, json: bool) -> None:
     """Submit the unfinished trials of a sweep, and show the job ids."""
-    submission, path = submit_unfinished(sweep, request), sweep.path
+    arrays, path = submit_unfinished(sweep, request), sweep.path
     if json:
-        stored = submission.model_dump(mode="json") if submission else None
-        show_json("sweep-submission", {"sweep": path.name, "path": path, "submission": stored})
-    elif submission is None:
+        stored = [array.model_dump(mode="json", exclude={"format"}) for array in arrays]
+        show_json("sweep-submission", {"sweep": path.name, "path": path, "arrays": stored})
+    elif not arrays:
         show(f"{path}: nothing to submit, every trial is finished, running or queued")
     else:
-        trials, jobs = sum(len(array.trials) for array in submission.arrays), len(submission.arrays)
-        ids = ", ".join(str(array.job) for array in submission.arrays)
+        trials, ids = sum(len(array.trials) for array in arrays), ", ".join(str(array.job) for array in arrays)
         show(
-            f"{path}: {trials:,} trial{'s' * (trials != 1)} submitted as job{'s' * (jobs != 1)} {ids}; "
+            f"{path}: {trials:,} trial{'s' * (trials != 1)} submitted as job{'s' * (len(arrays) != 1)} {ids}; "
             f"status: `rnnlab sweep status {path}`, logs: {path}/slurm/logs"
         )
 
@@ -41,13 +40,13 @@ def show_scripts(plan: Plan, request: Request | None) -> None:
         largest = _DEFAULT_ARRAY_SIZE
         warn(f"{fault.problem}, so arrays have Slurm's default limit of {largest - 1:,} trials")
     names = [trial.name for trial in plan.trials]
-    submission = draft(plan.name, names, request or Request(), number=1, max_array_size=largest)
-    show_text("\n".join(script_text(array, submission.request) for array in submission.arrays))
+    arrays = draft(plan.name, names, request or Request(), max_array_size=largest)
+    show_text("\n".join(map(script_text, arrays)))
 
 
 def was_submitted(sweep: SweepFolder) -> bool:
     """Return whether any trial of a sweep was ever submitted."""
-    return bool(SlurmFolder(sweep.slurm).submissions())
+    return bool(SlurmFolder(sweep.slurm).arrays())
 
 
 def status_with_jobs(sweep: SweepFolder) -> tuple[SweepStatus, Mapping[str, Job]]:

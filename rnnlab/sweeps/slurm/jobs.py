@@ -11,11 +11,8 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Literal, final
+from typing import final
 
-from pydantic import AwareDatetime, Field
-
-from rnnlab.core.options import Options
 from rnnlab.storage.files import ensure_folder, write_atomic
 from rnnlab.storage.jsonfile import write_json
 from rnnlab.storage.reading import kind, read_bytes
@@ -23,7 +20,7 @@ from rnnlab.storage.system_errors import reported
 from rnnlab.sweeps.folder import SweepFolder
 from rnnlab.sweeps.plan import read_document
 from rnnlab.sweeps.slurm.client import squeue
-from rnnlab.sweeps.slurm.script import JobArray, Request, script_text
+from rnnlab.sweeps.slurm.script import JobArray, script_text
 from rnnlab.sweeps.status import SweepStatus, TrialStatus
 
 _RECORD = re.compile(r"(\d{4,})\.json")
@@ -44,23 +41,6 @@ _IS_STOPPED = re.compile(" ends with exit code (0|75|138|143) ")  # 138, 143: by
 
 
 @final
-class Submission(Options):
-    """The job arrays that one command submitted; immutable."""
-
-    format: Literal["rnnlab-slurm/1"] = Field("rnnlab-slurm/1", description="Format and version of this document.")
-    number: Annotated[int, Field(ge=1)] = Field(description="Its number in the sweep, from 1.")
-    made: AwareDatetime = Field(description="When it was made, UTC.")
-    request: Request = Field(description="The resources requested per job.")
-    arrays: tuple[JobArray, ...] = Field(description="The job arrays.")
-    cancelled: bool = Field(False, description="Whether `rnnlab sweep cancel` cancelled it.")
-
-    def with_job(self, array: JobArray, job: int) -> "Submission":
-        """Return the submission with the job id of one of its arrays."""
-        arrays = tuple(one.model_copy(update={"job": job}) if one == array else one for one in self.arrays)
-        return self.model_copy(update={"arrays": arrays})
-
-
-@final
 @dataclass(frozen=True)
 class SlurmFolder:
     """The folder, which need not exist.
@@ -71,8 +51,8 @@ class SlurmFolder:
 
     path: Path
 
-    def submissions(self) -> list[Submission]:
-        """Return all submissions in order.
+    def arrays(self) -> list[JobArray]:
+        """Return all job arrays in order.
 
         Raises:
             VerificationError: A record is damaged.
@@ -82,19 +62,19 @@ class SlurmFolder:
             return []
         with reported("look at", self.path):
             names = sorted(path.name for path in self.path.iterdir() if _RECORD.fullmatch(path.name))
-        return [read_document(Submission, self.path / name, "a submission") for name in names]
+        return [read_document(JobArray, self.path / name, "a job array") for name in names]
 
-    def write(self, submission: Submission) -> None:
-        """Store a submission, or what has changed in it."""
-        write_json(self.path / f"{submission.number:04d}.json", submission.model_dump(mode="json"))
+    def write(self, array: JobArray) -> None:
+        """Store a job array, or what has changed in it."""
+        write_json(self.path / f"{array.stem}.json", array.model_dump(mode="json"))
 
-    def write_script(self, array: JobArray, request: Request) -> Path:
+    def write_script(self, array: JobArray) -> Path:
         """Store the script of a job array and its list of trials, and return the script's path."""
         for name in ("logs", "history"):  # the script writes there
             ensure_folder(self.path / name)
         write_atomic(self.path / f"{array.stem}.txt", "".join(f"{trial}\n" for trial in array.trials).encode())
         path = self.path / f"{array.stem}.sh"
-        write_atomic(path, script_text(array, request).encode())
+        write_atomic(path, script_text(array).encode())
         return path
 
     def job_by_logs(self, array: JobArray) -> int | None:
@@ -142,17 +122,14 @@ def jobs_of(sweep: SweepFolder, trials: Iterable[str]) -> dict[str, Job]:
         EnvironmentFault: Slurm is missing or reports an error.
     """
     wanted = set(trials)
-    newest: dict[str, tuple[Submission, JobArray, int]] = {}
-    for submission in SlurmFolder(sweep.slurm).submissions():
-        for array in submission.arrays:
-            if array.has_job:
-                newest |= {name: (submission, array, i) for i, name in enumerate(array.trials, 1) if name in wanted}
-    tasks = {(task.job, task.index): task for task in squeue(array.name for _, array, _ in newest.values())}
+    arrays = [array for array in SlurmFolder(sweep.slurm).arrays() if array.has_job]
+    newest = {name: (array, i) for array in arrays for i, name in enumerate(array.trials, 1) if name in wanted}
+    tasks = {(task.job, task.index): task for task in squeue(array.name for array, _ in newest.values())}
     jobs = {}
-    for name, (submission, array, index) in newest.items():
+    for name, (array, index) in newest.items():
         job = Job(f"{array.job}_{index}", f"slurm/logs/{array.stem}-{array.job}_{index}.log")
         if task := tasks.get((array.job or 0, index)):
-            is_cancelled = submission.cancelled and task.state == "COMPLETING"  # it will not be requeued
+            is_cancelled = array.cancelled and task.state == "COMPLETING"  # it will not be requeued
             job = replace(job, state="CANCELLED" if is_cancelled else task.state, reason=task.reason)
         jobs[name] = job
     return jobs

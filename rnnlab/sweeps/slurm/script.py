@@ -3,7 +3,7 @@
 import re
 import sys
 from shlex import join
-from typing import Annotated, Self, final
+from typing import Annotated, Literal, Self, final
 
 from pydantic import Field
 
@@ -106,10 +106,18 @@ NO_JOB = -1  # the array was not submitted
 class JobArray(Options):
     """One job array; immutable."""
 
-    stem: str = Field(description="Name of its script and of its list of trials, without suffix.")
+    format: Literal["rnnlab-slurm/1"] = Field("rnnlab-slurm/1", description="Format and version of this document.")
+    number: Annotated[int, Field(ge=1)] = Field(description="Its number in the sweep, from 1.")
     name: str = Field(description="The job's name, unique, by which squeue finds it.")
+    request: Request = Field(description="The resources requested per job.")
     trials: tuple[str, ...] = Field(description="The trials of the array's tasks 1, 2, …")
     job: int | None = Field(None, description="Its job id; None until it is known, NO_JOB if it was not submitted.")
+    cancelled: bool = Field(False, description="Whether `rnnlab sweep cancel` cancelled it.")
+
+    @property
+    def stem(self) -> str:
+        """Name of its files, without suffix."""
+        return f"{self.number:04d}"
 
     @property
     def has_job(self) -> bool:
@@ -117,8 +125,9 @@ class JobArray(Options):
         return self.job not in {None, NO_JOB}
 
 
-def script_text(array: JobArray, request: Request) -> str:
+def script_text(array: JobArray) -> str:
     """Return the script of a job array; it is submitted from the sweep's folder, to which its paths are relative."""
+    request = array.request
     values = {
         "@NAME@": array.name,
         "@STEM@": array.stem,

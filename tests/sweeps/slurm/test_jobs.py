@@ -1,6 +1,5 @@
 """The status of a trial from its run folder, from Slurm and from the script's history."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -8,7 +7,7 @@ import pytest
 from rnnlab.core.errors import RunLockedError
 from rnnlab.sweeps import SweepFolder
 from rnnlab.sweeps.folder import locked
-from rnnlab.sweeps.slurm.jobs import Job, SlurmFolder, Submission, jobs_of, with_jobs
+from rnnlab.sweeps.slurm.jobs import Job, SlurmFolder, jobs_of, with_jobs
 from rnnlab.sweeps.slurm.script import JobArray, Request
 from rnnlab.sweeps.slurm.submit import cancel
 from rnnlab.sweeps.status import State, SweepStatus, TrialStatus
@@ -25,7 +24,7 @@ def place(
     if history:
         (sweep.slurm / "history").mkdir(parents=True)
         (sweep.slurm / "history" / f"{one.name}.txt").write_text("\n".join(history) + "\n")
-    jobs = {one.name: Job("12_7", "slurm/logs/0001-1-12_7.log", job, waits_for)}
+    jobs = {one.name: Job("12_7", "slurm/logs/0001-12_7.log", job, waits_for)}
     status = SweepStatus(sweep, plan([]), [TrialStatus(one, state, "of the folder")])
     (found,) = with_jobs(status, jobs).trials
     return found.state, found.reason
@@ -48,7 +47,7 @@ def place(
         ("stale", "NODE_FAIL", ("interrupted", "its node failed, and it was not requeued (job 12_7)")),
         ("stale", "OUT_OF_MEMORY", ("failed", "out of memory: request more with --mem (job 12_7)")),
         ("missing", "CANCELLED", ("missing", "cancelled (job 12_7)")),
-        ("missing", "FAILED", ("failed", "its job failed: see slurm/logs/0001-1-12_7.log")),
+        ("missing", "FAILED", ("failed", "its job failed: see slurm/logs/0001-12_7.log")),
         ("stale", "", ("stale", "of the folder")),
     ],
 )
@@ -61,7 +60,7 @@ def test_each_state_of_slurm(tmp_path: Path, state: State, job: str, expected: t
     [
         ("12_7 ends with exit code 137 at step 40", ("failed", "killed, probably out of memory (job 12_7)")),
         ("12_7 fails: it started 5 times at step 0", ("failed", "it started 5 times at step 0")),
-        ("12_7 ends with exit code 1 at step 0", ("failed", "its job failed: see slurm/logs/0001-1-12_7.log")),
+        ("12_7 ends with exit code 1 at step 0", ("failed", "its job failed: see slurm/logs/0001-12_7.log")),
         ("12_7 ends with exit code 75 at step 9", ("stale", "of the folder")),
         ("11_7 fails: an older job", ("stale", "of the folder")),
     ],
@@ -75,7 +74,7 @@ def test_where_slurm_has_forgotten_the_job_the_history_counts(
 def test_the_newest_job_of_each_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of three tasks squeue knows two; one of them ends, and is not requeued as its job was cancelled."""
     squeue = tmp_path / "squeue"
-    squeue.write_text("#!/bin/sh\necho '12|1|tiny-x-1|RUNNING|None'\necho '12|2|tiny-x-1|COMPLETING|None'\n")
+    squeue.write_text("#!/bin/sh\necho '12|1|tiny-x|RUNNING|None'\necho '12|2|tiny-x|COMPLETING|None'\n")
     squeue.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     sweep = SweepFolder(tmp_path / "tiny")
@@ -83,9 +82,10 @@ def test_the_newest_job_of_each_trial(tmp_path: Path, monkeypatch: pytest.Monkey
     folder = SlurmFolder(sweep.slurm)
     with locked(folder.path, ""):  # which makes the folder
         for number in (1, 2):
-            array = JobArray(stem=f"000{number}-1", name="tiny-x-1", trials=names, job=10 + number)
-            made = Submission(number=number, made=datetime.now(UTC), request=Request(), arrays=(array,), cancelled=True)
-            folder.write(made)
+            array = JobArray(
+                number=number, name="tiny-x", request=Request(), trials=names, job=10 + number, cancelled=True
+            )
+            folder.write(array)
     jobs = jobs_of(sweep, names)
     assert [(jobs[name].id, jobs[name].state) for name in names] == [
         ("12_1", "RUNNING"), ("12_2", "CANCELLED"), ("12_3", ""),
