@@ -64,6 +64,7 @@ class TrialStepped:
 class Score:
     """From a worker: the sweep's metric on the validation set after so many steps."""
 
+    trial: Trial
     step: int
     value: float
 

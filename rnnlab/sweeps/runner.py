@@ -125,7 +125,7 @@ class _Runner:
             yield from self._assign(pool)
             for worker, message in list(pool.read(_TICK_SECONDS)):
                 yield from self._receive(pool, worker, message)
-            yield from self._poll_files()
+            self._poll_files()
             self._interrupt_overdue(pool)
 
     def _has_work(self) -> bool:
@@ -160,11 +160,8 @@ class _Runner:
         elif isinstance(message, TrialStepped):
             yield message
         elif isinstance(message, Score):
-            if (
-                (trial := worker.trial)
-                and self.search
-                and self.search.should_prune(trial, step=message.step, value=message.value)
-            ):
+            trial = message.trial
+            if self.search and self.search.should_prune(trial, step=message.step, value=message.value):
                 self._pruned[trial.name] = message.step
                 worker.interrupt("the pruner")
         else:
@@ -180,6 +177,8 @@ class _Runner:
             self._elsewhere[trial.name] = trial
         elif status.state == "failed":
             yield self._fail(trial, worker, status.reason)
+        elif status.state == "interrupted" and trial.name in self._pruned:
+            yield self._fail(trial, worker, "")
         elif status.state == "interrupted" and worker.is_interrupted and not self.stop.reason:
             yield self._fail(trial, worker, self._too_long)
         else:
@@ -191,7 +190,7 @@ class _Runner:
         return TrialEnded(status, seconds)
 
     def _fail(self, trial: Trial, worker: Worker, reason: str) -> TrialEnded:
-        """Store why a trial failed, or at which step it was pruned."""
+        """Store why a trial failed; of one that was to be pruned, at which step."""
         step = self._pruned.get(trial.name)
         if step is not None:
             reason = f"pruned at step {step:,}"
@@ -222,22 +221,16 @@ class _Runner:
             else:
                 yield self._fail(trial, worker, f"{_MOST_DEATHS} workers died while training it, the last {how}")
 
-    def _poll_files(self) -> Generator[Event, None, None]:
+    def _poll_files(self) -> None:
         if time.monotonic() - self._polled < _POLL_SECONDS:
             return
         self._polled = time.monotonic()
         if self._sweep.cancel_request() != self._cancel_request:
             self.stop.ask("`rnnlab sweep cancel`")
         for trial in list(self._elsewhere.values()):
-            status = trial_status(self._sweep, self._plan, trial)
-            if status.state == "running":
-                continue
-            del self._elsewhere[trial.name]
-            self._last_end = time.monotonic()
-            if status.is_finished:
-                yield self._ended(status, None)
-            else:
-                self._waiting.append(trial)
+            if trial_status(self._sweep, self._plan, trial).state != "running":
+                self._waiting.append(self._elsewhere.pop(trial.name))
+                self._last_end = time.monotonic()
 
     def _interrupt_overdue(self, pool: WorkerPool) -> None:
         for worker in pool.busy():

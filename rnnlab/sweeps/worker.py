@@ -106,7 +106,7 @@ class _Worker:
                 elif isinstance(event, Evaluated) and message.report_scores and event.step:
                     score = _finite(event.record.get(f"validation/{message.metric.removeprefix('metrics.')}"))
                     if score is not None:
-                        self._send(Score(event.step, score))
+                        self._send(Score(trial, event.step, score))
                 elif isinstance(event, Finished):
                     result = _finite(look_up(event.summary, message.metric))
                     return TrialStatus(trial, "completed", result=result, solved=bool(event.summary.get("solved")))
