@@ -123,14 +123,11 @@ class Worker:
         self._send(message)
 
     def interrupt(self, reason: str) -> None:
-        """Request that it saves its trial and ends it; the first request counts."""
+        """Request that it saves its trial and ends it; repeated for some seconds without success, kill it."""
         if not self.is_interrupted:
             self._interrupted = time.monotonic()
             self._send(reason)
-
-    def kill_if_overdue(self) -> None:
-        """Kill it if it has not ended its trial some seconds after it was requested to."""
-        if self.is_interrupted and time.monotonic() - self._interrupted > _KILL_SECONDS:
+        elif time.monotonic() - self._interrupted > _KILL_SECONDS:
             self.kill()
 
     def kill(self) -> None:

@@ -126,7 +126,8 @@ class _Runner:
             for worker, message in list(pool.read(_TICK_SECONDS)):
                 yield from self._receive(pool, worker, message)
             self._poll_files()
-            self._interrupt_overdue(pool)
+            for worker in pool.busy():
+                self._interrupt_if_due(worker)
 
     def _has_work(self) -> bool:
         may_end_soon = bool(self._elsewhere) and time.monotonic() - self._last_end < _WAIT_SECONDS
@@ -160,10 +161,8 @@ class _Runner:
         elif isinstance(message, TrialStepped):
             yield message
         elif isinstance(message, Score):
-            trial = message.trial
-            if self.search and self.search.should_prune(trial, step=message.step, value=message.value):
-                self._pruned[trial.name] = message.step
-                worker.interrupt("the pruner")
+            if self.search and self.search.should_prune(message.trial, step=message.step, value=message.value):
+                self._pruned.setdefault(message.trial.name, message.step)
         else:
             worker.trial = None
             yield from self._trial_ended(pool, worker, message)
@@ -232,10 +231,11 @@ class _Runner:
                 self._waiting.append(self._elsewhere.pop(trial.name))
                 self._last_end = time.monotonic()
 
-    def _interrupt_overdue(self, pool: WorkerPool) -> None:
-        for worker in pool.busy():
-            if self.stop.reason:
-                worker.interrupt(self.stop.reason)
-            elif self._timeout is not None and worker.seconds > self._timeout:
-                worker.interrupt(f"--timeout={self._timeout:g}")
-            worker.kill_if_overdue()
+    def _interrupt_if_due(self, worker: Worker) -> None:
+        assert worker.trial
+        if self.stop.reason:
+            worker.interrupt(self.stop.reason)
+        elif worker.trial.name in self._pruned:
+            worker.interrupt("the pruner")
+        elif self._timeout is not None and worker.seconds > self._timeout:
+            worker.interrupt(f"--timeout={self._timeout:g}")

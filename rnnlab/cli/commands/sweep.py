@@ -6,9 +6,9 @@ compare SWEEP` take all of them. A config with the name of a command is given as
 """
 
 import shlex
-import time
 from contextlib import closing
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Annotated, Any
 
 import typer
@@ -162,15 +162,27 @@ def status(
         show_status(current, jobs, json=json, clear=watch)
         if not watch or not (current.counts["running"] or current.counts["queued"]):
             return
-        time.sleep(_WATCH_SLURM_SECONDS if jobs else _WATCH_SECONDS)
+        sleep(_WATCH_SLURM_SECONDS if jobs else _WATCH_SECONDS)
 
 
 @app.command("cancel")
 def cancel(name: _SweepArgument, runs: RunsOption = None) -> None:
     """Stop SWEEP, on this machine or another: running trials save their state. Its Slurm jobs are cancelled."""
     sweep = find_sweep(runs_root(runs), name)
-    if not cluster.cancel_jobs(sweep):
-        _cancel_here(sweep)
+    if cluster.cancel_jobs(sweep):
+        return
+    before = running = sweep_status(sweep).counts["running"]
+    sweep.request_cancel()
+    deadline = monotonic() + _CANCEL_SECONDS
+    while running and monotonic() < deadline:
+        sleep(0.2)
+        running = sweep_status(sweep).counts["running"]
+    text = f"stopped {before:,} running trial{'s' * (before != 1)}; their state is saved"
+    if running:
+        text = f"{running:,} trials still run; they were not started by `rnnlab sweep`, or do not respond"
+    elif not before:
+        text = "no trial is running; any waiting `rnnlab sweep` stops within seconds"
+    note(f"{sweep.path}: {text}")
 
 
 def _train(sweep: SweepFolder, flags: SweepFlags) -> None:
@@ -202,19 +214,3 @@ def _raise_for(status: SweepStatus, *, stop_reason: str) -> None:
     if left:
         problem = f"{left:,} of {total:,} trials are interrupted, with their state saved"
         raise StoppedError(problem, where=where, hint="resume with the same command")
-
-
-def _cancel_here(sweep: SweepFolder) -> None:
-    before = running = sweep_status(sweep).counts["running"]
-    sweep.request_cancel()
-    deadline = time.monotonic() + _CANCEL_SECONDS
-    while running and time.monotonic() < deadline:
-        time.sleep(0.2)
-        running = sweep_status(sweep).counts["running"]
-    if not before:
-        text = "no trial is running; any waiting `rnnlab sweep` stops within seconds"
-    elif running:
-        text = f"{running:,} trials still run; they were not started by `rnnlab sweep`, or do not respond"
-    else:
-        text = f"stopped {before:,} running trial{'s' * (before != 1)}; their state is saved"
-    note(f"{sweep.path}: {text}")

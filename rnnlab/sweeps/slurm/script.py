@@ -88,15 +88,9 @@ class Request(Options):
 
     def lines(self) -> list[str]:
         """Return the `#SBATCH …` lines."""
-        options = {
-            "signal": f"B:USR1@{self.notice()}",
-            "cpus-per-task": self.cpus,
-            "partition": self.partition,
-            "time": self.time,
-            "mem": self.mem,
-            "account": self.account,
-        }
-        return [*(f"#SBATCH --{key}={value}" for key, value in options.items() if value is not None), *self.extra]
+        options = {"signal": f"B:USR1@{self.notice()}", "cpus-per-task": self.cpus}
+        options |= self.model_dump(include={"partition", "time", "mem", "account"}, exclude_none=True)
+        return [*(f"#SBATCH --{key}={value}" for key, value in options.items()), *self.extra]
 
 
 NO_JOB = -1  # the array was not submitted
