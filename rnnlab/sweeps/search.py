@@ -73,7 +73,10 @@ class Search:
         self._results: dict[str, float | None] = {}  # by the trial's name; None if it failed
         self._running: dict[int | None, OptunaTrial] = {}  # by the proposal's number
         self._is_exhausted = False
-        self._fail_unplanned()
+        planned = {trial.proposal for trial in self.plan.trials}
+        for one in self._study.get_trials(deepcopy=False):
+            if one.number not in planned:  # a killed process had asked for it
+                self._tell(one.number, None)
 
     @property
     def has_more(self) -> bool:
@@ -128,16 +131,7 @@ class Search:
     def _suggest(self, asked: "OptunaTrial") -> Values:
         """Return the proposed values, each group of axes after those that its conditions depend on."""
         values: Values = {}
-        left = groups_of(self._options)
-        while left:
-            open_keys = {key for keys in left for key in keys}
-            ready = [
-                keys
-                for keys in left
-                if not any({*self._options.when.get(key, ())} & open_keys - {*keys} for key in keys)
-            ]
-            keys = (ready or left)[0]
-            left.remove(keys)
+        for keys in sorted(groups_of(self._options), key=lambda keys: max(map(self._depth, keys))):
             if len(keys) == 1 and not condition_holds(keys[0], values, self._options):
                 continue
             axes = [self._options.axes[key] for key in keys]
@@ -152,6 +146,10 @@ class Search:
             values |= {key: column[place] for key, column in zip(keys, columns, strict=True)}
             values = {key: value for key, value in values.items() if condition_holds(key, values, self._options)}
         return values
+
+    def _depth(self, key: str) -> int:
+        """Return how many axes in a row an axis depends on."""
+        return max((1 + self._depth(other) for other in self._options.when.get(key, ())), default=0)
 
     def _planned(self, proposal: int, values: Values) -> list[Trial]:
         """Store and return the trials of a combination; none if the combination is invalid."""
@@ -191,13 +189,6 @@ class Search:
             hint = "restore it from a copy, or start a new sweep with --into DIR; the runs are not affected"
             raise VerificationError(f"is damaged: {fault}", where=str(path), hint=hint) from fault
         return study
-
-    def _fail_unplanned(self) -> None:
-        """Mark as failed what a killed process had asked for but not yet planned."""
-        planned = {trial.proposal for trial in self.plan.trials}
-        for one in self._study.get_trials(deepcopy=False):
-            if one.number not in planned:
-                self._tell(one.number, None)
 
     def _tell(self, number: int, value: float | None, *, pruned: bool = False) -> None:
         if self._study.get_trials(deepcopy=False)[number].state.is_finished():

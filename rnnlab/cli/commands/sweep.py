@@ -5,20 +5,31 @@ an ordinary run in the sweep's folder, which is runs/NAME unless --into gives an
 compare SWEEP` take all of them. A config with the name of a command is given as ./status.
 """
 
+import inspect
 import shlex
+from collections.abc import Callable
 from contextlib import closing
+from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
 from time import monotonic, sleep
-from typing import Annotated, Any
+from typing import Annotated, Any, final
 
 import typer
 from typer.core import TyperGroup
 
 from rnnlab.backends.base import allotted_cpus
 from rnnlab.cli.commands import _sweep_slurm as cluster
-from rnnlab.cli.commands._sweep_flags import SweepFlags, with_sweep_flags
 from rnnlab.cli.errors import note
-from rnnlab.cli.options import ConfigArgument, JsonOption, RunsOption, SetOption, complete_sweep
+from rnnlab.cli.options import (
+    ConfigArgument,
+    JsonOption,
+    QuietOption,
+    RunsOption,
+    SetOption,
+    complete_sweep,
+    whole_number,
+)
 from rnnlab.cli.render.output import show_text
 from rnnlab.cli.render.sweep import follow, show_plan, show_status
 from rnnlab.cli.signals import asking
@@ -28,6 +39,7 @@ from rnnlab.sweeps import SweepFolder, find_sweep
 from rnnlab.sweeps.expand import check_sweep
 from rnnlab.sweeps.runner import run_sweep
 from rnnlab.sweeps.search import import_optuna
+from rnnlab.sweeps.slurm.script import Request
 from rnnlab.sweeps.status import SweepStatus, sweep_status
 from rnnlab.training.stopping import Stop
 
@@ -71,10 +83,85 @@ def command() -> None:
     pass
 
 
+@final
+@dataclass(frozen=True, kw_only=True)
+class _Flags:
+    """The options of `run` and `resume`: how the trials are trained, here or on a cluster."""
+
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers", "-j", parser=whole_number, metavar="N", help="Worker processes.",
+            show_default="one per available processor",
+        ),
+    ] = None  # fmt: skip
+    timeout: Annotated[
+        float | None,
+        typer.Option(min=0.001, metavar="SECONDS", help="Save a trial that takes longer, and count it failed."),
+    ] = None
+    fail_fast: Annotated[
+        bool, typer.Option("--fail-fast/--keep-going", help="Stop at the first failed trial, or train the others.")
+    ] = False
+    slurm: Annotated[bool, typer.Option("--slurm", help="Submit the trials to Slurm as job arrays, and return.")] = (
+        False
+    )
+    partition: Annotated[str | None, typer.Option(metavar="NAME", help="Slurm: partition.")] = None
+    time: Annotated[
+        str | None,
+        typer.Option(metavar="LIMIT", help="Slurm: time limit per job, as 2:00:00; longer trials are requeued."),
+    ] = None
+    cpus: Annotated[
+        int | None, typer.Option(parser=whole_number, metavar="N", help="Slurm: CPUs per trial.", show_default="1")
+    ] = None
+    mem: Annotated[str | None, typer.Option(metavar="SIZE", help="Slurm: memory per job, as 2G.")] = None
+    account: Annotated[str | None, typer.Option(metavar="NAME", help="Slurm: account to charge.")] = None
+    array_limit: Annotated[
+        int | None, typer.Option(parser=whole_number, metavar="N", help="Slurm: how many trials may run at once.")
+    ] = None
+    extra: Annotated[
+        list[str] | None,
+        typer.Option(metavar="'#SBATCH …'", help="Slurm: another line of the script. Repeatable.", show_default=False),
+    ] = None
+    json: JsonOption = False
+    quiet: QuietOption = False
+
+    def request(self, *, slurm: bool) -> Request | None:
+        """Return the resources requested per job, None if none is.
+
+        Args:
+            slurm: Whether the trials are submitted.
+
+        Raises:
+            UsageError: An option is invalid, or not for where the trials are trained.
+        """
+        given = {name: value for name in Request.model_fields if (value := getattr(self, name))}
+        if given and not slurm:
+            option = f"--{next(iter(given)).replace('_', '-')}"
+            raise UsageError("is for jobs on a cluster", where=option, hint="add --slurm")
+        if slurm and self.workers is not None:
+            raise UsageError("is for this machine", where="--workers", hint="with --slurm use --array-limit")
+        return Request(**{**given, "extra": tuple(self.extra or ())}).check() if given else None
+
+
+def _with_flags(command: Callable[..., None]) -> Callable[..., None]:
+    """Return the command with an option for each field of `_Flags`, which it gets as its first parameter."""
+    _, *own = inspect.signature(command).parameters.values()
+    fields = inspect.signature(_Flags).parameters
+
+    @wraps(command)
+    def wrapped(**given: Any) -> None:
+        flags = _Flags(**{name: given.pop(name) for name in fields})
+        command(flags, **given)
+
+    parameters = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in (*own, *fields.values())]
+    vars(wrapped)["__signature__"] = inspect.Signature(parameters)
+    return wrapped
+
+
 @app.command("run")
-@with_sweep_flags
+@_with_flags
 def run(
-    flags: SweepFlags,
+    flags: _Flags,
     config: ConfigArgument,
     overrides: SetOption = None,
     runs: RunsOption = None,
@@ -132,8 +219,8 @@ def run(
 
 
 @app.command("resume")
-@with_sweep_flags
-def resume(flags: SweepFlags, name: _SweepArgument, runs: RunsOption = None) -> None:
+@_with_flags
+def resume(flags: _Flags, name: _SweepArgument, runs: RunsOption = None) -> None:
     """Train the trials of SWEEP that are missing, interrupted or failed; its config is not needed any more.
 
     A sweep that was submitted to Slurm is submitted again, by default with the options of the last time; with --workers
@@ -185,7 +272,7 @@ def cancel(name: _SweepArgument, runs: RunsOption = None) -> None:
     note(f"{sweep.path}: {text}")
 
 
-def _train(sweep: SweepFolder, flags: SweepFlags) -> None:
+def _train(sweep: SweepFolder, flags: _Flags) -> None:
     stop, workers = Stop(), flags.workers or allotted_cpus()
     events = run_sweep(sweep, workers=workers, timeout=flags.timeout, fail_fast=flags.fail_fast, stop=stop)
     with asking(stop, more="SIGUSR1"), closing(events):
