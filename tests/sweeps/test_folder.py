@@ -10,7 +10,7 @@ from rnnlab.config.reading import document_of
 from rnnlab.core.errors import RunNotFoundError, UsageError, VerificationError
 from rnnlab.sweeps import Plan, SweepFolder, find_sweep
 from rnnlab.sweeps.plan import CheckedSweep
-from tests.sweeps.conftest import plan, trial
+from tests.sweeps.trying import plan, trial
 
 TWO = plan([trial(1), trial(2)])
 EXPERIMENT = check_document(document_of("{task: parity, name: x}", "x.yaml"), default_name="x")
@@ -19,15 +19,6 @@ EXPERIMENT = check_document(document_of("{task: parity, name: x}", "x.yaml"), de
 def made(path: Path, which: Plan = TWO) -> SweepFolder:
     experiments = {trial.name: EXPERIMENT for trial in which.trials}
     return SweepFolder.create(path, CheckedSweep(which, experiments, b"task: parity\n"))
-
-
-def test_what_is_written_reads_back(place: Path) -> None:
-    sweep = made(Path("deep/tiny"))
-    assert sorted(path.name for path in sweep.path.iterdir()) == ["configs", "plan.json", "sweep.yaml"]
-    assert SweepFolder(Path("deep/tiny")).read_plan() == TWO
-    assert load_experiment(sweep.config(TWO.trials[1])).experiment == EXPERIMENT
-    assert sweep.run(TWO.trials[0]).path == Path("deep/tiny/trials/0001-seed0")
-    assert (sweep.path / "sweep.yaml").read_bytes() == b"task: parity\n"
 
 
 def test_a_sweep_that_was_half_made_is_made_whole(place: Path) -> None:
@@ -91,15 +82,3 @@ def test_a_plan_that_was_changed_is_an_error(place: Path, key: str, value: objec
     with pytest.raises(VerificationError) as caught:
         sweep.read_plan()
     assert message in str(caught.value)
-
-
-def test_failures_are_stored_and_deleted(place: Path) -> None:
-    sweep = made(Path("tiny"))
-    assert sweep.read_failures() == {}
-    sweep.write_failure(TWO.trials[1], "killed by SIGKILL")
-    assert sweep.read_failures() == {
-        "0002-seed1": {"trial": "0002-seed1", "reason": "killed by SIGKILL", "pruned": False}
-    }
-    sweep.delete_failure(TWO.trials[1])
-    sweep.delete_failure(TWO.trials[1])
-    assert sweep.read_failures() == {}

@@ -11,7 +11,7 @@ from rnnlab.core.errors import EnvironmentFault
 from rnnlab.storage import RunFolder
 from rnnlab.sweeps import SweepFolder, pool
 from rnnlab.sweeps.pool import TrialStepped, WorkerPool
-from rnnlab.sweeps.runner import Event, SweepEnded, SweepStarted, TrialEnded, TrialStarted, run_sweep
+from rnnlab.sweeps.runner import Event, SweepEnded, TrialEnded, TrialStarted, run_sweep
 from rnnlab.sweeps.status import sweep_status
 from rnnlab.training.resume import train_into
 from rnnlab.training.stopping import Stop
@@ -233,20 +233,3 @@ def test_workers_that_cannot_start_are_an_error(place: Path, monkeypatch: pytest
         match=r"^workers cannot start: ended with exit code 1: ImportError: half of rnnlab — try `rnnlab train`",
     ):
         run(sweep)
-
-
-def test_the_status_of_a_sweep(place: Path) -> None:
-    sweep = make(place, QUICK, seeds=4)
-    events = list(run_sweep(sweep, workers=2))
-    assert isinstance(events[0], SweepStarted)
-    assert [one.state for one in events[0].status.trials] == ["missing"] * 4
-    sweep.write_failure(sweep.read_plan().trials[3], "a test")  # of a run that is complete, it tells nothing
-    status = sweep_status(sweep)
-    losses = {trial.name: sweep.run(trial).read_summary()["loss"] for trial in sweep.read_plan().trials}
-    assert {one.trial.name: one.result for one in status.trials} == losses
-    assert status.best is not None
-    assert status.best.trial.name == min(losses, key=losses.__getitem__)
-    assert status.counts == {"completed": 4}
-    assert (status.failures, status.seconds_left) == ([], None)
-    results = {event.status.trial.name: event.status.result for event in events if isinstance(event, TrialEnded)}
-    assert results == losses

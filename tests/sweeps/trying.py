@@ -1,10 +1,12 @@
 """Sweeps that are run for a test: made in a line, watched, and judged by all that their runs come to."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from rnnlab.sweeps import SweepFolder
+from rnnlab.config.blocks import SweepOptions
+from rnnlab.sweeps import Plan, SweepFolder, Trial
 from rnnlab.sweeps.expand import check_sweep
 from rnnlab.sweeps.runner import Event, SweepEnded, TrialEnded, run_sweep
 from tests.training.resuming import account
@@ -28,6 +30,20 @@ evaluation: {sequences: 20}
 ENDLESS = SLOW.replace("steps: 3000", "steps: 1000000000")
 
 Ends = list[tuple[str, str]]
+
+
+def trial(number: int, name: str = "", values: Mapping[str, Any] | None = None) -> Trial:
+    values = dict(values or {"seed": number - 1})
+    return Trial(number=number, name=name or f"{number:04d}-seed{number - 1}", values=values, sha256=f"{number:064x}")
+
+
+def plan(trials: Sequence[Trial], config: bytes = b"task: parity\n") -> Plan:
+    return Plan(
+        name="tiny",
+        options=SweepOptions(seeds=max(1, len(trials))),
+        config_sha256=sha256(config).hexdigest(),
+        trials=tuple(trials),
+    )
 
 
 def make(place: Path, config: str, seeds: int = 3, name: str = "s") -> SweepFolder:

@@ -64,8 +64,8 @@ class Request(Options):
         Source: sbatch(1), `--time`.
 
         Example:
-            >>> [Request(time=text).seconds() for text in ("90", "1:30", "2:00:00", "1-12", "1-0:30")]
-            [5400, 90, 7200, 129600, 88200]
+            >>> [Request(time=text).seconds() for text in ("90", "1:30", "2:00:00", "1-12", "1-0:30", "1-12:30:05")]
+            [5400, 90, 7200, 129600, 88200, 131405]
         """
         if not self.time:
             return None
@@ -80,8 +80,8 @@ class Request(Options):
         """Return how many seconds before the time limit a trial gets its signal: at most a quarter of the limit.
 
         Example:
-            >>> [Request(time=text).notice() for text in (None, "60", "4", "1")]
-            [120, 120, 60, 15]
+            >>> [Request(time=text).notice() for text in (None, "60", "4", "1:30", "0:02")]
+            [120, 120, 60, 22, 1]
         """
         seconds = self.seconds()
         return _NOTICE if seconds is None else max(1, min(_NOTICE, seconds // 4))

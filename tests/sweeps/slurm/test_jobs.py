@@ -11,7 +11,7 @@ from rnnlab.sweeps.slurm.jobs import Job, SlurmFolder, jobs_of, with_jobs
 from rnnlab.sweeps.slurm.script import JobArray, Request
 from rnnlab.sweeps.slurm.submit import cancel
 from rnnlab.sweeps.status import State, SweepStatus, TrialStatus
-from tests.sweeps.conftest import plan, trial
+from tests.sweeps.trying import plan, trial
 
 BEGAN = "2026-11-22T23:31:14Z 12_7 starts at step 0 on n1"
 

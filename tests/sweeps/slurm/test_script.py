@@ -53,24 +53,3 @@ def test_the_script(tmp_path: Path) -> None:
     script = SlurmFolder(tmp_path / "slurm").write_script(array)
     assert subprocess.run(["bash", "-n", script], check=False).returncode == 0
     assert script.with_suffix(".txt").read_text().splitlines() == list(array.trials)
-
-
-@pytest.mark.parametrize(
-    ("time", "seconds", "notice"),
-    [
-        (None, None, 120),
-        ("90", 5400, 120),
-        ("1:30", 90, 22),
-        ("2:00:00", 7200, 120),
-        ("1-0", 86_400, 120),
-        ("1-12:30", 131_400, 120),
-        ("1-12:30:05", 131_405, 120),
-        ("0:02", 2, 1),
-    ],
-)
-def test_the_time_limit_and_how_long_before_it_a_trial_is_signalled(
-    time: str | None, seconds: int | None, notice: int
-) -> None:
-    """Source: sbatch(1), `--time`."""
-    request = Request(time=time).check()
-    assert (request.seconds(), request.notice()) == (seconds, notice)
