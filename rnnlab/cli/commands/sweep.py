@@ -102,9 +102,7 @@ class _Flags:
     fail_fast: Annotated[
         bool, typer.Option("--fail-fast/--keep-going", help="Stop at the first failed trial, or train the others.")
     ] = False
-    slurm: Annotated[bool, typer.Option("--slurm", help="Submit the trials to Slurm as job arrays, and return.")] = (
-        False
-    )
+    slurm: Annotated[bool, typer.Option("--slurm", help="Submit the trials to Slurm, and return.")] = False
     partition: Annotated[str | None, typer.Option(metavar="NAME", help="Slurm: partition.")] = None
     time: Annotated[
         str | None,
