@@ -210,10 +210,8 @@ def run(
         for trial in plan.trials:  # each command can be run anywhere, and repeated
             given, made = (shlex.quote(str(path.absolute())) for path in (sweep.config(trial), sweep.run(trial).path))
             show_text(f"rnnlab train {given} --into {made} --quiet --no-plots\n")
-    elif flags.slurm:
-        cluster.submit(sweep, request, json=flags.json)
     else:
-        _train(sweep, flags)
+        _train(sweep, flags, request, slurm=flags.slurm)
 
 
 @app.command("resume")
@@ -226,11 +224,7 @@ def resume(flags: _Flags, name: _SweepArgument, runs: RunsOption = None) -> None
     """
     sweep = find_sweep(runs_root(runs), name)
     slurm = flags.slurm or (flags.workers is None and cluster.was_submitted(sweep))
-    request = flags.request(slurm=slurm)
-    if slurm:
-        cluster.submit(sweep, request, json=flags.json)
-    else:
-        _train(sweep, flags)
+    _train(sweep, flags, flags.request(slurm=slurm), slurm=slurm)
 
 
 @app.command("status")
@@ -270,7 +264,10 @@ def cancel(name: _SweepArgument, runs: RunsOption = None) -> None:
     note(f"{sweep.path}: {text}")
 
 
-def _train(sweep: SweepFolder, flags: _Flags) -> None:
+def _train(sweep: SweepFolder, flags: _Flags, request: Request | None, *, slurm: bool) -> None:
+    if slurm:
+        cluster.submit(sweep, request, json=flags.json)
+        return
     stop, workers = Stop(), flags.workers or allotted_cpus()
     events = run_sweep(sweep, workers=workers, timeout=flags.timeout, fail_fast=flags.fail_fast, stop=stop)
     with asking(stop, more="SIGUSR1"), closing(events):
