@@ -48,6 +48,14 @@ def plain_surroundings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
 
 
 @pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to work in, with its runs in `runs`."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RNNLAB_RUNS", "runs")
+    return tmp_path
+
+
+@pytest.fixture
 def faults(monkeypatch: pytest.MonkeyPatch) -> Faults:
     """The calls to the disk, each of which can be made to fail."""
     return Faults(monkeypatch)

@@ -101,13 +101,9 @@ def _levels(comparison: Comparison, runs: Sequence[Run], task: Description | Non
 
 
 def _solved(runs: Sequence[Run], x: str) -> list[Level]:
-    found = []
-    for place, one in enumerate(runs):
-        if one.summary.solved_at is not None:
-            value = float(getattr(one.summary.solved_at, x))
-            label = f"solved at {value:,.4g}" if x == "seconds" else f"solved at {value:,.0f}"
-            found.append(Level(value, label, "x", place, 1))
-    return found
+    at = [(place, one.summary.solved_at) for place, one in enumerate(runs)]
+    values = [(place, float(getattr(progress, x))) for place, progress in at if progress is not None]
+    return [Level(value, f"solved at {value:,.6g}", "x", place, 1) for place, value in values]
 
 
 def _spans_decades(lines: Sequence[Line], levels: Sequence[Level]) -> bool:
@@ -129,27 +125,15 @@ def success(comparison: Comparison) -> Figure | None:
     lines, rows = [], []
     for place, value in enumerate(pivot.columns):
         name = "the others" if value is None else value_label(pivot.by, value)
-        groups = [
-            (row, group) for row, group in zip(pivot.rows, pivot.column(place), strict=True) if group and group.decided
-        ]
-        intervals = [wilson(group.solved, len(group.decided)) for _, group in groups]
-        lines.append(
-            Line(
-                name,
-                [float(pivot.rows.index(row)) if not pivot.is_ascending else row for row, _ in groups],
-                [group.solved / len(group.decided) for _, group in groups],
-                place,
-                place // 7,
-                marker=place,
-                low=[interval.low for interval in intervals],
-                high=[interval.high for interval in intervals],
-                bars=True,
-            )
-        )
-        rows += [
-            [name, f"{row}", f"{group.solved}/{len(group.decided)}", f"{interval.low:.0%} to {interval.high:.0%}"]
-            for (row, group), interval in zip(groups, intervals, strict=True)
-        ]
+        points = []
+        for at, (row, group) in enumerate(zip(pivot.rows, pivot.column(place), strict=True)):
+            if group and group.decided:
+                solved, count = group.solved, len(group.decided)
+                interval = wilson(solved, count)
+                points.append((row if pivot.is_ascending else at, solved / count, interval.low, interval.high))
+                rows.append([name, f"{row}", f"{solved}/{count}", f"{interval.low:.0%} to {interval.high:.0%}"])
+        x, y, low, high = ([point[n] for point in points] for n in range(4))
+        lines.append(Line(name, x, y, place, place // 7, place, low, high, bars=True))
     label = "sequence length T, steps" if pivot.over == "shape.timesteps" else pivot.over
     names = [] if pivot.is_ascending else [str(row) for row in pivot.rows]
     over = Axis(label, ticks=range(len(names)), tick_labels=names)

@@ -14,14 +14,6 @@ from tests.cli.program import Result, rnnlab
 CONFIG = "task: parity\nbackend: keras\ntraining: {steps: 1}\nevaluation: {sequences: 2}\n"
 
 
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder to work in, with its runs in `runs`."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("RNNLAB_RUNS", "runs")
-    return tmp_path
-
-
 def train(here: Path, *lines: str) -> Result:
     """Train on what the lines add to the config; it must not come far."""
     (here / "x.yaml").write_text(CONFIG + "".join(f"{line}\n" for line in lines))

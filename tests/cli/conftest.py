@@ -6,14 +6,6 @@ import pytest
 from tests.cli.program import TINY, rnnlab
 
 
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder to work in, with its runs in `runs`."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("RNNLAB_RUNS", "runs")
-    return tmp_path
-
-
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two runs of one config: `whole` is complete, `cut` was stopped before its first step."""

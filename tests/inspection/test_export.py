@@ -36,13 +36,6 @@ def simple(trained: dict[str, rnnlab.Run]) -> Iterator[rnnlab.Run]:
     assert everything(trained["simple"].path) == before
 
 
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder to work in."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 

@@ -13,14 +13,6 @@ from rnnlab.config.load import load_experiment
 from rnnlab.inspection.verify import verify
 from tests.cli.program import rnnlab
 
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder to work in."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 SMALL = """\
 task: adding
 cell: {type: carry, units: 5, layers: 2}

@@ -4,7 +4,7 @@ Runs that differ in their seed alone are one line with a band. Of a sweep, the i
 kind at its hardest. An older picture at the same place is replaced.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -90,14 +90,15 @@ def _ending(out: Path | None) -> str:
 
 
 def _figure(comparison: Comparison, kind: str, x: str) -> Figure:
-    faults: Sequence[RnnlabError] = ()
+    faults: Mapping[str, RnnlabError] = {}
     if kind in diagnoses():
-        found, by_run = diagnose_representatives(comparison, [kind])
-        for name, fault in by_run.items():
+        found, faults = diagnose_representatives(comparison, [kind])
+        for name, fault in faults.items():
             warn(f"{name} is left out: {fault}")
-        figure, faults = figure_of(kind, found), list(by_run.values())
+        figure = figure_of(kind, found)
     else:
         figure = curves(comparison, x) if kind == "curves" else OF_COMPARISONS[kind](comparison)
     if figure is None:
-        raise faults[0] if faults else UsageError(f"these runs have nothing to draw as '{kind}'", where="--kind")
+        nothing = UsageError(f"these runs have nothing to draw as '{kind}'", where="--kind")
+        raise next(iter(faults.values()), nothing)
     return figure
