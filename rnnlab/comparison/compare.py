@@ -131,8 +131,7 @@ def _warnings(
     if (grouped or table) and len(groups) > 1:
         names = {run.name: group.heading for group in groups for run in group.results}
     if table:
-        rows = map(table.row, range(len(table.rows)))
-        compared = [[run for group in row if group for run in group.results] for row in rows]
+        compared = [[run for group in row if group for run in group.results] for row in table.cells]
     may_differ = {"seed"} if grouped else set()
     found = [text for part in compared for text in comparability_warnings(part, names, may_differ=may_differ)]
     if repeated := [group.heading for group in groups if len(set(group.seeds)) < len(group.results)]:

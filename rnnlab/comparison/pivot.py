@@ -1,6 +1,6 @@
 """A sweep as a table: the values of one key as rows, those of another as columns, one group in each cell."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, final
@@ -42,7 +42,7 @@ class Pivot:
         by: The key whose values are the columns.
         over: The key whose values are the rows.
         columns, rows: The values, in order; None where the config lacks the key.
-        cells: (row, column), by place -> the group; not all need be there.
+        cells: The groups of each row, from the first column to the last; not all need be there.
         overall: Every pair of columns.
     """
 
@@ -50,7 +50,7 @@ class Pivot:
     over: str
     columns: tuple[Any, ...]
     rows: tuple[Any, ...]
-    cells: Mapping[tuple[int, int], Group]
+    cells: tuple[tuple[Group | None, ...], ...]
     overall: tuple[Overall, ...]
 
     @property
@@ -60,15 +60,11 @@ class Pivot:
 
     def column(self, place: int) -> list[Group | None]:
         """Return the groups of a column, from the first row to the last."""
-        return [self.cells.get((row, place)) for row in range(len(self.rows))]
-
-    def row(self, place: int) -> list[Group | None]:
-        """Return the groups of a row, from the first column to the last."""
-        return [self.cells.get((place, column)) for column in range(len(self.columns))]
+        return [row[place] for row in self.cells]
 
     def last_row(self) -> list[Group]:
         """Return the groups of the last row, where a sweep is hardest."""
-        return [group for group in self.row(len(self.rows) - 1) if group]
+        return [group for group in self.cells[-1] if group]
 
     def solved(self, place: int) -> tuple[int, int]:
         """Return how many runs of a column solved the task, of how many of which that is known."""
@@ -95,11 +91,11 @@ class Pivot:
 
     def row_tests(self) -> dict[int, float]:
         """Return p of Fisher's exact test of each row of two columns, by place, corrected by Holm's method."""
-        raw: dict[int, float] = {}
-        for place in range(len(self.rows)) if len(self.columns) == 2 else ():
-            one, other = self.row(place)
-            if one and other and one.decided and other.decided:
-                raw[place] = compare_counts((one.solved, len(one.decided)), (other.solved, len(other.decided)))
+        raw = {
+            place: compare_counts((one.solved, len(one.decided)), (other.solved, len(other.decided)))
+            for place, (one, other) in enumerate(self.cells if len(self.columns) == 2 else ())
+            if one and other and one.decided and other.decided
+        }
         return dict(zip(raw, holm(list(raw.values())), strict=True))
 
 
@@ -112,23 +108,24 @@ def pivot(groups: Sequence[Group], *, by: str, over: str) -> Pivot:
     known = list(dict.fromkeys(key for group in groups for key in group.values))
     for option, key in (("--by", by), ("--over", over)):
         if key not in known:
-            differing = f"they differ in {', '.join(known[:8])}" if known else "they differ only in the seed"
-            hint = nearest(key, known) if known else differing
-            problem = f"the runs do not differ in '{key[:100]}'"
-            raise UsageError(problem, where=option, hint=hint if hint.startswith("did") else differing)
+            hint = f"they differ in {', '.join(known[:8])}" if known else "they differ only in the seed"
+            if (near := nearest(key, known)).startswith("did"):
+                hint = near
+            raise UsageError(f"the runs do not differ in '{key[:100]}'", where=option, hint=hint)
     if by == over:
         raise UsageError(f"{by} cannot be both --by and --over", hint="name another key for one of them")
     rows, columns = _values(groups, over), _values(groups, by)
-    cells: dict[tuple[int, int], Group] = {}
+    placed: dict[tuple[str, str], Group] = {}
     for group in groups:
-        place = rows.index(_typed(group.values.get(over))), columns.index(_typed(group.values.get(by)))
-        if other := cells.get(place):
+        # To Python 1, 1.0 and True are equal, but their texts are not.
+        place = repr(group.values.get(over)), repr(group.values.get(by))
+        if other := placed.get(place):
             differing = ", ".join([key for key in known if group.values.get(key) != other.values.get(key)][:4])
             problem = f"several groups belong in one cell: they differ in {differing}"
             raise UsageError(problem, where="--by", hint="compare fewer runs, or other keys")
-        cells[place] = group
-    names = tuple(value for _, value in columns)
-    return Pivot(by, over, names, tuple(value for _, value in rows), cells, _overall(len(rows), names, cells))
+        placed[place] = group
+    cells = tuple(tuple(placed.get((repr(row), repr(column))) for column in columns) for row in rows)
+    return Pivot(by, over, columns, rows, cells, _overall(columns, cells))
 
 
 def usual_pivot(groups: Sequence[Group]) -> Pivot | None:
@@ -151,24 +148,20 @@ def usual_pivot(groups: Sequence[Group]) -> Pivot | None:
     return None
 
 
-def _values(groups: Sequence[Group], key: str) -> list[tuple[str, Any]]:
-    """Return the values of a key with their type, each once; numbers in their order."""
-    values = list({_typed(group.values.get(key))[0]: _typed(group.values.get(key)) for group in groups}.values())
-    return sorted(values, key=lambda pair: pair[1]) if all(_is_number(value) for _, value in values) else values
-
-
-def _typed(value: Any) -> tuple[str, Any]:
-    return repr(value), value  # to Python 1, 1.0 and True are equal
+def _values(groups: Sequence[Group], key: str) -> tuple[Any, ...]:
+    """Return the values of a key, each once; numbers in their order."""
+    values = list({repr(group.values.get(key)): group.values.get(key) for group in groups}.values())
+    return tuple(sorted(values) if all(map(_is_number, values)) else values)
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _overall(rows: int, columns: Sequence[Any], cells: Mapping[tuple[int, int], Group]) -> tuple[Overall, ...]:
+def _overall(columns: Sequence[Any], cells: Sequence[Sequence[Group | None]]) -> tuple[Overall, ...]:
     counted = []
     for one, other in combinations(range(len(columns)), 2):
-        pairs = [pair for row in range(rows) for pair in _pairs(cells.get((row, one)), cells.get((row, other)))]
+        pairs = [pair for row in cells for pair in _pairs(row[one], row[other])]
         only_one, only_other = (sum(pair[place] > pair[1 - place] for pair in pairs) for place in (0, 1))
         counted.append((columns[one], columns[other], len(pairs), only_one, only_other))
     corrected = holm([compare_matched(only_one, only_other) for *_, only_one, only_other in counted])

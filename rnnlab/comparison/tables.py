@@ -231,7 +231,11 @@ def _p(p: float | None) -> str | None:
 def _pivot(found: Pivot, most: int | None) -> Table:
     p_of, two = found.row_tests(), len(found.columns) == 2
     rows: list[list[Cell]] = [
-        [UNKNOWN if value is None else value_text(value), *map(_cell, found.row(place)), *([_p(p_of.get(place))] * two)]
+        [
+            UNKNOWN if value is None else value_text(value),
+            *map(_cell, found.cells[place]),
+            *([_p(p_of.get(place))] * two),
+        ]
         for place, value in enumerate(found.rows[:most])
     ]
     sums = ["{}/{}".format(*found.solved(place)) for place in range(len(found.columns))]

@@ -162,7 +162,8 @@ def test_a_table_as_asked(tmp_path: Path) -> None:
     table = compare(swept(tmp_path), by="shape.timesteps", over="cell.type").pivot
     assert table is not None
     assert (table.columns, table.rows) == ((10, 20, 30), ("carry", "simple"))
-    assert table.cells[1, 2].heading == "simple T=30"
+    assert table.cells[1][2] is table.last_row()[2]
+    assert table.last_row()[2].heading == "simple T=30"
 
 
 def test_rows_that_are_no_numbers_have_no_up_to(tmp_path: Path) -> None:

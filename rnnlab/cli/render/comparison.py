@@ -140,5 +140,5 @@ def _contrast(contrast: Contrast) -> dict[str, Any]:
 
 
 def _pivot(table: Pivot) -> dict[str, Any]:
-    rows = [[group and group.heading for group in table.row(place)] for place in range(len(table.rows))]
-    return {**{name: getattr(table, name) for name in ("by", "over", "columns", "rows", "overall")}, "cells": rows}
+    cells = [[group and group.heading for group in row] for row in table.cells]
+    return {**{name: getattr(table, name) for name in ("by", "over", "columns", "rows", "overall")}, "cells": cells}
