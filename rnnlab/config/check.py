@@ -224,9 +224,9 @@ def _models(
         # What is no field is a key of a mapping, or an item of a list: it is what they contain.
         if field := models[0].model_fields.get(str(key)):
             member = next((mark for mark in field.metadata if isinstance(mark, Member)), None)
-            models = [member.kind(data).Options] if member else _models_in(field.annotation)
-        if isinstance(data, dict) and "type" in data and not member:
-            models.sort(key=lambda one: one.model_fields["type"].default != data["type"])
+            models = [member.kind(data).Options] if member else _models_in(field.annotation) or models
+        if isinstance(data, dict) and len(models) > 1:
+            models.sort(key=lambda one: one.model_fields["type"].default != data.get("type"))
     return models, member
 
 

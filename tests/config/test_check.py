@@ -33,6 +33,8 @@ training: {optimizer: {type: sgd, learning_rat: 1}}
     2:35 training.optimizer.learning_rat: unknown key 'learning_rat' — did you mean 'learning_rate'?
 training: {stop_on_plateau: {evaluations: 1, evaluaton: 3}}
     2:46 training.stop_on_plateau.evaluaton: unknown key 'evaluaton' — did you mean 'evaluations'?
+training: {checkpoint: {type: 3}}
+    2:25 training.checkpoint.type: unknown key 'type' — known: every_seconds, every_steps
 cell: {type: simple, recurrent_activation: tanh}
     2:22 cell.recurrent_activation: unknown key 'recurrent_activation' — an option of carry, not of simple
 training: {schedule: {type: constant, decay_rate: 0.5}}
