@@ -71,14 +71,17 @@ def test_the_two_commands_come_first() -> None:
 def test_the_console_blocks_give_what_they_show(tour: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.delenv("RNNLAB_RUNS", raising=False)
+    untrue = []
     for command, shown in (step for block in of_kind("console") for step in steps(block)):
         program = command.replace("rnnlab", f"{sys.executable} -m rnnlab", 1)
         done = subprocess.run(program, shell=True, cwd=tour, capture_output=True, text=True, check=False)
         fails = "error[" in shown
         stops = "the state is saved" in shown
-        assert done.returncode == (2 if fails else 75 if stops else 0), (command, done.stderr)
-        said = done.stderr if fails or stops else done.stdout
-        assert re.fullmatch(as_pattern(shown), folded(said)), f"{command}\n--- shown\n{shown}\n--- said\n{said}"
+        output = done.stderr if fails or stops else done.stdout
+        is_true = re.fullmatch(as_pattern(shown), folded(output))
+        if not is_true or done.returncode != (2 if fails else 75 if stops else 0):
+            untrue.append(f"$ {command}\n--- shown\n{shown}\n--- exit code {done.returncode}\n{output}{done.stderr}")
+    assert not untrue, "\n\n".join(untrue)
 
 
 def test_the_yaml_blocks_are_configs(tmp_path: Path) -> None:
