@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from rnnlab.storage import RunFolder
 from rnnlab.sweeps import Plan, SweepFolder
 from rnnlab.sweeps.slurm import script
+from rnnlab.sweeps.slurm.client import sbatch
 from rnnlab.sweeps.slurm.jobs import SlurmFolder, jobs_of, with_jobs
 from rnnlab.sweeps.slurm.script import Request
 from rnnlab.sweeps.slurm.submit import submit
@@ -172,6 +174,36 @@ def test_options_that_slurm_rejected_are_not_used_again(desk: Cluster) -> None:
     assert rnnlab("sweep", config, "--slurm").code == 0
     sweep = SweepFolder(Path("runs/tiny"))
     wait_until(lambda: states(sweep) == {"completed": 1})
+
+
+BATCH = """\
+#!/bin/bash
+#SBATCH --cpus-per-task=1
+#SBATCH --output=job.log
+#SBATCH --open-mode=append
+exec PYTHON -m rnnlab train job.yaml --into job
+"""
+
+
+def test_a_batch_script_written_by_hand(desk: Cluster, slow: None, tmp_path: Path) -> None:
+    sweep, plan = sweep_of("seeds: 1", steps=300)
+    Path("job.yaml").write_bytes(sweep.config(plan.trials[0]).read_bytes())
+    Path("job.sh").write_text(BATCH.replace("PYTHON", sys.executable))
+    run = RunFolder(Path("job"))
+    first = sbatch(Path("job.sh"), folder=tmp_path)
+    wait_until(lambda: run.is_run() and run.read_status().step > 0)
+    desk.run("scancel", "--batch", "--signal=USR1", str(first))
+    wait_until(lambda: "ExitCode=75:0" in desk.run("scontrol", "show", "job", str(first)))
+    second = sbatch(Path("job.sh"), folder=tmp_path)
+    wait_until(lambda: "JobState=COMPLETED" in desk.run("scontrol", "show", "job", str(second)))
+    assert account(run) == undisturbed(sweep, plan.trials[0], tmp_path / "twin")
+    facts = run.read_provenance()
+    ids = [int(one["slurm"]["SLURM_JOB_ID"]) for one in (facts, *facts["attempts"])]
+    assert (ids, facts["slurm"]["SLURM_CPUS_PER_TASK"]) == ([first, second], "1")
+    log = Path("job.log").read_text()
+    assert re.search(r"^job: stopped by SIGUSR1 at step \d+, and the state is saved", log, re.M)
+    assert re.search(r"^step 300 ", log, re.M)
+    assert not {"\r", "\x1b"} & set(log)
 
 
 @pytest.mark.parametrize("when", ["before", "after"])

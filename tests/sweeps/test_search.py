@@ -66,6 +66,22 @@ def test_the_result_of_a_combination_is_the_mean_of_its_seeds(tmp_path: Path) ->
     assert run(sweep, workers=1) == []
 
 
+def test_it_finds_what_is_better_than_chance_would(tmp_path: Path) -> None:
+    """Of the last ten of thirty proposals most are near the best learning rate, of the first ten few are."""
+    base = QUICK.replace("steps: 2", "steps: 30").replace("task: parity", "task: adding")
+    section = """\
+sweep:
+  axes: {training.optimizer.learning_rate: {from: 1e-6, to: 1.0, scale: log}}
+  method: tpe
+  trials: 30
+"""
+    sweep = make(tmp_path, section, base)
+    run(sweep, workers=1)
+    rates = [trial.values["training.optimizer.learning_rate"] for trial in sweep.read_plan().trials]
+    good = [0.001 < rate < 0.5 for rate in rates]
+    assert sum(good[20:]) >= 7 > sum(good[:10])
+
+
 def content(trial: Trial) -> dict[str, Any]:
     """Return all but Optuna's number, which counts what a killed process asked for and did not plan."""
     return trial.model_dump(exclude={"proposal"})
