@@ -9,17 +9,18 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from rnnlab.backends.keras.engines import start
+from rnnlab.bench.contenders import CONTENDERS
 from rnnlab.bench.contenders.base import AbstractContender
-from rnnlab.bench.entrants import Entrant
-from rnnlab.bench.machine import peak_memory
 from rnnlab.bench.work import Work
+from rnnlab.core.jsonable import jsonable
 
 _WARM_UPS = 3
 _SECONDS, _FEWEST, _MOST = 1.0, 5, 200  # of the timed calls
@@ -31,28 +32,26 @@ class Request:
     """What to measure.
 
     Attributes:
-        entrant: The contender and its engine.
+        contender: The contender by its name in `CONTENDERS`, its engine included.
         work: What it does.
         threads: How many it may use.
         gradients: The npz file for its gradients; not written if it computes another function.
     """
 
-    entrant: Entrant
+    contender: str
     work: Work
     threads: int
     gradients: Path
 
     def to_json(self) -> str:
         """Return the request as one line."""
-        fields = {"entrant": asdict(self.entrant), "work": self.work.as_json(), "threads": self.threads}
-        return json.dumps(fields | {"gradients": str(self.gradients)})
+        return json.dumps(jsonable(self))
 
     @classmethod
     def from_json(cls, text: str) -> "Request":
         """Return the request that `to_json` wrote."""
         fields = json.loads(text)
-        work = Work.from_json(fields["work"])
-        return cls(Entrant(**fields["entrant"]), work, fields["threads"], Path(fields["gradients"]))
+        return cls(fields["contender"], Work.from_json(fields["work"]), fields["threads"], Path(fields["gradients"]))
 
 
 def measure(request: Request) -> dict[str, Any]:
@@ -62,10 +61,12 @@ def measure(request: Request) -> dict[str, Any]:
     """
     contender = _made(request)
     with contender.running():
-        first, *seconds = _times(contender.step)
-    each = sorted(one / contender.calls for one in seconds)
+        first = _seconds(contender.step)
+        each = sorted(one / contender.calls for one in _times(contender.step))
     memory = peak_memory()
     loss = _save_gradients(request)
+    known = CONTENDERS[request.contender]
+    packages = [name for name in sorted({"numpy", *known.packages}) if name in sys.modules]
     return {
         "first_s": first,
         "steps": len(each) * contender.calls,
@@ -76,19 +77,18 @@ def measure(request: Request) -> dict[str, Any]:
         "loss": loss,
         "gflops": _gflops(contender),
         "kernels": contender.kernels(),
-        "versions": _versions(request.entrant),
+        "versions": {name: str(sys.modules[name].__version__) for name in packages},
     }
 
 
 def _times(step: Callable[[], None]) -> list[float]:
-    """Return the seconds of the first call, and of those after the warm-up."""
-    first = _seconds(step)
+    """Return the seconds of the calls after the warm-up."""
     for _ in range(_WARM_UPS):
         step()
     times: list[float] = []
     while len(times) < _FEWEST or (sum(times) < _SECONDS and len(times) < _MOST):
         times.append(_seconds(step))
-    return [first, *times]
+    return times
 
 
 def _seconds(call: Callable[[], object]) -> float:
@@ -98,10 +98,10 @@ def _seconds(call: Callable[[], object]) -> float:
 
 
 def _made(request: Request) -> AbstractContender:
-    if request.entrant.engine:
-        start(request.entrant.engine)  # before the contender's module imports Keras
-    kind = request.entrant.contender.load()
-    return kind(request.work, engine=request.entrant.engine, threads=request.threads)
+    known = CONTENDERS[request.contender]
+    if known.engine:
+        start(known.engine)  # before the contender's module imports Keras
+    return known.load()(request.work, engine=known.engine, threads=request.threads)
 
 
 def _save_gradients(request: Request) -> float | None:
@@ -117,15 +117,39 @@ def _save_gradients(request: Request) -> float | None:
 
 
 def _gflops(contender: AbstractContender) -> float:
-    matrix = np.random.default_rng(0).standard_normal((_SIZE, _SIZE), np.float32)
-    multiply = contender.product(matrix)
+    tensor = contender.tensor(np.random.default_rng(0).standard_normal((_SIZE, _SIZE), np.float32))
+
+    def multiply() -> None:
+        np.asarray(tensor @ tensor)  # waits for the result, and does not copy it
+
     multiply()
     return 2 * _SIZE**3 / min(_seconds(multiply) for _ in range(_PRODUCTS)) / 1e9
 
 
-def _versions(entrant: Entrant) -> dict[str, str]:
-    names = {"numpy", *entrant.contender.packages, *filter(None, [entrant.engine])}
-    return {name: str(sys.modules[name].__version__) for name in sorted(names) if name in sys.modules}
+def peak_memory() -> int | None:
+    """Return the peak memory of this process, in bytes; None where the system does not report it.
+
+    The present private memory of its children is added: they keep it from step to step.
+
+    Differs: Linux passes `ru_maxrss` on through fork and exec, so that a child would show its parent's; it does not do
+        so with VmHWM.
+    """
+    own = _kernel_bytes(Path("/proc/self/status"), "VmHWM:")
+    children: list[str] = []
+    for path in Path("/proc/self/task").glob("*/children"):
+        with suppress(OSError):  # a thread that has ended
+            children += path.read_text(encoding="utf-8").split()
+    private = (_kernel_bytes(Path("/proc", child, "smaps_rollup"), "Private_") for child in children)
+    return own + sum(private) if own else None
+
+
+def _kernel_bytes(path: Path, field: str) -> int:
+    """Return the sum of the fields that begin so of a file in /proc, in bytes; 0 without the file."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(field))
 
 
 def main() -> None:

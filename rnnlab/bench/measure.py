@@ -1,4 +1,4 @@
-"""The measurement: one child process after another, in rounds, each compared with the reference."""
+"""The measurement: one child process after another, in rounds, in the same environment, compared with the reference."""
 
 import json
 import os
@@ -6,19 +6,32 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from rnnlab.bench.child import Request
-from rnnlab.bench.entrants import Entrant
-from rnnlab.bench.machine import confined, cores_of_others, environment_for, now
+from rnnlab.bench.contenders import Contender
 from rnnlab.bench.work import TOLERANCE, Figures, Work, largest_difference, reference
 
+TOO_BUSY = 0.2  # processors that other programs may use before a result is marked `loaded`
 _PATIENCE = 900.0  # seconds a child may take: an engine may compile for minutes
+_STAT = Path("/proc/stat")
+_BUSY = (1, 2, 3, 6, 7, 8)  # user, nice, system, irq, softirq, steal; guest time is in user already
+# If set, they may choose slower kernels than OpenBLAS chooses itself, and a contender with another BLAS would not be
+# slowed down.
+_REMOVED = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+_THREADS = (
+    "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS",
+    "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS",
+)  # fmt: skip
+_ON_THE_CPU = {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu", "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,25 +40,25 @@ class Trial:
 
     Attributes:
         work: What was computed.
-        entrant: The contender and its engine.
+        contender: What computed it.
         threads: How many it could use.
         round: 1, 2, …
         place: The number of this trial, from 1, and how many there are.
         results: What `rnnlab.bench.child.measure` returned; empty if it failed.
         failure: Why there are no results.
-        others: Processors kept busy by other programs meanwhile; None where the system does not report it.
+        cores_of_others: Processors kept busy by other programs meanwhile; None where the system does not report it.
         difference: The largest relative difference from the reference; None for another function, or a failure.
         differs: Which value has that difference.
     """
 
     work: Work
-    entrant: Entrant
+    contender: Contender
     threads: int
     round: int
     place: tuple[int, int]
     results: Mapping[str, Any]
     failure: str = ""
-    others: float | None = None
+    cores_of_others: float | None = None
     difference: float | None = None
     differs: str = ""
 
@@ -55,57 +68,42 @@ class Trial:
         return self.difference is not None and not self.difference <= TOLERANCE
 
 
-def measure(entered: Mapping[Work, Sequence[Entrant]], *, threads: Sequence[int], rounds: int) -> Iterator[Trial]:
-    """Run every entrant once per round, one after another, so that other load on the machine affects all equally.
+def measure(entered: Mapping[Work, Sequence[Contender]], *, threads: Sequence[int], rounds: int) -> Iterator[Trial]:
+    """Run every contender once per round, one after another, so that other load on the machine affects all equally.
 
-    An entrant that fails is left out of later rounds.
+    A contender that fails is left out of later rounds.
 
     Args:
-        entered: The entrants of each work.
+        entered: The contenders of each work.
         threads: The numbers of threads to measure with.
         rounds: How often, at least 1.
     """
     total = rounds * len(threads) * sum(map(len, entered.values()))
     place = 0
     with tempfile.TemporaryDirectory(prefix="rnnlab-bench-") as folder:
-        for work, entrants in entered.items():
-            expected, failed = reference(work), set[tuple[Entrant, int]]()
-            for number in range(1, rounds + 1):
-                for count in threads:
-                    for entrant in entrants:
-                        place += 1
-                        if (entrant, count) in failed:
-                            continue
-                        request = Request(entrant, work, count, Path(folder, f"{place}.npz"))
-                        trial = _try(request, expected, number=number, place=(place, total))
-                        if trial.failure:
-                            failed.add((entrant, count))
-                        yield trial
+        for work, contenders in entered.items():
+            expected, failed = reference(work), set[tuple[Contender, int]]()
+            for number, count, contender in product(range(1, rounds + 1), threads, contenders):
+                place += 1
+                if (contender, count) in failed:
+                    continue
+                request = Request(str(contender), work, count, Path(folder, f"{place}.npz"))
+                before = now()
+                results, failure = _child(request)
+                others = cores_of_others(before, now())
+                off = _difference(results, request.gradients, expected)
+                yield Trial(work, contender, count, number, (place, total), results, failure, others, *off)
+                if failure:
+                    failed.add((contender, count))
 
 
-def _try(request: Request, expected: Figures, *, number: int, place: tuple[int, int]) -> Trial:
-    before, own = now(), _own_seconds()
-    results, failure = _child(request)
-    others = cores_of_others(before, now(), own=_own_seconds() - own)
-    difference, differs = None, ""
-    if not failure and results["loss"] is not None:
-        difference, differs = largest_difference(_figures(results["loss"], request.gradients), expected)
-    return Trial(
-        request.work, request.entrant, request.threads, number, place, results, failure, others, difference, differs
-    )
-
-
-def _figures(loss: float, path: Path) -> Figures:
-    with np.load(path, allow_pickle=False) as arrays:
-        figures = Figures(loss, dict(arrays))
-    path.unlink()
-    return figures
-
-
-def _own_seconds() -> float:
-    """Return the processor time of this process and of the children that have ended."""
-    times = os.times()
-    return times.user + times.system + times.children_user + times.children_system
+def _difference(results: Mapping[str, Any], gradients: Path, expected: Figures) -> tuple[float | None, str]:
+    if results.get("loss") is None:
+        return None, ""
+    with np.load(gradients, allow_pickle=False) as arrays:
+        figures = Figures(results["loss"], dict(arrays))
+    gradients.unlink()
+    return largest_difference(figures, expected)
 
 
 def _child(request: Request) -> tuple[Mapping[str, Any], str]:
@@ -141,3 +139,71 @@ def _reason(code: int, err: str) -> str:
         return f"killed by {signal.Signals(-code).name}"
     lines = [line.strip() for line in err.splitlines() if line.strip()]
     return lines[-1][:300] if lines else f"ended with exit code {code} and printed nothing"
+
+
+def environment_for(threads: int, environment: Mapping[str, str]) -> dict[str, str]:
+    """Return a child's environment: that of this process, with a bound on threads and the same import path."""
+    kept = {name: value for name, value in environment.items() if name not in _REMOVED}
+    # A file in the current folder must not be imported instead of a package of that name.
+    path = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONSAFEPATH": "1"}
+    return kept | dict.fromkeys(_THREADS, str(threads)) | _ON_THE_CPU | path
+
+
+@contextmanager
+def confined(cpus: int) -> Iterator[None]:
+    """Restrict this thread, and with it the children it starts, to this many processors.
+
+    XLA sizes its pool of threads by the affinity, and so does the NumPy backend.
+    """
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, sorted(allowed)[:cpus])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, allowed)
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A time, and for how long processors had been busy until then; all in seconds.
+
+    Attributes:
+        at: The time.
+        busy: Of the processors that this process may use, since the machine started.
+        own: With this process, and with its children that have ended.
+    """
+
+    at: float
+    busy: float
+    own: float
+
+
+def now() -> Moment | None:
+    """Return the present moment; None where the system does not report it.
+
+    Source: proc_stat(5), Linux manual.
+    """
+    try:
+        rows = [line.split() for line in _STAT.read_text(encoding="ascii").splitlines()]
+    except OSError:
+        return None
+    names = {f"cpu{number}" for number in os.sched_getaffinity(0)}
+    ticks = sum(int(row[place]) for row in rows if row[0] in names for place in _BUSY)
+    own = os.times()
+    used = own.user + own.system + own.children_user + own.children_system
+    return Moment(time.monotonic(), ticks / os.sysconf("SC_CLK_TCK"), used)
+
+
+def cores_of_others(before: Moment | None, after: Moment | None) -> float | None:
+    """Return how many processors other programs kept busy between two moments, 0 or more.
+
+    Example:
+        >>> cores_of_others(Moment(100.0, 10.0, 1.0), Moment(104.0, 16.0, 5.0))
+        0.5
+    """
+    if before is None or after is None or after.at <= before.at:
+        return None
+    return max(0.0, (after.busy - before.busy - (after.own - before.own)) / (after.at - before.at))

@@ -2,15 +2,14 @@
 
 import statistics
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from rnnlab.bench.entrants import Entrant
-from rnnlab.bench.machine import TOO_BUSY
-from rnnlab.bench.measure import Trial
+from rnnlab.bench.contenders import CONTENDERS, Contender
+from rnnlab.bench.measure import TOO_BUSY, Trial
 from rnnlab.bench.work import Work
 
-_NUMPY = {Entrant("numpy"): "NumPy", Entrant("compiled"): "NumPy, compiled,"}
+_NUMPY = {CONTENDERS["numpy"]: "NumPy", CONTENDERS["compiled"]: "NumPy, compiled,"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,9 +17,10 @@ class Row:
     """One contender with one number of threads, over all rounds.
 
     Attributes:
-        entrant: The contender and its engine.
+        contender: What was measured.
         threads: How many it could use.
         marks: `failed`, `wrong` (gradients), `other` (another function) and `loaded` (other programs were busy).
+        why: Why it failed, or what differs by how much.
         median_s: The median over the rounds of each round's median step; None if it failed in the first.
         min_s: The fastest step of all.
         p90_s: The median over the rounds of the 90th percentile of the steps.
@@ -28,12 +28,12 @@ class Row:
         peak_bytes: The most memory of all rounds.
         times: How many times slower than the fastest; None if it is not ranked.
         limit: Share of the machine's measured limit, 0 … 1; None if that is unknown.
-        why: Why it failed, or what differs by how much.
     """
 
-    entrant: Entrant
+    contender: Contender
     threads: int
     marks: tuple[str, ...]
+    why: str
     median_s: float | None = None
     min_s: float | None = None
     p90_s: float | None = None
@@ -41,7 +41,6 @@ class Row:
     peak_bytes: int | None = None
     times: float | None = None
     limit: float | None = None
-    why: str = ""
 
     @property
     def is_ranked(self) -> bool:
@@ -64,76 +63,78 @@ class Report:
         """Return what was measured, in order."""
         return list(dict.fromkeys(trial.work for trial in self.trials))
 
-    def limits(self) -> dict[int, float]:
-        """Return the operations per second of the fastest product of matrices of all libraries, by threads."""
-        best: dict[int, float] = {}
-        for trial in self.trials:
-            if trial.results:
-                best[trial.threads] = max(best.get(trial.threads, 0.0), trial.results["gflops"] * 1e9)
-        return best
+    def products(self) -> dict[int, list[tuple[float, str, str]]]:
+        """Return for each number of threads the fastest product of matrices of each contender, the fastest first.
 
-    def products(self) -> list[tuple[Entrant, int, float, str]]:
-        """Return the fastest product of each entrant, sorted: entrant, threads, operations per second, kernels."""
-        best: dict[tuple[Entrant, int], tuple[float, str]] = {}
+        Each is the speed in GFLOP/s, the contender and the kernels of its library.
+        """
+        best: dict[tuple[int, str], tuple[float, str, str]] = {}
         for trial in self.trials:
             if trial.results:
-                key, found = (trial.entrant, trial.threads), (trial.results["gflops"] * 1e9, trial.results["kernels"])
-                best[key] = max(best.get(key, found), found)
-        rows = [(*key, *found) for key, found in best.items()]
-        return sorted(rows, key=lambda row: (row[1], -row[2]))
+                name = str(trial.contender)
+                found = trial.results["gflops"], name, trial.results["kernels"]
+                best[trial.threads, name] = max(best.get((trial.threads, name), found), found)
+        ordered = sorted(best.items(), key=lambda item: (item[0][0], -item[1][0]))
+        return {count: [found for (one, _), found in ordered if one == count] for (count, _), _ in ordered}
 
     def rows(self, work: Work) -> list[Row]:
         """Return the contenders, the fastest first; those that are wrong or failed last."""
         trials = [trial for trial in self.trials if trial.work == work]
-        pairs = dict.fromkeys((trial.entrant, trial.threads) for trial in trials)
-        rows = [_row([trial for trial in trials if (trial.entrant, trial.threads) == pair]) for pair in pairs]
-        limits, fastest = self.limits(), min((row.seconds for row in rows if row.is_ranked), default=0.0)
-        compared = [
-            replace(row, times=row.seconds / fastest, limit=work.operations() / row.seconds / limits[row.threads])
-            if row.is_ranked
-            else row
-            for row in rows
-        ]
-        return sorted(compared, key=lambda row: ("failed" in row.marks, "wrong" in row.marks, row.seconds))
+        pairs = dict.fromkeys((trial.contender, trial.threads) for trial in trials)
+        rows = [_row([trial for trial in trials if (trial.contender, trial.threads) == pair]) for pair in pairs]
+        fastest, products = min((row.seconds for row in rows if row.is_ranked), default=0.0), self.products()
+        for place, row in enumerate(rows):
+            if row.is_ranked:
+                share = work.operations() / row.seconds / (1e9 * products[row.threads][0][0])
+                rows[place] = replace(row, times=row.seconds / fastest, limit=share)
+        return sorted(rows, key=lambda row: ("failed" in row.marks, "wrong" in row.marks, row.seconds))
 
     def losses(self, work: Work) -> list[str]:
         """Return a sentence for each number of threads with which another contender is faster than NumPy."""
         ranked = [row for row in self.rows(work) if row.is_ranked]
         sentences = []
-        for own in sorted((row for row in ranked if row.entrant in _NUMPY), key=lambda row: row.threads):
-            others = (row for row in ranked if row.entrant not in _NUMPY and row.threads == own.threads)
-            faster = [row for row in others if row.seconds < own.seconds]
-            if faster:
-                winners = ", ".join(f"{row.entrant} ({_times(own, row)} times as fast)" for row in faster)
-                sentences.append(f"{work}: {_NUMPY[own.entrant]} with {_threads(own)} loses to {winners}")
+        for own in sorted((row for row in ranked if row.contender in _NUMPY), key=lambda row: row.threads):
+            others = [row for row in ranked if row.contender not in _NUMPY and row.threads == own.threads]
+            winners = [
+                f"{row.contender} ({own.seconds / row.seconds:.2f} times as fast)"
+                for row in others
+                if row.seconds < own.seconds
+            ]
+            if winners:
+                name = _NUMPY[own.contender]
+                sentences.append(f"{work}: {name} with {_threads(own)} loses to {', '.join(winners)}")
         return sentences
 
     def advice(self, work: Work) -> str:
         """Return which of rnnlab's backends to use for this work, and how fast the best other library is."""
         ranked = [row for row in self.rows(work) if row.is_ranked]
-        own = [row for row in ranked if row.entrant.is_own]
-        if not own:
+        best = next((row for row in ranked if row.contender.is_own), None)
+        if best is None:
             return f"for {work}: no backend could be measured"
-        best = own[0]
-        second = next((row for row in own if row.entrant != best.entrant), None)
-        peer = next((row for row in ranked if not row.entrant.is_own), None)
+        others = {
+            "next": (row for row in ranked if row.contender.is_own and row.contender != best.contender),
+            "best other library": (row for row in ranked if not row.contender.is_own),
+        }
         times = [f"{milliseconds(best.seconds)} ms per step"]
-        if second:
-            times.append(f"next {second.entrant}{_also(second, best)} {milliseconds(second.seconds)} ms")
-        if peer:
-            times.append(f"best other library {peer.entrant}{_also(peer, best)} {milliseconds(peer.seconds)} ms")
-        return f"for {work}: use {_setting(best.entrant)} with {_threads(best)} ({'; '.join(times)})"
+        for label, rows in others.items():
+            if row := next(rows, None):
+                also = "" if row.threads == best.threads else f" with {_threads(row)}"
+                times.append(f"{label} {row.contender}{also} {milliseconds(row.seconds)} ms")
+        chosen = best.contender
+        setting = chosen.setting + (f", engine {chosen.engine}," if chosen.engine else "")
+        return f"for {work}: use {setting} with {_threads(best)} ({'; '.join(times)})"
 
     def as_json(self) -> list[dict[str, Any]]:
         """Return everything, work by work, as plain data."""
         return [
             {
-                **work.as_json(),
+                "cell": work.cell,
+                "shape": work.shape,
                 "operations": work.operations(),
-                "rows": [_row_as_json(row) for row in self.rows(work)],
+                "rows": [_plain(row) for row in self.rows(work)],
                 "losses": self.losses(work),
                 "advice": self.advice(work),
-                "trials": [_trial_as_json(trial) for trial in self.trials if trial.work == work],
+                "trials": [{**_plain(trial), **trial.results} for trial in self.trials if trial.work == work],
             }
             for work in self.works()
         ]
@@ -155,8 +156,12 @@ def three_digits(value: float) -> str:
 
 
 def _row(trials: Sequence[Trial]) -> Row:
-    marks, why = _marks(trials)
-    row = Row(trials[0].entrant, trials[0].threads, marks, why=why)
+    contender = trials[0].contender
+    failed = next((trial.failure for trial in trials if trial.failure), "")
+    wrong = next((f"{one.differs} is off by {one.difference:.1e}" for one in trials if one.is_wrong), "")
+    loaded = any((trial.cores_of_others or 0) > TOO_BUSY for trial in trials)
+    applies = {"failed": failed, "wrong": wrong, "other": not contender.same_function, "loaded": loaded}
+    row = Row(contender, trials[0].threads, tuple(mark for mark, does in applies.items() if does), failed or wrong)
     results = [trial.results for trial in trials if trial.results]
     if not results:
         return row
@@ -165,53 +170,11 @@ def _row(trials: Sequence[Trial]) -> Row:
     return replace(row, **medians, min_s=min(one["min_s"] for one in results), peak_bytes=max(peaks, default=None))
 
 
-def _marks(trials: Sequence[Trial]) -> tuple[tuple[str, ...], str]:
-    failed = next((trial for trial in trials if trial.failure), None)
-    wrong = next((trial for trial in trials if trial.is_wrong), None)
-    applies = {
-        "failed": failed is not None,
-        "wrong": wrong is not None,
-        "other": not trials[0].entrant.contender.same_function,
-        "loaded": any(map(_is_loaded, trials)),
-    }
-    why = failed.failure if failed else f"{wrong.differs} is off by {wrong.difference:.1e}" if wrong else ""
-    return tuple(mark for mark, does in applies.items() if does), why
-
-
-def _is_loaded(trial: Trial) -> bool:
-    return trial.others is not None and trial.others > TOO_BUSY
-
-
-def _setting(entrant: Entrant) -> str:
-    return entrant.contender.setting + (f", engine {entrant.engine}," if entrant.engine else "")
-
-
 def _threads(row: Row) -> str:
     return f"{row.threads} thread{'' if row.threads == 1 else 's'}"
 
 
-def _also(row: Row, best: Row) -> str:
-    return "" if row.threads == best.threads else f" with {_threads(row)}"
-
-
-def _times(slower: Row, faster: Row) -> str:
-    return f"{slower.seconds / faster.seconds:.2f}"
-
-
-def _row_as_json(row: Row) -> dict[str, Any]:
-    numbers = asdict(row)
-    del numbers["entrant"]
-    return {"contender": str(row.entrant), "own": row.entrant.is_own, **numbers}
-
-
-def _trial_as_json(trial: Trial) -> dict[str, Any]:
-    return {
-        "contender": str(trial.entrant),
-        "threads": trial.threads,
-        "round": trial.round,
-        "failure": trial.failure,
-        "cores_of_others": trial.others,
-        "difference": trial.difference,
-        "differs": trial.differs,
-        **trial.results,
-    }
+def _plain(one: Row | Trial) -> dict[str, Any]:
+    numbers = {field.name: getattr(one, field.name) for field in fields(one)}
+    left = {name: value for name, value in numbers.items() if name not in {"contender", "work", "place", "results"}}
+    return {"contender": str(one.contender), "own": one.contender.is_own, **left}

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -102,13 +102,9 @@ class Work:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
-        """Return the work that `as_json` described."""
+        """Return the work that `jsonable` made plain data of."""
         options = CELLS.get(data["cell"]["type"]).Options
         return cls(options.model_validate(data["cell"]), Shape(**data["shape"]))
-
-    def as_json(self) -> dict[str, Any]:
-        """Return all that defines the work, as plain data."""
-        return {"cell": self.cell.model_dump(), "shape": asdict(self.shape)}
 
     def __str__(self) -> str:
         layers = f" {self.cell.layers} layers" if self.cell.layers > 1 else ""
@@ -189,11 +185,6 @@ class Figures:
     loss: float
     gradients: Mapping[str, Array]
 
-    @property
-    def norm(self) -> float:
-        """The global norm of the gradients."""
-        return float(np.sqrt(sum(np.square(array, dtype=np.float64).sum() for array in self.gradients.values())))
-
 
 def reference(work: Work) -> Figures:
     """Return the loss and gradients of the cell's own equations, in float64."""
@@ -202,7 +193,7 @@ def reference(work: Work) -> Figures:
 
 
 def largest_difference(got: Figures, expected: Figures) -> tuple[float, str]:
-    """Return the largest relative difference, and of what: the loss, the norm, or a gradient by name.
+    """Return the largest relative difference, and of what: the loss, or a gradient by name.
 
     A gradient's difference is relative to the largest value of its array; the difference of a nan is infinite.
 
@@ -211,10 +202,7 @@ def largest_difference(got: Figures, expected: Figures) -> tuple[float, str]:
         >>> largest_difference(Figures(2.0, {"U": np.array([1.0, -3.0])}), right)
         (0.25, 'gradient of U')
     """
-    pairs = {
-        "loss": (np.array(got.loss), np.array(expected.loss)),
-        "norm": (np.array(got.norm), np.array(expected.norm)),
-    }
+    pairs = {"loss": (np.array(got.loss), np.array(expected.loss))}
     for name, array in expected.gradients.items():
         pairs[f"gradient of {name}"] = (got.gradients.get(name, np.full(array.shape, np.nan)), array)
     return max((_relative(*pair), what) for what, pair in pairs.items())

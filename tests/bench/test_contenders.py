@@ -8,7 +8,7 @@ import pytest
 from rnnlab.backends.keras.engines import start
 from rnnlab.backends.numpy.model import NumpyBackend
 from rnnlab.bench.child import Request, measure
-from rnnlab.bench.entrants import Entrant, choose
+from rnnlab.bench.contenders import CONTENDERS, Contender, choose
 from rnnlab.bench.work import TOLERANCE, Figures, Work, largest_difference, read_shape, reference
 from rnnlab.cells import CELLS
 from rnnlab.core.errors import UsageError
@@ -17,26 +17,26 @@ from tests.backends.swapped_gates import in_the_kernel
 SHAPE = read_shape("T5xB4xD2xH3")
 # Those whose library this process may import; JAX is tested as a child process, in `test_measure.py`.
 IN_THIS_PROCESS = [
-    (Entrant("fit", "tensorflow"), "simple", 2),
-    (Entrant("fit", "tensorflow"), "carry", 1),
-    (Entrant("tensorflow_loop"), "simple", 1),
-    (Entrant("tensorflow_loop"), "carry", 2),
+    (CONTENDERS["fit/tensorflow"], "simple", 2),
+    (CONTENDERS["fit/tensorflow"], "carry", 1),
+    (CONTENDERS["tensorflow_loop"], "simple", 1),
+    (CONTENDERS["tensorflow_loop"], "carry", 2),
 ]
-ON_TORCH = [(Entrant("torch_rnn"), "simple", 2), (Entrant("torch_loop"), "carry", 2)]
+ON_TORCH = [(CONTENDERS["torch_rnn"], "simple", 2), (CONTENDERS["torch_loop"], "carry", 2)]
 
 
 def work(cell: str, **options: object) -> Work:
     return Work(CELLS.get(cell).Options(units=3, **options), SHAPE)
 
 
-def assert_the_same_work(entrant: Entrant, given: Work) -> None:
+def assert_the_same_work(known: Contender, given: Work) -> None:
     """Its gradients are those of the reference, and sixteen steps reduce the loss as much as the reference's do."""
-    assert entrant.contender.suits(given)
-    kind = entrant.contender.load()
-    contender = kind(given, engine=entrant.engine)
+    assert known.suits(given)
+    kind = known.load()
+    contender = kind(given, engine=known.engine)
     for _ in range(16 // contender.calls):
         contender.step()
-    trained, figures = contender.figures(), kind(given, engine=entrant.engine).figures()
+    trained, figures = contender.figures(), kind(given, engine=known.engine).figures()
     assert trained is not None
     assert figures is not None
     assert largest_difference(figures, reference(given))[0] < TOLERANCE / 10
@@ -51,23 +51,23 @@ def progress(given: Work, *, steps: int) -> float:
     return losses[-1] - losses[0]
 
 
-@pytest.mark.parametrize(("entrant", "cell", "layers"), IN_THIS_PROCESS)
-def test_the_same_work(entrant: Entrant, cell: str, layers: int) -> None:
+@pytest.mark.parametrize(("contender", "cell", "layers"), IN_THIS_PROCESS)
+def test_the_same_work(contender: Contender, cell: str, layers: int) -> None:
     start()  # before a contender sets TensorFlow's threads, which can be done once
-    assert_the_same_work(entrant, work(cell, layers=layers))
+    assert_the_same_work(contender, work(cell, layers=layers))
 
 
 @pytest.mark.peers
-@pytest.mark.parametrize(("entrant", "cell", "layers"), ON_TORCH)
-def test_the_same_work_on_torch(entrant: Entrant, cell: str, layers: int) -> None:
+@pytest.mark.parametrize(("contender", "cell", "layers"), ON_TORCH)
+def test_the_same_work_on_torch(contender: Contender, cell: str, layers: int) -> None:
     pytest.importorskip("torch", reason="the outside reference needs the extra `peers`")
-    assert_the_same_work(entrant, work(cell, layers=layers))
+    assert_the_same_work(contender, work(cell, layers=layers))
 
 
 @pytest.mark.parametrize("pair", ["if", "fk", "ko"])
 def test_swapped_gates_are_detected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pair: str) -> None:
     in_the_kernel(monkeypatch, pair)
-    request = Request(Entrant("numpy"), work("carry"), 1, tmp_path / "g.npz")
+    request = Request("numpy", work("carry"), 1, tmp_path / "g.npz")
     results = measure(Request.from_json(request.to_json()))
     with np.load(request.gradients) as arrays:
         worst, what = largest_difference(Figures(results["loss"], dict(arrays)), reference(request.work))
@@ -94,7 +94,7 @@ def test_any_difference_counts() -> None:
 
 
 def test_what_a_measurement_returns(tmp_path: Path) -> None:
-    results = measure(Request(Entrant("numpy"), work("carry"), 1, tmp_path / "g.npz"))
+    results = measure(Request("numpy", work("carry"), 1, tmp_path / "g.npz"))
     assert 0 < results["min_s"] <= results["median_s"] <= results["p90_s"] < 1
     assert results["steps"] == 200
     assert results["loss"] == pytest.approx(reference(work("carry")).loss, rel=1e-6)
@@ -103,8 +103,8 @@ def test_what_a_measurement_returns(tmp_path: Path) -> None:
     assert results["versions"] == {"numpy": np.__version__}
 
 
-def test_the_entrants_of_a_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rnnlab.bench.entrants.is_installed", lambda name: name != "torch")
+def test_the_contenders_of_a_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rnnlab.bench.contenders.is_installed", lambda name: name != "torch")
     simple, carry = work("simple"), work("carry")
     entered = choose([simple, carry], None)
     own = ["numpy", "compiled", "keras/jax", "keras/tensorflow"]
@@ -123,7 +123,7 @@ def test_the_entrants_of_a_work(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_libraries_that_cannot_be_measured(monkeypatch: pytest.MonkeyPatch, against: list[str], message: str) -> None:
-    monkeypatch.setattr("rnnlab.bench.entrants.is_installed", lambda name: name != "torch")
+    monkeypatch.setattr("rnnlab.bench.contenders.is_installed", lambda name: name != "torch")
     with pytest.raises(UsageError) as caught:
         choose([work("simple")], against)
     assert str(caught.value) == message

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from rnnlab.bench import machine
-from rnnlab.bench.machine import confined, cores_of_others, environment_for, now, peak_memory
+from rnnlab.bench import measure
+from rnnlab.bench.child import peak_memory
+from rnnlab.bench.measure import Moment, confined, cores_of_others, environment_for, now
 
 STAT = """\
 cpu  999 999 999 999 999 999 999 999 0 0
@@ -22,7 +23,7 @@ intr 1 2 3
 @pytest.fixture
 def stat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A /proc/stat in units of 10 ms, read by a process that may use processors 0 and 1."""
-    monkeypatch.setattr(machine, "_STAT", tmp_path / "stat")
+    monkeypatch.setattr(measure, "_STAT", tmp_path / "stat")
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
     monkeypatch.setattr(os, "sysconf", lambda _: 100)
     return tmp_path / "stat"
@@ -47,13 +48,13 @@ def test_the_rest_is_of_other_programs(stat: Path, ticks: int, own: float, cores
     after = now()
     assert before is not None
     assert after is not None
-    later = machine.Moment(after.busy, before.at + 2.0)
-    assert cores_of_others(before, later, own=own) == cores
+    later = Moment(before.at + 2.0, after.busy, before.own + own)
+    assert cores_of_others(before, later) == pytest.approx(cores, abs=1e-9)
 
 
 def test_a_system_that_reports_nothing(stat: Path) -> None:
     assert now() is None
-    assert cores_of_others(None, None, own=1.0) is None
+    assert cores_of_others(None, None) is None
 
 
 def test_a_child_gets_its_threads_and_no_choice_of_kernels() -> None:

@@ -3,18 +3,20 @@
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rnnlab.bench import measure as measuring
-from rnnlab.bench.entrants import Entrant
+from rnnlab.bench.contenders import CONTENDERS
 from rnnlab.bench.measure import measure
 from rnnlab.bench.work import TOLERANCE, Work, read_shape
 
 TINY = Work.of("carry", read_shape("T5xB4xD2xH3"))
-NUMPY, LOST = Entrant("numpy"), Entrant("numpy", "no-such-engine")
+NUMPY = CONTENDERS["numpy"]
+LOST = replace(NUMPY, engine="no-such-engine")
 
 
 def test_a_child_answers(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,18 +34,18 @@ def test_a_child_answers(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.engines
 def test_a_child_on_jax_answers() -> None:
     pytest.importorskip("jax", reason="needs the extra `jax`")
-    (trial,) = measure({TINY: [Entrant("jax_scan")]}, threads=[1], rounds=1)
+    (trial,) = measure({TINY: [CONTENDERS["jax_scan"]]}, threads=[1], rounds=1)
     assert trial.failure == ""
     assert trial.difference is not None
     assert trial.difference < TOLERANCE / 10
 
 
-def test_rounds_are_interleaved_and_a_failed_entrant_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rounds_are_interleaved_and_a_failed_contender_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     started = []
 
     def child(request: Any) -> tuple[dict[str, Any], str]:
-        started.append((str(request.entrant), request.threads))
-        fails = request.entrant == LOST and request.threads == 2
+        started.append((request.contender, request.threads))
+        fails = request.contender == str(LOST) and request.threads == 2
         return ({}, "gone") if fails else ({"loss": None}, "")
 
     monkeypatch.setattr(measuring, "_child", child)

@@ -12,7 +12,7 @@ from tests.bench.trials import CARRY, JAX, LSTM, NUMPY, SIMPLE, TORCH, failed, t
 def test_rows_are_sorted_by_the_median_over_rounds() -> None:
     numpy = [trial(NUMPY, ms, round=n) for n, ms in enumerate((4.0, 90.0, 5.0), start=1)]
     rows = Report([*numpy, trial(JAX, 10.0), trial(TORCH, 2.5)]).rows(CARRY)
-    assert [str(row.entrant) for row in rows] == ["torch_loop", "numpy", "keras/jax"]
+    assert [str(row.contender) for row in rows] == ["torch_loop", "numpy", "keras/jax"]
     assert [row.times for row in rows] == [1.0, 2.0, 4.0]
     numpy_row = rows[1]
     assert (numpy_row.median_s, numpy_row.min_s, numpy_row.p90_s) == (0.005, 0.0036, pytest.approx(0.0055))
@@ -21,8 +21,9 @@ def test_rows_are_sorted_by_the_median_over_rounds() -> None:
 def test_the_limit_is_the_best_product_with_as_many_threads() -> None:
     one, two = trial(NUMPY, 10.0), trial(NUMPY, 10.0, threads=2)
     report = Report([one, two, trial(TORCH, 10.0, results={"gflops": 250.0})])
-    assert report.limits() == {1: 250e9, 2: 400e9}
-    rows = {(str(row.entrant), row.threads): row.limit for row in report.rows(CARRY)}
+    best = {count: found[0][:2] for count, found in report.products().items()}
+    assert best == {1: (250.0, "torch_loop"), 2: (400.0, "numpy")}
+    rows = {(str(row.contender), row.threads): row.limit for row in report.rows(CARRY)}
     # 30·100·32·128² + 16·100·32·32·128 operations in 10 ms are 178.3 GFLOP/s.
     assert rows == {
         ("numpy", 1): pytest.approx(178.2579 / 250, rel=1e-6),
@@ -35,7 +36,7 @@ def test_wrong_other_and_failed_contenders_are_not_ranked() -> None:
     wrong = trial(JAX, 1.0, difference=2e-4, differs="gradient of layers.0.Uf")
     another = trial(LSTM, 2.0, difference=None, differs="")
     rows = Report([wrong, another, failed(TORCH), trial(NUMPY, 8.0)]).rows(CARRY)
-    assert [(str(row.entrant), row.marks, row.times, row.why) for row in rows] == [
+    assert [(str(row.contender), row.marks, row.times, row.why) for row in rows] == [
         ("torch_lstm", ("other",), None, ""),
         ("numpy", (), 1.0, ""),
         ("keras/jax", ("wrong",), None, "gradient of layers.0.Uf is off by 2.0e-04"),
@@ -50,7 +51,7 @@ def test_the_tolerance(difference: float, wrong: bool) -> None:
 
 @pytest.mark.parametrize(("others", "marks"), [(0.2, ()), (0.21, ("loaded",)), (None, ())])
 def test_a_busy_machine_marks_the_row(others: float | None, marks: tuple[str, ...]) -> None:
-    report = Report([trial(NUMPY, 5.0, round=1), trial(NUMPY, 5.0, round=2, others=others)])
+    report = Report([trial(NUMPY, 5.0, round=1), trial(NUMPY, 5.0, round=2, cores_of_others=others)])
     assert report.rows(CARRY)[0].marks == marks
     assert report.rows(CARRY)[0].times == 1.0
 

@@ -8,6 +8,7 @@ import pytest
 from rnnlab.bench.work import NAMED, Shape, Work, read_shape
 from rnnlab.cells import CELLS
 from rnnlab.core.errors import UsageError
+from rnnlab.core.jsonable import jsonable
 
 
 @pytest.mark.parametrize(
@@ -32,7 +33,7 @@ def test_the_formula_and_a_layer_above(cell: str, recurrent: int, inputs: int) -
 def test_a_child_gets_the_same_work() -> None:
     options = CELLS.get("carry").Options(units=3, layers=2, activation="softsign", forget_bias=0.5)
     work = Work(options, read_shape("T5xB4xD2xH3"))
-    again = Work.from_json(json.loads(json.dumps(work.as_json())))
+    again = Work.from_json(json.loads(json.dumps(jsonable(work))))
     assert again == work
     assert {name: array.tobytes() for name, array in again.parameters().items()} == {
         name: array.tobytes() for name, array in work.parameters().items()

@@ -2,25 +2,31 @@
 
 from typing import Any
 
-from rnnlab.bench.entrants import Entrant
+from rnnlab.bench.contenders import CONTENDERS, Contender
 from rnnlab.bench.measure import Trial
 from rnnlab.bench.work import NAMED, Work
 
 CARRY, SIMPLE = Work.of("carry", NAMED["M"]), Work.of("simple", NAMED["M"])
-NUMPY, JAX, TORCH = Entrant("numpy"), Entrant("keras", "jax"), Entrant("torch_loop")
-LSTM = Entrant("torch_lstm")
+NUMPY, JAX, TORCH = CONTENDERS["numpy"], CONTENDERS["keras/jax"], CONTENDERS["torch_loop"]
+LSTM = CONTENDERS["torch_lstm"]
 
 
-def trial(entrant: Entrant, ms: float, *, threads: int = 1, work: Work = CARRY, **more: Any) -> Trial:
+def trial(contender: Contender, ms: float, *, threads: int = 1, work: Work = CARRY, **more: Any) -> Trial:
     """The trial of a median step of `ms`, a fastest of 0.9 times and a 90th percentile of 1.1 times that."""
     results = {
         "first_s": 0.5, "steps": 50, "median_s": ms / 1e3, "min_s": 0.9 * ms / 1e3, "p90_s": 1.1 * ms / 1e3,
         "peak_bytes": 100 * 2**20, "loss": 1.0, "gflops": 200.0 * threads, "kernels": "", "versions": {"numpy": "2.4"},
     }  # fmt: skip
-    fields: dict[str, Any] = {"difference": 1e-6, "differs": "loss", "others": 0.0, "round": 1, "place": (1, 1)}
-    return Trial(work, entrant, threads, results=results | more.pop("results", {}), **fields | more)
+    fields: dict[str, Any] = {
+        "difference": 1e-6,
+        "differs": "loss",
+        "cores_of_others": 0.0,
+        "round": 1,
+        "place": (1, 1),
+    }
+    return Trial(work, contender, threads, results=results | more.pop("results", {}), **fields | more)
 
 
-def failed(entrant: Entrant, *, threads: int = 1, work: Work = CARRY) -> Trial:
+def failed(contender: Contender, *, threads: int = 1, work: Work = CARRY) -> Trial:
     """The trial of a child that was killed."""
-    return Trial(work, entrant, threads, round=1, place=(1, 1), results={}, failure="killed by SIGKILL")
+    return Trial(work, contender, threads, round=1, place=(1, 1), results={}, failure="killed by SIGKILL")

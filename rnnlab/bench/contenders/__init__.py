@@ -1,1 +1,143 @@
-"""The contenders, one file per library; each is imported in the process of a contender only, and so is its library."""
+"""The contenders, one file per library: what each one is, and which of them do a given work on this machine.
+
+The library of a contender is imported in its own process only.
+"""
+
+import importlib
+import importlib.util
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import final
+
+from rnnlab.backends.keras.engines import ENGINES
+from rnnlab.backends.numpy.compiled import COMPILED
+from rnnlab.bench.contenders.base import AbstractContender
+from rnnlab.bench.work import Work
+from rnnlab.cells import CELLS
+from rnnlab.core import activations
+from rnnlab.core.errors import UsageError
+from rnnlab.core.registry import nearest
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """What is known of a contender without importing its library.
+
+    Attributes:
+        name: Its name in tables, to which the engine is added.
+        place: `module:Class` in `rnnlab.bench.contenders`.
+        packages: What must be installed, its engine included.
+        framework: Its name for `--against`; empty for rnnlab's own backends.
+        engine: The engine of Keras, or empty.
+        setting: What a config sets to use it; empty for other libraries.
+        same_function: Whether it computes the cell's equations; if not, it is shown but not ranked.
+        cells: Returns the cells that it computes.
+        activations: The activations that it knows.
+    """
+
+    name: str
+    place: str
+    packages: tuple[str, ...]
+    framework: str = ""
+    engine: str = ""
+    setting: str = ""
+    same_function: bool = True
+    cells: Callable[[], Sequence[str]] = lambda: ("simple", "carry")
+    activations: frozenset[str] = frozenset(activations.names())
+
+    def __str__(self) -> str:
+        return f"{self.name}/{self.engine}" if self.engine else self.name
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is one of rnnlab's backends: what a config can choose."""
+        return not self.framework
+
+    def suits(self, work: Work) -> bool:
+        """Return whether it can do this work."""
+        used = {work.cell.activation, getattr(work.cell, "recurrent_activation", work.cell.activation)}
+        return work.cell.type in self.cells() and used <= self.activations
+
+    def load(self) -> type[AbstractContender]:
+        """Return its class; this imports its library."""
+        module, _, name = self.place.partition(":")
+        kind: type[AbstractContender] = getattr(importlib.import_module(f"{__name__}.{module}"), name)
+        return kind
+
+
+def _on_engines(contender: Contender) -> list[Contender]:
+    """Return the contender on each engine of Keras."""
+    names = ENGINES.names()
+    return [replace(contender, engine=name, packages=(*contender.packages, name)) for name in names]
+
+
+_SIMPLE, _CARRY = (lambda: ("simple",)), (lambda: ("carry",))
+_TABLE = (
+    Contender("numpy", "base:Numpy", ("numpy",), setting="backend numpy", cells=CELLS.names),
+    Contender(
+        "compiled", "base:Compiled", ("numpy", "llvmlite"), cells=COMPILED.names,
+        setting="backend numpy, numpy.compiled true,",
+    ),
+    *_on_engines(Contender("keras", "keras:Keras", ("keras",), setting="backend keras", cells=CELLS.names)),
+    *_on_engines(Contender("fit", "keras:Fit", ("keras",), "keras")),
+    Contender(
+        "jax_scan", "jax:JaxScan", ("jax",), "jax", activations=frozenset({"tanh", "sigmoid", "relu", "hard_sigmoid"})
+    ),
+    Contender(
+        "tensorflow_loop", "tensorflow:TensorflowLoop", ("tensorflow",), "tensorflow",
+        activations=frozenset({"tanh", "sigmoid", "relu", "softsign"}),
+    ),
+    Contender(
+        "torch_loop", "torch:TorchLoop", ("torch",), "torch", cells=_CARRY,
+        activations=frozenset({"tanh", "sigmoid", "relu", "softsign", "hard_sigmoid"}),
+    ),
+    Contender("torch_lstm", "torch:TorchLstm", ("torch",), "torch", cells=_CARRY, same_function=False),
+    Contender(
+        "torch_rnn", "torch:TorchRnn", ("torch",), "torch", cells=_SIMPLE, activations=frozenset({"tanh", "relu"})
+    ),
+)  # fmt: skip
+CONTENDERS = {str(contender): contender for contender in _TABLE}
+
+_NONE = "none"
+_INSTALL = {
+    "jax": "pip install 'rnnlab[jax]'",
+    "keras": "pip install keras",
+    "tensorflow": "pip install tensorflow",
+    "torch": "pip install 'rnnlab[torch]'",
+}
+
+
+def is_installed(package: str) -> bool:
+    """Return whether a package can be imported, without importing it."""
+    return importlib.util.find_spec(package) is not None
+
+
+def choose(works: Sequence[Work], against: Sequence[str] | None) -> dict[Work, list[Contender]]:
+    """Return the contenders of each work, rnnlab's own first.
+
+    Args:
+        works: What is to be measured.
+        against: The other frameworks to measure, or `none` alone; None for all that are installed.
+
+    Raises:
+        UsageError: An unknown framework, or one that is not installed.
+    """
+    wanted = {"", *_INSTALL} if against is None else {"", *_checked(against)}
+    chosen = [one for one in _TABLE if one.framework in wanted and all(map(is_installed, one.packages))]
+    return {work: [one for one in chosen if one.suits(work)] for work in works}
+
+
+def _checked(frameworks: Sequence[str]) -> Sequence[str]:
+    where = "--against"
+    if list(frameworks) == [_NONE]:
+        return ()
+    if _NONE in frameworks:
+        raise UsageError(f"{_NONE} cannot be combined with others", where=where, hint=f"known: {', '.join(_INSTALL)}")
+    for framework in frameworks:
+        if framework not in _INSTALL:
+            hint = nearest(framework, [*_INSTALL, _NONE])
+            raise UsageError(f"unknown library {framework[:60]!r}", where=where, hint=hint)
+        if not is_installed(framework):
+            raise UsageError(f"{framework} is not installed", where=where, hint=_INSTALL[framework])
+    return frameworks

@@ -1,13 +1,15 @@
-"""The contender contract: one training step, written for one library."""
+"""The contender contract: one training step, written for one library. And rnnlab's own backends, `numpy` first."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, ClassVar
+from typing import Any, ClassVar, final
 
 import numpy as np
+from threadpoolctl import threadpool_info
 
 from rnnlab.backends.base import AbstractBackend
+from rnnlab.backends.numpy.model import NumpyBackend, NumpyOptions
 from rnnlab.bench.work import Array, Figures, Work
 
 _GATES = "ifko"  # the two with the recurrent activation first, so that one call computes both
@@ -39,8 +41,8 @@ class AbstractContender(ABC):
         """Return loss and gradients at the present parameters; None if it computes another function."""
 
     @abstractmethod
-    def product(self, matrix: Array) -> Callable[[], object]:
-        """Return a function that multiplies this matrix by itself with the contender's library, and waits for it."""
+    def tensor(self, matrix: Array) -> Any:
+        """Return a matrix as one of the contender's library, which can be multiplied with `@`."""
 
     def running(self) -> AbstractContextManager[None]:
         """Return the context in which it trains."""
@@ -54,10 +56,14 @@ class AbstractContender(ABC):
 class AbstractOwn(AbstractContender):
     """A backend of rnnlab as `rnnlab train` runs it: batches are NumPy arrays, and so are the results."""
 
-    def __init__(self, backend: AbstractBackend, work: Work, *, engine: str, threads: int) -> None:
+    def __init__(self, work: Work, *, engine: str = "", threads: int = 1) -> None:
         super().__init__(work, engine=engine, threads=threads)
-        self._backend, self._batch = backend, work.batch()
-        self._model = backend.build(work.network(), parameters=work.parameters(), training=work.training())
+        self._backend, self._batch = self._make(), work.batch()
+        self._model = self._backend.build(work.network(), parameters=work.parameters(), training=work.training())
+
+    @abstractmethod
+    def _make(self) -> AbstractBackend:
+        """Return the backend."""
 
     def step(self) -> None:
         self._model.train_step(self._batch)
@@ -67,6 +73,40 @@ class AbstractOwn(AbstractContender):
 
     def running(self) -> AbstractContextManager[None]:
         return self._backend.running()
+
+
+class AbstractNumpy(AbstractOwn):
+    """`backend: numpy`; it has as many threads as processors it may run on.
+
+    Attributes:
+        options: The `numpy` block of a config.
+    """
+
+    options: ClassVar[NumpyOptions]
+
+    def _make(self) -> AbstractBackend:
+        return NumpyBackend(options=self.options)
+
+    def tensor(self, matrix: Array) -> Any:
+        return matrix
+
+    def kernels(self) -> str:
+        blas = [one for one in threadpool_info() if one["user_api"] == "blas"]
+        return ", ".join(f"{b['internal_api']} {b['version']} {b.get('architecture', '')}".strip() for b in blas)
+
+
+@final
+class Numpy(AbstractNumpy):
+    """Pure NumPy, back-propagation by hand."""
+
+    options = NumpyOptions()
+
+
+@final
+class Compiled(AbstractNumpy):
+    """`numpy: {compiled: true}`: the steps are machine code."""
+
+    options = NumpyOptions(compiled=True)
 
 
 def packed(work: Work) -> dict[str, Array]:
@@ -88,11 +128,10 @@ def packed(work: Work) -> dict[str, Array]:
 def unpacked(work: Work, arrays: Mapping[str, Any]) -> dict[str, Array]:
     """Return arrays shaped like those of `packed`, its gradients, by the names of the parameters."""
     found: dict[str, Array] = {}
-    for name, given in arrays.items():
-        array = np.asarray(given)
+    for name, array in arrays.items():
         if work.cell.type == "carry" and not name.endswith("Vo") and not name.startswith("head."):
-            parts = np.split(array, len(_GATES), axis=-1)
+            parts = np.split(np.asarray(array), len(_GATES), axis=-1)
             found |= {f"{name}{gate}": part for gate, part in zip(_GATES, parts, strict=True)}
         else:
-            found[name] = array
+            found[name] = np.asarray(array)
     return found

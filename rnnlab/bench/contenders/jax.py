@@ -1,6 +1,5 @@
 """Plain JAX: `lax.scan` over time, `value_and_grad`, a hand-written Adam, all in one `jit`."""
 
-from collections.abc import Callable
 from typing import Any, final
 
 import jax
@@ -33,10 +32,8 @@ class JaxScan(AbstractContender):
         loss, found = jax.jit(jax.value_and_grad(self._loss))(self._state[0], self._x, self._y)
         return Figures(float(loss), unpacked(self.work, found))
 
-    def product(self, matrix: Array) -> Callable[[], object]:
-        tensor = jnp.asarray(matrix)
-        multiply = jax.jit(jnp.matmul)
-        return lambda: jax.block_until_ready(multiply(tensor, tensor))
+    def tensor(self, matrix: Array) -> Any:
+        return jnp.asarray(matrix)
 
     def _updated(self, state: Any, x: Tensor, y: Tensor) -> Any:
         parameters, means, squares, count = state

@@ -1,11 +1,11 @@
 """Keras, as `backend: keras` uses it and as its documentation does. Its engine is chosen before it is imported."""
 
-from collections.abc import Callable
 from typing import Any, final
 
 import keras
 import numpy as np
 
+from rnnlab.backends.base import AbstractBackend
 from rnnlab.backends.keras.backend import KerasBackend
 from rnnlab.backends.keras.layers import CarryCell
 from rnnlab.bench.contenders.base import AbstractContender, AbstractOwn
@@ -19,11 +19,11 @@ _LARGE = 1024.0
 class Keras(AbstractOwn):
     """`backend: keras`: the whole sequence with a gradient of its own, as `keras: {path: auto}` chooses."""
 
-    def __init__(self, work: Work, *, engine: str, threads: int = 1) -> None:
-        super().__init__(KerasBackend(engine=engine), work, engine=engine, threads=threads)
+    def _make(self) -> AbstractBackend:
+        return KerasBackend(engine=self.engine)
 
-    def product(self, matrix: Array) -> Callable[[], object]:
-        return _product(matrix)
+    def tensor(self, matrix: Array) -> Any:
+        return keras.ops.convert_to_tensor(matrix)
 
 
 @final
@@ -52,8 +52,8 @@ class Fit(AbstractContender):
         moved = zip(self.work.parameters(), weights, self._model.get_weights(), strict=True)
         return Figures(loss, {name: (before - after) / _LARGE for name, before, after in moved})
 
-    def product(self, matrix: Array) -> Callable[[], object]:
-        return _product(matrix)
+    def tensor(self, matrix: Array) -> Any:
+        return keras.ops.convert_to_tensor(matrix)
 
     def _fit(self, x: Array, y: Array) -> Any:
         return self._model.fit(x, y, batch_size=self.work.shape.batch_size, shuffle=False, verbose=0)
@@ -66,14 +66,3 @@ class Fit(AbstractContender):
         if self.work.cell.type == "simple":
             return keras.layers.SimpleRNN(**options, return_sequences=return_sequences)
         return keras.layers.RNN(CarryCell(**options), return_sequences=return_sequences)
-
-
-def _product(matrix: Array) -> Callable[[], object]:
-    tensor = keras.ops.convert_to_tensor(matrix)
-
-    def multiply() -> object:
-        result = keras.ops.matmul(tensor, tensor)
-        wait = getattr(result, "block_until_ready", None)  # JAX returns before it has computed; the others do not
-        return wait() if wait else result
-
-    return multiply

@@ -1,6 +1,5 @@
 """Plain TensorFlow: `tf.while_loop` over time under a `GradientTape`, in one `tf.function`, without Keras."""
 
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, final
 
@@ -18,12 +17,9 @@ class TensorflowLoop(AbstractContender):
 
     def __init__(self, work: Work, *, engine: str = "", threads: int = 1) -> None:
         super().__init__(work, engine=engine, threads=threads)
-        for bound in (
-            tf.config.threading.set_inter_op_parallelism_threads,
-            tf.config.threading.set_intra_op_parallelism_threads,
-        ):
-            with suppress(RuntimeError):  # it can be set only before TensorFlow computes anything
-                bound(threads)
+        with suppress(RuntimeError):  # they can be set only before TensorFlow computes anything
+            tf.config.threading.set_inter_op_parallelism_threads(threads)
+            tf.config.threading.set_intra_op_parallelism_threads(threads)
         batch = work.batch()
         self._x, self._y = tf.constant(batch.inputs.swapaxes(0, 1).copy()), tf.constant(batch.targets)
         self._p = {name: tf.Variable(array) for name, array in packed(work).items()}
@@ -39,9 +35,8 @@ class TensorflowLoop(AbstractContender):
         loss, found = self._measure()
         return Figures(float(loss), unpacked(self.work, dict(zip(self._p, found, strict=True))))
 
-    def product(self, matrix: Array) -> Callable[[], object]:
-        tensor = tf.constant(matrix)
-        return lambda: tf.matmul(tensor, tensor).numpy()
+    def tensor(self, matrix: Array) -> Any:
+        return tf.constant(matrix)
 
     def _find(self) -> tuple[Tensor, list[Tensor]]:
         with tf.GradientTape() as tape:

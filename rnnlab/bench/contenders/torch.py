@@ -1,7 +1,6 @@
 """PyTorch: `nn.RNN`, `nn.LSTM`, and a loop over time under autograd for a cell that `torch.nn` does not have."""
 
 from abc import abstractmethod
-from collections.abc import Callable
 from typing import final
 
 import torch
@@ -12,7 +11,6 @@ from rnnlab.bench.contenders.base import AbstractContender, packed, unpacked
 from rnnlab.bench.work import BETA_1, BETA_2, CLIP_NORM, EPSILON, LEARNING_RATE, Array, Figures, Work
 
 _OTHER_NAMES = {"hard_sigmoid": "hardsigmoid"}
-_NAMES = {"W": "weight_ih", "U": "weight_hh", "b": "bias_ih"}
 
 
 class AbstractTorch(AbstractContender):
@@ -21,65 +19,58 @@ class AbstractTorch(AbstractContender):
     def __init__(self, work: Work, *, engine: str = "", threads: int = 1) -> None:
         super().__init__(work, engine=engine, threads=threads)
         torch.set_num_threads(threads)
-        batch, parameters = work.batch(), work.parameters()
-        self._inputs = torch.from_numpy(batch.inputs.swapaxes(0, 1).copy())
-        self._targets = torch.from_numpy(batch.targets)
-        self._head = torch.nn.Linear(work.shape.units, 1)
-        _copy(self._head.weight, parameters["head.W"].T)
-        _copy(self._head.bias, parameters["head.b"])
-        self._trained = [*self._prepare(), *self._head.parameters()]
+        batch = work.batch()
+        self._inputs, self._targets = torch.from_numpy(batch.inputs.swapaxes(0, 1).copy()), torch.tensor(batch.targets)
+        self._p = self._prepare({name: torch.tensor(array) for name, array in packed(work).items()})
+        for tensor in self._p.values():
+            tensor.requires_grad_()
         self._optimizer = torch.optim.Adam(
-            self._trained, lr=LEARNING_RATE, betas=(BETA_1, BETA_2), eps=EPSILON, fused=True
+            self._p.values(), lr=LEARNING_RATE, betas=(BETA_1, BETA_2), eps=EPSILON, fused=True
         )
 
     def step(self) -> None:
         self._optimizer.zero_grad()
         self._loss().backward()
-        torch.nn.utils.clip_grad_norm_(self._trained, CLIP_NORM)
+        torch.nn.utils.clip_grad_norm_(self._p.values(), CLIP_NORM)
         self._optimizer.step()
 
     def figures(self) -> Figures | None:
         self._optimizer.zero_grad()
         loss = self._loss()
         loss.backward()
-        head = {"head.W": self._head.weight.grad.T.numpy(), "head.b": self._head.bias.grad.numpy()}
-        found = self._gradients()
-        return Figures(loss.item(), found | head) if found else None
-
-    def product(self, matrix: Array) -> Callable[[], object]:
-        tensor = torch.from_numpy(matrix)
-        return lambda: tensor @ tensor
+        return Figures(loss.item(), unpacked(self.work, {name: self._gradient(name) for name in self._p}))
 
     def kernels(self) -> str:
         return str(torch.backends.cpu.get_cpu_capability())
 
+    def tensor(self, matrix: Array) -> Tensor:
+        return torch.from_numpy(matrix)
+
     def _loss(self) -> Tensor:
-        return functional.mse_loss(self._head(self._features()), self._targets)
+        outputs = torch.addmm(self._p["head.b"], self._features(), self._p["head.W"])
+        return functional.mse_loss(outputs, self._targets)
+
+    def _gradient(self, name: str) -> Tensor:
+        return self._p[name].grad
 
     @abstractmethod
-    def _prepare(self) -> list[Tensor]:
-        """Make the recurrent layers from the work's parameters and return their trained tensors."""
+    def _prepare(self, given: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return the tensors to train by name, made from the packed parameters."""
 
     @abstractmethod
     def _features(self) -> Tensor:
         """Return the top layer's last output, (B, H)."""
-
-    @abstractmethod
-    def _gradients(self) -> dict[str, Array]:
-        """Return the gradient of each recurrent parameter by its full name; empty for another function."""
 
 
 @final
 class TorchLoop(AbstractTorch):
     """One product per step for all gates; the product with the inputs, of all steps, before the loop."""
 
-    def _prepare(self) -> list[Tensor]:
-        given = {name: array for name, array in packed(self.work).items() if not name.startswith("head.")}
-        self._p = {name: torch.from_numpy(array.copy()).requires_grad_() for name, array in given.items()}
+    def _prepare(self, given: dict[str, Tensor]) -> dict[str, Tensor]:
         options = self.work.cell.model_dump()
         names = options["activation"], options["recurrent_activation"]
         self._act, self._gate = (getattr(functional, _OTHER_NAMES.get(name, name)) for name in names)
-        return list(self._p.values())
+        return given
 
     def _features(self) -> Tensor:
         outputs = self._inputs
@@ -97,58 +88,50 @@ class TorchLoop(AbstractTorch):
             outputs.append(h)
         return torch.stack(outputs)  # (T, B, H)
 
-    def _gradients(self) -> dict[str, Array]:
-        return unpacked(self.work, {name: tensor.grad for name, tensor in self._p.items()})
 
+class AbstractTorchLayer(AbstractTorch):
+    """A layer of `torch.nn`, its loop in C++; its second bias stays zero. Its matrices are stored (out, in)."""
 
-@final
-class TorchRnn(AbstractTorch):
-    """`torch.nn.RNN`, its loop in C++; its second bias stays zero."""
-
-    def _prepare(self) -> list[Tensor]:
-        cell, shape = self.work.cell, self.work.shape
-        self._rnn = torch.nn.RNN(
-            shape.input_features, shape.units, num_layers=cell.layers, nonlinearity=cell.activation
-        )
-        for layer in range(cell.layers):
-            getattr(self._rnn, f"bias_hh_l{layer}").requires_grad_(False).zero_()
-        parameters = self.work.parameters()
-        for name, tensor in self._named().items():
-            _copy(tensor, parameters[name].T)
-        return list(self._named().values())
+    _layer: torch.nn.RNNBase
 
     def _features(self) -> Tensor:
-        return self._rnn(self._inputs)[0][-1]
+        return self._layer(self._inputs)[0][-1]
 
-    def _gradients(self) -> dict[str, Array]:
-        gradients = {name: tensor.grad.numpy() for name, tensor in self._named().items()}
-        return {name: array.T for name, array in gradients.items()}
+    def _gradient(self, name: str) -> Tensor:
+        gradient = super()._gradient(name)
+        return gradient if name.startswith("head.") else gradient.t()
 
-    def _named(self) -> dict[str, Tensor]:
-        layers = range(self.work.cell.layers)
-        return {
-            f"layers.{n}.{ours}": getattr(self._rnn, f"{theirs}_l{n}")
-            for n in layers
-            for ours, theirs in _NAMES.items()
-        }
+    def _prepare(self, given: dict[str, Tensor]) -> dict[str, Tensor]:
+        cell, shape = self.work.cell, self.work.shape
+        self._layer = self._make(shape.input_features, shape.units, cell.layers)
+        named = {}
+        for layer in range(cell.layers):
+            getattr(self._layer, f"bias_hh_l{layer}").requires_grad_(False).zero_()
+            for ours, theirs in {"W": "weight_ih", "U": "weight_hh", "b": "bias_ih"}.items():
+                name = f"layers.{layer}.{ours}"
+                named[name] = getattr(self._layer, f"{theirs}_l{layer}")
+                named[name].data.copy_(given[name].t())
+        return named | {name: given[name] for name in ("head.W", "head.b")}
+
+    @abstractmethod
+    def _make(self, inputs: int, units: int, layers: int) -> torch.nn.RNNBase:
+        """Return the layers."""
 
 
 @final
-class TorchLstm(AbstractTorch):
+class TorchRnn(AbstractTorchLayer):
+    """`torch.nn.RNN`."""
+
+    def _make(self, inputs: int, units: int, layers: int) -> torch.nn.RNNBase:
+        return torch.nn.RNN(inputs, units, num_layers=layers, nonlinearity=self.work.cell.activation)
+
+
+@final
+class TorchLstm(AbstractTorchLayer):
     """`torch.nn.LSTM`, another function beside the carry cell: as many gates, but no matrix from carry to output."""
 
-    def _prepare(self) -> list[Tensor]:
-        shape = self.work.shape
-        self._lstm = torch.nn.LSTM(shape.input_features, shape.units, num_layers=self.work.cell.layers)
-        return list(self._lstm.parameters())
+    def _make(self, inputs: int, units: int, layers: int) -> torch.nn.RNNBase:
+        return torch.nn.LSTM(inputs, units, num_layers=layers)
 
-    def _features(self) -> Tensor:
-        return self._lstm(self._inputs)[0][-1]
-
-    def _gradients(self) -> dict[str, Array]:
-        return {}
-
-
-def _copy(tensor: Tensor, array: Array) -> None:
-    with torch.no_grad():
-        tensor.copy_(torch.from_numpy(array.copy()))
+    def figures(self) -> None:
+        return None

@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 import typer
 
 from rnnlab.backends.base import allotted_cpus
-from rnnlab.bench.entrants import choose
+from rnnlab.bench.contenders import choose
 from rnnlab.bench.measure import Trial, measure
 from rnnlab.bench.report import Report, milliseconds
 from rnnlab.bench.work import NAMED, TOLERANCE, Shape, Work, read_shape
@@ -25,7 +25,6 @@ from rnnlab.cli.render.bench import as_document
 from rnnlab.cli.render.output import show_text
 from rnnlab.config.load import load_experiment
 from rnnlab.core.errors import EnvironmentFault, UsageError, VerificationError
-from rnnlab.storage.files import write_atomic
 from rnnlab.training.resources import in_words, memory_available
 
 _CELLS = ["simple", "carry"]
@@ -60,25 +59,15 @@ def command(
         ),
     ] = None,
     format: Annotated[Literal["table", "markdown"], typer.Option("--format", help="How to print.")] = "table",
-    out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE", help="Write to this file.", show_default="stdout")
-    ] = None,
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
     works = _works(config, overrides or [], shapes=_parts(shapes), cells=_parts(cells))
     counts = _thread_counts(_parts(threads))
     entered = choose(works, _parts(against))
-    if out is not None and (out.is_dir() or not out.parent.is_dir()):
-        raise UsageError("expected a file in an existing folder", where=str(out))
     _check_memory(works)
     trials, complete = _followed(measure(entered, threads=counts, rounds=rounds), quiet=quiet)
-    document = as_document(Report(trials), rounds=rounds, complete=complete, form="json" if json else format)
-    if out is None:
-        show_text(document)
-    else:
-        write_atomic(out, document.encode())
-        note(f"written to {out}")
+    show_text(as_document(Report(trials), rounds=rounds, complete=complete, form="json" if json else format))
     if not complete:
         raise typer.Exit(130)
     _raise_failures(trials)
@@ -141,7 +130,7 @@ def _followed(trials: Iterator[Trial], *, quiet: bool) -> tuple[list[Trial], boo
                 number, total = trial.place
                 result = trial.failure or f"{milliseconds(trial.results['median_s'])} ms"
                 mark = " (wrong)" if trial.is_wrong else ""
-                note(f"{number}/{total} {trial.work}: {trial.entrant} ×{trial.threads}: {result}{mark}")
+                note(f"{number}/{total} {trial.work}: {trial.contender} ×{trial.threads}: {result}{mark}")
     except KeyboardInterrupt:
         note(f"stopped after {len(done)} of {done[0].place[1] if done else 'all'} measurements")
         return done, False
@@ -152,7 +141,7 @@ def _raise_failures(trials: Sequence[Trial]) -> None:
     wrong = next((trial for trial in trials if trial.is_wrong), None)
     if wrong:
         off = f"the {wrong.differs} is off by {wrong.difference:.1e}, expected at most {TOLERANCE:.0e}"
-        raise VerificationError(off, where=f"{wrong.entrant}, {wrong.work}")
+        raise VerificationError(off, where=f"{wrong.contender}, {wrong.work}")
     failed = next((trial for trial in trials if trial.failure), None)
     if failed:
-        raise EnvironmentFault(failed.failure, where=f"{failed.entrant}, {failed.work}")
+        raise EnvironmentFault(failed.failure, where=f"{failed.contender}, {failed.work}")

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 from rnnlab.backends.base import allotted_cpus
-from rnnlab.bench.machine import TOO_BUSY
+from rnnlab.bench.measure import TOO_BUSY
 from rnnlab.bench.report import Report, Row, milliseconds, three_digits
 from rnnlab.bench.work import Work
 from rnnlab.cli.render.output import as_json, printable
@@ -52,7 +52,7 @@ def _table(report: Report, work: Work) -> Table:
 
 def _cells(row: Row) -> list[str]:
     return [
-        f"{row.entrant} ×{row.threads}",
+        f"{row.contender} ×{row.threads}",
         *("" if value is None else milliseconds(value) for value in (row.median_s, row.min_s, row.p90_s)),
         "" if row.times is None else three_digits(row.times),
         "" if row.limit is None else f"{row.limit:.0%}",
@@ -64,25 +64,24 @@ def _cells(row: Row) -> list[str]:
 
 def _sentences(report: Report) -> Iterator[str]:
     """Yield what the tables mean; what to use comes last."""
-    rows = [(work, row) for work in report.works() for row in report.rows(work)]
-    for count, best in _limits(report).items():
-        products = ", ".join(f"{one['contender']} {one['gflops']:.0f}" for one in best["products"])
-        yield f"limit ×{count}: the fastest product of matrices in GFLOP/s, {products}"
-    kernels = dict.fromkeys(f"{entrant}: {kernel}" for entrant, _, _, kernel in report.products() if kernel)
-    yield from (f"kernels of {one}" for one in kernels)
+    works, products = report.works(), report.products()
+    rows = [(work, row) for work in works for row in report.rows(work)]
+    for count, found in products.items():
+        speeds = ", ".join(f"{name} {gflops:.0f}" for gflops, name, _ in found)
+        yield f"limit ×{count}: the fastest product of matrices in GFLOP/s, {speeds}"
+    kernels = [f"kernels of {name}: {kernel}" for found in products.values() for _, name, kernel in found if kernel]
+    yield from dict.fromkeys(kernels)
     yield from (text for mark, text in _LEGEND.items() if any(mark in row.marks for _, row in rows))
-    yield from (f"{work}: {row.entrant} ×{row.threads}: {row.why}" for work, row in rows if row.why)
-    yield from (sentence for work in report.works() for sentence in report.losses(work))
-    yield from (report.advice(work) for work in report.works())
+    yield from (f"{work}: {row.contender} ×{row.threads}: {row.why}" for work, row in rows if row.why)
+    yield from (sentence for work in works for sentence in report.losses(work))
+    yield from map(report.advice, works)
 
 
 def _limits(report: Report) -> dict[int, dict[str, Any]]:
     """Return for each number of threads the fastest product of matrices, and that of each contender."""
-    found: dict[int, dict[str, Any]] = {}
-    for entrant, threads, rate, kernels in report.products():
-        own = {"contender": str(entrant), "gflops": rate / 1e9, "kernels": kernels}
-        found.setdefault(threads, own | {"products": []})["products"].append(own)
-    return found
+    keys = ("gflops", "contender", "kernels")
+    found = {n: [dict(zip(keys, one, strict=True)) for one in each] for n, each in report.products().items()}
+    return {count: each[0] | {"products": each} for count, each in found.items()}
 
 
 def _machine(report: Report) -> dict[str, Any]:
