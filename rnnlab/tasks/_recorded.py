@@ -1,6 +1,7 @@
 """A recorded series, cut into a training part and a later validation part, seen through windows."""
 
 from collections.abc import Sequence
+from copy import copy
 from pathlib import Path
 from typing import Any, Self
 
@@ -9,7 +10,7 @@ import numpy as np
 from rnnlab.core.batch import Array, Batch, Lengths, draw_lengths, last_step_mask, within_lengths
 from rnnlab.core.errors import UsageError
 from rnnlab.tasks._csv_table import Column, Table, read_table
-from rnnlab.tasks.base import Part, Reference, SuccessRule, Threshold
+from rnnlab.tasks.base import Part, Reference, SuccessRule, Threshold, too_short
 
 
 class Recorded:
@@ -55,16 +56,14 @@ class Recorded:
         return (longest, longest)
 
     def part(self, part: Part) -> Self:
-        copy = object.__new__(type(self))
-        copy.__dict__.update(self.__dict__, _drawn=self._train if part == "train" else self._validation)
-        return copy
+        other = copy(self)
+        other._drawn = self._train if part == "train" else self._validation
+        return other
 
     def timesteps_fault(self, timesteps: Lengths) -> str | None:
-        if timesteps[0] < 1:
-            return "needs at least 1 step"
         rows = f"{len(self._train):,} training and {len(self._validation):,} validation rows"
         longest = f"a window and the target {self.horizon} ahead fit up to {self._longest:,} steps into {rows}"
-        return None if timesteps[1] <= self._longest else longest
+        return too_short(timesteps, 1) or (longest if timesteps[1] > self._longest else None)
 
     def sample(self, rng: np.random.Generator, *, batch_size: int, timesteps: Lengths) -> Batch:
         longest = timesteps[1]
@@ -84,7 +83,7 @@ class Recorded:
         ahead = column[first + self.horizon :][: len(weight)]
         constant = float(weight @ ahead**2)
         persistence = float(weight @ (ahead - now) ** 2)
-        references = [Reference("constant: the training mean", constant, lambda batch: np.zeros((batch.size, 1)))]
+        references = [Reference("constant: the training mean", constant, always(0.0))]
         if persistence < constant:
             references.append(Reference("persistence: the last value again", persistence, self._last))
         return tuple(references)

@@ -5,7 +5,7 @@ from typing import Any, Self
 import numpy as np
 
 from rnnlab.core.batch import Array, Batch, Lengths, draw_lengths, last_step_mask, within_lengths
-from rnnlab.tasks.base import Part, Reference, SuccessRule, Threshold
+from rnnlab.tasks.base import Part, Reference, SuccessRule, Threshold, too_short
 
 DAY, YEAR = 24, 8760  # hours; 365 whole days, so that every hour of the day is equally frequent
 STATIONS = 12
@@ -59,12 +59,7 @@ class Weather:
         return self
 
     def timesteps_fault(self, timesteps: Lengths) -> str | None:
-        least = DELAY + 1
-        return (
-            None
-            if timesteps[0] >= least
-            else f"needs at least {least} steps: station 1 reaches station 0 after {DELAY} hours"
-        )
+        return too_short(timesteps, DELAY + 1, f"station 1 reaches station 0 after {DELAY} hours")
 
     def sample(self, rng: np.random.Generator, *, batch_size: int, timesteps: Lengths) -> Batch:
         longest, rows = timesteps[1], np.arange(batch_size)
@@ -84,11 +79,9 @@ class Weather:
         persistence = float(cycles + 2 * NOISE**2 * (1 - KEEP**self.horizon))
         constant = (DAILY**2 + YEARLY**2) / 2 + NOISE**2
         references = (
-            Reference("constant: the mean", constant, lambda batch: np.zeros((batch.size, 1))),
+            Reference("constant: the mean", constant, always(0.0)),
             Reference("persistence: the last value again", persistence, last_value),
-            Reference(
-                "knows the time and the present weather", self.known_now, lambda batch: self._present(batch)[:, None]
-            ),
+            Reference("knows the time and the present weather", self.known_now, self._present),
         )
         # Half a day ahead the last value is worse than the mean.
         return tuple(one for one in references if one.name.startswith("constant") or one.loss < constant)
@@ -106,12 +99,12 @@ class Weather:
         weather = seen - self.year[(_hour(batch)[:, None] + hours) % YEAR, 1]
         shocks = weather[:, 1:] - KEEP * weather[:, :-1]
         fading = KEEP ** (self.horizon - np.arange(1, self._arriving + 1))
-        return np.asarray(self._present(batch) + ARRIVING * shocks[:, : self._arriving] @ fading)[:, None]
+        return np.asarray(self._present(batch) + (ARRIVING * shocks[:, : self._arriving] @ fading)[:, None])
 
     def _present(self, batch: Batch) -> Array:
         hour = _hour(batch)
         weather = last_value(batch)[:, 0] - self.year[hour, 0]
-        return np.asarray(self.year[(hour + self.horizon) % YEAR, 0] + KEEP**self.horizon * weather)
+        return np.asarray(self.year[(hour + self.horizon) % YEAR, 0] + KEEP**self.horizon * weather)[:, None]
 
 
 def last_value(batch: Batch, column: int = 0) -> Array:

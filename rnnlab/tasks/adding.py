@@ -6,7 +6,9 @@ from typing import ClassVar
 import numpy as np
 
 from rnnlab.core.batch import Array, Batch, Lengths, draw_lengths, last_step_mask, within_lengths
-from rnnlab.tasks.base import AbstractTask, Card, Published, Reference, Streak, Threshold
+from rnnlab.tasks.base import AbstractTask, Card, Published, Reference, Streak, Threshold, always, too_short
+
+_SECOND = "remembers the second number"
 
 
 class AbstractMarkedNumbers(AbstractTask):
@@ -43,12 +45,8 @@ class AddingURNN(AbstractMarkedNumbers):
 
     Example:
         >>> task = AddingURNN(AddingURNN.Options())
-        >>> batch = Batch(
-        ...     inputs=np.array([[[0.5, 1.0], [0.9, 0.0], [0.1, 0.0], [0.2, 1.0]]]),
-        ...     targets=np.array([[0.7]]),
-        ...     mask=np.array([[False, False, False, True]]),
-        ...     lengths=np.array([4]),
-        ... )
+        >>> inputs, lengths = np.array([[[0.5, 1.0], [0.9, 0.0], [0.1, 0.0], [0.2, 1.0]]]), np.array([4])
+        >>> batch = Batch(inputs, np.array([[0.7]]), last_step_mask(lengths, 4), lengths)
         >>> task.oracle(batch).round(3).tolist()
         [[0.7]]
     """
@@ -70,7 +68,7 @@ class AddingURNN(AbstractMarkedNumbers):
     )
 
     def timesteps_fault(self, timesteps: Lengths) -> str | None:
-        return None if timesteps[0] >= 2 else "needs at least 2 steps, one for each marked number"
+        return too_short(timesteps, 2, "one for each marked number")
 
     def sample(self, rng: np.random.Generator, *, batch_size: int, timesteps: Lengths) -> Batch:
         longest = timesteps[1]
@@ -85,13 +83,8 @@ class AddingURNN(AbstractMarkedNumbers):
 
     def references(self, timesteps: Lengths) -> tuple[Reference, ...]:
         return (
-            Reference("memoryless: always 1", 1 / 6, lambda batch: np.ones((batch.size, 1))),
-            Reference(
-                "remembers the second number",
-                1 / 12,
-                lambda batch: 0.5 + last_marked(batch)[:, None],
-                needs_memory=True,
-            ),
+            Reference("memoryless: always 1", 1 / 6, always(1.0)),
+            Reference(_SECOND, 1 / 12, lambda batch: 0.5 + last_marked(batch), needs_memory=True),
         )
 
     def _combine(self, one: Array, other: Array) -> Array:
@@ -115,7 +108,7 @@ class AbstractMarkedPairs(AbstractMarkedNumbers):
     default_timesteps = (100, 110)
 
     def timesteps_fault(self, timesteps: Lengths) -> str | None:
-        return None if timesteps[0] >= 4 else "needs at least 4 steps: two marked pairs in the first half"
+        return too_short(timesteps, 4, "two marked pairs in the first half")
 
     def sample(self, rng: np.random.Generator, *, batch_size: int, timesteps: Lengths) -> Batch:
         longest, rows = timesteps[1], np.arange(batch_size)
@@ -146,12 +139,8 @@ class AddingHS1997(AbstractMarkedPairs):
 
     Example:
         >>> task = AddingHS1997(AddingHS1997.Options())
-        >>> batch = Batch(
-        ...     inputs=np.array([[[0.3, -1.0], [0.5, 1.0], [-0.9, 1.0], [0.2, 0.0], [0.7, -1.0]]]),
-        ...     targets=np.array([[0.4]]),
-        ...     mask=np.array([[False, False, False, False, True]]),
-        ...     lengths=np.array([5]),
-        ... )
+        >>> inputs, lengths = np.array([[[0.3, -1.0], [0.5, 1.0], [-0.9, 1.0], [0.2, 0.0], [0.7, -1.0]]]), np.array([5])
+        >>> batch = Batch(inputs, np.array([[0.4]]), last_step_mask(lengths, 5), lengths)
         >>> task.oracle(batch).round(3).tolist()  # 1/2 + (0.5 - 0.9)/4
         [[0.4]]
     """
@@ -178,13 +167,8 @@ class AddingHS1997(AbstractMarkedPairs):
     def references(self, timesteps: Lengths) -> tuple[Reference, ...]:
         p = first_pair_chance(timesteps)
         return (
-            Reference("memoryless: always 1/2", (2 - p) / 48, lambda batch: np.full((batch.size, 1), 0.5)),
-            Reference(
-                "remembers the second number",
-                (1 - p) / 48,
-                lambda batch: 0.5 + last_marked(batch)[:, None] / 4,
-                needs_memory=True,
-            ),
+            Reference("memoryless: always 1/2", (2 - p) / 48, always(0.5)),
+            Reference(_SECOND, (1 - p) / 48, lambda batch: 0.5 + last_marked(batch) / 4, needs_memory=True),
         )
 
     def _combine(self, one: Array, other: Array) -> Array:
@@ -203,10 +187,10 @@ def first_pair_chance(timesteps: Lengths) -> float:
 
 
 def last_marked(batch: Batch) -> Array:
-    """Return the value at each sequence's last marker of 1, (B,)."""
+    """Return the value at each sequence's last marker of 1, (B, 1)."""
     marked = batch.inputs[:, :, 1] == 1
     last = marked.shape[1] - 1 - np.argmax(marked[:, ::-1], axis=1)
-    return np.asarray(batch.inputs[np.arange(batch.size), last, 0])
+    return np.asarray(batch.inputs[np.arange(batch.size), last, 0])[:, None]
 
 
 def _windows(shortest: int) -> Lengths:

@@ -163,6 +163,9 @@ class AbstractTask(ABC):
         name: Full name of the definition, `<stem>` or `<stem>@<source>`.
         Options: Its options: a subclass of `TaskOptions` if it has any besides the length.
         card: Its title, definition and published results.
+        input_features: I, the features of one step.
+        output_features: O, the raw outputs of one scored step.
+        default_timesteps: The shortest and longest sequence if the config sets none.
         loss: Key of `rnnlab.core.losses.LOSSES`.
         return_sequences: True when steps are scored throughout, False when only the last step is.
         maximised: Names of the metrics of which a higher value is better; of all others, the loss too, a lower one is.
@@ -172,6 +175,9 @@ class AbstractTask(ABC):
     name: ClassVar[str]
     Options: ClassVar[type[TaskOptions]] = TaskOptions
     card: ClassVar[Card]
+    input_features: int
+    output_features: int
+    default_timesteps: Lengths
     loss: ClassVar[str]
     return_sequences: ClassVar[bool]
     maximised: ClassVar[frozenset[str]] = frozenset()
@@ -186,24 +192,9 @@ class AbstractTask(ABC):
     def __init__(self, options: TaskOptions) -> None:
         self.options = options
 
-    @property
-    @abstractmethod
-    def input_features(self) -> int:
-        """I, the features of one step."""
-
-    @property
-    @abstractmethod
-    def output_features(self) -> int:
-        """O, the raw outputs of one scored step."""
-
-    @property
-    @abstractmethod
-    def default_timesteps(self) -> Lengths:
-        """The shortest and longest sequence if the config sets none."""
-
     def timesteps_fault(self, timesteps: Lengths) -> str | None:
         """Return why these lengths cannot be drawn (`needs at least 2 steps`), or None when they can."""
-        return None if timesteps[0] >= 1 else "needs at least 1 step"
+        return too_short(timesteps, 1)
 
     def part(self, part: Part) -> Self:
         """Return the task that draws from this part of the data; an endless generator returns itself."""
@@ -250,6 +241,22 @@ class AbstractTask(ABC):
     def facts(self) -> dict[str, Any]:
         """Return plain data of this instance to store with a run, e.g. the hash and scale of a file it read."""
         return {}
+
+
+def too_short(timesteps: Lengths, least: int, why: str = "") -> str | None:
+    """Return the fault of lengths below `least`, e.g. `needs at least 2 steps: why`, or None.
+
+    Example:
+        >>> too_short((1, 9), 2, "one for each number"), too_short((2, 9), 2)
+        ('needs at least 2 steps: one for each number', None)
+    """
+    needed = f"needs at least {least} step{'' if least == 1 else 's'}"
+    return None if timesteps[0] >= least else f"{needed}: {why}" if why else needed
+
+
+def always(value: float) -> Callable[[Batch], Array]:
+    """Return the predictor that always gives the same output, (B, 1)."""
+    return lambda batch: np.full((batch.size, 1), value)
 
 
 def mean_loss(task: AbstractTask, outputs: Array, batch: Batch) -> float:

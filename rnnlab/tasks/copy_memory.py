@@ -7,7 +7,7 @@ import numpy as np
 from pydantic import Field
 
 from rnnlab.core.batch import Array, Batch, Lengths, draw_lengths, within_lengths
-from rnnlab.tasks.base import AbstractTask, Card, Published, Reference, TaskOptions, Threshold
+from rnnlab.tasks.base import AbstractTask, Card, Published, Reference, TaskOptions, Threshold, too_short
 
 
 class CopyMemoryOptions(TaskOptions):
@@ -69,23 +69,12 @@ class CopyMemory(AbstractTask):
     def __init__(self, options: CopyMemoryOptions) -> None:
         super().__init__(options)
         self.symbols, self.alphabet = options.symbols, options.alphabet
-
-    @property
-    def input_features(self) -> int:
-        return self.alphabet + 2
-
-    @property
-    def output_features(self) -> int:
-        return self.alphabet + 1
-
-    @property
-    def default_timesteps(self) -> Lengths:
-        return (100 + 2 * self.symbols, 100 + 2 * self.symbols)
+        self.input_features, self.output_features = self.alphabet + 2, self.alphabet + 1
+        self.default_timesteps = (100 + 2 * self.symbols,) * 2
 
     def timesteps_fault(self, timesteps: Lengths) -> str | None:
-        least = 2 * self.symbols + 1
         parts = f"{self.symbols} symbols, the delimiter, {self.symbols} to recall them"
-        return None if timesteps[0] >= least else f"needs at least {least} steps: {parts}"
+        return too_short(timesteps, 2 * self.symbols + 1, parts)
 
     def sample(self, rng: np.random.Generator, *, batch_size: int, timesteps: Lengths) -> Batch:
         longest = timesteps[1]

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from rnnlab.core.batch import Array, Batch, Lengths, draw_lengths, within_lengths
 from rnnlab.core.losses import softmax
-from rnnlab.tasks.base import AbstractTask, Card, Published, Reference, TaskOptions, Threshold
+from rnnlab.tasks.base import AbstractTask, Card, Published, Reference, TaskOptions, Threshold, too_short
 
 Lag = Annotated[int, Field(ge=1, le=100_000)]
 
@@ -79,18 +79,11 @@ class DelayedBernoulli(AbstractTask):
     def __init__(self, options: DelayedBernoulliOptions) -> None:
         super().__init__(options)
         self.lags, self.tau = options.lags, options.tau
-
-    @property
-    def default_timesteps(self) -> Lengths:
-        return (50 + self._unscored, 50 + self._unscored)
+        self._unscored = max(self.lags) * self.tau
+        self.default_timesteps = (50 + self._unscored,) * 2
 
     def timesteps_fault(self, timesteps: Lengths) -> str | None:
-        least = self._unscored + 1
-        return (
-            None
-            if timesteps[0] >= least
-            else f"needs at least {least} steps: no earlier step has both flips inside the sequence"
-        )
+        return too_short(timesteps, self._unscored + 1, "no earlier step has both flips inside the sequence")
 
     def sample(self, rng: np.random.Generator, *, batch_size: int, timesteps: Lengths) -> Batch:
         steps = timesteps[1]
@@ -133,10 +126,6 @@ class DelayedBernoulli(AbstractTask):
 
     def oracle_loss(self, timesteps: Lengths) -> float:
         return _entropy(first=True, second=True)
-
-    @property
-    def _unscored(self) -> int:
-        return max(self.lags) * self.tau
 
     def _logits(self, batch: Batch, *, first: bool, second: bool) -> Array:
         each = self._probability(batch.inputs[:, :: self.tau, 1], first=first, second=second)

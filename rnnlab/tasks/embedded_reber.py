@@ -1,5 +1,6 @@
 """Predict the next symbol of strings of the embedded Reber grammar."""
 
+from copy import copy
 from functools import partial
 from typing import Self
 
@@ -92,10 +93,7 @@ class EmbeddedReber(AbstractTask):
         self._codes, self._steps = _draw_strings(stream(options.set_seed, "task/embedded_reber"))
         self._next = _automaton()
         self._rows = np.arange(2 * HALF)
-
-    @property
-    def default_timesteps(self) -> Lengths:
-        return (int(self._steps.min()), int(self._steps.max()))
+        self.default_timesteps = (int(self._steps.min()), int(self._steps.max()))
 
     def timesteps_fault(self, timesteps: Lengths) -> str | None:
         low, high = self.default_timesteps
@@ -106,10 +104,9 @@ class EmbeddedReber(AbstractTask):
         return None
 
     def part(self, part: Part) -> Self:
-        copy = object.__new__(type(self))
-        rows = np.arange(HALF) if part == "train" else np.arange(HALF, 2 * HALF)
-        copy.__dict__.update(self.__dict__, _rows=rows)
-        return copy
+        half = copy(self)
+        half._rows = np.arange(HALF) if part == "train" else np.arange(HALF, 2 * HALF)
+        return half
 
     def sample(self, rng: np.random.Generator, *, batch_size: int, timesteps: Lengths) -> Batch:
         rows = rng.choice(self._within(timesteps), size=batch_size)
@@ -125,15 +122,11 @@ class EmbeddedReber(AbstractTask):
         odds = pairs / np.maximum(pairs.sum(axis=1, keepdims=True), 1)
         logits = np.log(odds, out=np.full(odds.shape, IMPOSSIBLE), where=odds > 0)
         entropy = -float((pairs * logits).sum() / pairs.sum())
+        name = "follows the grammar, forgets the second symbol"
         forgetful = float((steps - 3).sum() * np.log(2) / steps.sum())
         return (
             Reference("memoryless: knows what follows each symbol", entropy, lambda batch: batch.inputs @ logits),
-            Reference(
-                "follows the grammar, forgets the second symbol",
-                forgetful,
-                partial(self._logits, forgetful=True),
-                needs_memory=True,
-            ),
+            Reference(name, forgetful, partial(self._logits, forgetful=True), needs_memory=True),
         )
 
     def oracle_loss(self, timesteps: Lengths) -> float:
@@ -217,9 +210,7 @@ def _draw_strings(rng: np.random.Generator) -> tuple[Array, Array]:
 def _walks(rng: np.random.Generator, count: int) -> list[tuple[int, ...]]:
     table = _automaton()
     legal = table != _DEAD
-    ways = np.stack(
-        [legal.argmax(axis=1), 6 - legal[:, ::-1].argmax(axis=1)], axis=1
-    )  # the one or two symbols that may follow
+    ways = np.stack([legal.argmax(axis=1), 6 - legal[:, ::-1].argmax(axis=1)], axis=1)  # one or two symbols may follow
     state, walked = np.zeros(count, dtype=np.int64), []
     while (state != _END).any():
         symbol = np.where(state == _END, -1, ways[state, rng.integers(0, 2, size=count)])

@@ -6,7 +6,7 @@ import numpy as np
 from pydantic import Field
 
 from rnnlab.core.batch import Array, Batch, Lengths, draw_lengths, within_lengths
-from rnnlab.tasks.base import AbstractTask, Card, Published, Reference, TaskOptions, Threshold
+from rnnlab.tasks.base import AbstractTask, Card, Published, Reference, TaskOptions, Threshold, too_short
 
 
 class FlipFlopOptions(TaskOptions):
@@ -64,17 +64,10 @@ class FlipFlop(AbstractTask):
     def __init__(self, options: FlipFlopOptions) -> None:
         super().__init__(options)
         self.bits, self.pulse_probability = options.bits, options.pulse_probability
-
-    @property
-    def input_features(self) -> int:
-        return self.bits
-
-    @property
-    def output_features(self) -> int:
-        return self.bits
+        self.input_features = self.output_features = self.bits
 
     def timesteps_fault(self, timesteps: Lengths) -> str | None:
-        return None if timesteps[0] >= 2 else "needs at least 2 steps: at the first one there is nothing to remember"
+        return too_short(timesteps, 2, "at the first one there is nothing to remember")
 
     def sample(self, rng: np.random.Generator, *, batch_size: int, timesteps: Lengths) -> Batch:
         lengths = draw_lengths(rng, batch_size, timesteps)

@@ -1,5 +1,6 @@
 """Forecast one column of a multivariate series: synthetic weather with a known oracle, or a CSV file of your own."""
 
+from copy import copy
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -76,23 +77,16 @@ class Forecast(AbstractTask):
     def __init__(self, options: ForecastOptions) -> None:
         super().__init__(options)
         self._series = _series(options)
-        self.solved = self._series.solved
-
-    @property
-    def input_features(self) -> int:
-        return self._series.features
-
-    @property
-    def default_timesteps(self) -> Lengths:
-        return self._series.default_timesteps
+        self.solved, self.input_features = self._series.solved, self._series.features
+        self.default_timesteps = self._series.default_timesteps
 
     def timesteps_fault(self, timesteps: Lengths) -> str | None:
         return self._series.timesteps_fault(timesteps)
 
     def part(self, part: Part) -> Self:
-        copy = object.__new__(type(self))
-        copy.__dict__.update(self.__dict__, _series=self._series.part(part))
-        return copy
+        other = copy(self)
+        other._series = self._series.part(part)
+        return other
 
     def sample(self, rng: np.random.Generator, *, batch_size: int, timesteps: Lengths) -> Batch:
         return self._series.sample(rng, batch_size=batch_size, timesteps=timesteps)

@@ -1,5 +1,6 @@
 """The Mackey-Glass series, 84 steps ahead: a chaotic series that is predictable from its past."""
 
+from copy import copy
 from functools import partial
 from typing import Self
 
@@ -7,7 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from rnnlab.core.batch import Array, Batch, Lengths, draw_lengths, within_lengths
-from rnnlab.tasks.base import AbstractTask, Card, Part, Published, Reference, TaskOptions, Threshold
+from rnnlab.tasks.base import AbstractTask, Card, Part, Published, Reference, TaskOptions, Threshold, too_short
 
 DELAY = 17
 GAIN, DECAY = 0.2, 0.1
@@ -74,16 +75,14 @@ class MackeyGlass(AbstractTask):
         self._series = self._drawn = (x - self.mean) / self.deviation
 
     def timesteps_fault(self, timesteps: Lengths) -> str | None:
-        if timesteps[0] <= WARM_UP:
-            return f"needs at least {WARM_UP + 1} steps: the first {WARM_UP} are not scored"
         longest = VALIDATION - self.horizon
-        return None if timesteps[1] <= longest else f"takes at most {longest:,} steps of the validation part"
+        too_long = f"takes at most {longest:,} steps of the validation part" if timesteps[1] > longest else None
+        return too_short(timesteps, WARM_UP + 1, f"the first {WARM_UP} are not scored") or too_long
 
     def part(self, part: Part) -> Self:
-        copy = object.__new__(type(self))
-        drawn = self._series[:TRAINING] if part == "train" else self._series[TRAINING:]
-        copy.__dict__.update(self.__dict__, _drawn=drawn)
-        return copy
+        one = copy(self)
+        one._drawn = self._series[:TRAINING] if part == "train" else self._series[TRAINING:]
+        return one
 
     def sample(self, rng: np.random.Generator, *, batch_size: int, timesteps: Lengths) -> Batch:
         longest = timesteps[1]

@@ -4,7 +4,7 @@ import numpy as np
 
 from rnnlab.core.batch import Array, Lengths
 from rnnlab.tasks.adding import AbstractMarkedPairs, first_pair_chance, last_marked
-from rnnlab.tasks.base import Card, Published, Reference, Streak
+from rnnlab.tasks.base import Card, Published, Reference, Streak, always
 
 
 class Multiplication(AbstractMarkedPairs):
@@ -20,14 +20,10 @@ class Multiplication(AbstractMarkedPairs):
         than 13 of the last 2,000 sequences wrong; the rule here is the first. Markers as in `adding@hs1997`.
 
     Example:
-        >>> from rnnlab.core.batch import Batch
+        >>> from rnnlab.core.batch import Batch, last_step_mask
         >>> task = Multiplication(Multiplication.Options())
-        >>> batch = Batch(
-        ...     inputs=np.array([[[1.0, 1.0], [0.3, 0.0], [0.5, 1.0], [0.8, 0.0], [0.6, -1.0]]]),
-        ...     targets=np.array([[0.5]]),
-        ...     mask=np.array([[False, False, False, False, True]]),
-        ...     lengths=np.array([5]),
-        ... )
+        >>> inputs, lengths = np.array([[[1.0, 1.0], [0.3, 0.0], [0.5, 1.0], [0.8, 0.0], [0.6, -1.0]]]), np.array([5])
+        >>> batch = Batch(inputs, np.array([[0.5]]), last_step_mask(lengths, 5), lengths)
         >>> task.oracle(batch).tolist()  # the first pair is marked, so its value is 1
         [[0.5]]
     """
@@ -56,15 +52,11 @@ class Multiplication(AbstractMarkedPairs):
         p = first_pair_chance(timesteps)
         mean, square = (1 + p) / 2, (1 + 2 * p) / 3
         return (
-            Reference(
-                "memoryless: always the mean",
-                square / 3 - (mean / 2) ** 2,
-                lambda batch: np.full((batch.size, 1), mean / 2),
-            ),
+            Reference("memoryless: always the mean", square / 3 - (mean / 2) ** 2, always(mean / 2)),
             Reference(
                 "remembers the second number",
                 (square - mean**2) / 3,
-                lambda batch: mean * last_marked(batch)[:, None],
+                lambda batch: mean * last_marked(batch),
                 needs_memory=True,
             ),
         )

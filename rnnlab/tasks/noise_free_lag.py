@@ -9,7 +9,7 @@ from pydantic import Field
 
 from rnnlab.core.batch import Array, Batch, Lengths
 from rnnlab.core.losses import LOSSES
-from rnnlab.tasks.base import AbstractTask, Card, Published, Reference, Streak, TaskOptions
+from rnnlab.tasks.base import AbstractTask, Card, Published, Reference, Streak, TaskOptions, too_short
 
 # The smallest probability, so that its logarithm is finite; in a softmax it is 0 to 300 digits.
 TINY = 1e-300
@@ -41,24 +41,15 @@ class AbstractNoiseFreeLag(AbstractTask):
     maximised = frozenset({"accuracy"})
     solved = Streak(10_000)
 
-    @property
-    def input_features(self) -> int:
-        return self.options.symbols + 1
-
-    @property
-    def output_features(self) -> int:
-        return self.options.symbols + 1
-
-    @property
-    def default_timesteps(self) -> Lengths:
-        return (self.options.symbols, self.options.symbols)
+    def __init__(self, options: NoiseFreeLagOptions) -> None:
+        super().__init__(options)
+        self.input_features = self.output_features = options.symbols + 1
+        self.default_timesteps = (options.symbols, options.symbols)
 
     def timesteps_fault(self, timesteps: Lengths) -> str | None:
-        if timesteps[0] < 3:
-            return "needs at least 3 steps: the symbol to remember and two between"
-        return (
-            None if timesteps[0] == timesteps[1] else "needs a single number of steps: all strings have the same length"
-        )
+        several = "needs a single number of steps: all strings have the same length"
+        fault = too_short(timesteps, 3, "the symbol to remember and two between")
+        return fault or (several if timesteps[0] < timesteps[1] else None)
 
     def sample(self, rng: np.random.Generator, *, batch_size: int, timesteps: Lengths) -> Batch:
         steps, features = timesteps[1], self.input_features
@@ -125,16 +116,14 @@ class NoiseFreeLag2a(AbstractNoiseFreeLag):
         title="Remember one symbol over a counted lag",
         definition="Inputs: p + 1 one-hot symbols a1 … a(p-1), x, y; the string x a1 … a(p-1) x or y a1 … a(p-1) y. "
         "Target: the next symbol, scored at every step. A string is right when every probability is within 0.25.",
-        published=(
-            *(
-                Published(result, "Hochreiter, Schmidhuber 1997, table 2")
-                for result in (
-                    "LSTM, p = 100, 1 cell, learning rate 1.0: 100 % of 18 trials solved, mean after 5,040 sequences",
-                    "sequence chunker, p = 100: 33 % of 18 trials solved, mean after 32,400 sequences",
-                    "RTRL, p = 4: 78 % of 18 trials solved, mean after 1,043,000 sequences; p = 10: none in 5,000,000",
-                    "back-propagation through time, p = 100: none of 18 trials solved in 5,000,000 sequences",
-                )
-            ),
+        published=tuple(
+            Published(result, "Hochreiter, Schmidhuber 1997, table 2")
+            for result in (
+                "LSTM, p = 100, 1 cell, learning rate 1.0: 100 % of 18 trials solved, mean after 5,040 sequences",
+                "sequence chunker, p = 100: 33 % of 18 trials solved, mean after 32,400 sequences",
+                "RTRL, p = 4: 78 % of 18 trials solved, mean after 1,043,000 sequences; p = 10: none in 5,000,000",
+                "back-propagation through time, p = 100: none of 18 trials solved in 5,000,000 sequences",
+            )
         ),
     )
 
@@ -193,19 +182,13 @@ class NoiseFreeLag2b(AbstractNoiseFreeLag):
         steps, q = timesteps[1], 1 / (timesteps[1] - 1)
         when = float(-np.log(q) - (steps - 2) * np.log1p(-q)) / steps
         which, least = float(np.log(2)) / steps, self.oracle_loss(timesteps)
-        known = (
-            ("memoryless", least + which + when, False, False),
-            ("remembers the first symbol", least + when, True, False),
-            ("counts the steps", least + which, False, True),
-        )
-        return tuple(
-            Reference(
-                name,
-                loss,
-                partial(self._predict, knows_first=knows_first, counts=counts),
-                needs_memory=knows_first or counts,
-            )
-            for name, loss, knows_first, counts in known
+        neither = partial(self._predict, knows_first=False, counts=False)
+        first = partial(self._predict, knows_first=True, counts=False)
+        place = partial(self._predict, knows_first=False, counts=True)
+        return (
+            Reference("memoryless", least + which + when, neither),
+            Reference("remembers the first symbol", least + when, first, needs_memory=True),
+            Reference("counts the steps", least + which, place, needs_memory=True),
         )
 
     def oracle_loss(self, timesteps: Lengths) -> float:

@@ -4,7 +4,7 @@ import numpy as np
 from pydantic import Field
 
 from rnnlab.core.batch import Array, Batch, Lengths, draw_lengths, last_step_mask, within_lengths
-from rnnlab.tasks.base import AbstractTask, Card, Published, Reference, TaskOptions, Threshold
+from rnnlab.tasks.base import AbstractTask, Card, Published, Reference, TaskOptions, Threshold, always
 
 
 class ParityOptions(TaskOptions):
@@ -72,11 +72,7 @@ class Parity(AbstractTask):
         return Batch((inputs * inside)[:, :, None], targets, last_step_mask(lengths, timesteps[1]), lengths)
 
     def references(self, timesteps: Lengths) -> tuple[Reference, ...]:
-        return (
-            Reference(
-                "memoryless: both answers equally likely", float(np.log(2)), lambda batch: np.zeros((batch.size, 1))
-            ),
-        )
+        return (Reference("memoryless: both answers equally likely", float(np.log(2)), always(0.0)),)
 
     def correct(self, outputs: Array, batch: Batch) -> Array:
         return np.asarray((outputs > 0)[:, 0] == (batch.targets > 0)[:, 0])

@@ -8,7 +8,7 @@ import numpy as np
 
 from rnnlab.core.batch import Array, Batch, Lengths, draw_lengths, last_step_mask, within_lengths
 from rnnlab.core.losses import softmax
-from rnnlab.tasks.base import AbstractTask, Card, Published, Reference, Streak
+from rnnlab.tasks.base import AbstractTask, Card, Published, Reference, Streak, too_short
 
 SYMBOLS = "EBabcdXY"
 START, TRIGGER, FIRST_DISTRACTOR, FIRST_MARK, NOTHING = 0, 1, 2, 6, 8
@@ -32,15 +32,9 @@ class AbstractTemporalOrder(AbstractTask):
     maximised = frozenset({"accuracy"})
     solved = Streak(2000, wrong=0, loss_below=0.1)
 
-    @property
-    def output_features(self) -> int:
-        return int(2 ** len(self.windows))
-
     def timesteps_fault(self, timesteps: Lengths) -> str | None:
-        if self._fits(timesteps[0]):
-            return None
         least = next(steps for steps in count() if self._fits(steps))
-        return f"needs at least {least} steps: E, {len(self.windows)} marked symbols apart from each other, B"
+        return too_short(timesteps, least, f"E, {len(self.windows)} marked symbols apart from each other, B")
 
     def sample(self, rng: np.random.Generator, *, batch_size: int, timesteps: Lengths) -> Batch:
         longest, rows = timesteps[1], np.arange(batch_size)[:, None]
@@ -116,6 +110,7 @@ class TemporalOrder(AbstractTemporalOrder):
 
     name = "temporal_order@hs1997"
     windows = ((10, 20), (50, 60))
+    output_features = 4
     card = Card(
         title="Tell the order of two symbols",
         definition="Inputs: 8 one-hot symbols E B a b c d X Y. E first, B last, random a-d between, and X or Y at one "
@@ -150,6 +145,7 @@ class TemporalOrder3(AbstractTemporalOrder):
 
     name = "temporal_order@hs1997_3"
     windows = ((10, 20), (33, 43), (66, 76))
+    output_features = 8
     card = Card(
         title="Tell the order of three symbols",
         definition="As temporal_order@hs1997 with three marks, in [10 %, 20 %], [33 %, 43 %] and [66 %, 76 %] of the "

@@ -8,7 +8,16 @@ from pydantic import Field
 
 from rnnlab.core.batch import Array, Batch, Lengths, draw_lengths, last_step_mask, within_lengths
 from rnnlab.core.losses import sigmoid
-from rnnlab.tasks.base import AbstractTask, AllOf, Card, Published, Reference, TaskOptions, Threshold
+from rnnlab.tasks.base import (
+    AbstractTask,
+    AllOf,
+    Card,
+    Published,
+    Reference,
+    TaskOptions,
+    Threshold,
+    too_short,
+)
 
 VARIANCE = 0.2
 
@@ -17,10 +26,7 @@ class TwoSequenceOptions(TaskOptions):
     """How many elements carry the class."""
 
     informative: int = Field(
-        default=3,
-        ge=1,
-        le=1000,
-        description="N, how many elements at the start carry the class; the paper uses 1 and 3",
+        3, ge=1, le=1000, description="N, how many elements at the start carry the class; the paper uses 1 and 3"
     )
 
 
@@ -45,16 +51,13 @@ class AbstractTwoSequence(AbstractTask):
     input_features = 1
     output_features = 1
 
-    @property
-    def default_timesteps(self) -> Lengths:
-        return (100, 110) if self.options.informative < 100 else (self.options.informative + 1,) * 2
+    def __init__(self, options: TwoSequenceOptions) -> None:
+        super().__init__(options)
+        self.default_timesteps = (100, 110) if options.informative < 100 else (options.informative + 1,) * 2
 
     def timesteps_fault(self, timesteps: Lengths) -> str | None:
-        if timesteps[0] > self.options.informative:
-            return None
-        return (
-            f"needs at least {self.options.informative + 1} steps: the elements that carry the class, and one of noise"
-        )
+        why = "the elements that carry the class, and one of noise"
+        return too_short(timesteps, self.options.informative + 1, why)
 
     def sample(self, rng: np.random.Generator, *, batch_size: int, timesteps: Lengths) -> Batch:
         longest = timesteps[1]
@@ -71,7 +74,7 @@ class AbstractTwoSequence(AbstractTask):
     def references(self, timesteps: Lengths) -> tuple[Reference, ...]:
         middle = sum(self.levels) / 2
         loss = (self.levels[0] - middle) ** 2 + self.target_noise
-        memoryless = Reference(f"memoryless: always {middle:g}", loss, lambda batch: np.full((batch.size, 1), middle))
+        memoryless = Reference(f"memoryless: always {middle:g}", loss, always(middle))
         if not self.noisy_elements or self.options.informative == 1:
             return (memoryless,)
         return memoryless, Reference(
@@ -128,12 +131,8 @@ class TwoSequence3a(AbstractTwoSequence):
 
     Example:
         >>> task = TwoSequence3a(TwoSequence3a.Options())
-        >>> batch = Batch(
-        ...     inputs=np.array([[[-1.0], [-1.0], [-1.0], [0.6], [0.2]]]),
-        ...     targets=np.array([[0.0]]),
-        ...     mask=np.array([[False, False, False, False, True]]),
-        ...     lengths=np.array([5]),
-        ... )
+        >>> inputs, lengths = np.array([[[-1.0], [-1.0], [-1.0], [0.6], [0.2]]]), np.array([5])
+        >>> batch = Batch(inputs, np.array([[0.0]]), last_step_mask(lengths, 5), lengths)
         >>> task.oracle(batch).tolist()
         [[0.0]]
     """
@@ -178,12 +177,8 @@ class TwoSequence3b(AbstractTwoSequence):
 
     Example:
         >>> task = TwoSequence3b(TwoSequence3b.Options())
-        >>> batch = Batch(
-        ...     inputs=np.array([[[0.4], [-0.6], [0.4], [0.9], [-0.3]]]),
-        ...     targets=np.array([[1.0]]),
-        ...     mask=np.array([[False, False, False, False, True]]),
-        ...     lengths=np.array([5]),
-        ... )
+        >>> inputs, lengths = np.array([[[0.4], [-0.6], [0.4], [0.9], [-0.3]]]), np.array([5])
+        >>> batch = Batch(inputs, np.array([[1.0]]), last_step_mask(lengths, 5), lengths)
         >>> task.oracle(batch).round(4).tolist()  # 1/(1 + exp(-2 · 0.2 / 0.2))
         [[0.8808]]
     """
@@ -221,12 +216,8 @@ class TwoSequence3c(AbstractTwoSequence):
 
     Example:
         >>> task = TwoSequence3c(TwoSequence3c.Options())
-        >>> batch = Batch(
-        ...     inputs=np.array([[[-1.0], [-1.0], [-1.0], [0.6], [0.2]]]),
-        ...     targets=np.array([[0.95]]),
-        ...     mask=np.array([[False, False, False, False, True]]),
-        ...     lengths=np.array([5]),
-        ... )
+        >>> inputs, lengths = np.array([[[-1.0], [-1.0], [-1.0], [0.6], [0.2]]]), np.array([5])
+        >>> batch = Batch(inputs, np.array([[0.95]]), last_step_mask(lengths, 5), lengths)
         >>> task.oracle(batch).tolist()
         [[0.8]]
         >>> task.correct(np.array([[0.75]]), batch).tolist()  # near 0.8, the noise-free target
