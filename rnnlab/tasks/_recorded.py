@@ -10,7 +10,7 @@ import numpy as np
 from rnnlab.core.batch import Array, Batch, Lengths, draw_lengths, last_step_mask, within_lengths
 from rnnlab.core.errors import UsageError
 from rnnlab.tasks._csv_table import Column, Table, read_table
-from rnnlab.tasks.base import Part, Reference, SuccessRule, Threshold, too_short
+from rnnlab.tasks.base import Part, Reference, SuccessRule, Threshold, always, too_short
 
 
 class Recorded:

@@ -5,7 +5,7 @@ from typing import Any, Self
 import numpy as np
 
 from rnnlab.core.batch import Array, Batch, Lengths, draw_lengths, last_step_mask, within_lengths
-from rnnlab.tasks.base import Part, Reference, SuccessRule, Threshold, too_short
+from rnnlab.tasks.base import Part, Reference, SuccessRule, Threshold, always, too_short
 
 DAY, YEAR = 24, 8760  # hours; 365 whole days, so that every hour of the day is equally frequent
 STATIONS = 12

@@ -16,6 +16,7 @@ from rnnlab.tasks.base import (
     Reference,
     TaskOptions,
     Threshold,
+    always,
     too_short,
 )
 
