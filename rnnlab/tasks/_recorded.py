@@ -48,7 +48,7 @@ class Recorded:
         values = (table.values - self.mean) / np.where(self.deviation > 0, self.deviation, 1.0)
         self._train, self._validation = values[:cut], values[cut:]
         self._drawn = self._train
-        self.solved = Threshold("loss", min(reference.loss for reference in self.references(self.default_timesteps)))
+        self.solved = Threshold({"loss": min(one.loss for one in self.references(self.default_timesteps))})
 
     @property
     def default_timesteps(self) -> Lengths:

@@ -49,7 +49,7 @@ class Weather:
         self._arriving = min(horizon, DELAY)
         added = NOISE**2 * KEEP ** (2 * (horizon - self._arriving)) * (1 - KEEP ** (2 * self._arriving))
         self.oracle_loss = self.known_now - ARRIVING**2 * added
-        self.solved = Threshold("excess_loss", float(f"{0.1 * self.oracle_loss:.2g}"))
+        self.solved = Threshold({"excess_loss": float(f"{0.1 * self.oracle_loss:.2g}")})
         self.year = _year()
 
     def facts(self) -> dict[str, Any]:

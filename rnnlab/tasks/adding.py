@@ -53,7 +53,7 @@ class AddingURNN(AbstractMarkedNumbers):
 
     name = "adding@urnn"
     default_timesteps = (100, 100)
-    solved = Threshold("loss", 0.005)
+    solved = Threshold({"loss": 0.005})
     card = Card(
         title="Add two marked numbers",
         definition="Inputs: value U[0,1] and a marker that is 1 at one step of the first half and one step of the "

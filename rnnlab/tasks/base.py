@@ -65,39 +65,25 @@ class Streak:
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """The validation metric `metric` is at most `at_most`.
+    """Each of these validation metrics is at most its bound.
 
     Example:
-        >>> Threshold("error_rate", 0.01).is_met(Evidence({"error_rate": 0.008}, np.zeros(0), 1.0))
+        >>> Threshold({"error_rate": 0.01}).is_met(Evidence({"error_rate": 0.008}, np.zeros(0), 1.0))
         True
     """
 
-    metric: str
-    at_most: float
+    at_most: Mapping[str, float]
 
     def is_met(self, evidence: Evidence) -> bool:
         """Return whether the evidence meets the rule; False without a validation."""
-        return evidence.validation is not None and evidence.validation[self.metric] <= self.at_most
+        found = evidence.validation
+        return found is not None and all(found[metric] <= bound for metric, bound in self.at_most.items())
 
     def __str__(self) -> str:
-        return f"validation {self.metric} at most {self.at_most:g}"
+        return " and ".join(f"validation {metric} at most {bound:g}" for metric, bound in self.at_most.items())
 
 
-@dataclass(frozen=True, slots=True)
-class AllOf:
-    """All of several validation thresholds are met at once."""
-
-    rules: tuple[Threshold, ...]
-
-    def is_met(self, evidence: Evidence) -> bool:
-        """Return whether the evidence meets every rule; False without a validation."""
-        return all(rule.is_met(evidence) for rule in self.rules)
-
-    def __str__(self) -> str:
-        return " and ".join(map(str, self.rules))
-
-
-SuccessRule = Streak | Threshold | AllOf
+SuccessRule = Streak | Threshold
 
 
 @dataclass(frozen=True, slots=True)

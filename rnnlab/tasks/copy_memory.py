@@ -50,7 +50,7 @@ class CopyMemory(AbstractTask):
     loss = "cross_entropy"
     return_sequences = True
     maximised = frozenset({"recall_accuracy"})
-    solved = Threshold("error_rate", 0.01)
+    solved = Threshold({"error_rate": 0.01})
     card = Card(
         title="Copy ten symbols over a delay",
         definition="Ten symbols out of eight, T - 1 blanks, a delimiter, ten blanks; timesteps = T + 20. Target: blank "

@@ -64,7 +64,7 @@ class DelayedBernoulli(AbstractTask):
     return_sequences = True
     input_features = 2
     output_features = 2
-    solved = Threshold("excess_loss", 0.01)
+    solved = Threshold({"excess_loss": 0.01})
     card = Card(
         title="Coin flips that depend on earlier flips",
         definition="Inputs: fair coin flips x. Target: a flip that is 1 with probability 1/2 + x_{n-3}/2 - x_{n-8}/4, "

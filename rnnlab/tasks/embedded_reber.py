@@ -72,7 +72,7 @@ class EmbeddedReber(AbstractTask):
     return_sequences = True
     input_features = len(SYMBOLS)
     output_features = len(SYMBOLS)
-    solved = Threshold("error_rate", 0.0)
+    solved = Threshold({"error_rate": 0.0})
     card = Card(
         title="Next symbol of an embedded Reber string",
         definition="Strings B, T or P, a Reber string, the same T or P, E; seven one-hot symbols, both branches "

@@ -48,7 +48,7 @@ class FlipFlop(AbstractTask):
     return_sequences = True
     default_timesteps = (64, 64)
     maximised = frozenset({"bit_accuracy"})
-    solved = Threshold("loss", 1e-4)
+    solved = Threshold({"loss": 1e-4})
     card = Card(
         title="Three-bit flip-flop memory",
         definition="Three inputs; each is a pulse of -1 or +1 with probability 0.5 per step, else 0, with a pulse at "

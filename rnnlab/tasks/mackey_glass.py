@@ -57,7 +57,7 @@ class MackeyGlass(AbstractTask):
     input_features = 1
     output_features = 1
     default_timesteps = (WARM_UP + 100, WARM_UP + 100)
-    solved = Threshold("loss", 0.01)
+    solved = Threshold({"loss": 0.01})
     card = Card(
         title="Mackey-Glass series, 84 steps ahead",
         definition="Input: the normalised Mackey-Glass series (delay 17, one sample a unit of time) from a random "
@@ -165,11 +165,7 @@ def orbit(samples: int, *, substeps: int = SUBSTEPS) -> Array:
         [1.1176, 1.043]
     """
     grid, middle = np.full(DELAY * substeps + 1, START), np.full(DELAY * substeps, START)
-    series = []
-    for _ in range(-(-samples // DELAY)):
-        grid, middle = _next_delay(grid, middle, substeps)
-        series.append(grid[substeps::substeps])
-    return np.concatenate(series)[:samples]
+    return _following(grid, middle, samples)
 
 
 def continued(history: Array, samples: int, *, substeps: int = 2) -> Array:
@@ -185,8 +181,12 @@ def continued(history: Array, samples: int, *, substeps: int = 2) -> Array:
     dense = (1 + 2 * s) * (1 - s) ** 2 * left + s**2 * (3 - 2 * s) * right  # (…, 17, 2·substeps)
     dense += s * (1 - s) ** 2 * slope[..., :-1, None] + s**2 * (s - 1) * slope[..., 1:, None]
     dense = np.concatenate([dense.reshape(*now.shape[:-1], -1), now[..., -1:]], axis=-1)
-    grid, middle = dense[..., ::2], dense[..., 1::2]
-    series = []
+    return _following(dense[..., ::2], dense[..., 1::2], samples)
+
+
+def _following(grid: Array, middle: Array, samples: int) -> Array:
+    """Return the next samples, (…, samples), after x at the grid points of a delay and half way between."""
+    series, substeps = [], middle.shape[-1] // DELAY
     for _ in range(-(-samples // DELAY)):
         grid, middle = _next_delay(grid, middle, substeps)
         series.append(grid[..., substeps::substeps])

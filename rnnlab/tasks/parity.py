@@ -34,12 +34,13 @@ class Parity(AbstractTask):
 
     name = "parity"
     Options = ParityOptions
+    options: ParityOptions
     loss = "binary_cross_entropy"
     return_sequences = False
     input_features = 1
     output_features = 1
     default_timesteps = (1, 40)
-    solved = Threshold("error_rate", 0.01)
+    solved = Threshold({"error_rate": 0.01})
     card = Card(
         title="Is the number of ones odd?",
         definition="One input per step, -1 or +1, equally likely, optionally with uniform noise. Target at the last "
@@ -57,17 +58,13 @@ class Parity(AbstractTask):
         ),
     )
 
-    def __init__(self, options: ParityOptions) -> None:
-        super().__init__(options)
-        self.noise = options.noise
-
     def sample(self, rng: np.random.Generator, *, batch_size: int, timesteps: Lengths) -> Batch:
         lengths = draw_lengths(rng, batch_size, timesteps)
         bits = rng.integers(0, 2, size=(batch_size, timesteps[1]))
         inside = within_lengths(lengths, timesteps[1])
         inputs = 2.0 * bits - 1.0
-        if self.noise:
-            inputs += rng.uniform(-self.noise, self.noise, size=inputs.shape)
+        if noise := self.options.noise:
+            inputs += rng.uniform(-noise, noise, size=inputs.shape)
         targets = ((bits & inside).sum(axis=1, keepdims=True) % 2).astype(float)  # (B, 1)
         return Batch((inputs * inside)[:, :, None], targets, last_step_mask(lengths, timesteps[1]), lengths)
 

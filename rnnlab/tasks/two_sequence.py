@@ -10,7 +10,6 @@ from rnnlab.core.batch import Array, Batch, Lengths, draw_lengths, last_step_mas
 from rnnlab.core.losses import sigmoid
 from rnnlab.tasks.base import (
     AbstractTask,
-    AllOf,
     Card,
     Published,
     Reference,
@@ -139,7 +138,7 @@ class TwoSequence3a(AbstractTwoSequence):
     """
 
     name = "two_sequence@hs1997_3a"
-    solved = AllOf((Threshold("error_rate", 0.0), Threshold("mae", 0.01)))
+    solved = Threshold({"error_rate": 0.0, "mae": 0.01})
     card = Card(
         title="Tell two classes apart by their first elements",
         definition="One input; the first N elements are 1 (class 1) or -1 (class 2), the rest N(0, variance "
@@ -186,7 +185,7 @@ class TwoSequence3b(AbstractTwoSequence):
 
     name = "two_sequence@hs1997_3b"
     noisy_elements = True
-    solved = AllOf((Threshold("error_rate", 5 / 256), Threshold("mae", 0.04)))
+    solved = Threshold({"error_rate": 5 / 256, "mae": 0.04})
     card = Card(
         title="Tell two classes apart by noisy first elements",
         definition="As two_sequence@hs1997_3a with N(0, variance 0.2) added to the first N elements too.",
@@ -229,7 +228,7 @@ class TwoSequence3c(AbstractTwoSequence):
     levels = (0.2, 0.8)
     target_noise = 0.1
     tolerance = 0.1
-    solved = AllOf((Threshold("error_rate", 0.0), Threshold("mae", 0.015)))
+    solved = Threshold({"error_rate": 0.0, "mae": 0.015})
     card = Card(
         title="Learn the mean of two classes of noisy targets",
         definition="Inputs as two_sequence@hs1997_3a. Target: 0.2 (class 1) or 0.8 (class 2) plus N(0, variance 0.1), "

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from rnnlab.tasks.base import AllOf, Evidence, Streak, SuccessRule, Threshold
+from rnnlab.tasks.base import Evidence, Streak, SuccessRule, Threshold
 
 
 def newest(bits: str, loss: float = 0.0) -> Evidence:
@@ -28,13 +28,13 @@ def scored(**metrics: float) -> Evidence:
         (Streak(3, loss_below=0.5), newest("111", loss=0.49), True),
         (Streak(3, loss_below=0.5), newest("111", loss=0.5), False),
         (Streak(3), newest("111", loss=math.nan), False),
-        (Threshold("loss", 0.5), scored(loss=0.5), True),
-        (Threshold("loss", 0.5), scored(loss=math.nextafter(0.5, 1)), False),
-        (Threshold("loss", 0.5), scored(loss=math.nan), False),
-        (Threshold("loss", 0.5), newest("111"), False),
-        (AllOf((Threshold("loss", 1.0), Threshold("mae", 2.0))), scored(loss=1.0, mae=2.0), True),
-        (AllOf((Threshold("loss", 1.0), Threshold("mae", 2.0))), scored(loss=1.0, mae=2.1), False),
-        (AllOf((Threshold("loss", 1.0), Threshold("mae", 2.0))), newest("111"), False),
+        (Threshold({"loss": 0.5}), scored(loss=0.5), True),
+        (Threshold({"loss": 0.5}), scored(loss=math.nextafter(0.5, 1)), False),
+        (Threshold({"loss": 0.5}), scored(loss=math.nan), False),
+        (Threshold({"loss": 0.5}), newest("111"), False),
+        (Threshold({"loss": 1.0, "mae": 2.0}), scored(loss=1.0, mae=2.0), True),
+        (Threshold({"loss": 1.0, "mae": 2.0}), scored(loss=1.0, mae=2.1), False),
+        (Threshold({"loss": 1.0, "mae": 2.0}), newest("111"), False),
     ],
 )
 def test_a_rule_at_its_edge(rule: SuccessRule, evidence: Evidence, is_met: bool) -> None:
@@ -50,9 +50,9 @@ def test_a_rule_at_its_edge(rule: SuccessRule, evidence: Evidence, is_met: bool)
             Streak(9, loss_below=0.25),
             "all of the last 9 training sequences correct, with a mean training loss below 0.25",
         ),
-        (Threshold("loss", 0.005), "validation loss at most 0.005"),
+        (Threshold({"loss": 0.005}), "validation loss at most 0.005"),
         (
-            AllOf((Threshold("loss", 1), Threshold("mae", 0.1))),
+            Threshold({"loss": 1, "mae": 0.1}),
             "validation loss at most 1 and validation mae at most 0.1",
         ),
     ],

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rnnlab.config.blocks import PlateauOptions
-from rnnlab.tasks.base import AllOf, Streak, SuccessRule, Threshold
+from rnnlab.tasks.base import Streak, SuccessRule, Threshold
 from rnnlab.training.events import record_line
 from rnnlab.training.progress import Averages, Best, Success, judge
 
@@ -56,7 +56,7 @@ def test_the_loss_is_the_mean_over_the_batches_of_the_streak(
 
 def test_each_rule_listens_to_its_own_evidence() -> None:
     right = np.ones(4, bool)
-    streak, threshold = Success(Streak(4), 4), Success(Threshold("loss", 0.1), 4)
+    streak, threshold = Success(Streak(4), 4), Success(Threshold({"loss": 0.1}), 4)
     assert streak.after_step(right, 0.0)
     assert not streak.after_validation({"loss": 0.0})
     assert not threshold.after_step(right, 0.0)
@@ -95,10 +95,10 @@ def test_averages_begin_anew() -> None:
 @pytest.mark.parametrize(
     ("rule", "metrics", "sequences", "solved"),
     [
-        (Threshold("error_rate", 0.01), {"loss": 9.0, "error_rate": 0.01}, 10, True),
-        (Threshold("error_rate", 0.01), {"loss": 0.0, "error_rate": 0.011}, 10, False),
-        (AllOf((Threshold("loss", 1), Threshold("mae", 2))), {"loss": 1.0, "mae": 2.1}, 10, False),
-        (AllOf((Threshold("loss", 1), Threshold("mae", 2))), {"loss": 1.0, "mae": 2.0}, 10, True),
+        (Threshold({"error_rate": 0.01}), {"loss": 9.0, "error_rate": 0.01}, 10, True),
+        (Threshold({"error_rate": 0.01}), {"loss": 0.0, "error_rate": 0.011}, 10, False),
+        (Threshold({"loss": 1, "mae": 2}), {"loss": 1.0, "mae": 2.1}, 10, False),
+        (Threshold({"loss": 1, "mae": 2}), {"loss": 1.0, "mae": 2.0}, 10, True),
         (Streak(100), {"loss": 0.0, "error_rate": 0.0}, 7, True),
         (Streak(100), {"loss": 0.0, "error_rate": 1 / 7}, 7, False),
         (Streak(100, wrong=10), {"loss": 0.0, "error_rate": 0.1}, 50, True),
@@ -106,7 +106,7 @@ def test_averages_begin_anew() -> None:
         (Streak(100, loss_below=0.5), {"loss": 0.5, "error_rate": 0.0}, 50, False),
         (Streak(100, loss_below=0.5), {"loss": 0.49, "error_rate": 0.0}, 50, True),
         (Streak(100), {"loss": math.nan, "error_rate": 0.0}, 50, False),
-        (Threshold("loss", 0.5), {"loss": math.nan, "error_rate": 0.0}, 50, False),
+        (Threshold({"loss": 0.5}), {"loss": math.nan, "error_rate": 0.0}, 50, False),
     ],
 )
 def test_judge(rule: SuccessRule, metrics: dict[str, float], sequences: int, solved: bool) -> None:

@@ -198,7 +198,7 @@ def by_hand_model(experiment: Experiment):
 
 
 def test_before_the_first_step_nothing_counts_as_solved(fit: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Parity, "solved", Threshold("loss", 1e9))
+    monkeypatch.setattr(Parity, "solved", Threshold({"loss": 1e9}))
     assert fit("training.stop_when_solved=true").summary.solved_at.step == 2
 
 
