@@ -35,9 +35,13 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[Trial]:
         (("--shapes", "X"), "unknown shape 'X' — known: L, M, N, S; or T100xB32xD32xH128"),
         (("--shapes", "M,,S"), "unknown shape '' — known: L, M, N, S; or T100xB32xD32xH128"),
         (("--cells", "cary"), "unknown cell 'cary' — did you mean 'carry'?"),
-        (("--threads", "0"), "--threads: '0' is not a number of threads — as in --threads 1,2"),
-        (("--threads", "1,x"), "--threads: 'x' is not a number of threads — as in --threads 1,2"),
-        (("--threads", "3"), "--threads: 3 threads, but this process is allotted 2 — use at most 2"),
+        *(
+            (
+                ("--threads", given),
+                f"--threads: got '{bad}', expected 1 to 2, as many as this process is allotted — as in --threads 1,2",
+            )
+            for given, bad in (("0", "0"), ("1,x", "x"), ("3", "3"))
+        ),
         (("--against", "torhc"), "--against: unknown library 'torhc' — did you mean 'torch'?"),
         (("--against", "jax"), "--against: jax is not installed — pip install 'rnnlab[jax]'"),
         (("--set", "seed=1"), "--set: there is no CONFIG to override — name a config first"),

@@ -1,5 +1,5 @@
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from rnnlab.config.load import load_experiment
 from rnnlab.core.batch import Array, Batch, Lengths
 from rnnlab.core.options import Options
 from rnnlab.tasks import task_class, task_names
-from rnnlab.tasks.base import AbstractTask, Reference, TaskOptions
+from rnnlab.tasks.base import AbstractTask, Reference
 from tests.stored_runs import rnnlab
 
 
@@ -75,37 +75,20 @@ def test_every_card_fits_and_its_config_works(name: str, tmp_path: Path) -> None
     )
 
 
-class DrawnOptions(TaskOptions):
-    type: Literal["drawn"] = "drawn"
-
-
 class Drawn(AbstractTask):
     """A task whose one sequence is given."""
 
     name = "drawn"
-    Options = DrawnOptions
     loss = "mse"
     return_sequences = False
-    steps: ClassVar[Lengths] = (100, 100)
+    output_features = 4
     shortest = 1
 
     def __init__(self, inputs: Array, targets: Array, mask: Array) -> None:
-        super().__init__(DrawnOptions())
+        super().__init__(self.Options())
         self.given = inputs, targets, mask
         self.return_sequences = mask.sum() > 1
-        self.steps = (len(mask), len(mask))
-
-    @property
-    def input_features(self) -> int:
-        return int(self.given[0].shape[1])
-
-    @property
-    def output_features(self) -> int:
-        return 4
-
-    @property
-    def default_timesteps(self) -> Lengths:
-        return self.steps
+        self.input_features, self.default_timesteps = inputs.shape[1], (len(mask), len(mask))
 
     def timesteps_fault(self, timesteps: Lengths) -> str | None:
         return None if timesteps[0] >= self.shortest else "too short"

@@ -71,7 +71,7 @@ def test_right_means_within_four_hundredths(name):
 @pytest.mark.parametrize(
     ("name", "rule", "fault"),
     [
-        ("adding@urnn", "validation loss at most 0.005", "needs at least 2 steps, one for each marked number"),
+        ("adding@urnn", "validation loss at most 0.005", "needs at least 2 steps: one for each marked number"),
         (
             "adding@hs1997",
             "all of the last 2,000 training sequences correct, with a mean training loss below 0.01",

@@ -10,7 +10,7 @@ are shown in both cases. Ctrl-C stops it and shows the results so far.
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -31,32 +31,22 @@ _CELLS = ["simple", "carry"]
 _THREADS = (1, 2)
 
 
+def _list(help: str, default: str) -> Any:
+    """Return an option of names or numbers separated by commas."""
+    return typer.Option(metavar="LIST", help=help, show_default=default)
+
+
 def command(
     config: OptionalConfigArgument = None,
     overrides: SetOption = None,
-    shapes: Annotated[
-        str | None,
-        typer.Option(metavar="LIST", help="Shapes, by name or spelled out: M,T5xB4xD2xH3.", show_default="N,S,M,L"),
-    ] = None,
-    cells: Annotated[
-        str | None, typer.Option(metavar="LIST", help="Cells, for each shape.", show_default="simple,carry")
-    ] = None,
-    threads: Annotated[
-        str | None,
-        typer.Option(
-            metavar="LIST", help="How many threads each contender uses.", show_default="1,2 if two are available"
-        ),
-    ] = None,
+    shapes: Annotated[str | None, _list("Shapes, by name or spelled out: M,T5xB4xD2xH3.", "N,S,M,L")] = None,
+    cells: Annotated[str | None, _list("Cells, for each shape.", "simple,carry")] = None,
+    threads: Annotated[str | None, _list("How many threads each contender uses.", "1,2 if two are available")] = None,
     rounds: Annotated[
         int, typer.Option(parser=whole_number_to(1000), metavar="INTEGER", help="How often each contender is measured.")
     ] = 3,
     against: Annotated[
-        str | None,
-        typer.Option(
-            metavar="LIST",
-            help="Other libraries: torch,jax,tensorflow,keras, or none.",
-            show_default="all that are installed",
-        ),
+        str | None, _list("Other libraries: torch,jax,tensorflow,keras, or none.", "all that are installed")
     ] = None,
     format: Annotated[Literal["table", "markdown"], typer.Option("--format", help="How to print.")] = "table",
     json: JsonOption = False,
@@ -104,13 +94,12 @@ def _thread_counts(given: list[str] | None) -> list[int]:
     allotted = allotted_cpus()
     if given is None:
         return [count for count in _THREADS if count <= allotted]
+    possible = {str(count): count for count in range(1, allotted + 1)}
     for text in given:
-        if not (text.isdecimal() and text.isascii() and int(text) > 0):
-            raise UsageError(f"{text[:60]!r} is not a number of threads", where="--threads", hint="as in --threads 1,2")
-        if int(text) > allotted:
-            problem = f"{int(text):,} threads, but this process is allotted {allotted}"
-            raise UsageError(problem, where="--threads", hint=f"use at most {allotted}")
-    return [int(text) for text in given]
+        if text not in possible:
+            problem = f"got {text[:60]!r}, expected 1 to {allotted}, as many as this process is allotted"
+            raise UsageError(problem, where="--threads", hint="as in --threads 1,2")
+    return [possible[text] for text in given]
 
 
 def _check_memory(works: Sequence[Work]) -> None:

@@ -41,91 +41,62 @@ def command(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    if name is None:
-        warn_of_broken(TASKS)
-        tasks = [task for known in task_names() if (task := _built(task_class(known)))]
+    if name is not None:
+        task = _build(task_class(name))
         if json:
-            show_json("tasks", {"tasks": [_summary(task) for task in tasks]})
+            show_json("task", _described(task))
         else:
-            _show_all(tasks)
+            _show_card(task, _described(task))
         return
-    task = _build(task_class(name))
+    warn_of_broken(TASKS)
+    tasks = [summary for known in task_names() if (summary := _summary_if_sound(task_class(known)))]
     if json:
-        show_json("task", _as_json(task))
-    else:
-        _show_card(task)
+        show_json("tasks", {"tasks": tasks})
+        return
+    baseline = Column("baseline", is_number=True, form=".4g")
+    rows = [
+        (one["name"], one["title"], _SHORT[one["loss"]], one["baseline"], _range(one["timesteps"])) for one in tasks
+    ]
+    show_table(table(["task", "what is learned", "loss", baseline, "steps"], rows, text=["what is learned", "loss"]))
+    show("", _LEGEND)
 
 
-def _built(kind: type[AbstractTask]) -> AbstractTask | None:
-    """Return the task; None, with a warning, if it cannot be shown, since other packages provide tasks too."""
+def _summary_if_sound(kind: type[AbstractTask]) -> dict[str, Any] | None:
+    """Return the summary; None, with a warning, if there is an error, since other packages provide tasks too."""
     try:
-        task = _build(kind)
-        _summary(task)
+        return _summary(_build(kind))
     except Exception as error:
         warn(f"left out: the task {kind.name!r} cannot be shown: {type(error).__name__}: {error}")
         return None
-    return task
 
 
 def _build(kind: type[AbstractTask]) -> AbstractTask:
     return kind(kind.Options(type=kind.name))
 
 
-def _show_all(tasks: list[AbstractTask]) -> None:
-    baseline = Column("baseline", is_number=True, form=".4g")
-    rows = [
-        (
-            task.name,
-            task.card.title,
-            _SHORT[task.loss],
-            task.baseline(task.default_timesteps),
-            _range(task.default_timesteps),
-        )
-        for task in tasks
+def _show_card(task: AbstractTask, card: dict[str, Any]) -> None:
+    steps = _range(task.default_timesteps)
+    many = ("B, T", "the steps marked in the example") if task.return_sequences else ("B", "the last step")
+    pairs = [
+        *((label, card[label]) for label in ("definition", "source", "differs")),
+        ("shape", f"inputs (B, T, {task.input_features}), outputs ({many[0]}, {task.output_features}) at {many[1]}"),
+        ("steps", f"{steps}, unless the config sets shape.timesteps"),
+        ("loss", LOSSES[task.loss].title),
+        ("solved", card["solved_rule"]),
+        *(("published", f"{one.result} [{one.source}]") for one in card["published"]),
     ]
-    show_table(table(["task", "what is learned", "loss", baseline, "steps"], rows, text=["what is learned", "loss"]))
-    show("", _LEGEND)
-
-
-def _show_card(task: AbstractTask) -> None:
-    show(f"{task.name}: {task.card.title}", "", facts(_facts(task)), "")
-    if options := option_rows(type(task).Options):
-        show_table(option_table(options))
+    show(f"{task.name}: {card['title']}", "", facts(pairs), "")
+    if card["options"]:
+        show_table(option_table(card["options"]))
         show("")
-    heading = f"reference predictor ({_range(task.default_timesteps)} steps)"
     loss = Column("loss", is_number=True, form=".4g")
-    show_table(table([heading, loss], reference_scores(task, task.default_timesteps)))
+    show_table(table([f"reference predictor ({steps} steps)", loss], reference_scores(task, task.default_timesteps)))
     show("", "An example, of a length that fits here (bars: from the lowest to the highest value of a row):")
     show(*(f"  {line}" for line in draw_example(task, min(console().width, 100) - 2)), "")
-    show("In a config:", *(f"  {line}" for line in _snippet(task).splitlines()))
-    others = [f"{other.name} ({other.card.title})" for other in _siblings(task)]
+    show("In a config:", *(f"  {line}" for line in card["config"].splitlines()))
+    others = [f"{name} ({task_class(name).card.title})" for name in card["other_definitions"]]
     if others:
         show("", f"Other definitions: {'; '.join(others)}")
-
-
-def _facts(task: AbstractTask) -> list[tuple[str, str]]:
-    card, inputs, outputs = task.card, task.input_features, task.output_features
-    scored = "scored at the steps marked in the example" if task.return_sequences else "scored at the last step"
-    return [
-        ("definition", card.definition),
-        ("source", docstring_section(type(task), "Source")),
-        ("differs", docstring_section(type(task), "Differs")),
-        ("shape", f"{_counted(inputs, 'input')} and {_counted(outputs, 'output')} per step, {scored}"),
-        ("steps", f"{_range(task.default_timesteps)}, unless the config sets shape.timesteps"),
-        ("loss", LOSSES[task.loss].title),
-        ("solved", str(task.solved)),
-        *(("published", f"{one.result} [{one.source}]") for one in card.published),
-    ]
-
-
-def _snippet(task: AbstractTask) -> str:
-    low, high = task.default_timesteps
-    return dump_yaml({"task": task.options.model_dump(), "shape": {"timesteps": low if low == high else [low, high]}})
-
-
-def _siblings(task: AbstractTask) -> list[type[AbstractTask]]:
-    stem = task.name.partition("@")[0]
-    return [task_class(name) for name in task_names() if name.partition("@")[0] == stem and name != task.name]
 
 
 def _summary(task: AbstractTask) -> dict[str, Any]:
@@ -138,33 +109,34 @@ def _summary(task: AbstractTask) -> dict[str, Any]:
     }
 
 
-def _as_json(task: AbstractTask) -> dict[str, Any]:
-    card, timesteps = task.card, task.default_timesteps
+def _described(task: AbstractTask) -> dict[str, Any]:
+    """Return all that is known of a task, as plain data."""
+    card, kind, (low, high) = task.card, type(task), task.default_timesteps
+    shape = {"timesteps": low if low == high else [low, high]}
     return {
         **_summary(task),
         "definition": card.definition,
-        "source": docstring_section(type(task), "Source"),
-        "differs": docstring_section(type(task), "Differs"),
+        "source": docstring_section(kind, "Source"),
+        "differs": docstring_section(kind, "Differs"),
         "input_features": task.input_features,
         "output_features": task.output_features,
         "return_sequences": task.return_sequences,
         "higher_is_better": sorted(task.maximised),
         "solved_rule": str(task.solved),
         "references": [
-            {"name": one.name, "loss": one.loss, "needs_memory": one.needs_memory} for one in task.references(timesteps)
+            {"name": one.name, "loss": one.loss, "needs_memory": one.needs_memory}
+            for one in task.references((low, high))
         ],
-        "oracle_loss": task.oracle_loss(timesteps),
+        "oracle_loss": task.oracle_loss((low, high)),
         "published": card.published,
-        "options": option_rows(type(task).Options),
-        "config": _snippet(task),
-        "other_definitions": [other.name for other in _siblings(task)],
+        "options": option_rows(kind.Options),
+        "config": dump_yaml({"task": task.options.model_dump(), "shape": shape}),
+        "other_definitions": [
+            name for name in task_names() if name.split("@")[0] == task.name.split("@")[0] and name != task.name
+        ],
     }
 
 
 def _range(timesteps: Lengths) -> str:
     low, high = timesteps
     return f"{low}" if low == high else f"{low}…{high}"
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
