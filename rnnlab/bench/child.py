@@ -20,7 +20,7 @@ from rnnlab.backends.keras.engines import start
 from rnnlab.bench.contenders import CONTENDERS
 from rnnlab.bench.contenders.base import AbstractContender
 from rnnlab.bench.work import Work
-from rnnlab.core.jsonable import jsonable
+from rnnlab.core.text import jsonable
 
 _WARM_UPS = 3
 _SECONDS, _FEWEST, _MOST = 1.0, 5, 200  # of the timed calls

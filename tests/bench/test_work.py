@@ -8,7 +8,7 @@ import pytest
 from rnnlab.bench.work import NAMED, Shape, Work, read_shape
 from rnnlab.cells import CELLS
 from rnnlab.core.errors import UsageError
-from rnnlab.core.jsonable import jsonable
+from rnnlab.core.text import jsonable
 
 
 @pytest.mark.parametrize(
