@@ -39,7 +39,7 @@ def complete_sweep(context: typer.Context, incomplete: str) -> list[str]:
 
 
 def complete_run_or_sweep(context: typer.Context, incomplete: str) -> list[str]:
-    """Return the completions where a sweep stands for all of its runs."""
+    """Return the completions where a sweep means all of its runs."""
     return complete_run(context, incomplete) + complete_sweep(context, incomplete)
 
 
@@ -113,9 +113,7 @@ RunsArgument = Annotated[
 ]
 RunsOption = Annotated[
     Path | None,
-    typer.Option(
-        "--runs", envvar="RNNLAB_RUNS", help="The folder that holds the runs.", show_default="runs", metavar="DIR"
-    ),
+    typer.Option("--runs", envvar="RNNLAB_RUNS", help="The folder of the runs.", show_default="runs", metavar="DIR"),
 ]
 SetOption = Annotated[
     list[str] | None,

@@ -23,7 +23,7 @@ EVALUATE = ("evaluate", "job")
 
 
 def everything(folder: Path) -> dict[str, str]:
-    """Each file and folder under `folder` by its path, with a hash of what it holds; links are told, not followed."""
+    """Each file and folder under `folder` by its path, with a hash of what it holds; links are named, not followed."""
     found = {}
     for path in sorted(folder.rglob("*")):
         plain = path.is_file() and not path.is_symlink()

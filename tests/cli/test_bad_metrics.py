@@ -1,6 +1,6 @@
-"""Metrics that are not what rnnlab wrote, through the whole program: told by line, and never counted as if they were.
+"""Metrics that are not what rnnlab wrote, through the whole program: the line is named, and it never counts.
 
-test_bad_input tells where the other kinds of bad input are tested.
+test_bad_input lists where the other kinds of bad input are tested.
 """
 
 import json
@@ -82,7 +82,7 @@ def test_metrics_that_rnnlab_did_not_write(pair: Path, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", HARMS)
 def test_resumed_with_metrics_that_rnnlab_did_not_write(pair: Path, kind: str) -> None:
-    """From a checkpoint that the damage lies behind, which is told; or not at all."""
+    """From a checkpoint before the damage, with a warning; or not at all."""
     pair.write_bytes(HARMS[kind][0](pair.read_bytes()))
     result = rnnlab(*RESUME, "-q")
     assert result.code in {0, 4}
@@ -97,7 +97,7 @@ def test_resumed_with_metrics_that_rnnlab_did_not_write(pair: Path, kind: str) -
     assert again == [{**record, "seconds": 0} for record in RunFolder(Path("whole")).read_metrics().records]
 
 
-def test_half_a_record_at_the_end_is_told_and_not_counted(pair: Path) -> None:
+def test_half_a_record_at_the_end_is_reported_and_not_counted(pair: Path) -> None:
     pair.write_bytes(pair.read_bytes()[:-9])
     result = rnnlab("compare", "./job", "./other")
     cut = "rnnlab: warning: job: metrics.jsonl ends in half a record, though the run is completed: it was cut since"

@@ -1,6 +1,6 @@
-"""Stored files that are not what they should be, through the whole program: refused by name, and nothing is changed.
+"""Stored files that are not what they should be, through the whole program: named in an error, and nothing is changed.
 
-test_bad_input tells where the other kinds of bad input are tested.
+test_bad_input lists where the other kinds of bad input are tested.
 """
 
 import errno
@@ -98,12 +98,12 @@ def test_a_stored_config_that_was_changed(job: Path, text: str | None, problem: 
     assert {name: after.get(name) for name in before} == before
 
 
-def test_a_record_cut_after_the_end_is_told(job: Path) -> None:
+def test_a_record_cut_after_the_end_is_reported(job: Path) -> None:
     with (job / "metrics.jsonl").open("ab") as file:
         file.write(b'{"step":')
     shown = rnnlab("show", "job")
-    told = f"{job}/metrics.jsonl: ends in half a record, though the run is completed: it was cut since"
-    assert (shown.code, shown.stderr) == (0, f"rnnlab: warning: {told}\n")
+    expected = f"{job}/metrics.jsonl: ends in half a record, though the run is completed: it was cut since"
+    assert (shown.code, shown.stderr) == (0, f"rnnlab: warning: {expected}\n")
     found = rnnlab("doctor", "job")
     assert found.code == 4
     assert "ends in half a record, though the run is completed" in " ".join(found.stdout.split())
@@ -143,7 +143,7 @@ def test_a_pipe_or_a_folder_in_place_of_a_file_never_blocks(job: Path, file: str
     for command in (EVALUATE, EXPORT, ("show", "job")):
         is_needed = file in needed[command[0]] if command[0] in needed else file != BEST
         assert rnnlab(*command).code == (3 if file == "status.json" else 4 * is_needed), command
-    # Weights are written, not read: a pipe is replaced, a folder is in the way.
+    # Weights are written, not read: a pipe is replaced, a folder is an error.
     result = rnnlab(*RESUME, "-q")
     assert result.code == (3 if file == "status.json" else 0 if file == BEST and make is os.mkfifo else 4)
     if file == BEST and result.code:
@@ -207,7 +207,7 @@ def test_an_export_does_not_write_through_a_link(job: Path) -> None:
 
 
 def test_a_file_named_latest_is_no_run(job: Path, tmp_path: Path) -> None:
-    """Only a look at the runs tells which is the latest."""
+    """`latest` always means the newest run."""
     (tmp_path / "latest").symlink_to("/etc")
     assert json.loads(rnnlab("show", "latest", "--json").stdout)["path"] == "job"
 
@@ -282,7 +282,7 @@ def test_a_run_on_a_read_only_disk_can_be_read(job: Path, monkeypatch: pytest.Mo
         assert os.strerror(code) in error_lines(result)[0]
 
 
-def test_surroundings_that_changed_since_are_told(here: Path) -> None:
+def test_surroundings_that_changed_are_reported(here: Path) -> None:
     """Another NumPy and another processor are a warning; other data under the same name are refused."""
     rows = "".join(f"{n % 7},{n % 5}\n" for n in range(200))
     (here / "data.csv").write_text(rows)
@@ -292,9 +292,9 @@ def test_surroundings_that_changed_since_are_told(here: Path) -> None:
     )
     assert rnnlab("train", "x.yaml", "--into", "job", "-q").code == 0
     run = RunFolder(here / "job")
-    told_of = run.read_provenance()
-    told_of["versions"]["numpy"] = "1.0"
-    run.write_provenance({**told_of, "cpu": {**told_of["cpu"], "model": "Z80"}})
+    provenance = run.read_provenance()
+    provenance["versions"]["numpy"] = "1.0"
+    run.write_provenance({**provenance, "cpu": {**provenance["cpu"], "model": "Z80"}})
     first, second = rnnlab("train", "--resume", "./job", "-q", "--set", "training.steps=6").stderr.splitlines()
     assert first.startswith("rnnlab: warning: numpy was 1.0 when the run began and is ")
     assert second.startswith("rnnlab: warning: the processor was Z80 when the run began and is ")

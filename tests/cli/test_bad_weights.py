@@ -1,6 +1,6 @@
-"""Weights that are not what they should be, through the whole program: refused by name, and nothing is changed.
+"""Weights that are not what they should be, through the whole program: named in an error, and nothing is changed.
 
-test_bad_input tells where the other kinds of bad input are tested.
+test_bad_input lists where the other kinds of bad input are tested.
 """
 
 import io
@@ -99,7 +99,7 @@ def test_weights_with_a_true_checksum_and_wrong_content(job: Path, change: Harm,
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_numbers_that_are_none_can_be_looked_at(job: Path, value: float) -> None:
-    """An export takes them where it is told to; nothing computes with them."""
+    """An export takes them with an option; nothing computes with them."""
     arrays, description = load_arrays(job / BEST)
     arrays["layers.0.U"][1, 2] = value
     save_arrays(job / BEST, arrays, description)

@@ -34,23 +34,23 @@ def run(here: Path, original: Path) -> RunFolder:
 def test_at_other_lengths_than_trained(run: RunFolder, timesteps: int) -> None:
     before = everything(run.path)
     result = rnnlab("evaluate", "latest", "--set", f"shape.timesteps={timesteps}", "--json")
-    told = json.loads(result.stdout)
+    shown = json.loads(result.stdout)
     assert (result.code, result.stderr) == (0, "")
-    assert (told["timesteps"], told["sequences"], told["weights"]) == ([timesteps, timesteps], 20, "best")
-    assert (told["state"], told["task"], told["solved"]) == ("completed", "adding@urnn", False)
-    assert told["baseline"] == pytest.approx(1 / 6)
-    assert told["loss"] == told["metrics"]["loss"] > 0
+    assert (shown["timesteps"], shown["sequences"], shown["weights"]) == ([timesteps, timesteps], 20, "best")
+    assert (shown["state"], shown["task"], shown["solved"]) == ("completed", "adding@urnn", False)
+    assert shown["baseline"] == pytest.approx(1 / 6)
+    assert shown["loss"] == shown["metrics"]["loss"] > 0
     after = everything(run.path)
     assert after.keys() - before.keys() == {"evaluations.jsonl"}
     assert {name: after[name] for name in before} == before
     (record,) = run.read_evaluations().records
-    assert (record["shortest"], record["longest"], record["loss"]) == (timesteps, timesteps, told["loss"])
+    assert (record["shortest"], record["longest"], record["loss"]) == (timesteps, timesteps, shown["loss"])
 
 
 def test_at_the_lengths_it_was_trained_on_the_best_loss_comes_back(run: RunFolder) -> None:
-    told = json.loads(rnnlab("evaluate", "x", "--json").stdout)
-    assert told["loss"] == run.read_summary()["best"]["metrics"]["loss"]
-    assert set(told) == {
+    shown = json.loads(rnnlab("evaluate", "x", "--json").stdout)
+    assert shown["loss"] == run.read_summary()["best"]["metrics"]["loss"]
+    assert set(shown) == {
         "format", "run", "path", "state", "steps", "weights",
         "task", "timesteps", "sequences", "loss", "baseline", "solved", "metrics",
         "seconds",

@@ -134,7 +134,7 @@ def test_a_second_ctrl_c_stops_at_once(here: Path) -> None:
     assert rnnlab("train", "--resume", "job", "-q").code == 0
 
 
-def test_killed_it_is_stale_and_the_same_command_goes_on(here: Path) -> None:
+def test_killed_it_is_stale_and_the_same_command_resumes(here: Path) -> None:
     (here / "x.yaml").write_text(SAVING)
     setting = ["--set", "training.steps=400"]
     with ended(start("train", "x.yaml", "--into", "job", "-q", *setting)) as process:
@@ -155,7 +155,7 @@ def test_killed_it_is_stale_and_the_same_command_goes_on(here: Path) -> None:
     assert json.loads(done.stdout)["steps"] == 400
 
 
-def test_the_second_process_is_told_who_trains(here: Path) -> None:
+def test_the_second_process_names_the_first(here: Path) -> None:
     (here / "x.yaml").write_text(SAVING)
     with ended(start("train", "x.yaml", "--into", "job", "-q")) as process:
         run = wait_for(here / "job")
@@ -175,7 +175,7 @@ def test_the_second_process_is_told_who_trains(here: Path) -> None:
 
 
 def test_who_was_paused_and_overtaken_writes_nothing_more(here: Path) -> None:
-    """As a virtual machine that is frozen, or a node that was cut off: it comes back when another has gone on."""
+    """As a virtual machine that is frozen, or a node that was cut off: it comes back after another has resumed."""
     (here / "x.yaml").write_text(SAVING)
     with ended(start("train", "x.yaml", "--into", "job", "-q")) as process:
         wait_for(here / "job")

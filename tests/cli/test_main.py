@@ -1,4 +1,4 @@
-"""The program itself: it answers at once, loads only what it needs, and speaks in any surroundings."""
+"""The program itself: it answers at once, loads only what it needs, and works in any surroundings."""
 
 import json
 import subprocess
@@ -91,7 +91,7 @@ def test_a_bad_command_line(here: Path, arguments: list[str], expected: str) -> 
     assert list(here.iterdir()) == []
 
 
-def test_an_argument_of_128_kib_is_not_told_whole(here: Path) -> None:
+def test_an_argument_of_128_kib_is_shortened(here: Path) -> None:
     result = rnnlab("train", "x" * 131_071)
     assert (result.code, len(result.stderr)) == (2, 4029)
     assert result.stderr.startswith("rnnlab: error[E_CONFIG]: xxx")

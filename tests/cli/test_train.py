@@ -42,7 +42,7 @@ def test_the_config_is_kept_byte_for_byte(here: Path) -> None:
     assert newest(here).read_config() == raw
 
 
-def test_the_status_tells_who_when_and_how_far(here: Path) -> None:
+def test_the_status_has_times_and_progress(here: Path) -> None:
     began = datetime.now(UTC)
     status = trained(here, TINY).read_status()
     assert (status.state, status.step, status.exit_code, status.message) == ("completed", 20, 0, "")
@@ -59,7 +59,7 @@ def test_the_metrics_hold_a_record_for_every_evaluation(here: Path) -> None:
     assert set(records[1]) - set(records[0]) == {"train/loss", "train/error_rate", "gradient_norm", "learning_rate"}
 
 
-def test_the_provenance_tells_command_versions_and_config(here: Path) -> None:
+def test_the_provenance_has_command_versions_and_config(here: Path) -> None:
     run = trained(here, TINY, "--set", "seed=5")
     found = run.read_provenance()
     assert found["argv"] == ["rnnlab", "train", "x.yaml", "--set", "seed=5"]
@@ -86,7 +86,7 @@ def test_the_repository_around_the_config_is_recorded(here: Path) -> None:
     assert "+seed: 1\n" in found["diff"]
 
 
-def test_a_solved_task_stops_and_tells_when(here: Path) -> None:
+def test_a_solved_task_stops(here: Path) -> None:
     (here / "easy.yaml").write_text(EASY)
     found = json.loads(rnnlab("train", "easy.yaml", "--json").stdout)
     assert (found["stopped"], found["solved"], found["state"]) == ("solved", True, "completed")
