@@ -14,10 +14,9 @@ from rnnlab.runs.run import Run
 from rnnlab.storage import Lock, RunFolder, Status, provenance
 from rnnlab.storage.checkpoint import Checkpoint
 from rnnlab.training.events import Event, Finished
-from rnnlab.training.loop import train_to_end
-from rnnlab.training.stopping import Deadline, Stop
+from rnnlab.training.stopping import Stop
 from rnnlab.training.store import Store
-from rnnlab.training.train import begin, new_trainer
+from rnnlab.training.train import begin, new_trainer, train_to_end
 from rnnlab.training.trainer import Trainer
 
 # What may be changed on resuming: the budget, and the backend, which gives the same numbers within rounding.
@@ -85,7 +84,6 @@ def train_into(
         UsageError: The folder is the run of another config, or not a run.
         RunLockedError, VerificationError, DivergedError, StoppedError, EnvironmentFault: As from `resume`.
     """
-    deadline = Deadline(experiment.training.max_seconds)
     trainer = None if RunFolder(path).is_run() else new_trainer(experiment, folder=path.absolute().parent)
     run = RunFolder.ensure(path)
     lock = run.lock(force=force_unlock)
@@ -94,7 +92,7 @@ def train_into(
             _require_empty(run)
             trainer = trainer or new_trainer(experiment, folder=path)
             store = begin(run, lock, trainer, config=config, argv=argv, beside=beside, describe=describe)
-            yield from train_to_end(trainer, store, stop=stop or Stop(), deadline=deadline)
+            yield from train_to_end(trainer, store, stop=stop)
         else:
             _require_same(run, verified_experiment(run), experiment)
             yield from _resume(run, lock, experiment, argv, stop)
@@ -144,7 +142,6 @@ def _resume(
     if status.state == "completed" and not _is_longer(run, experiment):
         yield Finished(run, Run(run).summary.model_dump(), already=True)
         return
-    deadline = Deadline(experiment.training.max_seconds)
     trainer = new_trainer(experiment, folder=run.path, used=run.size())
     Run(run).require_same_data(trainer.task)
     checkpoint, notes = _restore(run, trainer, status)
@@ -159,7 +156,7 @@ def _resume(
         resumed_from=checkpoint,
         note=f"resumed at step {step}, attempt {lock.attempt}",
     )
-    yield from train_to_end(trainer, store, stop=stop or Stop(), deadline=deadline, notes=notes)
+    yield from train_to_end(trainer, store, stop=stop, notes=notes)
 
 
 def _note_attempt(run: RunFolder, lock: Lock, trainer: Trainer, argv: Sequence[str]) -> list[str]:

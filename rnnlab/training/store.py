@@ -1,24 +1,26 @@
-"""The run folder of a training: written while it runs, and closed with how it ended."""
+"""The run folder of a training: written while it runs, with event files for TensorBoard, closed with how it ended."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
+from importlib.util import find_spec
 from typing import Any, Literal, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnnlab.core.errors import DivergedError, EnvironmentFault, RnnlabError, RunLockedError, StoppedError
-from rnnlab.storage import Lock, RunFolder, Status
+from rnnlab.storage import Lock, RunFolder, Status, disk
 from rnnlab.storage.checkpoint import Checkpoint, Part
 from rnnlab.storage.lock import BEAT_SECONDS
 from rnnlab.storage.metrics import Value
+from rnnlab.storage.system_errors import reported
 from rnnlab.training.events import record_line
 from rnnlab.training.stopping import Reason, state_of
-from rnnlab.training.tensorboard import EventFile
 from rnnlab.training.trainer import Trainer
 
 _EXIT_CODES: dict[Reason, int] = {"diverged": DivergedError.exit_code, "interrupted": StoppedError.exit_code}
+_FLUSH_SECONDS = 5  # of event files
 _AT_ONCE = 130  # the exit code of a process that Ctrl-C ended before its state was saved
 
 
@@ -61,7 +63,8 @@ class Store:
                 self._log.append(note.encode())
             if trainer.experiment.logging.tensorboard:
                 self._events = EventFile(run, run.read_metrics().records)
-            opened.pop_all()
+                opened.callback(self._events.close)
+            self._files = opened.pop_all()
         if resumed_from:
             self._checkpoints.trust(resumed_from.step)
 
@@ -131,11 +134,7 @@ class Store:
 
     def abandon(self) -> None:
         """Close the files."""
-        self._metrics.close()
-        self._log.close()
-        if self._events:
-            self._events.close()
-            self._events = None
+        self._files.close()
 
     def require_lock(self) -> None:
         """Pass if this process may write. The status is read too: a lock that was released leaves no trace.
@@ -161,6 +160,58 @@ class Store:
         if self._written.get(which) != step:
             self.run.save_weights(which, parameters, {**self._trainer.about, "run": self.run.name, "step": step})
             self._written[which] = step
+
+
+def require_tensorboard() -> None:
+    """Pass if event files can be written.
+
+    Raises:
+        EnvironmentFault: The package is not installed.
+    """
+    if find_spec("tensorboard") is None:
+        problem = "logging.tensorboard needs the package tensorboard"
+        raise EnvironmentFault(problem, hint="pip install 'rnnlab[tensorboard]', or set logging.tensorboard=false")
+
+
+@final
+class EventFile:
+    """The event file of one training; it begins with all that was recorded before, and older files go.
+
+    Args:
+        run: The run; the file goes to `tensorboard/` in its folder.
+        before: The records so far.
+    """
+
+    def __init__(self, run: RunFolder, before: Sequence[Mapping[str, Any]]) -> None:
+        from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
+        folder = run.events_folder()
+        with reported("write", folder):
+            for path in folder.glob("events.out.tfevents.*"):
+                disk.unlink(path)
+            self._writer = EventFileWriter(str(folder), flush_secs=_FLUSH_SECONDS)
+        for record in before:
+            self.add(record)
+
+    def add(self, record: Mapping[str, Any]) -> None:
+        """Add the numbers of a record."""
+        from tensorboard.compat.proto.event_pb2 import Event
+        from tensorboard.compat.proto.summary_pb2 import Summary
+
+        values = [
+            Summary.Value(tag=name, simple_value=float(value))
+            for name, value in record.items()
+            if name not in {"step", "seconds"} and isinstance(value, int | float) and not isinstance(value, bool)
+        ]
+        # Seconds of training are the clock, so that a resumed run has no gap in time.
+        self._writer.add_event(
+            Event(wall_time=float(record["seconds"]), step=record["step"], summary=Summary(value=values))
+        )
+
+    def close(self) -> None:
+        """Write what is left."""
+        with suppress(OSError):  # derived from the record, which is safe
+            self._writer.close()
 
 
 def in_short(error: BaseException) -> str:

@@ -1,17 +1,20 @@
 """Training: one experiment to one run folder, as a generator of events."""
 
-from collections.abc import Generator, Sequence
+import math
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from shlex import quote
+from typing import Any
 
 from rnnlab.config.experiment import Experiment
 from rnnlab.config.yaml import dump_yaml
+from rnnlab.core.errors import DivergedError, RnnlabError, RunLockedError, StoppedError
 from rnnlab.storage import Lock, RunFolder, Status, provenance
-from rnnlab.training.events import Event
-from rnnlab.training.loop import train_to_end
+from rnnlab.training.events import Event, Finished, Started
 from rnnlab.training.resources import require_memory, require_space
-from rnnlab.training.stopping import Deadline, Stop
-from rnnlab.training.store import Store, write_failure
-from rnnlab.training.tensorboard import require_tensorboard
+from rnnlab.training.stopping import Halt, Reason, Stop, state_of
+from rnnlab.training.store import Store, in_short, require_tensorboard, write_failure
 from rnnlab.training.trainer import Trainer
 
 
@@ -44,13 +47,12 @@ def train(
         RunLockedError: Another process has taken the run over.
         EnvironmentFault: The engine is missing, there is too little memory or disk space, or a write failed.
     """
-    deadline = Deadline(experiment.training.max_seconds)
     trainer = new_trainer(experiment, folder=runs)
     run = RunFolder.create(runs, experiment.name)
     lock = run.lock()
     try:
         store = begin(run, lock, trainer, config=config, argv=argv, beside=beside)
-        yield from train_to_end(trainer, store, stop=stop or Stop(), deadline=deadline)
+        yield from train_to_end(trainer, store, stop=stop)
     finally:
         lock.release()
 
@@ -83,17 +85,7 @@ def begin(
     beside: Path | None,
     describe: provenance.Describe | None = None,
 ) -> Store:
-    """Write what is known before the first step: the config, the provenance, and last the status.
-
-    Args:
-        run: The folder.
-        lock: The lock on it.
-        trainer: What is trained.
-        config: The config's bytes as given.
-        argv: The command line.
-        beside: The config's folder: a git repository around it is recorded.
-        describe: Describes that repository.
-    """
+    """Write what is known before the first step: the config, the provenance, and last the status."""
     status, experiment = Status.start(run.name).changed(attempt=lock.attempt), trainer.experiment
     try:
         run.write_config(config)
@@ -114,3 +106,150 @@ def begin(
     except BaseException as error:
         write_failure(run, status, error, step=0)
         raise
+
+
+def train_to_end(
+    trainer: Trainer, store: Store, *, stop: Stop | None = None, notes: Sequence[str] = ()
+) -> Generator[Event, None, None]:
+    """Train until there is a reason to end, and store how it ended; raises what `train` raises.
+
+    Args:
+        trainer: The training, at any step.
+        store: What it is stored in.
+        stop: Through it the training can be asked to stop.
+        notes: What was unusual until now.
+    """
+    run, message, stop = store.run, "", stop or Stop()
+    try:
+        with trainer.backend.running():
+            step, count = trainer.place.step, trainer.parameter_count
+            yield Started(run, trainer.experiment, trainer.task, count, step=step, notes=tuple(notes))
+            stopped = yield from _steps(trainer, store, stop)
+        if stopped in {"diverged", "interrupted"}:
+            message = trainer.divergence() if stopped == "diverged" else f"stopped by {stop.reason}"
+        summary = _close(trainer, store, stopped, message=message)
+    except (KeyboardInterrupt, GeneratorExit) as error:
+        if stop.reason:  # the second request to stop: at once
+            store.fail(error)
+        else:
+            _close(trainer, store, "interrupted")
+        raise
+    except RunLockedError:
+        store.abandon()
+        raise
+    except Exception as error:
+        _fail(trainer, store, error)
+        raise
+    if stopped == "diverged":
+        raise DivergedError(message, where=str(run.path), hint=_advice(trainer))
+    if stopped == "interrupted":
+        problem = f"{message} at step {trainer.place.step:,}, and the state is saved"
+        raise StoppedError(
+            problem, where=str(run.path), hint=f"`rnnlab train --resume {quote(str(run.path))}` resumes it"
+        )
+    yield Finished(run, summary)
+
+
+def _steps(trainer: Trainer, store: Store, stop: Stop) -> Generator[Event, None, Reason]:
+    """Evaluate, save and train, step after step; return why that ended."""
+
+    def should_stop() -> bool:
+        if not stop.reason and trainer.deadline.is_near(saving=store.save_seconds):
+            stop.ask(f"training.max_seconds={trainer.options.max_seconds:g}")
+        return bool(stop.reason)
+
+    def halt_if_asked() -> None:
+        if should_stop():
+            raise Halt
+
+    while True:
+        if trainer.is_evaluation_due():
+            try:
+                yield trainer.evaluate(between=halt_if_asked, record=store.record)
+            except Halt:
+                return "interrupted"
+        if reason := trainer.reason_to_end():
+            return reason
+        if store.is_due(trainer.place.step):
+            _save(trainer, store)
+        if should_stop():
+            return "interrupted"
+        yield trainer.train_step()
+
+
+def _save(trainer: Trainer, store: Store) -> None:
+    trainer.keep()
+    store.save(trainer.state())
+
+
+def _close(trainer: Trainer, store: Store, stopped: Reason, *, message: str = "") -> dict[str, Any]:
+    """Store everything, and return the summary."""
+    if trainer.is_whole and not trainer.bad:
+        _save(trainer, store)
+    else:
+        if stopped != "failed":  # an error may have left the weights half updated
+            trainer.keep_if_finite()
+        store.save(None)
+    summary = _summarize(trainer, stopped, run=store.run.name)
+    store.close(stopped, summary=summary, message=message)
+    return summary
+
+
+def _fail(trainer: Trainer, store: Store, error: Exception) -> None:
+    """Store what can be stored after an error; nothing, and raise that, if the run is another process's by now.
+
+    A process that takes a run over removes unfinished files: the error may come from the loss of one of ours.
+    """
+    try:
+        store.require_lock()
+    except RunLockedError:
+        store.abandon()
+        raise
+    except (RnnlabError, MemoryError):  # the state of the folder is unknown
+        pass
+    with suppress(Exception):  # a full disk is full again; the first error is the one to report
+        _close(trainer, store, "failed", message=in_short(error))
+    store.fail(error)
+
+
+def _advice(trainer: Trainer) -> str:
+    """Return where the last finite weights are, and what to try."""
+    return (
+        f"weights/last.safetensors there has the last finite weights, of step {trainer.good[0]}; "
+        "lower training.optimizer.learning_rate or set training.clip_norm"
+    )
+
+
+def _summarize(trainer: Trainer, stopped: Reason, *, run: str) -> dict[str, Any]:
+    """Return the result of a training in figures; a number that is not finite is null."""
+    experiment, place, best = trainer.experiment, trainer.place, trainer.best
+    seconds = trainer.seconds()
+    # Once the loss is not finite, the metrics of the last evaluation are no longer those of this network.
+    metrics = dict.fromkeys(place.metrics, math.nan) if trainer.bad else place.metrics
+    return {
+        "run": run,
+        "name": experiment.name,
+        "state": state_of(stopped),
+        "stopped": stopped,
+        "task": trainer.task.name,
+        "timesteps": list(experiment.timesteps),
+        "backend": experiment.backend,
+        "cell": experiment.cell.type,
+        "seed": experiment.seed,
+        "parameters": trainer.parameter_count,
+        "steps": place.step,
+        "sequences": place.step * experiment.training.batch_size,
+        "seconds": round(seconds, 3),
+        "steps_per_second": round(place.step / seconds, 3),
+        "baseline": trainer.task.baseline(experiment.timesteps),
+        "solved": place.solved_at is not None,
+        "solved_rule": str(trainer.task.solved),
+        "solved_at": place.solved_at,
+        "loss": _finite(metrics).get("loss"),
+        "metrics": _finite(metrics),
+        "best": {"step": best.step, "metrics": _finite(best.metrics)},
+    }
+
+
+def _finite(metrics: Mapping[str, float]) -> dict[str, float | None]:
+    return {name: value if math.isfinite(value) else None for name, value in metrics.items()}

@@ -18,7 +18,7 @@ from rnnlab.storage.weights import list_differences
 from rnnlab.training.events import Evaluated, Stepped
 from rnnlab.training.gradient_by_lag import GradientRecorder
 from rnnlab.training.progress import Averages, Best, Place, Stateful, Success
-from rnnlab.training.stopping import Reason
+from rnnlab.training.stopping import Deadline, Reason
 from rnnlab.training.validation import ValidationSet
 
 Parameters = dict[str, NDArray[Any]]
@@ -32,6 +32,7 @@ class Trainer:
         experiment: What to train.
 
     Attributes:
+        deadline: The end of the time that `training.max_seconds` gives this process.
         about: What the weights are of; stored with them and compared when they are loaded.
         parameter_count: How many numbers are trained.
         place: How far the training is.
@@ -46,6 +47,7 @@ class Trainer:
 
     def __init__(self, experiment: Experiment) -> None:
         self.experiment, self.options = experiment, experiment.training
+        self.deadline = Deadline(self.options.max_seconds)
         self.task = experiment.build_task()
         self.network, recipe = experiment.network(self.task), experiment.recipe()
         self.backend = experiment.build_backend()

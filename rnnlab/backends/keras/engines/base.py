@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 Tensor = Any
 Tensors = Sequence[Tensor]
+Scanned = tuple[list[Tensor], list[Tensor]]
 # (what flows from step to step, the slices of this step) -> (what flows on, what is kept of this step)
-ScanBody = Callable[[list[Tensor], list[Tensor]], tuple[list[Tensor], list[Tensor]]]
+ScanBody = Callable[[list[Tensor], list[Tensor]], Scanned]
 # (values of the parameters, arrays of the batch) -> (loss, outputs)
 Loss = Callable[[Tensors, Tensors], tuple[Tensor, Tensor]]
 # (values of the parameters, arrays of the batch) -> (loss, outputs, gradients)
@@ -51,14 +52,8 @@ class AbstractEngine(ABC):
 
     @abstractmethod
     def scan(
-        self,
-        body: ScanBody,
-        initial: list[Tensor],
-        sequences: list[Tensor],
-        *,
-        widths: Sequence[int],
-        reverse: bool = False,
-    ) -> tuple[list[Tensor], list[Tensor]]:
+        self, body: ScanBody, initial: Tensors, sequences: Tensors, *, widths: Sequence[int], reverse: bool = False
+    ) -> Scanned:
         """Run `body` step by step.
 
         Args:

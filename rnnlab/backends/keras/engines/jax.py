@@ -7,23 +7,9 @@ from typing import Any, final
 import jax
 import keras
 import numpy as np
-from numpy.typing import NDArray
 
-from rnnlab.backends.keras.engines.base import (
-    AbstractEngine,
-    Backward,
-    Forward,
-    Function,
-    Gradients,
-    Loss,
-    ScanBody,
-    Step,
-    Tensors,
-    Updater,
-)
-
-Array = NDArray[Any]
-Tensor = Any
+from rnnlab.backends.keras.engines import base
+from rnnlab.backends.keras.engines.base import AbstractEngine, Array, Tensor, Tensors
 
 
 @final
@@ -54,32 +40,26 @@ class JaxEngine(AbstractEngine):
         return np.array(tensor)
 
     def scan(
-        self,
-        body: ScanBody,
-        initial: list[Tensor],
-        sequences: list[Tensor],
-        *,
-        widths: Sequence[int],
-        reverse: bool = False,
-    ) -> tuple[list[Tensor], list[Tensor]]:
+        self, body: base.ScanBody, initial: Tensors, sequences: Tensors, *, widths: Sequence[int], reverse: bool = False
+    ) -> base.Scanned:
         flowing, kept = jax.lax.scan(body, initial, sequences, reverse=reverse)
         return flowing, kept
 
-    def with_gradient(self, forward: Forward, backward: Backward) -> Function:
+    def with_gradient(self, forward: base.Forward, backward: base.Backward) -> base.Function:
         function = jax.custom_vjp(lambda *given: forward(*given)[0])
         function.defvjp(forward, backward)
-        wrapped: Function = function
+        wrapped: base.Function = function
         return wrapped
 
     def compile_function(self, function: Callable[..., Any], *, xla: bool) -> Callable[..., Any]:
         compiled: Callable[..., Any] = jax.jit(function)
         return compiled
 
-    def compile_gradients(self, loss: Loss, *, xla: bool) -> Gradients:
-        gradients: Gradients = jax.jit(_gradients_of(loss))
+    def compile_gradients(self, loss: base.Loss, *, xla: bool) -> base.Gradients:
+        gradients: base.Gradients = jax.jit(_gradients_of(loss))
         return gradients
 
-    def compile_step(self, loss: Loss, updater: Updater, *, width: int, xla: bool) -> Step:
+    def compile_step(self, loss: base.Loss, updater: base.Updater, *, width: int, xla: bool) -> base.Step:
         gradients, changing = _gradients_of(loss), [*updater.trained, *updater.slots]
         count, dtype = len(updater.trained), np.dtype(updater.rate.dtype)
 
@@ -108,7 +88,7 @@ class JaxEngine(AbstractEngine):
         return run
 
 
-def _gradients_of(loss: Loss) -> Gradients:
+def _gradients_of(loss: base.Loss) -> base.Gradients:
     def gradients(values: Tensors, arrays: Tensors) -> tuple[Tensor, Tensor, list[Tensor]]:
         (total, outputs), found = jax.value_and_grad(loss, has_aux=True)(list(values), arrays)
         return total, outputs, found

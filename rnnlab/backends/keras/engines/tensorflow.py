@@ -6,23 +6,9 @@ from typing import Any, final
 
 import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
-from rnnlab.backends.keras.engines.base import (
-    AbstractEngine,
-    Backward,
-    Forward,
-    Function,
-    Gradients,
-    Loss,
-    ScanBody,
-    Step,
-    Tensors,
-    Updater,
-)
-
-Array = NDArray[Any]
-Tensor = Any
+from rnnlab.backends.keras.engines import base
+from rnnlab.backends.keras.engines.base import AbstractEngine, Array, Tensor, Tensors
 
 
 @final
@@ -62,14 +48,8 @@ class TensorFlowEngine(AbstractEngine):
         return np.asarray(tensor.numpy())
 
     def scan(
-        self,
-        body: ScanBody,
-        initial: list[Tensor],
-        sequences: list[Tensor],
-        *,
-        widths: Sequence[int],
-        reverse: bool = False,
-    ) -> tuple[list[Tensor], list[Tensor]]:
+        self, body: base.ScanBody, initial: Tensors, sequences: Tensors, *, widths: Sequence[int], reverse: bool = False
+    ) -> base.Scanned:
         timesteps, (batch_size, _), dtype = sequences[0].shape[0], initial[0].shape, initial[0].dtype
         read = [
             tf.TensorArray(s.dtype, timesteps, element_shape=s.shape[1:], clear_after_read=False).unstack(s)
@@ -90,12 +70,12 @@ class TensorFlowEngine(AbstractEngine):
         )
         return flowing, [array.stack() for array in kept]
 
-    def with_gradient(self, forward: Forward, backward: Backward) -> Function:
+    def with_gradient(self, forward: base.Forward, backward: base.Backward) -> base.Function:
         def with_its_gradient(*given: Tensor) -> tuple[tuple[Tensor, ...], Callable[..., tuple[Tensor, ...]]]:
             outputs, saved = forward(*given)
             return outputs, lambda *gradients: backward(saved, gradients)
 
-        function: Function = tf.custom_gradient(with_its_gradient)
+        function: base.Function = tf.custom_gradient(with_its_gradient)
         return function
 
     def compile_function(self, function: Callable[..., Any], *, xla: bool) -> Callable[..., Any]:
@@ -103,11 +83,11 @@ class TensorFlowEngine(AbstractEngine):
         compiled: Callable[..., Any] = tf.function(function, jit_compile=xla or None, autograph=False)
         return compiled
 
-    def compile_gradients(self, loss: Loss, *, xla: bool) -> Gradients:
-        gradients: Gradients = self.compile_function(_gradients_of(loss), xla=xla)
+    def compile_gradients(self, loss: base.Loss, *, xla: bool) -> base.Gradients:
+        gradients: base.Gradients = self.compile_function(_gradients_of(loss), xla=xla)
         return gradients
 
-    def compile_step(self, loss: Loss, updater: Updater, *, width: int, xla: bool) -> Step:
+    def compile_step(self, loss: base.Loss, updater: base.Updater, *, width: int, xla: bool) -> base.Step:
         gradients = self.compile_gradients(loss, xla=xla)
 
         def settle(found: list[tuple[Tensor, Tensor, list[Tensor]]], rate: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -136,7 +116,7 @@ class TensorFlowEngine(AbstractEngine):
         return run
 
 
-def _gradients_of(loss: Loss) -> Gradients:
+def _gradients_of(loss: base.Loss) -> base.Gradients:
     def gradients(values: Tensors, arrays: Tensors) -> tuple[Tensor, Tensor, list[Tensor]]:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(values)

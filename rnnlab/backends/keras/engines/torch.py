@@ -5,23 +5,9 @@ from typing import Any, final
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from rnnlab.backends.keras.engines.base import (
-    AbstractEngine,
-    Backward,
-    Forward,
-    Function,
-    Gradients,
-    Loss,
-    ScanBody,
-    Step,
-    Tensors,
-    Updater,
-)
-
-Array = NDArray[Any]
-Tensor = Any
+from rnnlab.backends.keras.engines import base
+from rnnlab.backends.keras.engines.base import AbstractEngine, Array, Tensor, Tensors
 
 
 @final
@@ -50,15 +36,9 @@ class TorchEngine(AbstractEngine):
         return np.array(tensor.detach().cpu().numpy())
 
     def scan(
-        self,
-        body: ScanBody,
-        initial: list[Tensor],
-        sequences: list[Tensor],
-        *,
-        widths: Sequence[int],
-        reverse: bool = False,
-    ) -> tuple[list[Tensor], list[Tensor]]:
-        flowing, kept = initial, []
+        self, body: base.ScanBody, initial: Tensors, sequences: Tensors, *, widths: Sequence[int], reverse: bool = False
+    ) -> base.Scanned:
+        flowing, kept = list(initial), []
         steps = list(zip(*(sequence.unbind(0) for sequence in sequences), strict=True))
         for at in reversed(steps) if reverse else steps:
             flowing, keep = body(flowing, list(at))
@@ -67,7 +47,7 @@ class TorchEngine(AbstractEngine):
             kept.reverse()
         return flowing, [torch.stack(parts) for parts in zip(*kept, strict=True)]
 
-    def with_gradient(self, forward: Forward, backward: Backward) -> Function:
+    def with_gradient(self, forward: base.Forward, backward: base.Backward) -> base.Function:
         class _Handwritten(torch.autograd.Function):
             @staticmethod
             def forward(ctx: Any, *given: Tensor) -> tuple[Tensor, ...]:
@@ -80,14 +60,14 @@ class TorchEngine(AbstractEngine):
             def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, ...]:
                 return backward(ctx.saved_tensors, gradients)
 
-        applied: Function = _Handwritten.apply
+        applied: base.Function = _Handwritten.apply
         return applied
 
     def compile_function(self, function: Callable[..., Any], *, xla: bool) -> Callable[..., Any]:
         compiled: Callable[..., Any] = torch.no_grad()(function)
         return compiled
 
-    def compile_gradients(self, loss: Loss, *, xla: bool) -> Gradients:
+    def compile_gradients(self, loss: base.Loss, *, xla: bool) -> base.Gradients:
         def gradients(values: Tensors, arrays: Tensors) -> tuple[Tensor, Tensor, list[Tensor]]:
             leaves = [value.detach().requires_grad_() for value in values]
             total, outputs = loss(leaves, arrays)
@@ -96,7 +76,7 @@ class TorchEngine(AbstractEngine):
 
         return gradients
 
-    def compile_step(self, loss: Loss, updater: Updater, *, width: int, xla: bool) -> Step:
+    def compile_step(self, loss: base.Loss, updater: base.Updater, *, width: int, xla: bool) -> base.Step:
         gradients = self.compile_gradients(loss, xla=xla)
 
         def run(arrays: Sequence[Array], rate: float) -> tuple[float, Array, float]:
