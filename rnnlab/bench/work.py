@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnlab.backends.base import Network, Training
-from rnnlab.backends.numpy.model import NumpyBackend
+from rnnlab.backends.numpy import NumpyBackend
 from rnnlab.cells import CELLS
 from rnnlab.cells.base import CellOptions
 from rnnlab.core.batch import Batch, last_step_mask

@@ -9,9 +9,9 @@ from pydantic.json_schema import models_json_schema
 
 from rnnlab.backends import BACKENDS
 from rnnlab.backends.base import AbstractBackend, Network, Training
-from rnnlab.backends.keras.backend import KerasBackend, KerasOptions
+from rnnlab.backends.keras import KerasBackend, KerasOptions
 from rnnlab.backends.keras.engines import DEFAULT_ENGINE, ENGINES
-from rnnlab.backends.numpy.model import NumpyBackend, NumpyOptions
+from rnnlab.backends.numpy import NumpyBackend, NumpyOptions
 from rnnlab.cells import CELLS
 from rnnlab.cells.base import CellOptions, Initializers
 from rnnlab.config.blocks import (

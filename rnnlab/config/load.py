@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from rnnlab.backends import BACKENDS
-from rnnlab.backends.keras.backend import KerasBackend, KerasOptions
+from rnnlab.backends.keras import KerasBackend, KerasOptions
 from rnnlab.backends.keras.engines import DEFAULT_ENGINE, ENGINES
-from rnnlab.backends.numpy.model import NumpyBackend, NumpyOptions
+from rnnlab.backends.numpy import NumpyBackend, NumpyOptions
 from rnnlab.config.blocks import ShapeOptions
 from rnnlab.config.check import Checker
 from rnnlab.config.document import Document

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from rnnlab.backends import BACKENDS
 from rnnlab.backends.base import AbstractModel, Network
-from rnnlab.backends.keras.backend import KerasBackend
+from rnnlab.backends.keras import KerasBackend
 from rnnlab.backends.keras.engines import DEFAULT_ENGINE
 from rnnlab.config.experiment import Experiment
 from rnnlab.core.batch import Batch, within_lengths

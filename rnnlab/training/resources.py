@@ -7,8 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from rnnlab.backends.base import Network
+from rnnlab.backends.numpy import NumpyBackend
 from rnnlab.backends.numpy.chunks import chunk_steps, count_shards, should_recompute, tape_bytes
-from rnnlab.backends.numpy.model import NumpyBackend
 from rnnlab.config.experiment import Experiment
 from rnnlab.core.errors import EnvironmentFault
 from rnnlab.storage.checkpoint import KEPT

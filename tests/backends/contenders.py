@@ -7,9 +7,8 @@ from typing import Any, Literal
 import numpy as np
 
 from rnnlab.backends.base import AbstractBackend, AbstractModel, Network
-from rnnlab.backends.keras import KerasBackend
-from rnnlab.backends.keras.backend import KerasOptions
-from rnnlab.backends.numpy.model import NumpyBackend, NumpyOptions
+from rnnlab.backends.keras import KerasBackend, KerasOptions
+from rnnlab.backends.numpy import NumpyBackend, NumpyOptions
 from tests.networks import network, parameters, training
 
 NUMPY = ("numpy-fast", "numpy-compiled", "numpy-reference")

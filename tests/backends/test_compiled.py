@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from llvmlite import ir
 
+from rnnlab.backends.numpy import NumpyBackend, NumpyOptions
 from rnnlab.backends.numpy.compiled import _code, _layer, _product, compiled_layer
 from rnnlab.backends.numpy.compiled import _functions as functions
 from rnnlab.backends.numpy.compiled._code import Code, Vector
@@ -18,7 +19,6 @@ from rnnlab.backends.numpy.compiled._layer import padded_rows
 from rnnlab.backends.numpy.compiled._machine import Program
 from rnnlab.backends.numpy.compiled._product import TILE, gather, gathered, pack, product, tiles_of
 from rnnlab.backends.numpy.layer import Tape
-from rnnlab.backends.numpy.model import NumpyBackend, NumpyOptions
 from rnnlab.core import activations
 from rnnlab.core.errors import UsageError
 from tests.cli.program import rnnlab

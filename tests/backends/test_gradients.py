@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rnnlab.backends.base import Network
-from rnnlab.backends.numpy.model import NumpyBackend
+from rnnlab.backends.numpy import NumpyBackend
 from rnnlab.cells import CELLS
 from rnnlab.core import activations
 from rnnlab.core.batch import Batch

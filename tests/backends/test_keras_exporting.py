@@ -12,7 +12,7 @@ import pytest
 
 from rnnlab.backends.base import Network
 from rnnlab.backends.keras.engines import start
-from rnnlab.backends.numpy.model import NumpyBackend
+from rnnlab.backends.numpy import NumpyBackend
 from rnnlab.cells import CELLS
 from rnnlab.cells.simple import Simple, SimpleOptions
 from rnnlab.core import activations

@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnnlab.backends.keras import KerasBackend
-from rnnlab.backends.keras.backend import KerasOptions, Plan, plan
+from rnnlab.backends.keras import KerasBackend, KerasOptions, Plan, plan
 from rnnlab.cells import CELLS
 from tests.networks import batch, network, parameters, training
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from rnnlab.backends.numpy import NumpyBackend
 from rnnlab.backends.numpy.fast import KERNELS
 from rnnlab.backends.numpy.layer import write_slope, writer
-from rnnlab.backends.numpy.model import NumpyBackend
 from rnnlab.backends.numpy.pool import NamedVector
 from rnnlab.cells import CELLS
 from rnnlab.core import activations

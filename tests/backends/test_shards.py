@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rnnlab.backends.numpy import NumpyBackend, NumpyModel, NumpyOptions
 from rnnlab.backends.numpy.chunks import chunks, deal, shard_count
-from rnnlab.backends.numpy.model import NumpyBackend, NumpyModel, NumpyOptions
 from tests.networks import batch, network, parameters, training
 
 CELLS = pytest.mark.parametrize("cell", ["simple", "carry"])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rnnlab.backends.keras.engines import start
-from rnnlab.backends.numpy.model import NumpyBackend
+from rnnlab.backends.numpy import NumpyBackend
 from rnnlab.bench.child import Request, measure
 from rnnlab.bench.contenders import CONTENDERS, Contender, choose
 from rnnlab.bench.work import TOLERANCE, Figures, Work, largest_difference, read_shape, reference

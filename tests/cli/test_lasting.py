@@ -108,7 +108,7 @@ def test_signals_are_given_back(here: Path) -> None:
 
 SLOW = """
 import sys, time
-from rnnlab.backends.numpy.model import NumpyModel
+from rnnlab.backends.numpy import NumpyModel
 from rnnlab.cli.main import main
 NumpyModel.train_step = lambda *_, **__: (print("in a step", flush=True), time.sleep(60))
 sys.argv = ["rnnlab", "train", "x.yaml", "--into", "job", "-q"]

@@ -13,7 +13,7 @@ import rnnlab.storage.lock
 import rnnlab.storage.naming
 import rnnlab.storage.provenance
 import rnnlab.storage.status
-from rnnlab.backends.numpy.model import NumpyModel
+from rnnlab.backends.numpy import NumpyModel
 from rnnlab.core.errors import DivergedError, EnvironmentFault, StoppedError
 from rnnlab.inspection.doctor import examine
 from rnnlab.storage import RunFolder, disk

@@ -9,7 +9,7 @@ import pytest
 
 import rnnlab
 from rnnlab.backends.base import Network
-from rnnlab.backends.numpy.model import NumpyModel
+from rnnlab.backends.numpy import NumpyModel
 from rnnlab.config.experiment import Experiment
 from rnnlab.core.errors import ConfigError, DivergedError, EnvironmentFault
 from rnnlab.storage import RunFolder

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from rnnlab.backends.numpy.model import NumpyBackend, NumpyModel
+from rnnlab.backends.numpy import NumpyBackend, NumpyModel
 from rnnlab.config.experiment import Experiment
 from rnnlab.core.streams import stream
 from rnnlab.tasks.base import Streak, Threshold, mean_loss

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rnnlab.backends.base import Network
-from rnnlab.backends.numpy.model import NumpyBackend, NumpyModel
+from rnnlab.backends.numpy import NumpyBackend, NumpyModel
 from rnnlab.cells.simple import Simple, SimpleOptions
 from rnnlab.core.losses import LOSSES
 from rnnlab.core.streams import stream

@@ -1,5 +1,168 @@
-"""The NumPy backend: hand-written back-propagation through time, readable in `reference`, fast in `fast/`."""
+"""The NumPy backend: hand-written back-propagation through time, readable in `reference`, fast in `fast/`.
 
-from rnnlab.backends.numpy.model import NumpyBackend
+Here are its options, its models, clipping and the update; the batch shards go through time.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from rnnlab.backends.base import (
+    AbstractBackend,
+    AbstractModel,
+    Network,
+    Prediction,
+    StepResult,
+    Training,
+    allotted_cpus,
+    nothing,
+)
+from rnnlab.backends.numpy.compiled import compiled_layer, describe_compiler
+from rnnlab.backends.numpy.fast import KERNELS
+from rnnlab.backends.numpy.layer import AbstractLayer
+from rnnlab.backends.numpy.parallel import ParallelShards
+from rnnlab.backends.numpy.pool import NamedVector
+from rnnlab.backends.numpy.reference import ReferenceLayer
+from rnnlab.backends.numpy.shard import below
+from rnnlab.core.batch import Batch
+from rnnlab.core.options import Options
+from rnnlab.optim.clipping import clip_by_global_norm, clip_by_value
+
+Array = NDArray[Any]
+
+
+class NumpyOptions(Options):
+    """How NumPy computes; not used with `backend: keras`."""
+
+    shards: int | None = Field(
+        None,
+        ge=1,
+        le=64,
+        description="parts into which a batch is divided, each for one processor; they decide the order of sums, "
+        "and so the last bits; null: by a rule of batch and units; 1 is fastest with one processor",
+    )
+    compiled: bool = Field(
+        False,
+        description="make machine code of the steps (pip install 'rnnlab[compiled]'): small networks are up to three "
+        "times as fast, the numbers the same but for the last bits",
+    )
+
+
+class NumpyBackend(AbstractBackend):
+    """Builds NumPy models.
+
+    Args:
+        reference: Use the readable layer even where a fast kernel exists.
+        options: The block `numpy` of a config.
+        processes: How many shards of a batch may be computed at once; as many as there are processors allotted when
+            left out. It changes no number.
+    """
+
+    name = "numpy"
+
+    def __init__(
+        self, *, reference: bool = False, options: NumpyOptions | None = None, processes: int | None = None
+    ) -> None:
+        self.reference, self.options = reference, options or NumpyOptions()
+        self.processes = processes or allotted_cpus()
+
+    def facts(self, network: Network) -> dict[str, Any]:
+        path, _ = self._layer_class(network)
+        facts = {"name": self.name, "path": path, "processes": self.processes}
+        return facts | {"compiler": describe_compiler()} if path == "compiled" else facts
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Limit BLAS to one thread: at these sizes a second costs more than it gains, on a busy machine far more."""
+        from threadpoolctl import threadpool_limits
+
+        with threadpool_limits(1, user_api="blas"):
+            yield
+
+    def build(
+        self, network: Network, *, parameters: Mapping[str, Array], training: Training | None = None
+    ) -> "NumpyModel":
+        _, layer_class = self._layer_class(network)
+        own = NamedVector({name: described.shape for name, described in network.parameters().items()}, network.dtype)
+        own.fill_from(parameters)
+        shards = ParallelShards(
+            network,
+            parameters=own.views,
+            layer_class=layer_class,
+            shards=self.options.shards,
+            processes=self.processes,
+        )
+        return NumpyModel(network, training, parameters=own, shards=shards)
+
+    def _layer_class(self, network: Network) -> tuple[str, type[AbstractLayer]]:
+        """Return which way this network is computed, and the layer that does."""
+        cell = network.cell.name
+        if self.reference:
+            return "reference", ReferenceLayer
+        if self.options.compiled:
+            return "compiled", compiled_layer(cell)
+        return ("fast", KERNELS.get(cell)) if cell in KERNELS.names() else ("reference", ReferenceLayer)
+
+
+class NumpyModel(AbstractModel):
+    """Parameters live in one flat vector, and so do the gradients: clipping and updating are a few operations."""
+
+    def __init__(
+        self, network: Network, training: Training | None, *, parameters: NamedVector, shards: ParallelShards
+    ) -> None:
+        super().__init__(network, training)
+        self._parameters, self._shards = parameters, shards
+        self._slots = training.optimizer.initial_slots(self._parameters.flat.size, network.dtype) if training else {}
+
+    @np.errstate(over="ignore", invalid="ignore")  # the caller sees divergence in the result
+    def train_step(self, batch: Batch, *, meanwhile: Callable[[], None] = nothing) -> StepResult:
+        if self.training is None:
+            raise RuntimeError("this model was built without `training`")
+        training = self.training
+        loss, outputs, gradients = self._learn(batch, meanwhile)
+        norm = clip_by_global_norm(gradients.flat, training.clip_norm if training.clip_norm is not None else np.inf)
+        if training.clip_value is not None:
+            clip_by_value(gradients.flat, training.clip_value)
+        rate = training.learning_rate * training.schedule.factor(int(self._slots["step"][0]))
+        if math.isfinite(loss) and math.isfinite(norm):  # else the weights stay those of the last good step
+            training.optimizer.update(self._parameters.flat, gradients.flat, self._slots, learning_rate=rate)
+        return StepResult(loss=loss, outputs=outputs, gradient_norm=norm, learning_rate=rate)
+
+    def loss_and_gradients(self, batch: Batch) -> tuple[float, dict[str, Array]]:
+        loss, _, gradients = self._learn(batch, nothing)
+        return loss, gradients.copies()
+
+    def predict(self, inputs: Array, lengths: Array | None = None, *, states: bool = False) -> Prediction:
+        ends = np.full(len(inputs), inputs.shape[1]) if lengths is None else lengths
+        outputs = self._shards.predict(inputs, ends)
+        return Prediction(outputs, self._shards.states(inputs) if states else {})
+
+    def parameters(self) -> dict[str, Array]:
+        return self._parameters.copies()
+
+    def state_dict(self) -> dict[str, Array]:
+        parameters = {f"parameters/{name}": array for name, array in self._parameters.copies().items()}
+        return parameters | {f"optimizer/{name}": array.copy() for name, array in self._slots.items()}
+
+    def load_state_dict(self, state: Mapping[str, Array]) -> None:
+        self._parameters.fill_from(below("parameters/", state))
+        slots = below("optimizer/", state)
+        for name, slot in self._slots.items():
+            slot[...] = slots[name]
+
+    def _learn(self, batch: Batch, meanwhile: Callable[[], None]) -> tuple[float, Array, NamedVector]:
+        training = self.training
+        return self._shards.learn(
+            batch,
+            window=training.bptt_steps if training else None,
+            recompute=training.recompute if training else "auto",
+            meanwhile=meanwhile,
+        )
+
 
 BACKEND = NumpyBackend

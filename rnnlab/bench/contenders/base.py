@@ -9,7 +9,7 @@ import numpy as np
 from threadpoolctl import threadpool_info
 
 from rnnlab.backends.base import AbstractBackend
-from rnnlab.backends.numpy.model import NumpyBackend, NumpyOptions
+from rnnlab.backends.numpy import NumpyBackend, NumpyOptions
 from rnnlab.bench.work import Array, Figures, Work
 
 _GATES = "ifko"  # the two with the recurrent activation first, so that one call computes both

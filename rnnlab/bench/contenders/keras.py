@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from rnnlab.backends.base import AbstractBackend
-from rnnlab.backends.keras.backend import KerasBackend
+from rnnlab.backends.keras import KerasBackend
 from rnnlab.backends.keras.layers import CarryCell
 from rnnlab.bench.contenders.base import AbstractContender, AbstractOwn
 from rnnlab.bench.work import BETA_1, BETA_2, CLIP_NORM, EPSILON, LEARNING_RATE, Array, Figures, Work
