@@ -1,9 +1,8 @@
 """What a training remembers from step to step: its place, success, the best so far, and averages."""
 
-import math
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import InitVar, asdict, dataclass, field, fields
 from typing import Any, Protocol
 
 import numpy as np
@@ -28,7 +27,19 @@ class Stateful(Protocol):
 
 
 @dataclass
-class Place:
+class Fields:
+    """A part of a training that remembers its fields: numbers, and dictionaries of numbers."""
+
+    def state(self) -> State:
+        return asdict(self)
+
+    def restore(self, state: State) -> None:
+        for one in fields(self):
+            setattr(self, one.name, state[one.name])
+
+
+@dataclass
+class Place(Fields):
     """How far a training is.
 
     Attributes:
@@ -46,13 +57,6 @@ class Place:
     metrics: dict[str, float] = field(default_factory=dict)
     solved_at: dict[str, float | int] | None = None
     seconds: float = 0.0
-
-    def state(self) -> State:
-        return asdict(self)
-
-    def restore(self, state: State) -> None:
-        for name in asdict(self):
-            setattr(self, name, state[name])
 
 
 class Success:
@@ -93,72 +97,65 @@ class Success:
         return Evidence(validation, self._recent, sum(self._losses) / len(self._losses) if self._losses else np.inf)
 
 
-class Best:
+@dataclass
+class Best(Fields):
     """The lowest validation loss so far, whose weights they were, and how long ago it last improved enough.
 
     Args:
         plateau: When to call it a plateau; None for never.
     """
 
-    def __init__(self, plateau: PlateauOptions | None) -> None:
+    plateau: InitVar[PlateauOptions | None]
+    lowest: float | None = None
+    improved: float | None = None  # the loss that the next ones are compared with for a plateau
+    stalled: int = 0
+    step: int = 0
+    metrics: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self, plateau: PlateauOptions | None) -> None:
         self._plateau = plateau
-        self._lowest = self._improved = math.inf
-        self._stalled = 0
-        self.step = 0
-        self.metrics: dict[str, float] = {}
         self.parameters: dict[str, Array] = {}
 
     def state(self) -> State:
-        # JSON has no infinity: None while there was no loss.
-        lowest, improved = (value if math.isfinite(value) else None for value in (self._lowest, self._improved))
-        counters = {"lowest": lowest, "improved": improved, "stalled": self._stalled, "step": self.step}
-        return counters | {"metrics": self.metrics} | {f"best/{name}": array for name, array in self.parameters.items()}
+        return {**super().state(), **{f"best/{name}": array for name, array in self.parameters.items()}}
 
     def restore(self, state: State) -> None:
-        self._lowest, self._improved = (
-            math.inf if state[key] is None else state[key] for key in ("lowest", "improved")
-        )
-        self._stalled, self.step, self.metrics = state["stalled"], state["step"], state["metrics"]
+        super().restore(state)
         self.parameters = {name.removeprefix("best/"): state[name] for name in state if name.startswith("best/")}
 
     def take(self, loss: float) -> bool:
         """Take in a validation loss; return whether it is the lowest so far."""
         enough = self._plateau.min_improvement if self._plateau else 0.0
-        if loss < self._improved - enough:
-            self._improved, self._stalled = loss, 0
+        if self.improved is None or loss < self.improved - enough:
+            self.improved, self.stalled = loss, 0
         else:
-            self._stalled += 1
-        lowest, self._lowest = self._lowest, min(loss, self._lowest)
-        return loss < lowest
+            self.stalled += 1
+        is_lowest = self.lowest is None or loss < self.lowest
+        self.lowest = loss if is_lowest else self.lowest
+        return is_lowest
 
     def is_plateau(self) -> bool:
         """Return whether the loss has not improved for long enough to stop."""
-        return self._plateau is not None and self._stalled >= self._plateau.evaluations
+        return self._plateau is not None and self.stalled >= self._plateau.evaluations
 
 
-class Averages:
+@dataclass
+class Averages(Fields):
     """Means of named numbers since the last call of `take`."""
 
-    def __init__(self) -> None:
-        self._totals: dict[str, float] = {}
-        self._count = 0
-
-    def state(self) -> State:
-        return {"totals": dict(self._totals), "count": self._count}
-
-    def restore(self, state: State) -> None:
-        self._totals, self._count = dict(state["totals"]), state["count"]
+    totals: dict[str, float] = field(default_factory=dict)
+    count: int = 0
 
     def add(self, values: Mapping[str, float]) -> None:
         """Add the numbers of one step, with the same names each time."""
         for name, value in values.items():
-            self._totals[name] = self._totals.get(name, 0.0) + value
-        self._count += 1
+            self.totals[name] = self.totals.get(name, 0.0) + value
+        self.count += 1
 
     def take(self) -> dict[str, float]:
         """Return the means and start again; no means if nothing was added."""
-        means = {name: total / self._count for name, total in self._totals.items()}
-        self._totals, self._count = {}, 0
+        means = {name: total / self.count for name, total in self.totals.items()}
+        self.totals, self.count = {}, 0
         return means
 
 

@@ -155,28 +155,22 @@ def _nearest(folder: Path) -> Path:
 def _meminfo() -> Iterable[int]:
     try:
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    except OSError:
-        try:
+        yield from (int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+    except OSError:  # not Linux
+        with suppress(AttributeError, OSError, ValueError):
             yield os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        except (AttributeError, OSError, ValueError):
-            return
-        return
-    yield from (int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
 
 
 def _cgroup() -> Iterable[int]:
     """Yield what each control group around this process leaves; a batch job that takes more is killed."""
-    try:
+    lines: list[str] = []
+    with suppress(OSError):
         lines = Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return
     own = next((line.removeprefix("0::") for line in lines if line.startswith("0::")), "/")
     inner = Path("/sys/fs/cgroup", own.lstrip("/"))
     for group in (inner, *inner.parents[: len(inner.parts) - 3]):
-        try:
+        with suppress(OSError, ValueError):  # none here, or "max"
             yield max(0, int((group / "memory.max").read_text()) - int((group / "memory.current").read_text()))
-        except (OSError, ValueError):  # none here, or "max"
-            continue
 
 
 def _address_space() -> Iterable[int]:
@@ -184,11 +178,8 @@ def _address_space() -> Iterable[int]:
         import resource
     except ImportError:  # Windows
         return
-    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-    if limit == resource.RLIM_INFINITY:
-        return
-    try:
+    limit, used = resource.getrlimit(resource.RLIMIT_AS)[0], 0
+    with suppress(OSError):
         used = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * os.sysconf("SC_PAGE_SIZE")
-    except OSError:
-        used = 0
-    yield max(0, limit - used - _BESIDE)
+    if limit != resource.RLIM_INFINITY:
+        yield max(0, limit - used - _BESIDE)

@@ -48,7 +48,12 @@ def resume(
         DivergedError, StoppedError, EnvironmentFault: As from `train`.
     """
     for override in overrides:
-        _require_changeable(override)
+        if override.partition("=")[0] not in CHANGEABLE:
+            raise UsageError(
+                f"a run is resumed with its own config; only {', '.join(CHANGEABLE)} can be changed",
+                where=f"--set {override}",
+                hint="to train with other values, start a new run: `rnnlab train CONFIG --set …`",
+            )
     lock = run.lock(force=force_unlock)
     try:
         stored = verified_experiment(run)
@@ -139,9 +144,11 @@ def _resume(
     if status.state == "diverged":
         hint = "resuming would only repeat it: lower the learning rate or set training.clip_norm, in a new run"
         raise DivergedError(status.message, where=str(run.path), hint=hint)
-    if status.state == "completed" and not _is_longer(run, experiment):
-        yield Finished(run, Run(run).summary.model_dump(), already=True)
-        return
+    if status.state == "completed":
+        summary = Run(run).summary
+        if summary.stopped != "budget" or experiment.training.steps <= summary.steps:
+            yield Finished(run, summary.model_dump(), already=True)
+            return
     trainer = new_trainer(experiment, folder=run.path, used=run.size())
     Run(run).require_same_data(trainer.task)
     checkpoint, notes = _restore(run, trainer, status)
@@ -194,22 +201,19 @@ def _restore(run: RunFolder, trainer: Trainer, status: Status) -> tuple[Checkpoi
         except VerificationError as fault:
             bad[step] = f"{fault.where.rpartition('/')[2] or checkpoints.path(step).name} {fault.problem}"
             continue
-        if step > trainer.experiment.training.steps:
-            _refuse_fewer(step, trainer.experiment)
+        if step > (steps := trainer.options.steps):
+            problem = f"training.steps={steps} is fewer than the {step:,} steps done"
+            raise UsageError(problem, hint="ask for more, or for none")
         for one in bad:
             checkpoints.set_aside(one)
         return checkpoint, _losses(bad, step, reached=max(status.step, *bad, step))
-    where = str(run.path / "checkpoints")
-    if bad:
-        reasons = "; ".join(dict.fromkeys(bad.values()))  # damaged metrics are the same reason for each
-        raise VerificationError(f"no checkpoint can be used: {reasons}", where=where, hint=_AFRESH)
-    if status.step or checkpoints.set_aside_before():
-        problem = f"there is no checkpoint, though the run got to step {status.step:,}"
-        raise VerificationError(problem, where=where, hint=_AFRESH)
-    return None, ["no checkpoint was written yet: training begins at step 0"]
-
-
-_AFRESH = "bring a copy back, or start a new run from resolved.yaml"
+    if not bad and not status.step and not checkpoints.set_aside_before():
+        return None, ["no checkpoint was written yet: training begins at step 0"]
+    problem = f"there is no checkpoint, though the run got to step {status.step:,}"
+    if bad:  # damaged metrics are the same reason for each
+        problem = f"no checkpoint can be used: {'; '.join(dict.fromkeys(bad.values()))}"
+    hint = "bring a copy back, or start a new run from resolved.yaml"
+    raise VerificationError(problem, where=str(run.path / "checkpoints"), hint=hint)
 
 
 def _losses(bad: Mapping[int, str], step: int, *, reached: int) -> list[str]:
@@ -229,26 +233,6 @@ def require_own(checkpoint: Checkpoint, status: Status, description: Mapping[str
         raise VerificationError("is of another run")
     if description is not None and checkpoint.about != description:
         raise VerificationError("is of another network or task")
-
-
-def _require_changeable(override: str) -> None:
-    key = override.partition("=")[0]
-    if key not in CHANGEABLE:
-        raise UsageError(
-            f"a run is resumed with its own config; only {', '.join(CHANGEABLE)} can be changed",
-            where=f"--set {override}",
-            hint="to train with other values, start a new run: `rnnlab train CONFIG --set …`",
-        )
-
-
-def _refuse_fewer(step: int, experiment: Experiment) -> None:
-    steps = experiment.training.steps
-    raise UsageError(f"training.steps={steps} is fewer than the {step:,} steps done", hint="ask for more, or for none")
-
-
-def _is_longer(run: RunFolder, experiment: Experiment) -> bool:
-    summary = Run(run).summary
-    return summary.stopped == "budget" and experiment.training.steps > summary.steps
 
 
 def _require_empty(run: RunFolder) -> None:

@@ -77,15 +77,11 @@ def filled() -> tuple[NamedVector, dict[str, np.ndarray]]:
     return vector, arrays
 
 
-def test_the_arrays_lie_one_after_another() -> None:
+def test_views_and_vector_are_one_memory_and_copies_are_not() -> None:
     vector, arrays = filled()
     assert np.array_equal(vector.flat, np.concatenate([array.ravel() for array in arrays.values()]))
     assert list(vector.views) == list(SHAPES)
     assert vector.flat.flags["C_CONTIGUOUS"]
-
-
-def test_views_and_vector_are_one_memory_and_copies_are_not() -> None:
-    vector, arrays = filled()
     copies = vector.copies()
     vector.flat *= 2
     for name, array in arrays.items():

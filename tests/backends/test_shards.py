@@ -9,14 +9,11 @@ import numpy as np
 import pytest
 
 from rnnlab.backends.numpy import NumpyBackend, NumpyModel, NumpyOptions
-from rnnlab.backends.numpy.chunks import chunks, deal, shard_count
+from rnnlab.backends.numpy.chunks import chunks, shard_count
 from tests.networks import batch, network, parameters, training
 
 CELLS = pytest.mark.parametrize("cell", ["simple", "carry"])
-SHAPES: dict[str, dict[str, Any]] = {
-    "last step": {"sequences": False},
-    "every step": {"sequences": True},
-}
+SEQUENCES = pytest.mark.parametrize("sequences", [False, True])
 
 
 def model(
@@ -49,11 +46,11 @@ def assert_same_bits(got: dict[str, Any], expected: dict[str, Any]) -> None:
 
 
 @CELLS
-@pytest.mark.parametrize("shape", SHAPES)
+@SEQUENCES
 @pytest.mark.parametrize("ragged", [False, True])
 @pytest.mark.parametrize("compiled", [False, True])
-def test_processes_change_no_bit(cell: str, shape: str, ragged: bool, compiled: bool) -> None:
-    net = network(cell, layers=2, precision="float32", **SHAPES[shape])
+def test_processes_change_no_bit(cell: str, sequences: bool, ragged: bool, compiled: bool) -> None:
+    net = network(cell, layers=2, precision="float32", sequences=sequences)
     data = batch(net, batch_size=7, timesteps=30, ragged=ragged)
     alone = numbers(model(net, shards=3, compiled=compiled), data)
     assert_same_bits(numbers(model(net, shards=3, compiled=compiled, processes=2), data), alone)
@@ -61,10 +58,10 @@ def test_processes_change_no_bit(cell: str, shape: str, ragged: bool, compiled: 
 
 
 @CELLS
-@pytest.mark.parametrize("shape", SHAPES)
+@SEQUENCES
 @pytest.mark.parametrize("shards", [2, 3, 7, 64])
-def test_shards_are_the_same_sums_in_another_order(cell: str, shape: str, shards: int) -> None:
-    net = network(cell, layers=2, precision="float64", **SHAPES[shape])
+def test_shards_are_the_same_sums_in_another_order(cell: str, sequences: bool, shards: int) -> None:
+    net = network(cell, layers=2, precision="float64", sequences=sequences)
     data = batch(net, batch_size=7, timesteps=30, ragged=True)
     whole = model(net, shards=1).loss_and_gradients(data)
     divided = model(net, shards=shards).loss_and_gradients(data)
@@ -74,12 +71,12 @@ def test_shards_are_the_same_sums_in_another_order(cell: str, shape: str, shards
 
 
 @CELLS
-@pytest.mark.parametrize("shape", SHAPES)
+@SEQUENCES
 @pytest.mark.parametrize("window", [None, 90])
 @pytest.mark.parametrize("ragged", [False, True])
-def test_recomputing_changes_no_bit(cell: str, shape: str, window: int | None, ragged: bool) -> None:
+def test_recomputing_changes_no_bit(cell: str, sequences: bool, window: int | None, ragged: bool) -> None:
     """400 steps of 40 rows are many chunks, in several groups."""
-    net = network(cell, layers=2, precision="float32", **SHAPES[shape])
+    net = network(cell, layers=2, precision="float32", sequences=sequences)
     data = batch(net, batch_size=40, timesteps=400, ragged=ragged)
     kept, again = (numbers(model(net, recompute=how, bptt_steps=window), data) for how in ("off", "sqrt"))
     assert_same_bits(again, kept)
@@ -126,12 +123,6 @@ def test_meanwhile_comes_once_a_step(processes: int) -> None:
     data = batch(net, batch_size=4, timesteps=6)
     model(net, shards=2, processes=processes).train_step(data, meanwhile=lambda: calls.append(1))
     assert calls == [1]
-
-
-def test_rows_are_dealt_by_length() -> None:
-    lengths = np.array([3, 9, 5, 9, 1])
-    assert [rows.tolist() for rows in deal(lengths, 2)] == [[1, 2, 4], [3, 0]]
-    assert deal(np.full(5, 4), 2) == [slice(0, 3), slice(3, 5)]
 
 
 @pytest.mark.parametrize(

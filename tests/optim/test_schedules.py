@@ -51,13 +51,6 @@ def test_after_the_warmup_the_decay_is_that_of_keras(keras, name, numbers, warmu
     np.testing.assert_allclose(factors(schedule)[warmup : warmup + 130], expected, rtol=0, atol=1e-12)
 
 
-def test_step_drops_where_keras_piecewise_constant_does(keras):
-    schedule = schedule_of("step", {"decay_rate": 0.5})
-    # Keras's boundary is the last step of the higher rate.
-    theirs = keras.optimizers.schedules.PiecewiseConstantDecay([29, 59, 89], [ONE, 0.5 * ONE, 0.25 * ONE, 0.125 * ONE])
-    assert factors(schedule, 120) == [float(theirs(step)) for step in range(120)]
-
-
 @pytest.mark.parametrize("name", SCHEDULES.names())
 def test_the_warmup_is_linear_from_just_above_zero_and_delays_the_decay(name):
     without, warmed = schedule_of(name, total_steps=100), schedule_of(name, {"warmup_steps": 4}, total_steps=104)

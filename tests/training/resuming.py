@@ -8,9 +8,7 @@ import numpy as np
 import pytest
 
 from rnnlab.config.experiment import Experiment
-from rnnlab.core.errors import (
-    StoppedError,
-)
+from rnnlab.core.errors import StoppedError
 from rnnlab.storage import RunFolder
 from rnnlab.training.events import Evaluated, Event, Stepped
 from rnnlab.training.resume import resume, train_into

@@ -4,11 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from rnnlab.core.errors import (
-    EnvironmentFault,
-    UsageError,
-    VerificationError,
-)
+from rnnlab.core.errors import EnvironmentFault, UsageError, VerificationError
 from rnnlab.storage import RunFolder
 from tests.training.resuming import Make, account, begin
 

@@ -5,10 +5,7 @@ from typing import Any
 
 import pytest
 
-from rnnlab.core.errors import (
-    RunLockedError,
-    StoppedError,
-)
+from rnnlab.core.errors import RunLockedError, StoppedError
 from rnnlab.storage import RunFolder, disk
 from rnnlab.tasks.base import Streak
 from rnnlab.tasks.parity import Parity

@@ -5,12 +5,7 @@ from typing import Any
 
 import pytest
 
-from rnnlab.core.errors import (
-    DivergedError,
-    RnnlabError,
-    UsageError,
-    VerificationError,
-)
+from rnnlab.core.errors import DivergedError, RnnlabError, UsageError, VerificationError
 from rnnlab.storage import RunFolder
 from rnnlab.training.resume import resume
 from tests.training.resuming import Make, begin, damage, resumed, to_the_end

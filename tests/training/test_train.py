@@ -9,7 +9,7 @@ import pytest
 from rnnlab.backends.numpy import NumpyBackend, NumpyModel
 from rnnlab.config.experiment import Experiment
 from rnnlab.core.streams import stream
-from rnnlab.tasks.base import Streak, Threshold, mean_loss
+from rnnlab.tasks.base import AbstractTask, Streak, Threshold, mean_loss
 from rnnlab.tasks.parity import Parity
 from rnnlab.training.events import Evaluated, Event, Finished, Started, Stepped
 from tests.small import Fit
@@ -18,11 +18,16 @@ Make = Callable[..., Experiment]
 LEARNS_AT_ONCE = ["shape.timesteps=1", "training.steps=400", "training.optimizer.learning_rate=0.05"]
 
 
-def by_hand(experiment: Experiment) -> tuple[list[dict[str, float]], NumpyModel]:
-    """The training loop: one dictionary a step, and the model at the end."""
+def by_hand_model(experiment: Experiment) -> tuple[AbstractTask, NumpyModel]:
     task = experiment.build_task()
     network = experiment.network(task)
-    model = NumpyBackend().build(network, parameters=network.draw(experiment.seed), training=experiment.recipe())
+    parameters = network.draw(experiment.seed)
+    return task, NumpyBackend().build(network, parameters=parameters, training=experiment.recipe())
+
+
+def by_hand(experiment: Experiment) -> tuple[list[dict[str, float]], NumpyModel]:
+    """The training loop: one dictionary per step, and the model at the end."""
+    task, model = by_hand_model(experiment)
     reported = []
     with NumpyBackend().running():
         for step in range(experiment.training.steps):
@@ -177,10 +182,9 @@ def test_it_stops_when_the_training_stream_meets_the_rule(
 ) -> None:
     """At the very step, evaluated or not; the window may be shorter, as long, or longer than a batch of 6."""
     monkeypatch.setattr(Parity, "solved", Streak(window))
-    reported, _ = by_hand(experiment(*LEARNS_AT_ONCE))
     task, model = by_hand_model(experiment(*LEARNS_AT_ONCE))
     seen: list[bool] = []
-    for step in range(len(reported)):
+    for step in range(400):
         batch = task.sample(stream(0, "data/train", step), batch_size=6, timesteps=(1, 1))
         seen += task.correct(model.train_step(batch).outputs, batch).tolist()
         if len(seen) >= window and all(seen[-window:]):
@@ -189,12 +193,6 @@ def test_it_stops_when_the_training_stream_meets_the_rule(
     assert run.summary.stopped == "solved"
     assert run.summary.solved_at.step == run.summary.steps == step + 1
     assert [record["step"] for record in run.records] == [0, step + 1]
-
-
-def by_hand_model(experiment: Experiment):
-    task = experiment.build_task()
-    network = experiment.network(task)
-    return task, NumpyBackend().build(network, parameters=network.draw(0), training=experiment.recipe())
 
 
 def test_before_the_first_step_nothing_counts_as_solved(fit: Fit, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,6 @@
 """All batch shards of a model, computed here one after another or side by side in a process pool: bit-identical."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from math import prod
 from typing import Any, Literal, final
 
@@ -18,20 +17,8 @@ from rnnlab.core.batch import Batch
 Array = NDArray[Any]
 Arrays = dict[str, Array]
 Recompute = Literal["auto", "off", "sqrt"]
-
-
-@dataclass(frozen=True, slots=True)
-class _Job:
-    """What all shards do: learn from a batch, or predict. The arrays are in shared memory.
-
-    `shards` is their number; `scored`, `window` and `recompute` are those of `Shard.learn`.
-    """
-
-    what: Literal["learn", "predict"]
-    shards: int
-    scored: int = 0
-    window: int | None = None
-    recompute: bool = False
+Learning = dict[str, Any]  # the arguments of `Shard.learn` beside the batch: plain values, sent to other processes
+Layouts = dict[str, tuple[tuple[int, ...], np.dtype[Any]]]  # shape and dtype of each array in shared memory
 
 
 @final
@@ -77,11 +64,10 @@ class ParallelShards:
             self._network, batch_size=batch.size, timesteps=min(timesteps, window or timesteps)
         )
         again = recompute == "sqrt" or (recompute == "auto" and is_too_long)
-        job = _Job("learn", count_shards(self._network, self._count, batch_size=batch.size), scored, window, again)
         outputs = self._network.empty_outputs(batch.size, batch.inputs.shape[1])
         arrays = {"inputs": batch.inputs, "targets": batch.targets, "mask": batch.mask, "lengths": batch.lengths}
-        losses = self._run(job, arrays, outputs, meanwhile)
-        first, *others = self._shards[: job.shards]
+        losses = self._run(arrays, outputs, {"scored": scored, "window": window, "recompute": again}, meanwhile)
+        first, *others = self._shards[: len(losses)]
         for other in others:  # always in this order, so that the sums are bit-identical
             first.gradients.flat += other.gradients.flat
         return sum(losses) / scored, outputs, first.gradients
@@ -89,11 +75,7 @@ class ParallelShards:
     def predict(self, inputs: Array, lengths: Array) -> Array:
         """Return the raw outputs."""
         outputs = self._network.empty_outputs(*inputs.shape[:2])
-        self._run(
-            _Job("predict", count_shards(self._network, self._count, batch_size=len(inputs))),
-            {"inputs": inputs, "lengths": lengths},
-            outputs,
-        )
+        self._run({"inputs": inputs, "lengths": lengths}, outputs)
         return outputs
 
     def states(self, inputs: Array) -> Arrays:
@@ -101,51 +83,52 @@ class ParallelShards:
         self._add_shards(1)
         return self._shards[0].states(inputs)
 
-    def _run(self, job: _Job, arrays: Arrays, outputs: Array, meanwhile: Callable[[], None] = nothing) -> list[float]:
-        """Fill the outputs; return the loss of each shard, summed over its scored steps, 0 for a prediction."""
-        self._add_shards(job.shards)
-        if min(self._processes, job.shards) == 1:
+    def _run(
+        self, arrays: Arrays, outputs: Array, how: Learning | None = None, meanwhile: Callable[[], None] = nothing
+    ) -> list[float]:
+        """Learn, or predict without `how`: fill the outputs, and return the loss of each shard, 0 for a prediction."""
+        count = count_shards(self._network, self._count, batch_size=len(outputs))
+        self._add_shards(count)
+        if min(self._processes, count) == 1:
             meanwhile()
-            return self._of_shards(job, arrays | {"outputs": outputs}, self._shards[: job.shards], first=0, every=1)
+            return self._of_shards(range(count), count, arrays | {"outputs": outputs}, how)
         dtypes = {"inputs": self._network.dtype}
         there = {name: self._share(name, array, dtypes.get(name, array.dtype)) for name, array in arrays.items()}
         answer = self._share("outputs", outputs, outputs.dtype)
         try:
-            self._pool = self._pool or ProcessPool(self._part, min(self._processes, job.shards))
+            self._pool = self._pool or ProcessPool(self._part, min(self._processes, count))
         except OSError:  # no more processes are allowed
             self._processes = 1
-            return self._run(job, arrays, outputs, meanwhile)
+            return self._run(arrays, outputs, how, meanwhile)
         layouts = {name: (array.shape, array.dtype) for name, array in {**there, "outputs": answer}.items()}
         try:
-            parts = self._pool.each((job, layouts), meanwhile)
+            parts = self._pool.each((count, layouts, how), meanwhile)
         except BaseException:
             self._pool = None
             raise
         outputs[...] = answer
-        losses = [0.0] * job.shards
+        losses = [0.0] * count
         for number, part in enumerate(parts):
             losses[number :: len(parts)] = part
         return losses
 
-    def _part(self, number: int, given: tuple[_Job, dict[str, tuple[tuple[int, ...], Any]]]) -> list[float]:
+    def _part(self, number: int, given: tuple[int, Layouts, Learning | None]) -> list[float]:
         """Compute the part of one process of the pool."""
-        job, layouts = given
+        count, layouts, how = given
         arrays = {name: self._at(name, shape, dtype) for name, (shape, dtype) in layouts.items()}
-        every = min(self._processes, job.shards)
-        return self._of_shards(job, arrays, self._shards[number : job.shards : every], first=number, every=every)
+        return self._of_shards(range(number, count, min(self._processes, count)), count, arrays, how)
 
     @np.errstate(over="ignore", invalid="ignore")  # the caller sees divergence in the result
-    def _of_shards(self, job: _Job, arrays: Arrays, shards: list[Shard], *, first: int, every: int) -> list[float]:
-        rows = deal(arrays["lengths"], job.shards)[first::every]
-        losses = []
-        for shard, own in zip(shards, rows, strict=True):
+    def _of_shards(self, numbers: range, count: int, arrays: Arrays, how: Learning | None) -> list[float]:
+        """Compute the shards of these numbers, of `count` in all."""
+        rows, losses = deal(arrays["lengths"], count), []
+        for number in numbers:
+            own = rows[number]
             given = {name: array[own] for name, array in arrays.items() if name != "outputs"}
-            if job.what == "predict":
-                loss, outputs = 0.0, shard.predict(**given)
+            if how is None:
+                loss, outputs = 0.0, self._shards[number].predict(**given)
             else:
-                loss, outputs = shard.learn(
-                    Batch(**given), scored=job.scored, window=job.window, recompute=job.recompute
-                )
+                loss, outputs = self._shards[number].learn(Batch(**given), **how)
             arrays["outputs"][own] = outputs
             losses.append(loss)
         return losses

@@ -29,20 +29,21 @@ FamilyT = TypeVar("FamilyT", bound=AbstractAdamOptions)
 
 
 class AbstractAdam(AbstractOptimizer[FamilyT]):
-    """The moments and the descent that Adam's family shares; the equation is `Adam`'s."""
+    """The moments and the move that Adam's family shares; the equation is `Adam`'s."""
 
     def slot_names(self) -> tuple[str, ...]:
         """Return the two moments' slots, and the one that amsgrad adds."""
         return ("momentum", "velocity", "velocity_hat") if self.options.amsgrad else ("momentum", "velocity")
 
-    def _descend(
+    def _move(
         self, parameters: Vector, gradients: Vector, slots: Slots, *, scratch: Vector, learning_rate: float
     ) -> None:
         root = self._update_moments(gradients, slots, scratch)
         np.sqrt(root, out=scratch)
         scratch += self.options.epsilon
         np.divide(slots["momentum"], scratch, out=scratch)
-        scratch *= learning_rate * self._correction(int(slots["step"][0]))
+        step = int(slots["step"][0])  # what makes up for moments that started at zero: η_t/η
+        scratch *= learning_rate * (math.sqrt(1 - self.options.beta_2**step) / (1 - self.options.beta_1**step))
         parameters -= scratch
 
     def _update_moments(self, gradients: Vector, slots: Slots, scratch: Vector) -> Vector:
@@ -59,10 +60,6 @@ class AbstractAdam(AbstractOptimizer[FamilyT]):
         if not self.options.amsgrad:
             return velocity
         return np.maximum(slots["velocity_hat"], velocity, out=slots["velocity_hat"])
-
-    def _correction(self, step: int) -> float:
-        """Return η_t/η: what makes up for moments that started at zero."""
-        return math.sqrt(1 - self.options.beta_2**step) / (1 - self.options.beta_1**step)
 
 
 @final
@@ -95,11 +92,6 @@ class Adam(AbstractAdam[AdamOptions]):
 
     name, keras_name = "adam", "Adam"
     Options = AdamOptions
-
-    def _move(
-        self, parameters: Vector, gradients: Vector, slots: Slots, *, scratch: Vector, learning_rate: float
-    ) -> None:
-        self._descend(parameters, gradients, slots, scratch=scratch, learning_rate=learning_rate)
 
 
 OPTIMIZER: Final = Adam

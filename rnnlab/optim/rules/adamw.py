@@ -47,7 +47,7 @@ class Adamw(AbstractAdam[AdamwOptions]):
         # Not `parameters *= 1 - η·λ`: float32 would round 1 - 4e-6 by nearly one per cent of the decay, at every step.
         np.multiply(parameters, learning_rate * self.options.weight_decay, out=scratch)
         parameters -= scratch
-        self._descend(parameters, gradients, slots, scratch=scratch, learning_rate=learning_rate)
+        super()._move(parameters, gradients, slots, scratch=scratch, learning_rate=learning_rate)
 
 
 OPTIMIZER: Final = Adamw

@@ -1,6 +1,5 @@
 """The learning rate is reduced whenever the validation loss stops improving."""
 
-import math
 from collections.abc import Mapping
 from typing import Any, Final, Literal, final
 
@@ -52,12 +51,12 @@ class Plateau(AbstractSchedule[PlateauScheduleOptions]):
 
     def __init__(self, options: PlateauScheduleOptions, *, total_steps: int) -> None:
         super().__init__(options, total_steps=total_steps)
-        self._factor, self._best = 1.0, math.inf
-        self._waited = self._cooling = 0
+        self._factor, self._waited, self._cooling = 1.0, 0, 0
+        self._best: float | None = None
 
     def after_evaluation(self, loss: float, *, learning_rate: float) -> None:
         self._cooling = max(0, self._cooling - 1)
-        if loss < self._best - self.options.min_delta:
+        if self._best is None or loss < self._best - self.options.min_delta:
             self._best, self._waited = loss, 0
         elif not self._cooling:
             self._waited += 1
@@ -65,12 +64,11 @@ class Plateau(AbstractSchedule[PlateauScheduleOptions]):
                 self._reduce(learning_rate)
 
     def state(self) -> dict[str, Any]:
-        best = self._best if math.isfinite(self._best) else None  # JSON has no infinity
-        return {"factor": self._factor, "best": best, "waited": self._waited, "cooling": self._cooling}
+        return {"factor": self._factor, "best": self._best, "waited": self._waited, "cooling": self._cooling}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        self._factor, self._waited, self._cooling = state["factor"], state["waited"], state["cooling"]
-        self._best = math.inf if state["best"] is None else state["best"]
+        self._factor, self._best = state["factor"], state["best"]
+        self._waited, self._cooling = state["waited"], state["cooling"]
 
     def _reduce(self, learning_rate: float) -> None:
         lowest = self.options.min_learning_rate / learning_rate
