@@ -39,7 +39,7 @@ def test_another_seed_gives_other_sets_and_the_same_seed_the_same() -> None:
     assert first != other
 
 
-def test_the_endless_language_has_mean_length_12_and_the_known_floors() -> None:
+def test_the_endless_language_has_mean_length_12_and_the_known_losses() -> None:
     walks = _walks(stream(2, "walks"), 60_000)
     lengths = np.array([len(walk) for walk in walks])
     assert lengths.mean() == pytest.approx(12, abs=0.08)
@@ -60,7 +60,7 @@ def test_forgetting_the_second_symbol_costs_ln_2_a_string_and_every_success() ->
     assert task.metrics(outputs, batch)["long_memory_error_rate"] == pytest.approx(0.5, abs=0.1)
 
 
-def test_the_two_halves_have_floors_of_their_own() -> None:
+def test_each_half_has_an_oracle_loss_of_its_own() -> None:
     task = EmbeddedReber(EmbeddedReberOptions())
     for part, half in (("train", slice(0, 256)), ("validation", slice(256, 512))):
         steps = task._steps[half]
