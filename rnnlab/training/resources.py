@@ -137,8 +137,7 @@ def _batch(network: Network, batch_size: int, timesteps: int) -> int:
 
 def _kept(experiment: Experiment, network: Network, batch_size: int, timesteps: int) -> int:
     window = min(timesteps, experiment.training.bptt_steps or timesteps)
-    asked = experiment.training.recompute
-    again = asked == "sqrt" or (asked == "auto" and should_recompute(network, batch_size=batch_size, timesteps=window))
+    again = should_recompute(network, experiment.training.recompute, batch_size=batch_size, timesteps=window)
     chunk = min(window, chunk_steps(network, batch_size))
     beside = tape_bytes(network, batch_size=batch_size, timesteps=chunk)
     return tape_bytes(network, batch_size=batch_size, timesteps=window, recompute=again) + _WIDTHS * beside

@@ -18,7 +18,7 @@ def swapped(arrays: Mapping[str, Any], pair: str) -> dict[str, Any]:
 
 
 def in_the_cell(patch: pytest.MonkeyPatch, pair: str) -> None:
-    """Make the mistake where the equation stands."""
+    """Make the mistake in the equation itself."""
     step, step_vjp = Carry.step, Carry.step_vjp
 
     def wrong_vjp(self: Carry, xp: Any, parameters: Any, saved: Any, **gradients: Any) -> StepGradients:

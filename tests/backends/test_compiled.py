@@ -151,7 +151,7 @@ def backend(**options: Any) -> NumpyBackend:
     return NumpyBackend(options=NumpyOptions(**options), processes=1)
 
 
-def test_the_provenance_tells_what_compiled() -> None:
+def test_the_provenance_records_what_compiled() -> None:
     facts = backend(compiled=True).facts(network("carry"))
     assert facts["path"] == "compiled"
     assert facts["compiler"].keys() == {"llvm", "processor", "vector_bits"}

@@ -45,7 +45,7 @@ def records(run: RunFolder) -> list[dict[str, Any]]:
 
 
 def assert_alike(run: RunFolder, whole: RunFolder, tolerance: float) -> None:
-    """Compare every metric, and all that the newest checkpoints hold: weights and the optimiser's slots."""
+    """Compare every metric, and all that is in the newest checkpoints: weights and the optimiser's slots."""
     for mine, right in zip(records(run), records(whole), strict=True):
         assert mine == pytest.approx(right, rel=tolerance)
     mine, right = (dict(one.checkpoints().load(8).state["model"]) for one in (run, whole))
@@ -56,7 +56,7 @@ def assert_alike(run: RunFolder, whole: RunFolder, tolerance: float) -> None:
 
 
 @pytest.mark.parametrize(("first", "then"), [("numpy", "keras"), ("keras", "numpy")])
-def test_a_run_goes_on_on_the_other_backend(on: Make, engine: str, tmp_path: Path, first: str, then: str) -> None:
+def test_a_run_resumes_on_the_other_backend(on: Make, engine: str, tmp_path: Path, first: str, then: str) -> None:
     stayed = begin(on(first), tmp_path / "stayed")
     run = begin(on(first), tmp_path / "moved", stop_at=4)
     # With an engine, for those under test that are not the default.

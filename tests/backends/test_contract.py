@@ -226,7 +226,7 @@ def test_twenty_steps_of_every_optimiser(contender: Contender, rule: str, option
 
 
 @only("numpy-fast", "numpy-compiled", "keras-handwritten")
-def test_training_goes_on_elsewhere(contender: Contender) -> None:
+def test_training_resumes_elsewhere(contender: Contender) -> None:
     """Five steps on the reference, five here, five there are fifteen there."""
     net = contender.network("carry")
     data = batch(net, timesteps=4)

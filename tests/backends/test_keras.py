@@ -42,7 +42,7 @@ def test_carry_is_a_keras_layer(keras: Any) -> None:
     assert last.shape == h.shape == c.shape == (None, 16)
 
 
-def test_carry_starts_as_its_arguments_say(keras: Any) -> None:
+def test_carry_starts_as_its_arguments_ask(keras: Any) -> None:
     from rnnlab.backends.keras import CarryCell
 
     cell = CarryCell(8, forget_bias=2.0, kernel_initializer=keras.initializers.GlorotUniform(seed=3))
@@ -144,7 +144,7 @@ def test_one_config_trains_alike_on_both_backends(tiny: dict[str, Any], tmp_path
     assert_same_bits(again.weights("last"), theirs.weights("last"))
 
 
-def test_a_run_tells_what_computed_it_and_is_evaluated_elsewhere(
+def test_a_run_records_what_computed_it_and_is_evaluated_elsewhere(
     engine: str, tiny: dict[str, Any], tmp_path: Path
 ) -> None:
     run = rnnlab.train(tiny, ["backend=keras", "training.steps=1"], runs=tmp_path)

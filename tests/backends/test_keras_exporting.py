@@ -167,7 +167,7 @@ def test_the_converter_leaves_the_log_as_it_was(caplog: pytest.LogCaptureFixture
 
 
 @pytest.mark.parametrize("package", ["onnx", "tf2onnx"])
-def test_a_missing_converter_is_told(keras: Any, monkeypatch: pytest.MonkeyPatch, package: str) -> None:
+def test_a_missing_converter_is_reported(keras: Any, monkeypatch: pytest.MonkeyPatch, package: str) -> None:
     from rnnlab.backends.keras.exporting import onnx_file
 
     if package == "tf2onnx":

@@ -69,7 +69,7 @@ def test_the_first_is_this_process_and_the_others_are_its_children() -> None:
     assert not any(map(is_there, others))
 
 
-def test_a_fault_that_cannot_be_sent_is_told_by_another() -> None:
+def test_an_error_that_cannot_be_sent_is_replaced() -> None:
     class OwnError(Exception):  # a local class cannot be pickled
         pass
 
@@ -81,7 +81,7 @@ def test_a_fault_that_cannot_be_sent_is_told_by_another() -> None:
         ProcessPool(do, 2).each(None)
 
 
-def test_nobody_is_left_when_nobody_holds_the_team() -> None:
+def test_no_process_is_left_when_the_pool_is_collected() -> None:
     others = ProcessPool(process, 2).each(None)[1:]
     gc.collect()
     assert not any(map(is_there, others))
@@ -101,7 +101,7 @@ def test_what_one_raises_is_raised(where: int, error: Exception) -> None:
         ProcessPool(do, 2).each(None)
 
 
-def test_one_that_is_killed_is_told_of() -> None:
+def test_a_worker_that_is_killed_is_reported() -> None:
     pool = ProcessPool(process, 2)
     (other,) = pool.each(None)[1:]
     os.kill(other, signal.SIGKILL)
@@ -114,7 +114,7 @@ def test_one_that_is_killed_is_told_of() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1])
-def test_signals_are_the_parents_to_answer(number: signal.Signals) -> None:
+def test_workers_ignore_signals(number: signal.Signals) -> None:
     """A terminal and a batch system send them to all processes of a job."""
     pool = ProcessPool(process, 2)
     (other,) = pool.each(None)[1:]
@@ -148,12 +148,12 @@ def test_a_killed_parent_takes_the_others_with_it(tmp_path: Path) -> None:
     assert not any(map(is_there, others))
 
 
-def test_files_of_the_parent_are_not_held_open(tmp_path: Path) -> None:
+def test_files_of_the_parent_are_closed(tmp_path: Path) -> None:
     read, write = os.pipe()
     pool = ProcessPool(process, 2)
     pool.each(None)
     os.close(write)
-    assert os.read(read, 1) == b""  # the end: the other process does not hold it
+    assert os.read(read, 1) == b""  # the end: the other process has closed it
     os.close(read)
     pool.close()
 

@@ -82,7 +82,7 @@ def test_recomputing_changes_no_bit(cell: str, sequences: bool, window: int | No
     assert_same_bits(again, kept)
 
 
-def test_one_team_serves_batches_of_all_sizes() -> None:
+def test_one_model_takes_batches_of_all_sizes() -> None:
     """A bigger batch than before needs more shared memory, and so another pool."""
     net = network("carry", precision="float32", sequences=False)
     here, there = model(net, shards=2), model(net, shards=2, processes=2)
@@ -105,7 +105,7 @@ def test_where_no_process_may_be_started_one_does_all(monkeypatch: pytest.Monkey
     assert_same_bits(numbers(model(net, shards=2, processes=2), data), expected)
 
 
-def test_a_batch_that_is_not_finite_says_so_from_every_process() -> None:
+def test_a_batch_that_is_not_finite_is_seen_in_every_process() -> None:
     net = network("simple", precision="float32")
     data = batch(net, batch_size=4, timesteps=6)
     broken = data.inputs.copy()

@@ -73,7 +73,7 @@ def test_gradients_whose_squares_vanish_have_a_norm_and_can_be_clipped(dtype, sc
 @pytest.mark.parametrize(
     ("bad", "norm"), [([np.nan], "nan"), ([np.inf], "inf"), ([-np.inf], "inf"), ([np.nan, np.inf], "nan")]
 )
-def test_gradients_that_are_not_finite_are_left_alone_and_told_by_the_norm(dtype, bad, norm):
+def test_gradients_that_are_not_finite_are_left_alone_and_shown_by_the_norm(dtype, bad, norm):
     gradients = gradients_of(dtype)
     gradients[: len(bad)] = bad
     before = gradients.tobytes()

@@ -137,7 +137,7 @@ def test_the_update_is_in_place_and_keeps_dtypes_and_gradients(name, numbers, dt
 
 @each_case
 @each_dtype
-def test_copied_slots_go_on_bit_for_bit_in_a_new_rule(name, numbers, dtype):
+def test_copied_slots_resume_bit_identically_in_a_new_rule(name, numbers, dtype):
     rule, whole = rule_of(name, numbers), start(dtype)
     slots = rule.initial_slots(SIZE, dtype)
     advance(rule, whole, slots, range(7))
@@ -170,7 +170,7 @@ def test_a_rate_of_zero_moves_nothing(name, numbers):
     assert slots["step"].tolist() == [1]
 
 
-def test_parameters_and_gradients_that_do_not_match_are_a_bug_told_plainly():
+def test_parameters_and_gradients_that_do_not_match_are_rejected():
     rule = rule_of("sgd", {})
     with pytest.raises(ValueError, match="gradients are float64") as caught:
         rule.update(np.ones(3, "float32"), np.ones(3), rule.initial_slots(3, "float32"), learning_rate=0.1)

@@ -85,7 +85,7 @@ def test_a_training_that_ends_in_its_warmup_sees_the_warmup_whole_if_asked_for_m
     assert factors(schedule, 11) == [*((step + 1) / 10 for step in range(10)), 1.0]
 
 
-def test_cosine_stays_at_its_floor():
+def test_cosine_stays_at_its_lowest():
     schedule = schedule_of("cosine", {"final_fraction": 0.125}, total_steps=10)
     assert {schedule.factor(step) for step in (10, 11, 25, 10**9)} == {0.125}
 

@@ -48,7 +48,7 @@ def begin(experiment: Experiment, folder: Path, *, stop_at: int | None = None) -
 
 
 def account(run: RunFolder) -> dict[str, Any]:
-    """All that a run comes to, down to the bits, without what a clock decides."""
+    """All results of a run, bit by bit, without what a clock decides."""
     summary, at = run.read_summary(), run.read_summary()["solved_at"]
     newest = run.checkpoints().load(run.checkpoints().steps()[0])
     return {

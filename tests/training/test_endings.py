@@ -95,7 +95,7 @@ def test_a_validation_that_is_not_finite(fit: Fit, tmp_path: Path, monkeypatch: 
 def test_an_error_in_the_engine(
     fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, exit_code: int, message: str
 ) -> None:
-    """The weights of the last evaluation are kept, for nobody knows what the error left of the newer ones."""
+    """The weights of the last evaluation are kept, because the error may have left newer ones half updated."""
     real = NumpyModel.train_step
 
     def fails_later(model: NumpyModel, batch, **given):

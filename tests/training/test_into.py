@@ -25,7 +25,7 @@ def test_into_takes_another_rhythm_of_saving(experiment: Make, tmp_path: Path) -
     assert account(run) == account(begin(experiment(), tmp_path / "whole"))
 
 
-def test_an_engine_that_has_no_part_tells_no_runs_apart(experiment: Make, tmp_path: Path) -> None:
+def test_an_engine_that_is_not_used_is_no_difference(experiment: Make, tmp_path: Path) -> None:
     run = begin(experiment("engine=jax", "keras.path=loop"), tmp_path / "run", stop_at=2)
     assert "keras" not in run.read_resolved()
     run = begin(experiment("engine=torch"), run.path)
@@ -56,7 +56,7 @@ def test_into_begins_where_a_start_was_cut_short(experiment: Make, tmp_path: Pat
 def test_into_begins_again_what_failed_while_it_was_made(
     experiment: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str
 ) -> None:
-    """A disk was full before all was stored that a start stores; the status says so, and no step was done."""
+    """A disk was full before all was stored that a start stores; the status shows it, and no step was done."""
     refused = "write_provenance" if missing == "provenance.json" else "write_resolved"
 
     def refuse(*_: object) -> None:

@@ -12,7 +12,7 @@ from rnnlab.training.progress import Averages, Best, Success, judge
 
 
 def follow(rule: Streak, batches: list[str], losses: list[float] | None = None) -> list[bool]:
-    """Return the verdict after each batch, given as text: `1` right, `0` wrong."""
+    """Return whether the rule is met after each batch, given as text: `1` right, `0` wrong."""
     success = Success(rule, len(batches[0]))
     given = losses or [0.0] * len(batches)
     return [
@@ -22,7 +22,7 @@ def follow(rule: Streak, batches: list[str], losses: list[float] | None = None) 
 
 
 @pytest.mark.parametrize(
-    ("rule", "batches", "verdicts"),
+    ("rule", "batches", "met"),
     [
         (Streak(4), ["11", "11"], [False, True]),
         (Streak(4), ["11", "10", "11", "11"], [False, False, False, True]),
@@ -34,13 +34,13 @@ def follow(rule: Streak, batches: list[str], losses: list[float] | None = None) 
         (Streak(5, wrong=2), ["111", "110"], [True, True]),
     ],
 )
-def test_a_streak_runs_across_batches(rule: Streak, batches: list[str], verdicts: list[bool]) -> None:
+def test_a_streak_runs_across_batches(rule: Streak, batches: list[str], met: list[bool]) -> None:
     """A sequence that was not seen yet counts as wrong."""
-    assert follow(rule, batches) == verdicts
+    assert follow(rule, batches) == met
 
 
 @pytest.mark.parametrize(
-    ("window", "losses", "verdicts"),
+    ("window", "losses", "met"),
     [
         (4, [0.9, 0.3, 0.1], [False, False, True]),  # means of two batches: -, 0.6, 0.2
         (3, [0.9, 0.3, 0.1], [False, False, True]),  # three sequences touch two batches
@@ -48,10 +48,8 @@ def test_a_streak_runs_across_batches(rule: Streak, batches: list[str], verdicts
         (4, [0.9, math.nan, 0.1], [False, False, False]),
     ],
 )
-def test_the_loss_is_the_mean_over_the_batches_of_the_streak(
-    window: int, losses: list[float], verdicts: list[bool]
-) -> None:
-    assert follow(Streak(window, loss_below=0.5), ["11"] * 3, losses) == verdicts
+def test_the_loss_is_the_mean_over_the_batches_of_the_streak(window: int, losses: list[float], met: list[bool]) -> None:
+    assert follow(Streak(window, loss_below=0.5), ["11"] * 3, losses) == met
 
 
 def test_each_rule_listens_to_its_own_evidence() -> None:

@@ -75,7 +75,7 @@ def test_the_schedule_is_on_record(fit: Fit, schedule: str, factors: list[float]
 
 
 def test_what_lies_beyond_the_cut_is_not_learnt(fit: Fit) -> None:
-    """The second symbol stands eight steps before the answer: out of reach of a cut of three, not of the whole."""
+    """The second symbol comes eight steps before the answer: out of reach of a cut of three, not of the whole."""
     whole, cut = (fit(*DISTANT_ORDER, f"training.bptt_steps={steps}").summary for steps in ("null", 3))
     assert whole.baseline == pytest.approx(math.log(4))
     assert whole.loss < 0.1

@@ -110,7 +110,7 @@ def test_without_tensorboard_nothing_is_made(tmp_path: Path, monkeypatch: pytest
 def test_the_state_is_written_now_and_then(
     experiment: Callable[..., Experiment], tmp_path: Path, often: str, stored: list[int]
 ) -> None:
-    """The status tells the step of the weights and of the checkpoint, so that what a kill has cost is known."""
+    """The status shows the step of the weights and of the checkpoint, so that what a kill has cost is known."""
     found = []
     events = train(experiment(f"training.checkpoint={often}"), runs=tmp_path, config=b"", argv=[])
     folder: RunFolder = next(events).run

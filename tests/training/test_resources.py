@@ -91,13 +91,12 @@ def test_beyond_the_memory_nothing_is_made(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_unknown_memory_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resources, "memory_available", lambda: None)
-    resources.require_memory(adding(tmp_path, "cell={type: carry, units: 65536, layers: 64}"))
-
-
-def test_on_keras_the_memory_is_unknown(tmp_path: Path) -> None:
+    """It is unknown what is available, or what Keras needs."""
+    large = "cell={type: carry, units: 65536, layers: 64}"
     assert resources.memory_needed(adding(tmp_path, "backend=keras")) is None
-    resources.require_memory(adding(tmp_path, "backend=keras", "cell={type: carry, units: 65536, layers: 64}"))
+    resources.require_memory(adding(tmp_path, "backend=keras", large))
+    monkeypatch.setattr(resources, "memory_available", lambda: None)
+    resources.require_memory(adding(tmp_path, large))
 
 
 def test_this_machine_has_some_memory() -> None:

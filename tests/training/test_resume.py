@@ -49,7 +49,7 @@ def test_stopped_at_every_step_it_ends_the_same(experiment: Make, tmp_path: Path
 
 
 @pytest.mark.parametrize("window", [4, 45])
-def test_a_streak_of_successes_goes_on_where_it_was(
+def test_a_streak_of_successes_resumes_where_it_was(
     experiment: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, window: int
 ) -> None:
     monkeypatch.setattr(Parity, "solved", Streak(window))
@@ -86,7 +86,7 @@ def test_stopped_in_the_middle_of_an_evaluation(
     assert account(resumed(run)) == whole
 
 
-def test_killed_it_goes_on_from_the_checkpoint_and_counts_no_record_twice(experiment: Make, tmp_path: Path) -> None:
+def test_killed_it_resumes_from_the_checkpoint_and_counts_no_record_twice(experiment: Make, tmp_path: Path) -> None:
     asked = experiment("training.checkpoint={every_steps: 3, every_seconds: null}", "training.steps=9")
     whole = account(begin(asked, tmp_path / "whole"))
     for step in range(1, 9):
@@ -100,7 +100,7 @@ def test_killed_it_goes_on_from_the_checkpoint_and_counts_no_record_twice(experi
         assert account(run) == whole
 
 
-def test_a_damaged_checkpoint_is_set_aside_and_what_is_lost_is_told(experiment: Make, tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_is_set_aside_and_what_is_lost_is_reported(experiment: Make, tmp_path: Path) -> None:
     asked = experiment("training.checkpoint={every_steps: 2}")
     whole = account(begin(asked, tmp_path / "whole"))
     run = begin(asked, tmp_path / "cut", stop_at=3)
@@ -118,7 +118,7 @@ def test_a_damaged_checkpoint_is_set_aside_and_what_is_lost_is_told(experiment: 
     assert account(run) == whole
 
 
-def test_a_run_without_checkpoint_yet_begins_at_step_0_and_says_so(experiment: Make, tmp_path: Path) -> None:
+def test_a_run_without_checkpoint_yet_begins_at_step_0_and_reports_it(experiment: Make, tmp_path: Path) -> None:
     events = train(experiment(), runs=tmp_path / "runs", config=b"", argv=[])
     run = next(events).run
     for path in (run.path / "metrics.jsonl", run.path / "status.json"):
@@ -156,7 +156,7 @@ def test_a_run_that_is_being_trained(experiment: Make, tmp_path: Path) -> None:
     events.close()
 
 
-def test_who_was_overtaken_writes_nothing_more(experiment: Make, tmp_path: Path) -> None:
+def test_a_process_that_was_overtaken_writes_nothing_more(experiment: Make, tmp_path: Path) -> None:
     """The first process was only paused: it finds the other one's work and stops; what is stored is the other one's."""
     asked = experiment("training.checkpoint={every_steps: 2}")
     whole = account(begin(asked, tmp_path / "whole"))
@@ -171,7 +171,7 @@ def test_who_was_overtaken_writes_nothing_more(experiment: Make, tmp_path: Path)
     assert account(run) == whole
 
 
-def test_who_lost_a_file_to_whoever_overtook_it_says_that_and_writes_nothing(
+def test_a_process_that_lost_a_file_to_another_reports_that_and_writes_nothing(
     experiment: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A new holder removes unfinished files, and so may that which the old one is about to rename."""
@@ -214,7 +214,7 @@ def test_the_time_budget(experiment: Make, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("edited", [True, False])
-def test_a_config_that_was_edited_or_lost_is_told_and_has_no_part(
+def test_a_config_that_was_edited_or_lost_is_reported_and_has_no_effect(
     experiment: Make, tmp_path: Path, edited: bool
 ) -> None:
     whole = begin(experiment(), tmp_path / "whole")

@@ -169,7 +169,7 @@ def test_it_stops_when_a_validation_meets_the_rule(fit: Fit) -> None:
     assert run.summary.steps == at.step < 400
 
 
-def test_it_goes_on_after_success_where_asked(fit: Fit) -> None:
+def test_it_continues_after_success_where_asked(fit: Fit) -> None:
     first = fit(*LEARNS_AT_ONCE, "training.stop_when_solved=true").summary.solved_at
     summary = fit(*LEARNS_AT_ONCE).summary
     assert (summary.stopped, summary.steps, summary.solved) == ("budget", 400, True)

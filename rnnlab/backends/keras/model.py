@@ -51,7 +51,7 @@ class KerasModel(AbstractModel):
         # Without XLA, whose compiling takes longer than it saves on the few predictions of a training.
         self._record: Callable[..., Any] = engine.compile_function(self._functions.states, xla=False)
         self._stretch: Callable[..., Any] = engine.compile_function(self._functions.stretch, xla=False)
-        self._optimizer = KerasOptimizer(engine, training, variables, dtype=network.dtype) if training else None
+        self._optimizer = KerasOptimizer(engine.array, training, variables, dtype=network.dtype) if training else None
         self._updates = 0  # the optimiser's own count; to ask a device for it takes a tenth of a small step
         if self._optimizer:
             width = network.cell.options.units * network.cell.options.layers

@@ -1,6 +1,6 @@
 """Keras's own optimisers, with their slots as the named flat vectors that every backend stores."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, final
 
 import keras
@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnlab.backends.base import Training
-from rnnlab.backends.keras.engines.base import AbstractEngine
 from rnnlab.core.errors import UsageError
 from rnnlab.optim.rules.base import AbstractOptimizer
 
@@ -42,7 +41,7 @@ class KerasOptimizer:
         rate: A variable, the learning rate of the next update.
 
     Args:
-        engine: What Keras runs on.
+        array: Returns a tensor of the engine as an array.
         training: The update rule and the clipping.
         variables: What it updates, in the order of the network's parameters.
         dtype: Of the variables.
@@ -52,9 +51,9 @@ class KerasOptimizer:
     """
 
     def __init__(
-        self, engine: AbstractEngine, training: Training, variables: Sequence[Any], *, dtype: np.dtype[Any]
+        self, array: Callable[[Tensor], Array], training: Training, variables: Sequence[Any], *, dtype: np.dtype[Any]
     ) -> None:
-        self._engine, self._training, rule = engine, training, training.optimizer
+        self._array, self._training, rule = array, training, training.optimizer
         rate = _ExactRate(dtype.name)
         self.optimizer = _counterpart(rule, rate, dtype)
         self._names = rule.slot_names()
@@ -89,12 +88,12 @@ class KerasOptimizer:
     @property
     def step(self) -> int:
         """The number of updates done."""
-        return int(self._engine.array(self.optimizer.iterations.value))
+        return int(self._array(self.optimizer.iterations.value))
 
     def arrays(self) -> dict[str, Array]:
         """Return `step` and one flat vector for each slot."""
         step = np.array([self.step], np.int64)
-        return {"step": step} | {name: self._engine.array(self._slot(name).value).copy() for name in self._names}
+        return {"step": step} | {name: self._array(self._slot(name).value).copy() for name in self._names}
 
     def load(self, arrays: Mapping[str, Array]) -> None:
         """Take back what `arrays` returned, here or on another backend; the parameters must be loaded before."""
@@ -104,7 +103,7 @@ class KerasOptimizer:
             self._slot(name).assign(arrays[name])
 
     def _values(self) -> Array:
-        return np.concatenate([np.ravel(self._engine.array(variable.value)) for variable in self.trained])
+        return np.concatenate([np.ravel(self._array(variable.value)) for variable in self.trained])
 
     def _slot(self, name: str) -> Any:
         return next((one for one in self.optimizer.variables if one.path.endswith(f"_{name}")), None)

@@ -124,7 +124,7 @@ class NumpyModel(AbstractModel):
         if self.training is None:
             raise RuntimeError("this model was built without `training`")
         training = self.training
-        loss, outputs, gradients = self._learn(batch, meanwhile)
+        loss, outputs, gradients = self._shards.learn(batch, training, meanwhile)
         norm = clip_by_global_norm(gradients.flat, training.clip_norm if training.clip_norm is not None else np.inf)
         if training.clip_value is not None:
             clip_by_value(gradients.flat, training.clip_value)
@@ -134,7 +134,7 @@ class NumpyModel(AbstractModel):
         return StepResult(loss=loss, outputs=outputs, gradient_norm=norm, learning_rate=rate)
 
     def loss_and_gradients(self, batch: Batch) -> tuple[float, dict[str, Array]]:
-        loss, _, gradients = self._learn(batch, nothing)
+        loss, _, gradients = self._shards.learn(batch, self.training)
         return loss, gradients.copies()
 
     def predict(self, inputs: Array, lengths: Array | None = None, *, states: bool = False) -> Prediction:
@@ -154,15 +154,6 @@ class NumpyModel(AbstractModel):
         slots = below("optimizer/", state)
         for name, slot in self._slots.items():
             slot[...] = slots[name]
-
-    def _learn(self, batch: Batch, meanwhile: Callable[[], None]) -> tuple[float, Array, NamedVector]:
-        training = self.training
-        return self._shards.learn(
-            batch,
-            window=training.bptt_steps if training else None,
-            recompute=training.recompute if training else "auto",
-            meanwhile=meanwhile,
-        )
 
 
 BACKEND = NumpyBackend

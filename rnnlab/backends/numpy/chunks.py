@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 from math import isqrt
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from rnnlab.backends.base import Network
 
 Array = NDArray[Any]
 Rows = Array | slice
+Recompute = Literal["auto", "off", "sqrt"]
 _MOST_SHARDS = 8
 # Beyond this the states are kept only now and then. A fixed number, for a rule must not depend on the machine; it is
 # far more than a cache has, so that only those who need it pay for it.
@@ -172,9 +173,13 @@ def chunk_steps(network: Network, batch_size: int) -> int:
 
 
 @cache  # called at every step
-def should_recompute(network: Network, *, batch_size: int, timesteps: int) -> bool:
-    """Return whether `recompute: auto` recomputes; `timesteps` are those between two cuts of the gradient."""
-    return tape_bytes(network, batch_size=batch_size, timesteps=timesteps) > _TOO_MUCH
+def should_recompute(network: Network, asked: Recompute, *, batch_size: int, timesteps: int) -> bool:
+    """Return whether states are recomputed instead of kept; `timesteps` are those between two cuts of the gradient."""
+    return (
+        asked == "sqrt"
+        if asked != "auto"
+        else tape_bytes(network, batch_size=batch_size, timesteps=timesteps) > _TOO_MUCH
+    )
 
 
 def _width(network: Network) -> int:

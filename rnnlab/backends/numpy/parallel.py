@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from math import prod
-from typing import Any, Literal, final
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnlab.backends.base import Network, nothing
+from rnnlab.backends.base import Network, Training, nothing
 from rnnlab.backends.numpy.chunks import count_shards, deal, should_recompute
 from rnnlab.backends.numpy.layer import AbstractLayer
 from rnnlab.backends.numpy.pool import NamedVector, ProcessPool, can_fork, shared
@@ -16,7 +16,6 @@ from rnnlab.core.batch import Batch
 
 Array = NDArray[Any]
 Arrays = dict[str, Array]
-Recompute = Literal["auto", "off", "sqrt"]
 Learning = dict[str, Any]  # the arguments of `Shard.learn` beside the batch: plain values, sent to other processes
 Layouts = dict[str, tuple[tuple[int, ...], np.dtype[Any]]]  # shape and dtype of each array in shared memory
 
@@ -49,21 +48,19 @@ class ParallelShards:
         self._pool: ProcessPool | None = None
 
     def learn(
-        self, batch: Batch, *, window: int | None, recompute: Recompute, meanwhile: Callable[[], None]
+        self, batch: Batch, training: Training | None, meanwhile: Callable[[], None] = nothing
     ) -> tuple[float, Array, NamedVector]:
         """Return the mean loss, the raw outputs of the scored steps, and the gradients.
 
         Args:
             batch: The batch.
-            window: As for `Shard.learn`.
-            recompute: Whether to; `auto` decides by the memory that keeping all states would take.
+            training: Where gradients are cut, and whether states are recomputed; None for nowhere, and `auto`.
             meanwhile: Called once, when the other processes are at work.
         """
         scored, timesteps = int(np.count_nonzero(batch.mask)), int(batch.lengths.max())
-        is_too_long = should_recompute(
-            self._network, batch_size=batch.size, timesteps=min(timesteps, window or timesteps)
-        )
-        again = recompute == "sqrt" or (recompute == "auto" and is_too_long)
+        window, asked = (training.bptt_steps, training.recompute) if training else (None, "auto")
+        reach = min(timesteps, window or timesteps)
+        again = should_recompute(self._network, asked, batch_size=batch.size, timesteps=reach)
         outputs = self._network.empty_outputs(batch.size, batch.inputs.shape[1])
         arrays = {"inputs": batch.inputs, "targets": batch.targets, "mask": batch.mask, "lengths": batch.lengths}
         losses = self._run(arrays, outputs, {"scored": scored, "window": window, "recompute": again}, meanwhile)

@@ -2,9 +2,12 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from rnnlab.backends.keras.optimizer import KerasOptimizer  # which imports Keras
 
 Array = NDArray[Any]
 Tensor = Any
@@ -85,7 +88,7 @@ class AbstractEngine(ABC):
         """Return the compiled loss with its gradient by the values."""
 
     @abstractmethod
-    def compile_step(self, loss: Loss, updater: "Updater", *, width: int, xla: bool) -> Step:
+    def compile_step(self, loss: Loss, updater: "KerasOptimizer", *, width: int, xla: bool) -> Step:
         """Return a compiled training step; nothing changes where the loss or the gradient's norm is not finite.
 
         Args:
@@ -94,25 +97,3 @@ class AbstractEngine(ABC):
             width: Units of all layers together, from which an engine may decide whether to split a batch.
             xla: Whether to compile by XLA.
         """
-
-
-class Updater(Protocol):
-    """An optimiser as an engine sees it; all variables are Keras's."""
-
-    @property
-    def trained(self) -> list[Any]:
-        """The parameters, in their order."""
-
-    @property
-    def slots(self) -> list[Any]:
-        """What else an update changes."""
-
-    @property
-    def rate(self) -> Any:
-        """The learning rate of the next update."""
-
-    def clipped(self, gradients: Tensors) -> tuple[list[Tensor], Tensor]:
-        """Return the clipped gradients, and their norm before that."""
-
-    def apply(self, gradients: Tensors) -> None:
-        """Assign parameters and slots their next values."""

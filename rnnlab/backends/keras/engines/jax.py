@@ -10,6 +10,7 @@ import numpy as np
 
 from rnnlab.backends.keras.engines import base
 from rnnlab.backends.keras.engines.base import AbstractEngine, Array, Tensor, Tensors
+from rnnlab.backends.keras.optimizer import KerasOptimizer
 
 
 @final
@@ -59,7 +60,7 @@ class JaxEngine(AbstractEngine):
         gradients: base.Gradients = jax.jit(_gradients_of(loss))
         return gradients
 
-    def compile_step(self, loss: base.Loss, updater: base.Updater, *, width: int, xla: bool) -> base.Step:
+    def compile_step(self, loss: base.Loss, updater: KerasOptimizer, *, width: int, xla: bool) -> base.Step:
         gradients, changing = _gradients_of(loss), [*updater.trained, *updater.slots]
         count, dtype = len(updater.trained), np.dtype(updater.rate.dtype)
 

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from rnnlab.backends.keras.engines import base
 from rnnlab.backends.keras.engines.base import AbstractEngine, Array, Tensor, Tensors
+from rnnlab.backends.keras.optimizer import KerasOptimizer
 
 
 @final
@@ -87,7 +88,7 @@ class TensorFlowEngine(AbstractEngine):
         gradients: base.Gradients = self.compile_function(_gradients_of(loss), xla=xla)
         return gradients
 
-    def compile_step(self, loss: base.Loss, updater: base.Updater, *, width: int, xla: bool) -> base.Step:
+    def compile_step(self, loss: base.Loss, updater: KerasOptimizer, *, width: int, xla: bool) -> base.Step:
         gradients = self.compile_gradients(loss, xla=xla)
 
         def settle(found: list[tuple[Tensor, Tensor, list[Tensor]]], rate: Tensor) -> tuple[Tensor, Tensor, Tensor]:

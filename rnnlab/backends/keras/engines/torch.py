@@ -8,6 +8,7 @@ import torch
 
 from rnnlab.backends.keras.engines import base
 from rnnlab.backends.keras.engines.base import AbstractEngine, Array, Tensor, Tensors
+from rnnlab.backends.keras.optimizer import KerasOptimizer
 
 
 @final
@@ -76,7 +77,7 @@ class TorchEngine(AbstractEngine):
 
         return gradients
 
-    def compile_step(self, loss: base.Loss, updater: base.Updater, *, width: int, xla: bool) -> base.Step:
+    def compile_step(self, loss: base.Loss, updater: KerasOptimizer, *, width: int, xla: bool) -> base.Step:
         gradients = self.compile_gradients(loss, xla=xla)
 
         def run(arrays: Sequence[Array], rate: float) -> tuple[float, Array, float]:
