@@ -1,20 +1,18 @@
-"""What `import rnnlab` offers: functions that make runs, open them, and act on them."""
+"""What `import rnnlab` offers: functions that make runs, here, and those that open runs and act on them."""
 
-from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from rnnlab.config.load import check_document
 from rnnlab.config.reading import apply_overrides, document_of_data, read_document
-from rnnlab.inspection.diagnoses import Diagnosis
-from rnnlab.inspection.diagnoses import diagnose as _diagnose
-from rnnlab.inspection.evaluate import Evaluation
-from rnnlab.inspection.evaluate import evaluate as _evaluate
-from rnnlab.inspection.export import Export, Format
-from rnnlab.inspection.export import export as _export
-from rnnlab.runs import find_run, runs_root, table
-from rnnlab.runs.run import Run, Which
+from rnnlab.inspection.diagnoses import diagnose
+from rnnlab.inspection.evaluate import evaluate
+from rnnlab.inspection.export import export
+from rnnlab.runs.columns import table
+from rnnlab.runs.find import open_run, runs_root
+from rnnlab.runs.run import Run
 from rnnlab.training.events import Event, Finished
 from rnnlab.training.resume import resume as _resume
 from rnnlab.training.train import train as _train
@@ -85,50 +83,6 @@ def resume(
         3
     """
     return _followed(_resume(open_run(name, runs=runs).folder, overrides=overrides, argv=["rnnlab.resume"]), watch)
-
-
-def open_run(name: str | Path, *, runs: str | Path | None = None) -> Run:
-    """Return a run by its path, any unique part of its name, or `latest`.
-
-    Raises:
-        RunNotFoundError: No run, or several, match.
-    """
-    return find_run(runs_root(Path(runs) if runs is not None else None), str(name))
-
-
-def evaluate(
-    run: Run | str | Path, overrides: Sequence[str] = (), *, weights: Which = "best", sequences: int | None = None
-) -> Evaluation:
-    """Score a run again, e.g. `rnnlab.evaluate(run, ["shape.timesteps=400"])`; see `rnnlab.inspection.evaluate`."""
-    return _evaluate(_opened(run), overrides=overrides, weights=weights, sequences=sequences)
-
-
-def diagnose(
-    run: Run | str | Path,
-    names: Collection[str] | None = None,
-    *,
-    weights: Which = "best",
-    timesteps: int | None = None,
-    sequences: int = 64,
-) -> Diagnosis:
-    """Diagnose a run's network, e.g. `rnnlab.diagnose(run)["gradient"]`; see `rnnlab.inspection.diagnoses`."""
-    return _diagnose(_opened(run), names, weights=weights, timesteps=timesteps, sequences=sequences)
-
-
-def export(
-    run: Run | str | Path,
-    format: Format,
-    *,
-    weights: Which = "best",
-    out: str | Path | None = None,
-    force: bool = False,
-) -> Export:
-    """Write a run's network for other programs: `rnnlab.export(run, "onnx").path`; see `rnnlab.inspection.export`."""
-    return _export(_opened(run), format, weights=weights, out=Path(out) if out is not None else None, force=force)
-
-
-def _opened(run: Run | str | Path) -> Run:
-    return run if isinstance(run, Run) else open_run(run)
 
 
 def _followed(events: Generator[Event, None, None], watch: Callable[[Event], None] | None) -> Run:

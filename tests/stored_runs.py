@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 from unittest import mock
 
 from rnnlab.cli.main import main
-from rnnlab.config.yaml import dump_yaml
 from rnnlab.storage import RunFolder, Status
+from rnnlab.storage.jsonfile import write_json
 from rnnlab.storage.lock import Holder
 
 START = datetime(2026, 11, 22, 10, 25, 31, tzinfo=UTC)
@@ -56,7 +56,7 @@ def store(
     step = {"step": 3000, "exit_code": 0} if state == "completed" else {"step": 1000}
     folder.write_status(started.changed(now=START, state=state, **step | status))
     folder.write_config(b"task: adding\n")
-    folder.write_resolved(dump_yaml(CONFIG | (config or {})))
+    folder.write_resolved(CONFIG | (config or {}))
     folder.write_provenance(PROVENANCE)
     with folder.metrics_writer() as writer:
         for at, loss, error in ((0, 1.0, 1.0), (1000, 0.1875, 0.875), (2000, 0.0625, 0.5), (3000, 0.125, 0.75)):
@@ -67,7 +67,8 @@ def store(
         hold(folder)
     else:
         status_of = folder.read_status()
-        folder.write_summary(SUMMARY | {"state": status_of.state, "steps": status_of.step} | (summary or {}))
+        of_state = {"state": status_of.state, "steps": status_of.step}
+        write_json(folder.path / "summary.json", SUMMARY | of_state | (summary or {}))
     return folder
 
 

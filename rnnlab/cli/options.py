@@ -11,7 +11,7 @@ import typer
 
 from rnnlab.core.errors import RnnlabError
 from rnnlab.runs.find import run_names, runs_root
-from rnnlab.storage.naming import FOLDER_NAME
+from rnnlab.storage.status import FOLDER_NAME
 
 _OFFERED = 50
 

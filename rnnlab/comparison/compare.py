@@ -23,7 +23,7 @@ from rnnlab.comparison.groups import (
 )
 from rnnlab.comparison.pivot import Pivot, pivot, usual_pivot
 from rnnlab.core.errors import UsageError, VerificationError
-from rnnlab.runs.many import Damaged, read_some
+from rnnlab.runs.find import Damaged, read_some
 from rnnlab.runs.run import Run
 from rnnlab.storage import RunFolder
 

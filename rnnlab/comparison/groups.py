@@ -24,7 +24,7 @@ from rnnlab.comparison.statistics import (
 from rnnlab.core.errors import RnnlabError, UsageError
 from rnnlab.core.registry import nearest
 from rnnlab.runs.run import Run
-from rnnlab.storage.naming import FOLDER_NAME
+from rnnlab.storage.status import FOLDER_NAME
 from rnnlab.tasks import task_class
 
 LOSS = "validation/loss"

@@ -20,8 +20,8 @@ from rnnlab.core.table import Table, table
 from rnnlab.core.text import Json, jsonable, visible, visible_lines
 from rnnlab.figures import figure_of, figures_of
 from rnnlab.inspection.diagnoses import Diagnosis, diagnoses
-from rnnlab.runs.config import flatten
 from rnnlab.runs.run import Run
+from rnnlab.storage.jsonfile import flatten
 
 GENERATOR = "rnnlab report"  # by which a page is recognised as one of ours
 

@@ -73,7 +73,7 @@ def examine(run: RunFolder) -> Report:
         return Report(run, "unknown", 0, [Finding("status.json", "bad", fault.problem)])
     examination = _Examination(run, status)
     examination.read_all()
-    return Report(run, "stale" if run.is_stale(status) else status.state, status.step, examination.findings)
+    return Report(run, Run(run).state, status.step, examination.findings)
 
 
 class _Examination:
@@ -101,8 +101,8 @@ class _Examination:
         for which in weights:
             if self.status.state == "completed" or self.run.has_weights(which):
                 self._check(f"weights/{which}.safetensors", partial(self._read_weights, which))
-        if self.run.has_result(self.status):
-            self._check("summary.json", lambda: "{0.stopped} at step {0.steps:,}".format(Run(self.run).summary))
+        if (run := Run(self.run)).has_ended:
+            self._check("summary.json", lambda: f"{run.summary.stopped} at step {run.summary.steps:,}")
         self._check("the lock", self._read_lock)
         for file, detail in _others(self.run):
             self._add(file, "note", detail)

@@ -4,14 +4,17 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
+from pathlib import Path
 
 from rnnlab.backends.base import AbstractModel, Network
 from rnnlab.config.experiment import Experiment
 from rnnlab.core.errors import UsageError
+from rnnlab.runs.find import open_run
 from rnnlab.runs.rebuild import flat_description
 from rnnlab.runs.run import Run, Which
 from rnnlab.tasks.base import AbstractTask
 from rnnlab.training.progress import judge
+from rnnlab.training.resume import require_same_data
 from rnnlab.training.validation import ValidationSet
 
 _HINT = "evaluate may change shape.timesteps, task, seed and evaluation; train a new run for the rest"
@@ -43,31 +46,34 @@ class Evaluation:
 
 
 def evaluate(
-    run: Run, *, overrides: Sequence[str] = (), weights: Which = "best", sequences: int | None = None
+    run: Run | str | Path, overrides: Sequence[str] = (), *, weights: Which = "best", sequences: int | None = None
 ) -> Evaluation:
     """Score a run and append the score to its evaluations; its training record is never touched.
 
     Args:
-        run: The run.
-        overrides: Changes to its config, e.g. `shape.timesteps=400`. The network itself cannot be changed.
+        run: The run, or its path or name.
+        overrides: Changes to its config, e.g. `["shape.timesteps=400"]`. The network itself cannot be changed.
         weights: `best` by validation loss, or `last`.
         sequences: How many to score; the run's own number when left out.
 
     Raises:
-        ConfigError: An override cannot be.
+        ConfigError: An override cannot be applied.
         UsageError: An override would change the network, or nothing that an evaluation looks at.
         VerificationError: The weights are damaged, or of another network; or the task's file is no longer the same.
     """
-    run.folder.read_status()  # a run whose status is damaged gets no further record
+    run = open_run(run)
+    _ = run.status  # a run whose status is damaged gets no further record
     more = [] if sequences is None else [f"evaluation.sequences={sequences}"]
     own = run.experiment()
     experiment = run.experiment([*overrides, *more])
     task = experiment.build_task()
     network = experiment.network(task)
-    _refuse_other_network(own.network(own.build_task()), network)
-    _refuse_idle_changes(own, experiment)
+    _require_same_network(own.network(own.build_task()), network)
+    for key in ("name", "cell", "training.optimizer", "training.schedule", "training"):
+        if attrgetter(key)(own) != attrgetter(key)(experiment):
+            raise UsageError(f"--set changes {key}, which has no part in an evaluation", hint=_HINT)
     if experiment.task == own.task:
-        run.require_same_data(task)
+        require_same_data(run, task)
     arrays = run.weights(weights)
     model = experiment.build_backend().build(network, parameters=arrays)
     began = time.perf_counter()
@@ -104,15 +110,8 @@ def score(experiment: Experiment, task: AbstractTask, model: AbstractModel) -> t
     return metrics, task.baseline(experiment.timesteps), judge(task.solved, metrics, count)
 
 
-def _refuse_other_network(own: Network, asked: Network) -> None:
+def _require_same_network(own: Network, asked: Network) -> None:
     before, after = flat_description(own.describe()), flat_description(asked.describe())
     for key in before | after:
         if (was := before.get(key)) != (now := after.get(key)):
             raise UsageError(f"--set would change the network: {key} from {was} to {now}", hint=_HINT)
-
-
-def _refuse_idle_changes(own: Experiment, asked: Experiment) -> None:
-    for key in ("name", "cell", "training.optimizer", "training.schedule", "training"):
-        read = attrgetter(key)
-        if read(own) != read(asked):
-            raise UsageError(f"--set changes {key}, which has no part in an evaluation", hint=_HINT)

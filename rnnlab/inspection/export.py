@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from rnnlab.backends.base import Network
 from rnnlab.backends.keras.engines import start
 from rnnlab.core.errors import RnnlabError, UsageError
+from rnnlab.runs.find import open_run
 from rnnlab.runs.run import Run, Which
 from rnnlab.storage import RunFolder
 from rnnlab.storage.files import write_atomic, write_folder
@@ -67,11 +68,11 @@ class Export:
 
 
 def export(
-    run: Run,
+    run: Run | str | Path,
     format: Format,
     *,
     weights: Which = "best",
-    out: Path | None = None,
+    out: str | Path | None = None,
     force: bool = False,
     allow_nonfinite: bool = False,
 ) -> Export:
@@ -80,7 +81,7 @@ def export(
     The network has no mask: it reads whole sequences, so those of one batch have one length.
 
     Args:
-        run: The run.
+        run: The run, or its path or name.
         format: `keras` (a model), `keras-weights` (for a model of the same layers), `npz` (arrays by full name),
             `onnx`, `savedmodel` (a folder).
         weights: `best` by validation loss, or `last`.
@@ -93,7 +94,8 @@ def export(
         VerificationError: The weights are damaged, or of another network.
         EnvironmentFault: A system error, or a missing package. What existed before is left as it was.
     """
-    path = out if out is not None else Path(f"{run.name}-{weights}{ENDINGS[format]}")
+    run = open_run(run)
+    path = Path(out) if out is not None else Path(f"{run.name}-{weights}{ENDINGS[format]}")
     _check_place(path, format, force=force)
     experiment = run.experiment()
     network = experiment.network(experiment.build_task())

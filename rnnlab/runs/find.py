@@ -1,18 +1,25 @@
-"""Finding runs: by path, by any part of the name that fits only one, or `latest`. Nothing is ever written here."""
+"""Finding runs: one by its path or any part of its name, all of a folder, or many at once. No run is changed."""
 
 import difflib
+import gc
 import os
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import final
 
-from rnnlab.core.errors import RnnlabError, RunNotFoundError, UsageError
+from rnnlab.core.errors import EnvironmentFault, RnnlabError, RunNotFoundError, UsageError, VerificationError
+from rnnlab.runs.index import WORTH, Index
 from rnnlab.runs.run import Run
 from rnnlab.storage.folder import RunFolder
-from rnnlab.storage.naming import FOLDER_NAME
 from rnnlab.storage.reading import kind
+from rnnlab.storage.status import FOLDER_NAME, label_of
 from rnnlab.storage.system_errors import system_error
 
 _SHOWN = 10  # candidates in a message
+_ALL_RUNS = "`rnnlab list` shows the runs"
 
 
 def runs_root(flag: Path | None = None, environment: Mapping[str, str] = os.environ) -> Path:
@@ -23,6 +30,19 @@ def runs_root(flag: Path | None = None, environment: Mapping[str, str] = os.envi
         ('/data/runs', 'x', 'runs')
     """
     return flag or Path(environment.get("RNNLAB_RUNS") or "runs")
+
+
+def open_run(run: Run | str | Path, *, runs: str | Path | None = None) -> Run:
+    """Return a run by its path, any unique part of its name, or `latest`; a run itself is returned as it is.
+
+    Args:
+        run: The run.
+        runs: The folder of the runs; left out, `RNNLAB_RUNS` or `runs` here.
+
+    Raises:
+        RunNotFoundError: No run, or several, match.
+    """
+    return run if isinstance(run, Run) else find_run(runs_root(Path(runs) if runs is not None else None), str(run))
 
 
 def find_run(root: Path, text: str) -> Run:
@@ -45,12 +65,19 @@ def find_run(root: Path, text: str) -> Run:
 def _named(root: Path, text: str) -> RunFolder:
     names = run_names(root)
     fitting = [text] if text in names else [name for name in names if text in name]
-    fitting = [name for name in fitting if _has_status(root / name)]
-    if not fitting:
-        raise _unknown(root, text, names)
-    if len(fitting) > 1:
-        raise _ambiguous(root, text, fitting)
-    return RunFolder.open(root / fitting[0])
+    fitting = [name for name in fitting if kind(root / name / "status.json") == "file"]
+    if len(fitting) == 1:
+        return RunFolder.open(root / fitting[0])
+    if fitting:
+        first = f"; the latest {_SHOWN}" if len(fitting) > _SHOWN else ""
+        problem = f"'{text}' fits {len(fitting)} runs{first}: {', '.join(fitting[-_SHOWN:])}"
+        raise RunNotFoundError(problem, where=str(root), hint="give more of the name, or latest")
+    # The names that the user gave, and the newest folders.
+    known = dict.fromkeys([*map(label_of, names), *names[-100:]])
+    close = difflib.get_close_matches(text[:200], known, n=1)
+    hint = f"did you mean '{close[0]}'? " if close else ""
+    problem = f"no run has a name with '{text[:200]}'"
+    raise RunNotFoundError(problem, where=str(root), hint=f"{hint}{_ALL_RUNS}")
 
 
 def run_names(root: Path) -> list[str]:
@@ -67,10 +94,6 @@ def run_names(root: Path) -> list[str]:
         raise _no_runs(root) from None
     except OSError as fault:
         raise system_error("list the runs", root, fault) from fault
-
-
-def _has_status(path: Path) -> bool:
-    return kind(path / "status.json") == "file"
 
 
 def _latest(root: Path) -> RunFolder:
@@ -103,26 +126,105 @@ def _resolved(text: str) -> Path:
         return Path(text).resolve(strict=True)
     except (OSError, ValueError, RuntimeError) as fault:
         problem = f"there is no run '{text[:200]}'"
-        raise RunNotFoundError(problem, hint="`rnnlab list` shows the runs") from fault
+        raise RunNotFoundError(problem, hint=_ALL_RUNS) from fault
 
 
-def _ambiguous(root: Path, text: str, fitting: list[str]) -> RunNotFoundError:
-    listed = ", ".join(fitting[-_SHOWN:])
-    more = f"; the latest {_SHOWN}: {listed}" if len(fitting) > _SHOWN else f": {listed}"
-    return RunNotFoundError(
-        f"'{text}' fits {len(fitting)} runs{more}", where=str(root), hint="give more of the name, or latest"
-    )
+@final
+@dataclass(frozen=True)
+class Damaged:
+    """A run that cannot be read.
+
+    Attributes:
+        name: The folder's name, or what the user gave.
+        reason: Why not: the file, and what is wrong with it.
+        path: The folder, where there is one.
+    """
+
+    name: str
+    reason: str
+    path: Path | None = field(default=None, compare=False)
 
 
-def _unknown(root: Path, text: str, names: list[str]) -> RunNotFoundError:
-    close = _nearest(text, names)
-    hint = f"did you mean '{close}'? `rnnlab list` shows the runs" if close else "`rnnlab list` shows the runs"
-    return RunNotFoundError(f"no run has a name with '{text[:200]}'", where=str(root), hint=hint)
+@final
+@dataclass(frozen=True)
+class RunTable:
+    """The runs of a folder.
+
+    Attributes:
+        runs: Those that can be read, oldest first.
+        damaged: Those that cannot.
+        index: What is remembered of them.
+    """
+
+    runs: list[Run]
+    damaged: list[Damaged]
+    index: Index
+
+    def save_index(self) -> None:
+        """Remember what was read, for the next time; where that cannot be, do nothing."""
+        self.index.save({run.folder.name for run in self.runs} | {one.name for one in self.damaged})
 
 
-def _nearest(text: str, names: list[str]) -> str:
-    """Return the run name (as the user gave it) or folder name that is most like `text`, "" if none is."""
-    matches = [FOLDER_NAME.fullmatch(name) for name in names]
-    labels = dict.fromkeys(match["name"] if match else name for match, name in zip(matches, names, strict=True))
-    close = difflib.get_close_matches(text[:200], [*labels, *names[-100:]], n=1)
-    return close[0] if close else ""
+def read_runs(root: Path) -> RunTable:
+    """Return all runs in `root`; other folders and files are ignored, and nothing is written.
+
+    Raises:
+        RunNotFoundError: `root` is not a folder.
+        EnvironmentFault: It cannot be read.
+    """
+    table = RunTable([], [], Index(root))
+    for name in run_names(root):
+        run = Run(RunFolder(root / name), index=table.index)
+        try:
+            if not run.is_remembered:
+                RunFolder.open(run.path)
+                _ = run.state, run.stored_summary
+            table.runs.append(run)
+        except RnnlabError as fault:
+            # A folder named like a run but without a status died in its first moment; any other is not ours.
+            if FOLDER_NAME.fullmatch(name) or not isinstance(fault, RunNotFoundError):
+                table.damaged.append(damaged(run.folder, fault))
+    return table
+
+
+def read_some(folders: Sequence[RunFolder | Damaged]) -> list[Run | Damaged]:
+    """Return each run, or why it cannot be read, in the order given.
+
+    Of a few runs the training record is read too; of many, only the results and configs, most of them from an index:
+    a damaged record then counts as empty, and is reported by `rnnlab doctor`.
+    """
+    parents = Counter(one.path.parent for one in folders if isinstance(one, RunFolder))
+    indexes = {root: Index(root) for root, runs in parents.items() if runs >= WORTH}
+    found = [one if isinstance(one, Damaged) else _checked(one, indexes.get(one.path.parent)) for one in folders]
+    for root, index in indexes.items():
+        index.save(set(run_names(root)))
+    return found
+
+
+def _checked(folder: RunFolder, index: Index | None) -> Run | Damaged:
+    run = Run(folder, index=index)
+    try:
+        _ = run.state, run.summary, run.config
+        if index is None or not run.has_ended:
+            _ = run.records
+    except (VerificationError, EnvironmentFault) as fault:
+        return damaged(folder, fault)
+    return run
+
+
+def damaged(folder: RunFolder, fault: RnnlabError) -> Damaged:
+    """Return the entry of a run that cannot be read."""
+    where = fault.where.removeprefix(str(folder.path)).lstrip("/")
+    return Damaged(folder.name, f"{where}: {fault.problem}" if where else fault.problem, folder.path)
+
+
+@contextmanager
+def no_collection() -> Iterator[None]:
+    """Collect no garbage in the block: for a list of 10,000 runs that would take a quarter of the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()

@@ -25,10 +25,10 @@ from typing import Any, Generic, Literal, NamedTuple, TypeVar, final
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from rnnlab.core.errors import EnvironmentFault, RnnlabError
-from rnnlab.runs.summary import Summary
 from rnnlab.storage import disk
 from rnnlab.storage.files import is_leftover, write_atomic
 from rnnlab.storage.reading import read_bytes
+from rnnlab.storage.summary import Summary
 
 FORMAT = "rnnlab-index/2"
 WORTH = 32  # entries, new or gone, for which the file is written: to read so many runs takes about as long

@@ -1,7 +1,6 @@
 """A stored run rebuilt: its experiment and its weights, checked against each other."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, Literal, final
 
 from numpy.typing import NDArray
@@ -9,10 +8,9 @@ from numpy.typing import NDArray
 from rnnlab.backends.base import Network
 from rnnlab.config.experiment import Experiment
 from rnnlab.config.load import check_document
-from rnnlab.config.reading import apply_overrides, document_of
+from rnnlab.config.reading import apply_overrides, document_of_data
 from rnnlab.core.errors import ConfigError, VerificationError
 from rnnlab.storage.folder import RunFolder
-from rnnlab.tasks.base import AbstractTask
 
 
 @final
@@ -28,12 +26,11 @@ class Weights(dict[str, NDArray[Any]]):
         self.step = step
 
 
-def stored_experiment(folder: RunFolder, overrides: Sequence[str] = ()) -> Experiment:
-    """Return the experiment of a run, with changes; see `Run.experiment`."""
+def stored_experiment(folder: RunFolder, resolved: Mapping[str, Any], overrides: Sequence[str] = ()) -> Experiment:
+    """Return the experiment of a run whose stored config is `resolved`, with changes; see `Run.experiment`."""
     path = folder.path / "resolved.yaml"
-    text = folder.read_resolved()
     try:
-        document = document_of(text, str(path))
+        document = document_of_data(resolved, str(path))
         own = check_document(document, default_name=folder.label)
     except ConfigError as error:
         raise VerificationError(f"is damaged: {error.faults[0]}", where=str(path)) from error
@@ -56,17 +53,6 @@ def load_weights(
         pairs = "; ".join(f"{key}: stored {stored.get(key)}, expected {wanted.get(key)}" for key in differing)
         raise VerificationError(f"these weights are of another network: {pairs}", where=str(path))
     return Weights(arrays, int(description["step"]))
-
-
-def require_same_data(task: AbstractTask, stored: Mapping[str, Any], path: Path) -> None:
-    """Pass if the task reads the data of the training, of which `stored`, in the file `path`, has the facts."""
-    changed = [name for name, value in task.facts().items() if name in stored and stored[name] != value]
-    if changed:
-        raise VerificationError(
-            f"the data that this run was trained on have changed: {', '.join(changed)}",
-            where=str(path),
-            hint="bring the old file back, or train a new run",
-        )
 
 
 def flat_description(description: Mapping[str, Any]) -> dict[str, Any]:

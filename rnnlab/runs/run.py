@@ -14,18 +14,18 @@ from pydantic import ValidationError
 
 from rnnlab.core.errors import RnnlabError, VerificationError
 from rnnlab.core.text import visible
-from rnnlab.runs.config import read_config
 from rnnlab.runs.index import Ended, Index
-from rnnlab.runs.summary import Summary
 from rnnlab.storage.folder import RunFolder
+from rnnlab.storage.jsonfile import flatten
+from rnnlab.storage.lock import is_held
 from rnnlab.storage.metrics import Metrics
 from rnnlab.storage.status import Status
+from rnnlab.storage.summary import Summary
 
 if TYPE_CHECKING:  # NumPy is imported only by what builds a network: `rnnlab list` does not wait for it
     from rnnlab.backends.base import AbstractModel, Network
     from rnnlab.config.experiment import Experiment
     from rnnlab.runs.rebuild import Weights
-    from rnnlab.tasks.base import AbstractTask
 
 Which = Literal["best", "last"]
 Record = Mapping[str, Any]
@@ -101,7 +101,8 @@ class Run:
 
     @cached_property
     def _state(self) -> str:
-        return "stale" if self.folder.is_stale(self.status) else self.status.state
+        state = self.status.state
+        return "stale" if state == "running" and not is_held(self.path) else state
 
     @property
     def message(self) -> str:
@@ -118,7 +119,10 @@ class Run:
     @cached_property
     def has_ended(self) -> bool:
         """Whether there is a result: not of a run that is training, nor of one that ended before its first step."""
-        return self._remembered is not None or self.folder.has_result(self.status)
+        if self._remembered:
+            return True
+        state = self.status.state
+        return state != "running" and (state == "completed" or self.folder.has_summary())
 
     @cached_property
     def summary(self) -> Summary:
@@ -142,9 +146,13 @@ class Run:
     def _read_summary(self) -> Summary:
         if not self.has_ended:
             return self._summary_so_far()
-        summary = Summary.of_stored(self.folder.read_summary(), self.status, self.path / "summary.json")
-        if self._index and self.status.state != "running":
-            ended = Ended(self.status.state, self.message, self.started, summary)
+        summary, status = self.folder.read_summary(), self.status
+        if status.state != "failed" and (summary.state, summary.steps) != (status.state, status.step):
+            found = f"is of state {summary.state} at step {summary.steps:,}"
+            problem = f"{found}, but the status is {status.state} at step {status.step:,}"
+            raise VerificationError(problem, where=str(self.path / "summary.json"))
+        if self._index and status.state != "running":
+            ended = Ended(status.state, self.message, self.started, summary)
             self._index.learn_ended(self.folder.name, ended)
         return summary
 
@@ -156,10 +164,9 @@ class Run:
             config = self.config
         with suppress(VerificationError):
             record = self.records[-1] if self.records else {}
-        try:
+        with suppress(ValidationError):
             return Summary.so_far(self.label, self.state, self.status, config=config, record=record)
-        except ValidationError:
-            return Summary.so_far(self.label, self.state, self.status, config={}, record={})
+        return Summary.so_far(self.label, self.state, self.status, config={}, record={})
 
     @cached_property
     def config(self) -> Mapping[str, Any]:
@@ -168,10 +175,14 @@ class Run:
         known = index.config(self.folder.name) if index else None
         if known is not None:
             return known
-        config = read_config(self.folder)
+        config = dict(flatten(self._resolved))
         if index:
             index.learn_config(self.folder.name, config)
         return config
+
+    @cached_property
+    def _resolved(self) -> dict[str, Any]:
+        return self.folder.read_resolved()
 
     def experiment(self, overrides: Sequence[str] = ()) -> "Experiment":
         """Return what was trained, complete; with overrides such as `shape.timesteps=400`, what they make of it.
@@ -182,7 +193,7 @@ class Run:
         """
         from rnnlab.runs.rebuild import stored_experiment
 
-        return stored_experiment(self.folder, overrides)
+        return stored_experiment(self.folder, self._resolved, overrides)
 
     @cached_property
     def provenance(self) -> Mapping[str, Any]:
@@ -280,16 +291,6 @@ class Run:
     def model(self, which: Which = "best") -> "AbstractModel":
         """Return the trained network, ready to predict: `run.model().predict(inputs, states=True)`."""
         return self.experiment().build_backend().build(self.network(), parameters=self.weights(which))
-
-    def require_same_data(self, task: "AbstractTask") -> None:
-        """Pass if the task reads the data of the training: a changed file would score the network on another scale.
-
-        Raises:
-            VerificationError: It does not.
-        """
-        from rnnlab.runs.rebuild import require_same_data
-
-        require_same_data(task, self.provenance.get("task", {}), self.path / "provenance.json")
 
 
 def _number(value: Any) -> float | None:

@@ -2,7 +2,7 @@
 
 from rnnlab.storage.folder import RunFolder
 from rnnlab.storage.lock import Lock
-from rnnlab.storage.metrics import Metrics, MetricsWriter
+from rnnlab.storage.metrics import Metrics
 from rnnlab.storage.status import State, Status
 
-__all__ = ["Lock", "Metrics", "MetricsWriter", "RunFolder", "State", "Status"]
+__all__ = ["Lock", "Metrics", "RunFolder", "State", "Status"]

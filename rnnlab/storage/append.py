@@ -1,6 +1,7 @@
 """Files that only grow: each record is one write, and a cut record is recognized."""
 
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Self, final
@@ -8,6 +9,7 @@ from typing import Self, final
 from rnnlab.core.errors import VerificationError
 from rnnlab.storage import disk
 from rnnlab.storage.files import sync_folder, write_all
+from rnnlab.storage.metrics import Value, encoded
 from rnnlab.storage.reading import open_plain
 from rnnlab.storage.system_errors import reported
 
@@ -37,11 +39,6 @@ class AppendFile:
             raise
 
     @property
-    def unfinished(self) -> bool:
-        """Whether the file ends in what may be half a record."""
-        return self._unfinished
-
-    @property
     def size(self) -> int:
         """The bytes in the file."""
         return os.fstat(self._descriptor).st_size
@@ -57,6 +54,15 @@ class AppendFile:
         with reported(f"append {len(line):,} bytes", self._path):
             write_all(self._descriptor, line)
         self._unfinished = False
+
+    def write(self, record: Mapping[str, Value]) -> None:
+        """Append a record of metrics; see `metrics.encoded`.
+
+        Raises:
+            ValueError: It is none.
+            EnvironmentFault: A system error.
+        """
+        self.append(encoded(record, torn_before=self._unfinished))
 
     def sync(self) -> None:
         """Wait until all that was appended is on the disk.

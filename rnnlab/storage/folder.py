@@ -18,16 +18,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, final
 
+from rnnlab.config.yaml import dump_yaml, read_plain
 from rnnlab.core.errors import EnvironmentFault, RunNotFoundError, VerificationError
 from rnnlab.core.options import check_name
-from rnnlab.storage import naming
 from rnnlab.storage.append import AppendFile
 from rnnlab.storage.files import ensure_folder, is_leftover, make_folder, sweep, write_atomic
-from rnnlab.storage.jsonfile import Json, read_json, write_json
-from rnnlab.storage.lock import Lock, acquire, is_held, is_lock
-from rnnlab.storage.metrics import Metrics, MetricsWriter, read_metrics, read_prefix
+from rnnlab.storage.jsonfile import Json, read_json, read_model, write_json
+from rnnlab.storage.lock import Lock, acquire, is_lock
+from rnnlab.storage.metrics import Metrics, read_metrics, read_prefix
 from rnnlab.storage.reading import kind, read_bytes, read_text
-from rnnlab.storage.status import Status, is_ours, read_status
+from rnnlab.storage.status import Status, folder_name, is_ours, label_of, read_status
+from rnnlab.storage.summary import Summary
 from rnnlab.storage.system_errors import ELSEWHERE, reported
 
 if TYPE_CHECKING:  # imported where it is used, so that runs can be listed without waiting for NumPy
@@ -72,7 +73,7 @@ class RunFolder:
         ensure_folder(root)
         for _ in range(_TRIES):
             try:
-                return cls(make_folder(root, naming.folder_name(name, now)))
+                return cls(make_folder(root, folder_name(name, now)))
             except FileExistsError:
                 continue
         raise EnvironmentFault(f"found no free folder name in {_TRIES} tries", where=str(root), hint=ELSEWHERE)
@@ -126,7 +127,7 @@ class RunFolder:
     @property
     def label(self) -> str:
         """The name the user gave; that of the folder where it was renamed."""
-        return naming.label_of(self.name)
+        return label_of(self.name)
 
     def size(self) -> int:
         """Return the bytes of all files in the run."""
@@ -141,13 +142,20 @@ class RunFolder:
         """Return the config exactly as the user wrote it."""
         return read_bytes(self.path / "config.yaml", LARGEST_TEXT)
 
-    def write_resolved(self, text: str) -> None:
-        """Store the complete experiment as YAML."""
-        write_atomic(self.path / "resolved.yaml", text.encode())
+    def write_resolved(self, data: Mapping[str, Any]) -> None:
+        """Store the complete experiment."""
+        write_atomic(self.path / "resolved.yaml", dump_yaml(data).encode())
 
-    def read_resolved(self) -> str:
-        """Return the complete experiment as YAML."""
-        return read_text(self.path / "resolved.yaml", LARGEST_TEXT)
+    def read_resolved(self) -> dict[str, Any]:
+        """Return the complete experiment as plain data, in the order of the file."""
+        path = self.path / "resolved.yaml"
+        try:
+            data = read_plain(read_text(path, LARGEST_TEXT))
+        except VerificationError as fault:
+            raise VerificationError(fault.problem, where=str(path)) from fault
+        if not isinstance(data, dict):
+            raise VerificationError("is not the config of a run", where=str(path))
+        return data
 
     def write_provenance(self, value: Mapping[str, Any]) -> None:
         """Store what `provenance.collect` returned."""
@@ -165,22 +173,21 @@ class RunFolder:
         """Return the state of the run."""
         return read_status(self._status)
 
-    def write_summary(self, value: Mapping[str, Any]) -> None:
-        """Store the result in figures; raise `ValueError` where one is not finite."""
-        write_json(self.path / "summary.json", value)
+    def write_summary(self, summary: Summary) -> None:
+        """Store the result in figures."""
+        write_json(self.path / "summary.json", summary.model_dump())
 
-    def read_summary(self) -> dict[str, Any]:
+    def read_summary(self) -> Summary:
         """Return the result in figures."""
-        return read_json(self.path / "summary.json")
+        return read_model(self.path / "summary.json", Summary, what="a run's summary")
 
-    def has_result(self, status: Status) -> bool:
-        """Return whether there should be a result: not of a run that trains, or that stopped at once."""
-        ended = status.state == "completed" or kind(self.path / "summary.json") != "missing"
-        return ended and status.state != "running"
+    def has_summary(self) -> bool:
+        """Return whether there is a result, good or bad."""
+        return kind(self.path / "summary.json") != "missing"
 
-    def metrics_writer(self) -> MetricsWriter:
+    def metrics_writer(self) -> AppendFile:
         """Open the training record, to append to it."""
-        return MetricsWriter(self.path / "metrics.jsonl")
+        return AppendFile(self.path / "metrics.jsonl")
 
     def read_metrics(self) -> Metrics:
         """Return the training record."""
@@ -198,9 +205,9 @@ class RunFolder:
         path = self.path / "metrics.jsonl"
         write_atomic(path, read_prefix(path, size))
 
-    def evaluations_writer(self) -> MetricsWriter:
+    def evaluations_writer(self) -> AppendFile:
         """Open the record of evaluations made after training, to append to it."""
-        return MetricsWriter(self.path / "evaluations.jsonl")
+        return AppendFile(self.path / "evaluations.jsonl")
 
     def read_evaluations(self) -> Metrics:
         """Return the record of evaluations made after training; none were made where there is no such file."""
@@ -215,7 +222,7 @@ class RunFolder:
         """Store the weights and return their SHA-256; see `weights.save_arrays`."""
         from rnnlab.storage.weights import save_arrays
 
-        return save_arrays(self._folder("weights") / f"{which}.safetensors", arrays, description)
+        return save_arrays(self.inner("weights", make=True) / f"{which}.safetensors", arrays, description)
 
     def load_weights(
         self, which: Which, expected: "Expected | None" = None, *, allow_nonfinite: bool = False
@@ -223,22 +230,38 @@ class RunFolder:
         """Return the weights and their description; see `weights.load_arrays`."""
         from rnnlab.storage.weights import load_arrays
 
-        path = self.path / "weights" / f"{which}.safetensors"
-        self._exists(path.parent)
-        return load_arrays(path, expected, allow_nonfinite=allow_nonfinite)
+        return load_arrays(self.inner("weights") / f"{which}.safetensors", expected, allow_nonfinite=allow_nonfinite)
 
-    def checkpoints(self) -> "Checkpoints":
-        """Return what there is to resume from."""
+    def has_weights(self, which: Which) -> bool:
+        """Return whether there are such weights, good or bad."""
+        return kind(self.path / "weights" / f"{which}.safetensors") != "missing"
+
+    def checkpoints(self, *, make: bool = False) -> "Checkpoints":
+        """Return what there is to resume from; with `make`, ready to take more."""
         from rnnlab.storage.checkpoint import Checkpoints
 
-        path = self.path / "checkpoints"
-        self._exists(path)
-        return Checkpoints(path)
+        return Checkpoints(self.inner("checkpoints", make=make))
 
-    def new_checkpoints(self) -> "Checkpoints":
-        """Return what there is to resume from, ready to take more."""
-        self._folder("checkpoints")
-        return self.checkpoints()
+    def write_plot(self, name: str, data: bytes) -> Path:
+        """Store a picture under `plots/` and return its path; `name` must be a name that a run could have."""
+        check_name(name)
+        write_atomic(path := self.inner("plots", make=True) / name, data)
+        return path
+
+    def inner(self, name: str, *, make: bool = False) -> Path:
+        """Return the folder `name` in this one, which is made on request; never one that leads out of the run.
+
+        Raises:
+            VerificationError: A link or a file has the name.
+        """
+        path = self.path / name
+        found = kind(path)
+        if found in {"file", "other"}:
+            raise VerificationError("is not a folder of this run (a link, or a file)", where=str(path))
+        if make and found == "missing":
+            with suppress(FileExistsError):
+                make_folder(self.path, name)
+        return path
 
     def lock(self, *, force: bool = False) -> Lock:
         """Take the lock on this folder, which is or will be a run; what killed processes left is then removed.
@@ -259,41 +282,9 @@ class RunFolder:
                 sweep(folder)
         return lock
 
-    def is_stale(self, status: Status) -> bool:
-        """Return whether a run has the state running, but no live process has its lock."""
-        return status.state == "running" and not is_held(self.path)
-
-    def has_weights(self, which: Which) -> bool:
-        """Return whether there are such weights, good or bad."""
-        return kind(self.path / "weights" / f"{which}.safetensors") != "missing"
-
-    def write_plot(self, name: str, data: bytes) -> Path:
-        """Store a picture under `plots/` and return its path; `name` must be a name that a run could have."""
-        check_name(name)
-        write_atomic(path := self._folder("plots") / name, data)
-        return path
-
-    def events_folder(self) -> Path:
-        """Return the folder for TensorBoard's event files, made if missing."""
-        return self._folder("tensorboard")
-
     def _attempt(self) -> int:
         return self.read_status().attempt if self.is_run() else 0
 
     @property
     def _status(self) -> Path:
         return self.path / "status.json"
-
-    def _folder(self, name: str) -> Path:
-        """Return the inner folder `name`, made if missing; never one that leads out of the run."""
-        path = self.path / name
-        if not self._exists(path):
-            with suppress(FileExistsError):
-                make_folder(self.path, name)
-        return path
-
-    def _exists(self, path: Path) -> bool:
-        found = kind(path)
-        if found in {"file", "other"}:
-            raise VerificationError("is not a folder of this run (a link, or a file)", where=str(path))
-        return found == "folder"

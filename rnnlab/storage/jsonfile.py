@@ -8,16 +8,20 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
 
 from rnnlab.core.errors import VerificationError
 from rnnlab.storage.files import write_atomic
 from rnnlab.storage.reading import read_bytes
 
+Model = TypeVar("Model", bound=BaseModel)
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
+_MOST_FAULTS = 4
 LIMIT = 1 << 24  # bytes; the largest of these files has a diff of at most one mebibyte
 
 
@@ -50,6 +54,29 @@ def parse_object(data: bytes, path: Path) -> dict[str, Any]:
     return value
 
 
+def read_model(path: Path, kind: type[Model], *, what: str) -> Model:
+    """Return the model that the object in `path` describes.
+
+    Args:
+        path: The file.
+        kind: The model.
+        what: What the file should be, for the message: `a run's summary`.
+
+    Raises:
+        VerificationError: It does not, or as from `read_json`; of many faults the first are named.
+        EnvironmentFault: A file cannot be read.
+    """
+    data = read_bytes(path, LIMIT)
+    parse_object(data, path)  # pydantic would take the last of two equal keys
+    try:
+        return kind.model_validate_json(data)
+    except ValidationError as fault:
+        faults = [f"{'.'.join(map(str, one['loc'])) or 'all'}: {one['msg']}" for one in fault.errors()]
+        more = [f"{len(faults) - _MOST_FAULTS} more"] if len(faults) > _MOST_FAULTS else []
+        problem = f"is not {what}: {'; '.join(faults[:_MOST_FAULTS] + more)}"
+        raise VerificationError(problem, where=str(path)) from fault
+
+
 def parse(data: bytes, path: Path) -> Any:
     """Return the value that `data`, read from `path`, is; raises as `read_json`."""
     try:
@@ -68,6 +95,20 @@ def look_up(data: Any, key: str) -> Any:
     for part in key.split("."):
         data = data.get(part) if isinstance(data, dict) else None
     return data
+
+
+def flatten(data: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield each value of nested mappings with its dotted key.
+
+    Example:
+        >>> dict(flatten({"cell": {"type": "carry", "units": 8}, "shape": {"timesteps": [20, 24]}}))
+        {'cell.type': 'carry', 'cell.units': 8, 'shape.timesteps': [20, 24]}
+    """
+    for key, value in data.items():
+        if isinstance(value, dict):
+            yield from flatten(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
 
 
 def decode(data: bytes) -> Any:

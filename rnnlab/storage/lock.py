@@ -7,28 +7,28 @@ counts. So the lock of a dead process is not broken but overtaken, and a process
 before it next writes, that its number is no longer the highest.
 """
 
+import os
+import platform
 import re
 import secrets
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Self, final
+from typing import NamedTuple, Self, final
 
-from pydantic import AwareDatetime, Field, ValidationError
+from pydantic import AwareDatetime, Field
 
 from rnnlab.core.errors import EnvironmentFault, RunLockedError, VerificationError
 from rnnlab.core.options import Options
 from rnnlab.storage import disk
 from rnnlab.storage.files import create_whole, write_atomic
-from rnnlab.storage.process import Process, is_running, this_process
-from rnnlab.storage.reading import read_bytes
+from rnnlab.storage.jsonfile import read_model
 from rnnlab.storage.system_errors import reported
 
 BEAT_SECONDS = 15.0  # between two signs of life
 LEASE_SECONDS = 300.0  # without one, a holder on another machine counts as dead; a paused machine comes back sooner
 
 _NAME = re.compile(r"lock-(\d{4,})\.json")
-_LARGEST = 1 << 16  # bytes
 
 
 @final
@@ -46,29 +46,89 @@ class Holder(Options):
     @classmethod
     def here(cls) -> Self:
         """Return this process as a new holder."""
-        now = datetime.now(UTC)
-        process = this_process()
+        now, pid = datetime.now(UTC), os.getpid()
         return cls(
             token=secrets.token_hex(8),
-            host=process.host,
-            machine=process.machine,
-            pid=process.pid,
-            process_started=process.started,
+            host=platform.node(),
+            machine=_machine(),
+            pid=pid,
+            process_started=_started(pid),
             acquired=now,
             heartbeat=now,
         )
 
-    def is_alive(self, now: datetime | None = None) -> bool:
-        """Return whether the process is there; of one on another machine, whether it gave a sign of life lately."""
-        process = Process(self.host, self.machine, self.pid, self.process_started)
-        if process.machine == this_process().machine:
-            return is_running(process)
+    def is_alive(self) -> bool:
+        """Return whether the process is there; of one on another machine, whether it gave a sign of life lately.
+
+        Example:
+            >>> Holder.here().is_alive()
+            True
+        """
+        if self.machine == _machine():
+            return self._is_running()
         # A sign of life from the future is one: which of the two clocks is wrong cannot be known.
-        return ((now or datetime.now(UTC)) - self.heartbeat).total_seconds() < LEASE_SECONDS
+        return (datetime.now(UTC) - self.heartbeat).total_seconds() < LEASE_SECONDS
+
+    def _is_running(self) -> bool:
+        """Return whether the process is there; one that has ended is not, even if not yet waited for."""
+        if self.pid <= 0 or os.name != "posix":
+            return self.pid == os.getpid()
+        try:
+            os.kill(self.pid, 0)  # sends nothing: only asks
+        except (ProcessLookupError, OverflowError):
+            return False
+        except OSError:  # it is another user's
+            pass
+        started = _started(self.pid)  # None where it is hidden from us, or on another system than Linux
+        has_ended = _stat(self.pid)[:1] in (["Z"], ["X"])
+        return not has_ended and (started is None or self.process_started in {None, started})
 
     def __str__(self) -> str:
         since = self.acquired.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         return f"process {self.pid} on {self.host}, since {since}"
+
+
+def _machine() -> str:
+    with suppress(OSError):
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
+    return platform.node()
+
+
+def _started(pid: int) -> str | None:
+    fields = _stat(pid)
+    return fields[19] if len(fields) > 19 else None
+
+
+def _stat(pid: int) -> list[str]:
+    """Return the fields of the process that follow its name, which may contain anything."""
+    with suppress(OSError):
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+        return text.rpartition(")")[2].split()
+    return []
+
+
+class _File(NamedTuple):
+    """A lock that was found; the highest number counts."""
+
+    number: int
+    path: Path
+
+    def read(self) -> Holder:
+        return read_model(self.path, Holder, what="a lock that rnnlab wrote")
+
+    def holder(self) -> Holder | None:
+        """Return the process that has it, None where that cannot be known: the file is empty, cut or gone."""
+        with suppress(VerificationError):
+            return self.read()
+        return None
+
+    def is_live(self) -> bool:
+        if holder := self.holder():
+            return holder.is_alive()
+        with suppress(OSError):  # whose it is cannot be known, so its age decides
+            return abs(datetime.now(UTC).timestamp() - self.path.lstat().st_mtime) < LEASE_SECONDS
+        return False
 
 
 @final
@@ -92,11 +152,11 @@ class Lock:
             RunLockedError: Another process has taken it over.
             EnvironmentFault: The folder cannot be read.
         """
-        number, path = _newest(self._path.parent) or (0, self._path)
-        with suppress(VerificationError):
-            if number == self.attempt and _read(path).token == self._holder.token:
-                return
-        by = _name(path) if number > self.attempt else "another process"
+        newest = _newest(self._path.parent)
+        holder = newest.holder() if newest and newest.number >= self.attempt else None
+        if newest and holder and (newest.number, holder.token) == (self.attempt, self._holder.token):
+            return
+        by = str(holder or "another process")
         raise RunLockedError(
             f"was taken over by {by}, so this process writes nothing more to it", where=str(self._path.parent)
         )
@@ -109,8 +169,7 @@ class Lock:
             EnvironmentFault: A system error.
         """
         self.check()
-        alive = self._holder.model_copy(update={"heartbeat": datetime.now(UTC)})
-        write_atomic(self._path, _encoded(alive))
+        write_atomic(self._path, _encoded(self._holder.model_copy(update={"heartbeat": datetime.now(UTC)})))
 
     def release(self) -> None:
         """Give the lock back; where that cannot be, the next process finds its holder gone."""
@@ -131,24 +190,25 @@ def acquire(folder: Path, *, after: int, force: bool = False) -> Lock:
         EnvironmentFault: A system error.
     """
     newest = _newest(folder)
-    if newest and not force and _is_live(newest[1]):
-        raise _locked(folder, newest[1])
-    number = max(after, newest[0] if newest else 0) + 1
+    if newest and not force and newest.is_live():
+        raise _locked(newest)
+    number = max(after, newest.number if newest else 0) + 1
     path, holder = folder / f"lock-{number:04d}.json", Holder.here()
     try:
         create_whole(path, _encoded(holder))
     except FileExistsError:
-        raise _locked(folder, path) from None
+        raise _locked(_File(number, path)) from None
     except EnvironmentFault:
         # The process that was faster removes what killed processes left, and takes our unfinished file for such.
         faster = _newest(folder)
-        if faster is None or faster[0] < number or _is_ours(faster[1], holder):
+        by = faster.holder() if faster else None
+        if faster is None or faster.number < number or (by and by.token == holder.token):
             raise
-        raise _locked(folder, faster[1]) from None
-    for old, dead in _all(folder):
-        if old < number:
+        raise _locked(faster) from None
+    for old in _files(folder):
+        if old.number < number:
             with suppress(OSError):
-                disk.unlink(dead)
+                disk.unlink(old.path)
     return Lock(path, number, holder)
 
 
@@ -159,7 +219,7 @@ def is_held(folder: Path) -> bool:
         EnvironmentFault: The folder cannot be read.
     """
     newest = _newest(folder)
-    return newest is not None and _is_live(newest[1])
+    return newest is not None and newest.is_live()
 
 
 def read_holder(folder: Path) -> Holder | None:
@@ -170,7 +230,7 @@ def read_holder(folder: Path) -> Holder | None:
         EnvironmentFault: A file cannot be read.
     """
     newest = _newest(folder)
-    return _read(newest[1]) if newest else None
+    return newest.read() if newest else None
 
 
 def is_lock(name: str) -> bool:
@@ -178,51 +238,20 @@ def is_lock(name: str) -> bool:
     return _NAME.fullmatch(name) is not None
 
 
-def _all(folder: Path) -> list[tuple[int, Path]]:
+def _files(folder: Path) -> list[_File]:
     with reported("look at", folder):
         names = [(match, path) for path in folder.iterdir() if (match := _NAME.fullmatch(path.name))]
-    return sorted((int(match[1]), path) for match, path in names)
+    return sorted(_File(int(match[1]), path) for match, path in names)
 
 
-def _newest(folder: Path) -> tuple[int, Path] | None:
-    found = _all(folder)
-    return found[-1] if found else None
+def _newest(folder: Path) -> _File | None:
+    return max(_files(folder), default=None)
 
 
-def _read(path: Path) -> Holder:
-    try:
-        return Holder.model_validate_json(read_bytes(path, _LARGEST))
-    except ValidationError as fault:
-        raise VerificationError("is not a lock that rnnlab wrote", where=str(path)) from fault
-
-
-def _is_ours(path: Path, holder: Holder) -> bool:
-    with suppress(VerificationError):
-        return _read(path).token == holder.token
-    return False
-
-
-def _is_live(path: Path) -> bool:
-    try:
-        return _read(path).is_alive()
-    except VerificationError:
-        # Empty or cut: whose it is cannot be known, so its age decides.
-        with suppress(OSError):
-            return abs(datetime.now(UTC).timestamp() - path.lstat().st_mtime) < LEASE_SECONDS
-        return False
-
-
-def _name(path: Path) -> str:
-    try:
-        return str(_read(path))
-    except VerificationError:
-        return "another process"
-
-
-def _locked(folder: Path, path: Path) -> RunLockedError:
+def _locked(file: _File) -> RunLockedError:
     return RunLockedError(
-        f"is being trained by {_name(path)}",
-        where=str(folder),
+        f"is being trained by {file.holder() or 'another process'}",
+        where=str(file.path.parent),
         hint="wait until it ends; if that process cannot be alive, add --force-unlock",
     )
 

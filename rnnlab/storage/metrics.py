@@ -16,10 +16,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Self, final
+from typing import Any, final
 
 from rnnlab.core.errors import VerificationError
-from rnnlab.storage.append import AppendFile
 from rnnlab.storage.jsonfile import decode
 from rnnlab.storage.reading import read_bytes, read_lines
 
@@ -33,61 +32,23 @@ CUT = "ends in half a record, though the run is completed: it was cut since"
 _RESERVED = {"crc", "nonfinite", "torn_before"}
 
 
-@final
-class MetricsWriter:
-    """Appends records to a metrics file; one process, one writer.
+def encoded(record: Mapping[str, Value], *, torn_before: bool) -> bytes:
+    """Return a record as a line of the file, without the end of the line.
 
     Args:
-        path: The file, created if absent.
+        record: `step` (a whole number) and any further named values, NumPy's numbers too.
+        torn_before: Whether it follows half a record.
 
     Raises:
-        VerificationError: `path` is no plain file.
-        EnvironmentFault: A system error.
+        ValueError: `step` is missing or no whole number, or a name is one of those rnnlab adds.
     """
-
-    def __init__(self, path: Path) -> None:
-        self._file = AppendFile(path)
-
-    def write(self, record: Mapping[str, Value]) -> None:
-        """Append `record`, which has `step` (a whole number) and any further named values, as one line.
-
-        Raises:
-            ValueError: `step` is missing or no whole number, or a name is one of those rnnlab adds.
-            EnvironmentFault: A system error.
-        """
-        plain = {name: _plain(value) for name, value in record.items()}
-        if type(plain.get("step")) is not int or _RESERVED & plain.keys():
-            raise ValueError(f"a record needs a whole `step` and none of {sorted(_RESERVED)}, got {plain}")
-        self._file.append(_encoded(plain, torn_before=self._file.unfinished))
-
-    @property
-    def size(self) -> int:
-        """The bytes in the file."""
-        return self._file.size
-
-    def sync(self) -> None:
-        """Wait until every record is on the disk; raise `EnvironmentFault` where that fails."""
-        self._file.sync()
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-
-def _plain(value: Any) -> Value:
-    """Return a number of NumPy's as Python's own; NumPy itself is not asked, or `rnnlab list` would wait for it."""
-    return value.item() if hasattr(value, "item") else value  # type: ignore[no-any-return]
-
-
-def _encoded(record: dict[str, Value], *, torn_before: bool) -> bytes:
-    nonfinite = [name for name, value in record.items() if isinstance(value, float) and not math.isfinite(value)]
-    line: dict[str, Any] = {**record, **dict.fromkeys(nonfinite)}
+    # NumPy itself is not asked, or `rnnlab list` would wait for it.
+    line: dict[str, Any] = dict(record)
+    line |= {name: value.item() for name, value in line.items() if hasattr(value, "item")}
+    if type(line.get("step")) is not int or _RESERVED & line.keys():
+        raise ValueError(f"a record needs a whole `step` and none of {sorted(_RESERVED)}, got {line}")
+    nonfinite = [name for name, value in line.items() if isinstance(value, float) and not math.isfinite(value)]
+    line |= dict.fromkeys(nonfinite)
     if nonfinite:
         line["nonfinite"] = nonfinite
     if torn_before:

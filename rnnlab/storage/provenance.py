@@ -45,56 +45,34 @@ _PACKAGES = ("rnnlab", "numpy", "safetensors", "pydantic")
 _HEAVY = ("tensorflow", "keras")
 
 
-def collect(
-    *,
-    argv: Sequence[str],
-    seed: int,
-    config: bytes,
-    config_sha256: str,
-    extra: Mapping[str, Any] | None = None,
-    folder: Path | None = None,
-    describe: Describe | None = None,
-) -> dict[str, Any]:
+def collect(*, argv: Sequence[str], config_sha256: str, **facts: Any) -> dict[str, Any]:
     """Return what is known about this process and machine, ready for JSON.
 
     Args:
         argv: The command line.
-        seed: The run's seed.
-        config: The config as given, of which the hash is kept.
-        config_sha256: The hash of the resolved experiment, 64 hex digits.
-        extra: Further entries, which come last.
-        folder: Where to look for a git repository: the folder of the config. The current folder if None.
-        describe: Who looks; `describe_repository` if None.
+        config_sha256: The hash of the resolved experiment, 64 hex digits; a longer budget changes it.
+        facts: Further entries, which come last.
     """
     return {
-        "started": _now(),
+        "started": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "argv": list(argv),
-        "seed": seed,
         "config_sha256": config_sha256,
-        "config_yaml_sha256": hashlib.sha256(config).hexdigest(),
-        **_surroundings(),
-        "git": (describe or describe_repository)(folder or Path()),
-        **(extra or {}),
+        "versions": _versions(),
+        "host": platform.node(),
+        "platform": platform.platform(),
+        "machine": platform.machine(),
+        "cpu": describe_cpu(),
+        # The linear algebra and thread libraries in use, without their paths.
+        "blas": [{key: value for key, value in one.items() if key != "filepath"} for one in threadpool_info()],
+        "threads": _environment(THREAD_VARIABLES),
+        "slurm": _environment(SLURM_VARIABLES),
+        **facts,
     }
 
 
-def collect_again(*, argv: Sequence[str], attempt: int, step: int, config_sha256: str) -> dict[str, Any]:
-    """Return what is known about a process that resumes a run, ready for JSON.
-
-    Args:
-        argv: The command line.
-        attempt: Which process of the run this is.
-        step: Steps done when it began.
-        config_sha256: The hash of the resolved experiment, 64 hex digits; a longer budget changes it.
-    """
-    attempted = {
-        "attempt": attempt,
-        "step": step,
-        "started": _now(),
-        "argv": list(argv),
-        "config_sha256": config_sha256,
-    }
-    return attempted | _surroundings()
+def hash_of(config: bytes) -> str:
+    """Return the hash of a config as given: SHA-256, 64 hex digits."""
+    return hashlib.sha256(config).hexdigest()
 
 
 def known_configs(provenance: Mapping[str, Any]) -> set[str]:
@@ -105,7 +83,7 @@ def known_configs(provenance: Mapping[str, Any]) -> set[str]:
 
 def is_as_given(provenance: Mapping[str, Any], config: bytes) -> bool:
     """Return whether `config` is what the run was started with, as far as its provenance shows."""
-    return provenance.get("config_yaml_sha256") in (None, hashlib.sha256(config).hexdigest())
+    return provenance.get("config_yaml_sha256") in (None, hash_of(config))
 
 
 def changed_versions(provenance: Mapping[str, Any], again: Mapping[str, Any]) -> list[str]:
@@ -167,23 +145,6 @@ def describe_cpu() -> dict[str, Any]:
     return {"model": _cpu_model(), "logical_cores": os.cpu_count(), "affinity": affinity}
 
 
-def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _surroundings() -> dict[str, Any]:
-    return {
-        "versions": _versions(),
-        "host": platform.node(),
-        "platform": platform.platform(),
-        "machine": platform.machine(),
-        "cpu": describe_cpu(),
-        "blas": _blas(),
-        "threads": _chosen(THREAD_VARIABLES),
-        "slurm": _chosen(SLURM_VARIABLES),
-    }
-
-
 def _versions() -> dict[str, str | None]:
     heavy = {name: str(sys.modules[name].__version__) for name in _HEAVY if name in sys.modules}
     return {"python": platform.python_version(), **{name: _version(name) for name in _PACKAGES}, **heavy}
@@ -208,12 +169,7 @@ def _cpu_model() -> str:
     return names[0] if names else platform.processor()
 
 
-def _blas() -> list[dict[str, Any]]:
-    """Return the linear algebra and thread libraries in use; their paths are left out."""
-    return [{key: value for key, value in entry.items() if key != "filepath"} for entry in threadpool_info()]
-
-
-def _chosen(names: Sequence[str]) -> dict[str, str]:
+def _environment(names: Sequence[str]) -> dict[str, str]:
     return {name: os.environ[name] for name in names if name in os.environ}
 
 
@@ -240,40 +196,30 @@ def describe_repository(folder: Path) -> dict[str, Any] | None:
 
 def _git(folder: Path, *arguments: str) -> bytes | None:
     """Return what git answers, cut one byte over the limit; None where it fails or takes too long."""
+    # These would send git to another repository, as inside one of its hooks.
+    elsewhere = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"}
+    environment = {name: value for name, value in os.environ.items() if name not in elsewhere} | {"LC_ALL": "C"}
     try:
         process = subprocess.Popen(  # noqa: S603
             [*_GIT, *arguments],
             cwd=folder,
-            env=_environment(),
+            env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
         )
     except OSError:
         return None
-    return _answer(process)
-
-
-def _answer(process: subprocess.Popen[bytes]) -> bytes | None:
-    """Return the output of `process` up to one byte over the limit; then it has ended, one way or the other."""
     timer = threading.Timer(PATIENCE, process.kill)
-    try:
-        timer.start()
-    except RuntimeError:  # too little memory for a thread: nothing would then end our waiting
-        with process:
-            process.kill()
-        return None
     with process:
+        try:
+            timer.start()
+        except RuntimeError:  # too little memory for a thread: nothing would then end our waiting
+            process.kill()
+            return None
         assert process.stdout is not None
         output = process.stdout.read(DIFF_LIMIT + 1)
-        cut = len(output) > DIFF_LIMIT
-        if cut:
+        if is_cut := len(output) > DIFF_LIMIT:
             process.kill()
     timer.cancel()
-    return output if cut or process.returncode == 0 else None
-
-
-def _environment() -> dict[str, str]:
-    """Return the environment without what would send git to another repository (as inside one of its hooks)."""
-    elsewhere = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"}
-    return {name: value for name, value in os.environ.items() if name not in elsewhere} | {"LC_ALL": "C"}
+    return output if is_cut or process.returncode == 0 else None

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
-from rnnlab.core.errors import EnvironmentFault, RnnlabError, VerificationError
+from rnnlab.core.errors import RnnlabError, VerificationError
 from rnnlab.storage import disk
 from rnnlab.storage.system_errors import reported, system_error
 
@@ -71,25 +71,6 @@ def read_lines(path: Path, longest: int) -> Iterator[bytes]:
 def _piece(descriptor: int, path: Path) -> bytes:
     with reported("read", path):
         return disk.read(descriptor, _PIECE)
-
-
-def require_content(path: Path, data: bytes) -> None:
-    """Pass if `path` contains `data` and nothing else.
-
-    Raises:
-        EnvironmentFault: It does not, just after it was written: the disk cannot be trusted.
-    """
-    descriptor = open_plain(path)
-    try:
-        with reported("read", path):
-            offset, wanted = 0, memoryview(data)
-            while (piece := disk.read(descriptor, _PIECE)) and piece == wanted[offset : offset + len(piece)]:
-                offset += len(piece)
-    finally:
-        _close(descriptor)
-    if piece or offset != len(data):
-        problem = f"reads differently from what was written, from byte {offset:,} on or shortly after"
-        raise EnvironmentFault(problem, where=str(path), hint="check the disk (its log may say more)")
 
 
 def open_plain(path: Path, *, append: bool = False) -> int:

@@ -1,19 +1,20 @@
-"""The state of a run, stored in its folder."""
+"""The state of a run, stored in its folder, and the name of that: `20261122T102531Z-quickstart-k3x9a1`."""
 
 import os
 import platform
+import re
 import secrets
+import string
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, final
 
-from pydantic import AwareDatetime, Field, ValidationError
+from pydantic import AwareDatetime, Field
 
 from rnnlab.core.errors import VerificationError
 from rnnlab.core.options import Options
-from rnnlab.storage.jsonfile import LIMIT, parse_object
-from rnnlab.storage.reading import read_bytes
+from rnnlab.storage.jsonfile import read_json, read_model
 
 FORMAT: Literal["rnnlab-run/1"] = "rnnlab-run/1"
 
@@ -79,22 +80,37 @@ def read_status(path: Path) -> Status:
         VerificationError: The file is missing, damaged, or written by another version of rnnlab.
         EnvironmentFault: A file cannot be read.
     """
-    data = read_bytes(path, LIMIT)
-    value = parse_object(data, path)
-    if is_ours(value) and value["format"] != FORMAT:
-        problem = f"is written in the format '{value['format']}', this rnnlab reads '{FORMAT}'"
-        raise VerificationError(problem, where=str(path), hint="use the version of rnnlab that wrote it")
     try:
-        return Status.model_validate_json(data)
-    except ValidationError as fault:
-        raise VerificationError(f"is not a run's status: {list_faults(fault)}", where=str(path)) from fault
+        return read_model(path, Status, what="a run's status")
+    except VerificationError:
+        value = read_json(path)
+        if not is_ours(value) or value["format"] == FORMAT:
+            raise
+    problem = f"is written in the format '{value['format']}', this rnnlab reads '{FORMAT}'"
+    raise VerificationError(problem, where=str(path), hint="use the version of rnnlab that wrote it")
 
 
-def list_faults(fault: ValidationError) -> str:
-    """Return what is wrong with a stored document: each fault with its key, of many the first."""
-    faults = [f"{'.'.join(map(str, one['loc'])) or 'all'}: {one['msg']}" for one in fault.errors()]
-    more = [f"{len(faults) - _MOST_FAULTS} more"] if len(faults) > _MOST_FAULTS else []
-    return "; ".join(faults[:_MOST_FAULTS] + more)
+FOLDER_NAME = re.compile(r"(?P<stamp>\d{8}T\d{6}Z)-(?P<name>.+)-(?P<token>[a-z0-9]{6})")
 
 
-_MOST_FAULTS = 4
+def folder_name(name: str, now: datetime | None = None) -> str:
+    """Return a new name for the folder of the run `name`; the time orders, the six random characters tell apart."""
+    stamp = (now or datetime.now(UTC)).astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+    return f"{stamp}-{name}-{random_token()}"
+
+
+def label_of(folder: str) -> str:
+    """Return the name the user gave: the middle of the folder's name, or all of it where the folder was renamed."""
+    match = FOLDER_NAME.fullmatch(folder)
+    return match["name"] if match else folder
+
+
+def token_of(folder: str) -> str:
+    """Return the random characters at the end of the folder's name, or all of it where the folder was renamed."""
+    match = FOLDER_NAME.fullmatch(folder)
+    return match["token"] if match else folder
+
+
+def random_token() -> str:
+    """Return six random characters a-z 0-9: one of 2,176,782,336."""
+    return "".join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(6))

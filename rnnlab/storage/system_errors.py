@@ -25,10 +25,13 @@ def reported(action: str, path: Path, *, elsewhere: str = ELSEWHERE) -> Iterator
         elsewhere: How the user chooses another place.
 
     Raises:
-        EnvironmentFault: There was one; the hint fits the reason.
+        FileExistsError: A name was taken, which is not an error of the system: it is left as it is.
+        EnvironmentFault: There was another one; the hint fits the reason.
     """
     try:
         yield
+    except FileExistsError:
+        raise
     except OSError as fault:
         raise system_error(action, path, fault, elsewhere=elsewhere) from fault
 

@@ -23,11 +23,11 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 from safetensors import SafetensorError, deserialize
 
-from rnnlab.core.errors import VerificationError
+from rnnlab.core.errors import EnvironmentFault, VerificationError
 from rnnlab.storage.files import write_atomic
 from rnnlab.storage.jsonfile import decode as decode_json
 from rnnlab.storage.jsonfile import parse
-from rnnlab.storage.reading import kind, read_bytes, require_content
+from rnnlab.storage.reading import kind, read_bytes
 
 Arrays = Mapping[str, NDArray[Any]]
 Expected = Mapping[str, tuple[tuple[int, ...], DTypeLike]]
@@ -68,8 +68,14 @@ def save_arrays(path: Path, arrays: Arrays, description: Mapping[str, Any], *, r
     data = encode(arrays, {"format": FORMAT, "sha256": digest, "description": text})
     write_atomic(path, data)
     if read_back:
-        require_content(path, data)
+        _require_written(path, data)
     return digest
+
+
+def _require_written(path: Path, data: bytes) -> None:
+    if read_bytes(path, LIMIT) != data:
+        problem, hint = "reads differently from what was written", "check the disk (its log may say more)"
+        raise EnvironmentFault(problem, where=str(path), hint=hint)
 
 
 def load_arrays(path: Path, expected: Expected | None = None, *, allow_nonfinite: bool = False) -> Loaded:

@@ -6,15 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar, final
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, field_validator
 
 from rnnlab.config.blocks import SweepOptions
 from rnnlab.config.experiment import Experiment
-from rnnlab.core.errors import VerificationError
 from rnnlab.core.options import Options
-from rnnlab.storage.jsonfile import LIMIT, parse_object
-from rnnlab.storage.reading import read_bytes
-from rnnlab.storage.status import list_faults
+from rnnlab.storage.jsonfile import read_model
 
 Document = TypeVar("Document", bound=Options)
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -108,13 +105,7 @@ def read_document(model: type[Document], path: Path, name: str) -> Document:
         VerificationError: The file is missing, damaged, or written by another version of rnnlab.
         EnvironmentFault: The file cannot be read.
     """
-    data = read_bytes(path, LIMIT)
-    parse_object(data, path)
-    try:
-        return model.model_validate_json(data)
-    except ValidationError as fault:
-        problem = f"is not {name} of this version of rnnlab: {list_faults(fault)}"
-        raise VerificationError(problem, where=str(path)) from fault
+    return read_model(path, model, what=f"{name} of this version of rnnlab")
 
 
 def trial_name(number: int, values: Mapping[str, Any], *, total: int) -> str:

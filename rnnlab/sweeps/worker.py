@@ -108,8 +108,8 @@ class _Worker:
                     if score is not None:
                         self._send(Score(trial, event.step, score))
                 elif isinstance(event, Finished):
-                    result = _finite(look_up(event.summary, message.metric))
-                    return TrialStatus(trial, "completed", result=result, solved=bool(event.summary.get("solved")))
+                    result = _finite(look_up(event.summary.model_dump(), message.metric))
+                    return TrialStatus(trial, "completed", result=result, solved=bool(event.summary.solved))
         raise RuntimeError("the training ended without an event")
 
     def _can_train(self, experiment: Experiment) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 from rnnlab.config.experiment import Experiment
 from rnnlab.storage import RunFolder
 from rnnlab.storage.metrics import Value
+from rnnlab.storage.summary import Summary
 from rnnlab.tasks.base import AbstractTask
 
 
@@ -65,12 +66,12 @@ class Finished:
 
     Attributes:
         run: The folder.
-        summary: The content of `summary.json`.
+        summary: The result, as stored.
         already: Whether the run was complete before, so that there was nothing to do.
     """
 
     run: RunFolder
-    summary: Mapping[str, Any]
+    summary: Summary
     already: bool = False
 
 

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from rnnlab.config.experiment import WITHOUT_EFFECT, Experiment
-from rnnlab.config.yaml import dump_yaml
 from rnnlab.core.errors import DivergedError, UsageError, VerificationError
-from rnnlab.runs.config import flatten
 from rnnlab.runs.run import Run
 from rnnlab.storage import Lock, RunFolder, Status, provenance
 from rnnlab.storage.checkpoint import Checkpoint
+from rnnlab.storage.jsonfile import flatten
+from rnnlab.tasks.base import AbstractTask
 from rnnlab.training.events import Event, Finished
 from rnnlab.training.stopping import Stop
 from rnnlab.training.store import Store
@@ -137,6 +137,22 @@ def require_config_as_given(run: RunFolder) -> None:
         )
 
 
+def require_same_data(run: Run, task: AbstractTask) -> None:
+    """Pass if a task reads the data that a run was trained on: changed data would score it on another scale.
+
+    Raises:
+        VerificationError: It does not.
+    """
+    stored = run.provenance.get("task", {})
+    changed = [name for name, value in task.facts().items() if name in stored and stored[name] != value]
+    if changed:
+        raise VerificationError(
+            f"the data that this run was trained on have changed: {', '.join(changed)}",
+            where=str(run.path / "provenance.json"),
+            hint="bring the old file back, or train a new run",
+        )
+
+
 def _resume(
     run: RunFolder, lock: Lock, experiment: Experiment, argv: Sequence[str], stop: Stop | None
 ) -> Generator[Event, None, None]:
@@ -147,10 +163,10 @@ def _resume(
     if status.state == "completed":
         summary = Run(run).summary
         if summary.stopped != "budget" or experiment.training.steps <= summary.steps:
-            yield Finished(run, summary.model_dump(), already=True)
+            yield Finished(run, summary, already=True)
             return
     trainer = new_trainer(experiment, folder=run.path, used=run.size())
-    Run(run).require_same_data(trainer.task)
+    require_same_data(Run(run), trainer.task)
     checkpoint, notes = _restore(run, trainer, status)
     notes += _note_attempt(run, lock, trainer, argv)
     run.cut_metrics(checkpoint.metrics_bytes if checkpoint else 0)  # what was measured later is measured again
@@ -169,10 +185,13 @@ def _resume(
 def _note_attempt(run: RunFolder, lock: Lock, trainer: Trainer, argv: Sequence[str]) -> list[str]:
     """Add this process to the provenance; return what has changed since the run began."""
     experiment = trainer.experiment
-    now = provenance.collect_again(
-        argv=argv, attempt=lock.attempt, step=trainer.place.step, config_sha256=experiment.sha256()
+    now = provenance.collect(
+        argv=argv,
+        config_sha256=experiment.sha256(),
+        attempt=lock.attempt,
+        step=trainer.place.step,
+        backend=trainer.facts()["backend"],
     )
-    now["backend"] = trainer.facts()["backend"]
     before = run.read_provenance()
     notes = provenance.changed_versions(before, now) + provenance.changed_backend(before, now)
     try:
@@ -180,7 +199,7 @@ def _note_attempt(run: RunFolder, lock: Lock, trainer: Trainer, argv: Sequence[s
     except VerificationError as fault:  # what is trained is in resolved.yaml, which is whole
         notes.append(f"config.yaml {fault.problem}")
     run.write_provenance({**before, "attempts": [*before.get("attempts", []), now]})
-    run.write_resolved(dump_yaml(experiment.resolved()))
+    run.write_resolved(experiment.resolved())
     return notes
 
 

@@ -14,6 +14,7 @@ from rnnlab.storage import Lock, RunFolder, Status, disk
 from rnnlab.storage.checkpoint import Checkpoint, Part
 from rnnlab.storage.lock import BEAT_SECONDS
 from rnnlab.storage.metrics import Value
+from rnnlab.storage.summary import Summary
 from rnnlab.storage.system_errors import reported
 from rnnlab.training.events import record_line
 from rnnlab.training.stopping import Reason, state_of
@@ -57,7 +58,7 @@ class Store:
         with ExitStack() as opened:  # closed again where not all can be opened
             self._metrics = opened.enter_context(run.metrics_writer())
             self._log = opened.enter_context(run.open_log())
-            self._checkpoints = run.new_checkpoints()
+            self._checkpoints = run.checkpoints(make=True)
             run.write_status(status)
             if note:
                 self._log.append(note.encode())
@@ -115,7 +116,7 @@ class Store:
         self._saved = time.perf_counter()
         self.save_seconds = max(self.save_seconds, self._saved - began)
 
-    def close(self, stopped: Reason, *, summary: Mapping[str, Any], message: str) -> None:
+    def close(self, stopped: Reason, *, summary: Summary, message: str) -> None:
         """Write the summary and, last, the status, which has how the training ended."""
         step = self._trainer.place.step
         self.require_lock()
@@ -185,7 +186,7 @@ class EventFile:
     def __init__(self, run: RunFolder, before: Sequence[Mapping[str, Any]]) -> None:
         from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
-        folder = run.events_folder()
+        folder = run.inner("tensorboard", make=True)
         with reported("write", folder):
             for path in folder.glob("events.out.tfevents.*"):
                 disk.unlink(path)

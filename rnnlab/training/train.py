@@ -5,12 +5,11 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from shlex import quote
-from typing import Any
 
 from rnnlab.config.experiment import Experiment
-from rnnlab.config.yaml import dump_yaml
 from rnnlab.core.errors import DivergedError, RnnlabError, RunLockedError, StoppedError
 from rnnlab.storage import Lock, RunFolder, Status, provenance
+from rnnlab.storage.summary import Best, SolvedAt, Summary
 from rnnlab.training.events import Event, Finished, Started
 from rnnlab.training.resources import require_memory, require_space
 from rnnlab.training.stopping import Halt, Reason, Stop, state_of
@@ -89,16 +88,15 @@ def begin(
     status, experiment = Status.start(run.name).changed(attempt=lock.attempt), trainer.experiment
     try:
         run.write_config(config)
-        run.write_resolved(dump_yaml(experiment.resolved()))
+        run.write_resolved(experiment.resolved())
         with trainer.backend.running():  # so that the provenance has the number of threads that training has
             about = provenance.collect(
                 argv=argv,
-                seed=experiment.seed,
-                config=config,
                 config_sha256=experiment.sha256(),
-                extra=trainer.facts(),
-                folder=beside,
-                describe=describe,
+                seed=experiment.seed,
+                config_yaml_sha256=provenance.hash_of(config),
+                git=(describe or provenance.describe_repository)(beside or Path()),
+                **trainer.facts(),
             )
         run.write_provenance(about)
         run.cut_metrics(0)
@@ -182,7 +180,7 @@ def _save(trainer: Trainer, store: Store) -> None:
     store.save(trainer.state())
 
 
-def _close(trainer: Trainer, store: Store, stopped: Reason, *, message: str = "") -> dict[str, Any]:
+def _close(trainer: Trainer, store: Store, stopped: Reason, *, message: str = "") -> Summary:
     """Store everything, and return the summary."""
     if trainer.is_whole and not trainer.bad:
         _save(trainer, store)
@@ -220,35 +218,35 @@ def _advice(trainer: Trainer) -> str:
     )
 
 
-def _summarize(trainer: Trainer, stopped: Reason, *, run: str) -> dict[str, Any]:
-    """Return the result of a training in figures; a number that is not finite is null."""
+def _summarize(trainer: Trainer, stopped: Reason, *, run: str) -> Summary:
+    """Return the result of a training in figures."""
     experiment, place, best = trainer.experiment, trainer.place, trainer.best
     seconds = trainer.seconds()
     # Once the loss is not finite, the metrics of the last evaluation are no longer those of this network.
-    metrics = dict.fromkeys(place.metrics, math.nan) if trainer.bad else place.metrics
-    return {
-        "run": run,
-        "name": experiment.name,
-        "state": state_of(stopped),
-        "stopped": stopped,
-        "task": trainer.task.name,
-        "timesteps": list(experiment.timesteps),
-        "backend": experiment.backend,
-        "cell": experiment.cell.type,
-        "seed": experiment.seed,
-        "parameters": trainer.parameter_count,
-        "steps": place.step,
-        "sequences": place.step * experiment.training.batch_size,
-        "seconds": round(seconds, 3),
-        "steps_per_second": round(place.step / seconds, 3),
-        "baseline": trainer.task.baseline(experiment.timesteps),
-        "solved": place.solved_at is not None,
-        "solved_rule": str(trainer.task.solved),
-        "solved_at": place.solved_at,
-        "loss": _finite(metrics).get("loss"),
-        "metrics": _finite(metrics),
-        "best": {"step": best.step, "metrics": _finite(best.metrics)},
-    }
+    metrics = _finite(dict.fromkeys(place.metrics, math.nan) if trainer.bad else place.metrics)
+    return Summary(
+        run=run,
+        name=experiment.name,
+        state=state_of(stopped),
+        stopped=stopped,
+        task=trainer.task.name,
+        timesteps=list(experiment.timesteps),
+        backend=experiment.backend,
+        cell=experiment.cell.type,
+        seed=experiment.seed,
+        parameters=trainer.parameter_count,
+        steps=place.step,
+        sequences=place.step * experiment.training.batch_size,
+        seconds=round(seconds, 3),
+        steps_per_second=round(place.step / seconds, 3),
+        baseline=trainer.task.baseline(experiment.timesteps),
+        solved=place.solved_at is not None,
+        solved_rule=str(trainer.task.solved),
+        solved_at=None if place.solved_at is None else SolvedAt.model_validate(place.solved_at),
+        loss=metrics.get("loss"),
+        metrics=metrics,
+        best=Best(step=best.step, metrics=_finite(best.metrics)),
+    )
 
 
 def _finite(metrics: Mapping[str, float]) -> dict[str, float | None]:

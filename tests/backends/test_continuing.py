@@ -70,7 +70,7 @@ def test_a_run_resumes_on_the_other_backend(on: Make, engine: str, tmp_path: Pat
     )
     assert_alike(run, stayed, TOLERANCES[on(first).precision]["trained"])
     assert backends(run.read_provenance()) == [(0, names[first]), (4, names[then])]
-    assert run.read_summary()["backend"] == then
+    assert run.read_summary().backend == then
 
     assert to_the_end(resume(run, overrides=["training.steps=9"], argv=["x"]))[0].experiment.backend == then
     shown = rnnlab("show", str(run.path)).stdout

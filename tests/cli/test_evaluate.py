@@ -49,7 +49,7 @@ def test_at_other_lengths_than_trained(run: RunFolder, timesteps: int) -> None:
 
 def test_at_the_lengths_it_was_trained_on_the_best_loss_comes_back(run: RunFolder) -> None:
     shown = json.loads(rnnlab("evaluate", "x", "--json").stdout)
-    assert shown["loss"] == run.read_summary()["best"]["metrics"]["loss"]
+    assert shown["loss"] == run.read_summary().best.metrics["loss"]
     assert set(shown) == {
         "format", "run", "path", "state", "steps", "weights",
         "task", "timesteps", "sequences", "loss", "baseline", "solved", "metrics",

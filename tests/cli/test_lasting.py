@@ -64,7 +64,7 @@ def test_a_signal_saves_and_stops(here: Path, number: signal.Signals) -> None:
         f"job: stopped by {number.name} at step {status.step:,}, and the state is saved"
         " — `rnnlab train --resume job` resumes it\n"
     )
-    assert run.checkpoints().steps()[0] == status.step == run.read_summary()["steps"]
+    assert run.checkpoints().steps()[0] == status.step == run.read_summary().steps
     assert json.loads(rnnlab("doctor", "job", "--json").stdout)["healthy"]
     (found,) = json.loads(rnnlab("list", "--runs", ".", "--json").stdout)["runs"]
     assert (found["state"], found["steps"]) == ("interrupted", status.step)

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from rnnlab.runs.config import flatten
+from rnnlab.storage.jsonfile import flatten
 from tests.stored_runs import CONFIG, PROVENANCE, SUMMARY, rnnlab, store
 
 SOLVED = {"solved": True, "stopped": "solved", "solved_at": {"step": 2000, "sequences": 64000, "seconds": 5.5}}

@@ -239,7 +239,7 @@ def test_status_shows_why_trials_failed_and_which_is_best(x: Path) -> None:
     assert [(trial["run"], trial["path"]) for trial in value["trials"]] == [(n, f"runs/x/trials/{n}") for n in NAMES]
     assert value["counts"]["completed"] == 2
     assert [trial["state"] for trial in value["trials"]] == ["failed", "damaged", "completed", "completed"]
-    losses = [None, None, *(sweep.run(trial).read_summary()["loss"] for trial in plan.trials[2:])]
+    losses = [None, None, *(sweep.run(trial).read_summary().loss for trial in plan.trials[2:])]
     assert [trial["result"] for trial in value["trials"]] == losses
     assert value["best"] == min(zip(losses[2:], NAMES[2:], strict=True))[1]
     assert value["trials"][3]["values"] == {"cell.units": 3, "seed": 1}

@@ -58,7 +58,7 @@ def test_json_is_one_object_on_stdout_and_all_else_is_on_stderr(here: Path) -> N
     assert {"run", "state", "steps", "loss", "baseline", "solved", "metrics", "seconds"} <= set(found)
     assert found == {
         "format": "rnnlab-train/1",
-        **newest(here).read_summary(),
+        **newest(here).read_summary().model_dump(),
         "run": newest(here).name,
         "path": found["path"],
     }
@@ -98,7 +98,7 @@ def test_a_diverging_training_keeps_the_last_finite_weights(here: Path) -> None:
     arrays, description = run.load_weights("last")
     assert description["step"] == int(found[5]) < int(found[2])
     assert all(np.isfinite(array).all() for array in arrays.values())
-    assert run.read_summary()["state"] == "diverged"
+    assert run.read_summary().state == "diverged"
     assert run.read_metrics().torn is False
 
 

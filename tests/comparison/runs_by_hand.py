@@ -6,8 +6,8 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from rnnlab.config.yaml import dump_yaml
 from rnnlab.storage import RunFolder, Status
+from rnnlab.storage.jsonfile import write_json
 
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -57,7 +57,7 @@ def make_run(
     run.path.mkdir(parents=True)
     state = {"state": "completed", "step": (summary or {}).get("steps", 0), **status}
     run.write_status(Status.start(name, now=MOMENT).changed(now=MOMENT, **state))
-    run.write_resolved(dump_yaml(changed({"name": run.label, **(config or {})})))
+    run.write_resolved(changed({"name": run.label, **(config or {})}))
     if facts is not None:
         run.write_provenance({"task": facts})
     with run.metrics_writer() as writer:
@@ -68,7 +68,7 @@ def make_run(
         final = {"loss": losses[-1], "error_rate": losses[-1] / 2} if losses else {}
         final = {name: value if isfinite(value) else None for name, value in final.items()}
         of_run = {"run": name, "name": run.label, "state": state["state"], "loss": final.get("loss"), "metrics": final}
-        run.write_summary({**of_run, "best": None, **summary})
+        write_json(run.path / "summary.json", {**of_run, "best": None, **summary})
     return run
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from rnnlab.comparison import Comparison, compare
 from rnnlab.core.errors import UsageError, VerificationError
-from rnnlab.runs.many import Damaged
+from rnnlab.runs.find import Damaged
 from rnnlab.storage import RunFolder
 from tests.comparison.runs_by_hand import UNSOLVED, make_run
 

@@ -5,7 +5,7 @@ from pydantic import Field, ValidationError
 
 from rnnlab.core.errors import UsageError
 from rnnlab.core.options import Options, check_name
-from rnnlab.storage.naming import FOLDER_NAME, folder_name
+from rnnlab.storage.status import FOLDER_NAME, folder_name
 
 
 class Example(Options):

@@ -227,7 +227,7 @@ MUTATIONS = (
     Mutation(
         "the lock check before taking a run",
         "storage/lock.py:acquire",
-        (never("_is_live"),),
+        (never("is_live"),),
         "tests/storage/test_lock.py::test_a_second_process_is_told_who_holds_it",
     ),
     Mutation(

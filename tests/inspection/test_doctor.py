@@ -55,7 +55,7 @@ def test_every_file_is_named(experiment: Make, tmp_path: Path) -> None:
     whole = f"whole, of attempt 1; {sum(map(len, lines))} bytes of metrics belong to it"
     assert details["checkpoints/step-0000000005.safetensors"] == whole
     assert f"; {len(lines[0])} bytes" in details["checkpoints/step-0000000000.safetensors"]
-    assert details["weights/best.safetensors"] == f"whole, of step {report.run.read_summary()['best']['step']}"
+    assert details["weights/best.safetensors"] == f"whole, of step {report.run.read_summary().best.step}"
 
 
 CHANGED = "was changed since it was written: its content does not match its SHA-256"
@@ -127,7 +127,7 @@ def test_files_at_odds_with_the_status(experiment: Make, tmp_path: Path) -> None
         "weights/last.safetensors": "are of step 5, but the run ended at step 4",
         "summary.json": "is of state completed at step 5, but the status is completed at step 4",
     }
-    run.write_resolved(run.read_resolved().replace("seed: 0", "seed: 1"))
+    run.write_resolved({**run.read_resolved(), "seed": 1})
     assert "provenance.json has the hash of another config" in found(run)[1]["resolved.yaml"]
     for step in (0, 5):
         run.checkpoints().path(step).unlink()

@@ -6,7 +6,7 @@ from typing import Any
 from rnnlab.core.errors import VerificationError
 from rnnlab.runs import index
 from rnnlab.runs.columns import row, value_of
-from rnnlab.runs.many import read_runs
+from rnnlab.runs.find import read_runs
 from rnnlab.runs.run import Run
 
 COUNT = 2 * index.WORTH + 1

@@ -6,7 +6,7 @@ import pytest
 
 from rnnlab.core.errors import EnvironmentFault, RnnlabError, RunNotFoundError, UsageError, VerificationError
 from rnnlab.runs import find_run, runs_root
-from rnnlab.runs.many import read_runs
+from rnnlab.runs.find import read_runs
 from rnnlab.storage import RunFolder, Status
 
 ADDING, PARITY, COPY = (

@@ -4,7 +4,7 @@ import pytest
 
 import rnnlab
 from rnnlab.core.errors import EnvironmentFault
-from rnnlab.runs import table
+from rnnlab.runs.columns import table
 from tests.comparison.runs_by_hand import SOLVED, UNSOLVED, make_run
 
 
@@ -30,7 +30,7 @@ def test_a_row_a_run(tmp_path: Path) -> None:
 
 
 def test_neither_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rnnlab.runs.frame.find_spec", lambda _: None)
+    monkeypatch.setattr("rnnlab.runs.columns.find_spec", lambda _: None)
     with pytest.raises(EnvironmentFault, match=r"pip install 'rnnlab\[pandas\]'"):
         table(tmp_path)
 

@@ -46,6 +46,10 @@ def test_of_runs_that_have_ended_no_file_is_opened_again(many: Path, monkeypatch
     assert others == []
 
 
+def change_loss(run: RunFolder, loss: float) -> None:
+    run.write_summary(run.read_summary().model_copy(update={"loss": loss}))
+
+
 EVENTS: dict[str, Callable[[Path], object]] = {
     "nothing": lambda run: None,
     "deleted": shutil.rmtree,
@@ -65,15 +69,15 @@ EVENTS: dict[str, Callable[[Path], object]] = {
     "a linked summary": lambda run: (
         (run / "summary.json").rename(run / "other"), (run / "summary.json").symlink_to(run / "other"),
     ),
-    "another summary": lambda run: RunFolder(run).write_summary(RunFolder(run).read_summary() | {"loss": 0.5}),
-    "another config": lambda run: RunFolder(run).write_resolved("cell: {units: 3, when: 2026-01-01}\n"),
+    "another summary": lambda run: change_loss(RunFolder(run), 0.5),
+    "another config": lambda run: (run / "resolved.yaml").write_text("cell: {units: 3, when: 2026-01-01}\n"),
     "same size and time": lambda run: edit(run / "summary.json", b'"loss": 0.125', b'"loss": 0.521'),
     "same size and time, config": lambda run: edit(run / "resolved.yaml", b"units: 16", b"units: 61"),
 }  # fmt: skip
 
 
 def exchange(one: Path, other: Path) -> None:
-    RunFolder(other).write_summary(RunFolder(other).read_summary() | {"loss": 0.75})
+    change_loss(RunFolder(other), 0.75)
     one.rename(one.parent / "aside")
     other.rename(one)
     (one.parent / "aside").rename(other)
@@ -143,7 +147,7 @@ def test_what_is_remembered(many: Path) -> None:
     remember(many)
     results, configs = remembered(many)
     run = RunFolder(path_of(many, 0))
-    assert results[run.name][1] == ["completed", "", "2026-11-22T10:25:31.000000Z", run.read_summary()]
+    assert results[run.name][1] == ["completed", "", "2026-11-22T10:25:31.000000Z", run.read_summary().model_dump()]
     assert configs[run.name][1] == dict(Run(run).config)
 
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from rnnlab.runs.find import RunTable, read_runs
 from rnnlab.runs.index import FORMAT
-from rnnlab.runs.many import RunTable, read_runs
 from tests.disk_faults import Faults, Killed
 from tests.runs.many_runs import contents, path_of, remember, without_index
 

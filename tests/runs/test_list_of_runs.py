@@ -8,7 +8,7 @@ import pytest
 from rnnlab.core.errors import RunNotFoundError, UsageError
 from rnnlab.runs.columns import choose, order, row
 from rnnlab.runs.filter import parse
-from rnnlab.runs.many import read_runs
+from rnnlab.runs.find import read_runs
 from rnnlab.runs.run import Run
 from tests.stored_runs import store
 

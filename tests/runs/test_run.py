@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from rnnlab.runs.many import Damaged, read_some
+from rnnlab.runs.find import Damaged, read_some
 from rnnlab.runs.run import Run
 from tests.comparison.runs_by_hand import make_run
 

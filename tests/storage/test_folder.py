@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 
 from rnnlab.core.errors import EnvironmentFault, RunNotFoundError, UsageError, VerificationError
-from rnnlab.storage import RunFolder, Status, naming
+from rnnlab.storage import RunFolder, Status, status
+from rnnlab.storage.summary import Summary
 from tests.disk_faults import Faults
 
+SUMMARY = Summary.so_far("demo", "failed", Status.start("demo"), config={}, record={"step": 1, "seconds": 0.5})
 NOW = datetime(2026, 11, 22, 10, 25, 31, tzinfo=UTC)
 
 
@@ -44,10 +46,9 @@ START = """
 import random, sys
 from datetime import UTC, datetime
 from pathlib import Path
-from rnnlab.storage import RunFolder
-from rnnlab.storage import naming
+from rnnlab.storage import RunFolder, status
 # A clock that stands still and ten names for twenty starts: only the exclusive mkdir keeps them apart.
-naming.random_token = lambda: f"aaaaa{random.choice('0123456789abcdefghijklmnopqrstuvwxyz')}"
+status.random_token = lambda: f"aaaaa{random.choice('0123456789abcdefghijklmnopqrstuvwxyz')}"
 for _ in range(5):
     print(RunFolder.create(Path(sys.argv[1]), "demo", now=datetime(2026, 11, 22, tzinfo=UTC)).name)
 """
@@ -64,7 +65,7 @@ def test_a_taken_name_is_drawn_again_and_a_hundred_times_at_most(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tokens = itertools.chain(["aaaaaa"] * 3, itertools.repeat("bbbbbb"))
-    monkeypatch.setattr(naming, "random_token", lambda: next(tokens))
+    monkeypatch.setattr(status, "random_token", lambda: next(tokens))
     made = [RunFolder.create(tmp_path, "demo", now=NOW).name for _ in range(2)]
     assert made == ["20261122T102531Z-demo-aaaaaa", "20261122T102531Z-demo-bbbbbb"]
     with pytest.raises(EnvironmentFault, match="found no free folder name in 100 tries"):
@@ -86,9 +87,9 @@ def test_a_refused_creation_is_a_fault_of_the_machine(tmp_path: Path, faults: Fa
 
 def test_every_file_has_its_name_and_comes_back(run: RunFolder) -> None:
     run.write_config(b"seed: 1 \xff\r\n")
-    run.write_resolved("seed: 1\nname: é\n")
+    run.write_resolved({"seed": 1, "name": "é"})
     run.write_provenance({"seed": 1})
-    run.write_summary({"loss": 0.5})
+    run.write_summary(SUMMARY)
     with run.metrics_writer() as metrics, run.open_log() as log:
         metrics.write({"step": 1})
         log.append(b"hello")
@@ -104,9 +105,9 @@ def test_every_file_has_its_name_and_comes_back(run: RunFolder) -> None:
         "summary.json", "log.txt", "weights/best.safetensors", "weights/last.safetensors", "plots/loss.svg",
     }  # fmt: skip
     assert run.read_config() == b"seed: 1 \xff\r\n"
-    assert run.read_resolved() == "seed: 1\nname: é\n"
+    assert run.read_resolved() == {"seed": 1, "name": "é"}
     assert run.read_provenance() == {"seed": 1}
-    assert run.read_summary() == {"loss": 0.5}
+    assert run.read_summary() == SUMMARY
     assert (run.read_metrics().records, run.read_evaluations().records) == ([{"step": 1}], [{"step": 2}])
     assert (run.path / "log.txt").read_bytes() == b"hello\n"
     assert run.load_weights("best", {"W": ((2, 2), "float64")})[1] == {"cell": "simple"}

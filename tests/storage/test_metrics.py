@@ -12,14 +12,14 @@ import pytest
 from rnnlab.core.errors import EnvironmentFault, VerificationError
 from rnnlab.storage import disk
 from rnnlab.storage.append import AppendFile
-from rnnlab.storage.metrics import LONGEST_LINE, MetricsWriter, read_metrics
+from rnnlab.storage.metrics import LONGEST_LINE, read_metrics
 from tests.disk_faults import Faults
 
 RECORDS: list[dict[str, Any]] = [{"step": n, "train/loss": 1.5 / n, "é": "x\n\x1b", "ok": True} for n in (1, 2, 3)]
 
 
 def written(path: Path, records: list[dict[str, Any]] = RECORDS) -> bytes:
-    with MetricsWriter(path) as writer:
+    with AppendFile(path) as writer:
         for record in records:
             writer.write(record)
     return path.read_bytes()
@@ -43,12 +43,12 @@ def test_round_trip_and_second_writer(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("record", [{"loss": 1.0}, {"step": 1.0}, {"step": True}, {"step": 1, "crc": "x"}])
 def test_a_record_needs_a_step_and_none_of_our_names(tmp_path: Path, record: dict[str, Any]) -> None:
-    with MetricsWriter(tmp_path / "m") as writer, pytest.raises(ValueError, match="a record needs a whole `step`"):
+    with AppendFile(tmp_path / "m") as writer, pytest.raises(ValueError, match="a record needs a whole `step`"):
         writer.write(record)
 
 
 def test_one_record_is_one_write(tmp_path: Path, faults: Faults) -> None:
-    with MetricsWriter(tmp_path / "m") as writer:
+    with AppendFile(tmp_path / "m") as writer:
         faults.calls.clear()
         writer.write(RECORDS[0])
         writer.sync()
@@ -146,7 +146,7 @@ def test_a_full_disk_tears_one_record_and_no_other(tmp_path: Path) -> None:
     path = tmp_path / "m"
     one = len(written(path, RECORDS[:1]))
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    with MetricsWriter(path) as writer:
+    with AppendFile(path) as writer:
         resource.setrlimit(resource.RLIMIT_FSIZE, (one + 10, before[1]))
         try:
             with pytest.raises(EnvironmentFault, match="File too large"):
@@ -167,7 +167,7 @@ def test_each_call_failing_loses_at_most_the_records_refused(tmp_path: Path, fau
         faults.arm(n, error=OSError(errno.EIO, ""), late=late)
         for record in RECORDS:
             try:
-                with MetricsWriter(path) as writer:
+                with AppendFile(path) as writer:
                     writer.write(record)
                     accepted.append(record)
             except EnvironmentFault:

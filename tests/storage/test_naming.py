@@ -1,6 +1,6 @@
 from datetime import UTC, datetime, timedelta, timezone
 
-from rnnlab.storage.naming import folder_name
+from rnnlab.storage.status import folder_name
 
 
 def test_the_folder_name_holds_the_time_in_utc() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from rnnlab.storage import provenance as repository
-from rnnlab.storage.provenance import collect, describe_repository, is_as_given
+from rnnlab.storage.provenance import collect, describe_repository, hash_of, is_as_given
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -34,7 +34,7 @@ def test_facts_of_the_process_and_nothing_secret(tmp_path: Path, monkeypatch: py
     monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
     monkeypatch.setitem(sys.modules, "keras", types.SimpleNamespace(__version__="3.99"))  # type: ignore[arg-type]
     monkeypatch.chdir(tmp_path)
-    about = {"config": b"abc", "config_sha256": "ab", "extra": {"attempt": 1}}
+    about = {"config_yaml_sha256": hash_of(b"abc"), "config_sha256": "ab", "attempt": 1}
     found = collect(argv=["rnnlab", "x\udcff"], seed=7, **about)
     text = json.dumps(found, allow_nan=False)
     assert "hush" not in text
@@ -45,7 +45,6 @@ def test_facts_of_the_process_and_nothing_secret(tmp_path: Path, monkeypatch: py
     assert found["config_yaml_sha256"] == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     assert [is_as_given(found, data) for data in (b"abc", b"abd")] == [True, False]
     assert found["attempt"] == 1
-    assert found["git"] is None
     assert found["slurm"] == {"SLURM_JOB_ID": "42"}
     assert found["threads"]["OMP_NUM_THREADS"] == "3"
     assert found["versions"]["numpy"] == np.__version__ == metadata.version("numpy")

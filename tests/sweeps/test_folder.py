@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 from rnnlab.config.load import check_document, load_experiment
-from rnnlab.config.reading import document_of
+from rnnlab.config.reading import document_of_data
 from rnnlab.core.errors import RunNotFoundError, UsageError, VerificationError
 from rnnlab.sweeps import Plan, SweepFolder, find_sweep
 from rnnlab.sweeps.plan import CheckedSweep
 from tests.sweeps.trying import plan, trial
 
 TWO = plan([trial(1), trial(2)])
-EXPERIMENT = check_document(document_of("{task: parity, name: x}", "x.yaml"), default_name="x")
+EXPERIMENT = check_document(document_of_data({"task": "parity", "name": "x"}), default_name="x")
 
 
 def made(path: Path, which: Plan = TWO) -> SweepFolder:

@@ -55,7 +55,7 @@ def test_the_result_of_a_combination_is_the_mean_of_its_seeds(tmp_path: Path) ->
     assert [one.state.name for one in known] == ["COMPLETE"] * len(known)
     for one in known:
         alike = [trial for trial in plan.trials if trial.proposal == one.number]
-        losses = [sweep.run(trial).read_summary()["loss"] for trial in alike]
+        losses = [sweep.run(trial).read_summary().loss for trial in alike]
         assert one.value == pytest.approx(sum(losses) / 2)
         assert [trial.values["seed"] for trial in alike] == [0, 1]
         values = alike[0].values

@@ -49,12 +49,12 @@ def begin(experiment: Experiment, folder: Path, *, stop_at: int | None = None) -
 
 def account(run: RunFolder) -> dict[str, Any]:
     """All results of a run, bit by bit, without what a clock decides."""
-    summary, at = run.read_summary(), run.read_summary()["solved_at"]
+    summary, at = run.read_summary().model_dump(), run.read_summary().solved_at
     newest = run.checkpoints().load(run.checkpoints().steps()[0])
     return {
         "records": [{k: v for k, v in record.items() if k != "seconds"} for record in run.read_metrics().records],
         "summary": {k: v for k, v in summary.items() if k not in TIMED | {"run"}},
-        "solved": at and (at["step"], at["sequences"]),
+        "solved": at and (at.step, at.sequences),
         "best": bits(run.load_weights("best")[0]),
         "last": bits(run.load_weights("last")[0]),
         "state": {part: bits(values) for part, values in newest.state.items()},

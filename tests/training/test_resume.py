@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from rnnlab.core.errors import RunLockedError, StoppedError
+from rnnlab.runs.run import Run
 from rnnlab.storage import RunFolder, disk
 from rnnlab.tasks.base import Streak
 from rnnlab.tasks.parity import Parity
@@ -93,7 +94,7 @@ def test_killed_it_resumes_from_the_checkpoint_and_counts_no_record_twice(experi
         run = killed(asked, tmp_path / str(step), step)
         status = run.read_status()
         saved = (step - 1) // 3 * 3  # a checkpoint is written after the event of its step
-        assert (status.state, status.step, run.is_stale(status)) == ("running", saved, True)
+        assert (status.state, status.step, Run(run).state) == ("running", saved, "stale")
         started = to_the_end(resume(run, argv=[]))[0]
         assert isinstance(started, Started)
         assert started.step == saved
@@ -129,7 +130,7 @@ def test_a_run_without_checkpoint_yet_begins_at_step_0_and_reports_it(experiment
         path.unlink()
     started = to_the_end(resume(run, argv=[]))[0]
     assert (started.step, started.notes) == (0, ("no checkpoint was written yet: training begins at step 0",))
-    assert run.read_summary()["steps"] == 5
+    assert run.read_summary().steps == 5
 
 
 def test_a_complete_run_is_left_alone_unless_it_gets_more_steps(experiment: Make, tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def test_metrics_that_are_damaged_or_too_short(experiment: Make, tmp_path: Path)
     path = run.path / "metrics.jsonl"
     whole = path.read_bytes()
     path.write_bytes(whole[:-30])  # the record of step 4; the checkpoint of step 0 has no need of it
-    assert resumed(run).read_summary()["steps"] == 5
+    assert resumed(run).read_summary().steps == 5
     assert [record["step"] for record in run.read_metrics().records] == [0, 2, 4, 5]
     run = begin(experiment(), tmp_path / "other", stop_at=4)
     path = run.path / "metrics.jsonl"
@@ -69,12 +69,12 @@ def test_fewer_steps_than_are_done(experiment: Make, tmp_path: Path) -> None:
 
 def test_a_config_that_was_edited(experiment: Make, tmp_path: Path) -> None:
     run = begin(experiment(), tmp_path / "run", stop_at=3)
-    run.write_resolved(run.read_resolved().replace("seed: 0", "seed: 1"))
+    run.write_resolved({**run.read_resolved(), "seed": 1})
     reported = refusal(VerificationError, run)
     problem = "was changed since the run began: provenance.json has the hash of another config"
     assert reported.startswith(f"/resolved.yaml: {problem}")
-    run.write_resolved("seed: [")
-    assert refusal(VerificationError, run).startswith("/resolved.yaml: is damaged: ")
+    (run.path / "resolved.yaml").write_text("seed: [")
+    assert refusal(VerificationError, run).startswith("/resolved.yaml: invalid YAML: ")
 
 
 def test_a_checkpoint_of_another_run_or_network(experiment: Make, tmp_path: Path) -> None:

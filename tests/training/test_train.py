@@ -98,7 +98,7 @@ def test_events_in_order(fit: Fit) -> None:
     assert (started.run, started.task.name, started.parameters) == (run.folder, "parity", 4 * (1 + 4 + 1) + 4 + 1)
     assert [event.step for event in events[1:-1]] == [0, 1, 2, 2, 3, 4, 4, 5, 5]
     assert [dict(event.record) for event in events if isinstance(event, Evaluated)] == run.records
-    assert finished.summary == run.summary.model_dump()
+    assert finished.summary == run.summary
 
 
 def test_the_summary(fit: Fit) -> None:

@@ -5,8 +5,7 @@ from pathlib import Path
 
 from rnnlab.core.errors import RnnlabError, RunNotFoundError, UsageError, VerificationError
 from rnnlab.runs import find_run
-from rnnlab.runs.find import run_names
-from rnnlab.runs.many import Damaged
+from rnnlab.runs.find import Damaged, run_names
 from rnnlab.storage import RunFolder
 from rnnlab.sweeps.folder import trials_of
 

@@ -33,8 +33,7 @@ from rnnlab.comparison.tables import value_text
 from rnnlab.core.errors import ConditionError, UsageError
 from rnnlab.core.text import listed
 from rnnlab.runs.filter import Filter, Value, parse
-from rnnlab.runs.find import runs_root
-from rnnlab.runs.many import no_collection
+from rnnlab.runs.find import no_collection, runs_root
 from rnnlab.runs.run import Run
 
 _WRITERS: dict[Format, Callable[[Comparison], None]] = {

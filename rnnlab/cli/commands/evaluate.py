@@ -28,7 +28,7 @@ def command(
     found = find_run(runs_root(runs), run)
     result = evaluate(
         found,
-        overrides=[*(overrides or []), *([f"backend={backend}"] if backend else [])],
+        [*(overrides or []), *([f"backend={backend}"] if backend else [])],
         weights=weights,
         sequences=sequences,
     )

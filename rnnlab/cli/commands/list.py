@@ -16,14 +16,15 @@ from rnnlab.cli.errors import warn
 from rnnlab.cli.options import JsonOption, RunsOption, complete_sweep
 from rnnlab.cli.render.output import console, show, show_json, show_text
 from rnnlab.core.errors import RunNotFoundError
+from rnnlab.core.table import Column
 from rnnlab.core.text import visible
 from rnnlab.runs import runs_root
 from rnnlab.runs.columns import COLUMNS, choose, order, row
 from rnnlab.runs.filter import Filter, parse
+from rnnlab.runs.find import RunTable, no_collection, read_runs
 from rnnlab.runs.index import Index
-from rnnlab.runs.many import RunTable, no_collection, read_runs
 from rnnlab.runs.run import Run
-from rnnlab.storage.naming import token_of
+from rnnlab.storage.status import token_of
 
 _FilterOption = Annotated[
     list[str] | None,
@@ -77,7 +78,12 @@ def command(
 
 
 def _list(root: Path, filters: list[Filter], *, sort: str, limit: int | None, json: bool) -> None:
-    table = _table(root)
+    try:
+        table = read_runs(root)
+    except RunNotFoundError:
+        if root.exists():
+            raise
+        table = RunTable([], [], Index(root))
     matching = order(choose(table.runs, filters), sort)
     newest = sort == "started"
     chosen = _limited(matching, limit, newest=newest, json=json)
@@ -93,15 +99,6 @@ def _list(root: Path, filters: list[Filter], *, sort: str, limit: int | None, js
         for line in _notes(table, len(chosen), len(matching), root, newest=newest):
             show(line)
     table.save_index()
-
-
-def _table(root: Path) -> RunTable:
-    try:
-        return read_runs(root)
-    except RunNotFoundError:
-        if root.exists():
-            raise
-        return RunTable([], [], Index(root))
 
 
 def _limited(runs: list[Run], limit: int | None, *, newest: bool, json: bool) -> list[Run]:
@@ -131,19 +128,14 @@ _NARROWEST = {"task": 10, "name": 8}  # columns that are shortened, and how far;
 _DROPPED = ("cell", "solved", "age", "steps", "task")  # columns that are left out then, in this order
 _SHORTEST = 6  # letters of `run` that are always shown
 _GAP = "  "
+_FORM = Column("")
 
 
 def _cells(run: Run) -> tuple[str, ...]:
-    summary = run.stored_summary
-    texts = (token_of(run.folder.name), run.label, _text(summary.task), _text(summary.cell), run.state)
-    loss = "—" if summary.loss is None else f"{summary.loss:.4g}"
-    return (*map(visible, texts), f"{summary.steps:,}", loss, _text(summary.solved), short_age(COLUMNS["age"](run)))
-
-
-def _text(value: str | bool | None) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return "—" if value is None else str(value)
+    summary, age = run.stored_summary, short_age(COLUMNS["age"](run))
+    result = (summary.steps, summary.loss, summary.solved)
+    cells = (token_of(run.folder.name), run.label, summary.task, summary.cell, run.state, *result, age)
+    return tuple(visible(_FORM.text(cell)) for cell in cells)
 
 
 def short_age(seconds: float) -> str:

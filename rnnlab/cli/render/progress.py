@@ -15,7 +15,7 @@ from rnnlab.cli.errors import note
 from rnnlab.cli.render.curves import sparkline
 from rnnlab.cli.render.output import console
 from rnnlab.cli.render.run import trained
-from rnnlab.runs.config import flatten
+from rnnlab.storage.jsonfile import flatten
 from rnnlab.storage.metrics import Value
 from rnnlab.training.events import Evaluated, Event, Started, Stepped, record_line
 

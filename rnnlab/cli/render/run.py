@@ -13,9 +13,9 @@ from rnnlab.cli.render.tables import show_table
 from rnnlab.core.errors import RnnlabError
 from rnnlab.core.table import Table, table
 from rnnlab.runs.run import LOSS, Record, Run
-from rnnlab.runs.summary import Scores, Summary
 from rnnlab.storage.jsonfile import look_up
 from rnnlab.storage.provenance import backends
+from rnnlab.storage.summary import Scores, Summary
 from rnnlab.tasks.base import reference_scores
 
 Facts = list[tuple[str, str]]
@@ -37,7 +37,7 @@ def show_result(run: Run) -> None:
 
 def show_summary(run: Run) -> None:
     """Print a run's summary as one JSON document."""
-    show_json("train", {**run.folder.read_summary(), "run": run.name, "path": run.path})
+    show_json("train", {**run.stored_summary.model_dump(), "run": run.name, "path": run.path})
 
 
 def _conclusion(summary: Summary) -> str:

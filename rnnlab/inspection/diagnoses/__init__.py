@@ -16,7 +16,9 @@ from rnnlab.core.errors import UsageError
 from rnnlab.core.registry import Registry, nearest
 from rnnlab.core.streams import stream
 from rnnlab.inspection.diagnoses.base import AbstractDiagnosis, Array, Inspected
+from rnnlab.runs.find import open_run
 from rnnlab.runs.run import Run, Which
+from rnnlab.training.resume import require_same_data
 
 _SEQUENCES = 64
 
@@ -72,7 +74,7 @@ class Diagnosis:
 
 
 def diagnose(
-    run: Run,
+    run: Run | str | Path,
     names: Collection[str] | None = None,
     *,
     weights: Which = "best",
@@ -83,7 +85,7 @@ def diagnose(
     """Return the results of diagnoses of a run; nothing is written.
 
     Args:
-        run: The run.
+        run: The run, or its path or name.
         names: Which diagnoses; all that are made by default when left out.
         weights: `best` by validation loss, or `last`.
         at_step: Weights of the checkpoint of this step instead.
@@ -94,7 +96,7 @@ def diagnose(
         UsageError: There is no such diagnosis or checkpoint, or the task has no such sequences.
         VerificationError: The weights are damaged, or the task's data file has changed.
     """
-    known = diagnoses()
+    run, known = open_run(run), diagnoses()
     wanted = [name for name, one in known.items() if (one.is_default if names is None else name in names)]
     for name in names or ():
         if name not in known:
@@ -103,7 +105,7 @@ def diagnose(
     experiment = run.experiment([] if timesteps is None else [f"shape.timesteps={timesteps}"])
     task = experiment.build_task()
     network = experiment.network(task)
-    run.require_same_data(task)
+    require_same_data(run, task)
     arrays, step = _arrays(run, network, weights, at_step)
     rng, source = stream(experiment.seed, "diagnosis"), task.part("validation")
     batch = source.sample(rng, batch_size=sequences, timesteps=experiment.timesteps)

@@ -7,7 +7,7 @@ submitted, or ended before any of its tasks started, and its trials are submitte
 
 from collections.abc import Sequence
 
-from rnnlab.storage.naming import random_token
+from rnnlab.storage.status import random_token
 from rnnlab.sweeps.folder import SweepFolder, locked
 from rnnlab.sweeps.slurm.client import max_array_size, sbatch, scancel, squeue
 from rnnlab.sweeps.slurm.jobs import SlurmFolder, jobs_of, with_jobs

@@ -1,14 +1,12 @@
-"""The result of a run as figures: what `summary.json` stores, and as much of it as a run that has not ended has."""
+"""The result of a run in figures: what `summary.json` stores, and what is known of it before the run has ended."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any, Self, final
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from rnnlab.core.errors import VerificationError
 from rnnlab.core.options import Options
-from rnnlab.storage.status import Status, list_faults
+from rnnlab.storage.status import Status
 
 Count = Annotated[int, Field(ge=0)]
 Scores = dict[str, float | None]  # by name, `loss` among them; None where a value was not finite
@@ -83,23 +81,6 @@ class Summary(Options):
     def sequences_to_success(self) -> int | None:
         """Training sequences seen when the success rule was first met."""
         return self.solved_at.sequences if self.solved_at else None
-
-    @classmethod
-    def of_stored(cls, data: Mapping[str, Any], status: Status, path: Path) -> Self:
-        """Return the summary that `data`, read from `path`, describes.
-
-        Raises:
-            VerificationError: A figure is missing or of another kind, or the state or step is not that of the status.
-        """
-        try:
-            summary = cls.model_validate(data)
-        except ValidationError as fault:
-            raise VerificationError(f"is not a run's summary: {list_faults(fault)}", where=str(path)) from fault
-        stored, expected = (summary.state, summary.steps), (status.state, status.step)
-        if status.state != "failed" and stored != expected:
-            problem = f"is of state {stored[0]} at step {stored[1]:,}, but the status is {status.state} at step "
-            raise VerificationError(f"{problem}{status.step:,}", where=str(path))
-        return summary
 
     @classmethod
     def so_far(
