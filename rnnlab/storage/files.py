@@ -22,7 +22,7 @@ from pathlib import Path
 
 from rnnlab.core.errors import EnvironmentFault
 from rnnlab.storage import disk
-from rnnlab.storage.system_errors import ELSEWHERE, reported
+from rnnlab.storage.system_errors import ELSEWHERE, reported, system_error
 
 # Some network and FUSE file systems cannot sync a folder at all; there is then nothing to wait for.
 _NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP}
@@ -66,19 +66,26 @@ def create_whole(path: Path, data: bytes) -> None:
         EnvironmentFault: A system error; the file may be there, whole, all the same.
     """
     temporary = _beside(path)
-    with reported(f"write {len(data):,} bytes", path):
-        try:
-            write_new(temporary, data)
-            try:
-                disk.link(temporary, path)
-            except OSError as fault:
-                if fault.errno not in _NO_LINKS:
-                    raise
-                write_new(path, data)
-            sync_folder(path.parent)
-        finally:
-            with suppress(OSError):
-                disk.unlink(temporary)
+    try:
+        write_new(temporary, data)
+        _name_new(temporary, path, data)
+        sync_folder(path.parent)
+    except FileExistsError:
+        raise
+    except OSError as fault:
+        raise system_error(f"write {len(data):,} bytes", path, fault) from fault
+    finally:
+        with suppress(OSError):
+            disk.unlink(temporary)
+
+
+def _name_new(temporary: Path, path: Path, data: bytes) -> None:
+    try:
+        disk.link(temporary, path)
+    except OSError as fault:
+        if fault.errno not in _NO_LINKS:
+            raise
+        write_new(path, data)
 
 
 def _beside(path: Path) -> Path:
@@ -126,9 +133,13 @@ def make_folder(parent: Path, name: str) -> Path:
         EnvironmentFault: A system error.
     """
     folder = parent / name
-    with reported("create the folder", folder):
+    try:
         disk.mkdir(folder)
         sync_folder(parent)
+    except FileExistsError:
+        raise
+    except OSError as fault:
+        raise system_error("create the folder", folder, fault) from fault
     return folder
 
 

@@ -25,13 +25,10 @@ def reported(action: str, path: Path, *, elsewhere: str = ELSEWHERE) -> Iterator
         elsewhere: How the user chooses another place.
 
     Raises:
-        FileExistsError: A name was taken, which is not an error of the system: it is left as it is.
-        EnvironmentFault: There was another one; the hint fits the reason.
+        EnvironmentFault: There was one; the hint fits the reason.
     """
     try:
         yield
-    except FileExistsError:
-        raise
     except OSError as fault:
         raise system_error(action, path, fault, elsewhere=elsewhere) from fault
 
