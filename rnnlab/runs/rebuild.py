@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 from rnnlab.backends.base import Network
 from rnnlab.config.experiment import Experiment
 from rnnlab.config.load import check_document
-from rnnlab.config.reading import apply_overrides, document_of_data
+from rnnlab.config.reading import apply_overrides, document_of
 from rnnlab.core.errors import ConfigError, VerificationError
-from rnnlab.storage.folder import RunFolder
+from rnnlab.storage.folder import LARGEST_TEXT, RunFolder
+from rnnlab.storage.reading import read_text
 
 
 @final
@@ -26,11 +27,15 @@ class Weights(dict[str, NDArray[Any]]):
         self.step = step
 
 
-def stored_experiment(folder: RunFolder, resolved: Mapping[str, Any], overrides: Sequence[str] = ()) -> Experiment:
-    """Return the experiment of a run whose stored config is `resolved`, with changes; see `Run.experiment`."""
+def stored_experiment(folder: RunFolder, overrides: Sequence[str] = ()) -> Experiment:
+    """Return the experiment of a run, with changes; see `Run.experiment`.
+
+    The file is checked like a config that a user wrote: no aliases, no tags, no key twice; and errors name the line.
+    """
     path = folder.path / "resolved.yaml"
+    text = read_text(path, LARGEST_TEXT)
     try:
-        document = document_of_data(resolved, str(path))
+        document = document_of(text, str(path))
         own = check_document(document, default_name=folder.label)
     except ConfigError as error:
         raise VerificationError(f"is damaged: {error.faults[0]}", where=str(path)) from error

@@ -175,14 +175,10 @@ class Run:
         known = index.config(self.folder.name) if index else None
         if known is not None:
             return known
-        config = dict(flatten(self._resolved))
+        config = dict(flatten(self.folder.read_resolved()))
         if index:
             index.learn_config(self.folder.name, config)
         return config
-
-    @cached_property
-    def _resolved(self) -> dict[str, Any]:
-        return self.folder.read_resolved()
 
     def experiment(self, overrides: Sequence[str] = ()) -> "Experiment":
         """Return what was trained, complete; with overrides such as `shape.timesteps=400`, what they make of it.
@@ -193,7 +189,7 @@ class Run:
         """
         from rnnlab.runs.rebuild import stored_experiment
 
-        return stored_experiment(self.folder, self._resolved, overrides)
+        return stored_experiment(self.folder, overrides)
 
     @cached_property
     def provenance(self) -> Mapping[str, Any]:

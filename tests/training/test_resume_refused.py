@@ -74,7 +74,7 @@ def test_a_config_that_was_edited(experiment: Make, tmp_path: Path) -> None:
     problem = "was changed since the run began: provenance.json has the hash of another config"
     assert reported.startswith(f"/resolved.yaml: {problem}")
     (run.path / "resolved.yaml").write_text("seed: [")
-    assert refusal(VerificationError, run).startswith("/resolved.yaml: invalid YAML: ")
+    assert refusal(VerificationError, run).startswith("/resolved.yaml: is damaged: ")
 
 
 def test_a_checkpoint_of_another_run_or_network(experiment: Make, tmp_path: Path) -> None:
