@@ -234,7 +234,7 @@ MUTATIONS = (
         "the lock check before each save",
         "training/store.py:save",
         (without_call("require_lock"),),
-        "tests/training/test_resume.py::test_who_was_overtaken_writes_nothing_more",
+        "tests/training/test_resume.py::test_a_process_that_was_overtaken_writes_nothing_more",
     ),
     Mutation(
         "the reading back of a checkpoint",
