@@ -73,7 +73,7 @@ def store(
 
 
 def hold(folder: RunFolder, **holder: Any) -> Path:
-    """Lock a run as a process on another machine would that gave a sign of life just now."""
+    """Lock a run as a process on another machine would, which updated the lock just now."""
     other = Holder.here().model_copy(update={"host": "elsewhere", "machine": "another boot", "pid": 12} | holder)
     path = folder.path / "lock-0001.json"
     path.write_text(other.model_dump_json())

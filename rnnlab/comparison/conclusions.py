@@ -198,8 +198,10 @@ def _which(contrast: Contrast, contrasts: Sequence[Contrast]) -> str:
 
 def _limits(contrasts: Sequence[Contrast]) -> list[str]:
     """Return how little so few runs can show."""
-    fewest = min(contrast.fewest for contrast in contrasts)
+    sizes = [len(group.results) for one in contrasts for group in (one.one, one.other)]
+    fewest, most = min(sizes), max(sizes)
     smallest = min(smallest_p(len(one.one.results), len(one.other.results), paired=one.paired) for one in contrasts)
     if fewest >= _ENOUGH and smallest < _SIGNIFICANT:
         return []
-    return [f"With {counted(fewest, 'run')} per group, no test of final values can give a p below {smallest:.2g}"]
+    runs = counted(most, "run") if fewest == most else f"{fewest} to {counted(most, 'run')}"
+    return [f"With {runs} per group, no test of final values can give a p below {smallest:.2g}"]

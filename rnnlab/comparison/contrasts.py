@@ -38,11 +38,6 @@ class Contrast:
     p: Mapping[str, float]
     p_holm: Mapping[str, float]
 
-    @property
-    def fewest(self) -> int:
-        """How many runs the smaller group has."""
-        return min(len(self.one.results), len(self.other.results))
-
 
 def contrasts_of(groups: Sequence[Group], baseline: str | None = None) -> tuple[Contrast, ...]:
     """Return the contrasts of groups of the same task and lengths, of which at least one has several runs.

@@ -7,6 +7,7 @@ from typing import Literal, final
 
 from rnnlab.config.experiment import Experiment
 from rnnlab.core.errors import VerificationError
+from rnnlab.core.text import counted
 from rnnlab.runs.run import Run
 from rnnlab.storage import RunFolder, Status
 from rnnlab.storage.files import is_leftover
@@ -91,9 +92,9 @@ class _Examination:
         self._check("resolved.yaml", self._read_experiment)
         self._check("metrics.jsonl", self._read_metrics)
         if kind(self.run.path / "evaluations.jsonl") != "missing":
-            self._check("evaluations.jsonl", lambda: f"{len(self.run.read_evaluations().records):,} records")
+            self._check("evaluations.jsonl", lambda: counted(len(self.run.read_evaluations().records), "record"))
         is_there = kind(self.run.path / "log.txt") == "file"
-        self._add("log.txt", *(("good", "there") if is_there else ("bad", "is missing, or no plain file")))
+        self._add("log.txt", *(("good", "present") if is_there else ("bad", "is missing, or no regular file")))
         self._check("checkpoints", self._list_checkpoints)
         for step in self._steps:
             self._check(f"checkpoints/{self.run.checkpoints().path(step).name}", partial(self._read_checkpoint, step))
@@ -102,7 +103,7 @@ class _Examination:
             if self.status.state == "completed" or self.run.has_weights(which):
                 self._check(f"weights/{which}.safetensors", partial(self._read_weights, which))
         if (run := Run(self.run)).has_ended:
-            self._check("summary.json", lambda: f"{run.summary.stopped} at step {run.summary.steps:,}")
+            self._check("summary.json", lambda: f"of step {run.summary.steps:,}, stopped: {run.summary.stopped}")
         self._check("the lock", self._read_lock)
         for file, detail in _others(self.run):
             self._add(file, "note", detail)
@@ -122,30 +123,32 @@ class _Examination:
 
     def _read_provenance(self) -> str:
         attempts = self.run.read_provenance().get("attempts", [])
-        return f"of the start and of {len(attempts)} more attempts" if attempts else "of the start"
+        return counted(1 + len(attempts), "attempt")
 
     def _read_experiment(self) -> str:
+        if any(finding.result == "bad" and finding.file == "provenance.json" for finding in self.findings):
+            raise VerificationError("cannot be compared with provenance.json, which is damaged")
         self._experiment = verified_experiment(self.run)
-        return f"the config of the provenance, {self._experiment.sha256()[:12]}"
+        return f"matches provenance.json, SHA-256 {self._experiment.sha256()[:12]}…"
 
     def _read_metrics(self) -> str:
         metrics = self.run.read_metrics()
         batch_size = self._experiment.training.batch_size if self._experiment else None
         for number, record in enumerate(metrics.records, start=1):
-            step, counted = record["step"], record.get("sequences")
-            if batch_size is not None and counted != step * batch_size:
-                raise VerificationError(f"record {number} of step {step:,} counts {counted} sequences")
+            step, sequences = record["step"], record.get("sequences")
+            if batch_size is not None and sequences != step * batch_size:
+                raise VerificationError(f"record {number} of step {step:,} counts {sequences} sequences")
         if metrics.torn and self.status.state == "completed":
             raise VerificationError(CUT)
         if metrics.torn:
             self._add("metrics.jsonl", "note", TORN)
-        return f"{len(metrics.records):,} records, steps in order"
+        return f"{counted(len(metrics.records), 'record')}, steps in order"
 
     def _list_checkpoints(self) -> str:
         self._steps = self.run.checkpoints().steps()
         if self.status.step and not self._steps:
             raise VerificationError(f"there is none, though the run got to step {self.status.step:,}")
-        return f"{len(self._steps)}, the newest of step {self._steps[0]:,}" if self._steps else "none yet"
+        return f"{len(self._steps)}, the newest at step {self._steps[0]:,}" if self._steps else "none yet"
 
     def _read_checkpoint(self, step: int) -> str:
         checkpoint = self.run.checkpoints().load(step)

@@ -5,7 +5,7 @@ import gc
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import final
@@ -76,6 +76,13 @@ def _named(root: Path, text: str) -> RunFolder:
     known = dict.fromkeys([*map(label_of, names), *names[-100:]])
     close = difflib.get_close_matches(text[:200], known, n=1)
     hint = f"did you mean '{close[0]}'? " if close else ""
+    for folder in (root / text, Path(text)):
+        with suppress(OSError, ValueError):  # what cannot be a path is no folder
+            if (folder / "plan.json").is_file():
+                hint = f"`rnnlab list {text}` shows its runs"
+                raise RunNotFoundError(f"'{text}' is a sweep, expected one run", hint=hint)
+            if folder.is_dir():
+                raise RunNotFoundError("is not a run: it has no status.json", where=str(folder), hint=_ALL_RUNS)
     problem = f"no run has a name with '{text[:200]}'"
     raise RunNotFoundError(problem, where=str(root), hint=f"{hint}{_ALL_RUNS}")
 

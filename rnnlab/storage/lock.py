@@ -25,7 +25,7 @@ from rnnlab.storage.files import create_whole, write_atomic
 from rnnlab.storage.jsonfile import read_model
 from rnnlab.storage.system_errors import reported
 
-BEAT_SECONDS = 15.0  # between two signs of life
+BEAT_SECONDS = 15.0  # between two updates
 LEASE_SECONDS = 300.0  # without one, a holder on another machine counts as dead; a paused machine comes back sooner
 
 _NAME = re.compile(r"lock-(\d{4,})\.json")
@@ -41,7 +41,7 @@ class Holder(Options):
     pid: int = Field(description="The process.")
     process_started: str | None = Field(description="When that process began, in the system's own count.")
     acquired: AwareDatetime = Field(description="When the lock was taken, UTC.")
-    heartbeat: AwareDatetime = Field(description="The last sign of life, UTC.")
+    heartbeat: AwareDatetime = Field(description="When the process last updated it, UTC.")
 
     @classmethod
     def here(cls) -> Self:
@@ -58,7 +58,7 @@ class Holder(Options):
         )
 
     def is_alive(self) -> bool:
-        """Return whether the process is there; of one on another machine, whether it gave a sign of life lately.
+        """Return whether the process is there; of one on another machine, whether it updated the lock lately.
 
         Example:
             >>> Holder.here().is_alive()
@@ -66,7 +66,7 @@ class Holder(Options):
         """
         if self.machine == _machine():
             return self._is_running()
-        # A sign of life from the future is one: which of the two clocks is wrong cannot be known.
+        # An update from the future counts: which of the two clocks is wrong cannot be known.
         return (datetime.now(UTC) - self.heartbeat).total_seconds() < LEASE_SECONDS
 
     def _is_running(self) -> bool:
@@ -162,7 +162,7 @@ class Lock:
         )
 
     def beat(self) -> None:
-        """Give a sign of life.
+        """Update the lock, as proof that the process is alive.
 
         Raises:
             RunLockedError: Another process has taken the run over.

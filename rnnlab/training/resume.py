@@ -222,7 +222,7 @@ def _restore(run: RunFolder, trainer: Trainer, status: Status) -> tuple[Checkpoi
             continue
         if step > (steps := trainer.options.steps):
             problem = f"training.steps={steps} is fewer than the {step:,} steps done"
-            raise UsageError(problem, hint="ask for more, or for none")
+            raise UsageError(problem, hint="give a greater number, or leave the option out")
         for one in bad:
             checkpoints.set_aside(one)
         return checkpoint, _losses(bad, step, reached=max(status.step, *bad, step))
@@ -274,5 +274,5 @@ def _require_same(run: RunFolder, stored: Experiment, asked: Experiment) -> None
     raise UsageError(
         f"is the run of another config: {shown}{'…' if len(keys) > 5 else ''}",
         where=str(run.path),
-        hint="name another folder; or resume with the run's own config: `rnnlab train --resume DIR`",
+        hint=f"name another folder; or resume with the run's own config: `rnnlab train --resume {run.path}`",
     )

@@ -110,7 +110,7 @@ def test_json_of_groups(four: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["carry"], 2, "error[E_USAGE]: two runs or more wanted, got 1 — `rnnlab list` shows the runs"),
+        (["carry"], 2, "error[E_USAGE]: expected at least 2 runs, got 1 — `rnnlab list` shows the runs"),
         (["carry", CARRY], 2, f"error[E_USAGE]: the run {CARRY} is given 2 times — "),
         (["carry", "simple", "--metric", "los"], 2, "no run recorded the metric 'los' — did you mean 'loss'?"),
         (["carry", "nosuch"], 3, "error[E_RUN]: "),

@@ -42,10 +42,10 @@ def test_several_runs_go_where_one_says(runs: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (("--out", "x.jpg"), 2, "--out: x.jpg ends in none of .png, .pdf, .svg"),
+        (("--out", "x.jpg"), 2, "--out: x.jpg does not end in .png, .pdf or .svg"),
         (("--out", "nowhere/x.png"), 2, "--out: there is no folder nowhere"),
         (("--kind", "cloud"), 2, "--kind: 'cloud' is not a kind of figure"),
-        (("--kind", "success"), 2, "nothing to draw as 'success'"),
+        (("--kind", "success"), 2, "nothing to draw as 'success' for these runs"),
         (("--metric", "lss"), 2, "no run recorded the metric 'lss' — did you mean 'loss'"),
     ],
 )

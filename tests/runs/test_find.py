@@ -155,3 +155,12 @@ def test_the_flag_wins_over_the_variable(monkeypatch: pytest.MonkeyPatch) -> Non
     assert (runs_root(Path("/flag")), runs_root()) == (Path("/flag"), Path("/env"))
     monkeypatch.setenv("RNNLAB_RUNS", "")
     assert runs_root() == Path("runs")
+
+
+def test_a_folder_that_is_not_one_run_is_named_as_what_it_is(root: Path) -> None:
+    (root / "vanishing").mkdir()
+    assert refusal(root, "vanishing").problem == "is not a run: it has no status.json"
+    (root / "vanishing/plan.json").touch()
+    assert str(refusal(root, "vanishing")) == (
+        "'vanishing' is a sweep, expected one run — `rnnlab list vanishing` shows its runs"
+    )

@@ -64,7 +64,9 @@ def test_only_the_budget_and_the_backend_can_be_changed(experiment: Make, tmp_pa
 def test_fewer_steps_than_are_done(experiment: Make, tmp_path: Path) -> None:
     run = begin(experiment(), tmp_path / "run", stop_at=3)
     reported = refusal(UsageError, run, overrides=["training.steps=2"])
-    assert reported == "training.steps=2 is fewer than the 3 steps done — ask for more, or for none"
+    assert (
+        reported == "training.steps=2 is fewer than the 3 steps done — give a greater number, or leave the option out"
+    )
 
 
 def test_a_config_that_was_edited(experiment: Make, tmp_path: Path) -> None:

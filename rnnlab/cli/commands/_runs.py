@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rnnlab.core.errors import RnnlabError, RunNotFoundError, UsageError, VerificationError
+from rnnlab.core.text import counted
 from rnnlab.runs import find_run
 from rnnlab.runs.find import Damaged, run_names
 from rnnlab.storage import RunFolder
@@ -24,7 +25,7 @@ def runs_named(root: Path, names: Sequence[str], *, fewest: int = 2) -> list[Run
     """
     found = [run for name in names for run in _meant(root, name)]
     if len(found) < fewest:
-        problem = f"{'two runs' if fewest == 2 else 'a run'} or more wanted, got {len(found)}"
+        problem = f"expected at least {counted(fewest, 'run')}, got {len(found)}"
         raise UsageError(problem, hint="`rnnlab list` shows the runs")
     return found
 

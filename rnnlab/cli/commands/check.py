@@ -28,4 +28,4 @@ def command(config: ConfigArgument, overrides: SetOption = None) -> None:
     needed = memory_needed(experiment)  # unknown for Keras
     memory = "" if needed is None else f"about {in_words(needed)} of memory, "
     baseline = task.baseline(experiment.timesteps)
-    note(f"ok: {count:,} parameter{'s' * (count != 1)}, {memory}baseline {baseline:.4g}, solved when {task.solved}")
+    note(f"ok: {count:,} parameter{'s' * (count != 1)}, {memory}baseline {baseline:.4g}, success rule: {task.solved}")

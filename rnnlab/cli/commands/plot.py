@@ -82,10 +82,11 @@ def _ending(out: Path | None) -> str:
         return "png"
     ending = out.suffix.removeprefix(".").lower()
     if ending not in ENDINGS:
-        known = ", ".join(f".{one}" for one in ENDINGS)
-        raise UsageError(f"{out} ends in none of {known}", where="--out", hint="the ending chooses the format")
+        *most, last = (f".{one}" for one in ENDINGS)
+        problem = f"{out} does not end in {', '.join(most)} or {last}"
+        raise UsageError(problem, where="--out", hint="the ending determines the format")
     if kind_of(out.absolute().parent) != "folder":
-        raise UsageError(f"there is no folder {out.parent}", where="--out", hint="make it first")
+        raise UsageError(f"there is no folder {out.parent}", where="--out", hint="create it first")
     return ending
 
 
@@ -93,12 +94,13 @@ def _figure(comparison: Comparison, kind: str, x: str) -> Figure:
     faults: Mapping[str, RnnlabError] = {}
     if kind in diagnoses():
         found, faults = diagnose_representatives(comparison, [kind])
-        for name, fault in faults.items():
+        for name, fault in faults.items() if found else ():  # with nothing to draw, the first is the error
             warn(f"{name} is left out: {fault}")
         figure = figure_of(kind, found)
     else:
         figure = curves(comparison, x) if kind == "curves" else OF_COMPARISONS[kind](comparison)
     if figure is None:
-        nothing = UsageError(f"these runs have nothing to draw as '{kind}'", where="--kind")
+        hint = "it needs many groups that differ in two config keys, such as a sweep over cells and lengths"
+        nothing = UsageError(f"there is nothing to draw as '{kind}' for these runs", where="--kind", hint=hint)
         raise next(iter(faults.values()), nothing)
     return figure

@@ -90,7 +90,7 @@ def _require_own(out: Path) -> None:
     """
     found = kind(out)
     if found == "missing" and kind(out.absolute().parent) != "folder":
-        raise UsageError(f"there is no folder {out.parent}", where="--out", hint="make it first")
+        raise UsageError(f"there is no folder {out.parent}", where="--out", hint="create it first")
     is_ours = found == "missing"
     if found == "file":
         with suppress(OSError), out.open("rb") as file:

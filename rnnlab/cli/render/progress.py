@@ -39,7 +39,7 @@ def headline(event: Started) -> str:
 
 
 def _goal(event: Started) -> str:
-    return f"baseline {event.task.baseline(event.experiment.timesteps):.4g}; solved when {event.task.solved}"
+    return f"baseline {event.task.baseline(event.experiment.timesteps):.4g}; success rule: {event.task.solved}"
 
 
 def _lines(events: Events) -> Events:

@@ -29,7 +29,7 @@ def show_result(run: Run) -> None:
         (name, value, best.get(name), summary.baseline if name == "loss" else None)
         for name, value in summary.metrics.items()
     ]
-    rule = "" if summary.solved else f"; solved when {summary.solved_rule}"
+    rule = "" if summary.solved else f"; success rule: {summary.solved_rule}"
     show(f"{_conclusion(summary)}{rule}", "")
     show_table(table(["", "final", "best", "baseline"], rows))
     show("", *loss_picture(run.records, summary.baseline), f"run  {run.path}")
@@ -200,7 +200,7 @@ def origin(provenance: Mapping[str, Any]) -> Facts:
     return [
         ("started", f"{provenance.get('started')} on {provenance.get('host')} ({'; '.join([cores, *libraries])})"),
         ("versions", ", ".join(f"{k} {v}" for k, v in versions.items()) if isinstance(versions, dict) else ""),
-        ("git", _commit(git) if isinstance(git, dict) else "the config is in no repository"),
+        ("git", _commit(git) if isinstance(git, dict) else "the config is not in a repository"),
         ("command", join(map(str, argv)) if isinstance(argv, list) else ""),
         ("backends", "; ".join(f"{name} from step {step:,}" for step, name in computed) if computed[1:] else ""),
     ]

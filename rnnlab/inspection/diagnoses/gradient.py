@@ -62,7 +62,7 @@ class Gradient(AbstractDiagnosis[GradientByLag]):
         return [
             Panel(
                 Axis("lag: steps back from the last"),
-                Axis("share of the gradient norm that is left", log=True),
+                Axis("remaining share of the gradient norm", log=True),
                 lines,
                 levels=[Level(_LOWEST, "vanished: below 10⁻¹²")] if has_vanished else [],
                 note="band: 10 to 90 % of sequences",
