@@ -1,14 +1,14 @@
 """Files that only grow: each record is one write, and a cut record is recognized."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Self, final
 
 from rnnlab.core.errors import VerificationError
 from rnnlab.storage import disk
-from rnnlab.storage.files import sync_folder, write_all
+from rnnlab.storage.files import always, sync_folder, write_all
 from rnnlab.storage.metrics import Value, encoded
 from rnnlab.storage.reading import open_plain
 from rnnlab.storage.system_errors import reported
@@ -23,14 +23,15 @@ class AppendFile:
 
     Args:
         path: The file, created if absent.
+        guard: Called before each write; raises if this process may no longer write to the file.
 
     Raises:
         VerificationError: `path` is no plain file, or has a second name, whose owner would see it change.
         EnvironmentFault: A system error.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, guard: Callable[[], None] = always) -> None:
+        self._path, self._guard = path, guard
         self._descriptor = open_plain(path, append=True)
         try:
             self._unfinished = self._begin()
@@ -49,6 +50,7 @@ class AppendFile:
         Raises:
             EnvironmentFault: A system error; part of the record may be in the file.
         """
+        self._guard()
         line = b"\n" * self._unfinished + record + b"\n"
         self._unfinished = True
         with reported(f"append {len(line):,} bytes", self._path):

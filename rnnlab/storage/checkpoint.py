@@ -8,7 +8,7 @@ when the newer has been read back and is what was to be written, and never one o
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from rnnlab.core.errors import VerificationError
 from rnnlab.storage import disk
-from rnnlab.storage.files import sync_folder
+from rnnlab.storage.files import always, sync_folder
 from rnnlab.storage.jsonfile import Json
 from rnnlab.storage.system_errors import reported
 from rnnlab.storage.weights import load_arrays, save_arrays
@@ -59,10 +59,11 @@ class Checkpoints:
 
     Args:
         folder: Their folder; it need not exist.
+        guard: See `files.write_atomic`.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, *, guard: Callable[[], None] = always) -> None:
+        self._folder, self._guard = folder, guard
         self._good: list[Path] = []  # known to be whole, oldest first
 
     def steps(self) -> list[int]:
@@ -106,7 +107,7 @@ class Checkpoints:
         path = self.path(checkpoint.step)
         arrays, plain = _parted(checkpoint.state)
         facts = {field.name: getattr(checkpoint, field.name) for field in fields(checkpoint)}
-        save_arrays(path, arrays, {**facts, "kind": "checkpoint", "state": plain}, read_back=True)
+        save_arrays(path, arrays, {**facts, "kind": "checkpoint", "state": plain}, read_back=True, guard=self._guard)
         self.trust(checkpoint.step)
         self._prune()
 

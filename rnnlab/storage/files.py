@@ -16,7 +16,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -31,7 +31,11 @@ _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS}
 _LEFTOVER = re.compile(r"\..+\.[0-9a-f]{16}\.tmp")
 
 
-def write_atomic(path: Path, data: bytes, *, elsewhere: str = ELSEWHERE) -> None:
+def always() -> None:
+    """Allow every write."""
+
+
+def write_atomic(path: Path, data: bytes, *, elsewhere: str = ELSEWHERE, guard: Callable[[], None] = always) -> None:
     """Make `data` the content of `path`, now and after a power cut, or leave `path` as it was.
 
     The file's mode follows the umask. A link at `path` is replaced, not followed.
@@ -40,6 +44,7 @@ def write_atomic(path: Path, data: bytes, *, elsewhere: str = ELSEWHERE) -> None
         path: The file.
         data: Its new content.
         elsewhere: How the user chooses another place, for the hint.
+        guard: Called when only the rename is left to do; raises if this process may no longer write the file.
 
     Raises:
         EnvironmentFault: A system error. The old content is in place, or, where the fault came after the rename,
@@ -49,6 +54,7 @@ def write_atomic(path: Path, data: bytes, *, elsewhere: str = ELSEWHERE) -> None
     with reported(f"write {len(data):,} bytes", path, elsewhere=elsewhere):
         try:
             write_new(temporary, data)
+            guard()
             disk.rename(temporary, path)
         except BaseException:
             # An open that reports failure may still have made the file (NFS), so this covers the open as well.

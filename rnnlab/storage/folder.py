@@ -11,9 +11,9 @@
 A folder is a run if it is a real one with a plain `status.json` of ours. No path is stored inside: a run may be moved.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, final
@@ -22,7 +22,7 @@ from rnnlab.config.yaml import dump_yaml, read_plain
 from rnnlab.core.errors import EnvironmentFault, RunNotFoundError, VerificationError
 from rnnlab.core.options import check_name
 from rnnlab.storage.append import AppendFile
-from rnnlab.storage.files import ensure_folder, is_leftover, make_folder, sweep, write_atomic
+from rnnlab.storage.files import always, ensure_folder, is_leftover, make_folder, sweep, write_atomic
 from rnnlab.storage.jsonfile import Json, read_json, read_model, write_json
 from rnnlab.storage.lock import Lock, acquire, is_lock
 from rnnlab.storage.metrics import Metrics, read_metrics, read_prefix
@@ -55,9 +55,11 @@ class RunFolder:
 
     Args:
         path: The folder.
+        guard: Called before each change of a file; raises if this process may no longer write to the run.
     """
 
     path: Path
+    guard: Callable[[], None] = field(default=always, compare=False, repr=False)
 
     @classmethod
     def create(cls, root: Path, name: str, *, now: datetime | None = None) -> Self:
@@ -159,7 +161,7 @@ class RunFolder:
 
     def write_provenance(self, value: Mapping[str, Any]) -> None:
         """Store what `provenance.collect` returned."""
-        write_json(self.path / "provenance.json", value)
+        write_json(self.path / "provenance.json", value, guard=self.guard)
 
     def read_provenance(self) -> dict[str, Any]:
         """Return what `provenance.collect` returned."""
@@ -167,7 +169,7 @@ class RunFolder:
 
     def write_status(self, status: Status) -> None:
         """Store the state of the run; from the first time on, the folder is a run."""
-        write_json(self._status, status.model_dump(mode="json"))
+        write_json(self._status, status.model_dump(mode="json"), guard=self.guard)
 
     def read_status(self) -> Status:
         """Return the state of the run."""
@@ -175,7 +177,7 @@ class RunFolder:
 
     def write_summary(self, summary: Summary) -> None:
         """Store the result in figures."""
-        write_json(self.path / "summary.json", summary.model_dump())
+        write_json(self.path / "summary.json", summary.model_dump(), guard=self.guard)
 
     def read_summary(self) -> Summary:
         """Return the result in figures."""
@@ -187,7 +189,7 @@ class RunFolder:
 
     def metrics_writer(self) -> AppendFile:
         """Open the training record, to append to it."""
-        return AppendFile(self.path / "metrics.jsonl")
+        return AppendFile(self.path / "metrics.jsonl", self.guard)
 
     def read_metrics(self) -> Metrics:
         """Return the training record."""
@@ -216,13 +218,14 @@ class RunFolder:
 
     def open_log(self) -> AppendFile:
         """Open the log, to append lines to it."""
-        return AppendFile(self.path / "log.txt")
+        return AppendFile(self.path / "log.txt", self.guard)
 
     def save_weights(self, which: Which, arrays: "Arrays", description: Mapping[str, Json]) -> str:
         """Store the weights and return their SHA-256; see `weights.save_arrays`."""
         from rnnlab.storage.weights import save_arrays
 
-        return save_arrays(self.inner("weights", make=True) / f"{which}.safetensors", arrays, description)
+        path = self.inner("weights", make=True) / f"{which}.safetensors"
+        return save_arrays(path, arrays, description, guard=self.guard)
 
     def load_weights(
         self, which: Which, expected: "Expected | None" = None, *, allow_nonfinite: bool = False
@@ -240,7 +243,7 @@ class RunFolder:
         """Return what there is to resume from; with `make`, ready to take more."""
         from rnnlab.storage.checkpoint import Checkpoints
 
-        return Checkpoints(self.inner("checkpoints", make=make))
+        return Checkpoints(self.inner("checkpoints", make=make), guard=self.guard)
 
     def write_plot(self, name: str, data: bytes) -> Path:
         """Store a picture under `plots/` and return its path; `name` must be a name that a run could have."""

@@ -8,14 +8,14 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from rnnlab.core.errors import VerificationError
-from rnnlab.storage.files import write_atomic
+from rnnlab.storage.files import always, write_atomic
 from rnnlab.storage.reading import read_bytes
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -25,14 +25,14 @@ _MOST_FAULTS = 4
 LIMIT = 1 << 24  # bytes; the largest of these files has a diff of at most one mebibyte
 
 
-def write_json(path: Path, value: Mapping[str, Any]) -> None:
+def write_json(path: Path, value: Mapping[str, Any], *, guard: Callable[[], None] = always) -> None:
     """Write `value` to `path` atomically: ASCII, keys in the order given, two spaces of indent, newline at the end.
 
     Raises:
         ValueError: A number in `value` is not finite.
         EnvironmentFault: A system error.
     """
-    write_atomic(path, (json.dumps(value, indent=2, allow_nan=False) + "\n").encode())
+    write_atomic(path, (json.dumps(value, indent=2, allow_nan=False) + "\n").encode(), guard=guard)
 
 
 def read_json(path: Path) -> dict[str, Any]:

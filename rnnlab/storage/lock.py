@@ -169,7 +169,9 @@ class Lock:
             EnvironmentFault: A system error.
         """
         self.check()
-        write_atomic(self._path, _encoded(self._holder.model_copy(update={"heartbeat": datetime.now(UTC)})))
+        write_atomic(
+            self._path, _encoded(self._holder.model_copy(update={"heartbeat": datetime.now(UTC)})), guard=self.check
+        )
 
     def release(self) -> None:
         """Give the lock back; where that cannot be, the next process finds its holder gone."""

@@ -15,7 +15,7 @@ orders the metadata by chance, where equal content gives equal bytes here.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from numpy.typing import DTypeLike, NDArray
 from safetensors import SafetensorError, deserialize
 
 from rnnlab.core.errors import EnvironmentFault, VerificationError
-from rnnlab.storage.files import write_atomic
+from rnnlab.storage.files import always, write_atomic
 from rnnlab.storage.jsonfile import decode as decode_json
 from rnnlab.storage.jsonfile import parse
 from rnnlab.storage.reading import kind, read_bytes
@@ -46,7 +46,14 @@ _CODES = {
 _OTHER_KINDS = {b"PK": "a zip (npz or .keras)", b"\x89HDF": "HDF5", b"\x93NUMPY": "npy", b"\x80": "a pickle"}
 
 
-def save_arrays(path: Path, arrays: Arrays, description: Mapping[str, Any], *, read_back: bool = False) -> str:
+def save_arrays(
+    path: Path,
+    arrays: Arrays,
+    description: Mapping[str, Any],
+    *,
+    read_back: bool = False,
+    guard: Callable[[], None] = always,
+) -> str:
     """Write `arrays` with their `description` to `path` atomically, and return their SHA-256 (64 hex digits).
 
     Args:
@@ -54,6 +61,7 @@ def save_arrays(path: Path, arrays: Arrays, description: Mapping[str, Any], *, r
         arrays: Any shape; floats, integers and bools.
         description: JSON data.
         read_back: Also read the file again and compare it with what was to be written.
+        guard: See `files.write_atomic`.
 
     Raises:
         TypeError: A dtype is not float, integer or bool of at most 64 bits.
@@ -66,7 +74,7 @@ def save_arrays(path: Path, arrays: Arrays, description: Mapping[str, Any], *, r
     text = json.dumps(description, sort_keys=True, allow_nan=False)
     digest = _digest(arrays, text)
     data = encode(arrays, {"format": FORMAT, "sha256": digest, "description": text})
-    write_atomic(path, data)
+    write_atomic(path, data, guard=guard)
     if read_back:
         _require_written(path, data)
     return digest

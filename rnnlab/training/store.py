@@ -3,13 +3,21 @@
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any, Literal, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnlab.core.errors import DivergedError, EnvironmentFault, RnnlabError, RunLockedError, StoppedError
+from rnnlab.core.errors import (
+    DivergedError,
+    EnvironmentFault,
+    RnnlabError,
+    RunLockedError,
+    StoppedError,
+    VerificationError,
+)
 from rnnlab.storage import Lock, RunFolder, Status, disk
 from rnnlab.storage.checkpoint import Checkpoint, Part
 from rnnlab.storage.lock import BEAT_SECONDS
@@ -49,6 +57,8 @@ class Store:
         note: str = "",
     ) -> None:
         self.run, self.save_seconds = run, 0.0
+        # A process that was frozen and overtaken must not write when it wakes, wherever it was frozen.
+        self._guarded = replace(run, guard=self.require_lock)
         self._lock, self._status, self._trainer = lock, status, trainer
         self._often = trainer.options.checkpoint
         self._events: EventFile | None = None
@@ -56,10 +66,10 @@ class Store:
         self._saved_at: tuple[int, int] | None = None
         self._saved = self._beaten = time.perf_counter()
         with ExitStack() as opened:  # closed again where not all can be opened
-            self._metrics = opened.enter_context(run.metrics_writer())
-            self._log = opened.enter_context(run.open_log())
-            self._checkpoints = run.checkpoints(make=True)
-            run.write_status(status)
+            self._metrics = opened.enter_context(self._guarded.metrics_writer())
+            self._log = opened.enter_context(self._guarded.open_log())
+            self._checkpoints = self._guarded.checkpoints(make=True)
+            run.write_status(status)  # from here on, the status is that of this attempt
             if note:
                 self._log.append(note.encode())
             if trainer.experiment.logging.tensorboard:
@@ -112,7 +122,7 @@ class Store:
         self._save_weights("last", *self._trainer.good)
         if self._saved_at is not None:
             self._status = self._status.changed(step=self._saved_at[0])
-            self.run.write_status(self._status)
+            self._guarded.write_status(self._status)
         self._saved = time.perf_counter()
         self.save_seconds = max(self.save_seconds, self._saved - began)
 
@@ -120,18 +130,18 @@ class Store:
         """Write the summary and, last, the status, which has how the training ended."""
         step = self._trainer.place.step
         self.require_lock()
-        self.run.write_summary(summary)
+        self._guarded.write_summary(summary)
         self._log.append(f"{stopped} at step {step} {message}".rstrip().encode())
         if stopped != "failed":
             code, state = _EXIT_CODES.get(stopped, 0), state_of(stopped)
-            self.run.write_status(self._status.changed(state=state, step=step, exit_code=code, message=message))
+            self._guarded.write_status(self._status.changed(state=state, step=step, exit_code=code, message=message))
         self.abandon()
 
     def fail(self, error: BaseException) -> None:
         """Write the status of a training that an error has ended, whatever else could be written."""
         self.abandon()
         if not isinstance(error, RunLockedError):  # then the run is another process's
-            write_failure(self.run, self._status, error, step=self._trainer.place.step)
+            write_failure(self._guarded, self._status, error, step=self._trainer.place.step)
 
     def abandon(self) -> None:
         """Close the files."""
@@ -159,7 +169,7 @@ class Store:
 
     def _save_weights(self, which: Literal["best", "last"], step: int, parameters: Mapping[str, NDArray[Any]]) -> None:
         if self._written.get(which) != step:
-            self.run.save_weights(which, parameters, {**self._trainer.about, "run": self.run.name, "step": step})
+            self._guarded.save_weights(which, parameters, {**self._trainer.about, "run": self.run.name, "step": step})
             self._written[which] = step
 
 
@@ -223,7 +233,7 @@ def in_short(error: BaseException) -> str:
 def write_failure(run: RunFolder, status: Status, error: BaseException, *, step: int) -> None:
     """Write the status of a training that an error has ended, if the system still allows it."""
     state, code = ("failed", _exit_code(error)) if isinstance(error, Exception) else ("interrupted", _AT_ONCE)
-    with suppress(EnvironmentFault):
+    with suppress(EnvironmentFault, VerificationError):
         run.write_status(status.changed(state=state, step=step, exit_code=code, message=in_short(error)))
 
 

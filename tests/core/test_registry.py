@@ -32,10 +32,9 @@ class Mirror(Simple):
 '''
 TASK = """
 from typing import Literal
-from rnnlab.tasks.base import TaskOptions
-from rnnlab.tasks.parity import Parity
+from rnnlab.tasks.parity import Parity, ParityOptions
 
-class EvenOptions(TaskOptions):
+class EvenOptions(ParityOptions):
     type: Literal["evenness"] = "evenness"
 
 class Evenness(Parity):
@@ -43,7 +42,8 @@ class Evenness(Parity):
     Options = EvenOptions
 
     def __init__(self, options):
-        self.options, self.noise = options, 0.0
+        self.scale = 0.0
+        super().__init__(options)
 
 TASKS = (Evenness,)
 """

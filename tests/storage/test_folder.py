@@ -4,14 +4,16 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from rnnlab.core.errors import EnvironmentFault, RunNotFoundError, UsageError, VerificationError
+from rnnlab.core.errors import EnvironmentFault, RunLockedError, RunNotFoundError, UsageError, VerificationError
 from rnnlab.storage import RunFolder, Status, status
+from rnnlab.storage.checkpoint import Checkpoint
 from rnnlab.storage.summary import Summary
 from tests.disk_faults import Faults
 
@@ -44,6 +46,7 @@ def test_200_threads_at_one_frozen_instant_get_200_folders(tmp_path: Path) -> No
 
 START = """
 import random, sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from rnnlab.storage import RunFolder, status
@@ -175,6 +178,34 @@ def test_inner_folders_that_lead_out_are_refused(run: RunFolder, tmp_path: Path,
 def test_a_plot_cannot_leave_its_folder(run: RunFolder) -> None:
     with pytest.raises(UsageError):
         run.write_plot("../status.json", b"")
+
+
+def test_a_process_that_was_overtaken_changes_nothing(run: RunFolder) -> None:
+    """Wherever it was frozen: the guard is called when only the rename, or the append, is left to do."""
+
+    def refuse() -> None:
+        raise RunLockedError("was taken over")
+
+    arrays = {"w": np.zeros(3)}
+    run.save_weights("best", arrays, {})
+    overtaken = replace(run, guard=refuse)
+    checkpoint = Checkpoint(run="a", attempt=1, step=4, metrics_bytes=0, about={}, state={"model": arrays})
+    writes: list[Callable[[], object]] = [
+        lambda: overtaken.write_status(run.read_status()),
+        lambda: overtaken.write_summary(SUMMARY),
+        lambda: overtaken.write_provenance({}),
+        lambda: overtaken.save_weights("best", {"w": np.ones(3)}, {}),
+        lambda: checkpoints.save(checkpoint),
+        lambda: log.append(b"line"),
+        lambda: metrics.write({"step": 1}),
+    ]
+    checkpoints = overtaken.checkpoints(make=True)
+    with overtaken.open_log() as log, overtaken.metrics_writer() as metrics:
+        before = {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
+        for write in writes:
+            with pytest.raises(RunLockedError):
+                write()
+        assert {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()} == before
 
 
 def test_a_resolved_config_that_is_not_utf8(run: RunFolder) -> None:

@@ -24,10 +24,10 @@ task: adding
 shape: {timesteps: [5, 10]}
 cell: {units: 4}
 training:
-  {steps: 3000, batch_size: 4, evaluate_every: 1500, stop_when_solved: false, checkpoint: {every_seconds: 0.2}}
+  {steps: 8000, batch_size: 4, evaluate_every: 1500, stop_when_solved: false, checkpoint: {every_seconds: 0.2}}
 evaluation: {sequences: 20}
 """
-ENDLESS = SLOW.replace("steps: 3000", "steps: 1000000000")
+ENDLESS = SLOW.replace("steps: 8000", "steps: 1000000000")
 
 Ends = list[tuple[str, str]]
 
