@@ -64,7 +64,7 @@ class Report:
         return list(dict.fromkeys(trial.work for trial in self.trials))
 
     def products(self) -> dict[int, list[tuple[float, str, str]]]:
-        """Return for each number of threads the fastest product of matrices of each contender, the fastest first.
+        """Return for each number of threads the fastest matrix product of each contender, the fastest first.
 
         Each is the speed in GFLOP/s, the contender and the kernels of its library.
         """
@@ -102,7 +102,7 @@ class Report:
             ]
             if winners:
                 name = _NUMPY[own.contender]
-                sentences.append(f"{work}: {name} with {_threads(own)} loses to {', '.join(winners)}")
+                sentences.append(f"{work}: {name} with {_threads(own)} is slower than {', '.join(winners)}")
         return sentences
 
     def advice(self, work: Work) -> str:

@@ -1,15 +1,16 @@
 """Options that several commands share, and what a shell offers for them: runs, sweeps, config files, config keys."""
 
+import difflib
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from rnnlab.core.errors import RnnlabError
+from rnnlab.core.errors import RnnlabError, UsageError
 from rnnlab.runs.find import run_names, runs_root
 from rnnlab.storage.status import FOLDER_NAME
 
@@ -166,3 +167,16 @@ def whole_number_to(most: int) -> Callable[[str | int], int]:
         return number
 
     return parse
+
+
+def require_config(arguments: Sequence[str], commands: Iterable[str]) -> None:
+    """Pass if the first argument can be a config, not a mistyped command, which has no ending and a name after it.
+
+    Raises:
+        UsageError: It is like one of the commands.
+    """
+    match arguments:
+        case [name, argument] if "." not in name and not argument.startswith("-"):
+            for close in difflib.get_close_matches(name, commands, n=1):
+                hint = f"did you mean `rnnlab sweep {close} {argument}`?"
+                raise UsageError(f"there is no command '{name}'", hint=hint)

@@ -52,8 +52,9 @@ def notes(comparison: Comparison) -> list[str]:
             )
         return [note]
     found = [
-        "Success: with Wilson's interval; sequences: the Kaplan-Meier median until solved, runs that did not solve "
-        f"censored. Final {metric}: IQM is the mean of the middle half; the intervals are bootstrapped."
+        "Success: with Wilson's interval; sequences: the Kaplan-Meier median until solved, with runs that did "
+        f"not solve the task censored. Final {metric}: IQM is the mean of the middle half; the intervals are "
+        "bootstrapped."
     ]
     if comparison.contrasts:
         found.append(
@@ -204,7 +205,8 @@ def _values(groups: Sequence[Group], most: int | None) -> Table:
 
 
 def _interval(interval: Interval | None, form: str) -> str | None:
-    return None if interval is None else " to ".join(map(Column("", form=form).text, interval))
+    # Once where both ends are written alike, as those of runs that diverged.
+    return None if interval is None else " to ".join(dict.fromkeys(map(Column("", form=form).text, interval)))
 
 
 def _contrasts(contrasts: Sequence[Contrast], most: int | None) -> Table:

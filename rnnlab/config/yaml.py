@@ -92,7 +92,10 @@ def read_plain(text: str) -> Any:
     try:
         return yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise VerificationError(f"invalid YAML: {shortened(' '.join(str(error).split()))}") from None
+        mark = getattr(error, "problem_mark", None)
+        problem = str(getattr(error, "problem", None) or error)
+        at = f" in line {mark.line + 1}" if mark else ""
+        raise VerificationError(f"invalid YAML{at}: {shortened(' '.join(problem.split()))}") from None
 
 
 def dump_yaml(data: Mapping[str, Any]) -> str:

@@ -63,7 +63,7 @@ def test_losses_are_stated_for_each_number_of_threads() -> None:
             *(trial(NUMPY, 3.0, threads=2), trial(JAX, 5.0, threads=2), trial(JAX, 1.0, work=SIMPLE)),
         ]
     )
-    sentence = "T100 B32 D32 H128, carry: NumPy with 1 thread loses to torch_loop (1.50 times as fast), "
+    sentence = "T100 B32 D32 H128, carry: NumPy with 1 thread is slower than torch_loop (1.50 times as fast), "
     assert report.losses(CARRY) == [sentence + "keras/jax (1.20 times as fast)"]
     assert report.losses(SIMPLE) == []
 

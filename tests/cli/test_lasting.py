@@ -217,7 +217,7 @@ def test_of_six_that_resume_at_once_one_trains(here: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "found"),
     [
-        (["x.yaml", "--resume", "job"], 2, "got both, expected either a CONFIG or --resume RUN"),
+        (["x.yaml", "--resume", "job"], 2, "got both, expected either CONFIG or --resume RUN"),
         (["--resume", ""], 2, "the name of the run is empty"),
         (["--resume", "../x"], 3, "there is no run '../x'"),
         (["--resume", "job", "--into", "other"], 2, "--into: cannot be combined with --resume"),

@@ -65,7 +65,7 @@ def test_the_version() -> None:
     ("arguments", "expected"),
     [
         (["trian"], "No such command 'trian'. Did you mean 'train'? — see `rnnlab --help`"),
-        (["train"], "got neither, expected either a CONFIG or --resume RUN — see `rnnlab train --help`"),
+        (["train"], "got neither, expected either CONFIG or --resume RUN — see `rnnlab train --help`"),
         (["train", "x.yaml", "--stes", "3"], "No such option: --stes (Possible options: --plots, --set) — see `rnnlab"),
         (["train", "--set"], "Option '--set' requires an argument"),
         (["train", "a\0b"], "Invalid value for 'CONFIG': embedded null byte"),

@@ -132,6 +132,12 @@ def test_another_sweep_of_that_name_is_an_error(x: Path) -> None:
     assert everything(Path("runs")) == before
 
 
+def test_a_mistyped_command_is_not_a_config(here: Path) -> None:
+    result = rnnlab("sweep", "statu", "x")
+    assert result.code == 2
+    assert "there is no command 'statu' — did you mean `rnnlab sweep status x`?" in result.stderr
+
+
 def test_a_config_that_is_called_like_a_command(here: Path) -> None:
     (here / "status").write_text(SWEEP)
     assert rnnlab("sweep", "status").stderr.startswith("rnnlab: error[E_USAGE]: Missing argument 'SWEEP'")
@@ -148,7 +154,7 @@ def test_trials_that_diverge_are_reported_and_not_repeated(here: Path) -> None:
     )
     lines = result.stdout.splitlines()
     assert lines[0] == "s: 1 completed, 1 diverged, of 2 trials"
-    assert re.fullmatch(r"0001-sgd diverged: diverged at step \d+: .* is (inf|nan), expected a finite number", lines[2])
+    assert re.fullmatch(r"0001-sgd diverged at step \d+: .* is (inf|nan), expected a finite number", lines[2])
     attempt = RunFolder(here / "s/trials/0001-sgd").read_status().attempt
     assert rnnlab("sweep", "x.yaml", "--into", "s").code == 8
     assert RunFolder(here / "s/trials/0001-sgd").read_status().attempt == attempt

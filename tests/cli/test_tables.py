@@ -65,6 +65,12 @@ def test_no_line_is_wider_than_the_terminal(shown: Table, width: int) -> None:
     assert natural > width or len(lines) <= len(shown.rows) + 3
 
 
+def test_a_word_is_not_broken_where_another_column_can_be_folded() -> None:
+    file = "checkpoints/step-0000000500.safetensors"
+    lines = table_lines(table(["", "file", "finding"], [["good", file, "a b " * 20]], text=["file", "finding"]), 60)
+    assert any(file in line for line in lines)
+
+
 def test_text_from_elsewhere_cannot_act(capsys: pytest.CaptureFixture[str]) -> None:
     show_table(table(["\x1b[31mkey", "value"], [["a\nb", "[bold]\x07"]], "\x1b"))
     out = capsys.readouterr().out

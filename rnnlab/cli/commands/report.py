@@ -32,9 +32,12 @@ _HEAD = 4096  # bytes of a page in which its generator is named
 
 def command(
     names: RunsArgument,
-    out: Annotated[Path, typer.Option("--out", metavar="PATH", help="Where to write the page.")] = Path("report.html"),
+    out: Annotated[Path, typer.Option("--out", metavar="PATH", help="Where to write the report.")] = Path(
+        "report.html"
+    ),
     title: Annotated[
-        str | None, typer.Option("--title", metavar="TEXT", help="The page's heading.", show_default="the names given")
+        str | None,
+        typer.Option("--title", metavar="TEXT", help="The report's heading.", show_default="the names given"),
     ] = None,
     metric: Annotated[
         str | None,
@@ -67,7 +70,7 @@ def command(
     for note in notes:
         warn(note)
     count = f"{len(comparison.results):,} run" + "s" * (len(comparison.results) != 1)
-    show(f"{out}: {count}, {len(page) / 1e6:.1f} MB", comparison.conclusion)
+    show(f"{out}: {count}, {len(page) / 1e6:.2f} MB", comparison.conclusion)
     if comparison.damaged:
         raise typer.Exit(4)
 

@@ -28,6 +28,7 @@ from rnnlab.cli.options import (
     RunsOption,
     SetOption,
     complete_sweep,
+    require_config,
     whole_number,
 )
 from rnnlab.cli.render.output import show_text
@@ -53,6 +54,7 @@ class _ConfigOrCommand(TyperGroup):
 
     def parse_args(self, context: Any, arguments: list[str]) -> list[str]:
         if arguments and arguments[0] not in {*self.commands, *context.help_option_names}:
+            require_config(arguments, self.commands)
             arguments = ["run", *arguments]
         return super().parse_args(context, arguments)
 

@@ -148,7 +148,7 @@ def _check_choice(
 ) -> None:
     if (config is None) == (resumed is None):
         got = "neither" if config is None else "both"
-        raise UsageError(f"got {got}, expected either a CONFIG or --resume RUN", hint="see `rnnlab train --help`")
+        raise UsageError(f"got {got}, expected either CONFIG or --resume RUN", hint="see `rnnlab train --help`")
     if resumed is not None and (into is not None or name is not None):
         other = "--into" if into is not None else "--name"
         raise UsageError(f"cannot be combined with --resume: a run keeps its {_KEPT[other]}", where=other)

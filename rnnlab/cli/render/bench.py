@@ -68,7 +68,7 @@ def _sentences(report: Report) -> Iterator[str]:
     rows = [(work, row) for work in works for row in report.rows(work)]
     for count, found in products.items():
         speeds = ", ".join(f"{name} {gflops:.0f}" for gflops, name, _ in found)
-        yield f"limit ×{count}: the fastest product of matrices in GFLOP/s, {speeds}"
+        yield f"limit ×{count}: the fastest matrix product in GFLOP/s, {speeds}"
     kernels = [f"kernels of {name}: {kernel}" for found in products.values() for _, name, kernel in found if kernel]
     yield from dict.fromkeys(kernels)
     yield from (text for mark, text in _LEGEND.items() if any(mark in row.marks for _, row in rows))
@@ -78,7 +78,7 @@ def _sentences(report: Report) -> Iterator[str]:
 
 
 def _limits(report: Report) -> dict[int, dict[str, Any]]:
-    """Return for each number of threads the fastest product of matrices, and that of each contender."""
+    """Return for each number of threads the fastest matrix product, and that of each contender."""
     keys = ("gflops", "contender", "kernels")
     found = {n: [dict(zip(keys, one, strict=True)) for one in each] for n, each in report.products().items()}
     return {count: each[0] | {"products": each} for count, each in found.items()}

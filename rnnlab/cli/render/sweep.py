@@ -17,12 +17,13 @@ from rnnlab.cli.render.run import figure
 from rnnlab.cli.render.tables import show_table, table_lines
 from rnnlab.config.blocks import Range
 from rnnlab.core.table import table
+from rnnlab.core.text import counted
 from rnnlab.sweeps.estimate import estimate
 from rnnlab.sweeps.plan import CheckedSweep
 from rnnlab.sweeps.pool import TrialStepped
 from rnnlab.sweeps.runner import Event, SweepEnded, SweepStarted, TrialEnded, TrialStarted
 from rnnlab.sweeps.slurm.jobs import Job
-from rnnlab.sweeps.status import ORDER, SweepStatus
+from rnnlab.sweeps.status import ORDER, SweepStatus, TrialStatus
 
 _LINE_SECONDS = 1.0  # between two lines about completed trials
 _REDRAWS_PER_SECOND = 8
@@ -57,7 +58,8 @@ def _show_trials(checked: CheckedSweep, document: dict[str, object] | None) -> N
         on = f"on {workers} processor{'s' * (workers != 1)}"
         how = "measured with {:,} of {:,} network shapes".format(*cost.measured)
         seconds = f"at most about {duration(cost.seconds / workers)} {on}, {how}"
-    show(f"{_trials(plan.total)}, at most {cost.steps:,} steps and {cost.sequences:,} sequences; {seconds}")
+    most = f"at most {counted(cost.steps, 'step')} and {counted(cost.sequences, 'sequence')}"
+    show(f"{_trials(plan.total)}, {most}; {seconds}")
 
 
 def _show_search(checked: CheckedSweep, document: dict[str, object] | None) -> None:
@@ -145,7 +147,7 @@ def _status_lines(status: SweepStatus) -> list[str]:
     lines = [f"{status.sweep.path}: {', '.join(parts)}, of {_trials(status.plan.total)}{left}"]
     if best:
         lines.append(f"best {status.plan.options.metric.name}: {figure(best.result)} in {best.trial.name}")
-    lines += [f"{one.trial.name} {one.state}: {one.reason}" for one in failures[:_MOST_LINES]]
+    lines += [_failure(one) for one in failures[:_MOST_LINES]]
     return [*lines, *_more(len(failures))]
 
 
@@ -173,6 +175,12 @@ def _headline(start: SweepStarted) -> str:
     finished = f"{before:,} already finished, " if before else ""
     with_workers = f" with {workers:,} worker{'s' * (workers != 1)}" if workers else ""
     return f"sweep {start.status.sweep.path}: {_trials(total)}, {finished}{total - before:,} to train{with_workers}"
+
+
+def _failure(status: TrialStatus) -> str:
+    """Return why a trial is not completed, its state once."""
+    reason = status.reason if status.reason.startswith(f"{status.state} ") else f"{status.state}: {status.reason}"
+    return f"{status.trial.name} {reason}"
 
 
 def _end_line(event: TrialEnded) -> str:

@@ -45,7 +45,9 @@ def _shown(table: Table) -> list[_Shown]:
         head, *cells = map(printable, texts)
         words = max(map(cell_len, head.split()), default=0)
         wide = max(map(cell_len, cells), default=0)
-        least = max(words, wide if column.is_number else min(wide, _FOLDED))  # numbers are not folded
+        word = max((cell_len(word) for cell in cells for word in cell.split()), default=0)
+        folded = min(wide, max(word, _FOLDED))
+        least = max(words, wide if column.is_number else folded)  # numbers and, if possible, words are not folded
         made.append(_Shown([head, *cells], column.is_number, max(wide, cell_len(head)), least))
     return made
 
