@@ -46,7 +46,7 @@ def notes(comparison: Comparison) -> list[str]:
         note = f"Each cell: runs that solved the task, and the median of the final {metric}."
         if len(comparison.pivot.columns) == 2:
             note += (
-                " p: Fisher's exact test of the two columns, by Holm's method for "
+                " p: Fisher's exact test of the two columns, corrected by Holm's method for "
                 f"{counted(len(comparison.pivot.rows), 'row')}; in the last row McNemar's test of all pairs of equal "
                 "row and seed."
             )

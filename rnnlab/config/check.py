@@ -173,7 +173,8 @@ class Checker:
         elif first["type"] == "value_error":
             reason = str(context["error"])
             is_shown = isinstance(first["input"], str) and got in reason
-            self.add(at, reason if is_shown else f"got {got}: {reason}")
+            joint = "," if reason.startswith("expected ") else ":"
+            self.add(at, reason if is_shown else f"got {got}{joint} {reason}")
         else:
             self.add(at, f"got {got}, expected {' or '.join(map(_expected, details))}")
 

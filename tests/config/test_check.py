@@ -82,13 +82,13 @@ training: {clip_norm: 0}
 training: {optimizer: {type: sgd, momentum: 1}}
     2:45 training.optimizer.momentum: got 1, expected less than 1.0
 shape: {timesteps: 0}
-    2:20 shape.timesteps: got 0: expected 1 <= shortest <= longest <= 10,000,000
+    2:20 shape.timesteps: got 0, expected 1 <= shortest <= longest <= 10,000,000
 shape: {timesteps: [100, 50]}
-    2:20 shape.timesteps: got [100, 50]: expected 1 <= shortest <= longest <= 10,000,000
+    2:20 shape.timesteps: got [100, 50], expected 1 <= shortest <= longest <= 10,000,000
 shape: {timesteps: [1, 2, 3]}
-    2:20 shape.timesteps: got [1, 2, 3]: expected a number of steps, or a list of two: [shortest, longest]
+    2:20 shape.timesteps: got [1, 2, 3], expected a number of steps, or a list of two: [shortest, longest]
 shape: {timesteps: true}
-    2:20 shape.timesteps: got true: expected a number of steps, or a list of two: [shortest, longest]
+    2:20 shape.timesteps: got true, expected a number of steps, or a list of two: [shortest, longest]
 # An unknown or incomplete member has a hint.
 cell: carri
     2:7 cell: unknown cell 'carri' — did you mean 'carry'?

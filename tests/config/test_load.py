@@ -151,7 +151,7 @@ def test_a_csv_that_is_no_file_never_blocks(tmp_path: Path, path: str) -> None:
         ("seed=1e3", "--set seed=1e3: got 1000.0, expected an integer"),
         ("cell=null", "--set cell=null: got null, expected a name or a mapping with `type`"),
         ("cell.type=gru", "--set cell.type=gru: unknown cell 'gru' — known: carry, simple"),
-        ("shape.timesteps=[9, 3]", "--set shape.timesteps=[9, 3]: got [9, 3]: expected 1 <= shortest <= longest"),
+        ("shape.timesteps=[9, 3]", "--set shape.timesteps=[9, 3]: got [9, 3], expected 1 <= shortest <= longest"),
         (
             "training.optimizer.learning_rate=nan",
             "--set training.optimizer.learning_rate=nan: got 'nan', expected a number",
