@@ -110,7 +110,6 @@ class Store:
             EnvironmentFault: A system error.
         """
         began = time.perf_counter()
-        self.require_lock()
         self._metrics.sync()  # before the checkpoint, which counts its bytes
         place, best = self._trainer.place, self._trainer.best
         at = place.step, place.evaluated  # after an evaluation there is more to remember
@@ -129,7 +128,6 @@ class Store:
     def close(self, stopped: Reason, *, summary: Summary, message: str) -> None:
         """Write the summary and, last, the status, which has how the training ended."""
         step = self._trainer.place.step
-        self.require_lock()
         self._guarded.write_summary(summary)
         self._log.append(f"{stopped} at step {step} {message}".rstrip().encode())
         if stopped != "failed":

@@ -30,8 +30,8 @@ def _expression(text: str) -> ast.expr:
 
 
 def _name_of(node: ast.AST) -> str:
-    """Return the name that a function, or an assignment to one name, defines."""
-    if isinstance(node, ast.FunctionDef):
+    """Return the name that a function, a class, or an assignment to one name defines."""
+    if isinstance(node, ast.FunctionDef | ast.ClassDef):
         return node.name
     target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
     return target.id if isinstance(target, ast.Name) and isinstance(node, ast.Assign | ast.AnnAssign) else ""
@@ -105,7 +105,7 @@ class Mutation:
 
     Attributes:
         name: What is missing.
-        place: `file:function`, the file in `rnnlab`; `file:NAME` for the value of a constant.
+        place: `file:function` or `file:class`, the file in `rnnlab`; `file:NAME` for the value of a constant.
         changes: What is changed there, each in exactly one place.
         test: The test that must fail.
     """
@@ -231,9 +231,9 @@ MUTATIONS = (
         "tests/storage/test_lock.py::test_a_second_process_is_told_who_holds_it",
     ),
     Mutation(
-        "the lock check before each save",
-        "training/store.py:save",
-        (without_call("require_lock"),),
+        "the lock check before each write",
+        "training/store.py:Store",
+        (without_argument("replace", "guard"),),
         "tests/training/test_resume.py::test_a_process_that_was_overtaken_writes_nothing_more",
     ),
     Mutation(
