@@ -10,7 +10,7 @@ MODULES = sorted((ROOT / "rnnlab").rglob("*.py"))
 NAMES = [path.relative_to(ROOT).as_posix() for path in MODULES]
 TEXTS = {name: path.read_text(encoding="utf-8") for name, path in zip(NAMES, MODULES, strict=True)}
 TREES = {name: ast.parse(text) for name, text in TEXTS.items()}
-MOST_ESCAPES = 200
+MOST_ESCAPES = 10
 LAYERS = [
     "backends", "bench", "cells", "cli", "comparison", "config", "core", "figures", "inspection", "optim",
     "runs", "storage", "sweeps", "tasks", "training",

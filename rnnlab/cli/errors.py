@@ -18,7 +18,7 @@ def report(error: RnnlabError) -> None:
     """Print the error, one line per fault: `rnnlab: error[E_CONFIG]: x.yaml:7:3 training.steps: got …, expected …`."""
     faults = error.faults if isinstance(error, ConfigError) else [error]
     for fault in faults:
-        _line(f"error[{error.code}]", _shortened(visible(str(fault))))
+        _line(f"error[{error.code}]", _shortened(str(fault)))
 
 
 def report_bug(error: Exception) -> None:
@@ -29,13 +29,13 @@ def report_bug(error: Exception) -> None:
         where = f"; the traceback is in {file.name}"
     except OSError:
         where = ""
-    text = visible(f"{type(error).__name__}: {error}")[:300]
+    text = f"{type(error).__name__}: {error}"[:300]
     _line("bug[E_BUG]", f"{text}{where} — this is a bug in rnnlab: please report it with that file")
 
 
 def warn(text: str) -> None:
     """Print a warning on stderr."""
-    _line("warning", visible(text))
+    _line("warning", text)
 
 
 def warn_of_broken(*registries: Registry) -> None:
@@ -47,7 +47,7 @@ def warn_of_broken(*registries: Registry) -> None:
 
 def note(text: str) -> None:
     """Print a remark on stderr."""
-    _print(visible(text))
+    _print(text)
 
 
 def _shortened(text: str) -> str:
@@ -61,14 +61,14 @@ _LONGEST = 4000
 def _line(kind: str, text: str) -> None:
     if sys.stderr is not None and sys.stderr.isatty() and "NO_COLOR" not in os.environ:
         kind = typer.style(kind, fg=typer.colors.YELLOW if kind == "warning" else typer.colors.RED, bold=True)
-    _print(f"rnnlab: {kind}: {text}")
+    _print(text, head=f"rnnlab: {kind}: ")
 
 
-def _print(line: str) -> None:
+def _print(text: str, *, head: str = "") -> None:
     if sys.stderr is None:  # where print would write to stdout
         return
     try:
-        print(line, file=sys.stderr, flush=True)
+        print(head + visible(text), file=sys.stderr, flush=True)
     except OSError:  # closed or full: this must cost neither a training nor the exit code
         sys.stderr = None
 
