@@ -51,7 +51,7 @@ def note(text: str) -> None:
 
 
 def _shortened(text: str) -> str:
-    """Cut a line that repeats an argument of 128 KiB, in its middle: its end says what to do."""
+    """Cut a line that repeats an argument of 128 KiB, in its middle: its end has the hint."""
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]} … {text[-_LONGEST // 2 :]}"
 
 

@@ -1,1 +1,1 @@
-"""What every layer stands on: errors, random streams, registries, activations, parameters."""
+"""What every layer uses: errors, random streams, registries, activations, parameters."""

@@ -12,6 +12,7 @@ from rnnlab.bench.contenders import CONTENDERS
 from rnnlab.bench.measure import Trial
 from tests.bench.trials import CARRY, JAX, LSTM, NUMPY, SIMPLE, TORCH, failed, trial
 from tests.cli.program import TINY, rnnlab, start
+from tests.cli.test_json_documents import require_schema
 
 KERAS = CONTENDERS["keras/tensorflow"]
 ALL = [
@@ -168,7 +169,7 @@ def test_a_real_measurement(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rnnlab.bench.contenders.is_installed", lambda name: name in {"numpy", "torch"})
     result = rnnlab("bench", "--shapes", "T5xB4xD2xH3", "--cells", "carry", "--threads", "1", "--rounds", "1", "--json")
     assert result.code == 0
-    printed = json.loads(result.stdout)
+    printed = require_schema("bench", result.stdout)
     (work,) = printed["works"]
     assert {row["contender"]: row["marks"] for row in work["rows"]}.keys() == {"numpy", "torch_loop", "torch_lstm"}
     assert {one["contender"]: one["difference"] is None for one in work["trials"]} == {
