@@ -23,7 +23,7 @@ _TRIES = 1000  # draws in a row without a new combination, after which a random 
 def combinations(options: SweepOptions, *, seed: int) -> list[Values]:
     """Return the distinct combinations of a grid or random sweep in order, without the sweep's seeds.
 
-    An axis whose condition does not hold is left out; combinations that are equal then count once.
+    An axis whose condition is false is left out; combinations that are equal then count once.
 
     Args:
         options: The sweep, for which `faults_of` has returned nothing.
