@@ -103,7 +103,7 @@ BAD_OPTION = "error[E_USAGE]: Invalid value for"
     [
         (("nothing.yaml",), 2, "error[E_CONFIG]: nothing.yaml: no such file — "),
         (("plain.yaml",), 2, "error[E_CONFIG]: plain.yaml:1:1: no `sweep` section — `rnnlab train CONFIG` trains a "),
-        (("x.yaml", "--set", "sweep.seeds=0"), 2, "error[E_CONFIG]: --set sweep.seeds=0: got 0: expected 1 to 20,000"),
+        (("x.yaml", "--set", "sweep.seeds=0"), 2, "error[E_CONFIG]: --set sweep.seeds=0: got 0, expected 1 to 20,000"),
         (("x.yaml", "--into", ".x"), 2, "error[E_USAGE]: invalid run name '.x': it starts with '.' — use 1 to 60"),
         (("x.yaml", "--workers", "0"), 2, f"{BAD_OPTION} '--workers' / '-j': got '0', expected a whole number"),
         (("x.yaml", "--timeout", "0"), 2, f"{BAD_OPTION} '--timeout': Input should be greater than or eq"),

@@ -117,7 +117,7 @@ TEXT_CELL = BASE.replace("{units: 4}", "carry")
             "  axes: {two words: [1]}\n  sedes: 3\n",
             BASE,
             [
-                "7:21 sweep.axes.'two words': got 'two words': expected a dotted key",
+                "7:21 sweep.axes.'two words': got 'two words', expected a dotted key",
                 "8:3 sweep.sedes: unknown key 'sedes'",
             ],
         ),
@@ -126,9 +126,9 @@ TEXT_CELL = BASE.replace("{units: 4}", "carry")
         (
             "  axes: {seed: {from: 3, to: 1}}\n",
             BASE,
-            ["7:16 sweep.axes.seed: got a mapping: expected `from` to be less"],
+            ["7:16 sweep.axes.seed: got a mapping, expected `from` to be less"],
         ),
-        ("  seeds: [1, 1]\n", BASE, ["7:10 sweep.seeds: got [1, 1]: expected distinct seeds"]),
+        ("  seeds: [1, 1]\n", BASE, ["7:10 sweep.seeds: got [1, 1], expected distinct seeds"]),
         ("  method: magic\n", BASE, ["7:11 sweep.method: got 'magic', expected one of grid, random or tpe"]),
         ("  seeds: 20000\n  axes: {cell.units: [1, 2]}\n", BASE, ["7:3 sweep: 2 combinations and 20,000 seeds"]),
         ("  seeds: 2\n", f"{BASE}name: a/b\n", ["6:7 name: invalid run name 'a/b'"]),
