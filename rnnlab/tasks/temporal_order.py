@@ -1,4 +1,4 @@
-"""Tell the order of two or three symbols far apart."""
+"""Name the order of two or three symbols far apart."""
 
 from functools import partial
 from itertools import count, pairwise

@@ -126,22 +126,52 @@ def test_headings_are_short_and_distinct(
 
 
 @pytest.mark.parametrize(
-    ("config", "weight", "differs"),
+    ("config", "weight", "differs", "reason"),
     [
-        ({"task.type": "adding@hs1997"}, "not comparable", "task.type differs (adding@urnn in carry; adding@hs1997 in"),
-        ({"task.high": 2}, "not comparable", "task.high differs (none in carry; 2 in"),
-        ({"shape.timesteps": [10, 30]}, "not comparable", "shape.timesteps differs (20 in carry; [10, 30] in"),
-        ({"shape.return_sequences": True}, "not comparable", "shape.return_sequences differs (false in carry; true in"),
-        ({"evaluation.sequences": 500}, "compare with care", "evaluation.sequences differs (100 in carry; 500 in"),
-        ({"seed": 1, "cell.units": 5}, "compare with care", "seed differs (0 in carry; 1 in"),
+        (
+            {"task.type": "adding@hs1997"},
+            "not comparable",
+            "task.type differs (adding@urnn in carry; adding@hs1997 in",
+            "losses of different tasks are not comparable",
+        ),
+        (
+            {"task.high": 2},
+            "not comparable",
+            "task.high differs (none in carry; 2 in",
+            "the task's options are part of its definition",
+        ),
+        (
+            {"shape.timesteps": [10, 30]},
+            "not comparable",
+            "shape.timesteps differs (20 in carry; [10, 30] in",
+            "the sequence length sets how difficult a task is",
+        ),
+        (
+            {"shape.return_sequences": True},
+            "not comparable",
+            "shape.return_sequences differs (false in carry; true in",
+            "they are scored on different steps of a sequence",
+        ),
+        (
+            {"evaluation.sequences": 500},
+            "compare with care",
+            "evaluation.sequences differs (100 in carry; 500 in",
+            "they were scored on different validation sets",
+        ),
+        (
+            {"seed": 1, "cell.units": 5},
+            "compare with care",
+            "seed differs (0 in carry; 1 in",
+            "each was scored on its own validation set, so a small difference may be chance",
+        ),
     ],
 )
 def test_what_makes_results_incomparable_is_reported(
-    tmp_path: Path, config: dict[str, Any], weight: str, differs: str
+    tmp_path: Path, config: dict[str, Any], weight: str, differs: str, reason: str
 ) -> None:
     comparison = pair(tmp_path, config)
     (warning,) = comparison.warnings
-    assert warning.startswith(f"{weight}: {differs} simple): ")
+    assert warning == f"{weight}: {differs} simple): {reason}"
     silent = "The runs differ in their task or its sequence length, so their results cannot be compared."
     assert (comparison.conclusion == silent) == (weight == "not comparable")
 
