@@ -76,7 +76,7 @@ def hold(folder: RunFolder, **holder: Any) -> Path:
     """Lock a run as a process on another machine would, which updated the lock just now."""
     other = Holder.here().model_copy(update={"host": "elsewhere", "machine": "another boot", "pid": 12} | holder)
     path = folder.path / "lock-0001.json"
-    path.write_text(other.model_dump_json())
+    write_json(path, other.model_dump(mode="json"))
     return path
 
 

@@ -89,7 +89,7 @@ class RunFolder:
             VerificationError: It was one, but its `status.json` is damaged or of another version of rnnlab.
         """
         run = cls(path)
-        if kind(path) != "folder" or kind(run._status) != "file" or not is_ours(read_json(run._status)):
+        if kind(path) != "folder" or kind(run._status) != "file" or not is_ours(run._status):
             raise RunNotFoundError("is not an rnnlab run", where=str(path), hint="`rnnlab list` shows the runs")
         return run
 

@@ -1,9 +1,10 @@
-"""Strict JSON (RFC 8259): any reader can read what rnnlab writes, and nothing is changed on reading.
+"""Stored documents: strict JSON (RFC 8259) with a checksum, so that any change since the writing is noticed.
 
 Python's own `json` writes and reads `NaN`, takes the last of two equal keys, and turns 1e400 into infinity. None of
-these passes here.
+these passes here. The last key of each document, `sha256`, is the SHA-256 of the document as it would be without it.
 """
 
+import hashlib
 import json
 import math
 import re
@@ -26,28 +27,63 @@ LIMIT = 1 << 24  # bytes; the largest of these files has a diff of at most one m
 
 
 def write_json(path: Path, value: Mapping[str, Any], *, guard: Callable[[], None] = always) -> None:
-    """Write `value` to `path` atomically: ASCII, keys in the order given, two spaces of indent, newline at the end.
+    """Write `value` to `path` atomically, sealed.
 
     Raises:
         ValueError: A number in `value` is not finite.
         EnvironmentFault: A system error.
     """
-    write_atomic(path, (json.dumps(value, indent=2, allow_nan=False) + "\n").encode(), guard=guard)
+    write_atomic(path, sealed(value), guard=guard)
+
+
+def sealed(value: Mapping[str, Any]) -> bytes:
+    r"""Return `value` as it is stored: ASCII, keys in the order given, two spaces of indent, and its checksum.
+
+    Raises:
+        ValueError: A number in `value` is not finite.
+
+    Example:
+        >>> sealed({"step": 3})[:26], hashlib.sha256(b'{\n  "step": 3\n}\n').hexdigest()[:8]
+        (b'{\n  "step": 3,\n  "sha256":', 'ab19be9c')
+    """
+    text = (json.dumps(value, indent=2, allow_nan=False) + "\n").encode()
+    return text[:-3] + _seal(text)
+
+
+def _seal(text: bytes) -> bytes:
+    """Return what takes the place of the last three bytes of a document, the end of its last line and its bracket."""
+    return b',\n  "sha256": "%s"\n}\n' % hashlib.sha256(text).hexdigest().encode()
+
+
+_SEAL_LENGTH = len(_seal(b""))
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Return the object in `path`.
+    """Return the object in `path`, without its checksum.
 
     Raises:
-        VerificationError: `path` is missing, no plain file, or not one object of strict JSON; the error names
-            the line.
+        VerificationError: `path` is missing, no plain file, not one object of strict JSON (the error names the line),
+            or was changed since it was written.
         EnvironmentFault: A file cannot be read.
     """
-    return parse_object(read_bytes(path, LIMIT), path)
+    data = read_bytes(path, LIMIT)
+    value = parse_object(data, path)
+    _without_seal(data, path)
+    del value["sha256"]
+    return value
+
+
+def _without_seal(data: bytes, path: Path) -> bytes:
+    """Return the document without its checksum, which must be right."""
+    text = data[:-_SEAL_LENGTH] + b"\n}\n"
+    if not data.endswith(_seal(text)):
+        problem = "was changed since it was written: its content does not match its SHA-256"
+        raise VerificationError(problem, where=str(path), hint="bring a copy back; rnnlab's files are not to be edited")
+    return text
 
 
 def parse_object(data: bytes, path: Path) -> dict[str, Any]:
-    """Return the object that `data`, read from `path`, is; raises as `read_json`."""
+    """Return the object that `data`, read from `path`, is; its checksum is not looked at. Raises as `read_json`."""
     value = parse(data, path)
     if not isinstance(value, dict):
         raise VerificationError(f"is a {type(value).__name__}, expected an object", where=f"{path}:1")
@@ -68,8 +104,9 @@ def read_model(path: Path, kind: type[Model], *, what: str) -> Model:
     """
     data = read_bytes(path, LIMIT)
     parse_object(data, path)  # pydantic would take the last of two equal keys
+    text = _without_seal(data, path)
     try:
-        return kind.model_validate_json(data)
+        return kind.model_validate_json(text)
     except ValidationError as fault:
         faults = [f"{'.'.join(map(str, one['loc'])) or 'all'}: {one['msg']}" for one in fault.errors()]
         more = [f"{len(faults) - _MOST_FAULTS} more"] if len(faults) > _MOST_FAULTS else []

@@ -22,7 +22,7 @@ from rnnlab.core.errors import EnvironmentFault, RunLockedError, VerificationErr
 from rnnlab.core.options import Options
 from rnnlab.storage import disk
 from rnnlab.storage.files import create_whole, write_atomic
-from rnnlab.storage.jsonfile import read_model
+from rnnlab.storage.jsonfile import read_model, sealed
 from rnnlab.storage.system_errors import reported
 
 BEAT_SECONDS = 15.0  # between two updates
@@ -259,4 +259,4 @@ def _locked(file: _File) -> RunLockedError:
 
 
 def _encoded(holder: Holder) -> bytes:
-    return (holder.model_dump_json(indent=2) + "\n").encode()
+    return sealed(holder.model_dump(mode="json"))

@@ -5,7 +5,6 @@ import platform
 import re
 import secrets
 import string
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, final
@@ -14,7 +13,8 @@ from pydantic import AwareDatetime, Field
 
 from rnnlab.core.errors import VerificationError
 from rnnlab.core.options import Options
-from rnnlab.storage.jsonfile import read_json, read_model
+from rnnlab.storage.jsonfile import LIMIT, parse_object, read_model
+from rnnlab.storage.reading import read_bytes
 
 FORMAT: Literal["rnnlab-run/1"] = "rnnlab-run/1"
 
@@ -68,9 +68,13 @@ def _here() -> dict[str, Any]:
     return {"pid": os.getpid(), "host": platform.node()}
 
 
-def is_ours(value: Mapping[str, Any]) -> bool:
-    """Return whether `value`, the content of a `status.json`, was written by rnnlab, whichever version."""
-    return str(value.get("format")).startswith("rnnlab-run/")
+def is_ours(path: Path) -> bool:
+    """Return whether `path`, a `status.json`, was written by rnnlab, whichever version; raises as `read_status`."""
+    return _format(path).startswith("rnnlab-run/")
+
+
+def _format(path: Path) -> str:
+    return str(parse_object(read_bytes(path, LIMIT), path).get("format"))
 
 
 def read_status(path: Path) -> Status:
@@ -83,10 +87,10 @@ def read_status(path: Path) -> Status:
     try:
         return read_model(path, Status, what="a run's status")
     except VerificationError:
-        value = read_json(path)
-        if not is_ours(value) or value["format"] == FORMAT:
+        written = _format(path)
+        if written == FORMAT or not is_ours(path):
             raise
-    problem = f"is written in the format '{value['format']}', this rnnlab reads '{FORMAT}'"
+    problem = f"is written in the format '{written}', this rnnlab reads '{FORMAT}'"
     raise VerificationError(problem, where=str(path), hint="use the version of rnnlab that wrote it")
 
 

@@ -1,10 +1,10 @@
 """`rnnlab sweep --slurm` without Slurm: errors, the dry run, and the status."""
 
-import json
 from pathlib import Path
 
 import pytest
 
+from rnnlab.storage.jsonfile import write_json
 from tests.cli.program import TINY, rnnlab
 
 MISSING = "Slurm: 'scontrol' is not installed here"
@@ -56,7 +56,7 @@ def test_status_from_the_run_folders(config: str) -> None:
     folder.mkdir()
     trials = ["0001-seed0", "0002-seed1", "0003-seed2"]
     record = {"number": 1, "name": "tiny-x-1", "request": {}, "trials": trials, "job": 12}
-    (folder / "0001.json").write_text(json.dumps(record))
+    write_json(folder / "0001.json", record)
     Path("runs/tiny/trials/0002-seed1/status.json").unlink()
     result = rnnlab("sweep", "status", "tiny")
     assert result.stdout.splitlines()[0] == "runs/tiny: 2 completed, 1 missing, of 3 trials"
@@ -65,7 +65,7 @@ def test_status_from_the_run_folders(config: str) -> None:
 
 def test_a_damaged_record_is_named(config: str) -> None:
     rnnlab("sweep", config, "--slurm")
-    Path("runs/tiny/slurm/0001.json").write_text('{"number": 1}')
+    write_json(Path("runs/tiny/slurm/0001.json"), {"number": 1})
     result = rnnlab("sweep", "resume", "tiny")
     assert result.code == 4
     problem = "runs/tiny/slurm/0001.json: is not a job array of this version of rnnlab: name: Field required"

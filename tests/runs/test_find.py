@@ -8,6 +8,7 @@ from rnnlab.core.errors import EnvironmentFault, RnnlabError, RunNotFoundError, 
 from rnnlab.runs import find_run, runs_root
 from rnnlab.runs.find import read_runs
 from rnnlab.storage import RunFolder, Status
+from rnnlab.storage.jsonfile import sealed
 
 ADDING, PARITY, COPY = (
     f"2026112{day}T102531Z-{name}" for day, name in ((1, "adding-aaaaaa"), (2, "parity-bbbbbb"), (3, "copy-cccccc"))
@@ -130,11 +131,11 @@ def test_a_folder_that_cannot_be_listed(root: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_one_of_ten_thousand_is_found_in_time(tmp_path: Path) -> None:
-    text = STATUS.model_dump_json()
+    text = sealed(STATUS.model_dump(mode="json"))
     for n in range(10_000):
         path = tmp_path / f"20261122T102531Z-adding-{n:06}"
         path.mkdir()
-        (path / "status.json").write_text(text)
+        (path / "status.json").write_bytes(text)
     for query in ("-004321", "latest"):
         start = time.perf_counter()
         find_run(tmp_path, query)

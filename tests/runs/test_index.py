@@ -14,6 +14,7 @@ from rnnlab.runs import index
 from rnnlab.runs.find import find_run
 from rnnlab.runs.run import Run
 from rnnlab.storage import RunFolder, disk
+from rnnlab.storage.jsonfile import sealed
 from tests.runs.many_runs import COUNT, contents, path_of, remember, without_index
 from tests.stored_runs import hold, store
 
@@ -92,6 +93,10 @@ def edit(path: Path, old: bytes, new: bytes) -> None:
     state, data = path.stat(), path.read_bytes()
     assert old in data
     path.write_bytes(data.replace(old, new))
+    if path.suffix == ".json":
+        value = json.loads(path.read_bytes())
+        value.pop("sha256")
+        path.write_bytes(sealed(value))
     os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
     assert (path.stat().st_size, path.stat().st_mtime_ns) == (state.st_size, state.st_mtime_ns)
 

@@ -1,3 +1,4 @@
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,9 @@ from rnnlab.storage.jsonfile import read_json, write_json
 
 def test_written_bytes(tmp_path: Path) -> None:
     write_json(tmp_path / "a", {"b": 1, "a": ["é\x1b\udcff", 0.1, None]})
-    expected = b'{\n  "b": 1,\n  "a": [\n    "\\u00e9\\u001b\\udcff",\n    0.1,\n    null\n  ]\n}\n'
-    assert (tmp_path / "a").read_bytes() == expected
+    text = b'{\n  "b": 1,\n  "a": [\n    "\\u00e9\\u001b\\udcff",\n    0.1,\n    null\n  ]'
+    digest = hashlib.sha256(text + b"\n}\n").hexdigest().encode()
+    assert (tmp_path / "a").read_bytes() == text + b',\n  "sha256": "' + digest + b'"\n}\n'
     assert read_json(tmp_path / "a") == {"b": 1, "a": ["é\x1b\udcff", 0.1, None]}
 
 
@@ -52,3 +54,14 @@ def test_byte_order_mark_and_huge_integer_are_refused(tmp_path: Path) -> None:
         (tmp_path / "a").write_bytes(text)
         with pytest.raises(VerificationError, match="is not valid JSON"):
             read_json(tmp_path / "a")
+
+
+def test_every_flipped_bit_and_every_cut_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    write_json(path, {"state": "completed", "loss": 0.25})
+    data = path.read_bytes()
+    flipped = [data[:n] + bytes([data[n] ^ 1 << bit]) + data[n + 1 :] for n in range(len(data)) for bit in range(8)]
+    for text in [*flipped, *(data[:n] for n in range(len(data))), data + b"\n", data.rstrip()]:
+        path.write_bytes(text)
+        with pytest.raises(VerificationError):
+            read_json(path)

@@ -1,6 +1,5 @@
 """The lock: one holder, told by name; a dead one is overtaken, and one that was only thought dead finds out."""
 
-import json
 import os
 import subprocess
 import sys
@@ -14,6 +13,7 @@ import pytest
 from rnnlab.core.errors import EnvironmentFault, RunLockedError
 from rnnlab.storage import disk
 from rnnlab.storage.files import sweep
+from rnnlab.storage.jsonfile import read_json, sealed
 from rnnlab.storage.lock import LEASE_SECONDS, Holder, Lock, acquire, is_held, read_holder
 from tests.disk_faults import Faults, Killed
 
@@ -21,7 +21,7 @@ from tests.disk_faults import Faults, Killed
 def plant(folder: Path, number: int = 1, **facts: Any) -> Path:
     """Write the lock of another process."""
     path = folder / f"lock-{number:04d}.json"
-    path.write_text(Holder.here().model_copy(update=facts).model_dump_json())
+    path.write_bytes(sealed(Holder.here().model_copy(update=facts).model_dump(mode="json")))
     return path
 
 
@@ -150,9 +150,9 @@ def test_a_lock_of_the_same_number_is_another(tmp_path: Path) -> None:
 
 def test_a_sign_of_life(tmp_path: Path) -> None:
     lock = acquire(tmp_path, after=0)
-    before = json.loads((tmp_path / "lock-0001.json").read_text())
+    before = read_json(tmp_path / "lock-0001.json")
     lock.beat()
-    after = json.loads((tmp_path / "lock-0001.json").read_text())
+    after = read_json(tmp_path / "lock-0001.json")
     assert before["heartbeat"] < after["heartbeat"]
     assert before == {**after, "heartbeat": before["heartbeat"]}
     lock.check()

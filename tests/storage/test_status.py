@@ -1,4 +1,3 @@
-import json
 import os
 import platform
 from datetime import UTC, datetime, timedelta
@@ -10,6 +9,7 @@ from pydantic import ValidationError
 
 from rnnlab.core.errors import VerificationError
 from rnnlab.storage import RunFolder, Status
+from rnnlab.storage.jsonfile import read_json, write_json
 
 NOW = datetime(2026, 11, 22, 10, 25, 31, tzinfo=UTC)
 
@@ -17,7 +17,7 @@ NOW = datetime(2026, 11, 22, 10, 25, 31, tzinfo=UTC)
 def test_status_on_disk(tmp_path: Path) -> None:
     status = Status.start("demo", now=NOW).changed(state="failed", step=3, exit_code=5, message="x", now=NOW)
     RunFolder(tmp_path).write_status(status)
-    assert json.loads((tmp_path / "status.json").read_bytes()) == {
+    assert read_json(tmp_path / "status.json") == {
         "format": "rnnlab-run/1", "run": "demo", "id": status.id, "attempt": 1, "state": "failed",
         "step": 3, "started": "2026-11-22T10:25:31Z",
         "updated": "2026-11-22T10:25:31Z", "pid": os.getpid(), "host": platform.node(), "exit_code": 5, "message": "x",
@@ -46,7 +46,7 @@ def test_changed_stamps_the_time_and_checks() -> None:
 )  # fmt: skip
 def test_a_status_that_does_not_fit(tmp_path: Path, change: dict[str, Any], problem: str) -> None:
     value = {**Status.start("demo", now=NOW).model_dump(mode="json"), **change}
-    (tmp_path / "status.json").write_text(json.dumps(value))
+    write_json(tmp_path / "status.json", value)
     with pytest.raises(VerificationError) as caught:
         RunFolder(tmp_path).read_status()
     assert caught.value.problem == problem

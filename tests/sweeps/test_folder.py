@@ -1,6 +1,5 @@
 """The sweep's folder: made once, found again, never that of another sweep."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -8,6 +7,7 @@ import pytest
 from rnnlab.config.load import check_document, load_experiment
 from rnnlab.config.reading import document_of_data
 from rnnlab.core.errors import RunNotFoundError, UsageError, VerificationError
+from rnnlab.storage.jsonfile import read_json, write_json
 from rnnlab.sweeps import Plan, SweepFolder, find_sweep
 from rnnlab.sweeps.plan import CheckedSweep
 from tests.sweeps.trying import plan, trial
@@ -78,7 +78,7 @@ def test_a_sweep_is_found_by_its_path_or_its_name(place: Path) -> None:
 def test_a_plan_that_was_changed_is_an_error(place: Path, key: str, value: object, message: str) -> None:
     sweep = made(Path("tiny"))
     path = sweep.path / "plan.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), key: value}))
+    write_json(path, {**read_json(path), key: value})
     with pytest.raises(VerificationError) as caught:
         sweep.read_plan()
     assert message in str(caught.value)

@@ -10,6 +10,8 @@ import pytest
 from rnnlab.config.experiment import Experiment
 from rnnlab.core.errors import StoppedError
 from rnnlab.storage import RunFolder
+from rnnlab.storage.jsonfile import read_json, write_json
+from rnnlab.storage.lock import is_lock
 from rnnlab.training.events import Evaluated, Event, Stepped
 from rnnlab.training.resume import resume, train_into
 from rnnlab.training.stopping import Stop
@@ -87,7 +89,9 @@ def killed(experiment: Experiment, folder: Path, step: int) -> RunFolder:
         if path.is_file():
             path.unlink()
     for path, data in left.items():
-        path.write_bytes(data.replace(b'"process_started": "', b'"process_started": "0'))
+        path.write_bytes(data)
+        if is_lock(path.name):
+            write_json(path, read_json(path) | {"process_started": "0"})
     return run
 
 
