@@ -4,7 +4,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
@@ -26,12 +26,8 @@ def read_bytes(path: Path, limit: int) -> bytes:
         VerificationError: It is missing, a link, a pipe, a folder or another thing that is no plain file, or too large.
         EnvironmentFault: It cannot be read.
     """
-    descriptor = open_plain(path)
-    try:
-        with reported("read", path):
-            data = _read_up_to(descriptor, limit + 1)
-    finally:
-        _close(descriptor)
+    with opened(path) as descriptor, reported("read", path):
+        data = read_full(descriptor, limit + 1)
     if len(data) > limit:
         raise VerificationError(f"is larger than the {limit:,} bytes such a file can have", where=str(path))
     return data
@@ -54,16 +50,14 @@ def read_lines(path: Path, longest: int) -> Iterator[bytes]:
         VerificationError: It is missing or no plain file.
         EnvironmentFault: It cannot be read.
     """
-    descriptor, rest = open_plain(path), b""
-    try:
+    rest = b""
+    with opened(path) as descriptor:
         while (piece := _piece(descriptor, path)) and len(rest) <= longest:
             *whole, rest = (rest + piece).split(b"\n")
             for line in whole:
                 yield (line + b"\n")[: longest + 1]
                 if len(line) >= longest:
                     return
-    finally:
-        _close(descriptor)
     if rest:
         yield rest[: longest + 1]
 
@@ -88,6 +82,25 @@ def open_plain(path: Path, *, append: bool = False) -> int:
         _close(descriptor)
         raise _not_plain(path)
     return descriptor
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[int]:
+    """Open a plain file for reading, and close it at the end of the block; raises as `open_plain`."""
+    descriptor = open_plain(path)
+    try:
+        yield descriptor
+    finally:
+        _close(descriptor)
+
+
+def read_full(descriptor: int, count: int) -> bytes:
+    """Return the next `count` bytes, fewer at the end of the file; raise `OSError` where that fails."""
+    pieces = []
+    while count and (piece := disk.read(descriptor, min(count, _PIECE))):
+        pieces.append(piece)
+        count -= len(piece)
+    return b"".join(pieces)
 
 
 def kind(path: Path) -> Literal["missing", "file", "folder", "other"]:
@@ -122,11 +135,3 @@ def _not_plain(path: Path) -> VerificationError:
 def _close(descriptor: int) -> None:
     with suppress(OSError):  # what was read is read; and the descriptor is gone all the same
         disk.close(descriptor)
-
-
-def _read_up_to(descriptor: int, limit: int) -> bytes:
-    pieces = []
-    while limit and (piece := disk.read(descriptor, min(limit, _PIECE))):
-        pieces.append(piece)
-        limit -= len(piece)
-    return b"".join(pieces)

@@ -2,11 +2,13 @@
 
 Any reader of safetensors reads it. Three texts in its metadata are ours:
 
-    format       rnnlab-arrays/1
-    sha256       SHA-256 over the format, the description, and each array's name, dtype, shape and bytes
-    description  JSON: all that defines the function the arrays belong to (cell, activations, shapes, run, step)
+    format       rnnlab-arrays/2
+    sha256       SHA-256 over every other byte of the file: its header without these 64 digits, then the arrays
+    description  JSON: all that defines the function the arrays belong to (see `description`)
 
-Arrays and JSON only: nothing in such a file can run code.
+Arrays and JSON only: nothing in such a file can run code. A file is read once, from its start: the header is checked
+against the size of the file and against what is expected before any memory is taken for what it claims; the arrays then
+come in pieces of one mebibyte.
 
 Source: the safetensors README, "Format": eight bytes of header length, a JSON header, the arrays without holes.
 Differs: safetensors keeps no checksum, so a flipped bit in an array would load without an error; and its own writer
@@ -15,35 +17,32 @@ orders the metadata by chance, where equal content gives equal bytes here.
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
-from safetensors import SafetensorError, deserialize
 
 from rnnlab.core.errors import EnvironmentFault, VerificationError
+from rnnlab.storage import disk
 from rnnlab.storage.files import always, write_atomic
-from rnnlab.storage.jsonfile import decode as decode_json
 from rnnlab.storage.jsonfile import parse
-from rnnlab.storage.reading import kind, read_bytes
+from rnnlab.storage.layout import Header, encode
+from rnnlab.storage.reading import kind, opened, read_full
+from rnnlab.storage.system_errors import reported
 
 Arrays = Mapping[str, NDArray[Any]]
 Expected = Mapping[str, tuple[tuple[int, ...], DTypeLike]]
 Loaded = tuple[dict[str, NDArray[Any]], dict[str, Any]]  # the arrays, their description
 
-FORMAT = "rnnlab-arrays/1"
-LIMIT = 1 << 32  # bytes of one file
+FORMAT = "rnnlab-arrays/2"
 
+_PIECE = 1 << 20  # bytes that are read and hashed at a time
+_UNSEALED = b"0" * 64  # in the place of the SHA-256 until it is known
 _ANOTHER_COPY = "use another copy of the file"
 _TO_LOOK = "`rnnlab export RUN --format npz --allow-nonfinite` writes them all the same, to look at"
-
-_CODES = {
-    "F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "|i1",
-    "U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "|u1", "BOOL": "|b1",
-}  # fmt: skip
-_OTHER_KINDS = {b"PK": "a zip (npz or .keras)", b"\x89HDF": "HDF5", b"\x93NUMPY": "npy", b"\x80": "a pickle"}
 
 
 def save_arrays(
@@ -72,41 +71,72 @@ def save_arrays(
     if kind(path) == "folder":
         raise VerificationError("is a folder, expected a file of this run", where=str(path), hint="move it away")
     text = json.dumps(description, sort_keys=True, allow_nan=False)
-    digest = _digest(arrays, text)
-    data = encode(arrays, {"format": FORMAT, "sha256": digest, "description": text})
+    texts = {"format": FORMAT, "sha256": _UNSEALED.decode(), "description": text}
+    header, *pieces = encode(arrays, texts)
+    digest = _digest_of(header, _UNSEALED)
+    for piece in pieces:
+        digest.update(piece)
+    sha256 = digest.hexdigest()
+    data = b"".join([header.replace(_UNSEALED, sha256.encode(), 1), *pieces])
     write_atomic(path, data, guard=guard)
     if read_back:
-        _require_written(path, data)
-    return digest
+        _require_written(path, memoryview(data))
+    return sha256
 
 
-def _require_written(path: Path, data: bytes) -> None:
-    if read_bytes(path, LIMIT) != data:
+def _digest_of(header: bytes, sha256: bytes) -> "hashlib._Hash":
+    """Return the digest of a header without the digits in it; the arrays are yet to follow."""
+    return hashlib.sha256(header.replace(sha256, b"", 1))
+
+
+def _require_written(path: Path, data: memoryview) -> None:
+    with opened(path) as descriptor, reported("read", path):
+        same = all(
+            read_full(descriptor, _PIECE) == data[start : start + _PIECE] for start in range(0, len(data) + 1, _PIECE)
+        )
+    if not same:
         problem, hint = "reads differently from what was written", "check the disk (its log may say more)"
         raise EnvironmentFault(problem, where=str(path), hint=hint)
 
 
-def load_arrays(path: Path, expected: Expected | None = None, *, allow_nonfinite: bool = False) -> Loaded:
+def load_arrays(
+    path: Path,
+    expected: Expected | None = None,
+    *,
+    most_bytes: int | None = None,
+    allow_nonfinite: bool = False,
+    keep: bool = True,
+) -> Loaded:
     """Return the arrays and the description that `save_arrays` wrote to `path`.
 
     Args:
         path: The file; it is read once, and what was read is what is verified.
         expected: Name -> (shape, dtype) of every array there has to be.
+        most_bytes: Of all arrays together; left out, only the size of the file is a bound.
         allow_nonfinite: Also return arrays that contain NaN or infinity, to inspect them.
+        keep: Whether to return the arrays; otherwise the file is verified in the memory of one piece.
 
     Raises:
         VerificationError: The file is missing, not ours, of another format, or changed since it was written; or its
-            arrays are not those expected (every difference is listed), or not finite.
+            arrays are not those expected (every difference is listed), too large, or not finite.
         EnvironmentFault: A file cannot be read.
     """
-    arrays, description = _verified(read_bytes(path, LIMIT), path)
-    differences = [] if expected is None else list_differences(arrays, expected)
-    if differences:
-        raise VerificationError(f"does not fit this network: {'; '.join(differences)}", where=str(path))
-    broken = [name for name, array in arrays.items() if not np.isfinite(array).all()]
+    where = str(path)
+    with opened(path) as descriptor, reported("read", path):
+        try:
+            header = Header.read(descriptor)
+            _check_format(header.texts, where)
+            description = _object(header.texts.get("description", ""), path)
+            if expected is not None and (differences := _differences(header.shapes, expected)):
+                raise VerificationError(f"does not fit this network: {'; '.join(differences)}", where=where)
+            if most_bytes is not None and header.data_bytes > most_bytes:
+                problem = f"contains {header.data_bytes:,} bytes of arrays, expected at most {most_bytes:,}"
+                raise VerificationError(problem, where=where, hint=_ANOTHER_COPY)
+            arrays, broken = _read_arrays(descriptor, header, where, keep=keep)
+        except ValueError as fault:
+            raise VerificationError(f"cannot be loaded: {fault}", where=where, hint=_ANOTHER_COPY) from fault
     if broken and not allow_nonfinite:
-        problem = f"contains NaN or infinity in {', '.join(sorted(broken))}"
-        raise VerificationError(problem, where=str(path), hint=_TO_LOOK)
+        raise VerificationError(f"contains NaN or infinity in {', '.join(sorted(broken))}", where=where, hint=_TO_LOOK)
     return arrays, description
 
 
@@ -117,7 +147,10 @@ def list_differences(arrays: Arrays, expected: Expected) -> list[str]:
         >>> list_differences({"U": np.eye(2), "V": np.eye(2)}, {"U": ((3, 3), "float32"), "W": ((2, 2), "float64")})
         ['U is (2, 2) float64, expected (3, 3) float32', 'V is unexpected', 'W is missing']
     """
-    found = {name: (array.shape, array.dtype) for name, array in arrays.items()}
+    return _differences({name: (array.shape, array.dtype) for name, array in arrays.items()}, expected)
+
+
+def _differences(found: Expected, expected: Expected) -> list[str]:
     wanted = {name: (tuple(shape), np.dtype(dtype)) for name, (shape, dtype) in expected.items()}
     return [
         f"{name} {_difference(found.get(name), wanted.get(name))}"
@@ -132,20 +165,6 @@ def _difference(found: tuple[Any, Any] | None, wanted: tuple[Any, Any] | None) -
     if wanted is None:
         return "is unexpected"
     return f"is {found[0]} {found[1]}, expected {wanted[0]} {wanted[1]}"
-
-
-def _verified(data: bytes, path: Path) -> Loaded:
-    where = str(path)
-    try:
-        arrays, texts = decode(data)
-    except ValueError as fault:
-        raise VerificationError(f"cannot be loaded: {fault}", where=where, hint=_ANOTHER_COPY) from fault
-    _check_format(texts, where)
-    description = texts.get("description", "")
-    if texts.get("sha256") != _digest(arrays, description):
-        problem = "was changed since it was written: its content does not match its SHA-256"
-        raise VerificationError(problem, where=where, hint=_ANOTHER_COPY)
-    return arrays, _object(description, path)
 
 
 def _object(description: str, path: Path) -> dict[str, Any]:
@@ -164,95 +183,43 @@ def _check_format(texts: Mapping[str, str], where: str) -> None:
         raise VerificationError(problem, where=where, hint="use the version of rnnlab that wrote it")
 
 
-def _digest(arrays: Arrays, description: str) -> str:
-    ordered = [(name, little_endian(array)) for name, array in sorted(arrays.items())]
-    outline = [FORMAT, description, [[name, array.dtype.str, array.shape] for name, array in ordered]]
-    digest = hashlib.sha256(json.dumps(outline).encode())
-    for _, array in ordered:
-        digest.update(np.ascontiguousarray(array).data)
-    return digest.hexdigest()
+def _read_arrays(
+    descriptor: int, header: Header, where: str, *, keep: bool
+) -> tuple[dict[str, NDArray[Any]], list[str]]:
+    """Return the arrays, if they are to be kept, and the names of those that are not finite; all are verified."""
+    sha256 = header.texts.get("sha256", "")
+    digest = _digest_of(header.raw, sha256.encode())
+    arrays, broken = {}, []
+    for name, (shape, dtype) in header.shapes.items():
+        count = math.prod(shape)
+        flat: NDArray[Any] = np.empty(count if keep else min(count, _PIECE // dtype.itemsize), dtype)
+        is_finite = True
+        for piece in _places(flat, count):
+            _fill(descriptor, piece)
+            digest.update(piece.data)
+            is_finite = is_finite and bool(np.isfinite(piece).all())
+        if not is_finite:
+            broken.append(name)
+        if keep:
+            arrays[name] = flat.reshape(shape).astype(dtype.newbyteorder("="), copy=False)
+    if digest.hexdigest() != sha256:
+        problem = "was changed since it was written: its content does not match its SHA-256"
+        raise VerificationError(problem, where=where, hint=_ANOTHER_COPY)
+    return arrays, broken
 
 
-def encode(arrays: Mapping[str, NDArray[Any]], texts: Mapping[str, str]) -> bytes:
-    """Return the file of `arrays` (any shape, little-endian in the file) and `texts`.
-
-    Raises:
-        TypeError: An array's dtype is not one of float, integer or bool of at most 64 bits.
-
-    Example:
-        >>> encode({"b": np.zeros(1, np.float32)}, {})[8:].rstrip(bytes(4))
-        b'{"__metadata__":{},"b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
-    """
-    header: dict[str, Any] = {"__metadata__": dict(texts)}
-    pieces: list[Any] = []
-    end = 0
-    # Widest first, so that every array starts at a multiple of its item size.
-    for name, array in sorted(arrays.items(), key=lambda item: (-item[1].dtype.itemsize, item[0])):
-        code = _code(array)
-        # The array's own bytes, not a copy: `join` makes the only one.
-        piece = np.ascontiguousarray(little_endian(array)).reshape(-1).view(np.uint8)
-        offsets = [end, end := end + piece.size]
-        header[name] = {"dtype": code, "shape": array.shape, "data_offsets": offsets}
-        pieces.append(piece)
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    return b"".join([len(text).to_bytes(8, "little"), text, *pieces])
+def _places(flat: NDArray[Any], count: int) -> Iterator[NDArray[Any]]:
+    """Yield places for `count` numbers, one after the other; in a `flat` that is shorter, the same again and again."""
+    most = _PIECE // flat.dtype.itemsize
+    for start in range(0, count, most):
+        place = start if flat.size == count else 0
+        yield flat[place : place + min(most, count - start)]
 
 
-def decode(data: bytes) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
-    """Return the arrays (fresh, writable, native byte order) and the texts of a file.
-
-    Nothing is allocated for what the header claims before the claim is checked against the size of `data`.
-
-    Raises:
-        ValueError: `data` is no whole safetensors file, or has a dtype that `encode` does not write.
-
-    Example:
-        >>> arrays, texts = decode(encode({"W": np.eye(2)}, {"cell": "simple"}))
-        >>> arrays["W"].tolist(), texts
-        ([[1.0, 0.0], [0.0, 1.0]], {'cell': 'simple'})
-    """
-    texts = _header(data).get("__metadata__") or {}
-    try:
-        arrays = {name: _array(name, **tensor) for name, tensor in deserialize(data)}  # type: ignore[no-untyped-call]
-    except SafetensorError as fault:
-        raise ValueError(f"it is cut, extended or changed ({fault})") from fault
-    return arrays, texts
-
-
-def little_endian(array: NDArray[Any]) -> NDArray[Any]:
-    """Return `array` in the byte order of the file."""
-    return array.astype(array.dtype.newbyteorder("<"), copy=False)
-
-
-def _code(array: NDArray[Any]) -> str:
-    for code, dtype in _CODES.items():
-        if little_endian(array).dtype == np.dtype(dtype):
-            return code
-    raise TypeError(f"an array of dtype {array.dtype} cannot be stored")
-
-
-def _array(name: str, *, dtype: str, shape: list[int], data: bytearray) -> NDArray[Any]:
-    if dtype not in _CODES:
-        raise ValueError(f"array {name!r} has dtype {dtype}, known are {', '.join(_CODES)}")
-    array: NDArray[Any] = np.frombuffer(data, dtype=_CODES[dtype]).reshape(shape)
-    return array.astype(array.dtype.newbyteorder("="), copy=False)
-
-
-def _header(data: bytes) -> dict[str, Any]:
-    length = int.from_bytes(data[:8], "little")
-    try:
-        # A length beyond the end only takes what there is, and safetensors checks it against the size afterwards.
-        header = decode_json(data[8 : 8 + length])
-    except (ValueError, RecursionError) as fault:
-        raise ValueError(_not_ours(data)) from fault
-    if not isinstance(header, dict):
-        raise ValueError(_not_ours(data))
-    return header
-
-
-def _not_ours(data: bytes) -> str:
-    kind = next((kind for start, kind in _OTHER_KINDS.items() if data.startswith(start)), None)
-    if kind:
-        return f"it looks like {kind}; rnnlab reads safetensors only"
-    return f"its {len(data):,} bytes are not a whole safetensors file"
+def _fill(descriptor: int, piece: NDArray[Any]) -> None:
+    rest = piece.view(np.uint8).data
+    while rest:
+        if not (data := disk.read(descriptor, len(rest))):
+            raise ValueError("it became shorter while it was read")
+        rest[: len(data)] = data
+        rest = rest[len(data) :]

@@ -10,7 +10,8 @@ import safetensors
 import safetensors.numpy
 
 from rnnlab.core.errors import EnvironmentFault, VerificationError
-from rnnlab.storage.weights import encode, load_arrays, save_arrays
+from rnnlab.storage.layout import encode
+from rnnlab.storage.weights import load_arrays, save_arrays
 from tests.disk_faults import Faults
 
 ARRAYS = {
@@ -53,7 +54,7 @@ def test_other_readers_of_safetensors_read_it(path: Path) -> None:
     assert arrays["U"].tolist() == ARRAYS["U"].tolist()
     with safetensors.safe_open(path, "numpy") as file:  # type: ignore[no-untyped-call]
         texts = file.metadata()
-    assert texts["format"] == "rnnlab-arrays/1"
+    assert texts["format"] == "rnnlab-arrays/2"
     assert json.loads(texts["description"]) == DESCRIPTION
 
 
@@ -176,8 +177,8 @@ def test_non_finite_values_are_refused_unless_allowed(path: Path, value: float) 
 
 
 def test_formats_of_others_are_named(path: Path) -> None:
-    path.write_bytes(encode(ARRAYS, {"format": "rnnlab-arrays/2"}))
-    assert refusal(path) == "is written in the format 'rnnlab-arrays/2', this rnnlab reads 'rnnlab-arrays/1'"
+    path.write_bytes(b"".join(encode(ARRAYS, {"format": "rnnlab-arrays/3"})))
+    assert refusal(path) == "is written in the format 'rnnlab-arrays/3', this rnnlab reads 'rnnlab-arrays/2'"
     safetensors.numpy.save_file({"W": ARRAYS["W"]}, path)
     assert refusal(path) == "is a safetensors file, but not one that rnnlab wrote"
 
