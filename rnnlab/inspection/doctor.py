@@ -184,7 +184,5 @@ def _others(run: RunFolder) -> Iterator[tuple[str, str]]:
         name = str(path.relative_to(run.path))
         if is_leftover(path.name):
             yield name, "an unfinished write of a killed process; it is never read, and resuming removes it"
-        elif path.name.endswith(".corrupt"):
-            yield name, "a damaged checkpoint that was set aside"
         elif path.parent == run.path and name not in OWN and not is_lock(name):
             yield name, "not a file of rnnlab"

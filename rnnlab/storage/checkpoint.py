@@ -1,10 +1,12 @@
 """Checkpoints: all that a training has to remember at one step, in one file with a checksum.
 
-    step-0000001200.safetensors            all there is after 1,200 steps
-    step-0000001200.safetensors.corrupt    was found damaged when the run was resumed, and is kept for inspection
+    step-0000001200-0003.safetensors    all there is after 1,200 steps, written by the third attempt
 
-A checkpoint is a file of `weights`, so its SHA-256 covers every array and every counter. An older one is deleted only
-when the newer has been read back and is what was to be written, and never one of the newest two.
+A checkpoint is a file of `weights`, so its SHA-256 covers every array and every counter. An older or a damaged one is
+deleted only when two newer ones have been read back and are what was to be written.
+
+To delete cannot be fenced (see `lock`). So an attempt deletes only what itself or an earlier attempt wrote: a process
+that was overtaken and wakes has no name of a file that its successor wrote.
 """
 
 import re
@@ -12,14 +14,14 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, final
+from typing import Any, NamedTuple, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnnlab.core.errors import VerificationError
 from rnnlab.storage import disk
-from rnnlab.storage.files import always, sync_folder
+from rnnlab.storage.files import always
 from rnnlab.storage.jsonfile import Json
 from rnnlab.storage.system_errors import reported
 from rnnlab.storage.weights import load_arrays, save_arrays
@@ -28,7 +30,7 @@ Array = NDArray[Any]
 Part = Mapping[str, Array | Json]
 
 KEPT = 2  # the newest, and one to fall back to
-_NAME = re.compile(r"step-(\d{10})\.safetensors")
+_NAME = re.compile(r"step-(\d{10,})-(\d{4,})\.safetensors")
 
 
 @final
@@ -53,9 +55,15 @@ class Checkpoint:
     state: Mapping[str, Part]
 
 
+class _File(NamedTuple):
+    step: int
+    attempt: int
+    path: Path
+
+
 @final
 class Checkpoints:
-    """The checkpoints of one run.
+    """The checkpoints of one run; of two of the same step, that of the later attempt counts.
 
     Args:
         folder: Their folder; it need not exist.
@@ -64,7 +72,7 @@ class Checkpoints:
 
     def __init__(self, folder: Path, *, guard: Callable[[], None] = always) -> None:
         self._folder, self._guard = folder, guard
-        self._good: list[Path] = []  # known to be whole, oldest first
+        self._good: dict[int, Path] = {}  # known to be whole, by step
 
     def steps(self) -> list[int]:
         """Return the steps of all checkpoints there are, good or bad, newest first.
@@ -72,77 +80,66 @@ class Checkpoints:
         Raises:
             EnvironmentFault: The folder cannot be read.
         """
-        return sorted((int(match[1]) for match in map(_NAME.fullmatch, self._names()) if match), reverse=True)
-
-    def set_aside_before(self) -> bool:
-        """Return whether a damaged checkpoint was set aside before."""
-        return any(name.endswith(".corrupt") for name in self._names())
+        return sorted({file.step for file in self._files()}, reverse=True)
 
     def path(self, step: int) -> Path:
-        """Return the file of a step."""
-        return self._folder / f"step-{step:010d}.safetensors"
+        """Return the file of a step, that of the first attempt where there is none."""
+        found = [file for file in self._files() if file.step == step]
+        return max(found).path if found else self._path(step, 1)
 
     def load(self, step: int) -> Checkpoint:
         """Return a checkpoint, verified.
 
         Raises:
-            VerificationError: It is missing, no plain file, damaged, or of another step than in its name.
+            VerificationError: It is missing, no plain file, damaged, or not the one in its name.
             EnvironmentFault: A file cannot be read.
         """
         path = self.path(step)
         checkpoint = _load(path)
-        if checkpoint.step != step:
-            raise VerificationError(
-                f"is of step {checkpoint.step:,}, expected {step:,} as in its name", where=str(path)
-            )
+        if path != self._path(checkpoint.step, checkpoint.attempt):
+            found = f"is of step {checkpoint.step:,}, attempt {checkpoint.attempt}"
+            raise VerificationError(f"{found}, expected those in its name", where=str(path))
         return checkpoint
 
     def save(self, checkpoint: Checkpoint) -> None:
-        """Write a checkpoint, read it back, and only then delete what is older than the newest two.
+        """Write a checkpoint, read it back, and only then delete all but the newest two that are known to be good.
 
         Raises:
             ValueError: A number in it is not finite.
             EnvironmentFault: A system error, or the disk did not give back what was written; the older ones are kept.
         """
-        path = self.path(checkpoint.step)
+        path = self._path(checkpoint.step, checkpoint.attempt)
         arrays, plain = _parted(checkpoint.state)
         facts = {field.name: getattr(checkpoint, field.name) for field in fields(checkpoint)}
         save_arrays(path, arrays, {**facts, "kind": "checkpoint", "state": plain}, read_back=True, guard=self._guard)
-        self.trust(checkpoint.step)
-        self._prune()
+        self._good[checkpoint.step] = path
+        self._prune(checkpoint.attempt)
 
     def trust(self, step: int) -> None:
         """Count the checkpoint of this step as one that is known to be good."""
-        path = self.path(step)
-        self._good = sorted({*self._good, path})
+        self._good[step] = self.path(step)
 
-    def set_aside(self, step: int) -> None:
-        """Give a damaged checkpoint a name under which it is never looked at again.
-
-        Raises:
-            EnvironmentFault: A system error.
-        """
-        path = self.path(step)
-        with reported("rename", path):
-            disk.rename(path, path.with_name(f"{path.name}.corrupt"))
-            sync_folder(self._folder)
-
-    def _prune(self) -> None:
-        """Delete what is older than the newest checkpoints that are known to be good, if there are enough of those."""
+    def _prune(self, attempt: int) -> None:
+        """Delete what this attempt or an earlier one wrote, except the newest good ones, if there are enough."""
         if len(self._good) < KEPT:
             return
-        self._good = self._good[-KEPT:]
-        for step in self.steps():
-            if (path := self.path(step)) < self._good[0]:
+        self._good = dict(sorted(self._good.items())[-KEPT:])
+        for file in self._files():
+            if file.attempt <= attempt and file.path not in self._good.values():
                 with suppress(OSError):  # one too many does no harm
-                    disk.unlink(path)
+                    disk.unlink(file.path)
 
-    def _names(self) -> list[str]:
+    def _path(self, step: int, attempt: int) -> Path:
+        return self._folder / f"step-{step:010d}-{attempt:04d}.safetensors"
+
+    def _files(self) -> list[_File]:
         with reported("look at", self._folder):
             try:
-                return sorted(entry.name for entry in self._folder.iterdir())
+                paths = list(self._folder.iterdir())
             except FileNotFoundError:
                 return []
+        named = [(match, path) for path in paths if (match := _NAME.fullmatch(path.name))]
+        return [_File(int(match[1]), int(match[2]), path) for match, path in named]
 
 
 def _load(path: Path) -> Checkpoint:

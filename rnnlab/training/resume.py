@@ -223,10 +223,8 @@ def _restore(run: RunFolder, trainer: Trainer, status: Status) -> tuple[Checkpoi
         if step > (steps := trainer.options.steps):
             problem = f"training.steps={steps} is fewer than the {step:,} steps done"
             raise UsageError(problem, hint="give a greater number, or leave the option out")
-        for one in bad:
-            checkpoints.set_aside(one)
         return checkpoint, _losses(bad, step, reached=max(status.step, *bad, step))
-    if not bad and not status.step and not checkpoints.set_aside_before():
+    if not bad and not status.step:
         return None, ["no checkpoint was written yet: training begins at step 0"]
     problem = f"there is no checkpoint, though the run got to step {status.step:,}"
     if bad:  # damaged metrics are the same reason for each

@@ -152,7 +152,8 @@ def test_a_pipe_or_a_folder_in_place_of_a_file_never_blocks(job: Path, file: str
 FILES = [
     "config.yaml", "resolved.yaml", "provenance.json", "status.json", "metrics.jsonl", "summary.json", "log.txt",
     "evaluations.jsonl", "weights/best.safetensors", "weights/last.safetensors", "lock-0002.json",
-    "checkpoints/step-0000000000.safetensors", "checkpoints/step-0000000020.safetensors", "weights", "checkpoints",
+    "checkpoints/step-0000000000-0001.safetensors", "checkpoints/step-0000000020-0001.safetensors", "weights",
+    "checkpoints",
 ]  # fmt: skip
 
 
@@ -187,7 +188,7 @@ def test_a_link_planted_at_a_name_of_ours_is_not_followed(
         6
         if file.startswith("lock")
         else 4
-        if file in refused or (file.startswith("checkpoints/") and "00000.s" in file)
+        if file in refused or (file.startswith("checkpoints/") and "-0000000000-" in file)
         else 0
     )
     if not result.code and file not in {"config.yaml", "evaluations.jsonl"}:
@@ -223,7 +224,7 @@ def test_a_run_that_was_moved_or_copied_is_itself(job: Path) -> None:
 def test_what_other_programs_left_is_passed_over(job: Path) -> None:
     """Files of NFS, of file managers and of editors stay; what a killed process of ours left goes."""
     theirs = [".nfs0000a1", ".DS_Store", "metrics.jsonl~", ".metrics.jsonl.swp", "checkpoints/.nfs0000b2", "status.tmp"]
-    ours = [".status.json.0123456789abcdef.tmp", "checkpoints/.step-0000000020.safetensors.0123456789abcdef.tmp"]
+    ours = [".status.json.0123456789abcdef.tmp", "checkpoints/.step-0000000020-0001.safetensors.0123456789abcdef.tmp"]
     for name in (*theirs, *ours):
         (job / name).write_text("{")
     for command in (("show", "job"), ("doctor", "job"), ("list",), EVALUATE, (*RESUME, "-q")):

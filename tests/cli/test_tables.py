@@ -66,7 +66,7 @@ def test_no_line_is_wider_than_the_terminal(shown: Table, width: int) -> None:
 
 
 def test_a_word_is_not_broken_where_another_column_can_be_folded() -> None:
-    file = "checkpoints/step-0000000500.safetensors"
+    file = "checkpoints/step-0000000500-0001.safetensors"
     lines = table_lines(table(["", "file", "finding"], [["good", file, "a b " * 20]], text=["file", "finding"]), 60)
     assert any(file in line for line in lines)
 

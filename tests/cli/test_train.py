@@ -15,7 +15,7 @@ from tests.cli.program import TINY, rnnlab
 from tests.cli.training import newest, trained, weights
 
 FILES = [
-    "checkpoints/step-0000000000.safetensors", "checkpoints/step-0000000020.safetensors",
+    "checkpoints/step-0000000000-0001.safetensors", "checkpoints/step-0000000020-0001.safetensors",
     "config.yaml", "log.txt", "metrics.jsonl", "provenance.json", "resolved.yaml", "status.json", "summary.json",
     "weights/best.safetensors", "weights/last.safetensors",
 ]  # fmt: skip

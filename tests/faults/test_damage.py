@@ -86,7 +86,7 @@ def test_resumed_past_a_damaged_checkpoint(trial: Trial, interrupted: RunFolder,
         started, _ = outcome(run)
         assert started is not None
         assert started.step == 0
-        assert started.notes[0].startswith("step-0000000002.safetensors "), at
+        assert started.notes[0].startswith("step-0000000002-0001.safetensors "), at
         assert started.notes[1] == "resuming from the checkpoint of step 0: 2 steps will be trained again"
         assert account(run) == trial.whole
 

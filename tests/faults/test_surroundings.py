@@ -122,7 +122,7 @@ def test_renaming_is_refused_from_a_step_on(trial: Trial, monkeypatch: pytest.Mo
     folder = trial.place / "run"
     with monkeypatch.context() as patch, pytest.raises(EnvironmentFault) as error:
         after(1, train_into(folder, trial.asked, config=b"", argv=[]), lambda: patch.setattr(disk, "rename", refuse))
-    assert error.value.where == str(folder / "checkpoints" / "step-0000000002.safetensors")
+    assert error.value.where == str(folder / "checkpoints" / "step-0000000002-0001.safetensors")
     assert error.value.problem.endswith("bytes: Permission denied")
     report = examine(RunFolder(folder))
     assert (report.is_healthy, report.state, report.step) == (True, "stale", 0)

@@ -47,14 +47,14 @@ def test_every_file_is_named(experiment: Make, tmp_path: Path) -> None:
     details = {finding.file: finding.detail for finding in report.findings}
     assert list(details) == [
         "status.json", "config.yaml", "provenance.json", "resolved.yaml", "metrics.jsonl", "log.txt", "checkpoints",
-        "checkpoints/step-0000000005.safetensors", "checkpoints/step-0000000000.safetensors",
+        "checkpoints/step-0000000005-0001.safetensors", "checkpoints/step-0000000000-0001.safetensors",
         "weights/best.safetensors", "weights/last.safetensors", "summary.json", "the lock",
     ]  # fmt: skip
     assert {finding.result for finding in report.findings} == {"good"}
     assert details["metrics.jsonl"] == "4 records, steps in order"
     whole = f"whole, of attempt 1; {sum(map(len, lines))} bytes of metrics belong to it"
-    assert details["checkpoints/step-0000000005.safetensors"] == whole
-    assert f"; {len(lines[0])} bytes" in details["checkpoints/step-0000000000.safetensors"]
+    assert details["checkpoints/step-0000000005-0001.safetensors"] == whole
+    assert f"; {len(lines[0])} bytes" in details["checkpoints/step-0000000000-0001.safetensors"]
     assert details["weights/best.safetensors"] == f"whole, of step {report.run.read_summary().best.step}"
 
 
@@ -64,8 +64,8 @@ CHANGED = "was changed since it was written: its content does not match its SHA-
 @pytest.mark.parametrize(
     "file",
     [
-        "weights/best.safetensors", "weights/last.safetensors", "checkpoints/step-0000000005.safetensors",
-        "checkpoints/step-0000000000.safetensors", "summary.json", "provenance.json", "status.json",
+        "weights/best.safetensors", "weights/last.safetensors", "checkpoints/step-0000000005-0001.safetensors",
+        "checkpoints/step-0000000000-0001.safetensors", "summary.json", "provenance.json", "status.json",
     ],
 )  # fmt: skip
 def test_a_changed_file(experiment: Make, tmp_path: Path, file: str) -> None:
@@ -108,9 +108,8 @@ def test_metrics_at_odds_with_themselves_or_the_checkpoint(experiment: Make, tmp
     assert found(run)[1] == {"metrics.jsonl": "record 5 is of step 2, after one of step 5"}
     path.write_bytes(b"".join(lines[:2]))
     size = sum(map(len, lines))
-    assert found(run)[1] == {
-        "checkpoints/step-0000000005.safetensors": f"has {len(b''.join(lines[:2]))} bytes, expected at least {size}"
-    }
+    shorter = f"has {len(b''.join(lines[:2]))} bytes, expected at least {size}"
+    assert found(run)[1] == {"checkpoints/step-0000000005-0001.safetensors": shorter}
     path.write_bytes(b"".join([lines[0], lines[1][:40], b"\n", *lines[2:]]))
     assert "its checksum is missing" in found(run)[1]["metrics.jsonl"]
 

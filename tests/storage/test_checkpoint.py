@@ -47,7 +47,7 @@ def test_the_newest_two_are_kept(checkpoints: Checkpoints, tmp_path: Path) -> No
         kept.append(checkpoints.steps())
     assert kept == [[0], [9, 0], [10, 9], [1_000_000_000, 10]]
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "step-0000000010.safetensors", "step-1000000000.safetensors",
+        "step-0000000010-0002.safetensors", "step-1000000000-0002.safetensors",
     ]  # fmt: skip
 
 
@@ -65,8 +65,34 @@ def test_what_another_process_left_stays_until_two_are_known_to_be_good(tmp_path
     assert again.steps() == [5, 4]
 
 
+def test_a_process_that_was_overtaken_deletes_nothing_of_its_successor(tmp_path: Path) -> None:
+    loser, winner = Checkpoints(tmp_path), Checkpoints(tmp_path)
+    for step in (1, 2):
+        loser.save(at(step))
+    winner.trust(2)
+    for step in (2, 3, 4):
+        winner.save(replace(at(step), attempt=3))
+    loser.save(at(5))
+    assert winner.steps() == [5, 4, 3]
+    assert winner.load(4).attempt == winner.load(3).attempt == 3
+
+
+def test_of_one_step_the_later_attempt_counts_and_does_not_replace_the_earlier(tmp_path: Path) -> None:
+    Checkpoints(tmp_path).save(at(4))
+    Checkpoints(tmp_path).save(replace(at(4), attempt=10_000))
+    checkpoints = Checkpoints(tmp_path)
+    assert (checkpoints.steps(), checkpoints.load(4).attempt) == ([4], 10_000)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
 def test_other_names_are_no_checkpoints(checkpoints: Checkpoints, tmp_path: Path) -> None:
-    for name in ("step-9.safetensors", "step--000000001.safetensors", "step-00000001e3.safetensors", "latest", "x.tmp"):
+    for name in (
+        "step-9-0001.safetensors",
+        "step--000000001-0001.safetensors",
+        "step-0000000009.safetensors",
+        "latest",
+        "x.tmp",
+    ):
         (tmp_path / name).write_bytes(b"")
     assert checkpoints.steps() == []
     assert Checkpoints(tmp_path / "none").steps() == []
@@ -97,7 +123,7 @@ def test_any_change_is_found(checkpoints: Checkpoints, harm: Any, problem: str) 
 def test_a_checkpoint_under_another_name_or_of_another_kind(checkpoints: Checkpoints) -> None:
     checkpoints.save(at(7))
     checkpoints.path(7).rename(checkpoints.path(8))
-    with pytest.raises(VerificationError, match="is of step 7, expected 8 as in its name"):
+    with pytest.raises(VerificationError, match="is of step 7, attempt 2, expected those in its name"):
         checkpoints.load(8)
     save_arrays(checkpoints.path(9), {}, {"step": 9})
     with pytest.raises(VerificationError, match="contains weights, expected a checkpoint"):
@@ -109,8 +135,9 @@ def test_a_checkpoint_under_another_name_or_of_another_kind(checkpoints: Checkpo
 
 def test_a_link_is_not_followed(checkpoints: Checkpoints, tmp_path: Path) -> None:
     checkpoints.save(at(7))
-    checkpoints.path(7).rename(tmp_path / "elsewhere")
-    checkpoints.path(7).symlink_to("elsewhere")
+    path = checkpoints.path(7)
+    path.rename(tmp_path / "elsewhere")
+    path.symlink_to("elsewhere")
     with pytest.raises(VerificationError, match="is not a plain file"):
         checkpoints.load(7)
 

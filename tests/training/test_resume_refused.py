@@ -27,8 +27,8 @@ def test_without_a_good_checkpoint_nothing_begins_anew(experiment: Make, tmp_pat
     changed = "was changed since it was written: its content does not match its SHA-256"
     for _ in range(2):
         assert refusal(VerificationError, run) == (
-            f"/checkpoints: no checkpoint can be used: step-0000000003.safetensors {changed}; "
-            f"step-0000000000.safetensors {changed} — bring a copy back, or start a new run from resolved.yaml"
+            f"/checkpoints: no checkpoint can be used: step-0000000003-0001.safetensors {changed}; "
+            f"step-0000000000-0001.safetensors {changed} — bring a copy back, or start a new run from resolved.yaml"
         )
     for step in run.checkpoints().steps():
         run.checkpoints().path(step).unlink()
@@ -84,7 +84,7 @@ def test_a_checkpoint_of_another_run_or_network(experiment: Make, tmp_path: Path
     same = begin(experiment(), tmp_path / "same", stop_at=3)
     for step in (0, 3):
         run.checkpoints().path(step).write_bytes(same.checkpoints().path(step).read_bytes())
-    assert "step-0000000003.safetensors is of another run; " in refusal(VerificationError, run)
+    assert "step-0000000003-0001.safetensors is of another run; " in refusal(VerificationError, run)
 
 
 def test_a_diverged_run_would_only_diverge_again(experiment: Make, tmp_path: Path) -> None:
