@@ -4,7 +4,6 @@ import codecs
 import difflib
 import math
 import os
-import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -17,6 +16,7 @@ from rnnlab.config.document import DOTTED_KEY, Document, Node, node_of
 from rnnlab.config.errors import KeyPath, LocatedError, Position, dotted, kind, location, raise_all, shortened, shown
 from rnnlab.config.yaml import dump_yaml, parse
 from rnnlab.core.errors import ConfigError, UsageError
+from rnnlab.core.named_files import read_named
 
 MOST_BYTES = 1 << 20
 MOST_FILES = 64
@@ -199,22 +199,10 @@ def _bases(node: Node | None) -> list[tuple[str, str]]:
 
 
 def _read_bytes(path: Path) -> bytes:
-    """Return the bytes of the regular file `path`; never waits for a pipe or a device."""
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            problem = "is a folder, a pipe or a device, expected a regular file"
-            raise UsageError(problem, hint="give the path of a YAML file")
-        with path.open("rb") as file:
-            raw = file.read(MOST_BYTES + 1)
+        return read_named(path, MOST_BYTES, hint="give the path of a YAML file that you may read")
     except FileNotFoundError:
         raise UsageError("no such file", hint=_nearest_yaml(path)) from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "not a path"
-        raise UsageError(f"cannot be read: {reason}", hint="give the path of a YAML file that you may read") from None
-    if len(raw) > MOST_BYTES:
-        problem = f"the file is larger than {MOST_BYTES:,} bytes, the maximum for a config"
-        raise UsageError(problem, hint="check that this is the right file")
-    return raw
 
 
 def _decode(raw: bytes, source: str) -> str:

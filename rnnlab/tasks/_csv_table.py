@@ -5,7 +5,6 @@ import hashlib
 import io
 import itertools
 import math
-import stat
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ import numpy as np
 
 from rnnlab.core.batch import Array
 from rnnlab.core.errors import UsageError
+from rnnlab.core.named_files import read_named
 from rnnlab.core.registry import nearest
 
 SIZE_CAP = 256 * 2**20
@@ -62,14 +62,15 @@ def read_table(path: Path, *, ignore: Sequence[Column] = ()) -> Table:
         UsageError: The file is missing, not a regular file, too large, empty, not UTF-8, or has rows of unequal length
             or a cell that is not a finite number; the error names the line.
     """
-    _check_file(path)
     try:
-        content = path.read_bytes()
+        content = read_named(path, SIZE_CAP, hint="give a plain CSV file")
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise _fault(path, f"byte {error.start:,} is not UTF-8", hint="save the file as UTF-8") from error
-    except OSError as error:
-        raise _fault(path, f"cannot be read: {error.strerror}") from error
+    except FileNotFoundError as error:
+        raise _fault(path, "no such file", hint="a path in a config is relative to the config file") from error
+    except UsageError as error:
+        raise _fault(path, error.problem, hint=error.hint) from error
     names, keep, values = _parse(io.StringIO(text, newline=""), path=path, ignore=ignore)
     table = np.array(values).reshape(-1, len(keep))
     kept_names = [names[k] for k in keep]
@@ -92,18 +93,6 @@ def find_column(column: Column, names: Sequence[str], *, path: Path) -> int:
     if not found:
         raise _fault(path, f"no column named {column!r}", hint=nearest(column, names))
     return found[0]
-
-
-def _check_file(path: Path) -> None:
-    try:
-        status = path.stat()
-    except (OSError, ValueError) as error:
-        hint = "a path in a config is relative to the config file"
-        raise _fault(path, "no such file" if isinstance(error, FileNotFoundError) else str(error), hint=hint) from error
-    if not stat.S_ISREG(status.st_mode):
-        raise _fault(path, "not a regular file", hint="give a plain CSV file")
-    if status.st_size > SIZE_CAP:
-        raise _fault(path, f"{status.st_size:,} bytes, more than the {SIZE_CAP:,} that are read")
 
 
 def _parse(

@@ -85,8 +85,8 @@ def test_a_name_stays_the_text_it_is(here: Path, name: str) -> None:
     [
         ("http://example.org/x.csv", "is a URL, expected the path of a file — download it first"),
         ("gs://bucket/x.csv", "is a URL, expected the path of a file — download it first"),
-        ("/dev/stdin", "not a regular file — give a plain CSV file"),
-        ("/proc/self/environ", "there is a header, but no row of numbers"),
+        ("/dev/stdin", "is a folder, a pipe or a device, expected a regular file — give a plain CSV file"),
+        ("/proc/self/environ", "is in /proc or /sys, expected a file on a disk"),
         ("loop.csv", "Too many levels of symbolic links"),
         ("$(id)", "$(id): no such file"),
         ("~/x.csv", "/~/x.csv: no such file"),

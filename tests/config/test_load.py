@@ -140,7 +140,7 @@ def test_a_csv_file_that_is_none(tmp_path: Path, content: bytes | None, options:
 def test_a_csv_that_is_no_file_never_blocks(tmp_path: Path, path: str) -> None:
     os.mkfifo(tmp_path / "pipe.csv")
     (only,) = errors(tmp_path, f"task: {{type: forecast, csv: {path}}}\n")
-    assert "not a regular file" in only
+    assert "is a folder, a pipe or a device, expected a regular file" in only
 
 
 @pytest.mark.parametrize(

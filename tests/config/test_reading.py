@@ -66,8 +66,8 @@ def test_a_file_keeps_its_bytes_and_its_positions(mark, line_end):
         (b"\xef\xbb\xbf\xc3\xa9a\xa9", "x.yaml:1:3: byte 0xa9 is not UTF-8 — save the file as UTF-8"),
         (
             b"#" * (2**20 + 1),
-            "x.yaml: the file is larger than 1,048,576 bytes, the maximum for a config"
-            " — check that this is the right file",
+            "x.yaml: has 1,048,577 bytes, more than the 1,048,576 that are read"
+            " — give the path of a YAML file that you may read",
         ),
     ],
     ids=range(14),
@@ -81,11 +81,12 @@ def test_a_huge_file_is_not_read_whole():
     with Path("x.yaml").open("wb") as file:
         file.truncate(100 << 30)
     start = time.perf_counter()
-    assert refusal()[0].startswith("x.yaml: the file is larger than 1,048,576 bytes")
+    assert refusal()[0].startswith("x.yaml: has 107,374,182,400 bytes, more than the 1,048,576 that are read")
     assert time.perf_counter() - start < 0.5
 
 
 def test_only_regular_files_are_read_and_nothing_blocks():
+    may = "give the path of a YAML file that you may read"
     os.mkfifo("pipe.yaml")
     Path("folder.yaml").mkdir()
     Path("loop.yaml").symlink_to("loop.yaml")
@@ -93,8 +94,7 @@ def test_only_regular_files_are_read_and_nothing_blocks():
         listener.bind("socket.yaml")
         for name in ("pipe.yaml", "folder.yaml", "socket.yaml", "/dev/zero"):
             problem = "is a folder, a pipe or a device, expected a regular file"
-            assert refusal(name) == [f"{name}: {problem} — give the path of a YAML file"]
-    may = "give the path of a YAML file that you may read"
+            assert refusal(name) == [f"{name}: {problem} — {may}"]
     assert refusal("loop.yaml") == [f"loop.yaml: cannot be read: Too many levels of symbolic links — {may}"]
     assert refusal("loop.yaml\0") == [f"loop.yaml\\x00: cannot be read: not a path — {may}"]
     assert refusal("a" * 300)[0].endswith(f"cannot be read: File name too long — {may}")
@@ -184,7 +184,7 @@ def test_errors_of_a_base_shared_by_two_bases_are_reported_once():
         (
             {"x": "extends: /dev/zero"},
             "x.yaml:1:10 extends: x.yaml extends /dev/zero: is a folder, a pipe or a device, expected a regular file"
-            " — give the path of a YAML file",
+            " — give the path of a YAML file that you may read",
         ),
         (
             {"x": f"extends: [{', '.join(f'b{i}.yaml' for i in range(64))}]"} | {f"b{i}": "a: 1" for i in range(64)},

@@ -218,8 +218,8 @@ def test_what_is_not_a_file_is_refused_without_blocking(tmp_path: Path) -> None:
     (tmp_path / "latin").write_bytes(b"a\n1\n\xe9\n")
     for name, problem in {
         "none": "no such file — a path in a config is relative to the config file",
-        "pipe": "not a regular file — give a plain CSV file",
-        "": "not a regular file — give a plain CSV file",
+        "pipe": "is a folder, a pipe or a device, expected a regular file — give a plain CSV file",
+        "": "is a folder, a pipe or a device, expected a regular file — give a plain CSV file",
         "latin": "byte 4 is not UTF-8 — save the file as UTF-8",
     }.items():
         with pytest.raises(UsageError) as error:
