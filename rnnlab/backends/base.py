@@ -69,6 +69,10 @@ class Network:
         described["head.b"] = Parameter((self.output_features,), "bias")
         return described
 
+    def shapes(self) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
+        """Return shape and dtype of each parameter by full name."""
+        return {name: (parameter.shape, self.dtype) for name, parameter in self.parameters().items()}
+
     def empty_outputs(self, batch_size: int, timesteps: int) -> Array:
         """Return zeros for the raw outputs of a batch: (B, O), or (B, T, O) for sequences."""
         steps = (timesteps,) if self.return_sequences else ()

@@ -15,6 +15,7 @@ from rnnlab.storage.folder import OWN
 from rnnlab.storage.lock import is_lock, read_holder
 from rnnlab.storage.metrics import CUT, TORN
 from rnnlab.storage.reading import kind
+from rnnlab.training.resources import checkpoint_bytes
 from rnnlab.training.resume import require_config_as_given, require_own, verified_experiment
 
 Result = Literal["good", "note", "bad"]
@@ -151,11 +152,12 @@ class _Examination:
         return f"{len(self._steps)}, the newest at step {self._steps[0]:,}" if self._steps else "none yet"
 
     def _read_checkpoint(self, step: int) -> str:
-        checkpoint = self.run.checkpoints().load(step)
-        about = None
+        about, most_bytes = None, None
         if self._experiment is not None:
             task = self._experiment.build_task()
+            most_bytes = checkpoint_bytes(self._experiment, task)
             about = {"network": self._experiment.network(task).describe(), "task": task.name}
+        checkpoint = self.run.checkpoints().load(step, most_bytes=most_bytes, keep=False)
         require_own(checkpoint, self.status, about)
         self.run.check_metrics(checkpoint.metrics_bytes)
         return f"whole, of attempt {checkpoint.attempt}; {checkpoint.metrics_bytes:,} bytes of metrics belong to it"
@@ -163,9 +165,8 @@ class _Examination:
     def _read_weights(self, which: Literal["best", "last"]) -> str:
         expected = None
         if self._experiment is not None:
-            network = self._experiment.network(self._experiment.build_task())
-            expected = {name: (one.shape, network.dtype) for name, one in network.parameters().items()}
-        _, about = self.run.load_weights(which, expected)
+            expected = self._experiment.network(self._experiment.build_task()).shapes()
+        _, about = self.run.load_weights(which, expected, keep=False)
         step = about.get("step")
         if which == "last" and self.status.state == "completed" and step != self.status.step:
             raise VerificationError(f"are of step {step}, but the run ended at step {self.status.step:,}")

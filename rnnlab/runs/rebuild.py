@@ -50,8 +50,7 @@ def load_weights(
     if which == "best" and not folder.has_weights("best") and folder.has_weights("last"):
         # As of a run that diverged before its first evaluation.
         raise VerificationError("is missing", where=str(path), hint="use the last weights: `--weights last`")
-    expected = {name: (parameter.shape, network.dtype) for name, parameter in network.parameters().items()}
-    arrays, description = folder.load_weights(which, expected, allow_nonfinite=allow_nonfinite)
+    arrays, description = folder.load_weights(which, network.shapes(), allow_nonfinite=allow_nonfinite)
     stored, wanted = flat_description(description.get("network", {})), flat_description(network.describe())
     differing = sorted(key for key in {*stored, *wanted} if stored.get(key) != wanted.get(key))
     if differing:

@@ -87,15 +87,20 @@ class Checkpoints:
         found = [file for file in self._files() if file.step == step]
         return max(found).path if found else self._path(step, 1)
 
-    def load(self, step: int) -> Checkpoint:
+    def load(self, step: int, *, most_bytes: int | None = None, keep: bool = True) -> Checkpoint:
         """Return a checkpoint, verified.
 
+        Args:
+            step: Its step.
+            most_bytes: Of its arrays; left out, any size will do.
+            keep: Whether to return its arrays; otherwise it takes little memory, whatever its size.
+
         Raises:
-            VerificationError: It is missing, no plain file, damaged, or not the one in its name.
+            VerificationError: It is missing, no plain file, damaged, too large, or not the one in its name.
             EnvironmentFault: A file cannot be read.
         """
         path = self.path(step)
-        checkpoint = _load(path)
+        checkpoint = _load(path, most_bytes=most_bytes, keep=keep)
         if path != self._path(checkpoint.step, checkpoint.attempt):
             found = f"is of step {checkpoint.step:,}, attempt {checkpoint.attempt}"
             raise VerificationError(f"{found}, expected those in its name", where=str(path))
@@ -142,8 +147,8 @@ class Checkpoints:
         return [_File(int(match[1]), int(match[2]), path) for match, path in named]
 
 
-def _load(path: Path) -> Checkpoint:
-    arrays, description = load_arrays(path)
+def _load(path: Path, *, most_bytes: int | None, keep: bool) -> Checkpoint:
+    arrays, description = load_arrays(path, most_bytes=most_bytes, keep=keep)
     if description.pop("kind", None) != "checkpoint":
         raise VerificationError("contains weights, expected a checkpoint", where=str(path))
     try:

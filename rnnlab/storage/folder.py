@@ -228,12 +228,18 @@ class RunFolder:
         return save_arrays(path, arrays, description, guard=self.guard)
 
     def load_weights(
-        self, which: Which, expected: "Expected | None" = None, *, allow_nonfinite: bool = False
+        self,
+        which: Which,
+        expected: "Expected | None" = None,
+        *,
+        allow_nonfinite: bool = False,
+        keep: bool = True,
     ) -> "Loaded":
         """Return the weights and their description; see `weights.load_arrays`."""
         from rnnlab.storage.weights import load_arrays
 
-        return load_arrays(self.inner("weights") / f"{which}.safetensors", expected, allow_nonfinite=allow_nonfinite)
+        path = self.inner("weights") / f"{which}.safetensors"
+        return load_arrays(path, expected, allow_nonfinite=allow_nonfinite, keep=keep)
 
     def has_weights(self, which: Which) -> bool:
         """Return whether there are such weights, good or bad."""

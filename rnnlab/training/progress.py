@@ -3,16 +3,21 @@
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import InitVar, asdict, dataclass, field, fields
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import AfterValidator, Field, TypeAdapter
 
 from rnnlab.config.blocks import PlateauOptions
+from rnnlab.storage.summary import SolvedAt
+from rnnlab.storage.weights import list_differences
 from rnnlab.tasks.base import Evidence, Streak, SuccessRule
 
 Array = NDArray[Any]
 
+MOST_STEPS = 10**12
+Steps = Annotated[int, Field(ge=0, le=MOST_STEPS)]
 State = Mapping[str, Any]  # arrays, and data that JSON can represent
 
 
@@ -23,7 +28,16 @@ class Stateful(Protocol):
         """Return all there is to remember."""
 
     def restore(self, state: State, /) -> None:
-        """Take back what `state` returned, and continue as if never stopped."""
+        """Take back what `state` returned, and continue as if never stopped.
+
+        Raises:
+            ValueError, KeyError, AttributeError: It is not what `state` returns.
+        """
+
+
+def _checked(solved_at: dict[str, float | int]) -> dict[str, float | int]:
+    SolvedAt.model_validate(solved_at)
+    return solved_at
 
 
 @dataclass
@@ -35,7 +49,8 @@ class Fields:
 
     def restore(self, state: State) -> None:
         for one in fields(self):
-            setattr(self, one.name, state[one.name])
+            kind: TypeAdapter[Any] = TypeAdapter(one.type)  # type: ignore[arg-type]  # types here, no text
+            setattr(self, one.name, kind.validate_python(state[one.name], strict=True))
 
 
 @dataclass
@@ -51,12 +66,12 @@ class Place(Fields):
         seconds: Time spent in earlier processes and, when saved, in this one.
     """
 
-    step: int = 0
-    updates: int = 0
-    evaluated: int = -1
+    step: Steps = 0
+    updates: Steps = 0
+    evaluated: Annotated[int, Field(ge=-1, le=MOST_STEPS)] = -1
     metrics: dict[str, float] = field(default_factory=dict)
-    solved_at: dict[str, float | int] | None = None
-    seconds: float = 0.0
+    solved_at: Annotated[dict[str, float | int], AfterValidator(_checked)] | None = None
+    seconds: Annotated[float, Field(ge=0, le=MOST_STEPS)] = 0.0
 
 
 class Success:
@@ -77,9 +92,13 @@ class Success:
         return {"recent": self._recent.copy(), "losses": np.array(self._losses, np.float64)}
 
     def restore(self, state: State) -> None:
+        losses = state["losses"]
+        expected = {"recent": (self._recent.shape, "bool"), "losses": (losses.shape[:1], "float64")}
+        if differences := list_differences(state, expected):
+            raise ValueError("; ".join(differences))
         self._recent[...] = state["recent"]
         self._losses.clear()
-        self._losses.extend(state["losses"].tolist())
+        self._losses.extend(losses.tolist())
 
     def after_step(self, correct: Array, loss: float) -> bool:
         """Take in a training batch; return whether the rule is met by the training stream."""
@@ -108,8 +127,8 @@ class Best(Fields):
     plateau: InitVar[PlateauOptions | None]
     lowest: float | None = None
     improved: float | None = None  # the loss that the next ones are compared with for a plateau
-    stalled: int = 0
-    step: int = 0
+    stalled: Steps = 0
+    step: Steps = 0
     metrics: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self, plateau: PlateauOptions | None) -> None:
@@ -144,7 +163,7 @@ class Averages(Fields):
     """Means of named numbers since the last call of `take`."""
 
     totals: dict[str, float] = field(default_factory=dict)
-    count: int = 0
+    count: Steps = 0
 
     def add(self, values: Mapping[str, float]) -> None:
         """Add the numbers of one step, with the same names each time."""

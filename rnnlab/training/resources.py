@@ -14,6 +14,7 @@ from rnnlab.core.errors import EnvironmentFault
 from rnnlab.storage.checkpoint import KEPT
 from rnnlab.storage.files import probe
 from rnnlab.storage.system_errors import ELSEWHERE, reported
+from rnnlab.tasks.base import AbstractTask, Streak
 from rnnlab.training.validation import batch_sizes
 
 _FLOAT64 = 8
@@ -94,12 +95,17 @@ def space_needed(experiment: Experiment) -> int:
 
     P parameters, D bytes per number; of checkpoints, and of weights, one more than is kept exists while it is replaced.
     """
-    network = experiment.network(experiment.build_task())
-    once = sum(parameter.size for parameter in network.parameters().values()) * network.dtype.itemsize
-    slots = len(experiment.recipe().optimizer.slot_names())
+    once, slots = _once_and_slots(experiment, experiment.network(experiment.build_task()))
     records = 2 + experiment.training.steps // experiment.training.evaluate_every
     # A long budget is seldom spent: for records no more is asked than a day of them could take.
     return once * ((KEPT + 1) * (2 + slots) + 3) + 2 * _RECORD * min(records, 100_000) + _OTHER
+
+
+def checkpoint_bytes(experiment: Experiment, task: AbstractTask) -> int:
+    """Return how many bytes the arrays of a checkpoint have at most: P·D·(2 + slots), and the newest losses."""
+    once, slots = _once_and_slots(experiment, experiment.network(task))
+    window = max(task.solved.sequences if isinstance(task.solved, Streak) else 0, experiment.training.batch_size)
+    return once * (2 + slots) + window * (1 + _FLOAT64) + _OTHER
 
 
 def memory_available() -> int | None:
@@ -121,11 +127,16 @@ def in_words(size: int) -> str:
 
 
 def _parameters(experiment: Experiment, network: Network) -> int:
-    sizes = [parameter.size for parameter in network.parameters().values()]
-    slots = len(experiment.recipe().optimizer.slot_names())
-    all_once = sum(sizes) * network.dtype.itemsize
+    once, slots = _once_and_slots(experiment, network)
+    largest = max(parameter.size for parameter in network.parameters().values())
     shards = count_shards(network, experiment.numpy.shards, batch_size=experiment.training.batch_size)
-    return max((8 + shards + 3 * slots) * all_once, all_once + 3 * _FLOAT64 * max(sizes))
+    return max((8 + shards + 3 * slots) * once, once + 3 * _FLOAT64 * largest)
+
+
+def _once_and_slots(experiment: Experiment, network: Network) -> tuple[int, int]:
+    """Return the bytes of all parameters, and how many numbers the optimiser keeps for each."""
+    once = sum(parameter.size for parameter in network.parameters().values()) * network.dtype.itemsize
+    return once, len(experiment.recipe().optimizer.slot_names())
 
 
 def _batch(network: Network, batch_size: int, timesteps: int) -> int:

@@ -14,6 +14,7 @@ from rnnlab.storage.checkpoint import Checkpoint
 from rnnlab.storage.jsonfile import flatten
 from rnnlab.tasks.base import AbstractTask
 from rnnlab.training.events import Event, Finished
+from rnnlab.training.resources import checkpoint_bytes
 from rnnlab.training.stopping import Stop
 from rnnlab.training.store import Store
 from rnnlab.training.train import begin, new_trainer, train_to_end
@@ -209,11 +210,11 @@ def _restore(run: RunFolder, trainer: Trainer, status: Status) -> tuple[Checkpoi
     Raises:
         VerificationError: There are checkpoints, or were, and none is good: training must not begin again unasked.
     """
-    checkpoints = run.checkpoints()
+    checkpoints, most_bytes = run.checkpoints(), checkpoint_bytes(trainer.experiment, trainer.task)
     bad: dict[int, str] = {}
     for step in checkpoints.steps():
         try:
-            checkpoint = checkpoints.load(step)
+            checkpoint = checkpoints.load(step, most_bytes=most_bytes)
             require_own(checkpoint, status, trainer.about)
             run.check_metrics(checkpoint.metrics_bytes)
             trainer.restore(checkpoint.state)

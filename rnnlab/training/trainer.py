@@ -104,6 +104,8 @@ class Trainer:
                 raise VerificationError(f"does not fit this network: {'; '.join(differences)}")
             for name, part in self._parts.items():
                 part.restore(state[name])
+            if self.best.parameters and list_differences(self.best.parameters, self.network.shapes()):
+                raise VerificationError("has best weights that do not fit this network")
         except (KeyError, TypeError, ValueError, AttributeError) as fault:
             raise VerificationError("lacks a part of the training's state") from fault
         self._model.load_state_dict(model)

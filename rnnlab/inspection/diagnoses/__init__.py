@@ -8,17 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
-import numpy as np
-
-from rnnlab.backends.base import Network
+from rnnlab.backends.numpy.shard import below
 from rnnlab.backends.numpy.unrolled import layers_of
-from rnnlab.core.errors import UsageError
+from rnnlab.config.experiment import Experiment
+from rnnlab.core.errors import UsageError, VerificationError
 from rnnlab.core.registry import Registry, nearest
 from rnnlab.core.streams import stream
 from rnnlab.inspection.diagnoses.base import AbstractDiagnosis, Array, Inspected
 from rnnlab.runs.find import open_run
 from rnnlab.runs.run import Run, Which
-from rnnlab.training.resume import require_same_data
+from rnnlab.storage.weights import list_differences
+from rnnlab.training.resources import checkpoint_bytes
+from rnnlab.training.resume import require_own, require_same_data
 
 _SEQUENCES = 64
 
@@ -106,7 +107,11 @@ def diagnose(
     task = experiment.build_task()
     network = experiment.network(task)
     require_same_data(run, task)
-    arrays, step = _arrays(run, network, weights, at_step)
+    if at_step is None:
+        stored = run.weights(weights)
+        arrays, step = dict(stored), stored.step
+    else:
+        arrays, step = _arrays_at(run, experiment, at_step), at_step
     rng, source = stream(experiment.seed, "diagnosis"), task.part("validation")
     batch = source.sample(rng, batch_size=sequences, timesteps=experiment.timesteps)
     inspected = Inspected(run, experiment, task, network, arrays, batch, layers_of(network, arrays))
@@ -115,16 +120,20 @@ def diagnose(
     return Diagnosis(run.name, run.path, run.label, step, used, experiment.timesteps[1], sequences, results)
 
 
-def _arrays(run: Run, network: Network, weights: Which, at_step: int | None) -> tuple[Mapping[str, Array], int]:
-    if at_step is None:
-        stored = run.weights(weights)
-        return stored, stored.step
+def _arrays_at(run: Run, experiment: Experiment, at_step: int) -> dict[str, Array]:
     checkpoints = run.folder.checkpoints()
     steps = checkpoints.steps()
     if at_step not in steps:
         known = ", ".join(map(str, steps)) or "none"
         problem = f"{run.name} has no checkpoint of step {at_step:,}"
         raise UsageError(problem, where="--at-step", hint=f"checkpoints: {known}; the newest two are kept")
-    model = checkpoints.load(at_step).state["model"]
-    names = network.parameters()
-    return {name: np.asarray(model[f"parameters/{name}"]) for name in names}, at_step
+    task = experiment.build_task()
+    network = experiment.network(task)
+    checkpoint = checkpoints.load(at_step, most_bytes=checkpoint_bytes(experiment, task))
+    require_own(checkpoint, run.folder.read_status(), {"network": network.describe(), "task": task.name})
+    model: Mapping[str, Any] = checkpoint.state.get("model", {})
+    arrays = below("parameters/", model)
+    if differences := list_differences(arrays, network.shapes()):
+        problem = f"does not fit this network: {'; '.join(differences)}"
+        raise VerificationError(problem, where=str(checkpoints.path(at_step)))
+    return arrays

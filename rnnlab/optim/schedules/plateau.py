@@ -5,6 +5,7 @@ from typing import Any, Final, Literal, final
 
 from pydantic import Field
 
+from rnnlab.core.options import Options
 from rnnlab.optim.schedules.base import AbstractSchedule, ScheduleOptions
 
 
@@ -67,8 +68,9 @@ class Plateau(AbstractSchedule[PlateauScheduleOptions]):
         return {"factor": self._factor, "best": self._best, "waited": self._waited, "cooling": self._cooling}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        self._factor, self._best = state["factor"], state["best"]
-        self._waited, self._cooling = state["waited"], state["cooling"]
+        stored = _State.model_validate(state)
+        self._factor, self._best = stored.factor, stored.best
+        self._waited, self._cooling = stored.waited, stored.cooling
 
     def _reduce(self, learning_rate: float) -> None:
         lowest = self.options.min_learning_rate / learning_rate
@@ -78,6 +80,15 @@ class Plateau(AbstractSchedule[PlateauScheduleOptions]):
 
     def _decay(self, step: int) -> float:
         return self._factor
+
+
+class _State(Options):
+    """What is stored, with bounds."""
+
+    factor: float = Field(ge=0, le=1)
+    best: float | None
+    waited: int = Field(ge=0, le=1_000_000_000)
+    cooling: int = Field(ge=0, le=1_000_000_000)
 
 
 SCHEDULE: Final = Plateau
