@@ -18,6 +18,8 @@ from typer.core import TyperCommand, TyperGroup
 from rnnlab import __version__
 from rnnlab.cli.errors import forget_stdout, note, report, report_bug, settle_streams
 from rnnlab.core.errors import EnvironmentFault, RnnlabError, StoppedError, UsageError
+from rnnlab.core.threads import MORE_PROCESSES, settle_threads
+from rnnlab.storage.system_errors import limit_hint
 
 # The base of Typer's own errors, which is in another place in each version of Typer.
 ClickException: Any = typer.BadParameter.__mro__[2]
@@ -93,6 +95,7 @@ def _program(
 def main() -> NoReturn:
     """Run the program and exit."""
     settle_streams()
+    settle_threads()
     try:
         code = app(prog_name="rnnlab", standalone_mode=False) or 0
     except (Exception, SystemExit) as error:
@@ -140,9 +143,18 @@ def _as_known(error: Exception) -> RnnlabError | None:
         return EnvironmentFault("out of memory", hint=hint)
     if isinstance(error, SystemError):  # all that Python reports when memory ends in its own work
         return EnvironmentFault(f"internal error of Python, probably out of memory: {error}", hint="allow more memory")
-    if isinstance(error, OSError) and error.errno in _SYSTEM_ERRORS:
-        return EnvironmentFault(error.strerror or str(error), where=str(error.filename or "stdout"))
-    return None
+    if isinstance(error, RuntimeError) and str(error) == "can't start new thread":
+        return EnvironmentFault("cannot start a thread", hint=MORE_PROCESSES)
+    return _of_system(error) if isinstance(error, OSError) and error.errno in _SYSTEM_ERRORS else None
 
 
-_SYSTEM_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+def _of_system(error: OSError) -> EnvironmentFault:
+    hint = limit_hint(error)  # writing to a stream runs into none
+    return EnvironmentFault(
+        error.strerror or str(error), where=str(error.filename or ("" if hint else "stdout")), hint=hint
+    )
+
+
+_SYSTEM_ERRORS = {
+    errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN,
+}  # fmt: skip

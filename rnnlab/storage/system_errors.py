@@ -7,12 +7,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rnnlab.core.errors import EnvironmentFault
+from rnnlab.core.threads import MORE_PROCESSES
 
 ELSEWHERE = "keep the runs elsewhere with --runs DIR or RNNLAB_RUNS"
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
-_TOO_MANY = {errno.EMFILE, errno.ENFILE}
+_MORE_FILES = "raise the limit on open files (ulimit -n)"
+_LIMITS = {errno.EMFILE: _MORE_FILES, errno.ENFILE: _MORE_FILES, errno.EAGAIN: MORE_PROCESSES}
 
 
 @contextmanager
@@ -53,11 +55,16 @@ def _free_space(path: Path) -> str:
     return f", {state.f_bavail * state.f_frsize:,} bytes free"
 
 
+def limit_hint(fault: OSError) -> str:
+    """Return how to raise the limit that a call of the system ran into; empty if it was none."""
+    # A stream that does not block has the same number, and a text of Python's own.
+    is_of_system = fault.errno is not None and fault.strerror == os.strerror(fault.errno)
+    return _LIMITS.get(fault.errno, "") if fault.errno and is_of_system else ""
+
+
 def _hint(fault: OSError, elsewhere: str) -> str:
     if fault.errno in _FULL:
         return f"free some space, or {elsewhere}"
     if fault.errno in _DENIED:
         return f"ask for the permission to write there, or {elsewhere}"
-    if fault.errno in _TOO_MANY:
-        return "raise the limit on open files (ulimit -n)"
-    return f"check the disk (its log may say more), or {elsewhere}"
+    return limit_hint(fault) or f"check the disk (its log may say more), or {elsewhere}"

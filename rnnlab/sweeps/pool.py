@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Self, final
 
 import rnnlab
+from rnnlab.core.errors import EnvironmentFault
+from rnnlab.storage.system_errors import limit_hint
 from rnnlab.sweeps.folder import SweepFolder
 from rnnlab.sweeps.plan import Trial
 from rnnlab.sweeps.status import TrialStatus
@@ -177,13 +179,24 @@ class WorkerPool:
         self._size = size
 
     def idle(self) -> Worker | None:
-        """Return a worker without a trial, a new one if there may be one more; None if all are busy."""
+        """Return a worker without a trial, a new one if there may be one more; None if all are busy.
+
+        Raises:
+            EnvironmentFault: It cannot be started.
+        """
         for worker in self.workers:
             if worker.trial is None:
                 return worker
         if len(self.workers) == self._size:
             return None
-        self.workers.append(Worker())
+        try:
+            self.workers.append(Worker())
+        except OSError as fault:
+            started = len(self.workers)
+            fewer = f"start fewer workers: --workers {started}" if started else "train one config with `rnnlab train`"
+            problem = f"cannot start worker {started + 1} of {self._size}: {fault.strerror or fault}"
+            hint = ", or ".join(filter(None, [limit_hint(fault), fewer]))
+            raise EnvironmentFault(problem, hint=hint) from fault
         return self.workers[-1]
 
     def busy(self) -> list[Worker]:

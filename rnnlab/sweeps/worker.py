@@ -18,6 +18,7 @@ from typing import final
 from rnnlab.config.experiment import Experiment
 from rnnlab.config.load import load_experiment
 from rnnlab.core.errors import DivergedError, RnnlabError, RunLockedError, StoppedError
+from rnnlab.core.threads import MORE_PROCESSES
 from rnnlab.storage.jsonfile import look_up
 from rnnlab.storage.provenance import describe_repository
 from rnnlab.sweeps.pool import FromWorker, Ready, Score, ToWorker, Train, TrialStepped
@@ -41,7 +42,10 @@ class _Worker:
         self._describe = cache(describe_repository)  # git takes as long as a small trial
 
     def run(self) -> None:
-        threading.Thread(target=self._receive, daemon=True).start()
+        try:
+            threading.Thread(target=self._receive, daemon=True).start()
+        except RuntimeError:  # the last line of the output is the reason that the runner reports
+            sys.exit(f"cannot start a thread: {MORE_PROCESSES}, or start fewer workers")
         self._send(Ready())
         while not self._is_ending and (trial := self._trials.get()) is not None:
             self._send(self._train(*trial))

@@ -158,15 +158,16 @@ def _end(workers: list[_Worker], owner: int) -> None:
 
 
 def _fork(do: Callable[[int, Any], Any], number: int) -> _Worker:
-    from_parent, write = os.pipe()
-    read, to_parent = os.pipe()
+    ends = list(os.pipe())
     try:
+        from_parent, write, read, to_parent = (*ends, *os.pipe())
+        ends = [from_parent, write, read, to_parent]
         with warnings.catch_warnings():
             # Forking beside threads is a risk for code that takes locks; a worker only computes and uses its pipes.
             warnings.simplefilter("ignore")
             process = os.fork()
     except OSError:
-        for end in (from_parent, write, read, to_parent):
+        for end in ends:
             os.close(end)
         raise
     if not process:
@@ -206,12 +207,13 @@ def _packed(is_good: bool, answer: Any) -> bytes:
 
 def _close_all_but(*kept: int) -> None:
     """Close all files but these: a reader of this program's output must see its end when the parent ends."""
+    edges = [2, *sorted(kept), os.sysconf("SC_OPEN_MAX")]
+    for before, after in pairwise(edges):  # first: with as many files open as are allowed, none could be opened
+        os.closerange(before + 1, after)
     null = os.open(os.devnull, os.O_RDWR)
     for stream in range(3):
         os.dup2(null, stream)
-    edges = [2, *sorted(kept), os.sysconf("SC_OPEN_MAX")]
-    for before, after in pairwise(edges):
-        os.closerange(before + 1, after)
+    os.close(null)
 
 
 def _send(end: int, message: bytes) -> None:

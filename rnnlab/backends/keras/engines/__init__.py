@@ -14,9 +14,13 @@ from rnnlab.backends.base import allotted_cpus
 from rnnlab.backends.keras.engines.base import AbstractEngine
 from rnnlab.core.errors import EnvironmentFault, UsageError
 from rnnlab.core.registry import Registry
+from rnnlab.core.threads import MORE_PROCESSES, startable_threads
 
 ENGINES = Registry("rnnlab.backends.keras.engines", "ENGINE", "engine")
 DEFAULT_ENGINE = "tensorflow"
+# More than any engine starts; one that cannot start a thread aborts the process. Measured: 18 and 24 on one and two
+# processors (TensorFlow), 16 and 22 (JAX), 2 and 5 (PyTorch).
+_THREADS, _THREADS_PER_CPU = 16, 8
 _INSTALL = {
     "tensorflow": "pip install tensorflow",
     "jax": "pip install 'rnnlab[jax]'",
@@ -40,6 +44,7 @@ def start(engine: str = DEFAULT_ENGINE) -> AbstractEngine:
         ENGINES.get(engine)  # raises, and names the nearest
     if "keras" not in sys.modules:
         _require(engine)
+        _require_threads(engine)
         verbose = bool(os.environ.get("RNNLAB_VERBOSE"))
         os.environ["KERAS_BACKEND"] = engine
         if not verbose:
@@ -81,6 +86,13 @@ def _require(engine: str) -> None:
     missing = [name for name in (engine, "keras") if importlib.util.find_spec(name) is None]
     if missing:
         raise UsageError(f"{missing[0]} is not installed, and engine {engine} needs it", hint=_INSTALL[engine])
+
+
+def _require_threads(engine: str) -> None:
+    needed = _THREADS + _THREADS_PER_CPU * len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
+    if (startable := startable_threads(needed)) < needed:
+        problem = f"{engine} needs up to {needed:,} threads, and the system allows {startable:,} more"
+        raise EnvironmentFault(problem, hint=f"{MORE_PROCESSES}, or set backend: numpy")
 
 
 @contextlib.contextmanager
