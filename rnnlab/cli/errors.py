@@ -10,7 +10,7 @@ from pathlib import Path
 import typer
 
 from rnnlab.core.errors import ConfigError, RnnlabError
-from rnnlab.core.registry import Registry
+from rnnlab.core.registry import Registry, plug_in_fault
 from rnnlab.core.text import visible
 
 
@@ -21,16 +21,20 @@ def report(error: RnnlabError) -> None:
         _line(f"error[{error.code}]", _shortened(str(fault)))
 
 
-def report_bug(error: Exception) -> None:
-    """Print one line that names the error and the file with its traceback."""
+def report_bug(error: Exception) -> int:
+    """Print one line that names the error and the file with its traceback, and return the exit code."""
     try:
         with tempfile.NamedTemporaryFile("w", prefix="rnnlab-bug-", suffix=".txt", delete=False) as file:
             traceback.print_exception(error, file=file)
         where = f"; the traceback is in {file.name}"
     except OSError:
         where = ""
+    if (fault := plug_in_fault(error)) is not None:
+        _line(f"error[{fault.code}]", _shortened(f"{fault}{where}"))
+        return fault.exit_code
     text = f"{type(error).__name__}: {error}"[:300]
     _line("bug[E_BUG]", f"{text}{where} — this is a bug in rnnlab: please report it with that file")
+    return 1
 
 
 def warn(text: str) -> None:

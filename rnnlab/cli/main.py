@@ -119,8 +119,7 @@ def _reported(error: Exception | SystemExit) -> int:
         return 2
     known = _as_known(error)
     if known is None:
-        report_bug(error)
-        return 1
+        return report_bug(error)
     if isinstance(known, StoppedError):  # as asked: not an error
         note(str(known))
     else:

@@ -22,6 +22,7 @@ MOST_BYTES = 1 << 20
 MOST_FILES = 64
 KEY = "extends"
 
+_LISTED = 5  # files in a message
 _START = "copy a config from configs/, or start with `task: adding`"
 
 
@@ -222,8 +223,11 @@ def _nearest_yaml(path: Path) -> str:
         known = sorted(islice((entry.name for entry in path.parent.iterdir() if entry.suffix == ".yaml"), 1000))
     except (OSError, ValueError):
         return f"the folder {path.parent} does not exist or cannot be listed"
-    close = difflib.get_close_matches(path.name, known, n=1, cutoff=0)
-    return f"did you mean {path.parent / close[0]}?" if close else "there is no .yaml file in the folder"
+    close = difflib.get_close_matches(path.name, known, n=1) or [name for name in known if Path(name).stem == path.name]
+    if close:
+        return f"did you mean {path.parent / close[0]}?"
+    listed = ", ".join(known[:_LISTED]) + ("…" if len(known) > _LISTED else "")
+    return f"the folder has {listed}" if known else "give the path of a YAML file; the folder has none"
 
 
 def _parse_override(override: str, position: Position) -> tuple[tuple[str, ...], Node, list[LocatedError]]:

@@ -17,8 +17,14 @@ class Options(BaseModel):
     The description of a field is its help text in the JSON Schema.
     """
 
-    model_config = ConfigDict(defer_build=True, 
-        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, hide_input_in_errors=True, validate_default=True
+    model_config = ConfigDict(
+        defer_build=True,
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        allow_inf_nan=False,
+        hide_input_in_errors=True,
+        validate_default=True,
     )
 
 

@@ -3,7 +3,8 @@
 import difflib
 import pkgutil
 import sys
-from collections.abc import Callable, Iterable, Mapping
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -106,6 +107,32 @@ class Registry:
             problem = f"cannot load the {self.kind} {point.name!r} of package {package!r}"
             hint = f"fix, upgrade or uninstall {package}"
             raise EnvironmentFault(f"{problem}: {type(error).__name__}: {error}", hint=hint) from error
+
+
+def plug_in_fault(error: BaseException) -> EnvironmentFault | None:
+    """Return an error that names the package of another author in whose code `error` was raised; None if it was ours.
+
+    Such a package is one with an entry point in a group of rnnlab. What its code was called from, or calls, does not
+    matter: one frame of the traceback that is in it is enough.
+    """
+    places: dict[str, str] = {}  # of each top-level package the innermost
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        places[frame.f_globals.get("__name__", "").partition(".")[0]] = f"{frame.f_code.co_filename}:{line}"
+    for point, package in _plug_ins():
+        if where := places.get(point.module.partition(".")[0]):
+            problem = f"the plug-in {point.name!r} of package {package!r} failed: {type(error).__name__}: {error}"[:300]
+            return EnvironmentFault(problem, where=where, hint=f"fix, upgrade or uninstall {package}")
+    return None
+
+
+def _plug_ins() -> "Iterator[tuple[EntryPoint, str]]":
+    """Yield each entry point in a group of rnnlab with the name of its package."""
+    from importlib.metadata import distributions
+
+    for distribution in distributions():
+        with suppress(Exception):  # a damaged package must not stop rnnlab
+            points = [point for point in distribution.entry_points if point.group.startswith("rnnlab.")]
+            yield from ((point, distribution.name) for point in points)
 
 
 @cache

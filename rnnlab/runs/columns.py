@@ -8,10 +8,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from rnnlab.core.errors import EnvironmentFault, UsageError, VerificationError
+from rnnlab.core.errors import EnvironmentFault, RunNotFoundError, UsageError, VerificationError
 from rnnlab.core.registry import nearest
 from rnnlab.runs.filter import Filter, every
-from rnnlab.runs.find import read_runs, runs_root
+from rnnlab.runs.find import read_runs, runs_root, sweep_path
 from rnnlab.runs.run import Run
 
 
@@ -129,23 +129,23 @@ def _rank(pair: tuple[Any, Run]) -> tuple[bool, Any]:
     return (False, value) if isinstance(value, int | float) else (True, str(value))
 
 
-def table(root: str | Path | None = None) -> Any:
+def table(runs: str | Path | None = None) -> Any:
     """Return a frame of pandas, or of polars where only that is installed, with one row per run, the oldest first.
 
     The columns are those of `rnnlab list --json`, final metrics as `metrics.NAME`, then the complete config as
     `config.KEY` with dotted keys; a list is one value, and what a run does not have is missing.
 
     Args:
-        root: The folder of the runs; `RNNLAB_RUNS`, or `runs` here, when left out.
+        runs: The folder of the runs, or a sweep by its path or name; left out, `RNNLAB_RUNS` or `runs` here.
 
     Raises:
-        RunNotFoundError: There is no such folder.
+        RunNotFoundError: There is no such folder or sweep.
         EnvironmentFault: Neither library is installed.
     """
     library = next((name for name in ("pandas", "polars") if find_spec(name)), "")
     if not library:
         raise EnvironmentFault("a frame needs pandas or polars", hint="pip install 'rnnlab[pandas]'")
-    found = read_runs(runs_root(Path(root) if root is not None else None))
+    found = read_runs(_folder(runs))
     rows = [_row(run) for run in found.runs]
     found.save_index()
     columns = list(dict.fromkeys(key for row in rows for key in row))
@@ -157,6 +157,15 @@ def table(root: str | Path | None = None) -> Any:
     import polars as pl
 
     return pl.DataFrame(data, strict=False)
+
+
+def _folder(runs: str | Path | None) -> Path:
+    """Return the folder of the runs that `table` is asked for."""
+    if runs is None:
+        return runs_root()
+    with suppress(RunNotFoundError):
+        return sweep_path(runs_root(), str(runs)) / "trials"
+    return Path(runs)
 
 
 def _row(run: Run) -> dict[str, Any]:

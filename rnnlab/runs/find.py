@@ -103,6 +103,20 @@ def run_names(root: Path) -> list[str]:
         raise system_error("list the runs", root, fault) from fault
 
 
+def sweep_path(root: Path, text: str) -> Path:
+    """Return the folder of the sweep that `text` names: its path, or its name in `root`.
+
+    Raises:
+        RunNotFoundError: There is no such sweep.
+    """
+    for path in (Path(text), root / text) if text else ():
+        with suppress(RnnlabError, ValueError):  # what cannot be a path is no sweep
+            if kind(path) == "folder" and kind(path / "plan.json") == "file":
+                return path
+    hint = "`rnnlab sweep CONFIG` makes one; a sweep is given by its path, or by its name below the runs"
+    raise RunNotFoundError(f"there is no sweep '{text[:200]}'", where=str(root), hint=hint)
+
+
 def _latest(root: Path) -> RunFolder:
     names = run_names(root)
     # A folder the user renamed has no date to compare, so it comes last.

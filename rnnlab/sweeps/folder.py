@@ -22,8 +22,9 @@ from typing import Any, Self, final
 
 from rnnlab.config.experiment import Experiment
 from rnnlab.config.yaml import dump_yaml
-from rnnlab.core.errors import RnnlabError, RunLockedError, RunNotFoundError, UsageError
+from rnnlab.core.errors import RunLockedError, RunNotFoundError, UsageError
 from rnnlab.core.options import check_name
+from rnnlab.runs.find import sweep_path
 from rnnlab.storage import RunFolder, disk
 from rnnlab.storage.files import ensure_folder, is_leftover, write_atomic
 from rnnlab.storage.jsonfile import read_json, write_json
@@ -176,12 +177,7 @@ def find_sweep(root: Path, text: str) -> SweepFolder:
     Raises:
         RunNotFoundError: There is no such sweep.
     """
-    for path in (Path(text), root / text) if text else ():
-        with suppress(RnnlabError, ValueError):
-            if SweepFolder(path).is_sweep():
-                return SweepFolder(path)
-    hint = "`rnnlab sweep CONFIG` makes one; a sweep is given by its path, or by its name below the runs"
-    raise RunNotFoundError(f"there is no sweep '{text[:200]}'", where=str(root), hint=hint)
+    return SweepFolder(sweep_path(root, text))
 
 
 def trials_of(root: Path, text: str) -> list[RunFolder] | None:

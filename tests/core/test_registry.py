@@ -134,6 +134,19 @@ def test_a_diagnosis_of_another_package_is_a_member(install, tmp_path: Path) -> 
     assert (answer.code, answer.stdout.splitlines()[-1]) == (0, f"The network has {parameters} parameters.")
 
 
+def test_a_mistake_in_a_plug_in_is_not_reported_as_a_bug_of_rnnlab(install, tmp_path: Path) -> None:
+    source = TASK + "\n    def sample(self, rng, *, batch_size, timesteps):\n        return 1 / 0\n"
+    body, _, end = source.partition("TASKS = (Evenness,)")
+    install("lab_wrong", "[rnnlab.tasks]\nevenness = lab_wrong:TASKS\n", f"{body}{end}\nTASKS = (Evenness,)")
+    config = tmp_path / "x.yaml"
+    config.write_text("task: evenness\ntraining: {steps: 1}\n")
+    answer = rnnlab_program("train", config, "--runs", tmp_path / "runs")
+    assert answer.code == 5
+    assert "the plug-in 'evenness' of package 'lab_wrong' failed: ZeroDivisionError" in answer.stderr
+    assert "lab_wrong.py:" in answer.stderr
+    assert "bug" not in answer.stderr.partition(": the traceback")[0].partition("; the traceback")[0]
+
+
 def test_a_member_in_the_folder_comes_before_an_entry_point(install) -> None:
     install("lab_namesake", "[rnnlab.cells]\nsimple = lab_namesake:Nothing\n")
     assert CELLS.get("simple").__module__ == "rnnlab.cells.simple"

@@ -29,6 +29,16 @@ def test_a_row_a_run(tmp_path: Path) -> None:
     assert frame.loc[0, "config.training.optimizer.learning_rate"] == 0.01
 
 
+def test_of_a_sweep_by_path_or_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("pandas", reason="needs the extra `pandas`")
+    (tmp_path / "tiny" / "trials").mkdir(parents=True)
+    (tmp_path / "tiny" / "plan.json").write_text("{}")
+    make_run(tmp_path / "tiny" / "trials", "0001-seed0", summary=SOLVED)
+    monkeypatch.setenv("RNNLAB_RUNS", str(tmp_path))
+    for given in ("tiny", tmp_path / "tiny", tmp_path / "tiny" / "trials"):
+        assert table(given)["run"].tolist() == ["0001-seed0"]
+
+
 def test_neither_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rnnlab.runs.columns.find_spec", lambda _: None)
     with pytest.raises(EnvironmentFault, match=r"pip install 'rnnlab\[pandas\]'"):

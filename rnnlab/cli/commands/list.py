@@ -21,7 +21,7 @@ from rnnlab.core.text import visible
 from rnnlab.runs import runs_root
 from rnnlab.runs.columns import COLUMNS, choose, order, row
 from rnnlab.runs.filter import Filter, parse
-from rnnlab.runs.find import RunTable, no_collection, read_runs
+from rnnlab.runs.find import RunTable, no_collection, read_runs, sweep_path
 from rnnlab.runs.index import Index
 from rnnlab.runs.run import Run
 from rnnlab.storage.status import token_of
@@ -69,9 +69,7 @@ def command(
 ) -> None:
     root = runs_root(runs)
     if sweep:
-        from rnnlab.sweeps.folder import find_sweep  # imports NumPy, for which the list of all runs must not wait
-
-        root = find_sweep(root, sweep).trials
+        root = sweep_path(root, sweep) / "trials"
     with no_collection():
         chosen = [parse(text) for text in filters or []]
         _list(root, chosen, sort=sort, limit=limit, json=json)
