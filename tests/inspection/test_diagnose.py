@@ -9,34 +9,12 @@ import rnnlab
 from rnnlab.core.errors import UsageError
 from rnnlab.inspection.diagnoses import diagnose, diagnoses
 
-ROOT = Path(__file__).parents[2]
 TINY = {
     "task": "adding",
     "shape": {"timesteps": [6, 9]},
     "training": {"steps": 4, "batch_size": 4},
     "cell": {"type": "carry", "units": 5},
 }
-
-
-def test_three_bits_are_eight_stable_points(tmp_path: Path) -> None:
-    """Sussillo & Barak 2013, section 4.1: one stable fixed point for each of the eight memories."""
-    settings = [
-        "cell.units=16",
-        "training.steps=1600",
-        "evaluation.sequences=100",
-        "training.optimizer.learning_rate=1e-2",
-    ]
-    run = rnnlab.train(ROOT / "configs" / "flip_flop.yaml", settings, runs=tmp_path)
-    found = rnnlab.diagnose(run, ["fixed-points"])["fixed-points"]["layers.0"]
-    stable = found.states[found.radius < 1]
-    weights = run.weights()
-    bits = stable[:, :16] @ weights["head.W"] + weights["head.b"]
-    assert len(stable) == 8
-    assert {tuple(row) for row in np.sign(bits).astype(int).tolist()} == {
-        (a, b, c) for a in (-1, 1) for b in (-1, 1) for c in (-1, 1)
-    }
-    np.testing.assert_allclose(np.abs(bits), 1, atol=0.25)
-    assert found.speeds.max() < 1e-12
 
 
 def test_both_backends_find_the_same(tmp_path: Path) -> None:

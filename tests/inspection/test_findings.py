@@ -11,7 +11,6 @@ from rnnlab.backends.numpy.unrolled import layers_of, unroll
 from rnnlab.cells.carry import Carry, CarryOptions
 from rnnlab.cells.simple import Simple, SimpleOptions
 from rnnlab.inspection.diagnoses.capacity import capacity
-from rnnlab.inspection.diagnoses.fixed_points import fixed_points
 from rnnlab.inspection.diagnoses.gates import gate, gates
 from rnnlab.inspection.diagnoses.jacobian import jacobians, visited_jacobians
 from rnnlab.inspection.diagnoses.spectrum import spectrum
@@ -103,15 +102,3 @@ def test_components_of_states_in_a_plane() -> None:
     np.testing.assert_allclose(np.linalg.norm(found.trajectories[0, :, :2], axis=1), 1)
     np.testing.assert_allclose(mean, 0, atol=1e-12)
     assert directions.shape == (3, 3)
-
-
-def test_two_wells_and_the_ridge_between_them() -> None:
-    """h = tanh(2h) has the roots ±0.9575 and 0; the slope there is 2(1 - h²)."""
-    layers = simple(1, "tanh", np.array([[2.0]]))
-    starts = np.linspace(-1.2, 1.2, 25)[:, None]
-    found = fixed_points(layers[0], starts, np.zeros(1), (np.zeros(1), np.ones((1, 1))))
-    order = np.argsort(found.states[:, 0])
-    np.testing.assert_allclose(found.states[order, 0], [-0.957504, 0, 0.957504], atol=1e-6)
-    np.testing.assert_allclose(found.radius[order], [0.166371, 2, 0.166371], atol=1e-5)
-    np.testing.assert_allclose(found.components[order, 0], found.states[order, 0])
-    assert found.speeds.max() < 1e-12

@@ -5,20 +5,25 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rnnlab.backends.numpy.unrolled import Layer
-from rnnlab.cells.base import Step
+from rnnlab.core.table import Cell, Table, table
+from rnnlab.core.text import counted
+from rnnlab.inspection.diagnoses._speed import least_speed, movement
 from rnnlab.inspection.diagnoses.base import AbstractDiagnosis, Array, Inspected, Numbers
 from rnnlab.inspection.diagnoses.jacobian import jacobians
-from rnnlab.inspection.diagnoses.states import components
 
-_STARTS = 256  # of the search
-_NOISE = 0.05  # of the spread of visited states, by which half of the starts are moved
-_STILL = 1e-12  # of q = half the squared length of a step, below which a point counts as fixed
-_SAME = 0.05  # of the spread of all points: nearer ones are one
-_POLISHING = 30  # Newton steps
-_ITERATIONS = 3000
-_LISTED = 12  # eigenvalues in a sentence
+_STARTS = 256  # of a round of the search, fewer where the state is large
+_FEWEST_STARTS = 64
+_NUMBERS = 1 << 22  # of all Jacobians of a round, about
+_ROUNDS = 5  # at most
+_NOISE = 0.02  # of the spread of visited states, by which starts are moved
+_SAME, _LEAST_SAME = 1e-4, 1e-7  # of that spread, and at least: nearer points are one
+_SLOW = 0.01  # of that spread per step: where the search ends and the state moves less, a point is slow
+_STILL = 1e-10  # length of a step, relative to states above 1, below which a point is fixed
+_ISOLATED = 1e-6  # distance of every eigenvalue from 1; nearer, there is a line of fixed points
+_BOUNDED = {"sigmoid", "tanh", "softsign"}  # activations with which a carry stays bounded too
 
 
 @final
@@ -30,142 +35,178 @@ class FixedPoints:
 
     Attributes:
         inputs: (I,) the constant input.
-        states: (P, S) the distinct points.
-        speeds: (P,) q = half the squared length of a step from there.
-        radius: (P,) the largest modulus of an eigenvalue of the Jacobian; below 1 the point is stable.
-        components: (P, C) the points in the principal components of the layer's first state.
+        states: State of the cell -> (P, H): the distinct fixed points, those with the fewest unstable directions first.
+        steps: (P,) the length of a step from there, over all states.
+        eigenvalues: (P, S) of the Jacobian of the whole state, complex, the largest modulus first.
+        unstable: (P,) how many eigenvalues are larger than 1: 0 where the point is stable, else it is a saddle.
+        index_sum: The sum of sign det(1 - Jacobian). It is 1 where all points are found and states stay bounded.
+        is_bounded: Whether the cell's activations keep its states bounded.
+        slow: State of the cell -> (Q, H): points where the search ended, a step is short, and which are not fixed.
+        slow_steps: (Q,) the length of a step from these.
+        spread: The root mean square distance of visited states from their mean, to which a step is compared.
     """
 
     inputs: Numbers
-    states: Numbers
-    speeds: Numbers
-    radius: Numbers
-    components: Numbers
+    states: Mapping[str, Numbers]
+    steps: Numbers
+    eigenvalues: NDArray[np.complex128]
+    unstable: NDArray[np.int64]
+    index_sum: int
+    is_bounded: bool
+    slow: Mapping[str, Numbers]
+    slow_steps: Numbers
+    spread: float
+
+    @property
+    def is_isolated(self) -> Array:
+        """(P,) whether no other fixed points are arbitrarily near."""
+        return np.asarray(np.abs(self.eigenvalues - 1).min(axis=1, initial=np.inf) > _ISOLATED)
 
 
 @final
 class SearchedPoints(AbstractDiagnosis[Mapping[str, FixedPoints]]):
-    """The fixed points of each layer without input, found from visited states."""
+    """The fixed points of each layer without input: those that are stable, and the saddles between them."""
 
     position = 80
     is_default = False
 
     def compute(self, inspected: Inspected) -> dict[str, FixedPoints]:
-        """Search layer by layer: the input is zero at the first, and above it the output at the slowest point below."""
+        """Search layer by layer; the input is zero at the first, above it the output at the first point below."""
         found: dict[str, FixedPoints] = {}
         way, at = inspected.unrolled, inspected.visited(_STARTS, before_end=1)
         inputs = np.zeros(inspected.batch.inputs.shape[2])
         for layer in way.layers:
             steps = way.steps[layer.number]
             states = [layer.stacked({name: a[row] for name, a in steps[step].state.items()}) for row, step in at]
-            starts = _moved(np.stack(states), inspected.stream(3))
-            projection = components(way, layer.number, layer.network.cell.states[0])[1:]
-            found[layer.name] = fixed_points(layer, starts, inputs, projection)
-            if not len(found[layer.name].states):
+            one = found[layer.name] = fixed_points(layer, np.stack(states), inputs, inspected.stream(3))
+            if not len(one.steps):
                 break
-            state = layer.split(found[layer.name].states[:1])
-            inputs = layer.network.cell.step(np, layer.parameters, inputs[None], state).output[0]
+            first = {name: values[:1] for name, values in one.states.items()}
+            inputs = layer.network.cell.step(np, layer.parameters, inputs[None], first).output[0]
         return found
 
     def sentences(self, found: Mapping[str, FixedPoints]) -> list[str]:
-        return [f"{name}: {_count(one)}" for name, one in found.items()]
+        return [f"{name}: {sentence}" for name, one in found.items() for sentence in _sentences(one)]
+
+    def table(self, found: Mapping[str, FixedPoints]) -> Table:
+        rows: list[list[Cell]] = []
+        for name, one in found.items():
+            largest = np.abs(one.eigenvalues).max(axis=1, initial=0.0)
+            for count in np.unique(one.unstable).tolist():
+                own = largest[one.unstable == count]
+                kind = "saddle" if count else "stable"
+                rows.append([name, kind, len(own), count, f"{own.min():.3f} to {own.max():.3f}"])
+            if len(one.slow_steps):
+                rows.append([name, "slow, not fixed", len(one.slow_steps), None, None])
+        return table(["layer", "kind", "points", "unstable directions", "largest eigenvalue"], rows, text=["kind"])
 
 
-def _count(one: FixedPoints) -> str:
-    if not len(one.radius):
-        return "no fixed points without input were found."
-    largest = ", ".join(f"{value:.2f}" for value in np.sort(one.radius)[:_LISTED])
-    more = " …" if len(one.radius) > _LISTED else ""
-    points = "1 fixed point" if len(one.radius) == 1 else f"{len(one.radius)} fixed points"
-    return f"{points} without input, {int((one.radius < 1).sum())} stable (largest eigenvalues {largest}{more})."
+def _sentences(one: FixedPoints) -> list[str]:
+    if not len(one.steps):
+        sentences = ["no fixed points without input were found."]
+    else:
+        stable = int((one.unstable == 0).sum())
+        saddles = f"{stable} stable and {counted(len(one.steps) - stable, 'saddle')}"
+        sentences = [f"{counted(len(one.steps), 'fixed point')} without input: {saddles}; {_completeness(one)}"]
+    if count := len(one.slow_steps):
+        points = f"{counted(count, 'slow point')} that {'is' if count == 1 else 'are'} not fixed"
+        sentences.append(f"{points}: a step moves the state there by {one.slow_steps.min():.2g} or more.")
+    return sentences
 
 
-def _moved(states: Array, rng: np.random.Generator) -> Array:
-    """Return starts of the search, (N, S): visited states, every second one moved at random."""
-    noise = rng.standard_normal(states.shape)
-    noise[::2] = 0.0
-    return np.asarray(states + _NOISE * states.std(axis=0) * noise)
+def _completeness(one: FixedPoints) -> str:
+    if not one.is_isolated.all():
+        return "some have an eigenvalue of 1: there are lines of fixed points, of which these are examples."
+    if not one.is_bounded:
+        return f"the index sum is {one.index_sum} (states can grow without bound, so that it need not be 1)."
+    if one.index_sum == 1:
+        return "the index sum is 1, as it must be when none is missing."
+    return f"the index sum is {one.index_sum} and must be 1 (Poincaré-Hopf): points are missing."
 
 
-def fixed_points(layer: Layer, starts: Array, inputs: Array, projection: tuple[Array, Array]) -> FixedPoints:
-    """Return the distinct fixed points that are found from some states, the slowest first.
+def fixed_points(layer: Layer, visited: Array, inputs: Array, rng: np.random.Generator) -> FixedPoints:
+    """Return the distinct fixed points that are found from states that sequences visit and from states between them.
 
-    From every start q(s) = ½·|F(s) - s|² is minimised by L-BFGS, with F one step under the constant input, and what is
-    nearly still is polished by Newton's method.
+    From each start s, q(s) = ½·|F(s) - s|² is minimised, with F one step of the whole state under the constant input.
+    The first starts are visited states and means of two or three of them; those of the next rounds are means of two or
+    three of the points found, until a round finds none that is new and the index sum is what it must be.
 
     Args:
         layer: The layer.
-        starts: (N, S): states to begin from, such as those that sequences visit.
+        visited: (N, S): states that sequences visit.
         inputs: (I,) the constant input of the layer.
-        projection: Mean and principal axes of the layer's first state, for the components of the points.
+        rng: Random numbers for the choice of the starts.
 
-    Source: Sussillo & Barak 2013, Neural Computation 25:626, section 2.
-    Differs: Points with q above 1e-12 after polishing, the slow points of the paper, are left out.
+    Source: Sussillo & Barak 2013, Neural Computation 25:626, section 2. The index: the degree of 1 - F is the sum of
+        sign det(1 - F') over its zeros, and is 1 where F maps a ball into itself (Brouwer; Poincaré-Hopf).
+    Differs: Steps of Levenberg and Marquardt instead of gradient descent; starts between the points that were found.
     """
-    found, speeds = _polished(layer, _minimised(layer, starts, inputs), inputs)
-    found, speeds = found[speeds < _STILL], speeds[speeds < _STILL]
-    kept = _distinct(found, speeds)
-    points = found[kept]
-    matrices = jacobians(layer, _repeated(inputs, len(points)), layer.split(points))
-    radius = np.abs(np.linalg.eigvals(matrices)).max(axis=1)
-    mean, directions = projection
-    outputs = layer.split(points)[layer.network.cell.states[0]]
-    return FixedPoints(inputs, points, speeds[kept], radius, (outputs - mean) @ directions.T)
-
-
-def _minimised(layer: Layer, starts: Array, inputs: Array) -> Array:
-    from scipy.optimize import minimize
-
-    def objective(flat: Array) -> tuple[float, Array]:
-        step, moved = _step(layer, flat.reshape(starts.shape), inputs)
-        slope = layer.stacked(layer.pulled_back(step, layer.split(moved)).state) - moved
-        return float(_speeds(moved).sum()), slope.ravel()
-
-    options = {"maxiter": _ITERATIONS, "maxfun": 2 * _ITERATIONS, "ftol": 0.0, "gtol": 1e-7}
-    found = minimize(objective, starts.ravel(), jac=True, method="L-BFGS-B", options=options)
-    return np.asarray(found.x).reshape(starts.shape)
-
-
-def _polished(layer: Layer, points: Array, inputs: Array) -> tuple[Array, Array]:
-    """Return points and speeds after Newton steps for F(s) - s = 0; one that makes a point faster is not taken."""
-    identity, moved = np.eye(points.shape[1]), _step(layer, points, inputs)[1]
-    for _ in range(_POLISHING):
-        matrices = jacobians(layer, _repeated(inputs, len(points)), layer.split(points)) - identity
-        try:
-            trial = points - np.linalg.solve(matrices, moved[:, :, None])[:, :, 0]
-        except np.linalg.LinAlgError:  # a whole line of fixed points
+    count = int(np.clip(_NUMBERS // visited.shape[1] ** 2, _FEWEST_STARTS, _STARTS))
+    spread = float(np.sqrt(np.square(visited - visited.mean(axis=0)).sum(axis=1).mean()))
+    noise = _NOISE * spread / np.sqrt(visited.shape[1])
+    points, slow = visited[:0], visited[:0]
+    pool, is_bounded = visited, _is_bounded(layer)
+    for _ in range(_ROUNDS):
+        pairs, triples = (_means(pool, count * 3 // 8, of, rng) for of in (2, 3))
+        starts = np.concatenate([pool[: count // 4], pairs, triples])
+        ends, lengths = least_speed(layer, starts + noise * rng.standard_normal(starts.shape), inputs)
+        is_fixed = lengths < _STILL * np.maximum(1.0, np.linalg.norm(ends, axis=1))
+        before = len(points)
+        points = _distinct(np.concatenate([points, ends[is_fixed]]), max(_SAME * spread, _LEAST_SAME))
+        slow = np.concatenate([slow, ends[~is_fixed & (lengths < _SLOW * spread)]])
+        found = _described(layer, points, slow, inputs, spread=spread, is_bounded=is_bounded)
+        is_done = not (is_bounded and found.is_isolated.all()) or found.index_sum == 1
+        if (is_done and len(points) == before) or not found.is_isolated.all():
             break
-        then = _step(layer, trial, inputs)[1]
-        better = (_speeds(then) < _speeds(moved))[:, None]
-        points, moved = np.where(better, trial, points), np.where(better, then, moved)
-        if not better.any():
-            break
-    return points, _speeds(moved)
+        pool = points if len(points) > 2 else np.concatenate([points, visited])
+    return found
 
 
-def _step(layer: Layer, states: Array, inputs: Array) -> tuple[Step, Array]:
-    """Return a step from states under the constant input, and how far each moves, F(s) - s, (N, S)."""
-    given = _repeated(inputs, len(states))
-    step = layer.network.cell.step(np, layer.parameters, given, layer.split(states))
-    return step, layer.stacked(step.state) - states
+def _described(
+    layer: Layer, points: Array, slow: Array, inputs: Array, *, spread: float, is_bounded: bool
+) -> FixedPoints:
+    slow = _distinct(slow, _SLOW * spread)
+    slow = slow[[bool((np.linalg.norm(points - one, axis=1) > _SLOW * spread).all()) for one in slow]]
+    matrices = jacobians(layer, np.broadcast_to(inputs, (len(points), len(inputs))), layer.split(points))
+    values = np.linalg.eigvals(matrices).astype(np.complex128)
+    values = np.take_along_axis(values, np.argsort(-np.abs(values), axis=1, kind="stable"), axis=1)
+    unstable = (np.abs(values) > 1).sum(axis=1)
+    order = np.lexsort((*points.T.round(6)[::-1], unstable)) if len(points) else np.zeros(0, int)
+    index = int(np.sign(np.linalg.det(np.eye(points.shape[1]) - matrices)).sum())
+    return FixedPoints(
+        np.asarray(inputs, np.float64),
+        layer.split(points[order]),
+        np.linalg.norm(movement(layer, points[order], inputs), axis=1),
+        values[order],
+        unstable[order],
+        index,
+        is_bounded,
+        layer.split(slow),
+        np.linalg.norm(movement(layer, slow, inputs), axis=1),
+        spread,
+    )
 
 
-def _speeds(moved: Array) -> Array:
-    return np.asarray(np.square(moved).sum(axis=1) / 2)
+def _is_bounded(layer: Layer) -> bool:
+    """Return whether every activation has a range that it never reaches the ends of, so that a carry fades."""
+    cell = layer.network.cell
+    return bool(cell.gates) and all(getattr(cell.options, option) in _BOUNDED for option in cell.gates.values())
 
 
-def _distinct(points: Array, speeds: Array) -> list[int]:
-    """Return the places of points that are no neighbours, the slowest of each neighbourhood."""
-    spread = np.linalg.norm(points - points.mean(axis=0), axis=1).max() if len(points) else 0.0
-    kept: list[int] = []
-    for place in np.argsort(speeds, kind="stable"):
-        if all(np.linalg.norm(points[place] - points[other]) > max(_SAME * spread, 1e-6) for other in kept):
-            kept.append(int(place))
-    return kept
+def _means(points: Array, count: int, of: int, rng: np.random.Generator) -> Array:
+    """Return weighted means of `of` points each, (count, S)."""
+    chosen = points[np.argsort(rng.random((count, len(points))), axis=1)[:, :of]]  # (count, of, S)
+    weights = rng.dirichlet(np.ones(chosen.shape[1]), count)
+    return np.asarray((weights[:, :, None] * chosen).sum(axis=1))
 
 
-def _repeated(inputs: Array, count: int) -> Array:
-    return np.broadcast_to(np.asarray(inputs, np.float64), (count, len(inputs)))
+def _distinct(points: Array, least: float) -> Array:
+    """Return the points without those nearer than `least` to an earlier one."""
+    kept: list[Array] = []
+    for point in points:
+        if not kept or np.linalg.norm(np.array(kept) - point, axis=1).min() > least:
+            kept.append(point)
+    return np.array(kept).reshape(-1, points.shape[1])
 
 
 DIAGNOSIS = SearchedPoints()

@@ -10,6 +10,7 @@ from rnnlab.backends.numpy.unrolled import Layer, Unrolled
 from rnnlab.inspection.diagnoses.base import AbstractDiagnosis, Array, Inspected, Numbers
 
 _VISITED = 64  # states
+_ROWS = 256  # in one call of a cell
 
 
 @final
@@ -53,13 +54,16 @@ def jacobians(layer: Layer, inputs: Array, states: Mapping[str, Array]) -> Array
         inputs: (N, I) of the layer.
         states: The states before the step, each (N, H).
     """
-    step = layer.network.cell.step(np, layer.parameters, inputs, states)
-    size = layer.stacked(step.state).shape[1]
-    rows = np.empty((len(inputs), size, size))
-    for number in range(size):
-        unit = np.zeros((len(inputs), size))
-        unit[:, number] = 1.0
-        rows[:, number] = layer.stacked(layer.pulled_back(step, layer.split(unit)).state)
+    stacked = layer.stacked(states)
+    count, size = stacked.shape
+    rows = np.empty((count, size, size))
+    together = max(1, _ROWS // max(1, count))  # rows of each Jacobian at once: few calls where there are few states
+    for first in range(0, size, together):
+        units = np.eye(size)[first : first + together]
+        repeated = layer.split(np.repeat(stacked, len(units), axis=0))
+        step = layer.network.cell.step(np, layer.parameters, np.repeat(inputs, len(units), axis=0), repeated)
+        pulled = layer.pulled_back(step, layer.split(np.tile(units, (count, 1)))).state
+        rows[:, first : first + len(units)] = layer.stacked(pulled).reshape(count, len(units), size)
     return rows
 
 
