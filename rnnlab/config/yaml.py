@@ -15,18 +15,19 @@ import yaml
 
 from rnnlab.config.document import Node, Scalar
 from rnnlab.config.errors import KeyPath, LocatedError, Position, raise_all, shortened, shown
-from rnnlab.core.errors import UsageError, VerificationError
+from rnnlab.core.errors import UsageError
 
 MOST_VALUES = 10_000
 MOST_LEVELS = 64
 MOST_DIGITS = 18
+LONGEST_TEXT = 10_000  # characters
 # Characters that control a terminal, reorder a line or are not text; tab and line feed are text.
 _HIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff]"
 )
 
 _HINT = "check that this is the right file"
-_YAML = "tag:yaml.org,2002:"
+YAML = "tag:yaml.org,2002:"
 _ALIAS, _TAGGED = "alias ", "tagged "
 
 
@@ -77,25 +78,10 @@ def parse(text: str, start: Position, at: KeyPath = ()) -> Parsed:
         mark = composer.get_mark()
         problem, hint = "invalid YAML: number out of range", "correct the escape sequence or the directive"
         raise_all([UsageError(problem, where=str(start.moved(mark.line, mark.column)), hint=hint)])
-    if node is None or (node.tag == _YAML + "null" and node.value == ""):
+    if node is None or (node.tag == YAML + "null" and node.value == ""):
         return Parsed(None, [], 0)
     builder = _Builder(start)
     return Parsed(builder.node(node, at), builder.errors, node.end_mark.index)
-
-
-def read_plain(text: str) -> Any:
-    """Return the data in YAML that `dump_yaml` wrote: ten times as fast as `parse`, without positions.
-
-    Raises:
-        VerificationError: It is not YAML; `where` is left to the caller.
-    """
-    try:
-        return yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        problem = str(getattr(error, "problem", None) or error)
-        at = f" in line {mark.line + 1}" if mark else ""
-        raise VerificationError(f"invalid YAML{at}: {shortened(' '.join(problem.split()))}") from None
 
 
 def dump_yaml(data: Mapping[str, Any]) -> str:
@@ -127,7 +113,7 @@ _NUMBER = "+-.0123456789"
 _FLOAT = re.compile(
     r"[-+]?(\.[0-9]+|[0-9]+\.[0-9]*|[0-9]+(?=[eE]))([eE][-+]?[0-9]+)?\Z|[-+]?\.(inf|Inf|INF)\Z|\.(nan|NaN|NAN)\Z"
 )
-_TYPES = {
+SCALARS = {
     "null": (re.compile(r"(~|null|Null|NULL|)\Z"), ["~", "n", "N", ""]),
     "bool": (re.compile(r"(true|True|TRUE|false|False|FALSE)\Z"), list("tTfF")),
     "int": (re.compile(r"[-+]?(0|[1-9][0-9]*)\Z"), list(_NUMBER)),
@@ -165,12 +151,12 @@ class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[mi
         return True
 
 
-for _name, (_pattern, _first) in _TYPES.items():
-    _Composer.add_implicit_resolver(_YAML + _name, _pattern, _first)
+for _name, (_pattern, _first) in SCALARS.items():
+    _Composer.add_implicit_resolver(YAML + _name, _pattern, _first)
 # Text is also quoted where YAML 1.1 or 1.2 reads something else.
-_Dumper.add_implicit_resolver(_YAML + "float", _FLOAT, list(_NUMBER))
-_Dumper.add_implicit_resolver(_YAML + "int", re.compile(r"[-+]?0[oO]?[0-9]+\Z"), list("+-0"))
-_Dumper.add_implicit_resolver(_YAML + "bool", re.compile(r"[yYnN]\Z"), list("yYnN"))
+_Dumper.add_implicit_resolver(YAML + "float", _FLOAT, list(_NUMBER))
+_Dumper.add_implicit_resolver(YAML + "int", re.compile(r"[-+]?0[oO]?[0-9]+\Z"), list("+-0"))
+_Dumper.add_implicit_resolver(YAML + "bool", re.compile(r"[yYnN]\Z"), list("yYnN"))
 
 
 @final
@@ -186,7 +172,7 @@ class _Builder:
             hint = "repeat the value here; to share keys between files, use `extends: base.yaml`"
             self._add(node, path, f"{shortened(node.tag)} is not supported", hint=hint)
         elif node.tag.startswith(_TAGGED):
-            tag = shown(node.tag.removeprefix(_TAGGED).replace(_YAML, "!!"))
+            tag = shown(node.tag.removeprefix(_TAGGED).replace(YAML, "!!"))
             self._add(node, path, f"tag {tag} is not supported", hint="remove it: plain YAML values are enough")
         return Node(self._value(node, path), self._position(node), key)
 
@@ -215,7 +201,7 @@ class _Builder:
         return nodes
 
     def _key(self, node: yaml.Node, path: KeyPath) -> str | None:
-        if isinstance(node, yaml.ScalarNode) and node.tag == _YAML + "str":
+        if isinstance(node, yaml.ScalarNode) and node.tag == YAML + "str":
             if node.value != "<<" or node.style is not None:
                 text = self._value(node, path)
                 return text if isinstance(text, str) else None
@@ -223,7 +209,7 @@ class _Builder:
             self._add(node, path, "merge key << is not supported", hint=hint)
             return None
         got, hint = "a list, a mapping, an alias or a tag", "write `key: value`"
-        if node.tag.startswith(_YAML) and isinstance(node, yaml.ScalarNode):
+        if node.tag.startswith(YAML) and isinstance(node, yaml.ScalarNode):
             got, hint = node.value or "nothing", f"write {shown(node.value or 'name')}"
         self._add(node, path, f"a key must be text, got {shortened(got)}", hint=hint)
         return None
@@ -247,7 +233,7 @@ def _scalar(node: yaml.Node) -> Scalar:
     if hidden := _HIDDEN.search(text):
         problem = f"contains {_code(hidden.group())} as character {hidden.start() + 1}, which is not allowed"
         raise UsageError(problem, hint="remove it")
-    match node.tag.removeprefix(_YAML):
+    match node.tag.removeprefix(YAML):
         case "null":
             return None
         case "bool":
@@ -263,6 +249,8 @@ def _scalar(node: yaml.Node) -> Scalar:
                 hint = f"write {shown(text)} for text"
                 raise UsageError(f"got {shortened(text)}, expected a finite number", hint=hint)
             return value
+    if len(text) > LONGEST_TEXT:
+        raise UsageError(f"got a text of {len(text):,} characters, expected at most {LONGEST_TEXT:,}", hint=_HINT)
     return text
 
 

@@ -18,7 +18,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, final
 
-from rnnlab.config.yaml import dump_yaml, read_plain
+from rnnlab.config.plain import read_plain
+from rnnlab.config.yaml import dump_yaml
 from rnnlab.core.errors import EnvironmentFault, RunNotFoundError, VerificationError
 from rnnlab.core.options import check_name
 from rnnlab.storage.append import AppendFile
@@ -152,12 +153,9 @@ class RunFolder:
         """Return the complete experiment as plain data, in the order of the file."""
         path = self.path / "resolved.yaml"
         try:
-            data = read_plain(read_text(path, LARGEST_TEXT))
+            return read_plain(read_text(path, LARGEST_TEXT))
         except VerificationError as fault:
             raise VerificationError(fault.problem, where=str(path)) from fault
-        if not isinstance(data, dict):
-            raise VerificationError("is not the config of a run", where=str(path))
-        return data
 
     def write_provenance(self, value: Mapping[str, Any]) -> None:
         """Store what `provenance.collect` returned."""

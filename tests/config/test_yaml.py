@@ -10,8 +10,9 @@ import yaml
 
 from rnnlab.config.document import Node
 from rnnlab.config.errors import Position
+from rnnlab.config.plain import read_plain
 from rnnlab.config.reading import read_document
-from rnnlab.config.yaml import Parsed, dump_yaml, parse, read_plain
+from rnnlab.config.yaml import LONGEST_TEXT, Parsed, dump_yaml, parse
 from rnnlab.core.errors import ConfigError, VerificationError
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -197,7 +198,7 @@ DEEP, MANY = f"more than 64 levels of nesting — {CHECK}", f"more than 10,000 v
         ("- " * 9000, f"x.yaml:1:131: {DEEP}", 1),
         ("? " * 9000, f"x.yaml:1:131: {DEEP}", 1),
         ("- 1\n" * 100_000, f"x.yaml:10000:3: {MANY}", 1),
-        ("a: >\n" + (" " + "1" * 9_999 + "\n") * 100, "", 0),
+        ("a: >\n" + (" " + "1" * 9_999 + "\n") * 100, "x.yaml:1:4 a: got a text of 1,000,", 1),
         ("\x1b" * 10**6, "x.yaml:1:1: U+001B (control character) is not allowed in a config — remove it", 1),
     ],
     ids=lambda value: str(value)[:12],
@@ -251,6 +252,32 @@ def test_other_objects_are_not_written() -> None:
 def test_damaged_text_is_no_plain_data(text: str) -> None:
     with pytest.raises(VerificationError, match="invalid YAML"):
         read_plain(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "- 1", "text", "", "a: &a [*a]", ALIASES, MERGES.replace("<<", "!!merge <<"), "a: .nan", "a: -.INF", "1: 2",
+        "{[a]: 1}", "null: 1", "? {a: 1}\n: 2", "a: !!binary aGk=", "a: !!set {b}", "a: !!int x",
+        "a: !!timestamp 2001-01-01", "a: !!python/name:os.system", "a: !!float 1e", f"a: {10**18}",
+        f"a: -{10**400}", f"a: {'9' * 5000}",
+        f"a: {'x' * (LONGEST_TEXT + 1)}", f"? {'x' * (LONGEST_TEXT + 1)}\n: 1", "a: [" + "1, " * 10_000 + "]",
+        "a: " + "[" * 65 + "]" * 65,
+    ],
+)  # fmt: skip
+def test_what_a_config_cannot_have_is_no_plain_data(text: str) -> None:
+    with pytest.raises(VerificationError):
+        read_plain(text)
+
+
+def test_text_has_a_bound() -> None:
+    (error,) = errors("a: " + "x" * (LONGEST_TEXT + 1))
+    assert "10,001 characters" in str(error)
+
+
+@pytest.mark.parametrize("text", ["a: 2001-01-01", "a: 1:30", "a: 0x1F", "a: 0777", "a: 1_000", "a: on", "<<: a"])
+def test_both_readers_agree_on_what_a_scalar_means(text: str) -> None:
+    assert read_plain(text) == data(text) if text != "<<: a" else read_plain(text) == {"<<": "a"}
 
 
 @pytest.mark.parametrize("config", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
