@@ -12,6 +12,7 @@ from typing import Any, final
 from rnnlab.comparison.comparability import comparability_warnings, unfinished_warnings
 from rnnlab.comparison.conclusions import conclusion
 from rnnlab.comparison.contrasts import Contrast, contrasts_of
+from rnnlab.comparison.correction import corrected
 from rnnlab.comparison.groups import (
     Group,
     groups_of,
@@ -63,6 +64,11 @@ class Comparison:
         """Whether groups are shown in place of runs: one of them has several, or they make a table."""
         return self.pivot is not None or len(self.groups) < len(self.results)
 
+    @property
+    def tests(self) -> int:
+        """How many tests its p values are corrected for."""
+        return sum(len(one.p) for one in self.contrasts) + (len(self.pivot.overall) if self.pivot else 0)
+
     def baseline(self, run: Run) -> float | None:
         """Return the task's baseline for the metric of this comparison; None where it has none."""
         return run.summary.baseline if has_baseline(self.metric) else None
@@ -105,7 +111,8 @@ def compare(
     groups = groups_of(results, name)
     grouped = len(groups) < len(results)
     table = pivot(groups, by=by, over=over) if by and over else usual_pivot(groups)
-    contrasts = contrasts_of(groups, baseline) if grouped or baseline else ()
+    contrasts = contrasts_of(groups, baseline, table=table) if grouped or baseline else ()
+    contrasts, table = corrected(contrasts, table)
     return Comparison(
         results=results,
         damaged=damaged,

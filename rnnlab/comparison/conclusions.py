@@ -115,7 +115,7 @@ def _of_one(group: Group) -> list[str]:
 def _of_table(table: Pivot) -> list[str]:
     counts = [(_column(table, value), *table.solved(place)) for place, value in enumerate(table.columns)]
     solved = ", ".join(f"{name} {k}/{n}" for name, k, n in counts[:_MOST_NAMED] if n)
-    significant = [one for one in table.overall if one.p < _SIGNIFICANT]
+    significant = [one for one in table.overall if one.p_holm < _SIGNIFICANT]
     parts = [f"Runs that solved the task: {solved}{_overall(table, significant)}"] if solved else []
     reach = [(place, table.solves_up_to(place)) for place, (_, _, n) in enumerate(counts) if n]
     if table.is_ascending and any(last is not None for _, last in reach):
@@ -132,10 +132,10 @@ def _column(table: Pivot, value: Any) -> str:
 def _overall(table: Pivot, significant: Sequence[Overall]) -> str:
     if not significant:
         return ""
-    best = min(significant, key=lambda one: one.p)
+    best = min(significant, key=lambda one: one.p_holm)
     which = f"{_column(table, best.one)} and {_column(table, best.other)}: " if len(table.columns) > 2 else ""
     pairs = f"{counted(best.pairs, 'pair')} of equal {key_label(table.over)} and seed"
-    return f"; {which}{_p(best.p)} (McNemar's exact test, {pairs})"
+    return f"; {which}{_p(best.p_holm)} (McNemar's exact test, {pairs})"
 
 
 def _reach(table: Pivot, place: int, last: Any) -> str:

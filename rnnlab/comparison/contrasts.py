@@ -1,13 +1,15 @@
 """Which groups differ by more than chance: every pair that did the same task, or each compared with a baseline."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 from typing import final
 
 from rnnlab.comparison.comparability import definition
 from rnnlab.comparison.groups import Group
-from rnnlab.comparison.statistics import Difference, compare_counts, compare_times, compare_values, holm
+from rnnlab.comparison.pivot import Pivot
+from rnnlab.comparison.statistics import Difference, compare_counts, compare_values
+from rnnlab.comparison.survival import compare_times
 from rnnlab.core.errors import UsageError
 from rnnlab.core.registry import nearest
 from rnnlab.core.text import listed
@@ -24,11 +26,11 @@ class Contrast:
     Attributes:
         one, other: The groups.
         paired: Whether they have the same seeds, so that the final metrics are compared pair by pair.
-        values: The difference of the final metric; None where a group has one run.
+        values: The difference of the final metric; None where a group has one run, and in a table.
         p: The p values by name, those that can be computed: `solved`, of Fisher's exact test of how many solved the
             task, which is not paired and so conservative where runs of one seed are alike; `sequences`, of the log-rank
             test of the sequences to success; `values`, of the final metric.
-        p_holm: The same, corrected by Holm's method for all contrasts of this comparison, each kind by itself.
+        p_holm: The same, corrected by Holm's method for all tests of the comparison (`correction`).
     """
 
     one: Group
@@ -39,29 +41,40 @@ class Contrast:
     p_holm: Mapping[str, float]
 
 
-def contrasts_of(groups: Sequence[Group], baseline: str | None = None) -> tuple[Contrast, ...]:
-    """Return the contrasts of groups of the same task and lengths, of which at least one has several runs.
+def contrasts_of(
+    groups: Sequence[Group], baseline: str | None = None, *, table: Pivot | None = None
+) -> tuple[Contrast, ...]:
+    """Return the contrasts, not yet corrected, of groups of the same task and lengths, one of them of several runs.
 
     Args:
         groups: The groups.
         baseline: The heading of the baseline, or a part of it; all pairs when left out, of more than six groups the
             first with each.
+        table: The groups in rows and columns: without a baseline, the pairs are then those of each row. A table is
+            about success, so that this alone is tested: tests that nobody asked for would weaken those that are shown.
 
     Raises:
         UsageError: There is no such baseline, or several groups fit.
     """
-    alike: dict[str, list[Group]] = {}
-    for group in groups:
-        alike.setdefault(definition(group.results[0]), []).append(group)
     if baseline is None:
-        pairs = [pair for members in alike.values() for pair in _pairs(members)]
+        rows = [[group for group in row if group] for row in table.cells] if table else [groups]
+        pairs = [pair for row in rows for members in _alike(row) for pair in _pairs(members)]
     else:
         fitting = _fitting(groups, baseline) or [_only_one(groups, baseline)]
-        chosen = [members for members in alike.values() if any(group in fitting for group in members)]
+        chosen = [members for members in _alike(groups) if any(group in fitting for group in members)]
         pairs = [pair for members in chosen for pair in _each_with(_only_one(members, baseline), members)]
         if not pairs:
             raise UsageError("no group can be compared with the baseline", where=_OPTION, hint="name more runs")
-    return _corrected([_contrast(*pair) for pair in pairs if sum(len(group.results) for group in pair) > 2])
+    several = [pair for pair in pairs if sum(len(group.results) for group in pair) > 2]
+    return tuple(_contrast(*pair, success_alone=table is not None) for pair in several)
+
+
+def _alike(groups: Sequence[Group]) -> list[list[Group]]:
+    """Return the groups that did the same task together."""
+    alike: dict[str, list[Group]] = {}
+    for group in groups:
+        alike.setdefault(definition(group.results[0]), []).append(group)
+    return list(alike.values())
 
 
 def _pairs(groups: Sequence[Group]) -> list[tuple[Group, Group]]:
@@ -89,21 +102,14 @@ def _fitting(groups: Sequence[Group], asked: str) -> list[Group]:
     return found or [group for group in groups if asked in group.heading]
 
 
-def _contrast(one: Group, other: Group) -> Contrast:
+def _contrast(one: Group, other: Group, *, success_alone: bool) -> Contrast:
     paired = len(one.results) > 1 and None not in one.seeds and one.seeds == other.seeds
     several = min(len(one.results), len(other.results)) > 1
-    values = compare_values(one.scores, other.scores, paired=paired) if several else None
-    known = one.decided and other.decided
+    values = compare_values(one.scores, other.scores, paired=paired) if several and not success_alone else None
+    known, timed = one.decided and other.decided, one.times.at and other.times.at and not success_alone
     p = {
         "solved": compare_counts((one.solved, len(one.decided)), (other.solved, len(other.decided))) if known else None,
-        "sequences": compare_times(one.times, other.times) if one.times.at and other.times.at else None,
+        "sequences": compare_times(one.times, other.times) if timed else None,
         "values": values.p if values else None,
     }
     return Contrast(one, other, paired, values, {name: each for name, each in p.items() if each is not None}, {})
-
-
-def _corrected(found: Sequence[Contrast]) -> tuple[Contrast, ...]:
-    corrected: dict[str, Iterator[float]] = {
-        name: iter(holm([one.p[name] for one in found if name in one.p])) for name in ("solved", "sequences", "values")
-    }
-    return tuple(replace(one, p_holm={name: next(corrected[name]) for name in one.p}) for one in found)

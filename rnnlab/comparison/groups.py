@@ -14,13 +14,12 @@ from numpy.typing import NDArray
 
 from rnnlab.comparison.statistics import (
     Interval,
-    Times,
     bootstrap,
     interquartile_mean,
     median,
-    median_time,
     wilson,
 )
+from rnnlab.comparison.survival import Times, median_time, times_of
 from rnnlab.core.errors import RnnlabError, UsageError
 from rnnlab.core.registry import nearest
 from rnnlab.runs.run import Run
@@ -60,8 +59,15 @@ class Group:
 
     @cached_property
     def decided(self) -> list[Run]:
-        """The runs of which it is known whether the task was solved."""
-        return [run for run in self.results if run.summary.solved is not None]
+        """The runs of which it is known whether they solve the task.
+
+        Of one that was interrupted, failed or has not ended, that is not known before it does.
+        """
+        return [
+            run
+            for run in self.results
+            if run.summary.solved or (run.summary.solved is False and run.state in {"completed", "diverged"})
+        ]
 
     @cached_property
     def solved(self) -> int:
@@ -107,14 +113,8 @@ class Group:
 
     @cached_property
     def times(self) -> Times:
-        """Training sequences until the task was solved, or until the run ended."""
-        at, succeeded = [], []
-        for run in self.results:
-            seen = run.summary.solved_at.sequences if run.summary.solved_at else run.summary.sequences
-            if seen is not None:
-                at.append(float(seen))
-                succeeded.append(run.summary.solved_at is not None)
-        return Times(at, succeeded)
+        """Training sequences until the task was solved, or until the run was censored (`survival`)."""
+        return times_of(self.results)
 
     @cached_property
     def sequences_to_success(self) -> float | None:

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from math import nan
 from typing import Any, final
 
 from rnnlab.comparison.groups import Group
-from rnnlab.comparison.statistics import compare_counts, compare_matched, holm
+from rnnlab.comparison.statistics import compare_matched
 from rnnlab.core.errors import UsageError
 from rnnlab.core.registry import nearest
 
@@ -22,7 +23,8 @@ class Overall:
         one, other: The columns' values.
         pairs: Pairs of runs with equal row and seed.
         only_one, only_other: In how many of them just one solved the task.
-        p: Of McNemar's exact test, corrected by Holm's method for all pairs of columns.
+        p: Of McNemar's exact test.
+        p_holm: The same, corrected by Holm's method for all tests of the comparison (`correction`); nan before.
     """
 
     one: Any
@@ -31,6 +33,7 @@ class Overall:
     only_one: int
     only_other: int
     p: float
+    p_holm: float = nan
 
 
 @final
@@ -88,15 +91,6 @@ class Pivot:
                 break
             first = row
         return first
-
-    def row_tests(self) -> dict[int, float]:
-        """Return p of Fisher's exact test of each row of two columns, by place, corrected by Holm's method."""
-        raw = {
-            place: compare_counts((one.solved, len(one.decided)), (other.solved, len(other.decided)))
-            for place, (one, other) in enumerate(self.cells if len(self.columns) == 2 else ())
-            if one and other and one.decided and other.decided
-        }
-        return dict(zip(raw, holm(list(raw.values())), strict=True))
 
 
 def pivot(groups: Sequence[Group], *, by: str, over: str) -> Pivot:
@@ -159,13 +153,14 @@ def _is_number(value: Any) -> bool:
 
 
 def _overall(columns: Sequence[Any], cells: Sequence[Sequence[Group | None]]) -> tuple[Overall, ...]:
-    counted = []
+    found = []
     for one, other in combinations(range(len(columns)), 2):
         pairs = [pair for row in cells for pair in _pairs(row[one], row[other])]
         only_one, only_other = (sum(pair[place] > pair[1 - place] for pair in pairs) for place in (0, 1))
-        counted.append((columns[one], columns[other], len(pairs), only_one, only_other))
-    corrected = holm([compare_matched(only_one, only_other) for *_, only_one, only_other in counted])
-    return tuple(Overall(*each, p) for each, p in zip(counted, corrected, strict=True) if each[2])
+        if pairs:
+            p = compare_matched(only_one, only_other)
+            found.append(Overall(columns[one], columns[other], len(pairs), only_one, only_other, p))
+    return tuple(found)
 
 
 def _pairs(one: Group | None, other: Group | None) -> list[tuple[bool, bool]]:

@@ -32,7 +32,7 @@ def tables(comparison: Comparison, most_rows: int | None = None) -> list[Table]:
         return of_runs if len(comparison.results) > _MOST_COLUMNS else [one.transposed() for one in of_runs]
     parts = [_group_differences(groups)] if len(groups) > 1 else []
     if comparison.pivot:
-        return [*parts, _pivot(comparison.pivot, most_rows)]
+        return [*parts, _pivot(comparison.pivot, comparison.contrasts, most_rows)]
     parts += [_successes(groups, most_rows), _values(groups, most_rows)]
     return [*parts, _contrasts(comparison.contrasts, most_rows)] if comparison.contrasts else parts
 
@@ -46,23 +46,26 @@ def notes(comparison: Comparison) -> list[str]:
         note = f"Each cell: runs that solved the task, and the median of the final {metric}."
         if len(comparison.pivot.columns) == 2:
             note += (
-                " p: Fisher's exact test of the two columns, corrected by Holm's method for "
-                f"{counted(len(comparison.pivot.rows), 'row')}; in the last row McNemar's test of all pairs of equal "
-                "row and seed."
+                " p: Fisher's exact test of the two columns; in the last row McNemar's test of all pairs of equal row "
+                f"and seed. {_correction(comparison)}"
             )
         return [note]
     found = [
-        "Success: with Wilson's interval; sequences: the Kaplan-Meier median until solved, with runs that did "
-        f"not solve the task censored. Final {metric}: IQM is the mean of the middle half; the intervals are "
-        "bootstrapped."
+        "Success: with Wilson's interval; sequences: the Kaplan-Meier median until solved. A run that diverged, or "
+        "stopped on a plateau, never solves the task; one that used up its budget, was interrupted, failed or has not "
+        f"ended is censored there. Final {metric}: IQM is the mean of the middle half; the intervals are bootstrapped."
     ]
     if comparison.contrasts:
         found.append(
-            "p values are corrected by Holm's method. solved: Fisher's exact test; sequences: log-rank test; values: "
-            "Wilcoxon's signed ranks where the seeds are the same, else a permutation test; above: the share of pairs "
-            "in which the first group's value is the higher."
+            "p solved: Fisher's exact test; p sequences: log-rank test; p values: Wilcoxon's signed ranks where the "
+            "seeds are the same, else the Mann-Whitney U test; above: the share of pairs in which the first group's "
+            f"value is the higher. {_correction(comparison)}"
         )
     return found
+
+
+def _correction(comparison: Comparison) -> str:
+    return f"All p are corrected by Holm's method for all {counted(comparison.tests, 'test')} of the comparison."
 
 
 def _shows_groups(comparison: Comparison) -> bool:
@@ -230,18 +233,19 @@ def _p(p: float | None) -> str | None:
     return None if p is None else "< 0.001" if p < 0.001 else f"{p:.2g}"
 
 
-def _pivot(found: Pivot, most: int | None) -> Table:
-    p_of, two = found.row_tests(), len(found.columns) == 2
+def _pivot(found: Pivot, contrasts: Sequence[Contrast], most: int | None) -> Table:
+    two = len(found.columns) == 2
+    p_of = {frozenset({one.one.heading, one.other.heading}): one.p_holm.get("solved") for one in contrasts}
     rows: list[list[Cell]] = [
         [
             UNKNOWN if value is None else value_text(value),
             *map(_cell, found.cells[place]),
-            *([_p(p_of.get(place))] * two),
+            *([_p(p_of.get(frozenset(group.heading for group in found.cells[place] if group)))] * two),
         ]
         for place, value in enumerate(found.rows[:most])
     ]
     sums = ["{}/{}".format(*found.solved(place)) for place in range(len(found.columns))]
-    rows.append(["all", *sums, *([_p(found.overall[0].p if found.overall else None)] * two)])
+    rows.append(["all", *sums, *([_p(found.overall[0].p_holm if found.overall else None)] * two)])
     head = [UNKNOWN if value is None else value_label(found.by, value) for value in found.columns]
     title = _title(f"Success by {found.over} and {found.by}", most, len(found.rows), "row")
     return table([found.over, *head, *(["p"] * two)], rows, title)

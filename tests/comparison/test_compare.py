@@ -291,7 +291,7 @@ def test_many_runs_are_counted(tmp_path: Path) -> None:
     runs = several(tmp_path, 6, 2, seeds=3)
     assert compare(runs).conclusion == (
         "Runs that solved the task: H=4 2/3, H=5 0/3; no significant difference. The final loss does not differ "
-        "significantly (p = 0.25). With 3 runs per group, no test of final values can give a p below 0.25."
+        "significantly (p = 0.5). With 3 runs per group, no test of final values can give a p below 0.25."
     )
 
 

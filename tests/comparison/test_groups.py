@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from rnnlab.comparison import compare
@@ -83,7 +84,21 @@ def test_three_groups_are_corrected_together(tmp_path: Path) -> None:
     raw = sorted(one.p["solved"] for one in comparison.contrasts)
     corrected = sorted(one.p_holm["solved"] for one in comparison.contrasts)
     assert raw == pytest.approx([2 / 184756, 21 / 646, 21 / 646])  # 5 of 10 against 0 of 10
-    assert corrected == pytest.approx([6 / 184756, 42 / 646, 42 / 646])
+    assert [sorted(one.p) for one in comparison.contrasts] == [["sequences", "solved", "values"]] * 3
+    assert comparison.tests == 9
+    # Ten solve in 500 … 1,400 sequences, five in 500 … 900, none within 2,000: three log-rank tests among the others.
+    everything = [p for one in comparison.contrasts for p in one.p.values()]
+    assert corrected == pytest.approx(sorted(holm_by_hand(everything)[everything.index(p)] for p in raw))
+    assert corrected[0] == 2 / 184756 * (9 - sum(p < raw[0] for p in everything))
+
+
+def holm_by_hand(p_values: list[float]) -> list[float]:
+    """Holm's correction as statsmodels has it, `multipletests(method="holm")`: sort, times n … 1, running maximum."""
+    order = np.argsort(p_values)
+    raised = np.maximum.accumulate(np.array(p_values)[order] * np.arange(len(p_values), 0, -1))
+    found = np.empty(len(p_values))
+    found[order] = np.minimum(raised, 1)
+    return list(found)
 
 
 def test_a_baseline_is_compared_with_the_others(tmp_path: Path) -> None:
@@ -117,9 +132,14 @@ def test_a_sweep_becomes_a_table(tmp_path: Path) -> None:
     assert [table.solves_up_to(column) for column in (0, 1)] == [30, 10]
     (overall,) = table.overall
     assert (overall.pairs, overall.only_one, overall.only_other, overall.p) == (12, 8, 0, 2 / 2**8)
+    # In three rows Fisher's test, 4 against 4, 4 against 0 and 4 against 0 of 4: with McNemar's, four tests.
+    assert [one.p for one in comparison.contrasts] == [{"solved": pytest.approx(p)} for p in (1, 2 / 70, 2 / 70)]
+    assert [one.p_holm["solved"] for one in comparison.contrasts] == pytest.approx([1, 6 / 70, 6 / 70])
+    assert (overall.p_holm, comparison.tests) == (4 * 2 / 2**8, 4)
+    assert [row[-1] for row in tables(comparison)[-1].rows] == ["1", "0.086", "0.086", "0.031"]
     assert comparison.warnings == ()
     assert comparison.conclusion == (
-        "Runs that solved the task: carry 12/12, simple 4/12; p = 0.0078 (McNemar's exact test, 12 pairs of equal "
+        "Runs that solved the task: carry 12/12, simple 4/12; p = 0.031 (McNemar's exact test, 12 pairs of equal "
         "length and seed). carry solves T=10 … 30 with every seed; simple solves up to T=10 with every seed, and with "
         "no seed from T=20 on."
     )

@@ -10,23 +10,17 @@ from scipy import stats
 
 from rnnlab.comparison import statistics
 from rnnlab.comparison.statistics import (
-    Times,
     bootstrap,
     compare_counts,
     compare_matched,
-    compare_times,
     compare_values,
     holm,
     interquartile_mean,
     median,
-    median_time,
     smallest_p,
     wilson,
 )
 
-# Remission of leukaemia in weeks, Freireich et al. 1963, Blood 21:699, the example of most texts on survival.
-DRUG = Times([6, 6, 6, 7, 10, 13, 16, 22, 23, 6, 9, 10, 11, 17, 19, 20, 25, 32, 32, 34, 35], [True] * 9 + [False] * 12)
-PLACEBO = Times([1, 1, 2, 2, 3, 4, 4, 5, 5, 8, 8, 8, 8, 11, 11, 12, 12, 15, 17, 22, 23], [True] * 21)
 # Hollander & Wolfe 1973, Nonparametric statistical methods, table 3.1: depression of nine patients before and after.
 BEFORE = [1.83, 0.50, 1.62, 2.48, 1.68, 1.88, 1.55, 3.06, 1.30]
 AFTER = [0.878, 0.647, 0.598, 2.05, 1.06, 1.29, 1.06, 3.14, 1.29]
@@ -42,20 +36,6 @@ def test_wilson_is_the_interval_of_newcombe() -> None:
     }
     for (successes, trials), bounds in expected.items():
         assert wilson(successes, trials) == pytest.approx(bounds, abs=5e-5)
-
-
-def test_kaplan_meier_medians_of_the_leukaemia_trial() -> None:
-    """Kleinbaum & Klein 2012, Survival analysis, chapter 2: 23 and 8 weeks; log-rank chi square 16.79."""
-    assert (median_time(DRUG), median_time(PLACEBO)) == (23, 8)
-    assert compare_times(DRUG, PLACEBO) == pytest.approx(stats.chi2.sf(16.79, 1), rel=5e-3)
-
-
-def test_censored_runs_are_not_dropped() -> None:
-    """Dropped, the two successes alone would give a median of 10 or 20; with the others, half are never seen."""
-    assert median_time(Times([10, 20, 50, 50, 50], [True, True, False, False, False])) is None
-    assert median_time(Times([10, 20, 30, 50, 50], [True, True, True, False, False])) == 30
-    assert compare_times(Times([5], [False]), Times([5], [False])) is None
-    assert compare_times(Times([5, 5], [True, True]), Times([5, 5], [True, True])) == 1
 
 
 def test_signed_ranks_of_hollander_and_wolfe() -> None:
@@ -138,18 +118,6 @@ def _permuted(data: list[np.ndarray], kind: str) -> float:
     return stats.permutation_test(data, statistic, permutation_type=kind, vectorized=True, n_resamples=9999).pvalue
 
 
-@pytest.mark.parametrize("seed", range(20))
-def test_times_agree_with_scipy(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    groups = [(rng.integers(1, 9, size).astype(float), rng.random(size) < 0.7) for size in (8, 11)]
-    one, other = (stats.CensoredData(uncensored=at[done], right=at[~done]) for at, done in groups)
-    ours = [Times(list(at), list(map(bool, done))) for at, done in groups]
-    assert compare_times(*ours) == pytest.approx(stats.logrank(one, other).pvalue)
-    survival = stats.ecdf(one).sf
-    half = [float(t) for t, p in zip(survival.quantiles, survival.probabilities, strict=True) if p <= 0.5 + 1e-12]
-    assert median_time(ours[0]) == (half[0] if half else None)
-
-
 def test_an_unbalanced_test_of_many_values_takes_no_time() -> None:
     values = np.random.default_rng(0).normal(size=5000)
     assert compare_values(list(values), list(values[:3] + 9), paired=False).p < 0.01
@@ -167,6 +135,8 @@ def test_smallest_p_is_what_the_tests_reach() -> None:
 def test_holm() -> None:
     """Holm 1979, section 3: each times the number of those not smaller, and never below the one before it."""
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    # Wright 1992, Biometrics 48:1005, and R's p.adjust: 0.0001·5, 0.0058·4, 0.0132·3, 0.0289·2 and 0.2·1
+    assert holm([0.2, 0.0289, 0.0132, 0.0058, 0.0001]) == pytest.approx([0.2, 0.0578, 0.0396, 0.0232, 0.0005])
     assert holm([]) == []
 
 
