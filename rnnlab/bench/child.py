@@ -94,7 +94,7 @@ def _times(step: Callable[[], None]) -> list[float]:
 def _seconds(call: Callable[[], object]) -> float:
     before = time.perf_counter()
     call()
-    return time.perf_counter() - before
+    return max(1e-9, time.perf_counter() - before)  # the clock counts nanoseconds
 
 
 def _made(request: Request) -> AbstractContender:

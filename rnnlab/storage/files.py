@@ -169,6 +169,15 @@ def ensure_folder(folder: Path) -> None:
             raise EnvironmentFault("is not a folder, and a folder is needed", where=str(folder), hint=hint) from None
 
 
+def nearest_folder(path: Path) -> Path:
+    """Return `path` if it is a folder, else the nearest folder around it."""
+    for folder in (path, *path.absolute().parents):
+        with suppress(OSError):  # a name that cannot be: making the folder will fail with a message
+            if folder.is_dir():
+                return folder
+    return path
+
+
 def write_folder(path: Path, files: Mapping[str, bytes], *, elsewhere: str) -> None:
     """Make `path` a folder of `files` and nothing else, or leave `path` as it was.
 
@@ -230,12 +239,38 @@ def sweep(folder: Path) -> None:
 
 
 def probe(folder: Path) -> None:
-    """Find out now whether `folder` takes files, rather than after hours of work: write, sync, rename, delete.
+    """Find out now whether `folder` takes files, rather than after hours of work.
+
+    A file is written, synced, renamed, replaced by another, appended to and deleted: some network and FUSE file systems
+    refuse one of these.
 
     Raises:
         EnvironmentFault: It does not.
     """
     path = folder / f".probe.{secrets.token_hex(8)}.tmp"
-    write_atomic(path, b"rnnlab\n")
-    with reported("delete a file", path):
+    write_atomic(path, _PROBE)
+    newer = _beside(path)
+    try:
+        with reported("replace a file", folder):
+            write_new(newer, _PROBE)
+            disk.rename(newer, path)
+        with reported("append to a file", folder):
+            _append(path, _PROBE)
+    except BaseException:
+        for left in (newer, path):
+            with suppress(OSError):
+                disk.unlink(left)
+        raise
+    with reported("delete a file", folder):
         disk.unlink(path)
+
+
+_PROBE = b"rnnlab\n"
+
+
+def _append(path: Path, data: bytes) -> None:
+    descriptor = disk.open_append(path)
+    try:
+        write_all(descriptor, data)
+    finally:
+        disk.close(descriptor)

@@ -111,7 +111,7 @@ class Summary(Options):
             steps=max(status.step, step),
             sequences=record.get("sequences"),
             seconds=seconds,
-            steps_per_second=round(step / seconds, 3) if seconds else None,
+            steps_per_second=mean_speed(step, seconds),
             baseline=None,
             solved=None,
             solved_rule="",
@@ -120,3 +120,8 @@ class Summary(Options):
             metrics=scores,
             best=None,
         )
+
+
+def mean_speed(steps: int, seconds: float | None) -> float | None:
+    """Return steps per second; None where the time is not known, as with a clock that stands still."""
+    return round(steps / seconds, 3) if seconds else None

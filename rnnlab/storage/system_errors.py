@@ -11,7 +11,7 @@ from rnnlab.core.threads import MORE_PROCESSES
 
 ELSEWHERE = "keep the runs elsewhere with --runs DIR or RNNLAB_RUNS"
 
-_FULL = {errno.ENOSPC, errno.EDQUOT}
+_LACKING = {errno.ENOTSUP, errno.ENOSYS}
 _DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
 _MORE_FILES = "raise the limit on open files (ulimit -n)"
 _LIMITS = {errno.EMFILE: _MORE_FILES, errno.ENFILE: _MORE_FILES, errno.EAGAIN: MORE_PROCESSES}
@@ -42,7 +42,7 @@ def system_error(action: str, path: Path, fault: OSError, *, elsewhere: str = EL
 
 def _reason(fault: OSError, path: Path) -> str:
     reason = os.strerror(fault.errno) if fault.errno else str(fault)
-    return reason + (_free_space(path) if fault.errno in _FULL else "")
+    return reason + (_free_space(path) if fault.errno == errno.ENOSPC else "")
 
 
 def _free_space(path: Path) -> str:
@@ -52,6 +52,8 @@ def _free_space(path: Path) -> str:
         return ""
     if state.f_files and not state.f_favail:
         return ", no more files can be made there (no free inodes)"
+    if not state.f_blocks:  # not reported
+        return ""
     return f", {state.f_bavail * state.f_frsize:,} bytes free"
 
 
@@ -63,8 +65,12 @@ def limit_hint(fault: OSError) -> str:
 
 
 def _hint(fault: OSError, elsewhere: str) -> str:
-    if fault.errno in _FULL:
+    if fault.errno == errno.ENOSPC:
         return f"free some space, or {elsewhere}"
+    if fault.errno == errno.EDQUOT:  # the space of the whole file system has no part in it
+        return f"free some space within your quota, or {elsewhere}"
+    if fault.errno in _LACKING:
+        return f"that file system lacks what runs need: {elsewhere}"
     if fault.errno in _DENIED:
         return f"ask for the permission to write there, or {elsewhere}"
     return limit_hint(fault) or f"check the disk (its log may say more), or {elsewhere}"

@@ -26,7 +26,7 @@ from rnnlab.core.errors import RunLockedError, RunNotFoundError, UsageError
 from rnnlab.core.options import check_name
 from rnnlab.runs.find import sweep_path
 from rnnlab.storage import RunFolder, disk
-from rnnlab.storage.files import ensure_folder, is_leftover, write_atomic
+from rnnlab.storage.files import ensure_folder, is_leftover, nearest_folder, probe, write_atomic
 from rnnlab.storage.jsonfile import read_json, write_json
 from rnnlab.storage.lock import acquire
 from rnnlab.storage.reading import kind
@@ -56,10 +56,12 @@ class SweepFolder:
 
         Raises:
             UsageError: The folder has another sweep, or other files.
+            EnvironmentFault: It takes no files; nothing was made.
         """
         check_name(path.absolute().name)
         sweep, plan = cls(path), checked.plan
         if not sweep.is_sweep():
+            probe(nearest_folder(path))
             sweep._require_empty()
             write_atomic(path / "sweep.yaml", checked.config)
             for trial in plan.trials:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import final
 
 from rnnlab.core.errors import EnvironmentFault
+from rnnlab.storage.files import probe
 from rnnlab.sweeps.folder import SweepFolder
 from rnnlab.sweeps.plan import Trial
 from rnnlab.sweeps.pool import FromWorker, Ready, Score, Train, TrialStepped, Worker, WorkerPool
@@ -94,6 +95,8 @@ def run_sweep(
         if sweep.read_plan().is_search:
             runner.search = stack.enter_context(open_search(sweep))
         status = sweep_status(sweep)
+        if status.finished < status.plan.total:
+            probe(sweep.path)
         yield SweepStarted(status, workers)
         with WorkerPool(min(workers, status.plan.total - status.finished)) as pool:
             yield from runner.run(pool, status.trials)

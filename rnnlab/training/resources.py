@@ -12,7 +12,7 @@ from rnnlab.backends.numpy.chunks import chunk_steps, count_shards, should_recom
 from rnnlab.config.experiment import Experiment
 from rnnlab.core.errors import EnvironmentFault
 from rnnlab.storage.checkpoint import KEPT
-from rnnlab.storage.files import probe
+from rnnlab.storage.files import nearest_folder, probe
 from rnnlab.storage.system_errors import ELSEWHERE, reported
 from rnnlab.tasks.base import AbstractTask, Streak
 from rnnlab.training.validation import batch_sizes
@@ -74,11 +74,11 @@ def require_space(experiment: Experiment, folder: Path, *, used: int = 0) -> Non
     Raises:
         EnvironmentFault: It has not; the message has how much is needed and how much is free.
     """
-    existing = _nearest(folder)
+    existing = nearest_folder(folder)
     with reported("look at", existing):
-        free = shutil.disk_usage(existing).free
-    needed = space_needed(experiment) - used
-    if needed > free:
+        space = shutil.disk_usage(existing)
+    needed, free = space_needed(experiment) - used, space.free
+    if space.total and needed > free:  # no total: a file system that does not report its space
         more = " more" if used else ""
         raise EnvironmentFault(
             f"the run needs about {in_words(needed)}{more} of disk space, and {in_words(free)} are free",
@@ -152,14 +152,6 @@ def _kept(experiment: Experiment, network: Network, batch_size: int, timesteps: 
     chunk = min(window, chunk_steps(network, batch_size))
     beside = tape_bytes(network, batch_size=batch_size, timesteps=chunk)
     return tape_bytes(network, batch_size=batch_size, timesteps=window, recompute=again) + _WIDTHS * beside
-
-
-def _nearest(folder: Path) -> Path:
-    for path in (folder, *folder.absolute().parents):
-        with suppress(OSError):  # a name that cannot be: making the folder will fail with a message
-            if path.is_dir():
-                return path
-    return folder
 
 
 def _meminfo() -> Iterable[int]:

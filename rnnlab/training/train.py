@@ -9,7 +9,7 @@ from shlex import quote
 from rnnlab.config.experiment import Experiment
 from rnnlab.core.errors import DivergedError, RnnlabError, RunLockedError, StoppedError
 from rnnlab.storage import Lock, RunFolder, Status, provenance
-from rnnlab.storage.summary import Best, SolvedAt, Summary
+from rnnlab.storage.summary import Best, SolvedAt, Summary, mean_speed
 from rnnlab.training.events import Event, Finished, Started
 from rnnlab.training.resources import require_memory, require_space
 from rnnlab.training.stopping import Halt, Reason, Stop, state_of
@@ -238,7 +238,7 @@ def _summarize(trainer: Trainer, stopped: Reason, *, run: str) -> Summary:
         steps=place.step,
         sequences=place.step * experiment.training.batch_size,
         seconds=round(seconds, 3),
-        steps_per_second=round(place.step / seconds, 3),
+        steps_per_second=mean_speed(place.step, seconds),
         baseline=trainer.task.baseline(experiment.timesteps),
         solved=place.solved_at is not None,
         solved_rule=str(trainer.task.solved),

@@ -110,7 +110,7 @@ def test_full_disk_is_told_with_what_is_free_and_what_to_do(
         (617, 0, 0): ", 1,234 bytes free",  # a file system that has no such limit
     }
     for (blocks, files, left), said in told.items():
-        state = SimpleNamespace(f_bavail=blocks, f_frsize=2, f_files=files, f_favail=left)
+        state = SimpleNamespace(f_blocks=9999, f_bavail=blocks, f_frsize=2, f_files=files, f_favail=left)
         monkeypatch.setattr("os.statvfs", lambda path, state=state: state)
         faults.arm(2, error=OSError(errno.ENOSPC, "x"))
         with pytest.raises(EnvironmentFault) as caught:
@@ -179,8 +179,8 @@ def test_ensure_folder_makes_parents_and_refuses_a_file(tmp_path: Path) -> None:
 
 def test_probe_leaves_nothing_and_fails_where_any_call_fails(tmp_path: Path, faults: Faults) -> None:
     probe(tmp_path)
-    assert faults.calls == [*WRITE, "unlink"]
-    for n in range(1, 10):
+    assert faults.calls == [*WRITE, *WRITE[:5], "open_append", "write", "close", "unlink"]
+    for n in range(1, len(faults.calls) + 1):
         faults.arm(n)
         with pytest.raises(EnvironmentFault):
             probe(tmp_path)

@@ -123,7 +123,7 @@ def test_the_estimate_is_near_what_a_run_takes(fit: Fit, overrides: list[str]) -
 def test_too_little_space_is_reported_and_nothing_is_made(
     fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=70_000))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(total=2**60, free=70_000))
     with pytest.raises(EnvironmentFault) as refused:
         fit("cell.units=64")
     assert str(refused.value) == (
@@ -155,9 +155,9 @@ def test_what_a_run_has_already_is_not_asked_for_again(
     run = begin(experiment(), tmp_path / "run", stop_at=3)
     assert run.size() == sum(path.stat().st_size for path in run.path.rglob("*") if path.is_file())
     rest = space_needed(experiment()) - run.size()
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=rest - 1000))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(total=2**60, free=rest - 1000))
     with pytest.raises(EnvironmentFault, match=r"the run needs about .* more of disk space"):
         list(resume(run, argv=[]))
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=rest))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(total=2**60, free=rest))
     list(resume(run, argv=[]))
     assert run.read_status().state == "completed"
