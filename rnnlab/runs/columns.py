@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from rnnlab.core.errors import EnvironmentFault, RunNotFoundError, UsageError, VerificationError
+from rnnlab.core.errors import EnvironmentFault, RnnlabError, RunNotFoundError, UsageError
 from rnnlab.core.registry import nearest
 from rnnlab.runs.filter import Filter, every
 from rnnlab.runs.find import read_runs, runs_root, sweep_path
@@ -118,7 +118,7 @@ def _names(run: Run) -> Iterable[str]:
 
 
 def _config(run: Run) -> Mapping[str, Any]:
-    with suppress(VerificationError):  # one damaged config must not stop a list; `rnnlab show` reports it
+    with suppress(RnnlabError):  # one damaged config must not stop a list; `rnnlab show` reports it
         return run.config
     return {}
 
@@ -171,4 +171,4 @@ def _folder(runs: str | Path | None) -> Path:
 def _row(run: Run) -> dict[str, Any]:
     values = row(run)
     metrics = {f"metrics.{name}": value for name, value in values.pop("metrics").items()}
-    return values | metrics | {f"config.{key}": value for key, value in run.config.items()}
+    return values | metrics | {f"config.{key}": value for key, value in _config(run).items()}

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import final
 
-from rnnlab.core.errors import EnvironmentFault, RnnlabError, RunNotFoundError, UsageError, VerificationError
+from rnnlab.core.errors import RnnlabError, RunNotFoundError, UsageError
 from rnnlab.runs.index import WORTH, Index
 from rnnlab.runs.run import Run
 from rnnlab.storage.folder import RunFolder
@@ -19,6 +19,7 @@ from rnnlab.storage.status import FOLDER_NAME, label_of
 from rnnlab.storage.system_errors import system_error
 
 _SHOWN = 10  # candidates in a message
+_LONGEST = 300  # characters of the message of a bug
 _ALL_RUNS = "`rnnlab list` shows the runs"
 
 
@@ -124,7 +125,7 @@ def _latest(root: Path) -> RunFolder:
         try:
             run = RunFolder.open(root / name)
             run.read_status()
-        except RnnlabError:
+        except Exception:  # noqa: S112  # see `damaged`
             continue
         return run
     raise _no_runs(root)
@@ -201,7 +202,7 @@ def read_runs(root: Path) -> RunTable:
                 RunFolder.open(run.path)
                 _ = run.state, run.stored_summary
             table.runs.append(run)
-        except RnnlabError as fault:
+        except Exception as fault:  # see `damaged`
             # A folder named like a run but without a status died in its first moment; any other is not ours.
             if FOLDER_NAME.fullmatch(name) or not isinstance(fault, RunNotFoundError):
                 table.damaged.append(damaged(run.folder, fault))
@@ -228,13 +229,18 @@ def _checked(folder: RunFolder, index: Index | None) -> Run | Damaged:
         _ = run.state, run.summary, run.config
         if index is None or not run.has_ended:
             _ = run.records
-    except (VerificationError, EnvironmentFault) as fault:
+    except Exception as fault:  # see `damaged`
         return damaged(folder, fault)
     return run
 
 
-def damaged(folder: RunFolder, fault: RnnlabError) -> Damaged:
-    """Return the entry of a run that cannot be read."""
+def damaged(folder: RunFolder, fault: Exception) -> Damaged:
+    """Return the entry of a run that cannot be read, for whatever reason: one run must not hide all others.
+
+    An error that is none of ours is a bug, but of the reading of this run only.
+    """
+    if not isinstance(fault, RnnlabError):
+        return Damaged(folder.name, f"a bug in rnnlab: {type(fault).__name__}: {fault}"[:_LONGEST], folder.path)
     where = fault.where.removeprefix(str(folder.path)).lstrip("/")
     return Damaged(folder.name, f"{where}: {fault.problem}" if where else fault.problem, folder.path)
 

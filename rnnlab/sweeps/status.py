@@ -7,7 +7,7 @@ from datetime import datetime
 from math import isfinite
 from typing import Any, Literal, cast, final, get_args
 
-from rnnlab.core.errors import RnnlabError
+from rnnlab.runs.find import damaged
 from rnnlab.runs.run import Run
 from rnnlab.storage.jsonfile import look_up
 from rnnlab.storage.reading import kind
@@ -124,8 +124,8 @@ def trial_status(sweep: SweepFolder, plan: Plan, trial: Trial, *, note: dict[str
         return ended
     try:
         stored, state = run.status, cast("State", run.state)
-    except RnnlabError as fault:
-        return TrialStatus(trial, "damaged", str(fault))
+    except Exception as fault:  # see `damaged`
+        return TrialStatus(trial, "damaged", damaged(run.folder, fault).reason)
     status = TrialStatus(trial, state, stored.message, stored.step, stored.started, stored.updated)
     if state == "completed":
         result, solved = _result(run, plan.options.metric.name)
@@ -138,7 +138,7 @@ def trial_status(sweep: SweepFolder, plan: Plan, trial: Trial, *, note: dict[str
 def _result(run: Run, metric: str) -> tuple[float | None, bool | None]:
     try:
         summary = run.summary
-    except RnnlabError:  # `rnnlab doctor` reports the damage
+    except Exception:  # `rnnlab doctor` reports the damage
         return None, None
     value = look_up(summary.model_dump(), metric)
     return float(value) if isinstance(value, int | float) and isfinite(value) else None, summary.solved

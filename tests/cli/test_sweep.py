@@ -236,7 +236,7 @@ def test_status_shows_why_trials_failed_and_which_is_best(x: Path) -> None:
     assert lines[0] == "runs/x: 2 completed, 1 failed, 1 damaged, of 4 trials"
     assert re.fullmatch(r"best loss: 0\.\d+ in 000[34]-H3-seed[01]", lines[1])
     assert lines[2] == f"{NAMES[0]} failed: OSError: it is Monday"
-    assert lines[3].startswith(f"{NAMES[1]} damaged: runs/x/trials/{NAMES[1]}/status.json:1: is not valid JSON")
+    assert lines[3].startswith(f"{NAMES[1]} damaged: status.json:1: is not valid JSON")
     value = json.loads(rnnlab("sweep", "status", "x", "--json", "--watch").stdout)
     assert list(value) == [
         "format", "sweep", "path", "method", "metric", "total", "counts", "solved", "best", "seconds_left", "trials"
