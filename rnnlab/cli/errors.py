@@ -9,6 +9,7 @@ from pathlib import Path
 
 import typer
 
+from rnnlab.cli.plain import ASCII
 from rnnlab.core.errors import ConfigError, RnnlabError
 from rnnlab.core.registry import Registry, plug_in_fault
 from rnnlab.core.text import visible
@@ -84,7 +85,7 @@ def settle_streams() -> None:
         if stream is None:  # inherited closed: the next file opened, one of a run, would get its number
             setattr(sys, name, Path(os.devnull).open("r" if name == "stdin" else "w"))  # noqa: SIM115
         elif isinstance(stream, io.TextIOWrapper) and name != "stdin":
-            stream.reconfigure(errors="backslashreplace")  # where the locale has no such character
+            stream.reconfigure(errors=ASCII)  # where the locale has no such character
 
 
 def forget_stdout() -> None:

@@ -4,19 +4,31 @@ import io
 import json
 import re
 import sys
+from pathlib import Path
 
 import pytest
 from rich.table import Table
 from rich.text import Text
 
+import rnnlab
 from rnnlab.cli.errors import note, report, warn
+from rnnlab.cli.plain import ASCII
 from rnnlab.cli.render import output
 from rnnlab.cli.render.output import show, show_json, show_text
 from rnnlab.core.errors import UsageError
+from tests.cli.program import child
 
 HOSTILE = "a\x1b[2Jb\nforged\r\x07\x9b31m\u202e"
 ESCAPED = r"a\x1b[2Jb\nforged\r\x07\x9b31m\u202e"
 CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]")
+TRAINED = {"name": "tiny", "task": "adding", "shape": {"timesteps": 8}, "training": {"steps": 2, "batch_size": 4}}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("ascii")
+    rnnlab.train(TRAINED, runs=root)
+    return root
 
 
 def table_with(cell: str) -> object:
@@ -86,3 +98,22 @@ def test_messages_are_one_escaped_line_each(capsys: pytest.CaptureFixture[str]) 
         f"rnnlab: warning: {ESCAPED}",
         f"rnnlab: error[E_USAGE]: {ESCAPED}: {ESCAPED}",
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [("a — b", "a - b"), ("▶ this run", "> this run"), ("3 · 10⁻¹²", "3 * 10^-12"), ("▁█", "_#"), ("Ω", r"\u03a9")],
+    ids=ascii,
+)
+def test_a_terminal_without_a_character_gets_ascii_that_reads_the_same(text: str, plain: str) -> None:
+    assert text.encode("ascii", ASCII).decode() == plain
+    assert text.encode("utf-8", ASCII).decode() == text
+
+
+@pytest.mark.parametrize("arguments", [("show", "tiny"), ("list",), ("diagnose", "tiny"), ("tasks", "parity")], ids=str)
+def test_no_command_prints_escapes_on_an_ascii_terminal(trained: Path, arguments: tuple[str, ...]) -> None:
+    surroundings = {"PYTHONIOENCODING": "ascii", "LANG": "C", "LC_ALL": "C", "RNNLAB_RUNS": str(trained)}
+    done = child(*arguments, environment=surroundings)
+    assert (done.code, done.stderr) == (0, "")
+    assert done.stdout.isascii()
+    assert not re.search(r"\\[ux]", done.stdout)

@@ -15,6 +15,7 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
 from rnnlab.cli.errors import forget_stdout
+from rnnlab.cli.plain import ASCII
 from rnnlab.core.errors import EnvironmentFault
 from rnnlab.core.text import jsonable, visible, visible_lines
 
@@ -27,8 +28,9 @@ class _EscapingConsole(Console):
     """A console that escapes control characters in text; Rich keeps styles apart from text."""
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        cut = str.maketrans({} if can_show("…") else {"…": "~"})  # as wide: Rich cuts what is too long for a column
         for segment in super().render(renderable, options):
-            yield segment if segment.control else Segment(visible_lines(segment.text), segment.style)
+            yield segment if segment.control else Segment(visible_lines(segment.text).translate(cut), segment.style)
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -88,10 +90,7 @@ def printable(text: str) -> str:
     if can_show(text):
         return text
     encoding = sys.stdout.encoding or "utf-8"
-    return text.translate(_PLAIN).encode(encoding, "backslashreplace").decode(encoding)
-
-
-_PLAIN = str.maketrans({"—": "-", "–": "-", "…": "...", "×": "x"})
+    return text.encode(encoding, ASCII).decode(encoding)
 
 
 def can_show(text: str) -> bool:
