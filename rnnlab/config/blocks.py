@@ -156,7 +156,7 @@ class Range(Options):
 
 
 class MetricOptions(Options):
-    """The metric by which trials are ordered."""
+    """The metric by which trials are ordered, those that solved their task before the others."""
 
     name: str = Field(
         "loss",

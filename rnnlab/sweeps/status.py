@@ -86,10 +86,15 @@ class SweepStatus:
 
     @property
     def best(self) -> TrialStatus | None:
-        """The completed trial with the best metric, the first of equals; None if no trial has the metric."""
+        """The completed trial with the best metric, the first of equals; None if no trial has the metric.
+
+        One that solved its task comes before all that did not: a low loss at a shorter length is no success.
+        """
         sign = 1 if self.plan.options.metric.goal == "minimize" else -1
-        results = [(sign * one.result, one.trial.number) for one in self.trials if one.result is not None]
-        return self.trials[min(results)[1] - 1] if results else None
+        results = [
+            (not one.solved, sign * one.result, one.trial.number) for one in self.trials if one.result is not None
+        ]
+        return self.trials[min(results)[-1] - 1] if results else None
 
     @property
     def seconds_left(self) -> float | None:

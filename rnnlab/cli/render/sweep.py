@@ -146,7 +146,8 @@ def _status_lines(status: SweepStatus) -> list[str]:
     left = f"; about {duration(seconds)} left" if seconds is not None else ""
     lines = [f"{status.sweep.path}: {', '.join(parts)}, of {_trials(status.plan.total)}{left}"]
     if best:
-        lines.append(f"best {status.plan.options.metric.name}: {figure(best.result)} in {best.trial.name}")
+        among = " among the solved trials" if best.solved and status.solved < status.counts["completed"] else ""
+        lines.append(f"best {status.plan.options.metric.name}{among}: {figure(best.result)} in {best.trial.name}")
     lines += [_failure(one) for one in failures[:_MOST_LINES]]
     return [*lines, *_more(len(failures))]
 
