@@ -19,7 +19,7 @@ from rnnlab.comparison.statistics import (
     median,
     wilson,
 )
-from rnnlab.comparison.survival import Times, median_time, times_of
+from rnnlab.comparison.survival import Times, is_given_up, median_time, times_of
 from rnnlab.core.errors import RnnlabError, UsageError
 from rnnlab.core.registry import nearest
 from rnnlab.runs.run import Run
@@ -66,7 +66,7 @@ class Group:
         return [
             run
             for run in self.results
-            if run.summary.solved or (run.summary.solved is False and run.state in {"completed", "diverged"})
+            if run.summary.solved or is_given_up(run) or (run.summary.solved is False and run.state == "completed")
         ]
 
     @cached_property
@@ -86,9 +86,9 @@ class Group:
 
     @cached_property
     def scores(self) -> tuple[float, ...]:
-        """The final metric of each run; a run without a finite one, as one that diverged, counts as infinitely bad."""
+        """The final metric of each run; one that diverged, or has no finite value, counts as infinitely bad."""
         worst = -inf if self.higher_is_better else inf
-        finals = [run.final(self.metric) for run in self.results]
+        finals = [None if run.state == "diverged" else run.final(self.metric) for run in self.results]
         return tuple(worst if value is None or not isfinite(value) else value for value in finals)
 
     @cached_property

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from rnnlab.runs.run import Run
 
 _HOPELESS = {"diverged", "plateau"}  # what ended a training that would not have solved its task later
+_PRUNED = "stopped by the pruner"  # of a search; the run itself was interrupted
 
 
 class Times(NamedTuple):
@@ -50,19 +51,24 @@ def median_time(times: Times) -> float | None:
 def times_of(runs: Sequence[Run]) -> Times:
     """Return the training sequences until runs solved their task, or until they were censored.
 
-    A run that ended for how it did, because it diverged or no longer improved, never solves its task: it is censored
-    at infinity. To censor it where it ended would say that it might have done as well as the runs that went on. One
-    that ended for another reason, its budget, an interruption or an error, is censored there.
+    A run that never solves its task is censored at infinity: to censor it where it ended would say that it might have
+    done as well as the runs that went on. One that ended for another reason, its budget, an interruption or an error,
+    is censored there.
     """
     found = [(_sequences(run), run.summary.solved_at is not None) for run in runs]
     known = [(seen, succeeded) for seen, succeeded in found if seen is not None]
     return Times([seen for seen, _ in known], [succeeded for _, succeeded in known])
 
 
+def is_given_up(run: Run) -> bool:
+    """Return whether a run ended, unsolved, for how it did: it diverged, no longer improved, or a search pruned it."""
+    return run.summary.solved is False and (run.summary.stopped in _HOPELESS or run.message == _PRUNED)
+
+
 def _sequences(run: Run) -> float | None:
-    summary = run.summary
-    if summary.solved is False and summary.stopped in _HOPELESS:
+    if is_given_up(run):
         return inf
+    summary = run.summary
     seen = summary.solved_at.sequences if summary.solved_at else summary.sequences
     return None if seen is None else float(seen)
 

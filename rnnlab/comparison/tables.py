@@ -51,9 +51,10 @@ def notes(comparison: Comparison) -> list[str]:
             )
         return [note]
     found = [
-        "Success: with Wilson's interval; sequences: the Kaplan-Meier median until solved. A run that diverged, or "
-        "stopped on a plateau, never solves the task; one that used up its budget, was interrupted, failed or has not "
-        f"ended is censored there. Final {metric}: IQM is the mean of the middle half; the intervals are bootstrapped."
+        "Success: with Wilson's interval; sequences: the Kaplan-Meier median until solved. A run that diverged, "
+        "stopped on a plateau or was pruned never solves the task; one that used up its budget, was interrupted, "
+        f"failed or has not ended is censored there. Final {metric}: IQM is the mean of the middle half; the intervals "
+        "are bootstrapped."
     ]
     if comparison.contrasts:
         found.append(

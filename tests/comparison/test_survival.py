@@ -48,12 +48,18 @@ BUDGET = 3000
 
 def trial(root: Path, units: int, number: int, *, at: int | None = None, ended: str = "budget", by: int = 320) -> Any:
     """Make one run: solved after `at` sequences, or ended so after `by`."""
-    state = {"budget": "completed", "plateau": "completed"}.get(ended, ended)
-    unsolved = {**UNSOLVED, "stopped": ended, "steps": 200, "sequences": BUDGET if ended == "budget" else by}
+    state = {"budget": "completed", "plateau": "completed", "pruned": "interrupted"}.get(ended, ended)
+    unsolved = {
+        **UNSOLVED,
+        "stopped": "interrupted" if ended == "pruned" else ended,
+        "steps": 200,
+        "sequences": BUDGET if ended == "budget" else by,
+    }
     solved = {**SOLVED, "solved_at": {"step": 100, "sequences": at, "seconds": 1.0}}
     config = {"seed": number, "cell.units": units}
     name = f"20260101T000000Z-h{units}-{number:06}"
-    return make_run(root, name, config=config, summary=solved if at else unsolved, state="completed" if at else state)
+    status = {"state": "completed" if at else state, "message": "stopped by the pruner" * (ended == "pruned")}
+    return make_run(root, name, config=config, summary=solved if at else unsolved, **status)
 
 
 def test_runs_that_diverged_do_not_make_their_group_look_fast(tmp_path: Path) -> None:
@@ -91,6 +97,7 @@ def test_most_that_diverged_leave_no_median(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("ended", "time", "decided"),
     [
+        ("pruned", inf, True),
         ("diverged", inf, True),  # never: a run that went on is no evidence for it
         ("plateau", inf, True),
         ("budget", BUDGET, True),  # might have solved it with more

@@ -4,8 +4,8 @@ Runs that differ only in their seed are one group. Of each group it shows how ma
 interval, how many sequences that took, and the median and the interquartile mean of the final metric. Groups are
 compared by statistical tests, whose p values are corrected for the number of all tests of the comparison.
 
-A run that diverged, or stopped on a plateau, counts as one that never solves the task. One that was interrupted, failed
-or has not ended is not counted, and in the sequences to success it is censored where it ended.
+A run that diverged, stopped on a plateau, or was pruned counts as one that never solves the task. One that was
+interrupted, failed or has not ended is not counted, and in the sequences to success it is censored where it ended.
 
 A damaged run is reported on stderr and left out, and the exit code is then 4. If a --fail-if condition is met, or
 cannot be decided because a number is unknown, the exit code is 9. A condition names of each run a metric, as --metric
