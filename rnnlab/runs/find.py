@@ -47,11 +47,13 @@ def open_run(run: Run | str | Path, *, runs: str | Path | None = None) -> Run:
 
 
 def find_run(root: Path, text: str) -> Run:
-    """Return the one run that `text` names: a path, a name or any part of one, or `latest`.
+    """Return the run that `text` names: a path, a name or any part of one, or `latest`.
+
+    Of several runs that the user gave this very name, the newest is meant.
 
     Raises:
         UsageError: `text` is empty.
-        RunNotFoundError: No run fits, or several do; the message lists up to ten.
+        RunNotFoundError: No run fits, or several of other names do; the message lists up to ten.
         VerificationError: The run that fits has a damaged `status.json`.
     """
     if not text:
@@ -67,8 +69,9 @@ def _named(root: Path, text: str) -> RunFolder:
     names = run_names(root)
     fitting = [text] if text in names else [name for name in names if text in name]
     fitting = [name for name in fitting if kind(root / name / "status.json") == "file"]
-    if len(fitting) == 1:
-        return RunFolder.open(root / fitting[0])
+    same = [name for name in fitting if label_of(name) == text]  # a folder's name begins with the time
+    if len(fitting) == 1 or same:
+        return RunFolder.open(root / (same or fitting)[-1])
     if fitting:
         first = f"; the latest {_SHOWN}" if len(fitting) > _SHOWN else ""
         problem = f"'{text}' fits {len(fitting)} runs{first}: {', '.join(fitting[-_SHOWN:])}"

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from rnnlab.cli.named import run_named
 from rnnlab.core.errors import RnnlabError, RunNotFoundError, UsageError, VerificationError
 from rnnlab.core.text import counted
-from rnnlab.runs import find_run
 from rnnlab.runs.find import Damaged, run_names
 from rnnlab.storage import RunFolder
 from rnnlab.sweeps.folder import trials_of
@@ -34,7 +34,7 @@ def _meant(root: Path, name: str) -> list[RunFolder | Damaged]:
     if (trials := trials_of(root, name)) is not None:
         return [*trials]
     try:
-        return [find_run(root, name).folder]
+        return [run_named(root, name).folder]
     except VerificationError as fault:
         return [Damaged(name, f"{fault.where}: {fault.problem}")]
     except RunNotFoundError:

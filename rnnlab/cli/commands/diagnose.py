@@ -11,13 +11,14 @@ from typing import Annotated, Literal
 import typer
 from rich.console import RenderableType
 
+from rnnlab.cli.named import run_named
 from rnnlab.cli.options import JsonOption, RunArgument, RunsOption, whole_number
 from rnnlab.cli.render.curves import Curve, draw
 from rnnlab.cli.render.output import can_show, console, show, show_json
 from rnnlab.cli.render.tables import table_lines
 from rnnlab.core.figure import Panel
 from rnnlab.inspection.diagnoses import Diagnosis, diagnose, diagnoses
-from rnnlab.runs import find_run, runs_root
+from rnnlab.runs import runs_root
 
 _EXTRA = [name for name, one in diagnoses().items() if not one.is_default]
 
@@ -56,7 +57,7 @@ def command(
     default = [name for name, one in diagnoses().items() if one.is_default]
     names = [*(default if only is None else _split(only)), *_split(also or "")]
     found = diagnose(
-        find_run(runs_root(runs), run),
+        run_named(runs_root(runs), run),
         names,
         weights=weights,
         at_step=at_step,

@@ -4,12 +4,13 @@ from typing import Annotated, Literal
 
 import typer
 
+from rnnlab.cli.named import run_named
 from rnnlab.cli.options import JsonOption, RunArgument, RunsOption, SetOption, VerboseOption, whole_number
 from rnnlab.cli.render.output import show, show_json
 from rnnlab.cli.render.tables import show_table
 from rnnlab.core.table import table
 from rnnlab.inspection.evaluate import evaluate
-from rnnlab.runs import find_run, runs_root
+from rnnlab.runs import runs_root
 
 
 def command(
@@ -25,7 +26,7 @@ def command(
     json: JsonOption = False,
     verbose: VerboseOption = False,
 ) -> None:
-    found = find_run(runs_root(runs), run)
+    found = run_named(runs_root(runs), run)
     result = evaluate(
         found,
         [*(overrides or []), *([f"backend={backend}"] if backend else [])],

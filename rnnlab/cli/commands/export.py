@@ -9,10 +9,11 @@ from typing import Annotated
 
 import typer
 
+from rnnlab.cli.named import run_named
 from rnnlab.cli.options import JsonOption, RunArgument, RunsOption
 from rnnlab.cli.render.output import show, show_json
 from rnnlab.inspection.export import Format, export
-from rnnlab.runs import find_run, runs_root
+from rnnlab.runs import runs_root
 from rnnlab.runs.run import Which
 
 
@@ -40,7 +41,7 @@ def command(
     runs: RunsOption = None,
     json: JsonOption = False,
 ) -> None:
-    found = find_run(runs_root(runs), run)
+    found = run_named(runs_root(runs), run)
     done = export(found, format, weights=weights, out=out, force=force, allow_nonfinite=allow_nonfinite)
     if json:
         show_json(

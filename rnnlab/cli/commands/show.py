@@ -12,6 +12,7 @@ from typing import Any
 import typer
 
 from rnnlab.cli.errors import warn
+from rnnlab.cli.named import run_named
 from rnnlab.cli.options import JsonOption, RunArgument, RunsOption
 from rnnlab.cli.render.card import facts
 from rnnlab.cli.render.output import show, show_json
@@ -19,7 +20,7 @@ from rnnlab.cli.render.run import Parts, evaluation_table, loss_picture, origin,
 from rnnlab.cli.render.tables import show_table
 from rnnlab.core.errors import VerificationError
 from rnnlab.core.table import Table, table
-from rnnlab.runs import find_run, runs_root
+from rnnlab.runs import runs_root
 from rnnlab.runs.run import Run
 from rnnlab.storage.metrics import CUT, TORN
 
@@ -33,7 +34,7 @@ _READ: dict[str, Callable[[Run], Any]] = {
 
 
 def command(run: RunArgument, runs: RunsOption = None, json: JsonOption = False) -> None:
-    found = find_run(runs_root(runs), run)
+    found = run_named(runs_root(runs), run)
     status = found.status
     parts: dict[str, Any] = {}
     for name, read in _READ.items():

@@ -15,6 +15,7 @@ from typing import Annotated
 import typer
 
 from rnnlab.cli.errors import note, warn
+from rnnlab.cli.named import run_named
 from rnnlab.cli.options import (
     JsonOption,
     OptionalConfigArgument,
@@ -30,7 +31,7 @@ from rnnlab.cli.signals import asking
 from rnnlab.config.load import load_experiment
 from rnnlab.core.errors import DivergedError, StoppedError, UsageError
 from rnnlab.core.options import check_name
-from rnnlab.runs import find_run, runs_root
+from rnnlab.runs import runs_root
 from rnnlab.runs.run import Run
 from rnnlab.training.events import Finished, Started
 from rnnlab.training.resume import resume, train_into
@@ -80,7 +81,7 @@ def command(
     with asking(stop, more=signal):
         if config is None:
             events = resume(
-                find_run(runs_root(runs), resumed or "").folder,
+                run_named(runs_root(runs), resumed or "").folder,
                 overrides=overrides or [],
                 argv=sys.argv,
                 stop=stop,
