@@ -18,8 +18,8 @@ from typer.core import TyperCommand, TyperGroup
 from rnnlab import __version__
 from rnnlab.cli.errors import forget_stdout, note, report, report_bug, settle_streams
 from rnnlab.core.errors import EnvironmentFault, RnnlabError, StoppedError, UsageError
+from rnnlab.core.system_errors import limit_hint
 from rnnlab.core.threads import MORE_PROCESSES, settle_threads
-from rnnlab.storage.system_errors import limit_hint
 
 # The base of Typer's own errors, which is in another place in each version of Typer.
 ClickException: Any = typer.BadParameter.__mro__[2]

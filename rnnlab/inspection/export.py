@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from rnnlab.backends.base import Network
 from rnnlab.backends.keras.engines import start
 from rnnlab.core.errors import RnnlabError, UsageError
+from rnnlab.core.system_errors import reported
 from rnnlab.runs.find import open_run
 from rnnlab.runs.run import Run, Which
 from rnnlab.storage import RunFolder
 from rnnlab.storage.files import write_atomic, write_folder
 from rnnlab.storage.reading import kind
-from rnnlab.storage.system_errors import reported
 
 Format = Literal["keras", "keras-weights", "npz", "onnx", "savedmodel"]
 

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import final
 
 from rnnlab.core.errors import RnnlabError, RunNotFoundError, UsageError
+from rnnlab.core.system_errors import system_error
 from rnnlab.runs.index import WORTH, Index
 from rnnlab.runs.run import Run
 from rnnlab.storage.folder import RunFolder
 from rnnlab.storage.reading import kind
 from rnnlab.storage.status import FOLDER_NAME, label_of
-from rnnlab.storage.system_errors import system_error
 
 _SHOWN = 10  # candidates in a message
 _LONGEST = 300  # characters of the message of a bug

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Self, final
 
 from rnnlab.core.errors import VerificationError
+from rnnlab.core.system_errors import reported
 from rnnlab.storage import disk
 from rnnlab.storage.files import always, sync_folder, write_all
 from rnnlab.storage.metrics import Value, encoded
 from rnnlab.storage.reading import open_plain
-from rnnlab.storage.system_errors import reported
 
 
 @final

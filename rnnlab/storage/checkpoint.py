@@ -20,10 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnlab.core.errors import VerificationError
+from rnnlab.core.system_errors import reported
 from rnnlab.storage import disk
 from rnnlab.storage.files import always
 from rnnlab.storage.jsonfile import Json
-from rnnlab.storage.system_errors import reported
 from rnnlab.storage.weights import load_arrays, save_arrays
 
 Array = NDArray[Any]

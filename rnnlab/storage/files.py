@@ -21,8 +21,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from rnnlab.core.errors import EnvironmentFault
+from rnnlab.core.system_errors import ELSEWHERE, reported, system_error
 from rnnlab.storage import disk
-from rnnlab.storage.system_errors import ELSEWHERE, reported, system_error
 
 # Some network and FUSE file systems cannot sync a folder at all; there is then nothing to wait for.
 _NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP}

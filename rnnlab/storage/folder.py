@@ -22,6 +22,7 @@ from rnnlab.config.plain import read_plain
 from rnnlab.config.yaml import dump_yaml
 from rnnlab.core.errors import EnvironmentFault, RunNotFoundError, VerificationError
 from rnnlab.core.options import check_name
+from rnnlab.core.system_errors import ELSEWHERE, reported
 from rnnlab.storage.append import AppendFile
 from rnnlab.storage.files import always, ensure_folder, is_leftover, make_folder, sweep, write_atomic
 from rnnlab.storage.jsonfile import Json, read_json, read_model, write_json
@@ -30,7 +31,6 @@ from rnnlab.storage.metrics import Metrics, read_metrics, read_prefix
 from rnnlab.storage.reading import kind, read_bytes, read_text
 from rnnlab.storage.status import Status, folder_name, is_ours, label_of, read_status
 from rnnlab.storage.summary import Summary
-from rnnlab.storage.system_errors import ELSEWHERE, reported
 
 if TYPE_CHECKING:  # imported where it is used, so that runs can be listed without waiting for NumPy
     from rnnlab.storage.checkpoint import Checkpoints

@@ -20,10 +20,10 @@ from pydantic import AwareDatetime, Field
 
 from rnnlab.core.errors import EnvironmentFault, RunLockedError, VerificationError
 from rnnlab.core.options import Options
+from rnnlab.core.system_errors import reported
 from rnnlab.storage import disk
 from rnnlab.storage.files import create_whole, write_atomic
 from rnnlab.storage.jsonfile import read_model, sealed
-from rnnlab.storage.system_errors import reported
 
 BEAT_SECONDS = 15.0  # between two updates
 LEASE_SECONDS = 300.0  # without one, a holder on another machine counts as dead; a paused machine comes back sooner

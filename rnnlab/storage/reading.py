@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Literal
 
 from rnnlab.core.errors import RnnlabError, VerificationError
+from rnnlab.core.system_errors import reported, system_error
 from rnnlab.storage import disk
-from rnnlab.storage.system_errors import reported, system_error
 
 _PIECE = 1 << 16  # bytes asked for at a time: they are all set aside, however small the file
 _MISSING = {errno.ENOENT, errno.ENOTDIR}

@@ -26,12 +26,12 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from rnnlab.core.errors import EnvironmentFault, VerificationError
+from rnnlab.core.system_errors import reported
 from rnnlab.storage import disk
 from rnnlab.storage.files import always, write_atomic
 from rnnlab.storage.jsonfile import parse
 from rnnlab.storage.layout import Header, encode
 from rnnlab.storage.reading import kind, opened, read_full
-from rnnlab.storage.system_errors import reported
 
 Arrays = Mapping[str, NDArray[Any]]
 Expected = Mapping[str, tuple[tuple[int, ...], DTypeLike]]

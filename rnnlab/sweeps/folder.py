@@ -24,13 +24,13 @@ from rnnlab.config.experiment import Experiment
 from rnnlab.config.yaml import dump_yaml
 from rnnlab.core.errors import RunLockedError, RunNotFoundError, UsageError
 from rnnlab.core.options import check_name
+from rnnlab.core.system_errors import reported
 from rnnlab.runs.find import sweep_path
 from rnnlab.storage import RunFolder, disk
 from rnnlab.storage.files import ensure_folder, is_leftover, nearest_folder, probe, write_atomic
 from rnnlab.storage.jsonfile import read_json, write_json
 from rnnlab.storage.lock import acquire
 from rnnlab.storage.reading import kind
-from rnnlab.storage.system_errors import reported
 from rnnlab.sweeps.plan import CheckedSweep, Plan, Trial, read_document
 
 _PARTS = ("sweep.yaml", "configs", "study")  # written before plan.json

@@ -19,7 +19,7 @@ from typing import Self, final
 
 import rnnlab
 from rnnlab.core.errors import EnvironmentFault
-from rnnlab.storage.system_errors import limit_hint
+from rnnlab.core.system_errors import limit_hint
 from rnnlab.sweeps.folder import SweepFolder
 from rnnlab.sweeps.plan import Trial
 from rnnlab.sweeps.status import TrialStatus

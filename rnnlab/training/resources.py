@@ -11,9 +11,9 @@ from rnnlab.backends.numpy import NumpyBackend
 from rnnlab.backends.numpy.chunks import chunk_steps, count_shards, should_recompute, tape_bytes
 from rnnlab.config.experiment import Experiment
 from rnnlab.core.errors import EnvironmentFault
+from rnnlab.core.system_errors import ELSEWHERE, reported
 from rnnlab.storage.checkpoint import KEPT
 from rnnlab.storage.files import nearest_folder, probe
-from rnnlab.storage.system_errors import ELSEWHERE, reported
 from rnnlab.tasks.base import AbstractTask, Streak
 from rnnlab.training.validation import batch_sizes
 

@@ -18,12 +18,12 @@ from rnnlab.core.errors import (
     StoppedError,
     VerificationError,
 )
+from rnnlab.core.system_errors import reported
 from rnnlab.storage import Lock, RunFolder, Status, disk
 from rnnlab.storage.checkpoint import Checkpoint, Part
 from rnnlab.storage.lock import BEAT_SECONDS
 from rnnlab.storage.metrics import Value
 from rnnlab.storage.summary import Summary
-from rnnlab.storage.system_errors import reported
 from rnnlab.training.events import record_line
 from rnnlab.training.stopping import Reason, state_of
 from rnnlab.training.trainer import Trainer

@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import final
 
+from rnnlab.core.system_errors import reported
 from rnnlab.storage.files import ensure_folder, write_atomic
 from rnnlab.storage.jsonfile import write_json
 from rnnlab.storage.reading import kind, read_bytes
-from rnnlab.storage.system_errors import reported
 from rnnlab.sweeps.folder import SweepFolder
 from rnnlab.sweeps.plan import read_document
 from rnnlab.sweeps.slurm.client import squeue
