@@ -17,6 +17,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from tests.faults.auditing import watch
+
 
 class Launcher:
     """Starts processes of the program; use it as a context.
@@ -27,7 +29,7 @@ class Launcher:
     """
 
     def __init__(self, folder: Path, *, keras: bool = False) -> None:
-        self._folder = folder
+        self.folder = folder
         environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
         command = [sys.executable, "-m", "tests.faults.launcher", *["keras"] * keras]
         root = Path(__file__).parents[2]
@@ -60,7 +62,11 @@ class Launcher:
         return self._ask("wait", number=number)
 
     def output(self, number: int) -> str:
-        return (self._folder / f"{number}.out").read_text()
+        return (self.folder / f"{number}.out").read_text()
+
+    def effects(self, number: int) -> list[str]:
+        """Return what a process did to the world outside itself, in the words of `tests.faults.auditing`."""
+        return (self.folder / f"{number}.audit").read_text().splitlines()
 
     def run(self, *arguments: str | Path) -> int:
         return self.wait(self.start(*arguments))
@@ -118,6 +124,7 @@ def _become(folder: Path, gate: tuple[int, int], request: dict[str, Any]) -> Non
     for end, stream in ((null, 0), (out, 1), (out, 2)):
         os.dup2(end, stream)
     os.chdir(folder)
+    watch(folder / f"{os.getpid()}.audit")
     os.close(gate[1])
     if request["gate"]:
         os.read(gate[0], 1)
