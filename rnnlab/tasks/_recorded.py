@@ -1,4 +1,4 @@
-"""A recorded series, cut into a training part and a later validation part, seen through windows."""
+"""A recorded series, cut into a training part and later ones for validation and test, seen through windows."""
 
 from collections.abc import Sequence
 from copy import copy
@@ -10,15 +10,19 @@ import numpy as np
 from rnnlab.core.batch import Array, Batch, Lengths, draw_lengths, last_step_mask, within_lengths
 from rnnlab.core.errors import UsageError
 from rnnlab.tasks._csv_table import Column, Table, read_table
-from rnnlab.tasks.base import Part, Reference, SuccessRule, Threshold, always, too_short
+from rnnlab.tasks._fitted import fitted
+from rnnlab.tasks.base import Part, Reference, SuccessRule, Threshold, always, last_step, too_short
 
 
 class Recorded:
-    """A CSV file: the first rows for training, the rest for validation; no window and no target crosses the cut.
+    """A CSV file: the first rows for training, half of the rest for validation, the last rows for a test.
+
+    No window and no target crosses a cut.
 
     Every column is normalised by the mean and standard deviation of its training rows; a column that never changes
     there is only centred. Lengths are uniform and so is the start of a window. The losses of the
-    reference predictors are exact: they are computed over every window of the validation part.
+    reference predictors are exact: they are computed over every window of the validation part, or of the part asked
+    for. One of them is fitted, to all columns of one row of the training part, by `rnnlab.tasks._fitted.fitted`.
 
     Args:
         path: The file.
@@ -46,8 +50,11 @@ class Recorded:
         self._check(table, cut)
         self.mean, self.deviation = table.values[:cut].mean(axis=0), table.values[:cut].std(axis=0)
         values = (table.values - self.mean) / np.where(self.deviation > 0, self.deviation, 1.0)
-        self._train, self._validation = values[:cut], values[cut:]
-        self._drawn = self._train
+        middle = cut + (len(values) - cut + 1) // 2
+        self._parts = {"train": values[:cut], "validation": values[cut:middle], "test": values[middle:]}
+        self._drawn = self._parts["validation"]
+        train = self._parts["train"]
+        self._fitted = fitted(train[: -self.horizon], train[self.horizon :, self.target])
         self.solved = Threshold({"loss": min(one.loss for one in self.references(self.default_timesteps))})
 
     @property
@@ -57,11 +64,11 @@ class Recorded:
 
     def part(self, part: Part) -> Self:
         other = copy(self)
-        other._drawn = self._train if part == "train" else self._validation
+        other._drawn = self._parts[part]
         return other
 
     def timesteps_fault(self, timesteps: Lengths) -> str | None:
-        rows = f"{len(self._train):,} training and {len(self._validation):,} validation rows"
+        rows = f"parts of {self._rows()}"
         longest = f"a window and the target {self.horizon} ahead fit up to {self._longest:,} steps into {rows}"
         return too_short(timesteps, 1) or (longest if timesteps[1] > self._longest else None)
 
@@ -75,7 +82,8 @@ class Recorded:
         return Batch(inputs, targets[:, None], last_step_mask(lengths, longest), lengths)
 
     def references(self, timesteps: Lengths) -> tuple[Reference, ...]:
-        column, first = self._validation[:, self.target], timesteps[0] - 1
+        rows, first = self._drawn, timesteps[0] - 1
+        column = rows[:, self.target]
         starts = len(column) - timesteps[1] - self.horizon + 1
         # How often each row is the last of a window, over all starts and lengths.
         weight = np.convolve(np.ones(starts), np.ones(timesteps[1] - first)) / starts / (timesteps[1] - first)
@@ -83,10 +91,15 @@ class Recorded:
         ahead = column[first + self.horizon :][: len(weight)]
         constant = float(weight @ ahead**2)
         persistence = float(weight @ (ahead - now) ** 2)
-        references = [Reference("constant: the training mean", constant, always(0.0))]
-        if persistence < constant:
-            references.append(Reference("persistence: the last value again", persistence, self._last))
-        return tuple(references)
+        curve = float(weight @ (ahead - self._fitted(rows[first : first + len(weight)])) ** 2)
+        references = (
+            Reference("constant: the training mean", constant, always(0.0)),
+            Reference("persistence: the last value again", persistence, self._last),
+            Reference("fitted: from the last row", curve, lambda batch: self._fitted(last_step(batch))[:, None]),
+        )
+        # Of a series that has changed since its training part, the mean may be the best of these.
+        better = [one for one in references[1:] if one.loss < constant]
+        return references[:1] + tuple(sorted(better, key=lambda one: -one.loss))
 
     def correct(self, outputs: Array, batch: Batch) -> Array:
         naive = np.abs(self._last(batch) - batch.targets)
@@ -106,22 +119,29 @@ class Recorded:
         columns = zip(self.names, self.mean.tolist(), self.deviation.tolist(), strict=True)
         return {
             "csv_sha256": self.sha256,
-            "training_rows": len(self._train),
-            "validation_rows": len(self._validation),
+            "training_rows": len(self._parts["train"]),
+            "validation_rows": len(self._parts["validation"]),
+            "test_rows": len(self._parts["test"]),
             "columns": [{"name": name, "mean": mean, "deviation": deviation} for name, mean, deviation in columns],
         }
 
     @property
     def _longest(self) -> int:
-        return min(len(self._train), len(self._validation)) - self.horizon
+        return min(map(len, self._parts.values())) - self.horizon
+
+    def _rows(self) -> str:
+        return ", ".join(f"{len(rows):,} {name}" for name, rows in self._parts.items()) + " rows"
 
     def _last(self, batch: Batch) -> Array:
         return np.asarray(batch.inputs[np.arange(batch.size), batch.lengths - 1, self.target])[:, None]
 
     def _check(self, table: Table, cut: int) -> None:
         where, rows, least = str(self.path), len(table.values), self.horizon + 1
-        if min(cut, rows - cut) < least:
-            parts = f"{rows:,} rows make {cut:,} for training and {rows - cut:,} for validation"
+        test = (rows - cut) // 2
+        if min(cut, test) < least:
+            parts = (
+                f"{rows:,} rows make {cut:,} for training, {rows - cut - test:,} for validation, {test:,} for a test"
+            )
             hint = "give more rows, a smaller `horizon` or another `train_fraction`"
             raise UsageError(f"{parts}, but each part needs at least {least}", where=where, hint=hint)
         if np.ptp(table.values[:cut, self.target]) == 0:

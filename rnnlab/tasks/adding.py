@@ -6,7 +6,17 @@ from typing import ClassVar
 import numpy as np
 
 from rnnlab.core.batch import Array, Batch, Lengths, draw_lengths, last_step_mask, within_lengths
-from rnnlab.tasks.base import AbstractTask, Card, Published, Reference, Streak, Threshold, always, too_short
+from rnnlab.tasks.base import (
+    AbstractTask,
+    Card,
+    Published,
+    Reference,
+    Streak,
+    Threshold,
+    always,
+    last_step,
+    too_short,
+)
 
 _SECOND = "remembers the second number"
 
@@ -37,7 +47,9 @@ class AddingURNN(AbstractMarkedNumbers):
     """Two inputs per step: a value u ~ U[0, 1] and a marker; the target at the last step is the sum of the two marked.
 
     One marker is in the first half, one in the second, each uniform there. The best constant is 1; its loss is
-    Var(u₁ + u₂) = 2/12 = 1/6. Remembering one of the two leaves Var(u) = 1/12.
+    Var(u₁ + u₂) = 2/12 = 1/6. Remembering one of the two leaves Var(u) = 1/12. The second marker is at the last step
+    itself with the probability q = E[1/⌈T/2⌉]; who sees only that step then knows one number, which makes the baseline
+    1/6 - q/12.
 
     Source: Arjovsky, Shah, Bengio 2016, "Unitary evolution recurrent neural networks", section 5.2 and its code; after
         Le, Jaitly, Hinton 2015.
@@ -49,6 +61,8 @@ class AddingURNN(AbstractMarkedNumbers):
         >>> batch = Batch(inputs, np.array([[0.7]]), last_step_mask(lengths, 4), lengths)
         >>> task.oracle(batch).round(3).tolist()
         [[0.7]]
+        >>> round(task.baseline((100, 100)), 5)  # 1/6 - 1/600
+        0.165
     """
 
     name = "adding@urnn"
@@ -59,7 +73,9 @@ class AddingURNN(AbstractMarkedNumbers):
         definition="Inputs: value U[0,1] and a marker that is 1 at one step of the first half and one step of the "
         "second half, else 0. Target: the sum of the two marked values, scored at the last step only.",
         published=(
-            Published("memoryless baseline 1/6 (some README files print 0.1767, a copied error)", "variance of a sum"),
+            Published(
+                "baseline of a constant, 1/6 (some README files print 0.1767, a copied error)", "variance of a sum"
+            ),
             Published(
                 "set-up: 100,000 sequences, batch 20, RMSprop 1e-3, LSTM and tanh RNN clipped at 1, 20,000 iterations",
                 "code of Arjovsky et al. 2016",
@@ -82,13 +98,21 @@ class AddingURNN(AbstractMarkedNumbers):
         return Batch(inputs, targets[:, None], last_step_mask(lengths, longest), lengths)
 
     def references(self, timesteps: Lengths) -> tuple[Reference, ...]:
+        lengths = np.arange(timesteps[0], timesteps[1] + 1)
+        at_last = float(np.mean(1 / (lengths - lengths // 2)))
         return (
-            Reference("memoryless: always 1", 1 / 6, always(1.0)),
+            Reference("constant: always 1", 1 / 6, always(1.0)),
+            Reference("memoryless: ½ and the last value if it is marked, else 1", (2 - at_last) / 12, _by_last),
             Reference(_SECOND, 1 / 12, lambda batch: 0.5 + last_marked(batch), needs_memory=True),
         )
 
     def _combine(self, one: Array, other: Array) -> Array:
         return np.asarray(one + other)
+
+
+def _by_last(batch: Batch) -> Array:
+    value, marker = last_step(batch).T
+    return np.asarray(np.where(marker == 1, 0.5 + value, 1.0))[:, None]
 
 
 class AbstractMarkedPairs(AbstractMarkedNumbers):

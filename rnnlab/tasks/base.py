@@ -17,7 +17,7 @@ from rnnlab.core.batch import Array, Batch, Lengths
 from rnnlab.core.losses import LOSSES
 from rnnlab.core.options import Options
 
-Part = Literal["train", "validation"]
+Part = Literal["train", "validation", "test"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +91,12 @@ class Reference:
     """A reference predictor: what a network scores that knows only part of what the task needs.
 
     Attributes:
-        name: What the predictor knows, e.g. `remembers the second number`.
-        loss: Its expected loss, exact.
+        name: What the predictor knows, e.g. `remembers the second number`; it begins with `fitted` if the predictor was
+            fitted to data, those of training, and with `measured` if its loss was measured on sequences of its own.
+        loss: Its expected loss; exact, unless the name says that it was measured.
         predict: The predictor itself, from a batch to raw outputs. A test measures that its loss is `loss`.
-        needs_memory: Whether it needs earlier steps. The best reference that does not is the baseline.
+        needs_memory: Whether it needs more than the inputs of the step that it answers, e.g. earlier steps or their
+            number. The best reference that does not is the baseline.
     """
 
     name: str
@@ -183,7 +185,10 @@ class AbstractTask(ABC):
         return too_short(timesteps, 1)
 
     def part(self, part: Part) -> Self:
-        """Return the task that draws from this part of the data; an endless generator returns itself."""
+        """Return the task that draws from this part of the data; an endless generator returns itself.
+
+        A task with parts draws from its validation part until it is asked for another.
+        """
         return self
 
     @abstractmethod
@@ -192,7 +197,10 @@ class AbstractTask(ABC):
 
     @abstractmethod
     def references(self, timesteps: Lengths) -> tuple[Reference, ...]:
-        """Return the reference predictors at these lengths, the highest loss first; one or more need no memory."""
+        """Return the reference predictors at these lengths, the highest loss first; one or more need no memory.
+
+        No predictor that sees only the inputs of the step that it answers has a lower loss than the best of these.
+        """
 
     def baseline(self, timesteps: Lengths) -> float:
         """Return the expected loss of the best reference predictor without memory."""
@@ -243,6 +251,11 @@ def too_short(timesteps: Lengths, least: int, why: str = "") -> str | None:
 def always(value: float) -> Callable[[Batch], Array]:
     """Return the predictor that always gives the same output, (B, 1)."""
     return lambda batch: np.full((batch.size, 1), value)
+
+
+def last_step(batch: Batch) -> Array:
+    """Return the inputs of each sequence's last step, (B, I)."""
+    return np.asarray(batch.inputs[np.arange(batch.size), batch.lengths - 1])
 
 
 def mean_loss(task: AbstractTask, outputs: Array, batch: Batch) -> float:

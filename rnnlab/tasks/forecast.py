@@ -30,7 +30,10 @@ class ForecastOptions(TaskOptions):
     )
     horizon: int = Field(1, ge=1, le=1_000_000, description="steps from the last input to the target")
     train_fraction: float = Field(
-        0.75, gt=0.0, lt=1.0, description="share of the file's rows, from its start, used for training"
+        0.75,
+        gt=0.0,
+        lt=1.0,
+        description="share of the file's rows, from its start, used for training; half of the rest is for validation",
     )
 
 
@@ -42,8 +45,8 @@ class Forecast(AbstractTask):
     `rnnlab.tasks._recorded.Recorded`; a loss is then in units of the target's variance in the training part.
 
     The target has mean 0 and variance 1, so a loss is the share of the variance left unexplained. The baseline is the
-    best of the references, which all use the present alone: the constant, the last value again (persistence) and,
-    for the weather, the best forecast from the time and the present.
+    best of the references that use the last step alone: the constant, the last value again (persistence) and the best
+    forecast from all its features, for a file one that is fitted to the training part.
 
     Raises:
         UsageError: The file cannot be used, or the built-in weather is asked for another column.
@@ -52,12 +55,12 @@ class Forecast(AbstractTask):
         temperature forecast on the Jena weather; the built-in series is ours.
     Differs: The book's rows were measured; ours are synthetic so that the irreducible loss is known. The success rules
         are ours: for the built-in weather 10 % above the oracle, measured without the noise; for a file, better than
-        its best naive forecast.
+        the best of its references.
 
     Example:
         >>> task = Forecast(ForecastOptions())
-        >>> [round(one.loss, 4) for one in task.references((120, 120))]  # constant, persistence, time and present
-        [1.0, 0.0938, 0.0684]
+        >>> [round(one.loss, 4) for one in task.references((120, 120))]  # constant, persistence, …, two stations
+        [1.0, 0.0938, 0.0684, 0.0615, 0.0601]
         >>> round(task.oracle_loss((120, 120)), 4)  # 0.36·(1 - 0.81)·(1 - 0.64)
         0.0246
     """
@@ -71,7 +74,8 @@ class Forecast(AbstractTask):
         title="Forecast one column of a series",
         definition="Inputs: 120 hourly steps of 14 features: 12 stations with a daily cycle, a yearly cycle and "
         "autoregressive weather, and two clocks; the weather of station 1 reaches station 0 three hours later. Target: "
-        "station 0, `horizon` steps after the last. Or the rows of a CSV file, the first part for training.",
+        "station 0, `horizon` steps after the last. Or the rows of a CSV file: the first for training, half of the "
+        "others for validation, the last for a test.",
     )
 
     def __init__(self, options: ForecastOptions) -> None:

@@ -76,11 +76,12 @@ class AbstractNoiseFreeLag(AbstractTask):
     def _predict(self, batch: Batch, *, knows_first: bool, counts: bool) -> Array:
         """Return the best logits, (B, T, p + 1), if the first symbol is remembered, the steps are counted, or both."""
         steps = batch.inputs.shape[1]
-        ending = np.eye(steps)[-1] if counts else np.where(np.arange(steps) == 0, 0.0, 1 / (steps - 1))
+        step = np.broadcast_to(np.arange(steps), batch.mask.shape) if counts else self._step(batch.inputs)
+        ending = np.append(np.eye(steps)[-1], 1 / (steps - 1))[step]  # (B, T)
         last = batch.inputs[:, 0, -2:] if knows_first else np.full((batch.size, 2), 0.5)
         chances = np.empty((batch.size, steps, self.output_features))
-        chances[:, :, :-2] = (1 - ending)[:, None] * self._middle_chances(steps)
-        chances[:, :, -2:] = ending[:, None] * last[:, None]
+        chances[:, :, :-2] = (1 - ending)[:, :, None] * self._middle_chances(step)
+        chances[:, :, -2:] = ending[:, :, None] * last[:, None]
         return np.asarray(np.log(np.maximum(chances, TINY)))
 
     @abstractmethod
@@ -88,8 +89,12 @@ class AbstractNoiseFreeLag(AbstractTask):
         """Draw the symbols between the first and the last, classes 0 … p - 2."""
 
     @abstractmethod
-    def _middle_chances(self, steps: int) -> Array:
-        """Return the chance of each of a1 … a(p-1) to follow each step, (T, p - 1), unless the string ends."""
+    def _step(self, inputs: Array) -> Array:
+        """Return the step at which each symbol, (B, T, p + 1), stands, (B, T); -1 where it can be any but the first."""
+
+    @abstractmethod
+    def _middle_chances(self, step: Array) -> Array:
+        """Return the chance of each of a1 … a(p-1) to follow each step, (B, T, p - 1), unless the string ends."""
 
 
 class NoiseFreeLag2a(AbstractNoiseFreeLag):
@@ -133,15 +138,18 @@ class NoiseFreeLag2a(AbstractNoiseFreeLag):
         return fault or (too_long if timesteps[1] > most else None)
 
     def references(self, timesteps: Lengths) -> tuple[Reference, ...]:
-        # Each symbol has its own place in the string, so the symbol gives the step.
-        predict = partial(self._predict, knows_first=False, counts=True)
+        predict = partial(self._predict, knows_first=False, counts=False)
         return (Reference("memoryless: guesses the last symbol", float(np.log(2) / timesteps[1]), predict),)
 
     def _middle(self, rng: np.random.Generator, shape: tuple[int, int]) -> Array:
         return np.broadcast_to(np.arange(shape[1]), shape)
 
-    def _middle_chances(self, steps: int) -> Array:
-        return np.eye(steps, self.options.symbols - 1)
+    def _step(self, inputs: Array) -> Array:
+        # Each symbol has its own place in the string; x and y, the last two, have the first.
+        return np.asarray((inputs.argmax(axis=-1) + 1) * (inputs[:, :, -2:].sum(axis=-1) == 0))
+
+    def _middle_chances(self, step: Array) -> Array:
+        return np.eye(self.options.symbols, self.options.symbols - 1)[step]
 
 
 class NoiseFreeLag2b(AbstractNoiseFreeLag):
@@ -197,8 +205,11 @@ class NoiseFreeLag2b(AbstractNoiseFreeLag):
     def _middle(self, rng: np.random.Generator, shape: tuple[int, int]) -> Array:
         return rng.integers(0, self.options.symbols - 1, size=shape)
 
-    def _middle_chances(self, steps: int) -> Array:
-        return np.full((steps, self.options.symbols - 1), 1 / (self.options.symbols - 1))
+    def _step(self, inputs: Array) -> Array:
+        return np.where(inputs[:, :, -2:].sum(axis=-1) > 0, 0, -1)
+
+    def _middle_chances(self, step: Array) -> Array:
+        return np.full((1, 1, self.options.symbols - 1), 1 / (self.options.symbols - 1))
 
 
 TASKS = (NoiseFreeLag2a, NoiseFreeLag2b)

@@ -1,10 +1,15 @@
 """Parity of a string of bits: one bit of state, and every bit of the input counts."""
 
+from functools import partial
+
 import numpy as np
 from pydantic import Field
 
 from rnnlab.core.batch import Array, Batch, Lengths, draw_lengths, last_step_mask, within_lengths
-from rnnlab.tasks.base import AbstractTask, Card, Published, Reference, TaskOptions, Threshold, always
+from rnnlab.tasks.base import AbstractTask, Card, Published, Reference, TaskOptions, Threshold, always, last_step
+
+# A logit whose sigmoid is 1 to rounding, and the smallest probability, so that its logarithm is finite.
+CERTAIN, TINY = 1000.0, 1e-300
 
 
 class ParityOptions(TaskOptions):
@@ -17,7 +22,9 @@ class Parity(AbstractTask):
     """One input per step, -1 or +1, equally likely; the target at the last step is 1 if the count of +1 is odd, else 0.
 
     One output, a logit. The parity of all bits but one carries no information, so a predictor that misses a single bit
-    has the loss ln 2 = 0.6931 and is right half the time: there is no reference between no memory and the oracle.
+    has the loss ln 2 = 0.6931 and is right half the time: there is no reference between no memory and the oracle. The
+    one exception is a sequence of a single bit. If that is a share q of all sequences, the last bit alone gives the
+    answer a probability of (1 + q)/2, which makes the baseline H((1 + q)/2), H the entropy of a coin in nats.
 
     Source: Bengio, Simard, Frasconi 1994, "Learning long-term dependencies with gradient descent is difficult",
         the parity problem; input noise after Schmidhuber, Hochreiter, Bengio 2001, on guessing random weights.
@@ -30,6 +37,8 @@ class Parity(AbstractTask):
         >>> batch = Batch(inputs, np.array([[1.0]]), np.array([[False, False, False, True]]), np.array([4]))
         >>> (task.oracle(batch) > 0).astype(int).tolist()
         [[1]]
+        >>> task.baseline((2, 40)), task.baseline((1, 1))  # ln 2, and nothing to remember
+        (0.6931471805599453, 0.0)
     """
 
     name = "parity"
@@ -69,14 +78,25 @@ class Parity(AbstractTask):
         return Batch((inputs * inside)[:, :, None], targets, last_step_mask(lengths, timesteps[1]), lengths)
 
     def references(self, timesteps: Lengths) -> tuple[Reference, ...]:
-        return (Reference("memoryless: both answers equally likely", float(np.log(2)), always(0.0)),)
+        single = float(timesteps[0] == 1) / (timesteps[1] - timesteps[0] + 1)
+        if single == 0:
+            return (Reference("memoryless: both answers equally likely", float(np.log(2)), always(0.0)),)
+        odd = np.array([(1 - single) / 2, (1 + single) / 2])  # the probability if the last bit is -1, if it is +1
+        logits = np.clip(np.log(np.maximum(odd, TINY) / np.maximum(odd[::-1], TINY)), -CERTAIN, CERTAIN)
+        loss = float(odd @ -np.log(np.maximum(odd, TINY)))
+        return (Reference("memoryless: the last bit, the parity of a single one", loss, partial(_by_last, logits)),)
 
     def correct(self, outputs: Array, batch: Batch) -> Array:
         return np.asarray((outputs > 0)[:, 0] == (batch.targets > 0)[:, 0])
 
     def oracle(self, batch: Batch) -> Array:
         odd = (batch.inputs > 0).sum(axis=1) % 2 == 1  # (B, 1)
-        return np.asarray(np.where(odd, 1000.0, -1000.0))
+        return np.asarray(np.where(odd, CERTAIN, -CERTAIN))
+
+
+def _by_last(logits: Array, batch: Batch) -> Array:
+    """Return the logit of each sequence, (B, 1): the first of two if its last bit is -1, the second if it is +1."""
+    return np.asarray(logits[(last_step(batch)[:, :1] > 0).astype(int)])
 
 
 TASKS = (Parity,)

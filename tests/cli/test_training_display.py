@@ -68,7 +68,7 @@ def test_on_a_terminal_the_training_is_drawn_and_wiped_away(here: Path) -> None:
     code, shown = on_a_terminal("train", "x.yaml")
     assert code == 0
     assert shown.count("\x1b[2K") > 5
-    for drawn in ("/3,000", "steps/s", "training loss", "validation/loss", "baseline 0.1667; success rule:", "left"):
+    for drawn in ("/3,000", "steps/s", "training loss", "validation/loss", "baseline 0.1449; success rule:", "left"):
         assert drawn in shown
     assert (shown.count("\x1b[?25l"), shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")) == (1, True)
     left = rest_on_screen(shown)
@@ -121,7 +121,7 @@ def test_to_a_file_go_plain_lines(here: Path) -> None:
     lines = result.stderr.splitlines()
     assert re.fullmatch(r"run runs/\d{8}T\d{6}Z-x-[a-z0-9]{6}", lines[0])
     assert lines[1] == "simple cell, 4 units, 33 parameters, on adding@urnn (T=5…10); numpy float32, seed 0"
-    assert lines[2] == "baseline 0.1667; success rule: validation loss at most 0.005"
+    assert lines[2] == "baseline 0.1449; success rule: validation loss at most 0.005"
     assert re.fullmatch(r"step 0  0\.\d s  validation/loss \d\.\d+  validation/error_rate 1", lines[3])
     # Evaluations come faster than lines: after the first, only the last is shown.
     assert [line.split("  ")[0] for line in lines[3:]] == ["step 0", "step 3000"]

@@ -38,9 +38,10 @@ def test_a_run_without_summary_has_what_its_record_and_config_tell(tmp_path: Pat
     assert (run.state, run.summary.stopped, run.summary.steps) == ("stale", "stale", 200)
     assert (run.summary.sequences, run.summary.seconds, run.summary.steps_per_second) == (2000, 4.0, 50.0)
     assert (run.summary.solved, run.summary.solved_at) == (None, None)
-    # W (2, 4), U (4, 4), b (4,), then the head (4, 1) and its bias; and the variance of the sum of two uniforms.
+    # W (2, 4), U (4, 4), b (4,), then the head (4, 1) and its bias; and the variance of the sum of two uniforms, of
+    # which the last step gives one away in one of 10 sequences.
     assert run.summary.parameters == 8 + 16 + 4 + 4 + 1
-    assert run.summary.baseline == pytest.approx(1 / 6, rel=1e-12)
+    assert run.summary.baseline == pytest.approx(1 / 6 - 1 / 120, rel=1e-12)
 
 
 def test_a_run_that_has_only_begun_has_no_numbers(tmp_path: Path) -> None:
@@ -64,7 +65,8 @@ def test_a_loss_that_is_not_finite_is_none_and_never_the_best(tmp_path: Path, va
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [
-        ("resolved.yaml", "seed: 1\n", "resolved.yaml: was changed since it was written"),
+        ("resolved.yaml", "a: [\n", "resolved.yaml: invalid YAML in line 2"),
+        ("resolved.yaml", "[]\n", "resolved.yaml: is not the config of a run"),
         ("metrics.jsonl", '{"step":0}\n{"step":1}\n', "metrics.jsonl:1: the record is damaged: its checksum"),
         ("summary.json", "{", "summary.json:1: is not valid JSON"),
         ("summary.json", '{"steps": "many"}', "summary.json: was changed since it was written"),

@@ -1,8 +1,12 @@
 """Tasks and batches for the contract of all tasks."""
 
 from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
 
 from rnnlab.core.batch import Batch, Lengths
+from rnnlab.core.losses import LOSSES
 from rnnlab.core.streams import stream
 from rnnlab.tasks import task_class
 from rnnlab.tasks.base import AbstractTask
@@ -34,3 +38,29 @@ def lengths_to_try(task: AbstractTask) -> dict[str, Lengths]:
 def short_lengths(task: AbstractTask) -> Lengths:
     """The cheapest lengths at which a loss can be measured well."""
     return next(t for t in ((12, 15), (12, 12), task.default_timesteps) if task.timesteps_fault(t) is None)
+
+
+class Measured:
+    """A loss measured over sequences: Σ of losses over Σ of scored steps, with its standard error."""
+
+    def __init__(self) -> None:
+        self.sums = np.zeros((2, 0))
+
+    def add(self, task: AbstractTask, outputs: np.ndarray[Any, Any], batch: Batch) -> None:
+        rows = np.nonzero(batch.mask)[0]
+        values = (
+            LOSSES[task.loss].values(outputs[batch.mask], batch.targets[batch.mask])
+            if task.return_sequences
+            else LOSSES[task.loss].values(outputs, batch.targets)
+        )
+        sums = [np.bincount(rows, weight, minlength=batch.size) for weight in (values, np.ones(len(rows)))]
+        self.sums = np.concatenate([self.sums, sums], axis=1)
+
+    @property
+    def loss(self) -> float:
+        return float(self.sums[0].sum() / self.sums[1].sum())
+
+    @property
+    def error(self) -> float:
+        residuals = self.sums[0] - self.loss * self.sums[1]
+        return float(np.sqrt(np.square(residuals).sum()) / self.sums[1].sum())

@@ -2,15 +2,21 @@
 
 import numpy as np
 import pytest
+from scipy.stats import entropy
 
 from rnnlab.core.streams import stream
 from rnnlab.tasks.copy_memory import CopyMemory, CopyMemoryOptions
 
 
 @pytest.mark.parametrize(("delay", "published"), [(100, 0.1733), (200, 0.0945), (300, 0.0650), (500, 0.0400)])
-def test_baseline_is_the_published_one(delay: int, published: float) -> None:
-    timesteps = (delay + 20, delay + 20)
-    assert CopyMemory(CopyMemoryOptions()).baseline(timesteps) == pytest.approx(published, abs=5e-5)
+def test_counting_scores_the_published_baseline_and_the_present_alone_more(delay: int, published: float) -> None:
+    """Without counting, each of delay + 9 blanks is answered by a blank or one of 8 symbols, ten times by a symbol."""
+    timesteps, blanks = (delay + 20, delay + 20), delay + 9
+    task = CopyMemory(CopyMemoryOptions())
+    counting = task.references(timesteps)[1]
+    assert (counting.loss, counting.needs_memory) == (pytest.approx(published, abs=5e-5), True)
+    surprise = entropy([(blanks - 10) / blanks, *[10 / blanks / 8] * 8])
+    assert task.baseline(timesteps) == pytest.approx(blanks * surprise / (delay + 20))
 
 
 def test_each_sequence_has_its_parts_where_the_paper_puts_them() -> None:
@@ -39,6 +45,7 @@ def test_too_few_steps_are_explained() -> None:
     assert task.timesteps_fault((4, 9)) == "needs at least 5 steps: 2 symbols, the delimiter, 2 to recall them"
 
 
-def test_one_symbol_leaves_one_reference() -> None:
+def test_one_symbol_leaves_one_reference_that_counts() -> None:
     references = CopyMemory(CopyMemoryOptions(symbols=1)).references((10, 30))
-    assert [reference.loss for reference in references] == pytest.approx([np.log(8) / 20])
+    memoryless = 18 * entropy([17 / 18, *[1 / 18 / 8] * 8]) / 20  # 18 of 20 steps are blanks, one is the answer
+    assert [reference.loss for reference in references] == pytest.approx([memoryless, np.log(8) / 20])

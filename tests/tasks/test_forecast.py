@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.signal import lfilter
 
 from rnnlab.core.errors import UsageError
 from rnnlab.core.streams import stream
@@ -35,11 +36,13 @@ def test_oracle_and_references_hold_at_every_horizon(horizon: int) -> None:
     task = forecast(horizon=horizon)
     batch = draw(task, 40_000, 4)
     references = task.references((4, 4))
-    assert [reference.name.partition(":")[0] for reference in references] == [
-        "constant",
-        *(["persistence"] if horizon != 12 else []),
-        "knows the time and the present weather",
-    ]
+    losses = {reference.name.partition(":")[0]: reference.loss for reference in references}
+    assert ("persistence" in losses) is (horizon != 12)
+    assert list(losses.values()) == sorted(losses.values(), reverse=True)
+    # Two stations are worth more than one, and less without the time, which two readings of a clock give.
+    time_and_two = losses["knows the time and the weather of two stations"]
+    assert time_and_two < losses["knows the time and the weather"]
+    assert time_and_two < losses["measured"] == task.baseline((4, 4))
     for reference in references:
         assert mean_loss(task, reference.predict(batch), batch) == pytest.approx(reference.loss, rel=0.03), (
             reference.name
@@ -54,7 +57,23 @@ def test_the_neighbour_is_worth_what_the_references_say() -> None:
     assert forecast(horizon=24).oracle_loss((9, 9)) == pytest.approx(
         0.36 * (1 - 0.9**48 - 0.64 * 0.9**42 * (1 - 0.9**6))
     )
-    assert forecast(horizon=24).references((120, 120))[-1].loss == pytest.approx(0.36 * (1 - 0.9**48))
+    one, two = (
+        next(one.loss for one in forecast(horizon=24).references((120, 120)) if one.name.endswith(name))
+        for name in ("the weather", "two stations")
+    )
+    assert one == pytest.approx(0.36 * (1 - 0.9**48))
+    assert two == pytest.approx(measured_by_regression(24), rel=2e-3)
+
+
+def measured_by_regression(horizon: int) -> float:
+    """What the weather of stations 0 and 1 leaves of that at station 0, from a long drawn series and SciPy's filter."""
+    shocks = stream(4, "shocks").normal(size=(2, 1_000_000)) * 0.6 * np.sqrt(1 - 0.81)
+    one = lfilter([1], [1, -0.9], shocks[0])
+    own = lfilter([1], [1, -0.9], shocks[1])
+    zero = 0.8 * np.roll(one, 3) + 0.6 * own
+    now, ahead = np.stack([zero, one])[:, 100:-horizon], zero[100 + horizon :]
+    coefficients = np.linalg.lstsq(now.T, ahead, rcond=None)[0]
+    return float(np.square(ahead - coefficients @ now).mean())
 
 
 def test_clocks_and_cycles_are_where_the_docstring_puts_them() -> None:
@@ -101,27 +120,34 @@ def test_a_file_is_normalised_cut_and_windowed(tmp_path: Path) -> None:
     rows = ["hour;temperature;fixed", *(f"{t};{10 + 3 * (-1) ** t};7" for t in range(40))]
     task = forecast(csv=table(tmp_path, rows), target="temperature", train_fraction=0.5, horizon=2)
     assert task.input_features == 3
-    assert task.default_timesteps == (18, 18)
+    assert task.default_timesteps == (8, 8)
     facts = task.facts()
     assert facts["columns"] == [
         {"name": "hour", "mean": 9.5, "deviation": pytest.approx(np.sqrt(399 / 12))},
         {"name": "temperature", "mean": 10.0, "deviation": 3.0},
         {"name": "fixed", "mean": 7.0, "deviation": 0.0},
     ]
-    assert (facts["training_rows"], facts["validation_rows"], len(facts["csv_sha256"])) == (20, 20, 64)
-    for part, first in (("train", 0), ("validation", 20)):
+    assert (facts["training_rows"], facts["validation_rows"], facts["test_rows"]) == (20, 10, 10)
+    assert len(facts["csv_sha256"]) == 64
+    for part, first, rows in (("train", 0, 20), ("validation", 20, 10), ("test", 30, 10)):
         batch = draw(task.part(part), 300, 3, 6)  # type: ignore[arg-type]
         hours = np.rint(batch.inputs[:, :, 0] * np.sqrt(399 / 12) + 9.5)
         last = hours[np.arange(300), batch.lengths - 1]
-        assert (hours[:, 0].min(), last.max() + 2) == (first, first + 19)  # every row is used, and no other
+        assert (hours[:, 0].min(), last.max() + 2) == (first, first + rows - 1)  # every row is used, and no other
         np.testing.assert_allclose(batch.targets[:, 0], (-1.0) ** last)
         np.testing.assert_array_equal(batch.inputs[:, :3, 2], 0.0)
 
 
 def test_references_of_a_file_are_measured_on_every_validation_window(tmp_path: Path) -> None:
-    walk = stream(1, "walk").normal(size=(400, 2)).cumsum(axis=0)
-    task = forecast(csv=table(tmp_path, [",".join(map(repr, row)) for row in walk.tolist()]), target=1, horizon=3)
-    constant, persistence = task.references((10, 14))
+    walk = stream(1, "walk").normal(size=(500, 2)).cumsum(axis=0)
+    task = forecast(
+        csv=table(tmp_path, [",".join(map(repr, row)) for row in walk.tolist()]),
+        target=1,
+        horizon=3,
+        train_fraction=0.6,
+    )
+    by_name = {one.name.partition(":")[0]: one for one in task.references((10, 14))}
+    constant, persistence = by_name["constant"], by_name["persistence"]
     scaled = (walk[:, 1] - walk[:300, 1].mean()) / walk[:300, 1].std()
     ends = [300 + start + length - 1 for start in range(100 - 14 - 3 + 1) for length in range(10, 15)]
     assert constant.loss == pytest.approx(np.mean([scaled[end + 3] ** 2 for end in ends]))
@@ -134,21 +160,21 @@ def test_references_of_a_file_are_measured_on_every_validation_window(tmp_path: 
 
 def test_one_column_is_a_series(tmp_path: Path) -> None:
     task = forecast(csv=table(tmp_path, "".join(f"{t % 5}\r\n" for t in range(60))), train_fraction=0.5)
-    assert (task.input_features, task.default_timesteps) == (1, (29, 29))
-    assert task.timesteps_fault((29, 29)) is None
-    assert task.timesteps_fault((1, 30)) == (
-        "a window and the target 1 ahead fit up to 29 steps into 30 training and 30 validation rows"
+    assert (task.input_features, task.default_timesteps) == (1, (14, 14))
+    assert task.timesteps_fault((14, 14)) is None
+    assert task.timesteps_fault((1, 15)) == (
+        "a window and the target 1 ahead fit up to 14 steps into parts of 30 train, 15 validation, 15 test rows"
     )
 
 
 def test_a_file_has_no_oracle(tmp_path: Path) -> None:
-    task = forecast(csv=table(tmp_path, "".join(f"{t}\n" for t in range(9))))
+    task = forecast(csv=table(tmp_path, "".join(f"{t}\n" for t in range(16))))
     with pytest.raises(UsageError, match="a recorded series has no oracle"):
         task.oracle(draw(task, 2, 1))
 
 
 def test_dates_can_be_left_out(tmp_path: Path) -> None:
-    path = table(tmp_path, ["Date,T,p", *(f"2009-01-0{t},{t},{t * t}" for t in range(1, 9))])
+    path = table(tmp_path, ["Date,T,p", *(f"2009-01-{t},{t},{t * t}" for t in range(10, 30))])
     task = forecast(csv=path, ignore=["Date"], target="p")
     assert [column["name"] for column in task.facts()["columns"]] == ["T", "p"]
 
@@ -194,13 +220,13 @@ NINE = [f"{t},{t}" for t in range(9)]
         (
             NINE,
             {"horizon": 3},
-            ": 9 rows make 6 for training and 3 for validation, but each part needs at least 4"
+            ": 9 rows make 6 for training, 2 for validation, 1 for a test, but each part needs at least 4"
             " — give more rows, a smaller `horizon` or another `train_fraction`",
         ),
         (
-            [f"{t},1" for t in range(9)],
+            [f"{t},1" for t in range(16)],
             {"target": 1},
-            ": the target, column 1, never changes in the 6 training rows",
+            ": the target, column 1, never changes in the 12 training rows",
         ),
     ],
 )

@@ -8,39 +8,12 @@ import numpy as np
 import pytest
 
 from rnnlab.core.batch import Batch, Lengths
-from rnnlab.core.losses import LOSSES
 from rnnlab.core.streams import stream
 from rnnlab.tasks.base import AbstractTask, Evidence, Streak, mean_loss
-from tests.tasks.drawing import batches, draw, lengths_to_try, short_lengths
+from tests.tasks.drawing import Measured, batches, draw, lengths_to_try, short_lengths
 
 MOST_SEQUENCES = 3_000_000
 PRECISION = 0.005  # the largest standard error of a measured loss, relative to the loss
-
-
-class Measured:
-    """A loss measured over sequences: Σ of losses over Σ of scored steps, with its standard error."""
-
-    def __init__(self) -> None:
-        self.sums = np.zeros((2, 0))
-
-    def add(self, task: AbstractTask, outputs: np.ndarray[Any, Any], batch: Batch) -> None:
-        rows = np.nonzero(batch.mask)[0]
-        values = (
-            LOSSES[task.loss].values(outputs[batch.mask], batch.targets[batch.mask])
-            if task.return_sequences
-            else LOSSES[task.loss].values(outputs, batch.targets)
-        )
-        sums = [np.bincount(rows, weight, minlength=batch.size) for weight in (values, np.ones(len(rows)))]
-        self.sums = np.concatenate([self.sums, sums], axis=1)
-
-    @property
-    def loss(self) -> float:
-        return float(self.sums[0].sum() / self.sums[1].sum())
-
-    @property
-    def error(self) -> float:
-        residuals = self.sums[0] - self.loss * self.sums[1]
-        return float(np.sqrt(np.square(residuals).sum()) / self.sums[1].sum())
 
 
 def measure(
@@ -74,34 +47,6 @@ def test_references_have_the_losses_they_state(task: AbstractTask, precise: bool
     ):
         assert measured.loss == pytest.approx(reference.loss, abs=4 * measured.error + 1e-9), reference.name
         assert measured.error < PRECISION * reference.loss or not precise, reference.name
-
-
-def test_no_fit_of_the_present_beats_a_memoryless_baseline(task: AbstractTask) -> None:
-    timesteps = short_lengths(task)
-    size = 10_000 // timesteps[1] if task.return_sequences else 8000
-    weights, measured = fitted(task, draw(task, timesteps, size=size)), Measured()
-    batch = draw(task, timesteps, size=size, n=1)
-    measured.add(task, present(task, batch) @ weights, batch)
-    assert measured.loss > task.baseline(timesteps) - 4 * measured.error
-
-
-def present(task: AbstractTask, batch: Batch) -> np.ndarray[Any, Any]:
-    """What a predictor without memory sees: the input of each step, or of the scored one, and a 1."""
-    seen = np.concatenate([batch.inputs, np.ones((*batch.mask.shape, 1))], axis=2)
-    return seen if task.return_sequences else seen[batch.mask]
-
-
-def fitted(task: AbstractTask, batch: Batch) -> np.ndarray[Any, Any]:
-    """Weights of the linear outputs that score best on the batch, by Newton steps with a fixed curvature."""
-    seen, targets = present(task, batch), batch.targets
-    if task.return_sequences:
-        seen, targets = seen[batch.mask], targets[batch.mask]
-    # No loss is more curved than the squared error, whose second derivative is 2: no step is too long.
-    pull = 0.5 * np.linalg.inv(seen.T @ seen + 1e-3 * len(seen) * np.eye(seen.shape[1])) @ seen.T
-    weights = np.zeros((seen.shape[1], task.output_features))
-    for _ in range(40):
-        weights -= pull @ LOSSES[task.loss].gradient(seen @ weights, targets)
-    return weights
 
 
 @pytest.mark.parametrize("precise", [False, True], ids=["default", "precise"])
