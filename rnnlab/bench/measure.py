@@ -108,7 +108,7 @@ def _difference(results: Mapping[str, Any], gradients: Path, expected: Figures) 
 
 def _child(request: Request) -> tuple[Mapping[str, Any], str]:
     """Return the results of a child process, or why there are none; the child has ended in every case."""
-    command = [sys.executable, "-m", "rnnlab.bench.child", request.to_json()]
+    command = [sys.executable, "-P", "-m", "rnnlab.bench.child", request.to_json()]
     pipes: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with confined(request.threads):
         child = subprocess.Popen(  # noqa: S603  # our own interpreter and module

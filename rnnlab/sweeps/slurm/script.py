@@ -127,7 +127,7 @@ def script_text(array: JobArray) -> str:
         "@STEM@": array.stem,
         "@ARRAY@": f"1-{len(array.trials)}" + (f"%{request.array_limit}" if request.array_limit else ""),
         "@REQUEST@": "\n".join(request.lines()),
-        "@RNNLAB@": join([sys.executable, "-m", "rnnlab"]),
+        "@RNNLAB@": join([sys.executable, "-P", "-m", "rnnlab"]),
         "@STARTS@": str(STARTS_AT_ONE_STEP),
         "@LEASE@": f"{LEASE_SECONDS + 60:.0f}",
     }
