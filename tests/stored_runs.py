@@ -14,6 +14,7 @@ from rnnlab.cli.main import main
 from rnnlab.storage import RunFolder, Status
 from rnnlab.storage.jsonfile import write_json
 from rnnlab.storage.lock import Holder
+from rnnlab.storage.provenance import Provenance
 
 START = datetime(2026, 11, 22, 10, 25, 31, tzinfo=UTC)
 CONFIG: dict[str, Any] = {
@@ -24,7 +25,8 @@ CONFIG: dict[str, Any] = {
     "training": {"steps": 3000, "batch_size": 32, "optimizer": {"type": "adam", "learning_rate": 0.003}},
 }  # fmt: skip
 SUMMARY: dict[str, Any] = {
-    "run": "any", "name": "any", "state": "completed", "stopped": "budget", "task": "adding@urnn",
+    "id": "0" * 16, "attempt": 1, "run": "any", "name": "any", "state": "completed", "stopped": "budget",
+    "task": "adding@urnn",
     "timesteps": [50, 50], "backend": "numpy", "cell": "carry", "seed": 7, "parameters": 1489, "steps": 3000,
     "sequences": 96000, "seconds": 8.0, "steps_per_second": 375.0, "baseline": 1 / 6, "solved": False,
     "solved_rule": "validation loss at most 0.005", "solved_at": None, "loss": 0.125,
@@ -32,12 +34,19 @@ SUMMARY: dict[str, Any] = {
     "best": {"step": 2000, "metrics": {"loss": 0.0625, "error_rate": 0.5}},
 }  # fmt: skip
 PROVENANCE: dict[str, Any] = {
+    "id": "0" * 16,
     "started": "2026-11-22T10:25:31Z", "argv": ["rnnlab", "train", "x y.yaml"], "seed": 7, "config_sha256": "0" * 64,
     "versions": {"python": "3.11.7", "rnnlab": "0.1.0"}, "host": "here", "platform": "any", "machine": "any",
     "cpu": {"model": "Abacus", "logical_cores": 2, "affinity": None},
     "blas": [{"internal_api": "openblas", "num_threads": 1}], "threads": {}, "slurm": {},
     "git": {"commit": "0123456789abcdef", "dirty": True, "diff": "", "diff_complete": True},
+    "attempt": 1, "step": 0, "backend": {"name": "numpy"}, "config_yaml_sha256": "0" * 64, "task": {},
 }  # fmt: skip
+
+
+def provenance(**changes: Any) -> Provenance:
+    """Return a provenance with these fields changed."""
+    return Provenance.model_validate_json(json.dumps(PROVENANCE | changes))
 
 
 def store(
@@ -52,13 +61,13 @@ def store(
     """Store a run of 3,000 steps; what is given in `config` and `summary` replaces what they hold."""
     folder = RunFolder(root / f"20261122T102531Z-{name}")
     folder.path.mkdir(parents=True)
-    started = Status.start(folder.name, now=START)
+    started = Status.start(folder.name, now=START).changed(now=START, id="0" * 16)
     step = {"step": 3000, "exit_code": 0} if state == "completed" else {"step": 1000}
     folder.write_status(started.changed(now=START, state=state, **step | status))
     folder.write_config(b"task: adding\n")
-    folder.write_resolved(CONFIG | (config or {}))
-    folder.write_provenance(PROVENANCE)
-    with folder.metrics_writer() as writer:
+    folder.write_resolved(CONFIG | (config or {}), started.id)
+    folder.write_provenance(provenance())
+    with folder.metrics_writer(started.id) as writer:
         for at, loss, error in ((0, 1.0, 1.0), (1000, 0.1875, 0.875), (2000, 0.0625, 0.5), (3000, 0.125, 0.75)):
             if at <= folder.read_status().step:
                 scores = {"validation/loss": loss, "validation/error_rate": error}

@@ -73,6 +73,11 @@ class Network:
         """Return shape and dtype of each parameter by full name."""
         return {name: (parameter.shape, self.dtype) for name, parameter in self.parameters().items()}
 
+    def in_matrices(self) -> NDArray[np.bool_]:
+        """Return of every value of all parameters, in their order, whether it is of a matrix and not a bias, (P,)."""
+        described = self.parameters().values()
+        return np.repeat([len(one.shape) > 1 for one in described], [one.size for one in described])
+
     def empty_outputs(self, batch_size: int, timesteps: int) -> Array:
         """Return zeros for the raw outputs of a batch: (B, O), or (B, T, O) for sequences."""
         steps = (timesteps,) if self.return_sequences else ()

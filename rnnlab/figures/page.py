@@ -151,7 +151,7 @@ def _provenance(results: Sequence[Run]) -> Table:
 
 def _facts(result: Run) -> list[tuple[str, str]]:
     try:
-        known = dict(flatten(result.provenance))
+        known = dict(flatten(result.provenance.document()))
     except RnnlabError:
         return [("provenance", "missing or damaged")]
     facts = [(key.removeprefix("versions."), value_text(value)) for key, value in known.items() if _FACT.match(key)]

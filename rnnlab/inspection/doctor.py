@@ -93,7 +93,7 @@ class _Examination:
         self._check("resolved.yaml", self._read_experiment)
         self._check("metrics.jsonl", self._read_metrics)
         if kind(self.run.path / "evaluations.jsonl") != "missing":
-            self._check("evaluations.jsonl", lambda: counted(len(self.run.read_evaluations().records), "record"))
+            self._check("evaluations.jsonl", self._read_evaluations)
         is_there = kind(self.run.path / "log.txt") == "file"
         self._add("log.txt", *(("good", "present") if is_there else ("bad", "is missing, or no regular file")))
         self._check("checkpoints", self._list_checkpoints)
@@ -123,8 +123,7 @@ class _Examination:
         return f"{len(self.run.read_config()):,} bytes, as given"
 
     def _read_provenance(self) -> str:
-        attempts = self.run.read_provenance().get("attempts", [])
-        return counted(1 + len(attempts), "attempt")
+        return counted(len(self.run.read_provenance(self.status.id).processes), "attempt")
 
     def _read_experiment(self) -> str:
         if any(finding.result == "bad" and finding.file == "provenance.json" for finding in self.findings):
@@ -133,7 +132,7 @@ class _Examination:
         return f"matches provenance.json, SHA-256 {self._experiment.sha256()[:12]}…"
 
     def _read_metrics(self) -> str:
-        metrics = self.run.read_metrics()
+        metrics = self.run.read_metrics(self.status.id)
         batch_size = self._experiment.training.batch_size if self._experiment else None
         for number, record in enumerate(metrics.records, start=1):
             step, sequences = record["step"], record.get("sequences")
@@ -144,6 +143,12 @@ class _Examination:
         if metrics.torn:
             self._add("metrics.jsonl", "note", TORN)
         return f"{counted(len(metrics.records), 'record')}, steps in order"
+
+    def _read_evaluations(self) -> str:
+        evaluations = self.run.read_evaluations(self.status.id)
+        if evaluations.torn:
+            self._add("evaluations.jsonl", "note", TORN)
+        return counted(len(evaluations.records), "record")
 
     def _list_checkpoints(self) -> str:
         self._steps = self.run.checkpoints().steps()
@@ -159,7 +164,7 @@ class _Examination:
             about = {"network": self._experiment.network(task).describe(), "task": task.name}
         checkpoint = self.run.checkpoints().load(step, most_bytes=most_bytes, keep=False)
         require_own(checkpoint, self.status, about)
-        self.run.check_metrics(checkpoint.metrics_bytes)
+        self.run.check_metrics(checkpoint.metrics_bytes, self.status.id)
         return f"whole, of attempt {checkpoint.attempt}; {checkpoint.metrics_bytes:,} bytes of metrics belong to it"
 
     def _read_weights(self, which: Literal["best", "last"]) -> str:

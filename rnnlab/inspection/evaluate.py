@@ -91,7 +91,7 @@ def evaluate(
         "solved": solved,
         "seconds": round(seconds, 3),
     }
-    with run.folder.evaluations_writer() as writer:
+    with run.folder.evaluations_writer(run.id) as writer:
         writer.write({**record, **metrics})
         writer.sync()
     return Evaluation(run, experiment, weights, arrays.step, metrics, baseline, solved, seconds)

@@ -30,7 +30,7 @@ from rnnlab.storage.files import is_leftover, write_atomic
 from rnnlab.storage.reading import read_bytes
 from rnnlab.storage.summary import Summary
 
-FORMAT = "rnnlab-index/2"
+FORMAT = "rnnlab-index/3"
 WORTH = 32  # entries, new or gone, for which the file is written: to read so many runs takes about as long
 LARGEST = 1 << 29  # bytes
 FRESH = 3_000_000_000  # ns in which a file may change twice and show one time: two seconds is the coarsest clock in use
@@ -45,6 +45,8 @@ class Ended(NamedTuple):
     started: str
     summary: Summary
 
+
+Config = tuple[str, dict[str, Any]]  # the id of the run it is stored with; and the config, by dotted key
 
 _Value = TypeVar("_Value")
 _Entries = dict[str, tuple[list[int], _Value]]  # name of a run -> what its files look like, and what was read of them
@@ -66,7 +68,7 @@ class Index:
         self._path = root / ".index"
         ended, configs = self._read()
         self._ended = _Part(root, ("status.json", "summary.json"), TypeAdapter(_Entries[Ended], config=_STRICT), ended)
-        of_configs = TypeAdapter(_Entries[dict[str, Any]], config=_STRICT)
+        of_configs = TypeAdapter(_Entries[Config], config=_STRICT)
         self._configs = _Part(root, ("resolved.yaml",), of_configs, configs)
 
     def ended(self, run: str) -> Ended | None:
@@ -77,13 +79,13 @@ class Index:
         """Remember the result of a run."""
         self._ended.learn(run, value)
 
-    def config(self, run: str) -> dict[str, Any] | None:
-        """Return the config by dotted key; None where it is not remembered, or has changed."""
+    def config(self, run: str) -> Config | None:
+        """Return the id and the config; None where they are not remembered, or have changed."""
         return self._configs.known(run)
 
-    def learn_config(self, run: str, config: dict[str, Any]) -> None:
-        """Remember the config of a run, unless JSON would not give it back."""
-        if _survives(config):
+    def learn_config(self, run: str, config: Config) -> None:
+        """Remember the id and the config of a run, unless JSON would not give them back."""
+        if _survives(config[1]):
             self._configs.learn(run, config)
 
     def save(self, runs: Collection[str]) -> None:

@@ -10,8 +10,7 @@ from rnnlab.config.experiment import Experiment
 from rnnlab.config.load import check_document
 from rnnlab.config.reading import apply_overrides, document_of
 from rnnlab.core.errors import ConfigError, VerificationError
-from rnnlab.storage.folder import LARGEST_TEXT, RunFolder
-from rnnlab.storage.reading import read_text
+from rnnlab.storage.folder import RunFolder
 
 
 @final
@@ -27,13 +26,13 @@ class Weights(dict[str, NDArray[Any]]):
         self.step = step
 
 
-def stored_experiment(folder: RunFolder, overrides: Sequence[str] = ()) -> Experiment:
-    """Return the experiment of a run, with changes; see `Run.experiment`.
+def stored_experiment(folder: RunFolder, overrides: Sequence[str] = (), *, of: str) -> Experiment:
+    """Return the experiment of the run with the id `of`, with changes; see `Run.experiment`.
 
     The file is checked like a config that a user wrote: no aliases, no tags, no key twice; and errors name the line.
     """
     path = folder.path / "resolved.yaml"
-    text = read_text(path, LARGEST_TEXT)
+    text = folder.read_resolved_text(of)
     try:
         document = document_of(text, str(path))
         own = check_document(document, default_name=folder.label)

@@ -19,15 +19,17 @@ from rnnlab.storage.folder import RunFolder
 from rnnlab.storage.jsonfile import flatten
 from rnnlab.storage.lock import is_held
 from rnnlab.storage.metrics import Metrics
-from rnnlab.storage.status import Status
+from rnnlab.storage.status import State, Status
 from rnnlab.storage.summary import Summary
 
 if TYPE_CHECKING:  # NumPy is imported only by what builds a network: `rnnlab list` does not wait for it
     from rnnlab.backends.base import AbstractModel, Network
     from rnnlab.config.experiment import Experiment
     from rnnlab.runs.rebuild import Weights
+    from rnnlab.storage.provenance import Provenance
 
 Which = Literal["best", "last"]
+RunState = State | Literal["stale"]
 Record = Mapping[str, Any]
 Points = list[tuple[int, float | None]]
 
@@ -70,8 +72,7 @@ class Run:
 
     def called(self, name: str) -> Self:
         """Return this run under another name, as where two folders of one name are compared."""
-        other = copy(self)
-        other.name = name
+        (other := copy(self)).name = name
         return other
 
     @property
@@ -95,12 +96,17 @@ class Run:
         return self.folder.read_status()
 
     @property
-    def state(self) -> str:
+    def id(self) -> str:
+        """The run's id, which is in each of its documents."""
+        return self._remembered.summary.id if self._remembered else self.status.id
+
+    @property
+    def state(self) -> RunState:
         """`running`, `completed`, `interrupted`, `failed`, `diverged`; `stale`: running, but its process has died."""
         return self._remembered.state if self._remembered else self._state
 
     @cached_property
-    def _state(self) -> str:
+    def _state(self) -> RunState:
         state = self.status.state
         return "stale" if state == "running" and not is_held(self.path) else state
 
@@ -146,7 +152,7 @@ class Run:
     def _read_summary(self) -> Summary:
         if not self.has_ended:
             return self._summary_so_far()
-        summary, status = self.folder.read_summary(), self.status
+        summary, status = self.folder.read_summary(self.id), self.status
         if status.state != "failed" and (summary.state, summary.steps) != (status.state, status.step):
             found = f"is of state {summary.state} at step {summary.steps:,}"
             problem = f"{found}, but the status is {status.state} at step {status.step:,}"
@@ -172,12 +178,11 @@ class Run:
     def config(self) -> Mapping[str, Any]:
         """The complete config, dotted key to value, in the order of the file; a list is one value."""
         index = self._index if self.has_ended else None
-        known = index.config(self.folder.name) if index else None
-        if known is not None:
-            return known
-        config = dict(flatten(self.folder.read_resolved()))
+        if index and (known := index.config(self.folder.name)) and known[0] == self.id:
+            return known[1]
+        config = dict(flatten(self.folder.read_resolved(self.id)))
         if index:
-            index.learn_config(self.folder.name, config)
+            index.learn_config(self.folder.name, (self.id, config))
         return config
 
     def experiment(self, overrides: Sequence[str] = ()) -> "Experiment":
@@ -189,12 +194,12 @@ class Run:
         """
         from rnnlab.runs.rebuild import stored_experiment
 
-        return stored_experiment(self.folder, overrides)
+        return stored_experiment(self.folder, overrides, of=self.id)
 
     @cached_property
-    def provenance(self) -> Mapping[str, Any]:
+    def provenance(self) -> "Provenance":
         """Where the run comes from: command, versions, machine, repository, and each attempt to resume."""
-        return self.folder.read_provenance()
+        return self.folder.read_provenance(self.id)
 
     @cached_property
     def task_facts(self) -> Mapping[str, Any]:
@@ -202,16 +207,15 @@ class Run:
         if not self.config.get("task.csv"):
             return {}
         with suppress(VerificationError):  # the results are valid without their provenance
-            facts = self.provenance.get("task")
-            return facts if isinstance(facts, dict) else {}
+            return self.provenance.task
         return {}
 
     @cached_property
     def _metrics(self) -> Metrics:
         if not self._is_one_of_many:
-            return self.folder.read_metrics()
+            return self.folder.read_metrics(self.id)
         with suppress(VerificationError):
-            return self.folder.read_metrics()
+            return self.folder.read_metrics(self.id)
         return Metrics([], torn=False)
 
     @property
@@ -234,7 +238,7 @@ class Run:
     @property
     def evaluations(self) -> Sequence[Record]:
         """One record per evaluation made after training."""
-        return self.folder.read_evaluations().records
+        return self.folder.read_evaluations(self.id).records
 
     def metrics(self) -> list[str]:
         """Return the full names of all recorded metrics, in the order they first appear."""

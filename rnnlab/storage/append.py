@@ -23,6 +23,7 @@ class AppendFile:
 
     Args:
         path: The file, created if absent.
+        id: The run's, which each record gets.
         guard: Called before each write; raises if this process may no longer write to the file.
 
     Raises:
@@ -30,8 +31,8 @@ class AppendFile:
         EnvironmentFault: A system error.
     """
 
-    def __init__(self, path: Path, guard: Callable[[], None] = always) -> None:
-        self._path, self._guard = path, guard
+    def __init__(self, path: Path, *, id: str = "", guard: Callable[[], None] = always) -> None:
+        self._path, self._id, self._guard = path, id, guard
         self._descriptor = open_plain(path, append=True)
         try:
             self._unfinished = self._begin()
@@ -64,7 +65,7 @@ class AppendFile:
             ValueError: It is none.
             EnvironmentFault: A system error.
         """
-        self.append(encoded(record, torn_before=self._unfinished))
+        self.append(encoded(record, id=self._id, torn_before=self._unfinished))
 
     def sync(self) -> None:
         """Wait until all that was appended is on the disk.

@@ -18,22 +18,24 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, final
 
-from rnnlab.config.plain import read_plain
 from rnnlab.config.yaml import dump_yaml
 from rnnlab.core.errors import EnvironmentFault, RunNotFoundError, VerificationError
 from rnnlab.core.options import check_name
 from rnnlab.core.system_errors import ELSEWHERE, reported
 from rnnlab.storage.append import AppendFile
 from rnnlab.storage.files import always, ensure_folder, is_leftover, make_folder, sweep, write_atomic
-from rnnlab.storage.jsonfile import Json, read_json, read_model, write_json
+from rnnlab.storage.jsonfile import Json, write_json
 from rnnlab.storage.lock import Lock, acquire, is_lock
-from rnnlab.storage.metrics import Metrics, read_metrics, read_prefix
-from rnnlab.storage.reading import kind, read_bytes, read_text
+from rnnlab.storage.metrics import EVALUATION, Metrics, read_metrics, read_prefix
+from rnnlab.storage.own import read_own
+from rnnlab.storage.reading import kind, read_bytes
+from rnnlab.storage.sealed_yaml import parse_sealed, read_sealed, sealed
 from rnnlab.storage.status import Status, folder_name, is_ours, label_of, read_status
 from rnnlab.storage.summary import Summary
 
 if TYPE_CHECKING:  # imported where it is used, so that runs can be listed without waiting for NumPy
     from rnnlab.storage.checkpoint import Checkpoints
+    from rnnlab.storage.provenance import Provenance
     from rnnlab.storage.weights import Arrays, Expected, Loaded
 
 Which = Literal["best", "last"]
@@ -52,7 +54,7 @@ class RunFolder:
     """A run's folder; make one with `create`, or take an existing one with `open`.
 
     Reading raises `VerificationError` where a file is missing or not what it should be; reading and writing raise
-    `EnvironmentFault` on a system error.
+    `EnvironmentFault` on a system error. What is read must be of the run with the id `of`, where that is known.
 
     Args:
         path: The folder.
@@ -145,25 +147,27 @@ class RunFolder:
         """Return the config exactly as the user wrote it."""
         return read_bytes(self.path / "config.yaml", LARGEST_TEXT)
 
-    def write_resolved(self, data: Mapping[str, Any]) -> None:
-        """Store the complete experiment."""
-        write_atomic(self.path / "resolved.yaml", dump_yaml(data).encode())
+    def write_resolved(self, data: Mapping[str, Any], id: str) -> None:
+        """Store the complete experiment of the run with this id."""
+        write_atomic(self.path / "resolved.yaml", sealed(dump_yaml(data), id))
 
-    def read_resolved(self) -> dict[str, Any]:
+    def read_resolved(self, of: str | None = None) -> dict[str, Any]:
         """Return the complete experiment as plain data, in the order of the file."""
-        path = self.path / "resolved.yaml"
-        try:
-            return read_plain(read_text(path, LARGEST_TEXT))
-        except VerificationError as fault:
-            raise VerificationError(fault.problem, where=str(path)) from fault
+        return parse_sealed(self.path / "resolved.yaml", LARGEST_TEXT, of)
 
-    def write_provenance(self, value: Mapping[str, Any]) -> None:
-        """Store what `provenance.collect` returned."""
-        write_json(self.path / "provenance.json", value, guard=self.guard)
+    def read_resolved_text(self, of: str | None = None) -> str:
+        """Return the complete experiment as the YAML that it is stored as."""
+        return read_sealed(self.path / "resolved.yaml", LARGEST_TEXT, of)
 
-    def read_provenance(self) -> dict[str, Any]:
-        """Return what `provenance.collect` returned."""
-        return read_json(self.path / "provenance.json")
+    def write_provenance(self, value: "Provenance") -> None:
+        """Store where the run comes from."""
+        write_json(self.path / "provenance.json", value.document(), guard=self.guard)
+
+    def read_provenance(self, of: str | None = None) -> "Provenance":
+        """Return where the run comes from."""
+        from rnnlab.storage.provenance import Provenance
+
+        return read_own(self.path / "provenance.json", Provenance, of)
 
     def write_status(self, status: Status) -> None:
         """Store the state of the run; from the first time on, the folder is a run."""
@@ -177,46 +181,45 @@ class RunFolder:
         """Store the result in figures."""
         write_json(self.path / "summary.json", summary.model_dump(), guard=self.guard)
 
-    def read_summary(self) -> Summary:
+    def read_summary(self, of: str | None = None) -> Summary:
         """Return the result in figures."""
-        return read_model(self.path / "summary.json", Summary, what="a run's summary")
+        return read_own(self.path / "summary.json", Summary, of)
 
     def has_summary(self) -> bool:
         """Return whether there is a result, good or bad."""
         return kind(self.path / "summary.json") != "missing"
 
-    def metrics_writer(self) -> AppendFile:
-        """Open the training record, to append to it."""
-        return AppendFile(self.path / "metrics.jsonl", self.guard)
+    def metrics_writer(self, id: str) -> AppendFile:
+        """Open the training record of the run with this id, to append to it."""
+        return AppendFile(self.path / "metrics.jsonl", id=id, guard=self.guard)
 
-    def read_metrics(self) -> Metrics:
+    def read_metrics(self, of: str | None = None) -> Metrics:
         """Return the training record."""
-        return read_metrics(self.path / "metrics.jsonl", in_order=True)
+        return read_metrics(self.path / "metrics.jsonl", of, in_order=True)
 
-    def check_metrics(self, size: int) -> None:
+    def check_metrics(self, size: int, of: str) -> None:
         """Pass if the first `size` bytes of the training record are whole records, none of them damaged."""
-        read_prefix(self.path / "metrics.jsonl", size)
+        read_prefix(self.path / "metrics.jsonl", size, of)
 
     def cut_metrics(self, size: int) -> None:
         """Cut the training record off after its first `size` bytes, which must be whole records.
 
         The rest goes into a new file of that name, so that a process that still has the old one open writes nowhere.
         """
-        path = self.path / "metrics.jsonl"
-        write_atomic(path, read_prefix(path, size))
+        write_atomic(path := self.path / "metrics.jsonl", read_prefix(path, size))
 
-    def evaluations_writer(self) -> AppendFile:
-        """Open the record of evaluations made after training, to append to it."""
-        return AppendFile(self.path / "evaluations.jsonl")
+    def evaluations_writer(self, id: str) -> AppendFile:
+        """Open the record of evaluations of the run with this id, made after training, to append to it."""
+        return AppendFile(self.path / "evaluations.jsonl", id=id)
 
-    def read_evaluations(self) -> Metrics:
+    def read_evaluations(self, of: str | None = None) -> Metrics:
         """Return the record of evaluations made after training; none were made where there is no such file."""
         path = self.path / "evaluations.jsonl"
-        return Metrics([], torn=False) if kind(path) == "missing" else read_metrics(path)
+        return Metrics([], torn=False) if kind(path) == "missing" else read_metrics(path, of, fields=EVALUATION)
 
     def open_log(self) -> AppendFile:
         """Open the log, to append lines to it."""
-        return AppendFile(self.path / "log.txt", self.guard)
+        return AppendFile(self.path / "log.txt", guard=self.guard)
 
     def save_weights(self, which: Which, arrays: "Arrays", description: Mapping[str, Json]) -> str:
         """Store the weights and return their SHA-256; see `weights.save_arrays`."""

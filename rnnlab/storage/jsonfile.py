@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 
 from rnnlab.core.errors import VerificationError
 from rnnlab.storage.files import always, write_atomic
-from rnnlab.storage.reading import read_bytes
+from rnnlab.storage.reading import CHANGED, read_bytes
 
 Model = TypeVar("Model", bound=BaseModel)
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
@@ -77,8 +77,7 @@ def _without_seal(data: bytes, path: Path) -> bytes:
     """Return the document without its checksum, which must be right."""
     text = data[:-_SEAL_LENGTH] + b"\n}\n"
     if not data.endswith(_seal(text)):
-        problem = "was changed since it was written: its content does not match its SHA-256"
-        raise VerificationError(problem, where=str(path), hint="bring a copy back; rnnlab's files are not to be edited")
+        raise VerificationError(CHANGED, where=str(path), hint="bring a copy back; rnnlab's files are not to be edited")
     return text
 
 

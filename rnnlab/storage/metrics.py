@@ -1,10 +1,10 @@
 r"""Metrics: one JSON object a line, appended and never edited, each line with a checksum.
 
-    {"step":10,"loss":null,"nonfinite":["loss"],"crc":"d0bf4a4b"}
+    {"id":"0123456789abcdef","step":10,"sequences":320,"seconds":0.5,"loss":null,"nonfinite":["loss"],"crc":"d0bf4a4b"}
 
-`crc` is the CRC-32 of the line as it would be without `,"crc":"…"`. JSON has no NaN and no infinity: such a number is
-written as null and named in `nonfinite`. A record that follows half a record has `"torn_before":true`, so
-the half is known for what it is, and a damaged line anywhere else is an error that names the line.
+`id` is the run's. `crc` is the CRC-32 of the line as it would be without `,"crc":"…"`. JSON has no NaN and no infinity:
+such a number is written as null and named in `nonfinite`. A record that follows half a record has `"torn_before":true`,
+so the half is known for what it is, and a damaged line anywhere else is an error that names the line.
 """
 
 import io
@@ -12,13 +12,14 @@ import json
 import math
 import re
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, final
 
 from rnnlab.core.errors import VerificationError
+from rnnlab.storage.fields import LARGEST_STEP, LARGEST_WHOLE, LONGEST_NAME
 from rnnlab.storage.jsonfile import decode
 from rnnlab.storage.reading import read_bytes, read_lines
 
@@ -29,24 +30,59 @@ LARGEST = 1 << 32  # bytes of a file that is read at once
 # The messages about half a record at the end of a run's metrics.
 TORN = "ends in half a record, as a kill can leave it; it is not counted"
 CUT = "ends in half a record, though the run is completed: it was cut since"
-_RESERVED = {"crc", "nonfinite", "torn_before"}
+_RESERVED = {"id", "crc", "nonfinite", "torn_before"}
+_LONGEST_LIST = 10_000
+
+Fields = Mapping[str, Callable[[Any], bool]]  # what a record must have, and the test of each
 
 
-def encoded(record: Mapping[str, Value], *, torn_before: bool) -> bytes:
+def _up_to(largest: int) -> Callable[[Any], bool]:
+    return lambda value: type(value) is int and 0 <= value <= largest
+
+
+def _is_number(value: Any) -> bool:
+    """Return whether a value is a number that every conversion takes; one that is not finite never gets here."""
+    return type(value) is float or (type(value) is int and abs(value) <= LARGEST_WHOLE)
+
+
+def _is_name(value: Any) -> bool:
+    return type(value) is str and len(value) <= LONGEST_NAME
+
+
+_is_step, _is_count = _up_to(LARGEST_STEP), _up_to(LARGEST_WHOLE)
+TRAINING: Fields = {
+    "step": _is_step,
+    "sequences": _is_count,
+    "seconds": lambda value: _is_number(value) and 0 <= value <= LARGEST_STEP,
+}
+EVALUATION: Fields = {
+    **TRAINING,
+    "weights": lambda value: value in ("best", "last"),
+    "task": _is_name,
+    "shortest": _is_step,
+    "longest": _is_step,
+    "seed": _is_count,
+    "baseline": _is_number,
+    "solved": lambda value: type(value) is bool,
+}
+
+
+def encoded(record: Mapping[str, Value], *, id: str, torn_before: bool) -> bytes:
     """Return a record as a line of the file, without the end of the line.
 
     Args:
         record: `step` (a whole number) and any further named values, NumPy's numbers too.
+        id: The run's.
         torn_before: Whether it follows half a record.
 
     Raises:
         ValueError: `step` is missing or no whole number, or a name is one of those rnnlab adds.
     """
     # NumPy itself is not asked, or `rnnlab list` would wait for it.
-    line: dict[str, Any] = dict(record)
+    if type(record.get("step")) is not int or _RESERVED & record.keys():
+        raise ValueError(f"a record needs a whole `step` and none of {sorted(_RESERVED)}, got {dict(record)}")
+    line: dict[str, Any] = {"id": id, **record}
     line |= {name: value.item() for name, value in line.items() if hasattr(value, "item")}
-    if type(line.get("step")) is not int or _RESERVED & line.keys():
-        raise ValueError(f"a record needs a whole `step` and none of {sorted(_RESERVED)}, got {line}")
     nonfinite = [name for name, value in line.items() if isinstance(value, float) and not math.isfinite(value)]
     line |= dict.fromkeys(nonfinite)
     if nonfinite:
@@ -65,25 +101,29 @@ class Metrics:
     Args:
         records: The whole records, in file order; a value that was not finite is None and named in `nonfinite`.
         torn: Whether the file ends in half a record, which a crash explains and which is not among the records.
+        id: That of the run that the records are of; empty where there is none.
     """
 
     records: list[dict[str, Any]]
     torn: bool
+    id: str = ""
 
 
-def read_metrics(path: Path, *, in_order: bool = False) -> Metrics:
+def read_metrics(path: Path, of: str | None = None, *, fields: Fields = TRAINING, in_order: bool = False) -> Metrics:
     """Return the records of a metrics file, which may be growing meanwhile.
 
     Args:
         path: The file.
+        of: The id of the run that all records must be of; None where that is not known.
+        fields: What each record must have.
         in_order: Whether no step may come twice, or after a later one.
 
     Raises:
-        VerificationError: The file is missing or no plain file, or a line is damaged; the error names the line. Or the
-            steps are out of order.
+        VerificationError: The file is missing or no plain file, or a line is damaged or of another run; the error names
+            the line. Or the steps are out of order.
         EnvironmentFault: A file cannot be read.
     """
-    metrics = _records(path, read_lines(path, LONGEST_LINE))
+    metrics = _records(path, read_lines(path, LONGEST_LINE), of=of, fields=fields)
     if in_order:
         _require_order(path, metrics.records)
     return metrics
@@ -96,23 +136,24 @@ def _require_order(path: Path, records: list[dict[str, Any]]) -> None:
             raise VerificationError(problem, where=str(path))
 
 
-def read_prefix(path: Path, size: int) -> bytes:
+def read_prefix(path: Path, size: int, of: str | None = None) -> bytes:
     """Return the first `size` bytes of a metrics file, which are whole records.
 
     Raises:
-        VerificationError: The file is shorter, cut within a record there, or a line before is damaged.
+        VerificationError: The file is shorter, cut within a record there, or a line before is damaged or, where `of` is
+            given, not of the run with that id.
         EnvironmentFault: A file cannot be read.
     """
     data = read_bytes(path, LARGEST) if size else b""
     if len(data) < size:
         raise VerificationError(f"has {len(data):,} bytes, expected at least {size:,}", where=str(path))
     prefix = data[:size]
-    if _records(path, io.BytesIO(prefix)).torn or not prefix.endswith(b"\n"[: len(prefix)]):
+    if _records(path, io.BytesIO(prefix), of=of).torn or not prefix.endswith(b"\n"[: len(prefix)]):
         raise VerificationError(f"has no record that ends at byte {size:,}", where=str(path))
     return prefix
 
 
-def _records(path: Path, lines: Iterable[bytes]) -> Metrics:
+def _records(path: Path, lines: Iterable[bytes], *, of: str | None, fields: Fields = TRAINING) -> Metrics:
     records: list[dict[str, Any]] = []
     damaged: list[tuple[int, bytes]] = []
     for number, line in enumerate(lines, start=1):
@@ -124,10 +165,37 @@ def _records(path: Path, lines: Iterable[bytes]) -> Metrics:
             raise _damage(path, *damaged[0])
         damaged.clear()
         record.pop("torn_before", None)
+        id = record.pop("id", None)
+        of = id if of is None else of
+        if (
+            fault := _fault(record, fields)
+            or (id != of and "it is of another run")
+            or (not _is_name(of) and "it has no id")
+        ):
+            raise VerificationError(f"the record does not fit: {fault}", where=f"{path}:{number}")
         records.append(record)
     if damaged and (len(damaged) > 1 or not _torn(damaged[0][1])):
         raise _damage(path, *damaged[0])
-    return Metrics(records, torn=bool(damaged))
+    return Metrics(records, torn=bool(damaged), id=of or "")
+
+
+def _fault(record: Mapping[str, Any], fields: Fields) -> str:
+    """Return which field does not fit, nothing where all do."""
+    for name in fields:
+        if name not in record:
+            return f"it has no `{name}`"
+    for name, value in record.items():
+        fits = fields.get(name, _is_figure)
+        if not fits(value) or len(name) > LONGEST_NAME:
+            return f"its `{name[:LONGEST_NAME]}` is no such value as a record has there"
+    return ""
+
+
+def _is_figure(value: Any) -> bool:
+    """Return whether a value is a number, unknown, or a list of such or of names."""
+    if isinstance(value, list):
+        return len(value) <= _LONGEST_LIST and all(one is None or _is_number(one) or _is_name(one) for one in value)
+    return value is None or _is_number(value)
 
 
 _LINE = re.compile(rb'(\{.+),"crc":"([0-9a-f]{8})"\}\n?', re.DOTALL)
@@ -142,12 +210,13 @@ def _decoded(line: bytes) -> dict[str, Any] | None:
         record = decode(match[1] + b"}")
     except (ValueError, RecursionError):
         return None
-    return record if type(record.get("step")) is int else None
+    return record if isinstance(record, dict) else None
 
 
 def _torn(line: bytes) -> bool:
     """Return whether a crash explains the state of the last line: cut, or (power cut) its first page never written."""
-    return len(line) <= LONGEST_LINE and (not line.endswith(b"\n") or b"\0" in line)
+    is_cut = not line.endswith(b"\n") and _LINE.match(line) is None  # a line that goes on after its end was changed
+    return len(line) <= LONGEST_LINE and (is_cut or b"\0" in line)
 
 
 def _damage(path: Path, number: int, line: bytes) -> VerificationError:
@@ -166,7 +235,7 @@ def _symptom(line: bytes) -> str:
         return "it contains NUL bytes"
     match = _LINE.fullmatch(line)
     if match and _checksum(match[1]) == match[2]:
-        return "its checksum is right, but it is not a record: an object of finite numbers with a whole `step`"
+        return "its checksum is right, but it is not an object of finite numbers"
     return "its checksum is missing or does not match its content"
 
 

@@ -6,17 +6,34 @@ Only variables named here are read from the environment; a prefix would not do, 
 import hashlib
 import os
 import platform
-import subprocess
 import sys
-import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, final
 
+from pydantic import ConfigDict, Field
 from threadpoolctl import threadpool_info
+
+from rnnlab.core.options import Options
+from rnnlab.storage.fields import (
+    LONGEST_NAME,
+    Count,
+    Fact,
+    Facts,
+    Hash,
+    Moment,
+    Name,
+    RunId,
+    Step,
+    Text,
+    storable,
+    within_bounds,
+)
+from rnnlab.storage.repository import Git
+from rnnlab.storage.status import Attempt
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS",
@@ -29,45 +46,132 @@ SLURM_VARIABLES = (
     "SLURM_NTASKS", "SLURM_PROCID", "SLURM_LOCALID", "SLURM_CPUS_PER_TASK", "SLURM_MEM_PER_NODE", "SLURM_MEM_PER_CPU",
 )  # fmt: skip
 
-DIFF_LIMIT = 1 << 20  # bytes
-PATIENCE = 10.0  # seconds for one call of git
-
-# A config of the repository must not start programs. Asking must not change the repository either: `git diff` would
-# rewrite its index, and a commit made at that moment would fail.
-_GIT = ("git", "--no-optional-locks", "-c", "core.fsmonitor=false", "-c", "diff.autoRefreshIndex=false")
-_STATUS = ("status", "--porcelain", "--untracked-files=no")
-_DIFF = ("diff", "HEAD", "--no-color", "--no-ext-diff", "--no-textconv")
-
-Describe = Callable[[Path], dict[str, Any] | None]
+LONGEST_ARGUMENT, MOST_ARGUMENTS = 10_000, 1000  # characters of one; what is longer is cut
 
 _PACKAGES = ("rnnlab", "numpy", "safetensors", "pydantic")
 # Too slow to import for their version alone.
 _HEAVY = ("tensorflow", "keras")
 
 
-def collect(*, argv: Sequence[str], config_sha256: str, **facts: Any) -> dict[str, Any]:
-    """Return what is known about this process and machine, ready for JSON.
+@final
+class Cpu(Options):
+    """A processor: its model, how many logical ones the machine has, and which of them a process may use."""
 
-    Args:
-        argv: The command line.
-        config_sha256: The hash of the resolved experiment, 64 hex digits; a longer budget changes it.
-        facts: Further entries, which come last.
+    model: Name | None
+    logical_cores: Count | None
+    affinity: Annotated[list[Count], Field(max_length=100_000)] | None
+
+
+@final
+class ThreadPool(Options):
+    """A library of linear algebra or of threads that is in use, as threadpoolctl describes it, without its path."""
+
+    user_api: Name | None = None
+    internal_api: Name | None = None
+    num_threads: Count | None = None
+    prefix: Name | None = None
+    version: Name | None = None
+    threading_layer: Name | None = None
+    architecture: Name | None = None
+
+
+@final
+class Backend(Options):
+    """What computes, and further facts by name, which only that backend knows."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Fact]
+
+    name: Name
+    engine: Name | None = None
+
+    @property
+    def title(self) -> str:
+        """The backend and, where it has several, its engine."""
+        return f"{self.name} on {self.engine}" if self.engine else self.name
+
+
+class Process(Options):
+    """One process that trained a run.
+
+    Attributes:
+        started: When it began to.
+        argv: Its command line.
+        config_sha256: The hash of the resolved experiment; a longer budget changes it.
+        attempt: Which process of the run it is, from 1.
+        step: The step from which on it trained.
+        versions: Of packages; None for one that is not installed.
+        host, platform, machine, cpu: The machine.
+        blas: The linear algebra and thread libraries in use.
+        threads, slurm: Variables of the environment.
+        backend: What computes.
     """
-    return {
-        "started": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "argv": list(argv),
-        "config_sha256": config_sha256,
-        "versions": _versions(),
-        "host": platform.node(),
-        "platform": platform.platform(),
-        "machine": platform.machine(),
-        "cpu": describe_cpu(),
-        # The linear algebra and thread libraries in use, without their paths.
-        "blas": [{key: value for key, value in one.items() if key != "filepath"} for one in threadpool_info()],
-        "threads": _environment(THREAD_VARIABLES),
-        "slurm": _environment(SLURM_VARIABLES),
-        **facts,
-    }
+
+    started: Moment
+    argv: Annotated[list[Annotated[str, Field(max_length=LONGEST_ARGUMENT)]], Field(max_length=MOST_ARGUMENTS)]
+    config_sha256: Hash
+    attempt: Attempt
+    step: Step
+    versions: Annotated[dict[Name, Name | None], Field(max_length=100)]
+    host: Name
+    platform: Name
+    machine: Name
+    cpu: Cpu
+    blas: Annotated[list[ThreadPool], Field(max_length=100)]
+    threads: Annotated[dict[Name, Text], Field(max_length=100)]
+    slurm: Annotated[dict[Name, Text], Field(max_length=100)]
+    backend: Backend
+
+
+@final
+class Provenance(Process):
+    """Where a run comes from: the process that began it, and what is the same for all that trained it.
+
+    Attributes:
+        id: The run's.
+        seed: Of the config.
+        config_yaml_sha256: The hash of the config as given.
+        git: The repository around the config; None where there is none.
+        task: What the task knows about its data, e.g. the hash of a file that it reads.
+        attempts: The processes that resumed the run, in order.
+    """
+
+    id: RunId
+    seed: Count
+    config_yaml_sha256: Hash
+    git: Git | None
+    task: Facts
+    attempts: list[Process] = Field(default=[])
+
+    @property
+    def processes(self) -> Sequence[Process]:
+        """All processes that trained the run, in order."""
+        return [self, *self.attempts]
+
+    def document(self) -> dict[str, Any]:
+        """Return this as it is stored, the id first."""
+        return {"id": self.id, **self.model_dump(mode="json")}
+
+
+def collect(*, argv: Sequence[str], config_sha256: str, attempt: int, step: int, backend: Mapping[str, Any]) -> Process:
+    """Return what is known about this process and machine; for the arguments, see `Process`."""
+    known = ThreadPool.model_fields
+    return Process(
+        started=within_bounds(datetime.now(UTC)).replace(microsecond=0),
+        argv=[storable(one, LONGEST_ARGUMENT) for one in argv[:MOST_ARGUMENTS]],
+        config_sha256=config_sha256,
+        attempt=attempt,
+        step=step,
+        versions=_versions(),
+        host=storable(platform.node(), LONGEST_NAME),
+        platform=storable(platform.platform(), LONGEST_NAME),
+        machine=storable(platform.machine(), LONGEST_NAME),
+        cpu=describe_cpu(),
+        blas=[ThreadPool(**{key: one[key] for key in known if key in one}) for one in threadpool_info()],
+        threads=_environment(THREAD_VARIABLES),
+        slurm=_environment(SLURM_VARIABLES),
+        backend=Backend(**backend),
+    )
 
 
 def hash_of(config: bytes) -> str:
@@ -75,74 +179,45 @@ def hash_of(config: bytes) -> str:
     return hashlib.sha256(config).hexdigest()
 
 
-def known_configs(provenance: Mapping[str, Any]) -> set[str]:
+def known_configs(provenance: Provenance) -> set[str]:
     """Return the hashes of the configs that a run was trained with."""
-    attempts = provenance.get("attempts", [])
-    return {str(one.get("config_sha256")) for one in [provenance, *attempts] if isinstance(one, dict)}
+    return {one.config_sha256 for one in provenance.processes}
 
 
-def is_as_given(provenance: Mapping[str, Any], config: bytes) -> bool:
-    """Return whether `config` is what the run was started with, as far as its provenance shows."""
-    return provenance.get("config_yaml_sha256") in (None, hash_of(config))
-
-
-def changed_versions(provenance: Mapping[str, Any], again: Mapping[str, Any]) -> list[str]:
-    """Return a sentence for each package, or processor, that is another one now; the numbers may then differ.
-
-    Example:
-        >>> changed_versions({"versions": {"numpy": "2.4.6"}}, {"versions": {"numpy": "2.5.0"}})
-        ['numpy was 2.4.6 when the run began and is 2.5.0 now: the results may differ']
-    """
-    before, now = (dict(one.get("versions", {})) for one in (provenance, again))
-    for versions, facts in ((before, provenance), (now, again)):
-        versions["the processor"] = facts.get("cpu", {}).get("model")
+def changed_versions(before: Process, now: Process) -> list[str]:
+    """Return a sentence for each package, or processor, that is another one now; the numbers may then differ."""
+    were, are = ({**one.versions, "the processor": one.cpu.model} for one in (before, now))
     return [
-        f"{name} was {before[name]} when the run began and is {now[name]} now: the results may differ"
-        for name in before
-        if name in now and before[name] != now[name]
+        f"{name} was {were[name]} when the run began and is {are[name]} now: the results may differ"
+        for name in were
+        if name in are and were[name] != are[name]
     ]
 
 
-def backends(provenance: Mapping[str, Any]) -> list[tuple[int, str]]:
-    """Return what computed a run, each with the step from which on it did: one, unless the run went on elsewhere.
-
-    Example:
-        >>> backends({"backend": {"name": "numpy"}, "attempts": [{"step": 9, "backend": {"name": "numpy"}}]})
-        [(0, 'numpy')]
-        >>> elsewhere = {"step": 12, "backend": {"name": "keras", "engine": "jax"}}
-        >>> backends({"backend": {"name": "numpy"}, "attempts": [elsewhere]})
-        [(0, 'numpy'), (12, 'keras on jax')]
-    """
+def backends(provenance: Provenance) -> list[tuple[int, str]]:
+    """Return what computed a run, each with the step from which on it did: one, unless the run went on elsewhere."""
     found: list[tuple[int, str]] = []
-    for one in [provenance, *provenance.get("attempts", [])]:
-        backend = one.get("backend") if isinstance(one, dict) else None
-        if isinstance(backend, dict):
-            name = " on ".join(str(backend[key]) for key in ("name", "engine") if key in backend)
-            if not found or found[-1][1] != name:
-                found.append((one.get("step", 0), name))
+    for one in provenance.processes:
+        if not found or found[-1][1] != one.backend.title:
+            found.append((one.step, one.backend.title))
     return found
 
 
-def changed_backend(provenance: Mapping[str, Any], again: Mapping[str, Any]) -> list[str]:
-    """Return a sentence if another backend computes now.
-
-    Example:
-        >>> changed_backend({"backend": {"name": "numpy"}}, {"backend": {"name": "numpy"}})
-        []
-    """
-    before, now = (backends(one)[-1:] for one in (provenance, again))
+def changed_backend(before: Provenance, now: Process) -> list[str]:
+    """Return a sentence if another backend computes now."""
+    _, then = backends(before)[-1]
+    if then == now.backend.title:
+        return []
     return [
-        f"computed by {then} until now and by {here} from here on: "
+        f"computed by {then} until now and by {now.backend.title} from here on: "
         "the results agree within rounding, but are not bit-identical"
-        for (_, then), (_, here) in zip(before, now, strict=False)
-        if then != here
     ]
 
 
-def describe_cpu() -> dict[str, Any]:
-    """Return the processor's model, how many logical ones the machine has, and which this process may use."""
+def describe_cpu() -> Cpu:
+    """Return the processor of this machine."""
     affinity = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
-    return {"model": _cpu_model(), "logical_cores": os.cpu_count(), "affinity": affinity}
+    return Cpu(model=storable(_cpu_model(), LONGEST_NAME), logical_cores=os.cpu_count(), affinity=affinity)
 
 
 def _versions() -> dict[str, str | None]:
@@ -170,56 +245,4 @@ def _cpu_model() -> str:
 
 
 def _environment(names: Sequence[str]) -> dict[str, str]:
-    return {name: os.environ[name] for name in names if name in os.environ}
-
-
-def describe_repository(folder: Path) -> dict[str, Any] | None:
-    """Return the state of the repository around `folder`, or None without repository or git.
-
-    Keys: `commit` (hex); `dirty`: a tracked file differs from it; `diff`: how, at most 1 MiB; `diff_complete`: whether
-    that is all of it. A value is None if git does not answer in ten seconds. Files not tracked do not count: the runs
-    themselves may be such.
-    """
-    commit = _git(folder, "rev-parse", "--verify", "HEAD")
-    if not commit:
-        return None
-    changes = _git(folder, *_STATUS)
-    # A file that was only touched is no change to the first, but a header without lines to the second.
-    diff = _git(folder, *_DIFF) if changes else changes
-    return {
-        "commit": commit.decode().strip(),
-        "dirty": None if changes is None else bool(changes),
-        "diff": None if diff is None else diff[:DIFF_LIMIT].decode("utf-8", "replace"),
-        "diff_complete": diff is not None and len(diff) <= DIFF_LIMIT,
-    }
-
-
-def _git(folder: Path, *arguments: str) -> bytes | None:
-    """Return what git answers, cut one byte over the limit; None where it fails or takes too long."""
-    # These would send git to another repository, as inside one of its hooks.
-    elsewhere = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"}
-    environment = {name: value for name, value in os.environ.items() if name not in elsewhere} | {"LC_ALL": "C"}
-    try:
-        process = subprocess.Popen(  # noqa: S603
-            [*_GIT, *arguments],
-            cwd=folder,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        )
-    except OSError:
-        return None
-    timer = threading.Timer(PATIENCE, process.kill)
-    with process:
-        try:
-            timer.start()
-        except RuntimeError:  # too little memory for a thread: nothing would then end our waiting
-            process.kill()
-            return None
-        assert process.stdout is not None
-        output = process.stdout.read(DIFF_LIMIT + 1)
-        if is_cut := len(output) > DIFF_LIMIT:
-            process.kill()
-    timer.cancel()
-    return output if is_cut or process.returncode == 0 else None
+    return {name: storable(os.environ[name]) for name in names if name in os.environ}

@@ -12,6 +12,8 @@ from rnnlab.core.errors import RnnlabError, VerificationError
 from rnnlab.core.system_errors import reported, system_error
 from rnnlab.storage import disk
 
+# What a file is reported as whose content does not match its checksum.
+CHANGED = "was changed since it was written: its content does not match its SHA-256"
 _PIECE = 1 << 16  # bytes asked for at a time: they are all set aside, however small the file
 _MISSING = {errno.ENOENT, errno.ENOTDIR}
 _NO_SUCH_NAME = _MISSING | {errno.ENAMETOOLONG, errno.ELOOP}

@@ -9,16 +9,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, final
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from rnnlab.core.errors import VerificationError
 from rnnlab.core.options import Options
+from rnnlab.storage.fields import LONGEST_NAME, Moment, Name, RunId, Step, Text, storable, within_bounds
 from rnnlab.storage.jsonfile import LIMIT, parse_object, read_model
 from rnnlab.storage.reading import read_bytes
 
 FORMAT: Literal["rnnlab-run/1"] = "rnnlab-run/1"
 
 State = Literal["running", "completed", "interrupted", "failed", "diverged"]
+Attempt = Annotated[int, Field(ge=1, lt=1 << 32)]
 
 
 @final
@@ -26,17 +28,20 @@ class Status(Options):
     """State, place in the training, and holder of a run; immutable, `changed` makes the next one."""
 
     format: Literal["rnnlab-run/1"] = Field(default=FORMAT, description="Marks an rnnlab run and its version.")
-    run: str = Field(description="The run's name, that of its folder when it was made.")
-    id: str = Field(description="Random: differs for every run, also where folders were copied or renamed.")
-    attempt: Annotated[int, Field(ge=1)] = Field(default=1, description="Which process that trains it, from 1.")
+    run: Name = Field(description="The run's name, that of its folder when it was made.")
+    id: RunId = Field(description="Random: differs for every run, also where folders were copied or renamed.")
+    attempt: Attempt = Field(default=1, description="Which process that trains it, from 1.")
     state: State = Field(description="running until the process ends the run.")
-    step: Annotated[int, Field(ge=0)] = Field(default=0, description="Training steps done.")
-    started: AwareDatetime = Field(description="When the run began, UTC.")
-    updated: AwareDatetime = Field(description="When this was written, UTC.")
-    pid: int = Field(description="The process that wrote this.")
-    host: str = Field(description="The machine that process ran on.")
-    exit_code: int | None = Field(default=None, description="The exit code, once there is one.")
-    message: str = Field(default="", description="One sentence for the reader, e.g. why the run failed.")
+    step: Step = Field(default=0, description="Training steps done.")
+    saved: Step | None = Field(default=None, description="The step of the newest checkpoint; null before the first.")
+    started: Moment = Field(description="When the run began, UTC.")
+    updated: Moment = Field(description="When this was written, UTC.")
+    pid: Annotated[int, Field(ge=0, lt=1 << 32)] = Field(description="The process that wrote this.")
+    host: Name = Field(description="The machine that process ran on.")
+    exit_code: Annotated[int, Field(ge=0, le=255)] | None = Field(
+        default=None, description="The exit code, once there is one."
+    )
+    message: Text = Field(default="", description="One sentence for the reader, e.g. why the run failed.")
 
     @classmethod
     def start(cls, run: str, *, now: datetime | None = None) -> Self:
@@ -47,13 +52,15 @@ class Status(Options):
             >>> status.state, status.step, status.changed(state="completed", step=500, exit_code=0).step
             ('running', 0, 500)
         """
-        moment = now or datetime.now(UTC)
+        moment = within_bounds(now or datetime.now(UTC))
         new = {"run": run, "id": secrets.token_hex(8), "state": "running", "started": moment, "updated": moment}
         return cls.model_validate({**new, **_here()})
 
-    def again(self, *, attempt: int, step: int) -> Self:
+    def again(self, *, attempt: int, step: int, saved: int | None) -> Self:
         """Return the status of the run as this process takes it up once more, at this step."""
-        return self.changed(state="running", attempt=attempt, step=step, exit_code=None, message="", **_here())
+        return self.changed(
+            state="running", attempt=attempt, step=step, saved=saved, exit_code=None, message="", **_here()
+        )
 
     def changed(self, *, now: datetime | None = None, **changes: Any) -> Self:
         """Return the status with the fields in `changes` replaced, stamped with the time.
@@ -61,11 +68,11 @@ class Status(Options):
         Raises:
             pydantic.ValidationError: A field is unknown or a value does not fit.
         """
-        return self.model_validate({**self.model_dump(), "updated": now or datetime.now(UTC), **changes})
+        return self.model_validate({**self.model_dump(), "updated": within_bounds(now or datetime.now(UTC)), **changes})
 
 
 def _here() -> dict[str, Any]:
-    return {"pid": os.getpid(), "host": platform.node()}
+    return {"pid": os.getpid(), "host": storable(platform.node(), LONGEST_NAME)}
 
 
 def is_ours(path: Path) -> bool:

@@ -1,31 +1,31 @@
 """The result of a run in figures: what `summary.json` stores, and what is known of it before the run has ended."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Self, final
+from typing import Annotated, Any, Literal, Self, final
 
 from pydantic import Field
 
 from rnnlab.core.options import Options
-from rnnlab.storage.status import Status
+from rnnlab.storage.fields import Count, Name, RunId, Seconds, Step, Text
+from rnnlab.storage.status import Attempt, State, Status
 
-Count = Annotated[int, Field(ge=0)]
-Scores = dict[str, float | None]  # by name, `loss` among them; None where a value was not finite
+Scores = Annotated[dict[Name, float | None], Field(max_length=1000)]  # None where a value was not finite
 
 
 @final
 class SolvedAt(Options):
     """When the task's success rule was first met."""
 
-    step: Count
+    step: Step
     sequences: Count
-    seconds: float
+    seconds: Seconds
 
 
 @final
 class Best(Options):
     """The evaluation with the lowest validation loss."""
 
-    step: int
+    step: Step
     metrics: Scores
 
 
@@ -34,10 +34,12 @@ class Summary(Options):
     """The result of a run; a figure that is not known is None.
 
     Attributes:
+        id: The run's.
+        attempt: Which process wrote it, from 1.
         run: The folder's name when the run was made.
         name: The name the user gave.
         state: The state the run ended in, `running` or `stale`.
-        stopped: What ended the training: `solved`, `budget`, `plateau`, `callback`, or the state.
+        stopped: What ended the training: `solved`, `budget`, `plateau`, or the state.
         task: The task's full name.
         timesteps: Shortest and longest sequence.
         backend, cell, seed: Of the config.
@@ -51,27 +53,29 @@ class Summary(Options):
         solved_rule: The rule in words.
         solved_at: When it was first met.
         loss: The final validation loss.
-        metrics: The final validation metrics.
+        metrics: The final validation metrics, `loss` among them.
         best: The best evaluation.
     """
 
-    run: str
-    name: str
-    state: str
-    stopped: str
-    task: str | None
-    timesteps: Annotated[list[int], Field(min_length=2, max_length=2)] | None
-    backend: str | None
-    cell: str | None
-    seed: int | None
+    id: RunId
+    attempt: Attempt
+    run: Name
+    name: Name
+    state: State | Literal["stale"]
+    stopped: Literal["solved", "budget", "plateau"] | State | Literal["stale"]
+    task: Name | None
+    timesteps: Annotated[list[Step], Field(min_length=2, max_length=2)] | None
+    backend: Name | None
+    cell: Name | None
+    seed: Count | None
     parameters: Count | None
-    steps: Count
+    steps: Step
     sequences: Count | None
-    seconds: float | None
-    steps_per_second: float | None
+    seconds: Seconds | None
+    steps_per_second: Annotated[float, Field(ge=0)] | None
     baseline: float | None
     solved: bool | None
-    solved_rule: str
+    solved_rule: Text
     solved_at: SolvedAt | None
     loss: float | None
     metrics: Scores
@@ -84,7 +88,13 @@ class Summary(Options):
 
     @classmethod
     def so_far(
-        cls, name: str, state: str, status: Status, *, config: Mapping[str, Any], record: Mapping[str, Any]
+        cls,
+        name: str,
+        state: State | Literal["stale"],
+        status: Status,
+        *,
+        config: Mapping[str, Any],
+        record: Mapping[str, Any],
     ) -> Self:
         """Return the summary of a run without a stored one.
 
@@ -98,6 +108,8 @@ class Summary(Options):
         timesteps, seconds, step = config.get("shape.timesteps"), record.get("seconds"), record.get("step", 0)
         scores = {key.removeprefix("validation/"): record[key] for key in record if key.startswith("validation/")}
         return cls(
+            id=status.id,
+            attempt=status.attempt,
             run=status.run,
             name=name,
             state=state,

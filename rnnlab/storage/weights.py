@@ -31,7 +31,7 @@ from rnnlab.storage import disk
 from rnnlab.storage.files import always, write_atomic
 from rnnlab.storage.jsonfile import parse
 from rnnlab.storage.layout import Header, encode
-from rnnlab.storage.reading import kind, opened, read_full
+from rnnlab.storage.reading import CHANGED, kind, opened, read_full
 
 Arrays = Mapping[str, NDArray[Any]]
 Expected = Mapping[str, tuple[tuple[int, ...], DTypeLike]]
@@ -203,8 +203,7 @@ def _read_arrays(
         if keep:
             arrays[name] = flat.reshape(shape).astype(dtype.newbyteorder("="), copy=False)
     if digest.hexdigest() != sha256:
-        problem = "was changed since it was written: its content does not match its SHA-256"
-        raise VerificationError(problem, where=where, hint=_ANOTHER_COPY)
+        raise VerificationError(CHANGED, where=where, hint=_ANOTHER_COPY)
     return arrays, broken
 
 

@@ -20,7 +20,7 @@ from rnnlab.config.load import load_experiment
 from rnnlab.core.errors import DivergedError, RnnlabError, RunLockedError, StoppedError
 from rnnlab.core.threads import MORE_PROCESSES
 from rnnlab.storage.jsonfile import look_up
-from rnnlab.storage.provenance import describe_repository
+from rnnlab.storage.repository import describe_repository
 from rnnlab.sweeps.pool import FromWorker, Ready, Score, ToWorker, Train, TrialStepped
 from rnnlab.sweeps.status import TrialStatus
 from rnnlab.training.events import Evaluated, Finished, Stepped

@@ -1,7 +1,6 @@
 """Resuming a run: from its newest good checkpoint to the results it would have had without the interruption."""
 
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import suppress
 from json import dumps
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ from typing import Any
 from rnnlab.config.experiment import WITHOUT_EFFECT, Experiment
 from rnnlab.core.errors import DivergedError, UsageError, VerificationError
 from rnnlab.runs.run import Run
-from rnnlab.storage import Lock, RunFolder, Status, provenance
+from rnnlab.storage import Lock, RunFolder, Status, provenance, repository
 from rnnlab.storage.checkpoint import Checkpoint
 from rnnlab.storage.jsonfile import flatten
 from rnnlab.tasks.base import AbstractTask
@@ -72,7 +71,7 @@ def train_into(
     beside: Path | None = None,
     stop: Stop | None = None,
     force_unlock: bool = False,
-    describe: provenance.Describe | None = None,
+    describe: repository.Describe | None = None,
 ) -> Generator[Event, None, None]:
     """Train an experiment in the folder `path`, however much of it is done: begin it, resume it, or find it complete.
 
@@ -113,7 +112,7 @@ def verified_experiment(run: RunFolder) -> Experiment:
         VerificationError: Its config is missing, damaged, or not the one in the provenance.
     """
     experiment = Run(run).experiment()
-    if experiment.sha256() not in provenance.known_configs(run.read_provenance()):
+    if experiment.sha256() not in provenance.known_configs(Run(run).provenance):
         raise VerificationError(
             "was changed since the run began: provenance.json has the hash of another config",
             where=str(run.path / "resolved.yaml"),
@@ -128,10 +127,12 @@ def require_config_as_given(run: RunFolder) -> None:
     Raises:
         VerificationError: It is not, or is missing.
     """
-    data, recorded = run.read_config(), {}
-    with suppress(VerificationError):  # a damaged provenance is reported by its own reader
-        recorded = run.read_provenance()
-    if not provenance.is_as_given(recorded, data):
+    data = run.read_config()
+    try:
+        recorded = run.read_provenance().config_yaml_sha256
+    except VerificationError:  # reported by its own reader
+        return
+    if provenance.hash_of(data) != recorded:
         raise VerificationError(
             "was changed since the run began; what is trained is in resolved.yaml",
             where=str(run.path / "config.yaml"),
@@ -144,7 +145,7 @@ def require_same_data(run: Run, task: AbstractTask) -> None:
     Raises:
         VerificationError: It does not.
     """
-    stored = run.provenance.get("task", {})
+    stored = run.provenance.task
     changed = [name for name, value in task.facts().items() if name in stored and stored[name] != value]
     if changed:
         raise VerificationError(
@@ -169,13 +170,13 @@ def _resume(
     trainer = new_trainer(experiment, folder=run.path, used=run.size())
     require_same_data(Run(run), trainer.task)
     checkpoint, notes = _restore(run, trainer, status)
-    notes += _note_attempt(run, lock, trainer, argv)
+    notes += _note_attempt(run, lock, trainer, status=status, argv=argv)
     run.cut_metrics(checkpoint.metrics_bytes if checkpoint else 0)  # what was measured later is measured again
     step = trainer.place.step
     store = Store(
         run,
         lock,
-        status=status.again(attempt=lock.attempt, step=step),
+        status=status.again(attempt=lock.attempt, step=step, saved=checkpoint.step if checkpoint else None),
         trainer=trainer,
         resumed_from=checkpoint,
         note=f"resumed at step {step}, attempt {lock.attempt}",
@@ -183,24 +184,17 @@ def _resume(
     yield from train_to_end(trainer, store, stop=stop, notes=notes)
 
 
-def _note_attempt(run: RunFolder, lock: Lock, trainer: Trainer, argv: Sequence[str]) -> list[str]:
+def _note_attempt(run: RunFolder, lock: Lock, trainer: Trainer, *, status: Status, argv: Sequence[str]) -> list[str]:
     """Add this process to the provenance; return what has changed since the run began."""
-    experiment = trainer.experiment
-    now = provenance.collect(
-        argv=argv,
-        config_sha256=experiment.sha256(),
-        attempt=lock.attempt,
-        step=trainer.place.step,
-        backend=trainer.facts()["backend"],
-    )
-    before = run.read_provenance()
+    now = trainer.process(argv, attempt=lock.attempt)
+    before = run.read_provenance(status.id)
     notes = provenance.changed_versions(before, now) + provenance.changed_backend(before, now)
     try:
         require_config_as_given(run)
     except VerificationError as fault:  # what is trained is in resolved.yaml, which is whole
         notes.append(f"config.yaml {fault.problem}")
-    run.write_provenance({**before, "attempts": [*before.get("attempts", []), now]})
-    run.write_resolved(experiment.resolved())
+    run.write_provenance(before.model_copy(update={"attempts": [*before.attempts, now]}))
+    run.write_resolved(trainer.experiment.resolved(), status.id)
     return notes
 
 
@@ -216,7 +210,7 @@ def _restore(run: RunFolder, trainer: Trainer, status: Status) -> tuple[Checkpoi
         try:
             checkpoint = checkpoints.load(step, most_bytes=most_bytes)
             require_own(checkpoint, status, trainer.about)
-            run.check_metrics(checkpoint.metrics_bytes)
+            run.check_metrics(checkpoint.metrics_bytes, status.id)
             trainer.restore(checkpoint.state)
         except VerificationError as fault:
             bad[step] = f"{fault.where.rpartition('/')[2] or checkpoints.path(step).name} {fault.problem}"

@@ -21,6 +21,7 @@ from rnnlab.core.errors import (
 from rnnlab.core.system_errors import reported
 from rnnlab.storage import Lock, RunFolder, Status, disk
 from rnnlab.storage.checkpoint import Checkpoint, Part
+from rnnlab.storage.fields import storable
 from rnnlab.storage.lock import BEAT_SECONDS
 from rnnlab.storage.metrics import Value
 from rnnlab.storage.summary import Summary
@@ -66,7 +67,7 @@ class Store:
         self._saved_at: tuple[int, int] | None = None
         self._saved = self._beaten = time.perf_counter()
         with ExitStack() as opened:  # closed again where not all can be opened
-            self._metrics = opened.enter_context(self._guarded.metrics_writer())
+            self._metrics = opened.enter_context(self._guarded.metrics_writer(status.id))
             self._log = opened.enter_context(self._guarded.open_log())
             self._checkpoints = self._guarded.checkpoints(make=True)
             run.write_status(status)  # from here on, the status is that of this attempt
@@ -78,6 +79,11 @@ class Store:
             self._files = opened.pop_all()
         if resumed_from:
             self._checkpoints.trust(resumed_from.step)
+
+    @property
+    def status(self) -> Status:
+        """The status as this process last stored it."""
+        return self._status
 
     def record(self, record: Mapping[str, Value]) -> None:
         """Append a record to the metrics, and a line for readers to the log."""
@@ -120,7 +126,7 @@ class Store:
             self._save_weights("best", best.step, best.parameters)
         self._save_weights("last", *self._trainer.good)
         if self._saved_at is not None:
-            self._status = self._status.changed(step=self._saved_at[0])
+            self._status = self._status.changed(step=self._saved_at[0], saved=self._saved_at[0])
             self._guarded.write_status(self._status)
         self._saved = time.perf_counter()
         self.save_seconds = max(self.save_seconds, self._saved - began)
@@ -224,8 +230,8 @@ class EventFile:
 
 
 def in_short(error: BaseException) -> str:
-    """Return an error as a status stores it: its class and its message, cut to 500 characters."""
-    return f"{type(error).__name__}: {error}"[:500]
+    """Return an error as a status stores it: its class and its message."""
+    return storable(f"{type(error).__name__}: {error}", 500)
 
 
 def write_failure(run: RunFolder, status: Status, error: BaseException, *, step: int) -> None:

@@ -8,7 +8,7 @@ from shlex import quote
 
 from rnnlab.config.experiment import Experiment
 from rnnlab.core.errors import DivergedError, RnnlabError, RunLockedError, StoppedError
-from rnnlab.storage import Lock, RunFolder, Status, provenance
+from rnnlab.storage import Lock, RunFolder, Status, provenance, repository
 from rnnlab.storage.summary import Best, SolvedAt, Summary, mean_speed
 from rnnlab.training.events import Event, Finished, Started
 from rnnlab.training.resources import require_memory, require_space
@@ -82,22 +82,23 @@ def begin(
     config: bytes,
     argv: Sequence[str],
     beside: Path | None,
-    describe: provenance.Describe | None = None,
+    describe: repository.Describe | None = None,
 ) -> Store:
     """Write what is known before the first step: the config, the provenance, and last the status."""
     status, experiment = Status.start(run.name).changed(attempt=lock.attempt), trainer.experiment
     try:
         run.write_config(config)
-        run.write_resolved(experiment.resolved())
+        run.write_resolved(experiment.resolved(), status.id)
         with trainer.backend.running():  # so that the provenance has the number of threads that training has
-            about = provenance.collect(
-                argv=argv,
-                config_sha256=experiment.sha256(),
-                seed=experiment.seed,
-                config_yaml_sha256=provenance.hash_of(config),
-                git=(describe or provenance.describe_repository)(beside or Path()),
-                **trainer.facts(),
-            )
+            process = trainer.process(argv, attempt=lock.attempt)
+        about = provenance.Provenance(
+            **dict(process),
+            id=status.id,
+            seed=experiment.seed,
+            config_yaml_sha256=provenance.hash_of(config),
+            git=(describe or repository.describe_repository)(beside or Path()),
+            task=trainer.task.facts(),
+        )
         run.write_provenance(about)
         run.cut_metrics(0)
         return Store(run, lock, status=status, trainer=trainer)
@@ -188,7 +189,7 @@ def _close(trainer: Trainer, store: Store, stopped: Reason, *, message: str = ""
         if stopped != "failed":  # an error may have left the weights half updated
             trainer.keep_if_finite()
         store.save(None)
-    summary = _summarize(trainer, stopped, run=store.run.name)
+    summary = _summarize(trainer, stopped, store.status)
     store.close(stopped, summary=summary, message=message)
     return summary
 
@@ -218,14 +219,16 @@ def _advice(trainer: Trainer) -> str:
     )
 
 
-def _summarize(trainer: Trainer, stopped: Reason, *, run: str) -> Summary:
+def _summarize(trainer: Trainer, stopped: Reason, status: Status) -> Summary:
     """Return the result of a training in figures."""
     experiment, place, best = trainer.experiment, trainer.place, trainer.best
     seconds = trainer.seconds()
     # Once the loss is not finite, the metrics of the last evaluation are no longer those of this network.
     metrics = _finite(dict.fromkeys(place.metrics, math.nan) if trainer.bad else place.metrics)
     return Summary(
-        run=run,
+        id=status.id,
+        attempt=status.attempt,
+        run=status.run,
         name=experiment.name,
         state=state_of(stopped),
         stopped=stopped,

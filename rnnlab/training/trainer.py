@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, final
 
 import numpy as np
@@ -14,6 +14,7 @@ from rnnlab.core.errors import VerificationError
 from rnnlab.core.streams import stream
 from rnnlab.storage.checkpoint import Part
 from rnnlab.storage.metrics import Value
+from rnnlab.storage.provenance import Process, collect
 from rnnlab.storage.weights import list_differences
 from rnnlab.training.events import Evaluated, Stepped
 from rnnlab.training.gradient_by_lag import GradientRecorder
@@ -78,9 +79,15 @@ class Trainer:
             "schedule": self._schedule,
         }
 
-    def facts(self) -> dict[str, Any]:
-        """Return what computes and what the task knows about its data, for the provenance."""
-        return {"backend": self.backend.facts(self.network), "task": self.task.facts()}
+    def process(self, argv: Sequence[str], *, attempt: int) -> Process:
+        """Return what this process is and how it computes, for the provenance; `argv` is its command line."""
+        return collect(
+            argv=argv,
+            config_sha256=self.experiment.sha256(),
+            attempt=attempt,
+            step=self.place.step,
+            backend=self.backend.facts(self.network),
+        )
 
     def seconds(self) -> float:
         """Return the seconds spent on training, in earlier processes too, by the monotonic clock."""

@@ -148,7 +148,7 @@ def test_a_run_records_what_computed_it_and_is_evaluated_elsewhere(
     engine: str, tiny: dict[str, Any], tmp_path: Path
 ) -> None:
     run = rnnlab.train(tiny, ["backend=keras", "training.steps=1"], runs=tmp_path)
-    reported = run.folder.read_provenance()["backend"]
+    reported = run.folder.read_provenance().backend.model_dump()
     assert {name: reported[name] for name in ("name", "engine", "version", "path", "xla")} == {
         "name": "keras",
         "engine": engine,

@@ -34,7 +34,7 @@ def second(data: bytes) -> int:
     return data.index(b"\n") + 1
 
 
-NO_RECORD = "1: the record is damaged: its checksum is right, but it is not a record: an object of finite numbers"
+NO_RECORD = "1: the record is damaged: its checksum is right, but it is not an object of finite numbers"
 HARMS = {
     "NUL bytes in the middle": (
         lambda data: data[: second(data) + 9] + bytes(30) + data[second(data) + 39 :],

@@ -14,6 +14,7 @@ import pytest
 
 from rnnlab.core.errors import EnvironmentFault
 from rnnlab.storage import RunFolder, disk
+from rnnlab.storage.sealed_yaml import sealed
 from tests.cli.jobs import BEST, EVALUATE, EXPORT, INTO, RESUME, Harm, everything
 from tests.cli.program import DIVERGING, rnnlab
 from tests.cli.test_bad_input import error_lines
@@ -74,8 +75,8 @@ def test_a_text_with_other_content(job: Path, made: Path, file: str, content: st
 
 CONFIGS = {
     "nothing": ("", "is damaged: {}: the config is empty"),
-    "a list": ("- task", "is damaged: {}:1:1: got a list, expected a mapping"),
-    "cut": ("task: [", "is damaged: {}:1:8: invalid YAML"),
+    "a list": ("- task\n", "is damaged: {}:1:1: got a list, expected a mapping"),
+    "cut": ("task: [\n", "is damaged: {}:2:1: invalid YAML"),
     "a merge key": ("task: adding\ncell: {<<: {}}\n", "is damaged: {}:2:8 cell: merge key << is not supported"),
     "a tag": ("task: !!python/name:os\n", "is damaged: {}:1:7 task: tag '!!python/name:os' is not supported"),
     "a base": ("extends: /etc/hostname\ntask: adding\n", "is damaged: {}:1:1 extends: unknown key 'extends'"),
@@ -83,12 +84,14 @@ CONFIGS = {
 }
 
 
-@pytest.mark.parametrize(("text", "problem"), CONFIGS.values(), ids=CONFIGS)
-def test_a_stored_config_that_was_changed(job: Path, text: str | None, problem: str) -> None:
+@pytest.mark.parametrize(("content", "problem"), CONFIGS.values(), ids=CONFIGS)
+def test_a_stored_config_that_was_changed(job: Path, content: str | None, problem: str) -> None:
     path = job / "resolved.yaml"
-    path.write_text(text if text is not None else path.read_text().replace("seed: 0", "seed: 1"))
+    run = RunFolder(job)
+    text = content if content is not None else run.read_resolved_text().replace("seed: 0", "seed: 1")
+    path.write_bytes(sealed(text, run.read_status().id))
     before = everything(Path())
-    for command in (RESUME, INTO, *([EVALUATE, EXPORT] if text is not None else [])):
+    for command in (RESUME, INTO, *([EVALUATE, EXPORT] if content is not None else [])):
         result = rnnlab(*command)
         assert (result.code, result.stdout) == (4, "")
         (line,) = error_lines(result)
@@ -293,8 +296,9 @@ def test_surroundings_that_changed_are_reported(here: Path) -> None:
     assert rnnlab("train", "x.yaml", "--into", "job", "-q").code == 0
     run = RunFolder(here / "job")
     provenance = run.read_provenance()
-    provenance["versions"]["numpy"] = "1.0"
-    run.write_provenance({**provenance, "cpu": {**provenance["cpu"], "model": "Z80"}})
+    versions = {**provenance.versions, "numpy": "1.0"}
+    cpu = provenance.cpu.model_copy(update={"model": "Z80"})
+    run.write_provenance(provenance.model_copy(update={"versions": versions, "cpu": cpu}))
     first, second = rnnlab("train", "--resume", "./job", "-q", "--set", "training.steps=6").stderr.splitlines()
     assert first.startswith("rnnlab: warning: numpy was 1.0 when the run began and is ")
     assert second.startswith("rnnlab: warning: the processor was Z80 when the run began and is ")

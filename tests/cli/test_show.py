@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from rnnlab.storage.jsonfile import flatten
-from tests.stored_runs import CONFIG, PROVENANCE, SUMMARY, rnnlab, store
+from rnnlab.storage.sealed_yaml import sealed
+from tests.stored_runs import CONFIG, SUMMARY, provenance, rnnlab, store
 
 SOLVED = {"solved": True, "stopped": "solved", "solved_at": {"step": 2000, "sequences": 64000, "seconds": 5.5}}
 
@@ -16,7 +17,7 @@ def test_a_run_at_a_glance(tmp_path: Path) -> None:
     start = answer.lines.index("validation loss over steps")
     picture, rest = answer.lines[start : start + 13], answer.lines[:start] + answer.lines[start + 13 :]
     assert picture[-2:] == ["           a validation loss  ┄┄ baseline", ""]
-    assert rest[start] == f"started   {PROVENANCE['started']} on here (Abacus, 2 cores; openblas ×1)"
+    assert rest[start] == "started   2026-11-22T10:25:31Z on here (Abacus, 2 cores; openblas ×1)"
     assert words([line for line in rest if line and "──" not in line]) == [
         "20261122T102531Z-x-aaaaaa",
         "trained carry cell, 16 units, 1,489 parameters, on adding@urnn (T=50); numpy float32, seed 7",
@@ -46,7 +47,7 @@ def test_a_run_at_a_glance(tmp_path: Path) -> None:
 def test_evaluations_made_later(tmp_path: Path) -> None:
     run = store(tmp_path, "x-aaaaaa")
     about = {"weights": "best", "task": "adding@urnn", "seed": 7, "seconds": 0.1, "sequences": 1000}
-    with run.evaluations_writer() as writer:
+    with run.evaluations_writer(run.read_status().id) as writer:
         writer.write(
             {"step": 2000, **about, "shortest": 400, "longest": 400, "baseline": 1 / 6, "solved": False, "loss": 0.2}
         )
@@ -70,7 +71,7 @@ def test_json(tmp_path: Path) -> None:
     shown = rnnlab("show", "latest", "--runs", tmp_path, "--json").json
     parts = ["summary", "provenance", "config", "metrics", "evaluations"]
     assert list(shown) == ["format", "run", "path", "status", *parts]
-    assert (shown["path"], shown["summary"], shown["provenance"]) == (str(run.path), SUMMARY, PROVENANCE)
+    assert (shown["path"], shown["summary"], shown["provenance"]) == (str(run.path), SUMMARY, provenance().document())
     assert (shown["config"], shown["evaluations"]) == (dict(flatten(CONFIG)), [])
     assert (shown["status"]["state"], shown["status"]["step"]) == ("completed", 3000)
     assert [(record["step"], record["validation/loss"]) for record in shown["metrics"]] == [
@@ -143,8 +144,9 @@ def test_half_a_record_at_the_end_is_reported(tmp_path: Path, state: str) -> Non
         ("summary.json", b"{", "summary.json:1: is not valid JSON", "result"),
         ("provenance.json", b"[]", "provenance.json:1: is a list, expected an object", "started"),
         ("metrics.jsonl", b"{}\n", "metrics.jsonl:1: the record is damaged", "validation loss over steps"),
-        ("resolved.yaml", b"a: [", "resolved.yaml: invalid YAML", "trained"),
-        ("resolved.yaml", b"- 1\n", "resolved.yaml: is not the config of a run", "trained"),
+        ("resolved.yaml", b"a: 1\n", "resolved.yaml: was changed since it was written", "trained"),
+        ("resolved.yaml", sealed("a: [\n", "0" * 16), "resolved.yaml: invalid YAML", "trained"),
+        ("resolved.yaml", sealed("- 1\n", "0" * 16), "resolved.yaml: is not the config of a run", "trained"),
     ],
 )
 def test_a_damaged_part_is_named_and_the_rest_shown(
@@ -179,9 +181,10 @@ def test_a_task_that_cannot_be_built_leaves_the_stored_baseline(tmp_path: Path, 
 
 def test_the_curve_is_drawn_as_after_a_training(tmp_path: Path) -> None:
     run = store(tmp_path, "x-aaaaaa")
-    with run.metrics_writer() as writer:
+    with run.metrics_writer(run.read_status().id) as writer:
         for step in range(4000, 200_000, 1000):
-            writer.write({"step": step, "validation/loss": 2.0 if step < 199_000 else float("nan")})
+            loss = 2.0 if step < 199_000 else float("nan")
+            writer.write({"step": step, "sequences": 0, "seconds": 9.0, "validation/loss": loss})
     lines = rnnlab("show", run.path, columns=100).lines
     start = lines.index("validation loss over steps, log scale")
     assert lines[start + 10].split() == ["step", "0", "99,500", "199,000"]

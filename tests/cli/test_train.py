@@ -62,15 +62,15 @@ def test_the_metrics_hold_a_record_for_every_evaluation(here: Path) -> None:
 def test_the_provenance_has_command_versions_and_config(here: Path) -> None:
     run = trained(here, TINY, "--set", "seed=5")
     found = run.read_provenance()
-    assert found["argv"] == ["rnnlab", "train", "x.yaml", "--set", "seed=5"]
-    assert found["seed"] == 5
-    assert found["config_sha256"] == load_experiment(run.path / "resolved.yaml").experiment.sha256()
-    assert found["versions"]["rnnlab"] == package.__version__
-    assert found["versions"]["numpy"] == np.__version__
-    assert found["versions"]["python"] == sys.version.split()[0]
-    assert found["git"] is None
-    assert found["cpu"]["logical_cores"] >= 1
-    assert {library["num_threads"] for library in found["blas"] if library["user_api"] == "blas"} == {1}
+    assert found.argv == ["rnnlab", "train", "x.yaml", "--set", "seed=5"]
+    assert found.seed == 5
+    assert found.config_sha256 == load_experiment(run.path / "resolved.yaml").experiment.sha256()
+    assert found.versions["rnnlab"] == package.__version__
+    assert found.versions["numpy"] == np.__version__
+    assert found.versions["python"] == sys.version.split()[0]
+    assert found.git is None
+    assert found.cpu.logical_cores
+    assert {library.num_threads for library in found.blas if library.user_api == "blas"} == {1}
 
 
 def test_the_repository_around_the_config_is_recorded(here: Path) -> None:
@@ -79,11 +79,11 @@ def test_the_repository_around_the_config_is_recorded(here: Path) -> None:
     for command in (["init", "-q"], ["add", "x.yaml"], ["commit", "-q", "-m", "x"]):
         subprocess.run([*git, *command], check=True, capture_output=True)
     commit = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
-    found = trained(here, TINY).read_provenance()["git"]
-    assert (found["commit"], found["dirty"]) == (commit, False)
-    found = trained(here, TINY + "seed: 1\n").read_provenance()["git"]
-    assert (found["commit"], found["dirty"]) == (commit, True)
-    assert "+seed: 1\n" in found["diff"]
+    found = trained(here, TINY).read_provenance().git
+    assert (found.commit, found.dirty) == (commit, False)
+    found = trained(here, TINY + "seed: 1\n").read_provenance().git
+    assert (found.commit, found.dirty) == (commit, True)
+    assert "+seed: 1\n" in found.diff
 
 
 def test_a_solved_task_stops(here: Path) -> None:
@@ -109,7 +109,7 @@ def test_a_csv_is_found_from_the_config_that_names_it(here: Path) -> None:
     (here / "data" / "x.yaml").write_text(task + training)
     result = rnnlab("train", "data/x.yaml")
     assert result.code == 0, result.stderr
-    assert newest(here).read_provenance()["task"]["csv_sha256"]
+    assert newest(here).read_provenance().task["csv_sha256"]
     first = newest(here)
     assert rnnlab("train", first.path / "resolved.yaml").code == 0
     again = newest(here)

@@ -8,6 +8,7 @@ from typing import Any
 
 from rnnlab.storage import RunFolder, Status
 from rnnlab.storage.jsonfile import write_json
+from tests.stored_runs import provenance
 
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -50,24 +51,33 @@ def make_run(
     summary: Mapping[str, Any] | None = SOLVED,
     facts: Mapping[str, Any] | None = None,
     config: Mapping[str, Any] | None = None,
-    **status: Any,
+    **fields: Any,
 ) -> RunFolder:
     """Make a run that evaluated at steps 0, 100, 200, …; `config` holds dotted keys to set, or None to delete."""
     run = RunFolder(root / name)
     run.path.mkdir(parents=True)
-    state = {"state": "completed", "step": (summary or {}).get("steps", 0), **status}
-    run.write_status(Status.start(name, now=MOMENT).changed(now=MOMENT, **state))
-    run.write_resolved(changed({"name": run.label, **(config or {})}))
+    state = {"state": "completed", "step": (summary or {}).get("steps", 0), **fields}
+    status = Status.start(name, now=MOMENT).changed(now=MOMENT, **state)
+    run.write_status(status)
+    run.write_resolved(changed({"name": run.label, **(config or {})}), status.id)
     if facts is not None:
-        run.write_provenance({"task": facts})
-    with run.metrics_writer() as writer:
+        run.write_provenance(provenance(id=status.id, task=dict(facts)))
+    with run.metrics_writer(status.id) as writer:
         for number, loss in enumerate(losses):
             record = {"step": 100 * number, "sequences": 1000 * number, "seconds": 2.0 * number}
             writer.write({**record, "validation/loss": loss, "validation/error_rate": loss / 2})
     if summary is not None:
         final = {"loss": losses[-1], "error_rate": losses[-1] / 2} if losses else {}
         final = {name: value if isfinite(value) else None for name, value in final.items()}
-        of_run = {"run": name, "name": run.label, "state": state["state"], "loss": final.get("loss"), "metrics": final}
+        of_run = {
+            "id": status.id,
+            "attempt": 1,
+            "run": name,
+            "name": run.label,
+            "state": state["state"],
+            "loss": final.get("loss"),
+            "metrics": final,
+        }
         write_json(run.path / "summary.json", {**of_run, "best": None, **summary})
     return run
 

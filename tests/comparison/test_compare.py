@@ -50,10 +50,11 @@ def test_runs_are_ordered_best_first(tmp_path: Path, metric: str | None, order: 
     copying = {"task.type": "copy_memory@urnn"}
     runs = [make_run(tmp_path, SIMPLE, losses=FAILED, config=copying), make_run(tmp_path, CARRY, config=copying)]
     for run, accuracy in zip(runs, [0.9, 0.4], strict=True):
-        with run.metrics_writer() as writer:
+        with run.metrics_writer(run.read_status().id) as writer:
             final = run.read_metrics().records[-1]["validation/loss"]
             scores = {"loss": final, "error_rate": final / 2, "recall_accuracy": accuracy}
-            writer.write({"step": 300, **{f"validation/{name}": score for name, score in scores.items()}})
+            place = {"step": 300, "sequences": 3000, "seconds": 9.0}
+            writer.write({**place, **{f"validation/{name}": score for name, score in scores.items()}})
     comparison = compare(runs, metric)
     assert ([result.name for result in comparison.results], comparison.metric) == (order, full)
 

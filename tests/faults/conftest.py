@@ -10,7 +10,7 @@ from rnnlab.config.experiment import Experiment
 from rnnlab.config.load import load_experiment
 from rnnlab.config.yaml import dump_yaml
 from rnnlab.core.registry import Registry
-from rnnlab.storage import disk, provenance
+from rnnlab.storage import disk, repository
 from tests.faults.mounting import Mount, mounted
 from tests.faults.oracle import Account, Trial, begin
 from tests.faults.seam import Seam
@@ -42,7 +42,7 @@ def trial(asked: Experiment, whole: Account, tmp_path: Path) -> Trial:
 def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     """Without what takes long and has no part in it: pushing to a real disk, and looking around in the system."""
     monkeypatch.setattr(disk, "fsync", lambda _: None)
-    monkeypatch.setattr(provenance, "describe_repository", lambda _: {})
+    monkeypatch.setattr(repository, "describe_repository", lambda _: None)
     monkeypatch.setattr(Registry, "_entry_points", lambda _: {})
     return monkeypatch
 

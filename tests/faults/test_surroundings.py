@@ -153,7 +153,7 @@ def test_stopped_before_its_first_step_again_and_again(trial: Trial) -> None:
         assert (status.state, status.step, status.attempt) == ("interrupted", 0, attempt)
     run = begin(trial.asked, folder)
     assert (account(run), run.read_status().attempt) == (trial.whole, 21)
-    assert len(run.read_provenance()["attempts"]) == 20
+    assert len(run.read_provenance().attempts) == 20
     assert examine(run).is_healthy
 
 

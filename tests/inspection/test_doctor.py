@@ -128,7 +128,7 @@ def test_files_at_odds_with_the_status(experiment: Make, tmp_path: Path) -> None
         "weights/last.safetensors": "are of step 5, but the run ended at step 4",
         "summary.json": "is of state completed at step 5, but the status is completed at step 4",
     }
-    run.write_resolved({**run.read_resolved(), "seed": 1})
+    run.write_resolved({**run.read_resolved(), "seed": 1}, run.read_status().id)
     assert "provenance.json has the hash of another config" in found(run)[1]["resolved.yaml"]
     for step in (0, 5):
         run.checkpoints().path(step).unlink()

@@ -231,6 +231,40 @@ def test_options_refuse_bad_values(name, key, value):
     assert [error["loc"] for error in caught.value.errors()] == [(key,)]
 
 
+def test_weight_decay_shrinks_what_it_is_told_to():
+    """A gradient of zero moves nothing, so that θ·(1 - 0.1·0.5) is left where it decays."""
+    rule, parameters = rule_of("adamw", {"weight_decay": 0.5}), np.array([1.0, 2.0, 4.0])
+    slots = rule.initial_slots(3, "float64")
+    rule.update(parameters, np.zeros(3), slots, learning_rate=0.1, decays=np.array([True, False, True]))
+    assert parameters.tolist() == pytest.approx([0.95, 2.0, 3.8])
+
+
+def test_under_a_schedule_momentum_is_that_of_keras_and_not_of_pytorch(keras):
+    """Gradient 1, rate 0.1 and then 0.05, momentum 0.9.
+
+    Inside the velocity: v = -0.1, then -0.09 - 0.05 = -0.14; θ = -0.24. Outside, as PyTorch has it: v = 1, then 1.9;
+    θ = -0.1 - 0.095 = -0.195. At a constant rate both are -0.1 - 0.19 = -0.29.
+    """
+    torch = pytest.importorskip("torch", reason="the outside reference needs the extra `peers`")
+    for rates, ours, theirs in (((0.1, 0.05), -0.24, -0.195), ((0.1, 0.1), -0.29, -0.29)):
+        rule, parameters = rule_of("sgd", {"momentum": 0.9}), np.zeros(1)
+        slots = rule.initial_slots(1, "float64")
+        tensor, variable = torch.zeros(1, dtype=torch.float64), keras.Variable(np.zeros(1), dtype="float64")
+        in_torch = torch.optim.SGD([tensor], lr=0.1, momentum=0.9)
+        schedule = torch.optim.lr_scheduler.LambdaLR(in_torch, lambda step, rates=rates: rates[min(step, 1)] / 0.1)
+        in_keras = keras.optimizers.SGD(learning_rate=0.1, momentum=0.9)
+        for rate in rates:
+            rule.update(parameters, np.ones(1), slots, learning_rate=rate)
+            tensor.grad = torch.ones(1, dtype=torch.float64)
+            in_torch.step()
+            schedule.step()
+            in_keras.learning_rate = rate
+            in_keras.apply([keras.ops.ones(1, dtype="float64")], [variable])
+        assert parameters[0] == pytest.approx(ours, abs=1e-15)
+        assert np.asarray(variable)[0] == pytest.approx(ours, rel=1e-6)  # its rate is a float32
+        assert tensor[0].item() == pytest.approx(theirs, abs=1e-15)
+
+
 def test_nesterov_without_momentum_is_refused():
     with pytest.raises(ValidationError) as caught:
         OPTIMIZERS.get("sgd").Options(nesterov=True)

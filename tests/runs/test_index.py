@@ -13,7 +13,7 @@ import pytest
 from rnnlab.runs import index
 from rnnlab.runs.find import find_run
 from rnnlab.runs.run import Run
-from rnnlab.storage import RunFolder, disk
+from rnnlab.storage import RunFolder, disk, sealed_yaml
 from rnnlab.storage.jsonfile import sealed
 from tests.runs.many_runs import COUNT, contents, path_of, remember, without_index
 from tests.stored_runs import hold, store
@@ -97,6 +97,9 @@ def edit(path: Path, old: bytes, new: bytes) -> None:
         value = json.loads(path.read_bytes())
         value.pop("sha256")
         path.write_bytes(sealed(value))
+    else:
+        lines = path.read_text().splitlines(keepends=True)[:-1]
+        path.write_bytes(sealed_yaml.sealed("".join(lines), "0" * 16))
     os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
     assert (path.stat().st_size, path.stat().st_mtime_ns) == (state.st_size, state.st_mtime_ns)
 
@@ -144,7 +147,7 @@ def test_runs_that_are_gone_leave_the_file(many: Path) -> None:
 def remembered(many: Path) -> list[Any]:
     head, _, body = (many / ".index").read_bytes().partition(b"\n")
     mark, size, *_ = head.split()
-    assert mark == b"rnnlab-index/2"
+    assert mark == b"rnnlab-index/3"
     return [json.loads(zlib.decompress(part)) for part in (body[: int(size)], body[int(size) :])]
 
 
@@ -153,7 +156,7 @@ def test_what_is_remembered(many: Path) -> None:
     results, configs = remembered(many)
     run = RunFolder(path_of(many, 0))
     assert results[run.name][1] == ["completed", "", "2026-11-22T10:25:31.000000Z", run.read_summary().model_dump()]
-    assert configs[run.name][1] == dict(Run(run).config)
+    assert configs[run.name][1] == [run.read_status().id, dict(Run(run).config)]
 
 
 def test_an_index_is_no_run(many: Path) -> None:

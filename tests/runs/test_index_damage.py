@@ -40,7 +40,7 @@ DAMAGE: dict[str, Callable[[bytes], bytes]] = {
     "cut": lambda data: data[:-1],
     "longer": lambda data: data + b" ",
     "a byte": lambda data: data[:-9] + bytes([data[-9] ^ 1]) + data[-8:],
-    "another version": lambda data: data.replace(b"rnnlab-index/2", b"rnnlab-index/1"),
+    "another version": lambda data: data.replace(b"rnnlab-index/3", b"rnnlab-index/2"),
     "sealed: no JSON": lambda data: sealed(b"{"),
     "sealed: a list": lambda data: sealed(b"[1]"),
     "sealed: deep": lambda data: sealed(b"[" * 100_000),

@@ -34,7 +34,7 @@ def test_a_row_has_the_figures_of_summary_and_status(tmp_path: Path) -> None:
 def test_a_run_that_has_not_ended_has_its_config_and_its_newest_record(tmp_path: Path) -> None:
     store(tmp_path, "now-aaaaaa", state="running", step=0)
     folder = store(tmp_path, "then-bbbbbb", state="running", pid=os.getpid(), step=1000)
-    with folder.metrics_writer() as writer:
+    with folder.metrics_writer(folder.read_status().id) as writer:
         writer.write({"step": 1500, "sequences": 48000, "seconds": 4.0, "validation/loss": float("nan")})
     begun, later = map(row, read_runs(tmp_path).runs)
     assert (begun["steps"], begun["loss"], begun["metrics"]["error_rate"]) == (0, 1.0, 1.0)

@@ -48,7 +48,7 @@ def test_thirty_trials(desk: Cluster, tmp_path: Path) -> None:
     assert rnnlab("sweep", "resume", "tiny").stdout == nothing
     for trial in plan.trials[::10]:
         assert account(sweep.run(trial)) == undisturbed(sweep, trial, tmp_path / "twin")
-    facts = sweep.run(plan.trials[6]).read_provenance()["slurm"]
+    facts = sweep.run(plan.trials[6]).read_provenance().slurm
     assert (facts["SLURM_ARRAY_JOB_ID"], facts["SLURM_ARRAY_TASK_ID"], facts["SLURM_CPUS_PER_TASK"]) == (job, "7", "1")
 
 
@@ -78,7 +78,7 @@ def test_the_time_limit(desk: Cluster, slow: None, tmp_path: Path) -> None:
         assert lines[1].startswith("ends with exit code 75 at step ")
         assert lines[2] == "requeues itself"
         assert account(sweep.run(trial)) == undisturbed(sweep, trial, tmp_path / "twin")
-        assert sweep.run(trial).read_provenance()["attempts"][0]["slurm"]["SLURM_RESTART_COUNT"] == "1"
+        assert sweep.run(trial).read_provenance().attempts[0].slurm["SLURM_RESTART_COUNT"] == "1"
 
 
 def test_preemption(desk: Cluster, slow: None, tmp_path: Path) -> None:
@@ -198,8 +198,8 @@ def test_a_batch_script_written_by_hand(desk: Cluster, slow: None, tmp_path: Pat
     wait_until(lambda: "JobState=COMPLETED" in desk.run("scontrol", "show", "job", str(second)))
     assert account(run) == undisturbed(sweep, plan.trials[0], tmp_path / "twin")
     facts = run.read_provenance()
-    ids = [int(one["slurm"]["SLURM_JOB_ID"]) for one in (facts, *facts["attempts"])]
-    assert (ids, facts["slurm"]["SLURM_CPUS_PER_TASK"]) == ([first, second], "1")
+    ids = [int(one.slurm["SLURM_JOB_ID"]) for one in facts.processes]
+    assert (ids, facts.slurm["SLURM_CPUS_PER_TASK"]) == ([first, second], "1")
     log = Path("job.log").read_text()
     assert re.search(r"^job: stopped by SIGUSR1 at step \d+, and the state is saved", log, re.M)
     assert re.search(r"^step 300 ", log, re.M)

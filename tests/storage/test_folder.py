@@ -14,10 +14,17 @@ import pytest
 from rnnlab.core.errors import EnvironmentFault, RunLockedError, RunNotFoundError, UsageError, VerificationError
 from rnnlab.storage import RunFolder, Status, status
 from rnnlab.storage.checkpoint import Checkpoint
+from rnnlab.storage.metrics import Value
 from rnnlab.storage.summary import Summary
 from tests.disk_faults import Faults
+from tests.stored_runs import provenance
 
 SUMMARY = Summary.so_far("demo", "failed", Status.start("demo"), config={}, record={"step": 1, "seconds": 0.5})
+RECORD: dict[str, Value] = {"step": 1, "sequences": 4, "seconds": 0.5}
+EVALUATION: dict[str, Value] = {
+    **RECORD, "weights": "best", "task": "adding@urnn", "shortest": 5, "longest": 6, "seed": 0, "baseline": 1.0,
+    "solved": False,
+}  # fmt: skip
 NOW = datetime(2026, 11, 22, 10, 25, 31, tzinfo=UTC)
 
 
@@ -90,15 +97,16 @@ def test_a_refused_creation_is_a_fault_of_the_machine(tmp_path: Path, faults: Fa
 
 def test_every_file_has_its_name_and_comes_back(run: RunFolder) -> None:
     run.write_config(b"seed: 1 \xff\r\n")
-    run.write_resolved({"seed": 1, "name": "é"})
-    run.write_provenance({"seed": 1})
+    id = run.read_status().id
+    run.write_resolved({"seed": 1, "name": "é"}, id)
+    run.write_provenance(provenance(id=id))
     run.write_summary(SUMMARY)
-    with run.metrics_writer() as metrics, run.open_log() as log:
-        metrics.write({"step": 1})
+    with run.metrics_writer(id) as metrics, run.open_log() as log:
+        metrics.write(RECORD)
         log.append(b"hello")
     assert run.read_evaluations().records == []
-    with run.evaluations_writer() as evaluations:
-        evaluations.write({"step": 2})
+    with run.evaluations_writer(id) as evaluations:
+        evaluations.write(EVALUATION)
     run.save_weights("best", {"W": np.eye(2)}, {"cell": "simple"})
     run.save_weights("last", {"W": np.zeros(2)}, {"cell": "carry"})
     run.write_plot("loss.svg", b"<svg/>")
@@ -109,9 +117,9 @@ def test_every_file_has_its_name_and_comes_back(run: RunFolder) -> None:
     }  # fmt: skip
     assert run.read_config() == b"seed: 1 \xff\r\n"
     assert run.read_resolved() == {"seed": 1, "name": "é"}
-    assert run.read_provenance() == {"seed": 1}
+    assert run.read_provenance() == provenance(id=id)
     assert run.read_summary() == SUMMARY
-    assert (run.read_metrics().records, run.read_evaluations().records) == ([{"step": 1}], [{"step": 2}])
+    assert (run.read_metrics().records, run.read_evaluations().records) == ([RECORD], [EVALUATION])
     assert (run.path / "log.txt").read_bytes() == b"hello\n"
     assert run.load_weights("best", {"W": ((2, 2), "float64")})[1] == {"cell": "simple"}
     assert run.load_weights("last")[1] == {"cell": "carry"}
@@ -193,14 +201,14 @@ def test_a_process_that_was_overtaken_changes_nothing(run: RunFolder) -> None:
     writes: list[Callable[[], object]] = [
         lambda: overtaken.write_status(run.read_status()),
         lambda: overtaken.write_summary(SUMMARY),
-        lambda: overtaken.write_provenance({}),
+        lambda: overtaken.write_provenance(provenance()),
         lambda: overtaken.save_weights("best", {"w": np.ones(3)}, {}),
         lambda: checkpoints.save(checkpoint),
         lambda: log.append(b"line"),
-        lambda: metrics.write({"step": 1}),
+        lambda: metrics.write(RECORD),
     ]
     checkpoints = overtaken.checkpoints(make=True)
-    with overtaken.open_log() as log, overtaken.metrics_writer() as metrics:
+    with overtaken.open_log() as log, overtaken.metrics_writer("0" * 16) as metrics:
         before = {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
         for write in writes:
             with pytest.raises(RunLockedError):
@@ -210,5 +218,5 @@ def test_a_process_that_was_overtaken_changes_nothing(run: RunFolder) -> None:
 
 def test_a_resolved_config_that_is_not_utf8(run: RunFolder) -> None:
     (run.path / "resolved.yaml").write_bytes(b"a: \xff")
-    with pytest.raises(VerificationError, match="is not UTF-8 at byte 3"):
+    with pytest.raises(VerificationError, match="was changed since it was written"):
         run.read_resolved()

@@ -19,7 +19,7 @@ def test_status_on_disk(tmp_path: Path) -> None:
     RunFolder(tmp_path).write_status(status)
     assert read_json(tmp_path / "status.json") == {
         "format": "rnnlab-run/1", "run": "demo", "id": status.id, "attempt": 1, "state": "failed",
-        "step": 3, "started": "2026-11-22T10:25:31Z",
+        "step": 3, "saved": None, "started": "2026-11-22T10:25:31Z",
         "updated": "2026-11-22T10:25:31Z", "pid": os.getpid(), "host": platform.node(), "exit_code": 5, "message": "x",
     }  # fmt: skip
     assert RunFolder(tmp_path).read_status() == status

@@ -49,9 +49,9 @@ def test_all_trials_are_trained_as_rnnlab_train_would(place: Path) -> None:
         list(train_into(place / "alone" / trial.name, load_experiment(config).experiment, config=b"", argv=["x"]))
         assert account(sweep.run(trial)) == account(RunFolder(place / "alone" / trial.name))
         facts = sweep.run(trial).read_provenance()
-        assert facts["argv"] == ["rnnlab", "train", str(config), "--into", str(sweep.run(trial).path)]
-        assert facts["threads"]["OPENBLAS_NUM_THREADS"] == "1"
-        assert "tensorflow" not in facts["versions"]
+        assert facts.argv == ["rnnlab", "train", str(config), "--into", str(sweep.run(trial).path)]
+        assert facts.threads["OPENBLAS_NUM_THREADS"] == "1"
+        assert "tensorflow" not in facts.versions
     before = [sweep.run(trial).read_status() for trial in sweep.read_plan().trials]
     assert run(sweep) == []
     assert [sweep.run(trial).read_status() for trial in sweep.read_plan().trials] == before

@@ -55,7 +55,7 @@ def account(run: RunFolder) -> dict[str, Any]:
     newest = run.checkpoints().load(run.checkpoints().steps()[0])
     return {
         "records": [{k: v for k, v in record.items() if k != "seconds"} for record in run.read_metrics().records],
-        "summary": {k: v for k, v in summary.items() if k not in TIMED | {"run"}},
+        "summary": {k: v for k, v in summary.items() if k not in TIMED | {"run", "id", "attempt"}},
         "solved": at and (at.step, at.sequences),
         "best": bits(run.load_weights("best")[0]),
         "last": bits(run.load_weights("last")[0]),

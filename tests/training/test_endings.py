@@ -13,7 +13,7 @@ from rnnlab.backends.numpy import NumpyModel
 from rnnlab.config.experiment import Experiment
 from rnnlab.core.errors import ConfigError, DivergedError, EnvironmentFault
 from rnnlab.storage import RunFolder
-from rnnlab.storage import provenance as provenance_module
+from rnnlab.training import trainer
 from rnnlab.training.train import train
 from tests.small import Fit
 
@@ -89,7 +89,7 @@ def test_a_validation_that_is_not_finite(fit: Fit, tmp_path: Path, monkeypatch: 
         (RuntimeError("lost"), 1, "RuntimeError: lost"),
         (EnvironmentFault("disk full"), 5, "EnvironmentFault: disk full"),
         (MemoryError("no room"), 5, "MemoryError: no room"),
-        (RuntimeError("x" * 600), 1, "RuntimeError: " + "x" * 486),
+        (RuntimeError("x" * 600), 1, "RuntimeError: " + "x" * 485 + "…"),
     ],
 )
 def test_an_error_in_the_engine(
@@ -129,7 +129,7 @@ def test_a_disk_that_refuses(fit: Fit, tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_a_provenance_that_fails(fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(provenance_module, "collect", lambda **_: 1 / 0)
+    monkeypatch.setattr(trainer, "collect", lambda **_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         fit()
     assert rnnlab.open_run("latest", runs=tmp_path / "runs").state == "failed"

@@ -16,7 +16,7 @@ from rnnlab.tasks import task_class
 from rnnlab.training.validation import ValidationSet
 from tests.small import SMALL, Fit
 
-CLOCK = {"seconds", "steps_per_second", "run"}
+CLOCK = {"seconds", "steps_per_second", "run", "id", "attempt"}
 OVERRIDES = [
     (),
     ("cell={type: carry, units: 6, layers: 2}", "shape.timesteps=[2, 9]", "training.clip_norm=0.5"),

@@ -46,7 +46,7 @@ def test_stopped_at_every_step_it_ends_the_same(experiment: Make, tmp_path: Path
     run = begin(asked, tmp_path / "many")
     assert account(run) == account(begin(asked, tmp_path / "whole"))
     assert run.read_status().attempt == 6
-    assert [one["step"] for one in run.read_provenance()["attempts"]] == [0, 1, 2, 3, 4]
+    assert [one.step for one in run.read_provenance().attempts] == [0, 1, 2, 3, 4]
 
 
 @pytest.mark.parametrize("window", [4, 45])

@@ -109,6 +109,8 @@ def test_the_summary(fit: Fit) -> None:
     assert 0 < seconds < 60
     assert summary.pop("steps_per_second") == pytest.approx(5 / seconds, rel=0.2)
     assert summary == {
+        "id": run.status.id,
+        "attempt": 1,
         "run": run.path.name,
         "name": "run",
         "state": "completed",

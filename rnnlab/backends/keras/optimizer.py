@@ -34,7 +34,8 @@ class KerasOptimizer:
     """A Keras optimiser and its state.
 
     It updates all parameters as one flat vector: a dozen operations, where one for each parameter takes longer to
-    trace than the rest of a training step does.
+    trace than the rest of a training step does. Weight decay is done here, by Keras's formula: of a part of a vector it
+    cannot be done there.
 
     Attributes:
         trained: The variables that it updates.
@@ -56,6 +57,9 @@ class KerasOptimizer:
         self._array, self._training, rule = array, training, training.optimizer
         rate = _ExactRate(dtype.name)
         self.optimizer = _counterpart(rule, rate, dtype)
+        decay, self.optimizer.weight_decay = self.optimizer.weight_decay, None
+        in_matrices = [np.full(np.prod(one.shape, dtype=int), len(one.shape) > 1) for one in variables]
+        self._decay = np.concatenate(in_matrices).astype(dtype) * dtype.type(decay) if decay else None
         self._names = rule.slot_names()
         self.trained, self.rate = list(variables), rate.rate
         self._flat = keras.Variable(self._values(), dtype=dtype.name)  # the values of all variables, side by side
@@ -80,6 +84,8 @@ class KerasOptimizer:
 
     def apply(self, gradients: Sequence[Tensor]) -> None:
         """Do one update by what `clipped` returned, at the rate in `rate`."""
+        if self._decay is not None:
+            self._flat.assign(self._flat.value - self._flat.value * self._decay * self.rate.value)
         self.optimizer.apply(gradients, [self._flat])
         ends = np.cumsum([np.prod(variable.shape, dtype=int) for variable in self.trained])[:-1].tolist()
         for variable, part in zip(self.trained, ops.split(self._flat.value, ends), strict=True):

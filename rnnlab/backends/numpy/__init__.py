@@ -116,7 +116,7 @@ class NumpyModel(AbstractModel):
         self, network: Network, training: Training | None, *, parameters: NamedVector, shards: ParallelShards
     ) -> None:
         super().__init__(network, training)
-        self._parameters, self._shards = parameters, shards
+        self._parameters, self._shards, self._decays = parameters, shards, network.in_matrices()
         self._slots = training.optimizer.initial_slots(self._parameters.flat.size, network.dtype) if training else {}
 
     @np.errstate(over="ignore", invalid="ignore")  # the caller sees divergence in the result
@@ -130,7 +130,9 @@ class NumpyModel(AbstractModel):
             clip_by_value(gradients.flat, training.clip_value)
         rate = training.learning_rate * training.schedule.factor(int(self._slots["step"][0]))
         if math.isfinite(loss) and math.isfinite(norm):  # else the weights stay those of the last good step
-            training.optimizer.update(self._parameters.flat, gradients.flat, self._slots, learning_rate=rate)
+            training.optimizer.update(
+                self._parameters.flat, gradients.flat, self._slots, learning_rate=rate, decays=self._decays
+            )
         return StepResult(loss=loss, outputs=outputs, gradient_norm=norm, learning_rate=rate)
 
     def loss_and_gradients(self, batch: Batch) -> tuple[float, dict[str, Array]]:

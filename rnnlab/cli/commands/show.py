@@ -46,9 +46,11 @@ def command(run: RunArgument, runs: RunsOption = None, json: JsonOption = False)
         warn(f"{found.path / 'metrics.jsonl'}: {CUT if status.state == 'completed' else TORN}")
     if json:
         of_run = {"run": found.name, "path": found.path, "status": status.model_dump() | {"state": found.state}}
+        if "provenance" in parts:
+            parts["provenance"] = parts["provenance"].document()
         show_json("show", of_run | {name: parts.get(name) for name in _READ})
     else:
-        empty: dict[str, Any] = {"summary": None, "provenance": {}, "config": {}, "metrics": [], "evaluations": []}
+        empty: dict[str, Any] = {"summary": None, "provenance": None, "config": {}, "metrics": [], "evaluations": []}
         _show(Parts(found, **(empty | parts)))
     if len(parts) < len(_READ) and status.state != "running":
         raise typer.Exit(4)

@@ -87,7 +87,7 @@ def _limits(report: Report) -> dict[int, dict[str, Any]]:
 def _machine(report: Report) -> dict[str, Any]:
     found = {name: version for trial in report.trials for name, version in trial.results.get("versions", {}).items()}
     system = {"python": platform.python_version(), "platform": platform.platform(), "allotted": allotted_cpus()}
-    return describe_cpu() | system | {"versions": dict(sorted(found.items()))}
+    return describe_cpu().model_dump() | system | {"versions": dict(sorted(found.items()))}
 
 
 def _machine_in_words(report: Report, rounds: int) -> str:

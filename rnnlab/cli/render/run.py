@@ -13,8 +13,9 @@ from rnnlab.cli.render.tables import show_table
 from rnnlab.core.errors import RnnlabError
 from rnnlab.core.table import Table, table
 from rnnlab.runs.run import LOSS, Record, Run
-from rnnlab.storage.jsonfile import look_up
-from rnnlab.storage.provenance import backends
+from rnnlab.storage.fields import storable
+from rnnlab.storage.provenance import Provenance, backends
+from rnnlab.storage.repository import Git
 from rnnlab.storage.summary import Scores, Summary
 from rnnlab.tasks.base import reference_scores
 
@@ -76,7 +77,7 @@ class Parts:
     Attributes:
         run: The run.
         summary: Its result; None where it has not ended.
-        provenance: Its origin.
+        provenance: Its origin; None where that cannot be read.
         config: Its config, by dotted key.
         metrics: Its training record.
         evaluations: The evaluations made after training.
@@ -84,7 +85,7 @@ class Parts:
 
     run: Run
     summary: Summary | None
-    provenance: Mapping[str, Any]
+    provenance: Provenance | None
     config: Mapping[str, Any]
     metrics: Sequence[Record]
     evaluations: Sequence[Record]
@@ -186,26 +187,23 @@ _ABOUT = (
 )  # fmt: skip
 
 
-def origin(provenance: Mapping[str, Any]) -> Facts:
+def origin(provenance: Provenance | None) -> Facts:
     """Return when, where, by which code and command."""
-    if not provenance:
+    if provenance is None:
         return []
-    git, blas, argv, versions = (provenance.get(key) for key in ("git", "blas", "argv", "versions"))
-    cores = f"{look_up(provenance, 'cpu.model')}, {look_up(provenance, 'cpu.logical_cores')} cores"
-    libraries = [
-        f"{look_up(one, 'internal_api')} ×{look_up(one, 'num_threads')}"
-        for one in (blas if isinstance(blas, list) else [])
-    ]
+    cpu, versions = provenance.cpu, provenance.versions
+    machine = [f"{cpu.model}, {cpu.logical_cores} cores"]
+    machine += [f"{one.internal_api} ×{one.num_threads}" for one in provenance.blas]
     computed = backends(provenance)
     return [
-        ("started", f"{provenance.get('started')} on {provenance.get('host')} ({'; '.join([cores, *libraries])})"),
-        ("versions", ", ".join(f"{k} {v}" for k, v in versions.items()) if isinstance(versions, dict) else ""),
-        ("git", _commit(git) if isinstance(git, dict) else "the config is not in a repository"),
-        ("command", join(map(str, argv)) if isinstance(argv, list) else ""),
+        ("started", f"{provenance.started:%Y-%m-%dT%H:%M:%SZ} on {provenance.host} ({'; '.join(machine)})"),
+        ("versions", ", ".join(f"{name} {version}" for name, version in versions.items())),
+        ("git", _commit(provenance.git) if provenance.git else "the config is not in a repository"),
+        ("command", storable(join(provenance.argv))),
         ("backends", "; ".join(f"{name} from step {step:,}" for step, name in computed) if computed[1:] else ""),
     ]
 
 
-def _commit(git: Mapping[str, Any]) -> str:
-    changes = " with uncommitted changes (the diff is in provenance.json)" if git.get("dirty") else ""
-    return f"commit {str(git.get('commit'))[:12]}{changes}"
+def _commit(git: Git) -> str:
+    changes = " with uncommitted changes (the diff is in provenance.json)" if git.dirty else ""
+    return f"commit {git.commit[:12]}{changes}"

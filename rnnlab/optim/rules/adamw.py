@@ -1,4 +1,4 @@
-"""AdamW: Adam, with a decay of the weights that the gradient's scale does not touch."""
+"""AdamW: Adam, with a decay of the weights, but not of biases, that the gradient's scale does not touch."""
 
 from typing import Final, Literal, final
 
@@ -6,28 +6,36 @@ import numpy as np
 from pydantic import Field
 
 from rnnlab.optim.rules.adam import AbstractAdam, AbstractAdamOptions
-from rnnlab.optim.rules.base import Slots, Vector
+from rnnlab.optim.rules.base import Mask, Vector
 
 
 class AdamwOptions(AbstractAdamOptions):
     """The numbers of `adamw`: those of `adam` and the decay, with Keras's defaults."""
 
     type: Literal["adamw"] = "adamw"
-    weight_decay: float = Field(default=0.004, ge=0, le=1, description="share of each weight lost, times learning rate")
+    weight_decay: float = Field(
+        default=0.004,
+        ge=0,
+        le=1,
+        description="share of each weight that is lost, times learning rate; biases lose none",
+    )
 
 
 @final
 class Adamw(AbstractAdam[AdamwOptions]):
-    """Shrink every parameter a little, then do Adam's step.
+    """Shrink every weight a little, then do Adam's step.
 
-        θ ← θ - η·λ·θ
+        θ ← θ - η·λ·θ                      (θ of a matrix; biases and other vectors do not decay)
         then m, v, v̂, η_t and θ as in `Adam`
 
     θ parameters, (P,) float32 or float64; η learning rate; λ `weight_decay`.
 
-    Source: Loshchilov and Hutter 2019, "Decoupled weight decay regularization", algorithm 2.
-    Differs: As in Keras, the decay is multiplied by the learning rate; the paper multiplies it by the schedule's factor
-        alone. Biases decay as kernels do. Adam's own differences apply here too.
+    Source: Loshchilov and Hutter 2019, "Decoupled weight decay regularization", algorithm 2; only weights: Goodfellow,
+        Bengio, Courville 2016, "Deep learning", section 7.1.
+    Differs: As in Keras and PyTorch, the decay is multiplied by the learning rate; the paper multiplies it by the
+        schedule's factor alone. Keras and PyTorch also shrink biases, and vectors such as gains, unless they are
+        excluded (`exclude_from_weight_decay`, parameter groups); here they never decay: a forget bias of 2 would lose
+        what makes it remember. Adam's own differences apply here too.
 
     Example:
         >>> import numpy
@@ -41,13 +49,12 @@ class Adamw(AbstractAdam[AdamwOptions]):
     name, keras_name = "adamw", "AdamW"
     Options = AdamwOptions
 
-    def _move(
-        self, parameters: Vector, gradients: Vector, slots: Slots, *, scratch: Vector, learning_rate: float
-    ) -> None:
+    def _decay(self, parameters: Vector, decays: Mask | None, *, scratch: Vector, learning_rate: float) -> None:
         # Not `parameters *= 1 - η·λ`: float32 would round 1 - 4e-6 by nearly one per cent of the decay, at every step.
         np.multiply(parameters, learning_rate * self.options.weight_decay, out=scratch)
+        if decays is not None:
+            scratch *= decays
         parameters -= scratch
-        super()._move(parameters, gradients, slots, scratch=scratch, learning_rate=learning_rate)
 
 
 OPTIMIZER: Final = Adamw

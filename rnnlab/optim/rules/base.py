@@ -14,6 +14,7 @@ from pydantic import Field
 from rnnlab.core.options import Options
 
 Vector = NDArray[np.floating[Any]]
+Mask = NDArray[np.bool_]
 Slots = dict[str, NDArray[Any]]
 
 
@@ -59,6 +60,16 @@ class AbstractOptimizer(ABC, Generic[OptionsT]):
     ) -> None:
         """Apply the equation; `slots["step"]` already counts this step, `scratch` is a spare (P,) vector."""
 
+    def _decay(self, parameters: Vector, decays: Mask | None, *, scratch: Vector, learning_rate: float) -> None:
+        """Shrink the parameters before they are moved; most rules do not.
+
+        Args:
+            parameters: (P,).
+            decays: As `update` has it.
+            scratch: A spare (P,) vector.
+            learning_rate: The rate of this step.
+        """
+
     @final
     def initial_slots(self, size: int, dtype: DTypeLike) -> Slots:
         """Return the slots before the first step, all zero.
@@ -74,7 +85,15 @@ class AbstractOptimizer(ABC, Generic[OptionsT]):
         return {"step": np.zeros(1, np.int64), **vectors}
 
     @final
-    def update(self, parameters: Vector, gradients: Vector, slots: Slots, *, learning_rate: float) -> None:
+    def update(
+        self,
+        parameters: Vector,
+        gradients: Vector,
+        slots: Slots,
+        *,
+        learning_rate: float,
+        decays: Mask | None = None,
+    ) -> None:
         """Do one step: change `parameters` and `slots` in place, leave `gradients` as they are.
 
         Args:
@@ -82,6 +101,7 @@ class AbstractOptimizer(ABC, Generic[OptionsT]):
             gradients: (P,) of the same dtype, clipped already if they are to be.
             slots: From `initial_slots`, or a copy of them saved earlier.
             learning_rate: The rate of this step: base rate times the schedule's factor, 0 or greater.
+            decays: (P,), which parameters a rule with weight decay shrinks; None for all.
 
         Raises:
             ValueError: Parameters and gradients differ in shape or dtype (a bug of the caller, never of a config).
@@ -93,8 +113,9 @@ class AbstractOptimizer(ABC, Generic[OptionsT]):
             )
         slots["step"] += 1
         # A NumPy float64 scalar would lift float32 arithmetic to float64; a Python number does not.
-        rate = float(learning_rate)
-        self._move(parameters, gradients, slots, scratch=self._scratch_like(parameters), learning_rate=rate)
+        rate, scratch = float(learning_rate), self._scratch_like(parameters)
+        self._decay(parameters, decays, scratch=scratch, learning_rate=rate)
+        self._move(parameters, gradients, slots, scratch=scratch, learning_rate=rate)
 
     def _scratch_like(self, parameters: Vector) -> Vector:
         if self._scratch.shape != parameters.shape or self._scratch.dtype != parameters.dtype:

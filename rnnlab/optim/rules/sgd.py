@@ -13,7 +13,9 @@ class SgdOptions(OptimizerOptions):
 
     type: Literal["sgd"] = "sgd"
     learning_rate: float = Field(default=0.01, gt=0, le=1e3, description="step size; a schedule multiplies it")
-    momentum: float = Field(default=0.0, ge=0, lt=1, description="share of the last move that is kept")
+    momentum: float = Field(
+        default=0.0, ge=0, lt=1, description="share of the last move that is kept, at the rate it was made with"
+    )
     nesterov: bool = Field(default=False, description="take the gradient as of the point the momentum leads to")
 
     @model_validator(mode="after")
@@ -33,11 +35,14 @@ class Sgd(AbstractOptimizer[SgdOptions]):
 
     θ parameters, g gradients, v slot `momentum`, each (P,) of the parameters' dtype; η learning rate; μ `momentum`.
 
+    The rate is inside the velocity: when a schedule changes it, earlier moves go on at the rate they were made with.
+
     Source: Polyak 1964 (heavy ball); Sutskever, Martens, Dahl, Hinton 2013, "On the importance of initialization and
         momentum in deep learning", eq. 1-4.
     Differs: As in Keras, Nesterov's form takes the gradient at θ itself and looks ahead in the update; the paper takes
-        it at θ + μ·v. Unlike Keras, the options reject `nesterov` without momentum, which would have no effect, and a
-        momentum of 1, which never forgets.
+        it at θ + μ·v. PyTorch has the rate outside, v ← μ·v + g and θ ← θ - η·v: the same at a constant rate, but under
+        a schedule all earlier moves change with it, so that a falling rate brakes at once. Unlike Keras, the options
+        reject `nesterov` without momentum, which would have no effect, and a momentum of 1, which never forgets.
 
     Example:
         >>> import numpy
@@ -47,6 +52,12 @@ class Sgd(AbstractOptimizer[SgdOptions]):
         >>> rule.update(weights, numpy.array([2.0]), slots, learning_rate=0.25)  # v = -0.25 - 0.5
         >>> weights.tolist()
         [-0.25]
+
+        At half the rate, v = -0.375 - 0.25; with the rate outside, v would be 0.5·3 + 2 and the move -0.125·3.5:
+
+        >>> rule.update(weights, numpy.array([2.0]), slots, learning_rate=0.125)
+        >>> weights.tolist()
+        [-0.875]
     """
 
     name, keras_name = "sgd", "SGD"
