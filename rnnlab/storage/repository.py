@@ -3,7 +3,7 @@
 import os
 import subprocess
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, final
 
@@ -15,11 +15,29 @@ from rnnlab.storage.fields import Name
 DIFF_LIMIT = 1 << 20  # bytes
 PATIENCE = 10.0  # seconds for one call of git
 
-# A config of the repository must not start programs. Asking must not change the repository either: `git diff` would
-# rewrite its index, and a commit made at that moment would fail.
-_GIT = ("git", "--no-optional-locks", "-c", "core.fsmonitor=false", "-c", "diff.autoRefreshIndex=false")
-_STATUS = ("status", "--porcelain", "--untracked-files=no")
-_DIFF = ("diff", "HEAD", "--no-color", "--no-ext-diff", "--no-textconv")
+# A repository may come with the config, from anywhere: what its own settings name must not be started. Asking must not
+# change it either: `git diff` would rewrite its index, and a commit made at that moment would fail.
+_GIT = ("git", "--no-pager", "--no-optional-locks")
+_SETTINGS = {
+    "core.fsmonitor": "false",
+    "core.hooksPath": os.devnull,
+    "diff.autoRefreshIndex": "false",
+    "safe.bareRepository": "explicit",
+}
+# A partial clone fetches what it lacks, by a program or from an address of its own.
+_OFFLINE = {"GIT_ALLOW_PROTOCOL": "none", "GIT_NO_LAZY_FETCH": "1", "GIT_TERMINAL_PROMPT": "0"}
+_FILTERS = ("config", "--show-scope", "--name-only", "-z", "--get-regexp", r"^filter\.")
+# A submodule has settings of its own: git would start itself in it to look for changes.
+_STATUS = ("status", "--porcelain", "--untracked-files=no", "--ignore-submodules=dirty")
+_DIFF = (
+    "diff",
+    "HEAD",
+    "--no-color",
+    "--no-ext-diff",
+    "--no-textconv",
+    "--ignore-submodules=dirty",
+    "--submodule=short",
+)
 
 
 @final
@@ -44,12 +62,19 @@ Describe = Callable[[Path], Git | None]
 
 def describe_repository(folder: Path) -> Git | None:
     """Return the state of the repository around `folder`, or None without repository or git."""
-    commit = _git(folder, "rev-parse", "--verify", "HEAD")
+    root = next((one for one in (folder, *folder.absolute().parents) if (one / ".git").exists()), None)
+    if root is None:
+        return None
+    # A repository may call another folder its own.
+    here = _OFFLINE | {"GIT_WORK_TREE": str(root), "GIT_CEILING_DIRECTORIES": str(root.absolute().parent)}
+    settings = dict(_SETTINGS)
+    commit = _git(folder, here, settings, "rev-parse", "--verify", "HEAD")
     if not commit:
         return None
-    changes = _git(folder, *_STATUS)
+    settings |= _without_filters(_git(folder, here, settings, *_FILTERS) or b"")
+    changes = _git(folder, here, settings, *_STATUS)
     # A file that was only touched is no change to the first, but a header without lines to the second.
-    diff = _git(folder, *_DIFF) if changes else changes
+    diff = _git(folder, here, settings, *_DIFF) if changes else changes
     return Git(
         commit=commit.decode().strip(),
         dirty=None if changes is None else bool(changes),
@@ -58,11 +83,34 @@ def describe_repository(folder: Path) -> Git | None:
     )
 
 
-def _git(folder: Path, *arguments: str) -> bytes | None:
-    """Return what git answers, cut one byte over the limit; None where it fails or takes too long."""
+def _without_filters(listed: bytes) -> dict[str, str]:
+    """Return settings that take the repository's own filters away; those of the user and the system stay."""
+    words = listed.decode(errors="surrogateescape").split("\0")
+    own = {
+        name.rpartition(".")[0]
+        for scope, name in zip(words[::2], words[1::2], strict=False)
+        if scope not in {"global", "system"}
+    }
+    values = {"clean": "", "process": "", "required": "false"}
+    return {f"{name}.{key}": value for name in sorted(own) for key, value in values.items()}
+
+
+def _git(folder: Path, here: Mapping[str, str], settings: Mapping[str, str], *arguments: str) -> bytes | None:
+    """Return what git answers, cut one byte over the limit; None where it fails or takes too long.
+
+    Args:
+        folder: Where to ask.
+        here: Variables of its environment.
+        settings: Stronger than those of any file.
+        arguments: The command.
+    """
     # These would send git to another repository, as inside one of its hooks.
     elsewhere = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"}
-    environment = {name: value for name, value in os.environ.items() if name not in elsewhere} | {"LC_ALL": "C"}
+    environment = {name: value for name, value in os.environ.items() if name not in elsewhere} | {**here, "LC_ALL": "C"}
+    first = int(os.environ.get("GIT_CONFIG_COUNT") or 0)  # `-c` cannot set a name that contains an equals sign
+    for number, (name, value) in enumerate(settings.items(), start=first):
+        environment |= {f"GIT_CONFIG_KEY_{number}": name, f"GIT_CONFIG_VALUE_{number}": value}
+    environment["GIT_CONFIG_COUNT"] = str(first + len(settings))
     try:
         process = subprocess.Popen(  # noqa: S603
             [*_GIT, *arguments],
