@@ -29,15 +29,7 @@ _OFFLINE = {"GIT_ALLOW_PROTOCOL": "none", "GIT_NO_LAZY_FETCH": "1", "GIT_TERMINA
 _FILTERS = ("config", "--show-scope", "--name-only", "-z", "--get-regexp", r"^filter\.")
 # A submodule has settings of its own: git would start itself in it to look for changes.
 _STATUS = ("status", "--porcelain", "--untracked-files=no", "--ignore-submodules=dirty")
-_DIFF = (
-    "diff",
-    "HEAD",
-    "--no-color",
-    "--no-ext-diff",
-    "--no-textconv",
-    "--ignore-submodules=dirty",
-    "--submodule=short",
-)
+_DIFF = ("diff", "HEAD", "--no-color", "--no-ext-diff", "--no-textconv", "--submodule=short", *_STATUS[-1:])
 
 
 @final
@@ -62,11 +54,12 @@ Describe = Callable[[Path], Git | None]
 
 def describe_repository(folder: Path) -> Git | None:
     """Return the state of the repository around `folder`, or None without repository or git."""
-    root = next((one for one in (folder, *folder.absolute().parents) if (one / ".git").exists()), None)
+    folder = folder.resolve()
+    root = next((one for one in (folder, *folder.parents) if (one / ".git").exists()), None)
     if root is None:
         return None
     # A repository may call another folder its own.
-    here = _OFFLINE | {"GIT_WORK_TREE": str(root), "GIT_CEILING_DIRECTORIES": str(root.absolute().parent)}
+    here = _OFFLINE | {"GIT_WORK_TREE": str(root), "GIT_CEILING_DIRECTORIES": str(root.parent)}
     settings = dict(_SETTINGS)
     commit = _git(folder, here, settings, "rev-parse", "--verify", "HEAD")
     if not commit:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rnnlab.storage.repository import describe_repository
 
 from rnnlab.storage import repository as repository_module
+from rnnlab.storage.repository import describe_repository
 
 Attack = Callable[[Path, str], None]
 
@@ -155,6 +155,18 @@ def test_it_shows_no_file_of_another_folder(repo: Path, tmp_path: Path) -> None:
     git(repo, "config", "core.worktree", str(tmp_path / "secrets"))
     found: Any = describe_repository(repo)
     assert (found.dirty, found.diff) == (False, "")
+
+
+def test_the_folder_may_be_relative_or_a_link(repo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (repo / "below").mkdir()
+    (repo / "a").write_text("two\n")
+    (tmp_path / "link").symlink_to("repo/below")
+    expected = describe_repository(repo)
+    assert expected
+    assert expected.diff
+    monkeypatch.chdir(repo)
+    for folder in (Path(), Path("below"), tmp_path / "link", Path("../link")):
+        assert describe_repository(folder) == expected
 
 
 def test_a_bare_one_among_the_files_is_not_asked(tmp_path: Path, program: str) -> None:
