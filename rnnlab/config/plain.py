@@ -27,12 +27,18 @@ def read_plain(text: str) -> dict[str, Any]:
         raise VerificationError(f"invalid YAML{at}: {shortened(' '.join(problem.split()))}") from None
     if not isinstance(data, dict):
         raise VerificationError("is not the config of a run")
-    _require_bounds(data, level=0, values=0)
+    require_bounds(data)
     return data
 
 
-def _require_bounds(value: Any, *, level: int, values: int) -> int:
-    """Return how many values and keys there are; an alias is counted each time, so its size is bounded too."""
+def require_bounds(value: Any, *, level: int = 0, values: int = 0) -> int:
+    """Pass if a value is as large, deep and long as a config may be, and safe to format; return its number of values.
+
+    An alias is counted each time, so its size is bounded too.
+
+    Raises:
+        VerificationError: It is not; `where` is left to the caller.
+    """
     values += 1
     if level > MOST_LEVELS or values > MOST_VALUES:
         raise VerificationError(f"has more than {MOST_VALUES:,} values and keys, or {MOST_LEVELS} levels of nesting")
@@ -40,10 +46,10 @@ def _require_bounds(value: Any, *, level: int, values: int) -> int:
         for key, inner in value.items():
             if not isinstance(key, str) or len(key) > LONGEST_TEXT:
                 raise VerificationError(f"has a key that is not text, or too long: {shortened(str(key))}")
-            values = _require_bounds(inner, level=level + 1, values=values + 1)
+            values = require_bounds(inner, level=level + 1, values=values + 1)
     elif isinstance(value, list):
         for inner in value:
-            values = _require_bounds(inner, level=level + 1, values=values)
+            values = require_bounds(inner, level=level + 1, values=values)
     elif (
         (isinstance(value, str) and len(value) > LONGEST_TEXT)
         or (isinstance(value, int) and abs(value) >= 10**MOST_DIGITS)

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from graphlib import CycleError, TopologicalSorter
@@ -212,9 +213,9 @@ def _pruner_faults(options: SweepOptions) -> Iterator[Fault]:
 def _axis_faults(key: str, axis: Axis, options: SweepOptions) -> Iterator[UsageError]:
     if isinstance(axis, list):
         texts = [json.dumps(value) for value in axis]
-        twice = next((text for text in texts if texts.count(text) > 1), "")
+        twice = [text for text, count in Counter(texts).items() if count > 1]
         if twice or not axis:
-            yield UsageError(f"{twice[:60]} is listed twice" if twice else "no values", hint="list each value once")
+            yield UsageError(f"{twice[0][:60]} is listed twice" if twice else "no values", hint="list each value once")
     if options.method == "grid" or any(key in group for group in options.zip):
         try:
             values_of(axis)

@@ -42,14 +42,19 @@ def check_sweep(path: Path, overrides: Sequence[str] = ()) -> CheckedSweep:
     name = _name(base, path)
     values = _values(document, options)
     experiments = _experiments(base, document, values)
-    plan = Plan(name=name, config_sha256=hashlib.sha256(document.raw).hexdigest(), options=options, trials=())
-    if plan.is_search:
-        return CheckedSweep(plan.model_copy(update={"base": base.data}), experiments, document.raw)
+    is_search = options.method == "tpe"
     trials = [
         Trial(number=number, name=name, values=values[number - 1], sha256=experiment.sha256())
-        for number, (name, experiment) in enumerate(experiments.items(), start=1)
+        for number, (name, experiment) in enumerate(() if is_search else experiments.items(), start=1)
     ]
-    return CheckedSweep(plan.with_trials(trials), experiments, document.raw)
+    plan = Plan(
+        name=name,
+        config_sha256=hashlib.sha256(document.raw).hexdigest(),
+        options=options,
+        base=base.data if is_search else None,
+        trials=tuple(trials),
+    )
+    return CheckedSweep(plan, experiments, document.raw)
 
 
 def trial_document(base: Document, name: str, values: Values, origin: Document | None = None) -> Document:

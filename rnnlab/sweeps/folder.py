@@ -12,27 +12,28 @@
 No file contains a path of another, so a sweep may be moved.
 """
 
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self, final
+from typing import Self, final
 
 from rnnlab.config.experiment import Experiment
 from rnnlab.config.yaml import dump_yaml
-from rnnlab.core.errors import RunLockedError, RunNotFoundError, UsageError
+from rnnlab.core.errors import RunLockedError, RunNotFoundError, UsageError, VerificationError
 from rnnlab.core.options import check_name
 from rnnlab.core.system_errors import reported
 from rnnlab.runs.find import sweep_path
 from rnnlab.storage import RunFolder, disk
+from rnnlab.storage.fields import storable
 from rnnlab.storage.files import ensure_folder, is_leftover, nearest_folder, probe, write_atomic
-from rnnlab.storage.jsonfile import read_json, write_json
+from rnnlab.storage.jsonfile import LIMIT, read_model, sealed, write_json
 from rnnlab.storage.lock import acquire
 from rnnlab.storage.reading import kind
-from rnnlab.sweeps.plan import CheckedSweep, Plan, Trial, read_document
+from rnnlab.sweeps.plan import CheckedSweep, Plan, Trial
+from rnnlab.sweeps.records import CancelRequest, Failure
 
+_FOLDERS = ("configs", "trials", "failures", "study", "slurm")
 _PARTS = ("sweep.yaml", "configs", "study")  # written before plan.json
 
 
@@ -77,12 +78,24 @@ class SweepFolder:
         return kind(self.path) == "folder" and kind(self.path / "plan.json") == "file"
 
     def read_plan(self) -> Plan:
-        """Return the plan."""
-        return read_document(Plan, self.path / "plan.json", "the plan of a sweep")
+        """Return the plan, if no folder of the sweep leads out of it."""
+        for name in _FOLDERS:
+            if kind(self.path / name) not in {"missing", "folder"}:
+                problem = "is not a folder of this sweep (a link, or a file)"
+                raise VerificationError(problem, where=str(self.path / name))
+        return read_model(self.path / "plan.json", Plan, what="the plan of a sweep of this version of rnnlab")
 
     def write_plan(self, plan: Plan) -> None:
-        """Store the plan, which gets longer in a search."""
-        write_json(self.path / "plan.json", plan.model_dump(mode="json", by_alias=True))
+        """Store the plan, which gets longer in a search.
+
+        Raises:
+            UsageError: It is larger than any that is read again.
+        """
+        value = plan.model_dump(mode="json", by_alias=True)
+        if len(sealed(value)) > LIMIT:
+            problem = f"the plan of {len(plan.trials):,} trials would take more than {LIMIT:,} bytes"
+            raise UsageError(problem, hint="take fewer trials, or fewer axes")
+        write_json(self.path / "plan.json", value)
 
     def config(self, trial: Trial) -> Path:
         """Return the config file of a trial."""
@@ -112,19 +125,31 @@ class SweepFolder:
         """The folder of a search; it need not exist."""
         return self.path / "study"
 
-    def write_failure(self, trial: Trial, reason: str, *, pruned: bool = False) -> None:
+    def write_failure(self, plan: Plan, trial: Trial, reason: str, *, pruned: bool = False) -> None:
         """Store why a trial ended; one that was pruned is not trained again."""
         ensure_folder(self.path / "failures")
-        write_json(self._failure(trial), {"trial": trial.name, "reason": reason, "pruned": pruned})
+        failure = Failure(sweep=plan.id, trial=trial.name, reason=storable(reason), pruned=pruned)
+        write_json(self._failure(trial), failure.model_dump(mode="json"))
 
-    def read_failures(self) -> dict[str, dict[str, Any]]:
-        """Return the stored failures by the name of the trial."""
+    def read_failures(self, plan: Plan) -> dict[str, Failure | VerificationError]:
+        """Return the stored failures, and in place of a damaged one why it is, by the name of the trial."""
         folder = self.path / "failures"
         if kind(folder) == "missing":
             return {}
         with reported("look at", folder):
-            paths = sorted(path for path in folder.iterdir() if path.suffix == ".json" and not is_leftover(path.name))
-        return {path.stem: read_json(path) for path in paths}
+            names = {path.name for path in folder.iterdir()}
+        stored = [trial for trial in plan.trials if self._failure(trial).name in names]
+        return {trial.name: self._read_failure(plan, trial) for trial in stored}
+
+    def _read_failure(self, plan: Plan, trial: Trial) -> Failure | VerificationError:
+        path = self._failure(trial)
+        try:
+            failure = read_model(path, Failure, what="why a trial of a sweep failed")
+        except VerificationError as fault:
+            return fault
+        if (failure.sweep, failure.trial) != (plan.id, trial.name):
+            return VerificationError("is of another sweep or trial", where=str(path), hint="delete it")
+        return failure
 
     def delete_failure(self, trial: Trial) -> None:
         """Delete the stored failure of a trial that is trained again."""
@@ -136,13 +161,19 @@ class SweepFolder:
 
     def request_cancel(self) -> None:
         """Request that the processes which train these trials stop."""
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        write_json(self.path / "cancel.json", {"requested": now, "token": secrets.token_hex(8)})
+        request = CancelRequest.now(self.read_plan().id)
+        write_json(self.path / "cancel.json", request.model_dump(mode="json"))
 
-    def cancel_request(self) -> dict[str, Any]:
-        """Return the last request to stop; empty if there was none."""
+    def cancel_request(self, plan: Plan) -> str:
+        """Return what identifies the last request to stop: empty if there was none, "damaged" if it cannot be read."""
         path = self.path / "cancel.json"
-        return {} if kind(path) == "missing" else read_json(path)
+        if kind(path) == "missing":
+            return ""
+        try:
+            request = read_model(path, CancelRequest, what="a request to stop a sweep")
+        except VerificationError:
+            return "damaged"
+        return request.token if request.sweep == plan.id else ""
 
     def _require_empty(self) -> None:
         ensure_folder(self.path)

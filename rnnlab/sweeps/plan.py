@@ -1,20 +1,21 @@
 """The plan of a sweep: its trials in order, each with a name and the values that distinguish it from the others."""
 
 import re
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar, final
+from typing import Annotated, Any, Literal, Self, final
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from rnnlab.config.blocks import SweepOptions
+from rnnlab.config.blocks import MOST_TRIALS, SweepOptions
 from rnnlab.config.experiment import Experiment
-from rnnlab.core.options import Options
-from rnnlab.storage.jsonfile import read_model
-
-Document = TypeVar("Document", bound=Options)
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+from rnnlab.config.plain import require_bounds
+from rnnlab.core.errors import UsageError, VerificationError
+from rnnlab.core.options import Options, check_name
+from rnnlab.storage.fields import Hash, RunId
+from rnnlab.sweeps.axes import faults_of
+from rnnlab.sweeps.records import TrialName
 
 _LONGEST_NAME = 60
 _DIGITS = 4  # of a trial's number, more if the sweep has 10,000 trials or more
@@ -29,17 +30,35 @@ _SHORT = {
 }  # fmt: skip
 
 
+def _require_name(name: str) -> str:
+    try:
+        check_name(name)
+    except UsageError as error:
+        raise ValueError(error.problem) from error
+    return name
+
+
+def _require_bounds(values: dict[str, Any]) -> dict[str, Any]:
+    try:
+        require_bounds(values)
+    except VerificationError as error:
+        raise ValueError(error.problem) from error
+    return values
+
+
 @final
 class Trial(Options):
     """One training of a sweep; immutable."""
 
-    number: Annotated[int, Field(ge=1)] = Field(description="Its place in the plan, from 1.")
-    name: Annotated[str, Field(pattern=r"^[0-9A-Za-z][0-9A-Za-z._-]{0,59}$")] = Field(
-        description="Name of its config file and of its run folder, e.g. `0007-carry-T50-seed3`."
+    number: Annotated[int, Field(ge=1, le=MOST_TRIALS)] = Field(description="Its place in the plan, from 1.")
+    name: TrialName = Field(description="Name of its config file and of its run folder, e.g. `0007-carry-T50-seed3`.")
+    values: Annotated[dict[str, Any], Field(max_length=100), AfterValidator(_require_bounds)] = Field(
+        description="Dotted key -> value of what the sweep sets, in the order of the axes."
     )
-    values: dict[str, Any] = Field(description="Dotted key -> value of what the sweep sets, in the order of the axes.")
-    sha256: Sha256 = Field(description="`Experiment.sha256` of its resolved config.")
-    proposal: Annotated[int, Field(ge=0)] | None = Field(None, description="Method tpe: Optuna's number of its values.")
+    sha256: Hash = Field(description="`Experiment.sha256` of its resolved config.")
+    proposal: Annotated[int, Field(ge=0, lt=1 << 31)] | None = Field(
+        None, description="Method tpe: Optuna's number of its values."
+    )
 
 
 @final
@@ -47,11 +66,16 @@ class Plan(Options):
     """All trials of a sweep; immutable."""
 
     format: Literal["rnnlab-plan/1"] = Field("rnnlab-plan/1", description="Format and version of this document.")
-    name: str = Field(description="The sweep's name.")
-    config_sha256: Sha256 = Field(description="SHA-256 of the sweep's config file.")
+    id: RunId = Field(default_factory=lambda: secrets.token_hex(8), description="Random: differs for every sweep.")
+    name: Annotated[str, AfterValidator(_require_name)] = Field(description="The sweep's name.")
+    config_sha256: Hash = Field(description="SHA-256 of the sweep's config file.")
     options: SweepOptions = Field(description="The `sweep:` section of the config.")
-    base: dict[str, Any] | None = Field(None, description="Method tpe: the config that all trials share.")
-    trials: tuple[Trial, ...] = Field(description="In order, numbers 1, 2, …; with method tpe, those proposed so far.")
+    base: Annotated[dict[str, Any], AfterValidator(_require_bounds)] | None = Field(
+        None, description="Method tpe: the config that all trials share."
+    )
+    trials: Annotated[tuple[Trial, ...], Field(max_length=MOST_TRIALS)] = Field(
+        description="In order, numbers 1, 2, …; with method tpe, those proposed so far."
+    )
 
     @property
     def is_search(self) -> bool:
@@ -65,7 +89,7 @@ class Plan(Options):
 
     def same_as(self, other: "Plan") -> bool:
         """Return whether both plans are of one sweep; the trials that a search has proposed so far do not count."""
-        changes = {"trials": ()} if self.is_search else {}
+        changes = {"id": "", **({"trials": ()} if self.is_search else {})}
         return self.model_copy(update=changes) == other.model_copy(update=changes)
 
     def with_trials(self, trials: list[Trial]) -> Self:
@@ -80,6 +104,18 @@ class Plan(Options):
         if len({trial.name.lower() for trial in trials}) != len(trials):
             raise ValueError("two trials have the same name")
         return trials
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        _require_bounds(self.options.model_dump())
+        if fault := next(faults_of(self.options), None):
+            path, error = fault
+            raise ValueError(f"options: {'.'.join(path)}: {error.problem}")
+        if self.is_search != (self.base is not None):
+            raise ValueError("base: expected with method tpe, and only there")
+        if any((trial.proposal is not None) != self.is_search for trial in self.trials):
+            raise ValueError("trials: expected a proposal's number with method tpe, and only there")
+        return self
 
 
 @final
@@ -96,16 +132,6 @@ class CheckedSweep:
     plan: Plan
     experiments: Mapping[str, Experiment]
     config: bytes
-
-
-def read_document(model: type[Document], path: Path, name: str) -> Document:
-    """Return the document stored at `path`, which messages call `name`.
-
-    Raises:
-        VerificationError: The file is missing, damaged, or written by another version of rnnlab.
-        EnvironmentFault: The file cannot be read.
-    """
-    return read_model(path, model, what=f"{name} of this version of rnnlab")
 
 
 def trial_name(number: int, values: Mapping[str, Any], *, total: int) -> str:

@@ -111,7 +111,7 @@ class _Runner:
         self._sweep, self._plan = sweep, sweep.read_plan()
         self._timeout, self._fail_fast = timeout, fail_fast
         self._too_long = f"not done within --timeout {timeout or 0:g} s"
-        self._cancel_request = sweep.cancel_request()
+        self._cancel_request = sweep.cancel_request(self._plan)
         self._waiting: deque[Trial] = deque()
         self._pruned: dict[str, int] = {}  # the step at which each was pruned, by the trial's name
         self._elsewhere: dict[str, Trial] = {}  # trials that other processes train
@@ -198,7 +198,7 @@ class _Runner:
             reason = f"pruned at step {step:,}"
         elif self._fail_fast:
             self.stop.ask(f"--fail-fast: {trial.name} failed")
-        self._sweep.write_failure(trial, reason, pruned=step is not None)
+        self._sweep.write_failure(self._plan, trial, reason, pruned=step is not None)
         return self._ended(TrialStatus(trial, "failed" if step is None else "pruned", reason), worker.seconds)
 
     def _replace_dead(self, pool: WorkerPool, worker: Worker) -> Generator[Event, None, None]:
@@ -227,7 +227,7 @@ class _Runner:
         if time.monotonic() - self._polled < _POLL_SECONDS:
             return
         self._polled = time.monotonic()
-        if self._sweep.cancel_request() != self._cancel_request:
+        if self._sweep.cancel_request(self._plan) != self._cancel_request:
             self.stop.ask("`rnnlab sweep cancel`")
         for trial in list(self._elsewhere.values()):
             if trial_status(self._sweep, self._plan, trial).state != "running":

@@ -20,11 +20,12 @@ from statistics import fmean
 from types import ModuleType
 from typing import TYPE_CHECKING, final
 
-from rnnlab.config.blocks import Range
+from rnnlab.config.blocks import LARGEST_SEED, Range
 from rnnlab.config.load import check_document
 from rnnlab.config.reading import document_of
-from rnnlab.core.errors import ConfigError, EnvironmentFault, VerificationError
+from rnnlab.core.errors import ConfigError, EnvironmentFault, RnnlabError, VerificationError
 from rnnlab.core.streams import stream
+from rnnlab.core.system_errors import system_error
 from rnnlab.storage.files import write_atomic
 from rnnlab.storage.reading import kind, read_bytes
 from rnnlab.sweeps.axes import Values, condition_holds, exact, groups_of, has_integers, is_open, values_of
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
 _TRIES = 60  # proposals in a row that are known or invalid, after which the search ends
 _RANDOM = 10  # combinations at random before the first that depends on results
-_LARGEST_JOURNAL = 1 << 30  # bytes
+_LARGEST_JOURNAL, _LONGEST_LINE = 1 << 28, 1 << 20  # bytes
 
 
 @contextmanager
@@ -69,14 +70,19 @@ class Search:
         self.plan = sweep.read_plan()  # only with the lock: another process might have made it longer until here
         self._options = self.plan.options
         self._base = document_of(json.dumps(self.plan.base), str(sweep.path))
-        self._study = self._open_study()
+        self._journal = sweep.study / "journal.log"
+        with self._verified():
+            self._study = self._open_study()
         self._results: dict[str, float | None] = {}  # by the trial's name; None if it failed
         self._running: dict[int | None, OptunaTrial] = {}  # by the proposal's number
         self._is_exhausted = False
         planned = {trial.proposal for trial in self.plan.trials}
-        for one in self._study.get_trials(deepcopy=False):
-            if one.number not in planned:  # a killed process had asked for it
-                self._tell(one.number, None)
+        with self._verified():
+            recorded = {one.number for one in self._study.get_trials(deepcopy=False)}
+            if planned - recorded:
+                raise ValueError("it lacks proposals of plan.json")
+            for number in recorded - planned:  # a killed process had asked for it
+                self._tell(number, None)
 
     @property
     def has_more(self) -> bool:
@@ -104,15 +110,17 @@ class Search:
         running = self._running.get(trial.proposal)
         if running is None:
             return False
-        running.report(value, step)
-        return bool(running.should_prune())
+        with self._verified():
+            running.report(value, step)
+            return bool(running.should_prune())
 
     def propose(self) -> list[Trial]:
         """Add a new combination to the plan and return its trials, one per seed; none if nothing new was proposed."""
         known = {self._key(trial.values) for trial in self.plan.trials}
         for attempt in range(_TRIES):
-            asked = self._ask(len(known) * _TRIES + attempt)
-            values = self._suggest(asked)
+            with self._verified():
+                asked = self._ask(len(known) * _TRIES + attempt)
+                values = self._suggest(asked)
             if self._key(values) not in known and (trials := self._planned(asked.number, values)):
                 self._running[asked.number] = asked
                 return trials
@@ -122,7 +130,9 @@ class Search:
 
     def _ask(self, number: int) -> "OptunaTrial":
         """Return a new trial of the study; `number` counts planned ones: a killed process may have asked for more."""
-        seed = int(stream(self._base.data.get("seed", 0) or 0, "sweep/tpe", number).integers(2**31))
+        given = self._base.data.get("seed", 0)
+        base = given if isinstance(given, int) and 0 <= given <= LARGEST_SEED else 0
+        seed = int(stream(base, "sweep/tpe", number).integers(2**31))
         # A new sampler for each, so that a proposal depends on the study alone.
         sampler = self._optuna.samplers.TPESampler(seed=seed, n_startup_trials=_RANDOM, constant_liar=True)
         self._study.sampler = sampler
@@ -170,34 +180,45 @@ class Search:
         return trials
 
     def _open_study(self) -> "Study":
-        optuna, options, path = self._optuna, self.plan.options, self._sweep.study / "journal.log"
-        _drop_partial_line(path)
+        optuna, options = self._optuna, self.plan.options
+        _drop_partial_line(self._journal)
         pruners = {
             None: optuna.pruners.NopPruner, "median": optuna.pruners.MedianPruner,
             "hyperband": optuna.pruners.HyperbandPruner,
         }  # fmt: skip
-        try:
-            backend = optuna.storages.journal.JournalFileBackend(str(path), lock_obj=_NoLock())
-            study: Study = optuna.create_study(
-                storage=optuna.storages.JournalStorage(backend),
-                study_name=self.plan.name,
-                direction=options.metric.goal,
-                load_if_exists=True,
-                pruner=pruners[options.pruner](),
-            )
-        except (ValueError, KeyError) as fault:
-            hint = "restore it from a copy, or start a new sweep with --into DIR; the runs are not affected"
-            raise VerificationError(f"is damaged: {fault}", where=str(path), hint=hint) from fault
+        backend = optuna.storages.journal.JournalFileBackend(str(self._journal), lock_obj=_NoLock())
+        study: Study = optuna.create_study(
+            storage=optuna.storages.JournalStorage(backend),
+            study_name=self.plan.name,
+            direction=options.metric.goal,
+            load_if_exists=True,
+            pruner=pruners[options.pruner](),
+        )
         return study
 
+    @contextmanager
+    def _verified(self) -> Iterator[None]:
+        """Report what Optuna raises as a damaged record: it takes any content as it is."""
+        try:
+            yield
+        except OSError as fault:
+            raise system_error("append to", self._journal, fault) from fault
+        except (RnnlabError, MemoryError):
+            raise
+        except Exception as fault:
+            hint = "restore it from a copy, or start a new sweep with --into DIR; the runs are not affected"
+            problem = f"is damaged: {type(fault).__name__}: {str(fault)[:200]}"
+            raise VerificationError(problem, where=str(self._journal), hint=hint) from fault
+
     def _tell(self, number: int, value: float | None, *, pruned: bool = False) -> None:
-        if self._study.get_trials(deepcopy=False)[number].state.is_finished():
-            return
         states = self._optuna.trial.TrialState
-        if value is None:
-            self._study.tell(number, state=states.PRUNED if pruned else states.FAIL)
-        else:
-            self._study.tell(number, value)
+        with self._verified():
+            if self._study.get_trials(deepcopy=False)[number].state.is_finished():
+                return
+            if value is None:
+                self._study.tell(number, state=states.PRUNED if pruned else states.FAIL)
+            else:
+                self._study.tell(number, value)
 
     def _key(self, values: Values) -> str:
         """Return what identifies a combination: its values without the seeds that every combination gets."""
@@ -233,8 +254,10 @@ class _NoLock:
 
 def _drop_partial_line(path: Path) -> None:
     """Cut off the last line if a killed process wrote only a part of it."""
-    if kind(path) == "file":
+    if kind(path) != "missing":
         data = read_bytes(path, _LARGEST_JOURNAL)
+        if max(map(len, data.split(b"\n"))) > _LONGEST_LINE:
+            raise VerificationError(f"has a line of more than {_LONGEST_LINE:,} bytes", where=str(path))
         whole = data[: data.rfind(b"\n") + 1]
         if whole != data:
             write_atomic(path, whole)

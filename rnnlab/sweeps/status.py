@@ -5,14 +5,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from math import isfinite
-from typing import Any, Literal, cast, final, get_args
+from typing import Literal, cast, final, get_args
 
+from rnnlab.core.errors import VerificationError
 from rnnlab.runs.find import damaged
 from rnnlab.runs.run import Run
 from rnnlab.storage.jsonfile import look_up
 from rnnlab.storage.reading import kind
 from rnnlab.sweeps.folder import SweepFolder
 from rnnlab.sweeps.plan import Plan, Trial
+from rnnlab.sweeps.records import Failure
 
 State = Literal[
     "completed", "pruned", "running", "queued", "missing", "interrupted", "stale", "failed", "diverged", "damaged"
@@ -112,19 +114,26 @@ def sweep_status(sweep: SweepFolder) -> SweepStatus:
     """Return the status of a sweep, from its run folders and stored failures.
 
     Raises:
-        VerificationError: The plan or a stored failure is damaged.
+        VerificationError: The plan is damaged.
         EnvironmentFault: A file cannot be read.
     """
-    plan, notes = sweep.read_plan(), sweep.read_failures()
+    plan = sweep.read_plan()
+    notes = sweep.read_failures(plan)
     trials = [trial_status(sweep, plan, trial, note=notes.get(trial.name)) for trial in plan.trials]
     return SweepStatus(sweep, plan, trials)
 
 
-def trial_status(sweep: SweepFolder, plan: Plan, trial: Trial, *, note: dict[str, Any] | None = None) -> TrialStatus:
+def trial_status(
+    sweep: SweepFolder, plan: Plan, trial: Trial, *, note: Failure | VerificationError | None = None
+) -> TrialStatus:
     """Return the status of one trial; `note` is its stored failure, which explains what the run folder cannot."""
     run, ended = Run(sweep.run(trial)), TrialStatus(trial, "missing")
-    if note:
-        ended = TrialStatus(trial, "pruned" if note.get("pruned") is True else "failed", str(note.get("reason", "")))
+    if isinstance(note, VerificationError):
+        ended = TrialStatus(trial, "damaged", str(note))
+    elif note:
+        ended = TrialStatus(trial, "pruned" if note.pruned else "failed", note.reason)
+    if kind(run.path) not in {"missing", "folder"}:
+        return TrialStatus(trial, "damaged", f"{run.path}: is not a folder of this sweep (a link, or a file)")
     if kind(run.path / "status.json") == "missing":
         return ended
     try:

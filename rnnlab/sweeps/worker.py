@@ -17,9 +17,10 @@ from typing import final
 
 from rnnlab.config.experiment import Experiment
 from rnnlab.config.load import load_experiment
-from rnnlab.core.errors import DivergedError, RnnlabError, RunLockedError, StoppedError
+from rnnlab.core.errors import DivergedError, RnnlabError, RunLockedError, StoppedError, VerificationError
 from rnnlab.core.threads import MORE_PROCESSES
 from rnnlab.storage.jsonfile import look_up
+from rnnlab.storage.reading import kind
 from rnnlab.storage.repository import describe_repository
 from rnnlab.sweeps.pool import FromWorker, Ready, Score, ToWorker, Train, TrialStepped
 from rnnlab.sweeps.status import TrialStatus
@@ -90,6 +91,11 @@ class _Worker:
     def _train_to_end(self, message: Train, stop: Stop) -> TrialStatus:
         trial, config, into = message.trial, message.sweep.config(message.trial), message.sweep.run(message.trial).path
         loaded = load_experiment(config)
+        if kind(into) not in {"missing", "folder"}:
+            raise VerificationError("is not a folder of this sweep (a link, or a file)", where=str(into))
+        if loaded.experiment.sha256() != trial.sha256:
+            hint = "bring the old file back; to train with other values, start another sweep with --into DIR"
+            raise VerificationError("was changed since the sweep was planned", where=str(config), hint=hint)
         if not self._can_train(loaded.experiment):
             return TrialStatus(trial, "missing")
         steps, last = loaded.experiment.training.steps, time.monotonic()

@@ -15,7 +15,7 @@ from rnnlab.sweeps.runner import Event, SweepEnded, TrialEnded, TrialStarted, ru
 from rnnlab.sweeps.status import sweep_status
 from rnnlab.training.resume import train_into
 from rnnlab.training.stopping import Stop
-from tests.sweeps.trying import ENDLESS, QUICK, SLOW, accounts, make, run, states
+from tests.sweeps.trying import ENDLESS, QUICK, SLOW, accounts, make, make_sweep, run, states
 from tests.training.resuming import account
 
 NAMES = [f"{number:04d}-seed{number - 1}" for number in range(1, 301)]
@@ -65,7 +65,7 @@ def test_only_what_is_missing_interrupted_or_failed_is_trained(place: Path) -> N
     run_ = sweep.run(second)
     list(train_into(run_.path, load_experiment(sweep.config(second)).experiment, config=b"", argv=["x"]))
     run_.write_status(run_.read_status().changed(state="interrupted"))
-    sweep.write_failure(third, "a test")
+    sweep.write_failure(sweep.read_plan(), third, "a test")
     assert reasons(sweep) == {third.name: ("failed", "a test")}
     assert run(sweep) == [(trial.name, "completed") for trial in (second, third, fourth)]
     assert reasons(sweep) == {}
@@ -109,9 +109,9 @@ def test_a_trial_that_kills_two_workers_fails_alone(place: Path, pools: list[Wor
     [
         ("task: [", "invalid YAML: "),
         (QUICK + "sede: 1\n", "unknown key 'sede'"),
-        (QUICK.replace("units: 4", "units: 60000, layers: 10"), "training needs about "),
+        (QUICK.replace("units: 4", "units: 5"), "was changed since the sweep was planned"),
     ],
-    ids=["no yaml", "no config", "memory"],
+    ids=["no yaml", "no config", "another"],
 )
 def test_a_bad_config_fails_its_own_trial_alone(place: Path, text: str, reason: str) -> None:
     sweep = make(place, QUICK)
@@ -120,6 +120,14 @@ def test_a_bad_config_fails_its_own_trial_alone(place: Path, text: str, reason: 
     ((name, (state, ends)),) = reasons(sweep).items()
     assert (name, state) == (NAMES[1], "failed")
     assert reason in ends
+
+
+def test_a_trial_without_enough_memory_fails_alone(place: Path) -> None:
+    axes = "sweep: {axes: {cell.units: [4, 60000]}}\n"
+    sweep = make_sweep(place, QUICK.replace("units: 4", "layers: 10") + axes)
+    assert [state for _, state in run(sweep)] == ["completed", "failed"]
+    ((_, (_, reason)),) = reasons(sweep).items()
+    assert "training needs about " in reason
 
 
 def test_a_trial_that_takes_too_long_is_saved_and_failed(place: Path) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from rnnlab.cli.errors import note, warn
 from rnnlab.cli.render.output import show, show_json, show_text
-from rnnlab.core.errors import EnvironmentFault
+from rnnlab.core.errors import EnvironmentFault, VerificationError
 from rnnlab.sweeps import Plan, SweepFolder
 from rnnlab.sweeps.slurm.client import max_array_size
 from rnnlab.sweeps.slurm.jobs import Job, SlurmFolder, jobs_of, with_jobs
@@ -54,7 +54,7 @@ def status_with_jobs(sweep: SweepFolder) -> tuple[SweepStatus, Mapping[str, Job]
     status = sweep_status(sweep)
     try:
         jobs = jobs_of(sweep, [one.trial.name for one in status.trials if not one.is_finished])
-    except EnvironmentFault as fault:
+    except (EnvironmentFault, VerificationError) as fault:
         warn(f"{fault}: only the status of the run folders is shown")
         jobs = {}
     return with_jobs(status, jobs), jobs

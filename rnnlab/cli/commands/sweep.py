@@ -29,7 +29,7 @@ from rnnlab.cli.options import (
     SetOption,
     complete_sweep,
     require_config,
-    whole_number,
+    whole_number_to,
 )
 from rnnlab.cli.render.output import show_text
 from rnnlab.cli.render.sweep import follow, show_plan, show_status
@@ -40,13 +40,13 @@ from rnnlab.sweeps import SweepFolder, find_sweep
 from rnnlab.sweeps.expand import check_sweep
 from rnnlab.sweeps.runner import run_sweep
 from rnnlab.sweeps.search import import_optuna
-from rnnlab.sweeps.slurm.script import Request
+from rnnlab.sweeps.slurm.script import MOST, Request
 from rnnlab.sweeps.status import SweepStatus, sweep_status
 from rnnlab.training.stopping import Stop
 
-_WATCH_SECONDS = 2.0
-_WATCH_SLURM_SECONDS = 15.0  # slurmctld serves many users
+_WATCH_SECONDS, _WATCH_SLURM_SECONDS = 2.0, 15.0  # slurmctld serves many users
 _CANCEL_SECONDS = 20.0  # to wait for running trials
+_number = whole_number_to(MOST)
 
 
 class _ConfigOrCommand(TyperGroup):
@@ -93,7 +93,7 @@ class _Flags:
     workers: Annotated[
         int | None,
         typer.Option(
-            "--workers", "-j", parser=whole_number, metavar="N", help="Worker processes.",
+            "--workers", "-j", parser=_number, metavar="N", help="Worker processes.",
             show_default="one per available processor",
         ),
     ] = None  # fmt: skip
@@ -111,12 +111,12 @@ class _Flags:
         typer.Option(metavar="LIMIT", help="Slurm: time limit per job, as 2:00:00; longer trials are requeued."),
     ] = None
     cpus: Annotated[
-        int | None, typer.Option(parser=whole_number, metavar="N", help="Slurm: CPUs per trial.", show_default="1")
+        int | None, typer.Option(parser=_number, metavar="N", help="Slurm: CPUs per trial.", show_default="1")
     ] = None
     mem: Annotated[str | None, typer.Option(metavar="SIZE", help="Slurm: memory per job, as 2G.")] = None
     account: Annotated[str | None, typer.Option(metavar="NAME", help="Slurm: account to charge.")] = None
     array_limit: Annotated[
-        int | None, typer.Option(parser=whole_number, metavar="N", help="Slurm: how many trials may run at once.")
+        int | None, typer.Option(parser=_number, metavar="N", help="Slurm: how many trials may run at once.")
     ] = None
     extra: Annotated[
         list[str] | None,

@@ -9,11 +9,15 @@ from pathlib import Path
 from typing import final
 
 from rnnlab.core.errors import EnvironmentFault
+from rnnlab.core.system_errors import limit_hint
 
 _TIMEOUT = 120  # seconds; a busy slurmctld may need that long
 # These variables change the output of the programs; SBATCH_* are the user's defaults and stay.
 _IGNORED = ("SQUEUE_", "SCANCEL_", "SLURM_TIME_FORMAT")
-_MAX_ARRAY_SIZE = re.compile(r"^MaxArraySize\s*=\s*(\d+)", re.MULTILINE)
+_MAX_ARRAY_SIZE = re.compile(r"^MaxArraySize\s*=\s*([0-9]{1,9})\b", re.MULTILINE)
+_JOB = re.compile(r"[0-9]{1,9}")
+_TASK = re.compile(rf"({_JOB.pattern})\|({_JOB.pattern})\|([^|]*)\|([A-Z_]*)\|(.*)")
+_LONGEST_REASON = 200
 _OTHER_SCHEDULER = "`rnnlab sweep CONFIG --script` prints the commands for any other scheduler"
 
 
@@ -37,7 +41,7 @@ def sbatch(script: Path, *, folder: Path) -> int:
     """
     output = _run("sbatch", "--parsable", str(script), folder=folder).strip()
     number = output.splitlines()[-1].partition(";")[0] if output else ""
-    if not number.isdecimal():
+    if not _JOB.fullmatch(number):
         raise EnvironmentFault(f"sbatch printed '{output[:80]}', expected a job id", where="Slurm")
     return int(number)
 
@@ -84,10 +88,11 @@ def parse_squeue(line: str) -> Task | None:
         Task(job=12, index=7, name='tiny-1', state='PENDING', reason='Priority')
         >>> parse_squeue("12|N/A|tiny-1|RUNNING|None")
     """
-    job, index, name, state, reason = line.split("|", 4)
-    if not (job.isdecimal() and index.isdecimal()):
+    match = _TASK.fullmatch(line)
+    if match is None:
         return None
-    return Task(int(job), int(index), name, state, "" if reason == "None" else reason)
+    job, index, name, state, reason = match.groups()
+    return Task(int(job), int(index), name, state, "" if reason == "None" else reason[:_LONGEST_REASON])
 
 
 def _run(program: str, *arguments: str, folder: Path | None = None) -> str:
@@ -105,6 +110,9 @@ def _run(program: str, *arguments: str, folder: Path | None = None) -> str:
     except FileNotFoundError:
         hint = f"log in to the cluster; {_OTHER_SCHEDULER}"
         raise EnvironmentFault(f"'{program}' is not installed here", where="Slurm", hint=hint) from None
+    except OSError as fault:
+        problem = f"cannot start '{program}': {fault.strerror or fault}"
+        raise EnvironmentFault(problem, where="Slurm", hint=limit_hint(fault)) from fault
     except subprocess.TimeoutExpired:
         problem = f"'{program}' did not respond within {_TIMEOUT} s"
         raise EnvironmentFault(problem, where="Slurm", hint="try again; nothing is submitted twice") from None

@@ -13,12 +13,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import final
 
+from rnnlab.core.errors import VerificationError
 from rnnlab.core.system_errors import reported
 from rnnlab.storage.files import ensure_folder, write_atomic
-from rnnlab.storage.jsonfile import write_json
+from rnnlab.storage.jsonfile import read_model, write_json
 from rnnlab.storage.reading import kind, read_bytes
 from rnnlab.sweeps.folder import SweepFolder
-from rnnlab.sweeps.plan import read_document
 from rnnlab.sweeps.slurm.client import squeue
 from rnnlab.sweeps.slurm.script import JobArray, script_text
 from rnnlab.sweeps.status import SweepStatus, TrialStatus
@@ -62,7 +62,13 @@ class SlurmFolder:
             return []
         with reported("look at", self.path):
             names = sorted(path.name for path in self.path.iterdir() if _RECORD.fullmatch(path.name))
-        return [read_document(JobArray, self.path / name, "a job array") for name in names]
+        return [self._read(name) for name in names]
+
+    def _read(self, name: str) -> JobArray:
+        array = read_model(self.path / name, JobArray, what="a job array of this version of rnnlab")
+        if name != f"{array.stem}.json":
+            raise VerificationError(f"is the record of job array {array.number}", where=str(self.path / name))
+        return array
 
     def write(self, array: JobArray) -> None:
         """Store a job array, or what has changed in it."""
@@ -87,9 +93,10 @@ class SlurmFolder:
     def history(self, trial: str) -> list[str]:
         """Return the lines `TIME JOB EVENT` of a trial."""
         path = self.path / "history" / f"{trial}.txt"
-        if kind(path) == "missing":
+        try:
+            return read_bytes(path, _LARGEST_TEXT).decode(errors="replace").splitlines()
+        except VerificationError:  # missing, no plain file, or too large: it explains nothing
             return []
-        return read_bytes(path, _LARGEST_TEXT).decode(errors="replace").splitlines()
 
 
 @final

@@ -5,18 +5,23 @@ import sys
 from shlex import join
 from typing import Annotated, Literal, Self, final
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from rnnlab.config.blocks import MOST_TRIALS
 from rnnlab.core.errors import UsageError
 from rnnlab.core.options import Options
 from rnnlab.storage.lock import LEASE_SECONDS
+from rnnlab.sweeps.records import TrialName
 
 STARTS_AT_ONE_STEP = 5  # of a job, after which it fails
 
+MOST = 999_999  # arrays of a sweep, CPUs of a trial, trials at once
+NO_JOB = -1  # the array was not submitted
 _NOTICE = 120  # seconds; saving takes a few, and Slurm checks time limits twice a minute
+_LONGEST = 500  # characters of an option
 _WORD = re.compile(r"[\w.@:+-]+(?:,[\w.@:+-]+)*", re.ASCII)
 _ALLOWED = {
-    "time": (re.compile(r"(\d+-)?\d+(:\d+){0,2}", re.ASCII), "minutes, HH:MM:SS or DAYS-HH:MM:SS"),
+    "time": (re.compile(r"(\d{1,6}-)?\d{1,9}(:\d{1,9}){0,2}", re.ASCII), "minutes, HH:MM:SS or DAYS-HH:MM:SS"),
     "mem": (re.compile(r"\d+[KMGT]?", re.IGNORECASE), "a size like 500M or 2G"),
     "partition": (_WORD, "a partition's name, or several with commas"),
     "account": (_WORD, "an account's name"),
@@ -30,10 +35,12 @@ class Request(Options):
 
     partition: str | None = Field(None, description="Partition, or several with commas.")
     time: str | None = Field(None, description="Time limit of a job; a trial that needs longer is requeued.")
-    cpus: Annotated[int, Field(ge=1)] = Field(1, description="CPUs per trial.")
+    cpus: Annotated[int, Field(ge=1, le=MOST)] = Field(1, description="CPUs per trial.")
     mem: str | None = Field(None, description="Memory per job.")
     account: str | None = Field(None, description="Account to charge.")
-    array_limit: Annotated[int, Field(ge=1)] | None = Field(None, description="How many trials may run at once.")
+    array_limit: Annotated[int, Field(ge=1, le=MOST)] | None = Field(
+        None, description="How many trials may run at once."
+    )
     extra: tuple[str, ...] = Field((), description="More `#SBATCH …` lines, which come last and so take precedence.")
 
     def check(self) -> Self:
@@ -52,7 +59,7 @@ class Request(Options):
         for name, (pattern, expected) in _ALLOWED.items():
             value = getattr(self, name)
             for text in value if isinstance(value, tuple) else [value]:
-                if text is not None and not pattern.fullmatch(text):
+                if text is not None and not (len(text) <= _LONGEST and pattern.fullmatch(text)):
                     raise UsageError(f"got '{text[:80]}', expected {expected}", where=f"--{name}")
         if self.seconds() == 0:
             raise UsageError("got 0, expected more time", where="--time")
@@ -93,20 +100,31 @@ class Request(Options):
         return [*(f"#SBATCH --{key}={value}" for key, value in options.items()), *self.extra]
 
 
-NO_JOB = -1  # the array was not submitted
-
-
 @final
 class JobArray(Options):
     """One job array; immutable."""
 
     format: Literal["rnnlab-slurm/1"] = Field("rnnlab-slurm/1", description="Format and version of this document.")
-    number: Annotated[int, Field(ge=1)] = Field(description="Its number in the sweep, from 1.")
-    name: str = Field(description="The job's name, unique, by which squeue finds it.")
+    number: Annotated[int, Field(ge=1, le=MOST)] = Field(description="Its number in the sweep, from 1.")
+    name: Annotated[str, Field(pattern=r"^[0-9A-Za-z][0-9A-Za-z._-]{0,99}$")] = Field(
+        description="The job's name, unique, by which squeue finds it."
+    )
     request: Request = Field(description="The resources requested per job.")
-    trials: tuple[str, ...] = Field(description="The trials of the array's tasks 1, 2, …")
-    job: int | None = Field(None, description="Its job id; None until it is known, NO_JOB if it was not submitted.")
+    trials: Annotated[tuple[TrialName, ...], Field(min_length=1, max_length=MOST_TRIALS)] = Field(
+        description="The trials of the array's tasks 1, 2, …"
+    )
+    job: Annotated[int, Field(ge=NO_JOB, lt=1 << 32)] | None = Field(
+        None, description="Its job id; None until it is known, NO_JOB if it was not submitted."
+    )
     cancelled: bool = Field(False, description="Whether `rnnlab sweep cancel` cancelled it.")
+
+    @field_validator("request")
+    @classmethod
+    def _is_accepted(cls, request: Request) -> Request:
+        try:
+            return request.check()
+        except UsageError as error:
+            raise ValueError(str(error)) from error
 
     @property
     def stem(self) -> str:
