@@ -61,6 +61,7 @@ class SweepFolder:
         """
         check_name(path.absolute().name)
         sweep, plan = cls(path), checked.plan
+        sweep.require_folders()
         if not sweep.is_sweep():
             probe(nearest_folder(path))
             sweep._require_empty()
@@ -77,12 +78,19 @@ class SweepFolder:
         """Return whether this folder is a sweep."""
         return kind(self.path) == "folder" and kind(self.path / "plan.json") == "file"
 
-    def read_plan(self) -> Plan:
-        """Return the plan, if no folder of the sweep leads out of it."""
+    def require_folders(self) -> None:
+        """Pass if no folder of the sweep leads out of it.
+
+        Raises:
+            VerificationError: A link or a file has the name of one.
+        """
         for name in _FOLDERS:
             if kind(self.path / name) not in {"missing", "folder"}:
                 problem = "is not a folder of this sweep (a link, or a file)"
                 raise VerificationError(problem, where=str(self.path / name))
+
+    def read_plan(self) -> Plan:
+        """Return the plan."""
         return read_model(self.path / "plan.json", Plan, what="the plan of a sweep of this version of rnnlab")
 
     def write_plan(self, plan: Plan) -> None:
@@ -209,8 +217,11 @@ def find_sweep(root: Path, text: str) -> SweepFolder:
 
     Raises:
         RunNotFoundError: There is no such sweep.
+        VerificationError: One of its folders is a link.
     """
-    return SweepFolder(sweep_path(root, text))
+    sweep = SweepFolder(sweep_path(root, text))
+    sweep.require_folders()
+    return sweep
 
 
 def trials_of(root: Path, text: str) -> list[RunFolder] | None:

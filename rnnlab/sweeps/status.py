@@ -142,17 +142,20 @@ def trial_status(
         return TrialStatus(trial, "damaged", damaged(run.folder, fault).reason)
     status = TrialStatus(trial, state, stored.message, stored.step, stored.started, stored.updated)
     if state == "completed":
-        result, solved = _result(run, plan.options.metric.name)
-        return replace(status, reason="", result=result, solved=solved)
+        return _completed(status, run, plan.options.metric.name)
     if note and state not in {"running", "diverged"}:
         return replace(status, state=ended.state, reason=ended.reason)
     return replace(status, reason="") if state == "running" else status
 
 
-def _result(run: Run, metric: str) -> tuple[float | None, bool | None]:
+def _completed(status: TrialStatus, run: Run, metric: str) -> TrialStatus:
+    status = replace(status, reason="")
     try:
         summary = run.summary
     except Exception:  # `rnnlab doctor` reports the damage
-        return None, None
+        return status
+    if summary.name != status.trial.name:
+        return replace(status, state="damaged", reason=f"has the run of another trial, {summary.name}")
     value = look_up(summary.model_dump(), metric)
-    return float(value) if isinstance(value, int | float) and isfinite(value) else None, summary.solved
+    result = float(value) if isinstance(value, int | float) and isfinite(value) else None
+    return replace(status, result=result, solved=summary.solved)
