@@ -208,9 +208,45 @@ MUTATIONS = (
     ),
     Mutation(
         "the hash check of arrays",
-        "storage/weights.py:_verified",
-        (never("_digest"),),
+        "storage/weights.py:_read_arrays",
+        (instead("digest.hexdigest() != sha256", "False"),),
         "tests/faults/test_damage.py::test_a_checkpoint_at_many_bytes[flip]",
+    ),
+    Mutation(
+        "the bound on the arrays of a checkpoint",
+        "storage/weights.py:load_arrays",
+        (instead("header.data_bytes > most_bytes", "False"),),
+        "tests/faults/test_sparse.py::test_no_memory_is_taken_for_them_by_any_reader",
+    ),
+    Mutation(
+        "the size of a file of arrays",
+        "storage/layout.py:Header",
+        (instead("end != data_bytes", "False"),),
+        "tests/storage/test_weights.py::test_appended_and_zeroed_bytes_are_refused",
+    ),
+    Mutation(
+        "the look at a file that a user names",
+        "core/named_files.py:_require_regular",
+        (instead("stat.S_ISREG(status.st_mode)", "True"),),
+        "tests/core/test_named_files.py::test_nothing_else_is_opened",
+    ),
+    Mutation(
+        "the refusal of a system's own files",
+        "core/named_files.py:_OF_THE_SYSTEM",
+        (instead("('/proc', '/sys')", "()"),),
+        "tests/core/test_named_files.py::test_nothing_else_is_opened",
+    ),
+    Mutation(
+        "the filters of a repository",
+        "storage/repository.py:describe_repository",
+        (instead("_without_filters(_git(folder, here, settings, *_FILTERS) or b'')", "{}"),),
+        "tests/faults/test_hostile_repository.py::test_it_starts_no_program",
+    ),
+    Mutation(
+        "the offline answer of a repository",
+        "storage/repository.py:_OFFLINE",
+        (instead("{'GIT_ALLOW_PROTOCOL': 'none', 'GIT_NO_LAZY_FETCH': '1', 'GIT_TERMINAL_PROMPT': '0'}", "{}"),),
+        "tests/faults/test_hostile_repository.py::test_it_starts_no_program",
     ),
     Mutation(
         "the checksum of a record",
