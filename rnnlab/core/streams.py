@@ -14,7 +14,7 @@ def stream(seed: int, name: str, n: int = 0) -> np.random.Generator:
 
     Args:
         seed: The run's seed, 0 or greater.
-        name: The stream, e.g. `init/layers.0.W`, `data/train`, `data/validation`; independent of all others.
+        name: The stream, e.g. `init/layers.0.W`, `data/train`, `data/test`; independent of all others.
         n: The number of the draw (of a batch), 0 or greater. Each has 2**192 blocks of 256 bits.
 
     Source: Salmon, Moraes, Dror, Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3" (Philox-4x64-10).

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
+from typing import Literal
 
 from rnnlab.backends.base import AbstractModel, Network
 from rnnlab.config.experiment import Experiment
@@ -17,10 +18,11 @@ from rnnlab.training.progress import judge
 from rnnlab.training.resume import require_same_data
 from rnnlab.training.validation import ValidationSet
 
+Stream = Literal["test", "validation"]
 _HINT = "evaluate may change shape.timesteps, task, seed and evaluation; train a new run for the rest"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Evaluation:
     """A run's score.
 
@@ -29,6 +31,7 @@ class Evaluation:
         experiment: What was evaluated: the run's own, with the overrides.
         weights: Which weights.
         step: The training step they are of.
+        stream: What was scored: sequences of the `test` stream, or the `validation` set that chose the best weights.
         metrics: `loss` and the task's metrics.
         baseline: The loss of the best predictor without memory, at these lengths.
         solved: Whether these sequences meet the task's success rule.
@@ -39,14 +42,32 @@ class Evaluation:
     experiment: Experiment
     weights: Which
     step: int
+    stream: Stream
     metrics: Mapping[str, float]
     baseline: float
     solved: bool
     seconds: float
 
+    def __repr__(self) -> str:
+        solved = "solved" if self.solved else "not solved"
+        scores = f"loss={self.metrics['loss']:.4g}, baseline={self.baseline:.4g}, {solved}"
+        return f"<Evaluation of {self.run.name}: {self.weights} weights, {self.sequences_in_words}: {scores}>"
+
+    @property
+    def sequences_in_words(self) -> str:
+        """What was scored, e.g. `1,000 test sequences of adding@urnn, T=30`."""
+        (low, high), count = self.experiment.timesteps, self.experiment.evaluation.sequences
+        lengths = f"T={low}" if low == high else f"T={low}…{high}"
+        return f"{count:,} {self.stream} sequence{'s' * (count != 1)} of {self.experiment.task.type}, {lengths}"
+
 
 def evaluate(
-    run: Run | str | Path, overrides: Sequence[str] = (), *, weights: Which = "best", sequences: int | None = None
+    run: Run | str | Path,
+    overrides: Sequence[str] = (),
+    *,
+    weights: Which = "best",
+    sequences: int | None = None,
+    on: Stream = "test",
 ) -> Evaluation:
     """Score a run and append the score to its evaluations; its training record is never touched.
 
@@ -55,6 +76,8 @@ def evaluate(
         overrides: Changes to its config, e.g. `["shape.timesteps=400"]`. The network itself cannot be changed.
         weights: `best` by validation loss, or `last`.
         sequences: How many to score; the run's own number when left out.
+        on: `test`: sequences that played no part in the training; of a task with parts, of its test part.
+            `validation`: those by which the best weights were chosen.
 
     Raises:
         ConfigError: An override cannot be applied.
@@ -77,7 +100,7 @@ def evaluate(
     arrays = run.weights(weights)
     model = experiment.build_backend().build(network, parameters=arrays)
     began = time.perf_counter()
-    metrics, baseline, solved = score(experiment, task, model)
+    metrics, baseline, solved = score(experiment, task, model, on)
     seconds = time.perf_counter() - began
     record = {
         "step": arrays.step,
@@ -87,6 +110,7 @@ def evaluate(
         "longest": experiment.timesteps[1],
         "sequences": experiment.evaluation.sequences,
         "seed": experiment.seed,
+        "stream": on,
         "baseline": baseline,
         "solved": solved,
         "seconds": round(seconds, 3),
@@ -94,20 +118,23 @@ def evaluate(
     with run.folder.evaluations_writer(run.id) as writer:
         writer.write({**record, **metrics})
         writer.sync()
-    return Evaluation(run, experiment, weights, arrays.step, metrics, baseline, solved, seconds)
+    return Evaluation(run, experiment, weights, arrays.step, on, metrics, baseline, solved, seconds)
 
 
-def score(experiment: Experiment, task: AbstractTask, model: AbstractModel) -> tuple[Mapping[str, float], float, bool]:
-    """Return metrics and baseline of the validation sequences of an experiment, and whether they meet the success rule.
+def score(
+    experiment: Experiment, task: AbstractTask, model: AbstractModel, on: Stream = "test"
+) -> tuple[Mapping[str, float], float, bool]:
+    """Return metrics and baseline of the test sequences of an experiment, and whether they meet the success rule.
 
     Raises:
         UsageError: The task has no such sequences.
     """
     count = experiment.evaluation.sequences
-    sequences = ValidationSet(task, sequences=count, timesteps=experiment.timesteps, seed=experiment.seed)
+    chosen = task.part(on)
+    sequences = ValidationSet(task, sequences=count, timesteps=experiment.timesteps, seed=experiment.seed, part=on)
     with experiment.build_backend().running():
         metrics = sequences.score(model)
-    return metrics, task.baseline(experiment.timesteps), judge(task.solved, metrics, count)
+    return metrics, chosen.baseline(experiment.timesteps), judge(task.solved, metrics, count)
 
 
 def _require_same_network(own: Network, asked: Network) -> None:

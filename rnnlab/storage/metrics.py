@@ -62,6 +62,7 @@ EVALUATION: Fields = {
     "shortest": _is_step,
     "longest": _is_step,
     "seed": _is_count,
+    "stream": lambda value: value in ("test", "validation"),
     "baseline": _is_number,
     "solved": lambda value: type(value) is bool,
 }

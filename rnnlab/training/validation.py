@@ -7,7 +7,7 @@ import numpy as np
 from rnnlab.backends.base import AbstractModel
 from rnnlab.core.batch import Batch, Lengths
 from rnnlab.core.streams import stream
-from rnnlab.tasks.base import AbstractTask, mean_loss
+from rnnlab.tasks.base import AbstractTask, Part, mean_loss
 
 _MOST_SEQUENCES = 256  # per batch
 _MOST_NUMBERS = 4_000_000  # of inputs in a batch
@@ -15,17 +15,21 @@ _KEPT_BYTES = 64 << 20
 
 
 class ValidationSet:
-    """Sequences drawn from the stream `data/validation`: the same ones every time they are asked for.
+    """Sequences drawn from a stream of their own, `data/validation`: the same ones every time they are asked for.
 
     Args:
         task: Draws and scores them.
         sequences: How many.
         timesteps: Shortest and longest.
         seed: The run's seed.
+        part: The part of the task that draws them, which names the stream too; another one is `test`.
     """
 
-    def __init__(self, task: AbstractTask, *, sequences: int, timesteps: Lengths, seed: int) -> None:
-        self._task, self._timesteps, self._seed = task.part("validation"), timesteps, seed
+    def __init__(
+        self, task: AbstractTask, *, sequences: int, timesteps: Lengths, seed: int, part: Part = "validation"
+    ) -> None:
+        self._task, self._timesteps, self._seed = task.part(part), timesteps, seed
+        self._stream = f"data/{part}"
         self._sizes = batch_sizes(sequences, numbers_each=timesteps[1] * task.input_features)
         small = sequences * timesteps[1] * task.input_features * 8 <= _KEPT_BYTES
         self._kept = [self._draw(n) for n in range(len(self._sizes))] if small else None
@@ -54,7 +58,7 @@ class ValidationSet:
         yield from self._kept if self._kept is not None else map(self._draw, range(len(self._sizes)))
 
     def _draw(self, n: int) -> Batch:
-        rng = stream(self._seed, "data/validation", n)
+        rng = stream(self._seed, self._stream, n)
         return self._task.sample(rng, batch_size=self._sizes[n], timesteps=self._timesteps)
 
 

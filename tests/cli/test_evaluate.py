@@ -48,11 +48,11 @@ def test_at_other_lengths_than_trained(run: RunFolder, timesteps: int) -> None:
 
 
 def test_at_the_lengths_it_was_trained_on_the_best_loss_comes_back(run: RunFolder) -> None:
-    shown = json.loads(rnnlab("evaluate", "x", "--json").stdout)
+    shown = json.loads(rnnlab("evaluate", "x", "--on", "validation", "--json").stdout)
     assert shown["loss"] == run.read_summary().best.metrics["loss"]
     assert set(shown) == {
         "format", "run", "path", "state", "steps", "weights",
-        "task", "timesteps", "sequences", "loss", "baseline", "solved", "metrics",
+        "task", "timesteps", "stream", "sequences", "loss", "baseline", "solved", "metrics",
         "seconds",
     }  # fmt: skip
 
@@ -61,7 +61,7 @@ def test_the_score_as_a_table(run: RunFolder) -> None:
     result = rnnlab("evaluate", "latest", "--set", "shape.timesteps=30", "--sequences", "1000", "--weights", "last")
     lines = [line.rstrip() for line in result.stdout.splitlines()]
     loss = run.read_evaluations().records[0]["loss"]
-    assert lines[0] == f"{run.name}: last weights (step 20) on 1,000 sequences of adding@urnn, T=30"
+    assert lines[0] == f"{run.name}: last weights (step 20) on 1,000 test sequences of adding@urnn, T=30"
     assert [line.split() for line in lines if line.startswith("loss")] == [["loss", f"{loss:.4g}", "0.1611"]]
     assert lines[-1] == "does not meet the success rule"
 

@@ -46,7 +46,7 @@ def test_a_run_at_a_glance(tmp_path: Path) -> None:
 
 def test_evaluations_made_later(tmp_path: Path) -> None:
     run = store(tmp_path, "x-aaaaaa")
-    about = {"weights": "best", "task": "adding@urnn", "seed": 7, "seconds": 0.1, "sequences": 1000}
+    about = {"weights": "best", "task": "adding@urnn", "seed": 7, "stream": "test", "seconds": 0.1, "sequences": 1000}
     with run.evaluations_writer(run.read_status().id) as writer:
         writer.write(
             {"step": 2000, **about, "shortest": 400, "longest": 400, "baseline": 1 / 6, "solved": False, "loss": 0.2}
@@ -55,10 +55,10 @@ def test_evaluations_made_later(tmp_path: Path) -> None:
             {"step": 2000, **about, "shortest": 1, "longest": 9, "baseline": 0.5, "solved": True, "mae": float("nan")}
         )
     lines = words(rnnlab("show", run.path).lines)
-    start = lines.index("evaluated step T sequences loss mae baseline solved")
+    start = lines.index("evaluated step on T sequences loss mae baseline solved")
     assert lines[start + 2 : start + 4] == [
-        "best 2,000 400 1,000 0.2 — 0.1667 no",
-        "best 2,000 1…9 1,000 — — 0.5 yes",
+        "best 2,000 test 400 1,000 0.2 — 0.1667 no",
+        "best 2,000 test 1…9 1,000 — — 0.5 yes",
     ]
 
 

@@ -7,6 +7,7 @@ import pytest
 
 import rnnlab
 from rnnlab.core.errors import ConfigError, DivergedError, UsageError, VerificationError
+from rnnlab.core.streams import stream
 from rnnlab.tasks.base import Streak
 from rnnlab.tasks.parity import Parity
 from tests.cli.jobs import everything
@@ -29,7 +30,7 @@ def test_the_best_weights_are_those_of_the_lowest_loss_to_the_bit(fit: Fit, chan
     shape = () if "task=temporal_order" not in changes else ("shape.timesteps=20",)
     run = fit(*RESTLESS, *changes, *shape)
     lowest = min(run.records, key=lambda record: record["validation/loss"])
-    best, last = rnnlab.evaluate(run, weights="best"), rnnlab.evaluate(run, weights="last")
+    best, last = (rnnlab.evaluate(run, weights=which, on="validation") for which in ("best", "last"))
     assert (best.step, last.step) == (lowest["step"], 12)
     assert best.metrics == run.summary.best.metrics
     assert best.metrics["loss"] == lowest["validation/loss"]
@@ -40,6 +41,37 @@ def test_best_and_last_do_differ(fit: Fit) -> None:
     run = fit(*RESTLESS)
     assert 0 < run.summary.best.step < 12
     assert rnnlab.evaluate(run, weights="best").metrics["loss"] < rnnlab.evaluate(run, weights="last").metrics["loss"]
+
+
+def test_test_sequences_are_others_than_those_that_chose_the_weights(fit: Fit) -> None:
+    """Weights are the best of several by the validation set: its score flatters them, that of the test does not."""
+    run = fit(*RESTLESS)
+    test, validation = rnnlab.evaluate(run), rnnlab.evaluate(run, on="validation")
+    assert (test.stream, validation.stream) == ("test", "validation")
+    assert [one["stream"] for one in run.evaluations] == ["test", "validation"]
+    assert validation.metrics == run.summary.best.metrics
+    assert test.metrics["loss"] != validation.metrics["loss"]
+    task, shown = run.experiment().build_task(), []
+    for name in ("data/train", "data/validation", "data/test"):
+        batch = task.sample(stream(run.experiment().seed, name, 0), batch_size=50, timesteps=(60, 60))
+        shown.append({row.tobytes() for row in batch.inputs})
+    assert not (shown[0] | shown[1]) & shown[2]
+
+
+def test_of_a_task_with_parts_the_test_part_is_scored(fit: Fit) -> None:
+    run = fit("task=mackey_glass", "shape.timesteps=[35, 40]", "evaluation.sequences=2000")
+    test, validation = rnnlab.evaluate(run), rnnlab.evaluate(run, on="validation")
+    task = run.experiment().build_task()
+    assert validation.baseline == run.summary.baseline == task.baseline((35, 40))
+    assert test.baseline == task.part("test").baseline((35, 40)) != validation.baseline
+
+
+def test_an_evaluation_is_shown_in_a_line(fit: Fit) -> None:
+    run = fit()
+    shown = repr(rnnlab.evaluate(run, weights="last", sequences=50))
+    assert shown.startswith(f"<Evaluation of {run.name}: last weights, 50 test sequences of parity, T=")
+    assert shown.endswith(", not solved>")
+    assert len(shown) < 200
 
 
 def test_it_adds_a_record_and_changes_nothing_else(fit: Fit) -> None:
@@ -57,6 +89,7 @@ def test_it_adds_a_record_and_changes_nothing_else(fit: Fit) -> None:
         "longest": 11,
         "sequences": 50,
         "seed": 8,
+        "stream": "test",
         "baseline": result.baseline,
         "solved": False,
         **result.metrics,

@@ -22,8 +22,8 @@ from tests.stored_runs import provenance
 SUMMARY = Summary.so_far("demo", "failed", Status.start("demo"), config={}, record={"step": 1, "seconds": 0.5})
 RECORD: dict[str, Value] = {"step": 1, "sequences": 4, "seconds": 0.5}
 EVALUATION: dict[str, Value] = {
-    **RECORD, "weights": "best", "task": "adding@urnn", "shortest": 5, "longest": 6, "seed": 0, "baseline": 1.0,
-    "solved": False,
+    **RECORD, "weights": "best", "task": "adding@urnn", "shortest": 5, "longest": 6, "seed": 0, "stream": "test",
+    "baseline": 1.0, "solved": False,
 }  # fmt: skip
 NOW = datetime(2026, 11, 22, 10, 25, 31, tzinfo=UTC)
 

@@ -1,4 +1,4 @@
-"""Score a trained RUN again, also at other lengths: --set shape.timesteps=400."""
+"""Score a trained RUN on test sequences, also at other lengths: --set shape.timesteps=400."""
 
 from typing import Annotated, Literal
 
@@ -9,7 +9,7 @@ from rnnlab.cli.options import JsonOption, RunArgument, RunsOption, SetOption, V
 from rnnlab.cli.render.output import show, show_json
 from rnnlab.cli.render.tables import show_table
 from rnnlab.core.table import table
-from rnnlab.inspection.evaluate import evaluate
+from rnnlab.inspection.evaluate import Stream, evaluate
 from rnnlab.runs import runs_root
 
 
@@ -21,6 +21,10 @@ def command(
         int | None,
         typer.Option(parser=whole_number, metavar="INTEGER", help="How many sequences; as in the run when left out."),
     ] = None,
+    on: Annotated[
+        Stream,
+        typer.Option(help="Test: sequences that played no part in training; validation: those that chose the best."),
+    ] = "test",
     backend: Annotated[str | None, typer.Option(help="The backend; that of the run when left out.")] = None,
     runs: RunsOption = None,
     json: JsonOption = False,
@@ -32,6 +36,7 @@ def command(
         [*(overrides or []), *([f"backend={backend}"] if backend else [])],
         weights=weights,
         sequences=sequences,
+        on=on,
     )
     experiment, (low, high) = result.experiment, result.experiment.timesteps
     if json:
@@ -45,6 +50,7 @@ def command(
                 "weights": result.weights,
                 "task": experiment.task.type,
                 "timesteps": [low, high],
+                "stream": result.stream,
                 "sequences": experiment.evaluation.sequences,
                 "loss": result.metrics["loss"],
                 "baseline": result.baseline,
@@ -54,10 +60,7 @@ def command(
             },
         )
         return
-    lengths = f"T={low}" if low == high else f"T={low}…{high}"
-    count = experiment.evaluation.sequences
-    of = f"{count:,} sequence{'s' * (count != 1)} of {experiment.task.type}, {lengths}"
     rows = [(name, value, result.baseline if name == "loss" else None) for name, value in result.metrics.items()]
-    show(f"{found.name}: {result.weights} weights (step {result.step:,}) on {of}", "")
+    show(f"{found.name}: {result.weights} weights (step {result.step:,}) on {result.sequences_in_words}", "")
     show_table(table(["", "score", "baseline"], rows))
     show("", "meets the success rule" if result.solved else "does not meet the success rule")

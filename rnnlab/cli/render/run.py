@@ -175,15 +175,17 @@ def evaluation_table(records: Sequence[Record]) -> Iterator[Table]:
     for record in records:
         length = "…".join(dict.fromkeys(str(record.get(end, "—")) for end in ("shortest", "longest")))
         cells = [record.get(name) for name in ("sequences", *metrics, "baseline")]
-        rows.append([record.get("weights"), record.get("step"), length, *cells, bool(record.get("solved"))])
+        about = [record.get(name) for name in ("weights", "step", "stream")]
+        rows.append([*about, length, *cells, bool(record.get("solved"))])
     if rows:
-        heads = ["evaluated", "step", "T", "sequences", *metrics, "baseline", "solved"]
+        heads = ["evaluated", "step", "on", "T", "sequences", *metrics, "baseline", "solved"]
         yield table(heads, rows, text=["solved"])
 
 
 # The fields of a line of evaluations.jsonl that are not metrics.
 _ABOUT = (
-    "step", "weights", "task", "shortest", "longest", "sequences", "seed", "baseline", "solved", "seconds", "nonfinite",
+    "step", "weights", "task", "shortest", "longest", "sequences", "seed", "stream", "baseline", "solved", "seconds",
+    "nonfinite",
 )  # fmt: skip
 
 
