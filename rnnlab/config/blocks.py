@@ -88,7 +88,8 @@ class TrainingOptions(Options):
         None,
         ge=1,
         le=MOST_TIMESTEPS,
-        description="truncate gradients at every multiple of this many timesteps; null: never",
+        description="truncated back-propagation through time, TBPTT(k, k): gradients flow back within windows of this "
+        "many timesteps, counted from the end of each sequence, and all windows make one update; null: no windows",
     )
     recompute: Literal["auto", "off", "sqrt"] = Field(
         "auto",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rnnlab.backends.base import Network
 from rnnlab.backends.numpy import NumpyBackend
-from rnnlab.backends.numpy.chunks import chunk_steps, count_shards, should_recompute, tape_bytes
+from rnnlab.backends.numpy.chunks import chunk_steps, count_shards, reach, should_recompute, tape_bytes
 from rnnlab.config.experiment import Experiment
 from rnnlab.core.errors import EnvironmentFault
 from rnnlab.core.system_errors import ELSEWHERE, reported
@@ -147,7 +147,8 @@ def _batch(network: Network, batch_size: int, timesteps: int) -> int:
 
 
 def _kept(experiment: Experiment, network: Network, batch_size: int, timesteps: int) -> int:
-    window = min(timesteps, experiment.training.bptt_steps or timesteps)
+    cut, shortest = experiment.training.bptt_steps, experiment.timesteps[0]
+    window = reach(timesteps, shortest, window=cut, every_step=network.return_sequences)
     again = should_recompute(network, experiment.training.recompute, batch_size=batch_size, timesteps=window)
     chunk = min(window, chunk_steps(network, batch_size))
     beside = tape_bytes(network, batch_size=batch_size, timesteps=chunk)

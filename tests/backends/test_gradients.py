@@ -44,8 +44,8 @@ def assert_gradients(net: Network, data: Batch, *, bptt_steps: int | None = None
 def cut_loss(net: Network, data: Batch, *, start: dict, moved: dict, stretch: int | None) -> float:
     """The loss whose gradient truncated back-propagation is.
 
-    Each stretch starts from the state that the unmoved parameters reach, so moving them acts within a stretch only.
-    A loop over the cell's step, independent of the backend.
+    Each stretch starts from the state that the unmoved parameters reach, so moving them acts within a stretch only; of
+    each sequence stretches are counted back from its own end. A loop over the cell's step, independent of the backend.
     """
     layers, cell = net.cell.options.layers, net.cell
     own = [{k.split(".")[2]: v for k, v in moved.items() if k.startswith(f"layers.{n}.")} for n in range(layers)]
@@ -55,8 +55,12 @@ def cut_loss(net: Network, data: Batch, *, start: dict, moved: dict, stretch: in
     anchor = [dict(state) for state in free]
     total = 0.0
     for t in range(timesteps):
-        if stretch and t % stretch == 0:
-            free = [dict(state) for state in anchor]
+        if stretch:
+            begins = ((data.lengths - t) % stretch == 0)[:, None]
+            free = [
+                {name: np.where(begins, fixed_state[name], array) for name, array in state.items()}
+                for state, fixed_state in zip(free, anchor, strict=True)
+            ]
         x = y = data.inputs[:, t]
         for n in range(layers):
             step = cell.step(np, own[n], x, free[n])

@@ -13,7 +13,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from rnnlab.backends.base import Network
-from rnnlab.backends.keras.model import head_layer, recurrent_layer
+from rnnlab.backends.keras.functions import head_layer, recurrent_layer
 from rnnlab.core.errors import EnvironmentFault
 
 Model = Any

@@ -95,27 +95,41 @@ def deal(lengths: Array, count: int) -> list[Rows]:
     return [longest_first[number::count] for number in range(count)]
 
 
-def chunks(lengths: Array, *, rows_at_once: int, window: int | None = None) -> list[list[Chunk]]:
-    """Return the chunks of each window of time, none of which reaches beyond the longest sequence.
+def chunks(
+    lengths: Array, *, rows_at_once: int, window: int | None = None, every_step: bool = True
+) -> list[list[Chunk]]:
+    """Return the chunks between steps at which no gradient passes; none reaches beyond the longest sequence.
+
+    A chunk begins wherever the gradient of a row is cut: at every multiple of `window` steps before that row's end.
 
     Args:
         lengths: Of the rows, descending.
         rows_at_once: Steps times rows that a chunk should have: few enough to stay in the cache.
-        window: The gradient is cut at every multiple of this many steps; None for nowhere.
+        window: Steps between two cuts; None for no cut.
+        every_step: Whether steps before the last of a sequence may be scored: else nothing passes its last cut.
 
     Example:
         >>> chunks(np.array([5, 3]), rows_at_once=4)
         [[Chunk(start=0, stop=2, rows=2), Chunk(start=2, stop=4, rows=2), Chunk(start=4, stop=5, rows=1)]]
-        >>> [[(c.start, c.stop) for c in window] for window in chunks(np.array([5]), rows_at_once=2, window=3)]
-        [[(0, 2), (2, 3)], [(3, 5)]]
+        >>> [[(c.start, c.stop) for c in part] for part in chunks(np.array([8]), rows_at_once=2, window=3)]
+        [[(0, 2)], [(2, 4), (4, 5)], [(5, 7), (7, 8)]]
+        >>> some = chunks(np.array([9, 8]), rows_at_once=9, window=4, every_step=False)
+        >>> [[(c.start, c.stop) for c in part] for part in some]  # one is cut at 5, the other at 4
+        [[(0, 4)], [(4, 5), (5, 9)]]
     """
     timesteps, shortest_first = int(lengths[0]), lengths[::-1]
+    size = min(window or timesteps, timesteps)
     if lengths[-1] == timesteps:
-        return _even_chunks(len(lengths), timesteps, rows_at_once, window or timesteps)
+        return _even_chunks(len(lengths), timesteps, rows_at_once, size)
+    shortest = int(lengths[-1])
+    starts = {0} if every_step or window is None else {0, *range(shortest - size, 0, -size)}
+    first = 0 if every_step else shortest - size
+    cuts = {cut for length in set(lengths.tolist()) for cut in range(length - size, max(0, first), -size) if window}
     windows: list[list[Chunk]] = []
-    for begin in range(0, timesteps, window or timesteps):
-        end, start = min(begin + (window or timesteps), timesteps), begin
-        windows.append([])
+    for begin, end in pairwise(sorted({*starts, *cuts, timesteps})):
+        if begin in starts:
+            windows.append([])
+        start = begin
         while start < end:
             rows = len(lengths) - int(np.searchsorted(shortest_first, start, side="right"))
             stop = min(end, start + max(1, rows_at_once // rows))
@@ -124,16 +138,25 @@ def chunks(lengths: Array, *, rows_at_once: int, window: int | None = None) -> l
     return windows
 
 
+def reach(longest: int, shortest: int, *, window: int | None, every_step: bool) -> int:
+    """Return the steps between two cuts that all rows share, over which a backward pass has to keep its states.
+
+    Example:
+        >>> [reach(100, shortest, window=20, every_step=every) for shortest in (100, 90) for every in (False, True)]
+        [20, 20, 30, 100]
+    """
+    if window is None or (every_step and shortest < longest):
+        return longest
+    return min(longest, window + longest - shortest)
+
+
 @cache  # most batches of a training have the same shape
 def _even_chunks(rows: int, timesteps: int, rows_at_once: int, window: int) -> list[list[Chunk]]:
     """Return the chunks of sequences of one length; the lists are shared and never changed."""
     size = max(1, rows_at_once // rows)
     return [
-        [
-            Chunk(start, min(start + size, begin + window, timesteps), rows)
-            for start in range(begin, min(begin + window, timesteps), size)
-        ]
-        for begin in range(0, timesteps, window)
+        [Chunk(start, min(start + size, end), rows) for start in range(begin, end, size)]
+        for begin, end in pairwise([0, *range(timesteps % window or window, timesteps, window), timesteps])
     ]
 
 

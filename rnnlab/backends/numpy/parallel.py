@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnlab.backends.base import Network, Training, nothing
-from rnnlab.backends.numpy.chunks import count_shards, deal, should_recompute
+from rnnlab.backends.numpy.chunks import count_shards, deal, reach, should_recompute
 from rnnlab.backends.numpy.layer import AbstractLayer
 from rnnlab.backends.numpy.pool import NamedVector, ProcessPool, can_fork, shared
 from rnnlab.backends.numpy.shard import Shard
@@ -59,8 +59,9 @@ class ParallelShards:
         """
         scored, timesteps = int(np.count_nonzero(batch.mask)), int(batch.lengths.max())
         window, asked = (training.bptt_steps, training.recompute) if training else (None, "auto")
-        reach = min(timesteps, window or timesteps)
-        again = should_recompute(self._network, asked, batch_size=batch.size, timesteps=reach)
+        every_step = self._network.return_sequences
+        kept = reach(timesteps, int(batch.lengths.min()), window=window, every_step=every_step)
+        again = should_recompute(self._network, asked, batch_size=batch.size, timesteps=kept)
         outputs = self._network.empty_outputs(batch.size, batch.inputs.shape[1])
         arrays = {"inputs": batch.inputs, "targets": batch.targets, "mask": batch.mask, "lengths": batch.lengths}
         losses = self._run(arrays, outputs, {"scored": scored, "window": window, "recompute": again}, meanwhile)

@@ -44,15 +44,16 @@ class Shard:
         Args:
             batch: These rows, longest sequence first.
             scored: The scored steps of all rows, over which the loss is the mean.
-            window: The gradient is cut at every multiple of this many steps; None for nowhere.
+            window: The gradient is cut at every multiple of this many steps before a sequence's end; None for nowhere.
             recompute: Whether to keep states only now and then, and go forward again before going back.
         """
         self.gradients.flat.fill(0)
-        self._batch, self._scored = batch, scored
+        self._batch, self._scored, self._cut_every = batch, scored, window
         self._outputs = self.network.empty_outputs(*batch.inputs.shape[:2])
         self._scored_steps, self._scored_rows = self._places()
         state, total = self._begin(batch.size), 0.0
-        for chunk_list in chunks(batch.lengths, rows_at_once=self._layers[0].chunk_rows(), window=window):
+        rows, every_step = self._layers[0].chunk_rows(), self.network.return_sequences
+        for chunk_list in chunks(batch.lengths, rows_at_once=rows, window=window, every_step=every_step):
             loss, state = self._window(groups(chunk_list, recompute=recompute), state)
             total += loss
         for layer in self._layers:
@@ -108,7 +109,18 @@ class Shard:
                 total += loss
                 if gradient is not None or any(one is not None for one in from_above):
                     gradient = self._back(from_above, group[number], gradient, self._tape(number))
+                    gradient = self._truncated(gradient, group[number].start)
         return total, after
+
+    def _truncated(self, gradient: list[State], start: int) -> list[State] | None:
+        """Return what flows to the steps before `start`: nothing of the rows that are cut there."""
+        if self._cut_every is None:
+            return gradient
+        rows = len(next(iter(gradient[0].values())))
+        flows = (self._batch.lengths[:rows] - start) % self._cut_every != 0  # (rows,)
+        if flows.all():
+            return gradient
+        return [{name: array * flows[:, None] for name, array in state.items()} for state in gradient]
 
     def _begin(self, batch_size: int) -> list[State]:
         for layer in self._layers:

@@ -28,17 +28,20 @@ class AbstractHandwritten(ABC):
         engine: Runs the loop, and takes the gradient given here for its own.
         cell: The configured cell.
         input_features: I of this layer.
-        bptt_steps: Gradients are cut at every multiple of this many steps, or None.
     """
 
-    def __init__(
-        self, engine: AbstractEngine, cell: AbstractCell, *, input_features: int, bptt_steps: int | None
-    ) -> None:
-        self.engine, self.cell, self.bptt_steps = engine, cell, bptt_steps
+    def __init__(self, engine: AbstractEngine, cell: AbstractCell, *, input_features: int) -> None:
+        self.engine, self.cell = engine, cell
         self.units, self.names = cell.options.units, list(cell.parameters(input_features))
 
     def __call__(
-        self, parameters: Sequence[Tensor], inputs: Tensor, state: Sequence[Tensor], *, every_step: bool
+        self,
+        parameters: Sequence[Tensor],
+        inputs: Tensor,
+        state: Sequence[Tensor],
+        *,
+        every_step: bool,
+        flows: Tensor | None = None,
     ) -> tuple[Tensor, list[Tensor]]:
         """Run all steps.
 
@@ -47,24 +50,29 @@ class AbstractHandwritten(ABC):
             inputs: (T, B, I).
             state: Each array of the state, (B, H); no gradient flows into it.
             every_step: Whether to give the outputs of all steps or of the last alone.
+            flows: Of each step, 1 where its gradient flows to the step before and 0 where it is cut: (T, B, 1), or
+                (T, 1, 1) for the whole batch; None where it always does.
 
         Returns:
             The outputs, (T, B, H) or (B, H), and the state after the last step, through which no gradient flows.
         """
-        count = len(self.names)
+        count, cuts = len(self.names), [] if flows is None else [flows]
+        arguments = [*parameters, inputs, *state, *cuts]
 
         def forward(*given: Tensor) -> tuple[Tensors, Tensors]:
             named = dict(zip(self.names, given[:count], strict=True))
-            outputs, after, saved = self.forward(named, given[count], given[count + 1 :])
+            outputs, after, saved = self.forward(named, given[count], given[count + 1 : count + 1 + len(state)])
             return (outputs if every_step else outputs[-1], *after), (*given, *saved)
 
         def backward(kept: Tensors, gradients: Tensors) -> Tensors:
-            given, saved = kept[: count + 1 + len(state)], kept[count + 1 + len(state) :]
-            named = dict(zip(self.names, given[:count], strict=True))
-            found, of_inputs = self.backward(named, given[count], saved, gradient=gradients[0], every_step=every_step)
-            return (*(found[name] for name in self.names), of_inputs, *(ops.zeros_like(array) for array in state))
+            given, saved = kept[: len(arguments)], kept[len(arguments) :]
+            named, others = dict(zip(self.names, given[:count], strict=True)), given[count + 1 :]
+            found, of_inputs = self.backward(
+                named, given[count], saved, gradient=gradients[0], every_step=every_step, cuts=others[len(state) :]
+            )
+            return (*(found[name] for name in self.names), of_inputs, *(ops.zeros_like(array) for array in others))
 
-        outputs, *after = self.engine.with_gradient(forward, backward)(*parameters, inputs, *state)
+        outputs, *after = self.engine.with_gradient(forward, backward)(*arguments)
         return outputs, after
 
     @abstractmethod
@@ -75,7 +83,14 @@ class AbstractHandwritten(ABC):
 
     @abstractmethod
     def backward(
-        self, parameters: Mapping[str, Tensor], inputs: Tensor, saved: Tensors, *, gradient: Tensor, every_step: bool
+        self,
+        parameters: Mapping[str, Tensor],
+        inputs: Tensor,
+        saved: Tensors,
+        *,
+        gradient: Tensor,
+        every_step: bool,
+        cuts: Sequence[Tensor],
     ) -> tuple[dict[str, Tensor], Tensor]:
         """Return the gradient of every parameter and of the inputs.
 
@@ -85,14 +100,8 @@ class AbstractHandwritten(ABC):
             saved: What `forward` gave.
             gradient: dL/d outputs, (T, B, H), or dL/d last output, (B, H).
             every_step: Which of the two.
+            cuts: One array by which the states' gradients are multiplied, step by step, or none.
         """
-
-    def cuts(self, inputs: Tensor) -> list[Tensor]:
-        """Return, where gradients are cut, for each step whether its gradient flows to the one before: (T, 1, 1)."""
-        if self.bptt_steps is None:
-            return []
-        flows = [[[float(step % self.bptt_steps != 0)]] for step in range(inputs.shape[0])]
-        return [ops.convert_to_tensor(flows, inputs.dtype)]
 
 
 def summed_product(left: Tensor, right: Tensor) -> Tensor:

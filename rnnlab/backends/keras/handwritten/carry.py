@@ -45,11 +45,18 @@ class HandwrittenCarry(AbstractHandwritten):
         return saved[0][:, :, 3 * units :], after, tuple(saved)
 
     def backward(
-        self, parameters: Mapping[str, Tensor], inputs: Tensor, saved: Tensors, *, gradient: Tensor, every_step: bool
+        self,
+        parameters: Mapping[str, Tensor],
+        inputs: Tensor,
+        saved: Tensors,
+        *,
+        gradient: Tensor,
+        every_step: bool,
+        cuts: Sequence[Tensor],
     ) -> tuple[dict[str, Tensor], Tensor]:
         gates, before, carry = saved
         to_state, to_carry = ops.transpose(self._stacked(parameters, "U")), ops.transpose(parameters["Vo"])
-        sequences = [gates, carry, *([gradient] if every_step else []), *self.cuts(inputs)]
+        sequences = [gates, carry, *([gradient] if every_step else []), *cuts]
         slope, recurrent_slope = self.cell.activation.slope, self.cell.recurrent_activation.slope
 
         def step(flowing: list[Tensor], at: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
@@ -61,7 +68,7 @@ class HandwrittenCarry(AbstractHandwritten):
                 axis=1,
             )  # (B, 4H)
             dh, dc = ops.matmul(da, to_state), dc * f + ops.matmul(da_o, to_carry)
-            return [dh * at[-1], dc * at[-1]] if self.bptt_steps else [dh, dc], [da]
+            return [dh * at[-1], dc * at[-1]] if cuts else [dh, dc], [da]
 
         nothing = ops.zeros_like(carry[0])
         start = [nothing if every_step else gradient, nothing]

@@ -28,17 +28,24 @@ class HandwrittenSimple(AbstractHandwritten):
         return outputs, after, (outputs, before)
 
     def backward(
-        self, parameters: Mapping[str, Tensor], inputs: Tensor, saved: Tensors, *, gradient: Tensor, every_step: bool
+        self,
+        parameters: Mapping[str, Tensor],
+        inputs: Tensor,
+        saved: Tensors,
+        *,
+        gradient: Tensor,
+        every_step: bool,
+        cuts: Sequence[Tensor],
     ) -> tuple[dict[str, Tensor], Tensor]:
         outputs, before = saved
         to_state = ops.transpose(parameters["U"])
-        sequences = [outputs, *([gradient] if every_step else []), *self.cuts(inputs)]
+        sequences = [outputs, *([gradient] if every_step else []), *cuts]
 
         def step(flowing: list[Tensor], at: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
             dh = flowing[0] + at[1] if every_step else flowing[0]
             da = dh * self.cell.activation.slope(ops, at[0])
             dh = ops.matmul(da, to_state)
-            return [dh * at[-1] if self.bptt_steps else dh], [da]
+            return [dh * at[-1] if cuts else dh], [da]
 
         start = ops.zeros_like(outputs[0]) if every_step else gradient
         _, (da,) = self.engine.scan(step, [start], sequences, widths=[self.units], reverse=True)

@@ -1,0 +1,193 @@
+"""A network as functions of its parameters that an engine compiles: its layers, its loss and its predictions."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any, final
+
+import keras
+
+from rnnlab.backends.base import Network
+from rnnlab.backends.keras import Plan
+from rnnlab.backends.keras.engines.base import AbstractEngine, Tensor
+from rnnlab.backends.keras.handwritten import HANDWRITTEN
+from rnnlab.backends.keras.layers import Carry, EquationCell
+from rnnlab.cells.base import AbstractCell
+from rnnlab.cells.carry import CarryOptions
+
+States = list[list[Tensor]]
+ops = keras.ops
+
+
+@final
+class NetworkFunctions:
+    """The layers of a network, its loss and its predictions.
+
+    Attributes:
+        model: The `keras.Model`, (B, T, I) to the raw outputs of every step (B, T, O).
+        variables: Its weights by the parameters' full names, in their fixed order.
+    """
+
+    def __init__(self, network: Network, *, engine: AbstractEngine, plan: Plan, bptt_steps: int | None) -> None:
+        self.network, self.bptt_steps, self._engine = network, bptt_steps, engine
+        self.layers = [
+            recurrent_layer(network.cell, network.precision, unroll=plan.path == "unrolled")
+            for _ in range(network.cell.options.layers)
+        ]
+        self._head, self._loss = head_layer(network), loss_of(network)
+        inputs = keras.Input((None, network.input_features), dtype=network.precision)
+        x = inputs
+        for layer in self.layers:
+            x = layer(x)[0]
+        self.model = keras.Model(inputs, self._head(x))
+        weights = [variable for layer in [*self.layers, self._head] for variable in layer.weights]
+        self.variables = dict(zip(network.parameters(), weights, strict=True))
+        self._handwritten = self._handwritten_layers() if plan.path == "handwritten" else []
+
+    def loss(self, values: Sequence[Tensor], arrays: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Return Σ weight · loss over the scored steps, and the raw outputs.
+
+        Args:
+            values: Of the parameters, in their order.
+            arrays: Inputs (B, T, I), targets and weights of (B,) or, for sequences, of (B, T) steps; then, where it
+                matters that some sequences of a batch end before the others, the steps of each, (B,).
+        """
+        inputs, targets, weights, *given = arrays
+        lengths = given[0] if given else None
+        every_step = self.network.return_sequences or lengths is not None
+        state = self.initial_state(inputs.shape[0])
+        with self._scope(values):
+            features, _ = self._features(values, inputs, state, every_step=every_step, lengths=lengths)
+            if lengths is not None and not self.network.return_sequences:
+                index = ops.expand_dims(ops.expand_dims(lengths - 1, -1), -1)
+                features = ops.squeeze(ops.take_along_axis(features, index, axis=1), axis=1)  # (B, H)
+            outputs = self._head(features)
+            return ops.sum(self._loss.call(targets, outputs) * weights), outputs
+
+    def stretch(self, values: Sequence[Tensor], inputs: Tensor, state: States) -> tuple[Tensor, States]:
+        """Return the raw outputs (B, T, O) of some steps, and the state after them."""
+        with self._scope(values):
+            features, after = self._features(values, inputs, state, every_step=True)
+            return self._head(features), after
+
+    def states(self, values: Sequence[Tensor], inputs: Tensor) -> list[list[Tensor]]:
+        """Return for each layer its states after every step, (T, B, H) each: by the cell's own equation."""
+        cell, x, seen = self.network.cell, ops.transpose(inputs, (1, 0, 2)), []
+        named = dict(zip(self.variables, values, strict=True))
+        for number, before in enumerate(self.initial_state(inputs.shape[0])):
+            prefix = f"layers.{number}."
+            own = {name.removeprefix(prefix): value for name, value in named.items() if name.startswith(prefix)}
+
+            def step(flowing: list[Tensor], at: list[Tensor], own: Any = own) -> tuple[list[Tensor], list[Tensor]]:
+                taken = cell.step(ops, own, at[0], dict(zip(cell.states, flowing, strict=True)))
+                after = [taken.state[name] for name in cell.states]
+                return after, [taken.output, *after]
+
+            widths = [cell.options.units] * (1 + len(before))
+            _, (x, *states) = self._engine.scan(step, before, [x], widths=widths)
+            seen.append(states)
+        return seen
+
+    def initial_state(self, batch_size: int) -> States:
+        """Return zeros, (B, H) for each array of each layer's state."""
+        cell, precision = self.network.cell, self.network.precision
+        shape = (batch_size, cell.options.units)
+        return [[ops.zeros(shape, dtype=precision) for _ in cell.states] for _ in range(cell.options.layers)]
+
+    def _features(
+        self,
+        values: Sequence[Tensor],
+        inputs: Tensor,
+        state: States,
+        *,
+        every_step: bool,
+        lengths: Tensor | None = None,
+    ) -> tuple[Tensor, States]:
+        """Return the last layer's outputs, (B, T, H) or the last step's (B, H), and the states after."""
+        if not self._handwritten:
+            return self._through_layers(inputs, state, every_step=every_step, lengths=lengths)
+        x, after, start, flows = ops.transpose(inputs, (1, 0, 2)), [], 0, self._flows(inputs, lengths)
+        for number, (layer, before) in enumerate(zip(self._handwritten, state, strict=True)):
+            own = values[start : start + len(layer.names)]
+            start += len(layer.names)
+            is_last = number == len(self._handwritten) - 1
+            x, final_state = layer(own, x, before, every_step=every_step or not is_last, flows=flows)
+            after.append(final_state)
+        return (ops.transpose(x, (1, 0, 2)) if every_step else x), after
+
+    def _flows(self, inputs: Tensor, lengths: Tensor | None) -> Tensor | None:
+        """Return of each step 0 where its gradient is cut, at multiples of a window before the end: (T, B or 1, 1)."""
+        timesteps = inputs.shape[1]
+        if self.bptt_steps is None or self.bptt_steps >= timesteps:
+            return None
+        ends = ops.convert_to_tensor([timesteps], "int32") if lengths is None else lengths
+        left = ops.expand_dims(ends, 0) - ops.expand_dims(ops.arange(timesteps, dtype="int32"), 1)  # (T, B)
+        return ops.expand_dims(ops.cast(ops.mod(left, self.bptt_steps) != 0, inputs.dtype), -1)
+
+    def _through_layers(
+        self, inputs: Tensor, state: States, *, every_step: bool, lengths: Tensor | None
+    ) -> tuple[Tensor, States]:
+        """The same by the layers themselves; the gradient is cut where truncated back-propagation cuts it."""
+        timesteps = inputs.shape[1]
+        window = min(self.bptt_steps or timesteps, timesteps)
+        is_shifted = lengths is not None and window < timesteps
+        mask = None
+        if is_shifted:  # so that all sequences end at the last step, and one cut is one for all
+            late = ops.expand_dims(timesteps - lengths, 1)  # (B, 1)
+            steps = ops.expand_dims(ops.arange(timesteps, dtype="int32"), 0)  # (1, T)
+            mask = steps >= late
+            inputs = _along_time(inputs, ops.mod(steps - late, timesteps))
+        parts, starts = [], [0, *range(timesteps % window or window, timesteps, window)]
+        for start, stop in pairwise([*starts, timesteps]):
+            x, after = inputs[:, start:stop], []
+            for layer, before in zip(self.layers, state, strict=True):
+                x, *final_state = layer(x, initial_state=before, mask=None if mask is None else mask[:, start:stop])
+                after.append([ops.stop_gradient(array) for array in final_state])
+            state = after
+            parts.append(x)
+        whole = ops.concatenate(parts, axis=1) if len(parts) > 1 else parts[0]
+        whole = _along_time(whole, ops.mod(steps + late, timesteps)) if is_shifted else whole
+        return (whole if every_step else whole[:, -1]), state
+
+    def _handwritten_layers(self) -> list[Any]:
+        cell = self.network.cell
+        kind, features = HANDWRITTEN.get(cell.name), [self.network.input_features]
+        features += [cell.options.units] * (cell.options.layers - 1)
+        return [kind(self._engine, cell, input_features=count) for count in features]
+
+    def _scope(self, values: Sequence[Tensor]) -> Any:
+        return keras.StatelessScope(state_mapping=list(zip(self.variables.values(), values, strict=True)))
+
+
+def recurrent_layer(cell: AbstractCell, precision: str, **settings: Any) -> Any:
+    """Return a layer that gives the output of every step (B, T, H) and its last states, unless `settings` differ.
+
+    Its weights have the order of the cell's own parameters.
+    """
+    options = cell.options
+    whole: dict[str, Any] = {"return_sequences": True, "return_state": True, "dtype": precision} | settings
+    if cell.name == "simple":
+        return keras.layers.SimpleRNN(options.units, activation=options.activation, **whole)
+    if isinstance(options, CarryOptions):
+        gates = options.model_dump(include={"activation", "recurrent_activation", "forget_bias"})
+        return Carry(options.units, cell_options=gates, **whole)
+    return keras.layers.RNN(EquationCell(cell.name, options.model_dump(), dtype=precision), **whole)
+
+
+def head_layer(network: Network, **settings: Any) -> Any:
+    """Return the linear output layer."""
+    return keras.layers.Dense(network.output_features, dtype=network.precision, **settings)
+
+
+def loss_of(network: Network) -> Any:
+    """Return Keras's loss on raw outputs, its mean over rows."""
+    losses = {
+        "mse": lambda: keras.losses.MeanSquaredError(dtype=network.precision),
+        "cross_entropy": lambda: keras.losses.SparseCategoricalCrossentropy(from_logits=True, dtype=network.precision),
+        "binary_cross_entropy": lambda: keras.losses.BinaryCrossentropy(from_logits=True, dtype=network.precision),
+    }
+    return losses[network.loss]()
+
+
+def _along_time(array: Tensor, steps: Tensor) -> Tensor:
+    """Return for each row of (B, T, F) its values at these steps, (B, T)."""
+    return ops.take_along_axis(array, ops.expand_dims(steps, -1), axis=1)
