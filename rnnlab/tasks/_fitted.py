@@ -8,17 +8,18 @@ from rnnlab.core.batch import Array
 from rnnlab.core.streams import stream
 
 Predictor = Callable[[Array], Array]
-FEATURES = 200
+FEATURES = 80
 _MOST_ROWS = 20_000
-_PENALTIES = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+_CHUNK = 25
+_PENALTIES = (1e-6, 1e-4, 1e-2, 1.0)
 _STEEPNESS = (0.5, 1.0, 2.0, 4.0)
 
 
 def fitted(inputs: Array, targets: Array) -> Predictor:
     """Return a function from inputs (N, I) to expected targets (N,), fitted to N rows in their order.
 
-    Ridge regression on the inputs alone, or with 200 random features tanh(w·x - b), always the same ones. Of both, and
-    of seven penalties, it takes what predicts the last quarter of the rows best when fitted to the others, and fits it
+    Ridge regression on the inputs alone, or with 80 random features tanh(w·x - b), always the same ones. Of both, and
+    of four penalties, it takes what predicts the last quarter of the rows best when fitted to the others, and fits it
     to all. Of more than 20,000 rows it takes that many, evenly spaced. Inputs and targets are of about unit variance.
 
     Example:
@@ -37,11 +38,11 @@ def fitted(inputs: Array, targets: Array) -> Predictor:
     choices = [(columns, penalty) for columns in (inputs.shape[1] + 1, known.shape[1]) for penalty in _PENALTIES]
     columns, penalty = min(choices, key=lambda choice: _error(_ridge(*first, *choice), *rest))
     solution = _ridge(first[0] + rest[0], first[1] + rest[1], columns, penalty)
-    return lambda given: np.asarray(_known(given, slopes, offsets)[:, :columns] @ solution)
+    return lambda given: np.einsum("nk,k->n", _known(given, slopes, offsets)[:, :columns], solution)
 
 
 def _features(inputs: int) -> tuple[Array, Array]:
-    """Return the slopes (I, 200) and offsets (200,) of the random features."""
+    """Return the slopes (I, 80) and offsets (80,) of the random features."""
     rng = stream(0, "task/fitted")
     steepness = np.resize(_STEEPNESS, FEATURES)
     slopes = rng.normal(size=(inputs, FEATURES)) * steepness / np.sqrt(inputs)
@@ -49,16 +50,22 @@ def _features(inputs: int) -> tuple[Array, Array]:
 
 
 def _known(inputs: Array, slopes: Array, offsets: Array) -> Array:
-    """Return (N, 1 + I + 200): a 1, the inputs, the random features."""
-    return np.hstack([np.ones((len(inputs), 1)), inputs, np.tanh(inputs @ slopes - offsets)])
+    """Return (N, 1 + I + 80): a 1, the inputs, the random features."""
+    bent = np.tanh(np.einsum("ni,ik->nk", inputs, slopes) - offsets)
+    return np.hstack([np.ones((len(inputs), 1)), inputs, bent])
 
 
 def _moments(known: Array, targets: Array) -> tuple[Array, Array]:
-    return known.T @ known, known.T @ targets
+    # In products so small that one thread computes each: waiting for another takes longer, and rounds differently.
+    squares = np.zeros((known.shape[1],) * 2)
+    for first in range(0, len(known), _CHUNK):
+        rows = known[first : first + _CHUNK]
+        squares += rows.T @ rows
+    return squares, np.einsum("nk,n->k", known, targets)
 
 
 def _ridge(squares: Array, products: Array, columns: int, penalty: float) -> Array:
-    """Return the coefficients of the first columns; the first of all is the number of rows, and is hardly shrunk."""
+    """Return the coefficients of the first columns; that of the 1 is hardly shrunk."""
     scale = np.full(columns, penalty * max(1.0, squares[0, 0]))
     scale[0] *= 1e-6
     return np.asarray(np.linalg.solve(squares[:columns, :columns] + np.diag(scale), products[:columns]))

@@ -281,8 +281,8 @@ def _different_strings(seed: int) -> tuple[Array, Array]:
     """Return 768 different strings in random order: codes, zero beyond the end, and steps."""
     rng = stream(seed, "task/embedded_reber/distinct")
     codes, steps = language((SHORTEST, 60)).draw(rng, 64 * SIZE)
-    _, first = np.unique(codes, axis=0, return_index=True)
-    chosen = np.sort(first)[: 3 * SIZE]
+    first = {string.tobytes(): row for row, string in reversed(list(enumerate(codes)))}
+    chosen = np.sort(list(first.values()))[: 3 * SIZE]
     rng.shuffle(chosen)
     return codes[chosen, : steps[chosen].max() + 1], steps[chosen]
 
