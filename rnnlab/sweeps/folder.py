@@ -64,11 +64,12 @@ class SweepFolder:
         sweep.require_folders()
         if not sweep.is_sweep():
             probe(nearest_folder(path))
+            data = _encoded(plan)
             sweep._require_empty()
             write_atomic(path / "sweep.yaml", checked.config)
             for trial in plan.trials:
                 sweep.write_config(trial, checked.experiments[trial.name])
-            sweep.write_plan(plan)
+            write_atomic(path / "plan.json", data)
         elif not (stored := sweep.read_plan()).same_as(plan):
             hint = "choose another folder with --into DIR, or resume the one there: `rnnlab sweep resume SWEEP`"
             raise UsageError(f"already has another sweep: {_difference(stored, plan)}", where=str(path), hint=hint)
@@ -99,11 +100,7 @@ class SweepFolder:
         Raises:
             UsageError: It is larger than any that is read again.
         """
-        value = plan.model_dump(mode="json", by_alias=True)
-        if len(sealed(value)) > LIMIT:
-            problem = f"the plan of {len(plan.trials):,} trials would take more than {LIMIT:,} bytes"
-            raise UsageError(problem, hint="take fewer trials, or fewer axes")
-        write_json(self.path / "plan.json", value)
+        write_atomic(self.path / "plan.json", _encoded(plan))
 
     def config(self, trial: Trial) -> Path:
         """Return the config file of a trial."""
@@ -236,6 +233,14 @@ def trials_of(root: Path, text: str) -> list[RunFolder] | None:
         return None
     runs = [sweep.run(trial) for trial in sweep.read_plan().trials]
     return [run for run in runs if run.is_run()]
+
+
+def _encoded(plan: Plan) -> bytes:
+    data = sealed(plan.model_dump(mode="json", by_alias=True))
+    if len(data) > LIMIT:
+        problem = f"the plan of {len(plan.trials):,} trials takes {len(data):,} bytes, expected at most {LIMIT:,}"
+        raise UsageError(problem, hint="take fewer trials, or fewer axes")
+    return data
 
 
 def _difference(stored: Plan, new: Plan) -> str:

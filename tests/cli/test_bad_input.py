@@ -2,7 +2,7 @@
 
 Here: text that means something to YAML 1.1, a shell, a terminal or a template; names, paths, overrides, arguments and
 surroundings. Bad runs, weights, metrics and sweeps are in the other `test_bad_*`, configs in `test_errors` and
-`tests/config`.
+`tests/config`, limits of the system in `test_limits`, stored documents field by field in `tests/faults`.
 """
 
 import re

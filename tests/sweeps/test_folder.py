@@ -82,3 +82,10 @@ def test_a_plan_that_was_changed_is_an_error(place: Path, key: str, value: objec
     with pytest.raises(VerificationError) as caught:
         sweep.read_plan()
     assert message in str(caught.value)
+
+
+def test_a_plan_too_large_to_be_read_again_is_not_made(place: Path) -> None:
+    long = {f"task.key{number}": "x" * 9000 for number in range(100)}
+    with pytest.raises(UsageError, match=r"the plan of 20 trials takes .* bytes, expected at most 16,777,216"):
+        made(Path("tiny"), plan([trial(number, f"{number}", long) for number in range(1, 21)]))
+    assert not Path("tiny").exists()
