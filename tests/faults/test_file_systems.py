@@ -11,7 +11,8 @@ from types import SimpleNamespace
 import pytest
 
 from rnnlab.core.errors import EnvironmentFault, StoppedError
-from rnnlab.storage import RunFolder, disk, system_errors
+from rnnlab.core.system_errors import system_error
+from rnnlab.storage import RunFolder, disk
 from rnnlab.sweeps.runner import run_sweep
 from rnnlab.training.resume import resume, train_into
 from rnnlab.training.stopping import Stop
@@ -82,7 +83,7 @@ def test_a_file_system_without_a_size_is_not_full(trial: Trial, monkeypatch: pyt
     assert shutil.disk_usage(trial.place).total == 0
     assert account(begin(trial.asked, trial.place / "run")) == trial.whole
     full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    assert system_errors.system_error("write", trial.place, full).problem == "cannot write: No space left on device"
+    assert system_error("write", trial.place, full).problem == "cannot write: No space left on device"
 
 
 def test_a_quota_is_named_without_the_space_of_all(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
