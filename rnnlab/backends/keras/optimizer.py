@@ -58,8 +58,8 @@ class KerasOptimizer:
         rate = _ExactRate(dtype.name)
         self.optimizer = _counterpart(rule, rate, dtype)
         decay, self.optimizer.weight_decay = self.optimizer.weight_decay, None
-        in_matrices = [np.full(np.prod(one.shape, dtype=int), len(one.shape) > 1) for one in variables]
-        self._decay = np.concatenate(in_matrices).astype(dtype) * dtype.type(decay) if decay else None
+        shares = [np.full(np.prod(one.shape, dtype=int), (decay or 0) * (len(one.shape) > 1)) for one in variables]
+        self._decay = ops.convert_to_tensor(np.concatenate(shares).astype(dtype)) if decay else None
         self._names = rule.slot_names()
         self.trained, self.rate = list(variables), rate.rate
         self._flat = keras.Variable(self._values(), dtype=dtype.name)  # the values of all variables, side by side
