@@ -12,8 +12,8 @@ class Multiplication(AbstractMarkedPairs):
 
     With p the probability that the first pair is marked (its value is then 1), the earlier factor has the mean
     (1 + p)/2 and the mean square (1 + 2p)/3; the later one, never the first pair, has 1/2 and 1/3. The loss of the best
-    constant, (1 + p)/4, is (1 + 2p)/9 - (1 + p)²/16, near 7/144; remembering the later factor leaves a third of the
-    earlier one's variance, near 1/36.
+    constant, (1 + p)/4, is (1 + 2p)/9 - (1 + p)²/16; remembering the later factor leaves a third of the earlier one's
+    variance. At T = 100 these are 0.0592 and 0.0332; they tend to 7/144 and 1/36 as p tends to 0.
 
     Source: Hochreiter, Schmidhuber 1997, "Long short-term memory", section 5.5 and table 8.
     Differs: A linear output, where the paper has a sigmoid. The paper tests twice, with fewer than 140 and with fewer

@@ -20,7 +20,8 @@ from rnnlab.tasks.base import AbstractTask, reference_scores
 _SHORT = {"mse": "mse", "cross_entropy": "ce", "binary_cross_entropy": "bce"}
 _LEGEND = (
     "loss: mean squared error (mse), cross-entropy (ce) or binary cross-entropy (bce) in nats; baseline: the loss of "
-    "the best predictor without memory. A name is TASK@DEFINITION; TASK alone means its first definition here. "
+    "the best predictor that sees nothing but the step it answers. A name is TASK@DEFINITION; TASK alone means its "
+    "first definition here. "
     "`rnnlab tasks NAME` shows a card."
 )
 
