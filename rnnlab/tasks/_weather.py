@@ -111,7 +111,8 @@ class Weather:
         weather = seen - self.year[(_hour(batch)[:, None] + hours) % YEAR, 1]
         shocks = weather[:, 1:] - KEEP * weather[:, :-1]
         fading = KEEP ** (self.horizon - np.arange(1, self._arriving + 1))
-        return np.asarray(self._present(batch) + (ARRIVING * shocks[:, : self._arriving] @ fading)[:, None])
+        arriving = np.einsum("bk,k->b", shocks[:, : self._arriving], fading)
+        return np.asarray(self._present(batch) + ARRIVING * arriving[:, None])
 
     @cached_property
     def _measured(self) -> float:
@@ -146,7 +147,8 @@ class Weather:
     def _from(self, hour: Array, present: Array) -> Array:
         """Return the forecasts, (B,), from the hours of the year and the present inputs, (B, 14)."""
         weather = present[:, :2] - self.year[hour, :2]
-        return np.asarray(self.year[(hour + self.horizon) % YEAR, 0] + weather @ self._pair_weights[0])
+        left = np.einsum("bk,k->b", weather, self._pair_weights[0])
+        return np.asarray(self.year[(hour + self.horizon) % YEAR, 0] + left)
 
     def _likelihood(self, hour: Array, present: Array) -> Array:
         """Return the logarithm, but for a constant, of how likely the weather is that the hours imply, (B,)."""
