@@ -22,8 +22,9 @@ from numpy.typing import NDArray
 from rnnlab.core.errors import VerificationError
 from rnnlab.core.system_errors import reported
 from rnnlab.storage import disk
+from rnnlab.storage.description import CheckpointDescription
 from rnnlab.storage.files import always
-from rnnlab.storage.jsonfile import Json
+from rnnlab.storage.jsonfile import Json, fitting
 from rnnlab.storage.weights import load_arrays, save_arrays
 
 Array = NDArray[Any]
@@ -39,7 +40,7 @@ class Checkpoint:
     """The state of a training after a step.
 
     Attributes:
-        run: The run's id.
+        id: The run's.
         attempt: Which process of the run wrote it, from 1.
         step: Steps done.
         metrics_bytes: Length of the metrics that belong to it; what follows them was measured later.
@@ -47,7 +48,7 @@ class Checkpoint:
         state: The state of each part of the training by its name: arrays of any shape, and plain data.
     """
 
-    run: str
+    id: str
     attempt: int
     step: int
     metrics_bytes: int
@@ -149,12 +150,13 @@ class Checkpoints:
 
 def _load(path: Path, *, most_bytes: int | None, keep: bool) -> Checkpoint:
     arrays, description = load_arrays(path, most_bytes=most_bytes, keep=keep)
-    if description.pop("kind", None) != "checkpoint":
+    if description.get("kind") != "checkpoint":
         raise VerificationError("contains weights, expected a checkpoint", where=str(path))
-    try:
-        return Checkpoint(**{**description, "state": _joined(arrays, description["state"])})
-    except (TypeError, KeyError, AttributeError) as fault:
-        raise VerificationError("is a checkpoint that this rnnlab cannot read", where=str(path)) from fault
+    with fitting(path, "a checkpoint"):
+        CheckpointDescription.model_validate(description)
+    state = _joined(arrays, description.pop("state"))
+    del description["kind"]
+    return Checkpoint(**description, state=state)
 
 
 def _parted(state: Mapping[str, Part]) -> tuple[dict[str, Array], dict[str, dict[str, Json]]]:
@@ -175,5 +177,5 @@ def _joined(arrays: Mapping[str, Array], plain: Mapping[str, Mapping[str, Json]]
     state: dict[str, dict[str, Array | Json]] = {part: dict(values) for part, values in plain.items()}
     for full_name, array in arrays.items():
         part, _, name = full_name.partition("/")
-        state[part][name] = array
+        state.setdefault(part, {})[name] = array
     return dict(state)

@@ -237,10 +237,10 @@ class RunFolder:
         keep: bool = True,
     ) -> "Loaded":
         """Return the weights and their description; see `weights.load_arrays`."""
-        from rnnlab.storage.weights import load_arrays
+        from rnnlab.storage.description import load_weights
 
         path = self.inner("weights") / f"{which}.safetensors"
-        return load_arrays(path, expected, allow_nonfinite=allow_nonfinite, keep=keep)
+        return load_weights(path, expected, allow_nonfinite=allow_nonfinite, keep=keep)
 
     def has_weights(self, which: Which) -> bool:
         """Return whether there are such weights, good or bad."""

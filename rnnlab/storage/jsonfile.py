@@ -10,6 +10,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -104,8 +105,15 @@ def read_model(path: Path, kind: type[Model], *, what: str) -> Model:
     data = read_bytes(path, LIMIT)
     parse_object(data, path)  # pydantic would take the last of two equal keys
     text = _without_seal(data, path)
-    try:
+    with fitting(path, what):
         return kind.model_validate_json(text)
+
+
+@contextmanager
+def fitting(path: Path, what: str) -> Iterator[None]:
+    """Turn an error of pydantic inside the block into a `VerificationError`; the arguments as for `read_model`."""
+    try:
+        yield
     except ValidationError as fault:
         faults = [f"{'.'.join(map(str, one['loc'])) or 'all'}: {one['msg']}" for one in fault.errors()]
         more = [f"{len(faults) - _MOST_FAULTS} more"] if len(faults) > _MOST_FAULTS else []

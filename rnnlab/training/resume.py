@@ -241,7 +241,7 @@ def require_own(checkpoint: Checkpoint, status: Status, description: Mapping[str
     Raises:
         VerificationError: It is not.
     """
-    if checkpoint.run != status.id:
+    if checkpoint.id != status.id:
         raise VerificationError("is of another run")
     if description is not None and checkpoint.about != description:
         raise VerificationError("is of another network or task")

@@ -163,7 +163,7 @@ class Store:
 
     def _checkpoint(self, step: int, state: Mapping[str, Part]) -> Checkpoint:
         return Checkpoint(
-            run=self._status.id,
+            id=self._status.id,
             attempt=self._lock.attempt,
             step=step,
             metrics_bytes=self._metrics.size,
@@ -173,7 +173,8 @@ class Store:
 
     def _save_weights(self, which: Literal["best", "last"], step: int, parameters: Mapping[str, NDArray[Any]]) -> None:
         if self._written.get(which) != step:
-            self._guarded.save_weights(which, parameters, {**self._trainer.about, "run": self.run.name, "step": step})
+            about = {"id": self._status.id, **self._trainer.about, "step": step}
+            self._guarded.save_weights(which, parameters, about)
             self._written[which] = step
 
 

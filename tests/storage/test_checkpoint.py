@@ -10,6 +10,7 @@ from rnnlab.storage import disk
 from rnnlab.storage.checkpoint import Checkpoint, Checkpoints
 from rnnlab.storage.weights import save_arrays
 from tests.disk_faults import Faults, Killed
+from tests.networks import network
 
 STATE: dict[str, Any] = {
     "model": {"parameters/W": np.array([[0.1, -2.5]], "f4"), "optimizer/step": np.array([7])},
@@ -18,9 +19,11 @@ STATE: dict[str, Any] = {
 }
 
 
+ABOUT = {"network": network().describe(), "task": "parity"}
+
+
 def at(step: int) -> Checkpoint:
-    about = {"task": "parity"}
-    return Checkpoint(run="ab", attempt=2, step=step, metrics_bytes=10 * step, about=about, state=STATE)
+    return Checkpoint(id="ab" * 8, attempt=2, step=step, metrics_bytes=10 * step, about=ABOUT, state=STATE)
 
 
 @pytest.fixture
@@ -129,7 +132,7 @@ def test_a_checkpoint_under_another_name_or_of_another_kind(checkpoints: Checkpo
     with pytest.raises(VerificationError, match="contains weights, expected a checkpoint"):
         checkpoints.load(9)
     save_arrays(checkpoints.path(9), {}, {"step": 9, "kind": "checkpoint"})
-    with pytest.raises(VerificationError, match="is a checkpoint that this rnnlab cannot read"):
+    with pytest.raises(VerificationError, match="is not a checkpoint: id: Field required"):
         checkpoints.load(9)
 
 

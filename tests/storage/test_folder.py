@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from rnnlab.storage.checkpoint import Checkpoint
 from rnnlab.storage.metrics import Value
 from rnnlab.storage.summary import Summary
 from tests.disk_faults import Faults
+from tests.networks import network
 from tests.stored_runs import provenance
 
 SUMMARY = Summary.so_far("demo", "failed", Status.start("demo"), config={}, record={"step": 1, "seconds": 0.5})
@@ -95,6 +97,10 @@ def test_a_refused_creation_is_a_fault_of_the_machine(tmp_path: Path, faults: Fa
     assert list(tmp_path.iterdir()) == []
 
 
+def described(step: int) -> dict[str, Any]:
+    return {"id": "ab" * 8, "step": step, "network": network().describe(), "task": "parity"}
+
+
 def test_every_file_has_its_name_and_comes_back(run: RunFolder) -> None:
     run.write_config(b"seed: 1 \xff\r\n")
     id = run.read_status().id
@@ -107,8 +113,9 @@ def test_every_file_has_its_name_and_comes_back(run: RunFolder) -> None:
     assert run.read_evaluations().records == []
     with run.evaluations_writer(id) as evaluations:
         evaluations.write(EVALUATION)
-    run.save_weights("best", {"W": np.eye(2)}, {"cell": "simple"})
-    run.save_weights("last", {"W": np.zeros(2)}, {"cell": "carry"})
+    best, last = described(4), described(9)
+    run.save_weights("best", {"W": np.eye(2)}, best)
+    run.save_weights("last", {"W": np.zeros(2)}, last)
     run.write_plot("loss.svg", b"<svg/>")
     files = {str(path.relative_to(run.path)) for path in run.path.rglob("*") if path.is_file()}
     assert files == {
@@ -121,8 +128,8 @@ def test_every_file_has_its_name_and_comes_back(run: RunFolder) -> None:
     assert run.read_summary() == SUMMARY
     assert (run.read_metrics().records, run.read_evaluations().records) == ([RECORD], [EVALUATION])
     assert (run.path / "log.txt").read_bytes() == b"hello\n"
-    assert run.load_weights("best", {"W": ((2, 2), "float64")})[1] == {"cell": "simple"}
-    assert run.load_weights("last")[1] == {"cell": "carry"}
+    assert run.load_weights("best", {"W": ((2, 2), "float64")})[1] == best
+    assert run.load_weights("last")[1] == last
 
 
 def test_a_run_may_be_moved_and_renamed(run: RunFolder, tmp_path: Path) -> None:
@@ -197,7 +204,7 @@ def test_a_process_that_was_overtaken_changes_nothing(run: RunFolder) -> None:
     arrays = {"w": np.zeros(3)}
     run.save_weights("best", arrays, {})
     overtaken = replace(run, guard=refuse)
-    checkpoint = Checkpoint(run="a", attempt=1, step=4, metrics_bytes=0, about={}, state={"model": arrays})
+    checkpoint = Checkpoint(id="a", attempt=1, step=4, metrics_bytes=0, about={}, state={"model": arrays})
     writes: list[Callable[[], object]] = [
         lambda: overtaken.write_status(run.read_status()),
         lambda: overtaken.write_summary(SUMMARY),

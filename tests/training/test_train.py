@@ -158,7 +158,7 @@ def test_weights_say_what_they_are(fit: Fit) -> None:
     }
     for which, step in (("best", run.summary.best.step), ("last", 5)):
         description = run.folder.load_weights(which)[1]
-        assert description == {"network": expected, "task": "parity", "run": run.path.name, "step": step}
+        assert description == {"network": expected, "task": "parity", "id": run.id, "step": step}
 
 
 def test_it_stops_when_a_validation_meets_the_rule(fit: Fit) -> None:

@@ -1,0 +1,84 @@
+"""What describes stored arrays: the run and step they are of, and all that defines the function they belong to."""
+
+from pathlib import Path
+from typing import Annotated, Literal, final
+
+from pydantic import AfterValidator, Field, JsonValue
+
+from rnnlab.core.options import Options
+from rnnlab.storage.fields import LARGEST_WHOLE, LONGEST_TEXT, Count, Name, RunId, Step
+from rnnlab.storage.jsonfile import fitting
+from rnnlab.storage.status import Attempt
+from rnnlab.storage.weights import Expected, Loaded, load_arrays
+
+
+def _require_bounds(value: JsonValue) -> JsonValue:
+    if isinstance(value, str) and len(value) > LONGEST_TEXT:
+        raise ValueError(f"should have at most {LONGEST_TEXT} characters")
+    if isinstance(value, int) and abs(value) > LARGEST_WHOLE:
+        raise ValueError("should be within 64 bits")
+    for inner in value if isinstance(value, list) else value.values() if isinstance(value, dict) else ():
+        _require_bounds(inner)
+    return value
+
+
+# The options of a cell and the state of a schedule may be a user's own, of any form.
+Plain = Annotated[dict[Name, Annotated[JsonValue, AfterValidator(_require_bounds)]], Field(max_length=1000)]
+
+
+@final
+class NetworkDescription(Options):
+    """As `Network.describe` returns it."""
+
+    cell: Name
+    cell_version: Count
+    cell_options: Plain
+    input_features: Count
+    output_features: Count
+    return_sequences: bool
+    loss: Name
+    precision: Literal["float32", "float64"]
+
+
+@final
+class WeightsDescription(Options):
+    """Of the file of a run's weights."""
+
+    id: RunId
+    step: Step
+    network: NetworkDescription
+    task: Name
+
+
+def load_weights(path: Path, expected: Expected | None, *, allow_nonfinite: bool, keep: bool) -> Loaded:
+    """Return what `weights.load_arrays` returns; the description is of weights.
+
+    Raises:
+        VerificationError: It is not, or as from there.
+        EnvironmentFault: The file cannot be read.
+    """
+    arrays, description = load_arrays(path, expected, allow_nonfinite=allow_nonfinite, keep=keep)
+    with fitting(path, "a file of weights"):
+        WeightsDescription.model_validate(description)
+    return arrays, description
+
+
+@final
+class About(Options):
+    """What the weights in a checkpoint are of."""
+
+    network: NetworkDescription
+    task: Name
+
+
+@final
+class CheckpointDescription(Options):
+    """Of a checkpoint; `state` is what is not arrays, by the part of the training."""
+
+    kind: Literal["checkpoint"]
+    id: RunId
+    attempt: Attempt
+    step: Step
+    metrics_bytes: Count
+    about: About
+    state: dict[Name, Plain]
