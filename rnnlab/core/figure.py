@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import log
 from typing import Any, Literal, final
 
 import numpy as np
@@ -13,6 +14,9 @@ from rnnlab.core.table import Table
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 GREY = -1  # the colour of what is there for orientation: baselines, the unit circle
 DASHES = ("", "6 3", "1.5 2.5", "7 3 1.5 3")  # solid, dashed, dotted, dash-dotted: lengths of line and gap
+
+# The middle of viridis (Smith & van der Walt 2015), from low to high: even steps of lightness, seen on light and dark.
+SHADES = ("#3e4c8a", "#32648e", "#297a8e", "#21918c", "#22a884", "#44bf70", "#7ad151", "#a5c62a")
 
 Numbers = Sequence[float] | NDArray[Any]
 
@@ -47,23 +51,26 @@ class Line:
     Attributes:
         name: Its name in the legend; when empty, it is one of many thin lines and not in the legend.
         x, y: (N,) each.
-        colour: Index into `COLOURS`, from 0 again after the last; or `GREY`.
+        colour: Index into `COLOURS`, from 0 again after the last; or `GREY`; or a colour of `Scale.colour`.
         dash: Index into `DASHES`, likewise; None for points that are not joined.
         marker: Whether and how points are marked: an index from 0 to 5, likewise.
         low, high: (N,) the ends of an interval around each y.
-        bars: Whether the intervals are drawn as error bars; else as a band.
+        bars: Whether the intervals are drawn as error bars; else as a band. Lines with bars are drawn side by side, a
+            few points apart, so that those with equal values can be told apart.
+        fill: The y down to which the area is filled; None where it is not.
         shown: Whether it is drawn from the start; a page offers the others in its legend.
     """
 
     name: str
     x: Numbers
     y: Numbers
-    colour: int = 0
+    colour: int | str = 0
     dash: int | None = 0
     marker: int | None = None
     low: Numbers | None = None
     high: Numbers | None = None
     bars: bool = False
+    fill: float | None = None
     shown: bool = True
 
 
@@ -84,6 +91,43 @@ class Heat:
     values: NDArray[Any]
     label: str
     limits: tuple[float | None, float | None] = (None, None)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """What the colours of lines mean that belong to increasing values of one quantity.
+
+    Attributes:
+        label: The quantity, with its unit.
+        low, high: The values of the first and the last of `SHADES`.
+        log: Whether the colours are even steps of its logarithm.
+        ticks: The values that are written beside the colours; the ends when empty.
+    """
+
+    label: str
+    low: float
+    high: float
+    log: bool = False
+    ticks: Sequence[float] = ()
+
+    def colour(self, value: float) -> str:
+        """Return the colour of a value.
+
+        Example:
+            >>> one = Scale("T", 10, 1000, log=True)
+            >>> [one.colour(value) for value in (10, 1000)] == [SHADES[0], SHADES[-1]]
+            True
+        """
+        share = self.share(value) * (len(SHADES) - 1)
+        first = min(int(share), len(SHADES) - 2)
+        pair = zip(*(bytes.fromhex(SHADES[n][1:]) for n in (first, first + 1)), strict=True)
+        return "#" + bytes(round(a + (b - a) * (share - first)) for a, b in pair).hex()
+
+    def share(self, value: float) -> float:
+        """Return the place of a value between the ends, from 0 to 1."""
+        low, high, at = (log(one) if self.log else one for one in (self.low, self.high, value))
+        return min(1.0, max(0.0, (at - low) / (high - low))) if high > low else 0.0
 
 
 @final
@@ -114,6 +158,7 @@ class Panel:
     Attributes:
         x, y: The axes.
         lines, levels, heat: What is drawn.
+        scale: What the colours of the lines mean, where they are values of one quantity.
         title: What it shows, where a figure has several panels.
         note: What the legend adds, for example what the bands mean.
         is_square: Whether a unit is equally long on both axes.
@@ -124,6 +169,7 @@ class Panel:
     lines: Sequence[Line] = ()
     levels: Sequence[Level] = ()
     heat: Heat | None = None
+    scale: Scale | None = None
     title: str = ""
     note: str = ""
     is_square: bool = False
@@ -140,6 +186,7 @@ class Figure:
         caption: What a reader who has never seen such a figure should look for.
         panels: At least one.
         table: The same as a table, for a page.
+        note: What of the runs it shows: which weights, which are left out.
     """
 
     name: str
@@ -147,6 +194,7 @@ class Figure:
     caption: str
     panels: Sequence[Panel]
     table: Table | None = None
+    note: str = ""
 
 
 def stairs(edges: Numbers, values: Numbers) -> tuple[NDArray[Any], NDArray[Any]]:

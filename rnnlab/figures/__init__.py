@@ -1,19 +1,22 @@
 """The registry of figures: those of a comparison, and those of the diagnoses; nothing here prints or writes."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import final
 
 from rnnlab.comparison import Comparison
-from rnnlab.comparison.groups import Group
+from rnnlab.comparison.groups import Group, value_label
 from rnnlab.core.errors import EnvironmentFault, RnnlabError
 from rnnlab.core.figure import Figure
 from rnnlab.core.table import Table, table
 from rnnlab.figures.curves import curves, success
 from rnnlab.inspection.diagnoses import Diagnosis, diagnose, diagnoses
-from rnnlab.runs.run import Run, Which
+from rnnlab.runs.run import Run
 
 OF_COMPARISONS: dict[str, Callable[[Comparison], Figure | None]] = {"success": success, "curves": curves}
 
-_MOST = 6  # networks, and panels
+_MOST = 6  # networks
+_MOST_PANELS = 12
 
 
 def figures_of(comparison: Comparison) -> list[Figure]:
@@ -22,14 +25,33 @@ def figures_of(comparison: Comparison) -> list[Figure]:
     return [figure for figure in made if figure is not None]
 
 
-def figure_of(name: str, found: Mapping[str, Diagnosis]) -> Figure | None:
-    """Return the figure of one diagnosis of some networks, by their headings; None where none has a result."""
+def figure_of(name: str, found: Mapping[str, Diagnosis], *, note: str = "") -> Figure | None:
+    """Return the figure of one diagnosis of some networks, by their headings; None where none has a result.
+
+    Args:
+        name: The diagnosis.
+        found: Heading -> the diagnoses of a network.
+        note: Which runs these are, where that needs to be said.
+    """
     results = {heading: one.results[name] for heading, one in found.items() if name in one.results}
     if not results:
         return None
     one = diagnoses()[name]
+    if not (panels := one.panels(results)):
+        return None
     tables = {heading: made for heading, result in results.items() if (made := one.table(result))}
-    return Figure(name, one.title, one.caption, one.panels(results)[:_MOST], _joined(tables))
+    left_out = f"{_MOST_PANELS} of {len(panels)} panels are drawn" if len(panels) > _MOST_PANELS else ""
+    notes = filter(None, (note, _weights({heading: found[heading] for heading in results}), left_out))
+    return Figure(name, one.title, one.caption, panels[:_MOST_PANELS], _joined(tables), "; ".join(notes))
+
+
+def _weights(found: Mapping[str, Diagnosis]) -> str:
+    """Return which weights the networks have."""
+    kinds = {one.weights for one in found.values()}
+    if len(found) == 1 or len(kinds) == 1:
+        steps = ", ".join(dict.fromkeys(f"{one.step:,}" for one in found.values()))
+        return f"{kinds.pop()} weights (step {steps})"
+    return ", ".join(f"{heading}: {one.weights} weights (step {one.step:,})" for heading, one in found.items())
 
 
 def _joined(tables: Mapping[str, Table]) -> Table | None:
@@ -40,16 +62,33 @@ def _joined(tables: Mapping[str, Table]) -> Table | None:
     return table(["network", *columns.pop()], [[heading, *row] for heading, one in tables.items() for row in one.rows])
 
 
+@final
+@dataclass(frozen=True, slots=True)
+class Representatives:
+    """The networks that stand for some runs in a figure.
+
+    Attributes:
+        found: Heading -> the diagnoses of a network.
+        faults: Name of a run -> why it has none.
+        note: Which runs they are, where they are not all.
+    """
+
+    found: Mapping[str, Diagnosis]
+    faults: Mapping[str, RnnlabError]
+    note: str
+
+
 def diagnose_representatives(
-    comparison: Comparison, names: Collection[str]
-) -> tuple[dict[str, Diagnosis], Mapping[str, RnnlabError]]:
-    """Return heading of a group -> diagnosis of its median run, and name of a run -> why it has none.
+    comparison: Comparison, names: Collection[str], *, is_each: bool = False
+) -> Representatives:
+    """Diagnose a network of each group: the one in the middle by its final metric.
 
     The groups are those of the last row of a pivot, where a sweep is hardest, else the first.
 
     Args:
         comparison: The runs.
         names: The diagnoses.
+        is_each: Whether it is every run instead, where they are few and no pivot.
 
     Raises:
         EnvironmentFault: A package is missing, or the system fails.
@@ -57,16 +96,33 @@ def diagnose_representatives(
     found: dict[str, Diagnosis] = {}
     faults: dict[str, RnnlabError] = {}
     pivot = comparison.pivot
-    for group in (pivot.last_row() if pivot else comparison.groups)[:_MOST]:
-        run = _median_run(group)
+    if is_each and pivot is None and len(comparison.results) <= _MOST:
+        chosen, note = [(comparison.headings[run.name], run) for run in comparison.results], ""
+    else:
+        groups = (pivot.last_row() if pivot else comparison.groups)[:_MOST]
+        chosen = [(group.heading, _median_run(group)) for group in groups]
+        note = _choice(comparison, chosen)
+    for heading, run in chosen:
         try:
-            weights: Which = "best" if run.folder.has_weights("best") else "last"
-            found[group.heading] = diagnose(run, names, weights=weights)
+            found[heading] = diagnose(run, names, for_figures=is_each)
         except EnvironmentFault:
             raise
         except RnnlabError as error:
             faults[run.name] = error
-    return found, faults
+    return Representatives(found, faults, note)
+
+
+def _choice(comparison: Comparison, chosen: Sequence[tuple[str, Run]]) -> str:
+    """Return which runs were chosen, where they are not all."""
+    if len(chosen) == len(comparison.results):
+        return ""
+    which = f"of {len(comparison.results):,} runs"
+    if (pivot := comparison.pivot) is not None:
+        which += f" those of {value_label(pivot.over, pivot.rows[-1])}"
+    elif len(chosen) < len(comparison.groups):
+        which += f" those of {len(chosen)} of {len(comparison.groups):,} groups"
+    several = any(len(group.results) > 1 for group in comparison.groups)
+    return which + (", of each group the one in the middle by its final metric" if several else "")
 
 
 def _median_run(group: Group) -> Run:

@@ -1,6 +1,7 @@
 """The figures of compared runs: a metric during training, and how often a sweep solved its task."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import isfinite
 
 import numpy as np
@@ -9,60 +10,111 @@ from rnnlab.comparison import Comparison
 from rnnlab.comparison.comparability import Description, describe
 from rnnlab.comparison.groups import Group, has_baseline, short_name, value_label
 from rnnlab.comparison.statistics import wilson
-from rnnlab.core.figure import Axis, Figure, Level, Line, Panel
+from rnnlab.core.figure import Axis, Figure, Level, Line, Panel, Scale
 from rnnlab.core.table import Table, table
 from rnnlab.runs.run import Run
 
 _MOST_DRAWN = 60
-_MOST_SHOWN = 8  # lines that are shown from the start
+_MOST_SHOWN = 20  # lines that are shown from the start
+_MOST_PANELS = 6
+_MOST_TICKS = 12
+_FEWEST_SHADES = 3  # values for which colours are shades
 _MOST_LEVELS = 3
+_MOST_SOLVED = 8  # runs of which it is marked when they solved the task
 _LOG_FROM = 20.0  # highest over lowest value
-X_AXES = {"step": "training step", "sequences": "training sequences", "seconds": "seconds of training"}
+X_AXES = {"step": "training step", "sequences": "training sequences", "seconds": "training time, s"}
 
 
 def curves(comparison: Comparison, x: str = "step") -> Figure | None:
     """Return a metric during training, a line per run or group of seeds; None where no run recorded a value.
 
+    Groups that differ in a number have its shades as colours, and a panel for each combination of what else differs.
+
     Args:
         comparison: The runs.
         x: Key of `X_AXES`; seeds of a group share their steps alone, so over anything else each run has its own line.
     """
-    if x == "step":
-        shown = _shown(comparison)
-        groups = [*shown, *(group for group in comparison.groups[:_MOST_DRAWN] if group not in shown)]
-        lines = [_of_group(group, place, shown=group in shown) for place, group in enumerate(groups)]
-        runs = [one for group in shown for one in group.results]
-    else:
-        runs = list(comparison.results[:_MOST_SHOWN])
-        lines = [_of_run(comparison.headings[one.name], one, comparison.metric, x, n) for n, one in enumerate(runs)]
-    lines = [line for line in lines if len(line.x)]
-    if not lines:
+    parts, scale = _parts(comparison)
+    shown = _shown(comparison) if scale is None else comparison.groups
+    made: dict[str, list[Line]] = {}
+    for title, groups in parts.items():
+        colours = [
+            (group, place if scale is None else scale.colour(value)) for place, (group, value) in enumerate(groups)
+        ]
+        lines = [line for group, colour in colours for line in _lines(comparison, group, colour, x, shown)]
+        if lines := [line for line in lines if len(line.x)]:
+            made[title] = lines
+    every = [line for lines in made.values() for line in lines]
+    if not every:
         return None
+    runs = [run for group in shown for run in group.results]
     task = describe(runs) if has_baseline(comparison.metric) else None
     levels = _levels(comparison, runs, task)
-    has_bands = any(line.low is not None for line in lines)
-    solved = [] if has_bands else _solved(runs, x)
+    has_bands = any(line.low is not None for line in every)
+    is_median = x == "step" and any(len(group.results) > 1 for group in comparison.groups)
+    solved = _solved(runs, x) if len(runs) <= _MOST_SOLVED and scale is None and not has_bands else []
     metric = comparison.metric.replace("/", " ")
-    panel = Panel(
+    x_axis, y_axis = (
         Axis(X_AXES[x]),
-        Axis(f"{metric}: {task.loss}" if task else metric, log=_spans_decades(lines, levels)),
-        lines,
-        levels=[*levels, *solved],
-        note="band: range of the seeds" if has_bands else "",
+        Axis(f"{metric}: {task.loss}" if task else metric, log=_spans_decades(every, levels)),
     )
+    if len(made) > 1:  # the same axes, to be compared
+        x_axis, y_axis = (
+            replace(x_axis, limits=_around(every, levels, "x")),
+            replace(y_axis, limits=_around(every, levels, "y", log=y_axis.log)),
+        )
+    note = "band: range of the seeds" if has_bands else ""
     caption = [
+        *(["The line is the median of the seeds."] if is_median and not has_bands else []),
         *(["The line is the median of the seeds, the band the range from the best to the worst."] if has_bands else []),
-        *(["The dotted line is the best loss that is possible without memory."] if levels else []),
+        *([f"The colour is {scale.label}."] if scale else []),
+        *(["The dotted line is the baseline, the loss of the best predictor without memory."] if levels else []),
         *(["The dash-dotted lines show what a little memory reaches."] if task and task.references else []),
         *(["A dashed line shows when the task was solved."] if solved else []),
     ]
+    left_out = sum(len(groups) for groups in parts.values()) - len(comparison.groups)
     return Figure(
         "curves",
         f"{short_name(comparison.metric)} during training".capitalize(),
         " ".join(caption),
-        [panel],
-        table=_table(lines, X_AXES[x]),
+        [
+            Panel(x_axis, y_axis, lines, levels=[*levels, *solved], scale=scale, title=title, note=note)
+            for title, lines in made.items()
+        ],
+        table=_table(every, X_AXES[x]),
+        note=f"{-left_out:,} of {len(comparison.groups):,} groups are left out" if left_out else "",
     )
+
+
+def _parts(comparison: Comparison) -> tuple[dict[str, list[tuple[Group, float]]], Scale | None]:
+    """Return the groups of each panel, each with the number in which it differs, and what its colour means.
+
+    Without such a number, or where there would be too many panels, all are in one panel and there is no scale.
+    """
+    groups, pivot = comparison.groups, comparison.pivot
+    sizes = {key: _numbers(groups, key) for key in dict.fromkeys(key for group in groups for key in group.values)}
+    keys = [key for key, values in sizes.items() if len(values) >= _FEWEST_SHADES]
+    if keys and len(groups) <= _MOST_DRAWN:
+        over = pivot.over if pivot and pivot.over in keys else max(keys, key=lambda key: len(sizes[key]))
+        others = [pivot.by] if pivot and pivot.over == over else [key for key in sizes if key != over]
+        parts: dict[str, list[tuple[Group, float]]] = {}
+        for group in groups:
+            title = " ".join(value_label(key, group.values[key]) for key in others if key in group.values)
+            parts.setdefault(title, []).append((group, float(group.values[over])))
+        if len(parts) <= _MOST_PANELS:
+            low, *_, high = values = sizes[over]
+            label = "sequence length T, steps" if over == "shape.timesteps" else over
+            is_log = low > 0 and high / low > _LOG_FROM
+            return parts, Scale(label, low, high, log=is_log, ticks=values if len(values) <= _MOST_TICKS else ())
+    drawn = [*_shown(comparison), *(group for group in groups if group not in _shown(comparison))]
+    return {"": [(group, 0.0) for group in drawn[:_MOST_DRAWN]]}, None
+
+
+def _numbers(groups: Sequence[Group], key: str) -> list[float]:
+    """Return the values of a key, ascending; none where one is no number."""
+    values = {group.values.get(key) for group in groups if not isinstance(group.values.get(key), list | dict)}
+    numbers = [float(value) for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
+    return sorted(numbers) if len(numbers) == len(values) else []
 
 
 def _shown(comparison: Comparison) -> Sequence[Group]:
@@ -73,29 +125,55 @@ def _shown(comparison: Comparison) -> Sequence[Group]:
     return comparison.groups[:_MOST_SHOWN]
 
 
-def _of_group(group: Group, place: int, *, shown: bool) -> Line:
+def _lines(comparison: Comparison, group: Group, colour: int | str, x: str, shown: Sequence[Group]) -> list[Line]:
+    place = colour if isinstance(colour, int) else 0
+    if x == "step":
+        line = _of_group(group, colour, place // 7, shown=group in shown)
+        return [line if isinstance(colour, int) else replace(line, low=None, high=None)]  # bands would hide each other
+    return [
+        _of_run(comparison.headings[run.name], run, comparison.metric, x, colour, place // 7, shown=group in shown)
+        for run in group.results
+    ]
+
+
+def _around(lines: Sequence[Line], levels: Sequence[Level], axis: str, *, log: bool = False) -> tuple[float, float]:
+    """Return the ends of an axis that shows all lines, and of the y axis the levels."""
+    values = [float(value) for line in lines for value in (line.x if axis == "x" else line.y)]
+    values += [level.value for level in levels if level.axis == axis]
+    known = [value for value in values if isfinite(value) and (value > 0 or not log)]
+    low, high = min(known), max(known)
+    if log:
+        return low / (high / low) ** 0.05, high * (high / low) ** 0.05
+    room = 0.04 * (high - low) or 0.5
+    return low - room, high + room
+
+
+def _of_group(group: Group, colour: int | str, dash: int, *, shown: bool) -> Line:
     steps, values = group.curves()
     if not len(steps):
         return Line(group.heading, [], [])
     if len(values) == 1:
-        return Line(group.heading, steps, values[0], place, place // 7, shown=shown)
+        return Line(group.heading, steps, values[0], colour, dash, shown=shown)
     seeds = f"{group.solved} of {len(values)} seeds solved" if group.decided else f"{len(values)} seeds"
     median, low, high = np.median(values, axis=0), values.min(axis=0), values.max(axis=0)
-    return Line(f"{group.heading} ({seeds})", steps, median, place, place // 7, low=low, high=high, shown=shown)
+    return Line(f"{group.heading} ({seeds})", steps, median, colour, dash, low=low, high=high, shown=shown)
 
 
-def _of_run(heading: str, run: Run, metric: str, x: str, place: int) -> Line:
+def _of_run(heading: str, run: Run, metric: str, x: str, colour: int | str, dash: int, *, shown: bool) -> Line:
     points = [(record.get(x), record[metric]) for record in run.records if metric in record]
     known = [(float(at), float(y)) for at, y in points if isinstance(at, int | float) and isinstance(y, int | float)]
-    return Line(heading, [at for at, _ in known], [y for _, y in known], place, place // 7)
+    return Line(heading, [at for at, _ in known], [y for _, y in known], colour, dash, shown=shown)
 
 
 def _levels(comparison: Comparison, runs: Sequence[Run], task: Description | None) -> list[Level]:
     """Return the baselines, and below them what a little more memory reaches."""
     baselines = [value for value in dict.fromkeys(map(comparison.baseline, runs)) if value is not None]
     references = task.references if task else ()
+    if len(baselines) > _MOST_LEVELS:  # of many lengths
+        lowest, highest = min(baselines), max(baselines)
+        return [Level(lowest, f"lowest baseline {lowest:.3g}"), Level(highest, f"highest baseline {highest:.3g}")]
     return [
-        *(Level(value, f"baseline {value:.3g}") for value in baselines[:_MOST_LEVELS]),
+        *(Level(value, f"baseline {value:.3g}") for value in baselines),
         *(Level(loss, f"{name} {loss:.3g}", dash=3) for name, loss in references[:_MOST_LEVELS]),
     ]
 
@@ -133,7 +211,10 @@ def success(comparison: Comparison) -> Figure | None:
                 points.append((row if pivot.is_ascending else at, solved / count, interval.low, interval.high))
                 rows.append([name, f"{row}", f"{solved}/{count}", f"{interval.low:.0%} to {interval.high:.0%}"])
         x, y, low, high = ([point[n] for point in points] for n in range(4))
-        lines.append(Line(name, x, y, place, place // 7, place, low, high, bars=True))
+        if x:
+            lines.append(Line(name, x, y, place, place // 7, place, low, high, bars=True))
+    if not lines:
+        return None
     label = "sequence length T, steps" if pivot.over == "shape.timesteps" else pivot.over
     names = [] if pivot.is_ascending else [str(row) for row in pivot.rows]
     over = Axis(label, ticks=range(len(names)), tick_labels=names)

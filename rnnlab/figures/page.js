@@ -1,8 +1,9 @@
 "use strict";
 // Draws the figures of the page, described as in rnnlab/core/figure.py, as SVG; colours and sizes of text are in page.css.
 (() => {
-  const { colours, dashes, figures } = JSON.parse(document.getElementById("figures").textContent);
+  const { colours, dashes, shades, figures } = JSON.parse(document.getElementById("figures").textContent);
   const MARGIN = { left: 66, right: 14, top: 12, bottom: 48 };
+  const APART = 6; // pixels between lines with bars
   const NEAR = 30; // pixels around the pointer in which a point is found
   const SUPERSCRIPTS = { "-": "⁻", 0: "⁰", 1: "¹", 2: "²", 3: "³", 4: "⁴", 5: "⁵", 6: "⁶", 7: "⁷", 8: "⁸", 9: "⁹" };
   const MARKERS = [
@@ -18,7 +19,7 @@
     parent.append(element);
     return element;
   };
-  const colour = (number) => (number < 0 ? "var(--quiet)" : number % colours.length === 6 ? "var(--ink)" : colours[number % colours.length]);
+  const colour = (number) => (typeof number === "string" ? number : number < 0 ? "var(--quiet)" : number % colours.length === 6 ? "var(--ink)" : colours[number % colours.length]);
   const dash = (number) => dashes[(number ?? 0) % dashes.length];
   const isKnown = (value, log) => value !== null && Number.isFinite(value) && (!log || value > 0);
 
@@ -50,7 +51,7 @@
   };
 
   const rangeOf = (values, axis, log) => {
-    if (axis.limits && !log) return axis.limits;
+    if (axis.limits && (!log || axis.limits[0] > 0)) return axis.limits;
     const known = values.filter((value) => isKnown(value, log));
     if (!known.length) return log ? [0.1, 1] : [0, 1];
     const forth = log ? Math.log10 : Number;
@@ -90,6 +91,7 @@
         });
       });
       if (this.panel.note) make(legend, "span", { class: "note" }, this.panel.note);
+      if (this.panel.scale) this.colourScale(legend, this.panel.scale);
       if (!this.panel.lines.every((line) => line.y.every((value) => value === null || value > 0))) return;
       const button = make(legend, "button", { type: "button", class: "log", "aria-pressed": this.yLog }, "logarithmic scale");
       button.addEventListener("click", () => {
@@ -97,6 +99,14 @@
         button.setAttribute("aria-pressed", this.yLog);
         this.draw();
       });
+    }
+
+    // What the colours of lines mean that are values of one quantity.
+    colourScale(legend, scale) {
+      const note = make(legend, "span", { class: "note scale" }, `${scale.label}: ${written(scale.low, {})} `);
+      const sample = make(note, "svg", { viewBox: `0 0 ${8 * shades.length} 8`, width: 8 * shades.length, height: 8, "aria-hidden": "true" });
+      shades.forEach((fill, place) => make(sample, "rect", { x: 8 * place, y: 0, width: 8, height: 8, fill }));
+      make(note, "span", {}, ` ${written(scale.high, {})}${scale.log ? " (logarithmic)" : ""}`);
     }
 
     stroke(parent, line, d, more = {}) {
@@ -168,7 +178,10 @@
     }
 
     drawLine(group, line) {
-      const point = (x, y) => (isKnown(x, this.panel.x.log) && isKnown(y, this.yLog) ? [this.toX(x), this.toY(y)] : null);
+      // Lines with bars are drawn side by side, so that equal values can be told apart.
+      const barred = this.panel.lines.filter((one, at) => one.bars && this.shown[at]);
+      const aside = line.bars ? APART * (barred.indexOf(line) - (barred.length - 1) / 2) : 0;
+      const point = (x, y) => (isKnown(x, this.panel.x.log) && isKnown(y, this.yLog) ? [this.toX(x) + aside, this.toY(y)] : null);
       const places = line.x.map((x, at) => point(x, line.y[at]));
       const path = (points) => points.map((p, at) => (p ? `${at && points[at - 1] ? "L" : "M"}${p[0].toFixed(1)},${p[1].toFixed(1)}` : "")).join("");
       if (line.low && line.bars) {
@@ -180,6 +193,11 @@
         const ends = [line.low, [...line.high]].map((values) => line.x.map((x, at) => point(x, values[at])).filter(Boolean));
         const outline = path([...ends[0], ...ends[1].reverse()]);
         if (outline) make(group, "path", { d: `${outline}Z`, fill: colour(line.colour), "fill-opacity": 0.16 });
+      }
+      if (line.fill !== null) {
+        const drawn = places.filter(Boolean);
+        const base = line.x.map((x) => point(x, line.fill)).filter(Boolean).reverse();
+        if (drawn.length && base.length) make(group, "path", { d: `${path([...drawn, ...base])}Z`, fill: colour(line.colour), "fill-opacity": 0.3 });
       }
       if (line.dash !== null) this.stroke(group, line, path(places));
       places.forEach((place, at) => {

@@ -15,7 +15,7 @@ from rnnlab.comparison.comparability import describe
 from rnnlab.comparison.tables import RESULTS, run_table, tables, value_text
 from rnnlab.comparison.tables import notes as table_notes
 from rnnlab.core.errors import EnvironmentFault, RnnlabError
-from rnnlab.core.figure import COLOURS, DASHES, Figure
+from rnnlab.core.figure import COLOURS, DASHES, SHADES, Figure
 from rnnlab.core.table import Table, table
 from rnnlab.core.text import Json, jsonable, visible, visible_lines
 from rnnlab.figures import figure_of, figures_of
@@ -72,7 +72,7 @@ def write_page(
         title=title,
         summary=[comparison.conclusion, *_conclusions(found)],
         task=describe(comparison.results),
-        inspected=[(heading, one.run) for heading, one in found.items()],
+        inspected=[(heading, f"{one.run}, {one.weights} weights, step {one.step:,}") for heading, one in found.items()],
         warnings=[
             *notes,
             *comparison.warnings,
@@ -120,7 +120,7 @@ def _words(name: str, found: Mapping[str, Diagnosis], words: Callable[[Any], Seq
 def _data(figures: Sequence[Figure]) -> str:
     """Return the figures as JSON that cannot end the element that contains it."""
     drawn = {figure.name: {"panels": figure.panels} for figure in figures}
-    value = _short(jsonable({"colours": COLOURS, "dashes": DASHES, "figures": drawn}))
+    value = _short(jsonable({"colours": COLOURS, "dashes": DASHES, "shades": SHADES, "figures": drawn}))
     text = json.dumps(value, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 

@@ -50,6 +50,8 @@ class Weather:
     """
 
     features = FEATURES
+    names = (*(f"station {n}" for n in range(STATIONS)), "clock of the day", "clock of the year")
+    target = 0
     solved: SuccessRule
     default_timesteps = (120, 120)
 

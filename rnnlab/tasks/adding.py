@@ -29,6 +29,7 @@ class AbstractMarkedNumbers(AbstractTask):
     return_sequences = False
     input_features = 2
     output_features = 1
+    input_names, output_names = ("value", "marker"), ("answer",)
 
     def correct(self, outputs: Array, batch: Batch) -> Array:
         return np.asarray(np.abs(outputs - batch.targets)[:, 0] < self.tolerance)

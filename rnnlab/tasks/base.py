@@ -6,7 +6,7 @@ without its definition. Every task is tested by `tests/tasks/test_contract.py` a
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self
 
@@ -153,6 +153,8 @@ class AbstractTask(ABC):
         card: Its title, definition and published results.
         input_features: I, the features of one step.
         output_features: O, the raw outputs of one scored step.
+        input_names, output_names: What each of these is, such as a symbol or a column, for pictures; else empty.
+        forecasts: Where the target is a later value of an input: which input, and how many steps later.
         default_timesteps: The shortest and longest sequence if the config sets none.
         loss: Key of `rnnlab.core.losses.LOSSES`.
         return_sequences: True when steps are scored throughout, False when only the last step is.
@@ -165,6 +167,9 @@ class AbstractTask(ABC):
     card: ClassVar[Card]
     input_features: int
     output_features: int
+    input_names: Sequence[str] = ()
+    output_names: Sequence[str] = ()
+    forecasts: tuple[int, int] | None = None
     default_timesteps: Lengths
     loss: ClassVar[str]
     return_sequences: ClassVar[bool]

@@ -75,6 +75,8 @@ class CopyMemory(AbstractTask):
         super().__init__(options)
         self.symbols, self.alphabet = options.symbols, options.alphabet
         self.input_features, self.output_features = self.alphabet + 2, self.alphabet + 1
+        self.output_names = ("blank", *map(str, range(1, self.alphabet + 1)))
+        self.input_names = (*self.output_names, "delimiter")
         self.default_timesteps = (100 + 2 * self.symbols,) * 2
 
     def timesteps_fault(self, timesteps: Lengths) -> str | None:

@@ -64,6 +64,7 @@ class DelayedBernoulli(AbstractTask):
     return_sequences = True
     input_features = 2
     output_features = 2
+    input_names = output_names = ("0", "1")
     solved = Threshold({"excess_loss": 0.01})
     card = Card(
         title="Coin flips that depend on earlier flips",

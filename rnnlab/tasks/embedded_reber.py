@@ -34,6 +34,7 @@ class AbstractEmbeddedReber(AbstractTask):
     return_sequences = True
     input_features = len(SYMBOLS)
     output_features = len(SYMBOLS)
+    input_names = output_names = SYMBOLS
     solved = Threshold({"error_rate": 0.0})
 
     def sample(self, rng: np.random.Generator, *, batch_size: int, timesteps: Lengths) -> Batch:

@@ -65,6 +65,7 @@ class FlipFlop(AbstractTask):
         super().__init__(options)
         self.bits, self.pulse_probability = options.bits, options.pulse_probability
         self.input_features = self.output_features = self.bits
+        self.input_names = self.output_names = [f"bit {n + 1}" for n in range(self.bits)]
 
     def timesteps_fault(self, timesteps: Lengths) -> str | None:
         return too_short(timesteps, 2, "at the first one there is nothing to remember")

@@ -83,6 +83,8 @@ class Forecast(AbstractTask):
         self._series = _series(options)
         self.solved, self.input_features = self._series.solved, self._series.features
         self.default_timesteps = self._series.default_timesteps
+        self.input_names, target = self._series.names, self._series.target
+        self.output_names, self.forecasts = (self.input_names[target],), (target, options.horizon)
 
     def timesteps_fault(self, timesteps: Lengths) -> str | None:
         return self._series.timesteps_fault(timesteps)

@@ -63,6 +63,7 @@ class MackeyGlass(AbstractTask):
     return_sequences = True
     input_features = 1
     output_features = 1
+    input_names = output_names = ("x",)
     default_timesteps = (WARM_UP + 100, WARM_UP + 100)
     solved = Threshold({"loss": 0.01})
     card = Card(
@@ -77,6 +78,7 @@ class MackeyGlass(AbstractTask):
     def __init__(self, options: MackeyGlassOptions) -> None:
         super().__init__(options)
         self.horizon = options.horizon
+        self.forecasts = (0, options.horizon)
         self._series, self.mean, self.deviation = _normalised()
         self._drawn = self._series[_PARTS["validation"]]
 

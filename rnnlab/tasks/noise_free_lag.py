@@ -44,6 +44,7 @@ class AbstractNoiseFreeLag(AbstractTask):
     def __init__(self, options: NoiseFreeLagOptions) -> None:
         super().__init__(options)
         self.input_features = self.output_features = options.symbols + 1
+        self.input_names = self.output_names = (*(f"a{n}" for n in range(1, options.symbols)), "x", "y")
         self.default_timesteps = (options.symbols, options.symbols)
 
     def timesteps_fault(self, timesteps: Lengths) -> str | None:

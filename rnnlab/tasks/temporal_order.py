@@ -28,6 +28,7 @@ class AbstractTemporalOrder(AbstractTask):
     loss = "cross_entropy"
     return_sequences = False
     input_features = len(SYMBOLS)
+    input_names = SYMBOLS
     default_timesteps = (100, 110)
     maximised = frozenset({"accuracy"})
     solved = Streak(2000, wrong=0, loss_below=0.1)
@@ -111,6 +112,7 @@ class TemporalOrder(AbstractTemporalOrder):
     name = "temporal_order@hs1997"
     windows = ((10, 20), (50, 60))
     output_features = 4
+    output_names = ("XX", "XY", "YX", "YY")
     card = Card(
         title="Tell the order of two symbols",
         definition="Inputs: 8 one-hot symbols E B a b c d X Y. E first, B last, random a-d between, and X or Y at one "
@@ -146,6 +148,7 @@ class TemporalOrder3(AbstractTemporalOrder):
     name = "temporal_order@hs1997_3"
     windows = ((10, 20), (33, 43), (66, 76))
     output_features = 8
+    output_names = ("XXX", "XXY", "XYX", "XYY", "YXX", "YXY", "YYX", "YYY")
     card = Card(
         title="Tell the order of three symbols",
         definition="As temporal_order@hs1997 with three marks, in [10 %, 20 %], [33 %, 43 %] and [66 %, 76 %] of the "

@@ -4,7 +4,9 @@ from pathlib import Path
 import pytest
 
 import rnnlab as package
+from rnnlab.cli.commands import plot
 from rnnlab.core.errors import EnvironmentFault
+from rnnlab.core.figure import Figure
 from rnnlab.inspection.diagnoses import diagnoses
 from rnnlab.storage import RunFolder
 from tests.cli.program import TINY, rnnlab
@@ -79,6 +81,25 @@ def test_damaged_weights_are_an_error(tmp_path: Path) -> None:
     done = rnnlab("plot", run.path, "--kind", "gates")
     assert (done.code, done.stdout) == (4, "")
     assert rnnlab("plot", run.path).code == 0
+
+
+@pytest.mark.parametrize(("kind", "panels"), [("states", 2), ("sample", 4)])
+def test_each_of_two_runs_has_its_panels(runs: Path, monkeypatch: pytest.MonkeyPatch, kind: str, panels: int) -> None:
+    seen: list[Figure] = []
+    monkeypatch.setattr(plot, "picture", lambda figure, _: seen.append(figure) or b"")
+    assert rnnlab("plot", "seed0", "seed1", "--runs", runs, "--kind", kind, "--out", runs / "x.png").code == 0
+    assert [len(figure.panels) for figure in seen] == [panels]
+
+
+def test_without_best_weights_both_commands_take_the_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = package.train(CONFIG, runs=tmp_path)
+    (run.path / "weights" / "best.safetensors").unlink()
+    seen: list[Figure] = []
+    monkeypatch.setattr(plot, "picture", lambda figure, _: seen.append(figure) or b"")
+    assert rnnlab("plot", run.path, "--kind", "gates", "--out", tmp_path / "x.png").code == 0
+    assert [figure.note for figure in seen] == ["last weights (step 2)"]
+    assert "last weights (step 2)" in rnnlab("diagnose", run.path, "--only", "gates").stdout
+    assert rnnlab("diagnose", run.path, "--weights", "best").code == 4
 
 
 def test_a_training_ends_with_a_figure(tmp_path: Path) -> None:

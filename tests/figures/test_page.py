@@ -13,8 +13,8 @@ from rnnlab.comparison import compare
 from rnnlab.figures.page import write_page
 from rnnlab.inspection.diagnoses import Diagnosis
 from rnnlab.inspection.diagnoses.gates import Gate
+from rnnlab.inspection.diagnoses.jacobian import Jacobian
 from rnnlab.inspection.diagnoses.lengths import Lengths
-from rnnlab.inspection.diagnoses.spectrum import spectrum
 from rnnlab.training.gradient_by_lag import GradientByLag
 from tests.comparison.runs_by_hand import SOLVED, UNSOLVED, make_run
 
@@ -39,7 +39,7 @@ def finding(name: str, factor: float) -> Diagnosis:
         sequences=8,
         results={
             "gradient": GradientByLag(lags, norms, norms, norms),
-            "spectrum": {"layers.0.U": spectrum(np.diag([0.5, -0.25]))},
+            "jacobian": {"layers.0": Jacobian(np.ones((1, 2)), np.array([[0.9, 0.1j]]), np.array([0.5, -0.25 + 0j]))},
             "gates": {"layers.0.f": Gate(np.linspace(0, 1, 5), counts, 0.6, 0.0, 0.5, np.array([3.0, 4.0]))},
             "lengths": Lengths(*lengths, trained=(10, 10)),
         },
@@ -100,7 +100,7 @@ def test_the_page_has_the_conclusions_and_the_figures(tmp_path: Path) -> None:
     assert "<title>Two cells</title>" in page
     assert "rnnlab train " in page
     described = figures(page)
-    assert list(described) == ["success", "curves", "gradient", "spectrum", "gates", "lengths"]
+    assert list(described) == ["success", "curves", "gradient", "jacobian", "gates", "lengths"]
     kept, vanished = described["gradient"]["panels"][0]["lines"]
     assert kept["y"] == [1] * 30
     assert vanished["y"][:3] == [1, 0.1, 0.01]
@@ -111,7 +111,7 @@ def test_the_page_has_the_conclusions_and_the_figures(tmp_path: Path) -> None:
     assert vanished in page
     assert "<strong>Add two marked numbers</strong> (adding@urnn)" in page
     assert "c_{t+1} = i_t * k_t + c_t * f_t" in page
-    assert "carry T=30 (a), simple T=30 (b)." in page
+    assert "carry T=30 (a, best weights, step 10), simple T=30 (b, best weights, step 10)." in page
 
 
 def test_seeds_are_on_common_steps_and_one_that_ended_early_stays_where_it_was(tmp_path: Path) -> None:

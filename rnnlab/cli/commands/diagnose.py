@@ -13,7 +13,7 @@ from rich.console import RenderableType
 
 from rnnlab.cli.named import run_named
 from rnnlab.cli.options import JsonOption, RunArgument, RunsOption, whole_number
-from rnnlab.cli.render.curves import Curve, draw
+from rnnlab.cli.render.curves import Curve, Level, draw
 from rnnlab.cli.render.output import can_show, console, show, show_json
 from rnnlab.cli.render.tables import table_lines
 from rnnlab.core.figure import Panel
@@ -45,8 +45,11 @@ def command(
         int | None, typer.Option(parser=whole_number, metavar="N", help="How many sequences.", show_default="64")
     ] = None,
     weights: Annotated[
-        Literal["best", "last"], typer.Option(help="The best weights by validation loss, or the last.")
-    ] = "best",
+        Literal["best", "last"] | None,
+        typer.Option(
+            help="The best weights by validation loss, or the last.", show_default="best, or last where none are stored"
+        ),
+    ] = None,
     at_step: Annotated[
         int | None,
         typer.Option("--at-step", parser=whole_number, metavar="N", help="The weights of this checkpoint instead."),
@@ -99,6 +102,7 @@ def _curves(panel: Panel) -> Iterable[RenderableType]:
     return draw(
         curves,
         y_label=panel.y.label,
+        levels=[Level(level.label, level.value) for level in panel.levels],
         x_label="lag",
         width=console().width,
         braille=can_show("⣿"),

@@ -1,7 +1,8 @@
 """Draw RUNs: one figure as PNG, PDF or SVG.
 
-Runs that differ in their seed alone are one line with a band. Of a sweep, the inside is drawn for one network of each
-kind at its hardest. An older picture at the same place is replaced.
+Runs that differ in their seed alone are one line with a band. Of up to six runs the inside of each network is drawn; of
+more, and of a sweep, that of one network of each group, which the picture names. The weights are the best, or the last
+where no best are stored, as in `diagnose`. An older picture at the same place is replaced.
 """
 
 from collections.abc import Mapping
@@ -93,10 +94,11 @@ def _ending(out: Path | None) -> str:
 def _figure(comparison: Comparison, kind: str, x: str) -> Figure:
     faults: Mapping[str, RnnlabError] = {}
     if kind in diagnoses():
-        found, faults = diagnose_representatives(comparison, [kind])
-        for name, fault in faults.items() if found else ():  # with nothing to draw, the first is the error
+        chosen = diagnose_representatives(comparison, [kind], is_each=True)
+        faults = chosen.faults
+        for name, fault in faults.items() if chosen.found else ():  # with nothing to draw, the first is the error
             warn(f"{name} is left out: {fault}")
-        figure = figure_of(kind, found)
+        figure = figure_of(kind, chosen.found, note=chosen.note)
     else:
         figure = curves(comparison, x) if kind == "curves" else OF_COMPARISONS[kind](comparison)
     if figure is None:

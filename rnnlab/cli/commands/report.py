@@ -18,7 +18,7 @@ from rnnlab.cli.options import RunsArgument, RunsOption
 from rnnlab.cli.render.output import show
 from rnnlab.comparison import compare
 from rnnlab.core.errors import RnnlabError, UsageError
-from rnnlab.figures import diagnose_representatives
+from rnnlab.figures import Representatives, diagnose_representatives
 from rnnlab.figures.page import GENERATOR, write_page
 from rnnlab.inspection.diagnoses import diagnoses
 from rnnlab.runs import runs_root
@@ -59,11 +59,11 @@ def command(
         _require_own(out)
     comparison = compare(runs_named(runs_root(runs), names, fewest=1), metric, by=by, over=over)
     chosen = [name for name, one in diagnoses().items() if one.is_in_report]
-    found, faults = diagnose_representatives(comparison, chosen) if diagnose else ({}, {})
-    notes = [f"{name} was not diagnosed: {fault}" for name, fault in faults.items()]
+    inside = diagnose_representatives(comparison, chosen) if diagnose else Representatives({}, {}, "")
+    notes = [f"{name} was not diagnosed: {fault}" for name, fault in inside.faults.items()]
     heading = title or ", ".join(Path(name).name or name for name in names)
     commands = _sweeps(runs_root(runs), names)
-    page = write_page(comparison, found, title=heading, notes=notes, commands=commands).encode()
+    page = write_page(comparison, inside.found, title=heading, notes=notes, commands=commands).encode()
     write_atomic(out, page, elsewhere="--out PATH")
     for one in comparison.damaged:
         warn(f"{one.name} is damaged and left out: {one.reason}")

@@ -6,7 +6,6 @@ numbers become bars from the lowest to the highest value of the row.
 """
 
 import json
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -158,8 +157,8 @@ def _symbols(task: AbstractTask, batch: Batch) -> Cells:
 
 
 def _symbol(task: AbstractTask, code: int) -> str:
-    letters = str(getattr(sys.modules[type(task).__module__], "SYMBOLS", ""))
-    return letters[code] if len(letters) == task.input_features else str(code)
+    names = task.input_names
+    return names[code] if all(len(name) == 1 for name in names[: code + 1]) and code < len(names) else str(code)
 
 
 def _targets(task: AbstractTask, batch: Batch) -> list[tuple[str, Cells]]:

@@ -78,20 +78,23 @@ def diagnose(
     run: Run | str | Path,
     names: Collection[str] | None = None,
     *,
-    weights: Which = "best",
+    weights: Which | None = None,
     at_step: int | None = None,
     timesteps: int | None = None,
     sequences: int = _SEQUENCES,
+    for_figures: bool = False,
 ) -> Diagnosis:
     """Return the results of diagnoses of a run; nothing is written.
 
     Args:
         run: The run, or its path or name.
         names: Which diagnoses; all that are made by default when left out.
-        weights: `best` by validation loss, or `last`.
+        weights: `best` by validation loss, or `last`; when left out the best, or the last where none are stored, as of
+            a run that was never evaluated.
         at_step: Weights of the checkpoint of this step instead.
         timesteps: The length of the sequences; the longest trained when left out.
         sequences: How many, at least 2.
+        for_figures: Whether figures will be drawn of the results.
 
     Raises:
         UsageError: There is no such diagnosis or checkpoint, or the task has no such sequences.
@@ -107,8 +110,9 @@ def diagnose(
     task = experiment.build_task()
     network = experiment.network(task)
     require_same_data(run, task)
+    chosen: Which = weights or ("best" if run.folder.has_weights("best") else "last")
     if at_step is None:
-        stored = run.weights(weights)
+        stored = run.weights(chosen)
         arrays, step = dict(stored), stored.step
     else:
         arrays, step = _arrays_at(run, experiment, at_step), at_step
@@ -116,7 +120,9 @@ def diagnose(
     batch = source.sample(rng, batch_size=sequences, timesteps=experiment.timesteps)
     inspected = Inspected(run, experiment, task, network, arrays, batch, layers_of(network, arrays))
     results = {name: found for name in wanted if (found := known[name].compute(inspected)) is not None}
-    used = weights if at_step is None else f"checkpoint {at_step}"
+    if for_figures:
+        results = {name: known[name].for_figure(found, inspected) for name, found in results.items()}
+    used = chosen if at_step is None else f"checkpoint {at_step}"
     return Diagnosis(run.name, run.path, run.label, step, used, experiment.timesteps[1], sequences, results)
 
 

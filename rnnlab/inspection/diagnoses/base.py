@@ -92,6 +92,10 @@ class AbstractDiagnosis(ABC, Generic[Found]):
             UsageError: The run lacks what is needed.
         """
 
+    def for_figure(self, found: Found, _: Inspected, /) -> Found:
+        """Return the result with what its figure alone needs, where that takes long."""
+        return found
+
     def sentences(self, _: Found, /) -> list[str]:
         """Return what the result shows, in words."""
         return []

@@ -75,15 +75,19 @@ class Gates(AbstractDiagnosis[Mapping[str, Gate]]):
         return table(["gate", *numbers, "median kept for"], rows)
 
     def panels(self, found: Mapping[str, Mapping[str, Gate]]) -> list[Panel]:
+        """Return a panel for each gate, with all networks in it where they have it."""
+        names = dict.fromkeys(name for values in found.values() for name in shortened(values))
         panels = []
-        for heading, values in found.items():
-            lines = []
-            for place, (name, one) in enumerate(shortened(values).items()):
-                saturated = f", {one.low + one.high:.0%} saturated" if one.low + one.high else ""
-                x, y = stairs(one.edges, one.counts / max(1, int(one.counts.sum())))
-                lines.append(Line(f"{name}{saturated}", x, y, place, place // 7))
-            x_axis, y_axis = Axis("value of the gate or activation"), Axis("share of values", percent=True)
-            panels.append(Panel(x_axis, y_axis, lines, title=heading))
+        for name in names:
+            lines, means = [], list[str]()
+            for place, (heading, values) in enumerate(found.items()):
+                if one := shortened(values).get(name):
+                    x, y = stairs(one.edges, one.counts / max(1, int(one.counts.sum())))
+                    lines.append(Line(heading or name, x, y, place, place // 7, fill=0.0))
+                    saturated = f", {one.low + one.high:.0%} saturated" if one.low + one.high else ""
+                    means.append(f"mean {one.mean:.2f}{saturated}")
+            x_axis, y_axis = Axis(f"value of {name} at a step"), Axis("share of values", percent=True)
+            panels.append(Panel(x_axis, y_axis, lines, title=f"{name}: {means[0]}" if len(means) == 1 else name))
         return panels
 
 

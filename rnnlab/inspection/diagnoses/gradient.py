@@ -64,7 +64,7 @@ class Gradient(AbstractDiagnosis[GradientByLag]):
                 Axis("lag: steps back from the last"),
                 Axis("remaining share of the gradient norm", log=True),
                 lines,
-                levels=[Level(_LOWEST, "vanished: below 10⁻¹²")] if has_vanished else [],
+                levels=[Level(_LOWEST, "vanished: 10⁻¹² or less, drawn as 10⁻¹²")] if has_vanished else [],
                 note="band: 10 to 90 % of sequences",
             )
         ]

@@ -57,7 +57,10 @@ class RecordedGradient(AbstractDiagnosis[GradientHistory]):
     position = 15
     is_default = False
     title = "The gradient by lag during training"
-    caption = "Each row is an evaluation during the training. Light colours: much of the gradient is left at that lag."
+    caption = (
+        "Each row is an evaluation during the training. Light colours: much of the gradient is left at that lag. The "
+        "colours span the values that occur; less than 10⁻¹² is drawn as 10⁻¹²."
+    )
 
     def compute(self, inspected: Inspected) -> GradientHistory:
         return recorded_gradient(inspected.run)
@@ -72,7 +75,7 @@ class RecordedGradient(AbstractDiagnosis[GradientHistory]):
 
     def panels(self, found: Mapping[str, GradientHistory]) -> list[Panel]:
         return [
-            _panel(f"{heading}: {name}", one, norms)
+            _panel(f"{heading}: {name}".removeprefix(": "), one, norms)
             for heading, one in found.items()
             for name, norms in shortened(one.norms).items()
         ]
@@ -80,8 +83,11 @@ class RecordedGradient(AbstractDiagnosis[GradientHistory]):
 
 def _panel(title: str, one: GradientHistory, norms: Numbers) -> Panel:
     with np.errstate(divide="ignore"):
-        colours = np.clip(np.log10(_shares(norms)), _LOWEST, 0)
-    heat = Heat(one.lags, one.steps, colours, "log10 of the share left", (_LOWEST, 0))
+        powers = np.clip(np.log10(_shares(norms)), _LOWEST, 0)
+    known = powers[np.isfinite(powers)]
+    lowest = float(known.min()) if known.size else _LOWEST
+    label = "log10 of the share left" + (" (-12: or less)" if lowest == _LOWEST else "")
+    heat = Heat(one.lags, one.steps, powers, label, (lowest, 0))
     return Panel(Axis("lag: steps back from the last"), Axis("training step"), heat=heat, title=title)
 
 

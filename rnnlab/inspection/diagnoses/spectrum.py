@@ -7,7 +7,6 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnlab.core.figure import GREY, Axis, Line, Panel
 from rnnlab.core.table import Column, Table, table
 from rnnlab.inspection.diagnoses.base import AbstractDiagnosis, Inspected, Numbers, shortened
 
@@ -33,12 +32,6 @@ class Spectra(AbstractDiagnosis[Mapping[str, Spectrum]]):
     """The spectrum of every recurrent matrix, by its full name."""
 
     position = 30
-    is_in_report = True
-    title = "Eigenvalues of the recurrent matrices"
-    caption = (
-        "Each point is an eigenvalue in the complex plane. Inside the circle a state fades by that factor at every "
-        "step, on the circle it is kept, outside it grows."
-    )
 
     def compute(self, inspected: Inspected) -> dict[str, Spectrum]:
         return {
@@ -52,15 +45,6 @@ class Spectra(AbstractDiagnosis[Mapping[str, Spectrum]]):
         numbers = [Column(name, True, ".3f") for name in ("spectral radius", "largest singular value")]
         rows = [(name, one.radius, float(one.singular_values[0])) for name, one in shortened(found).items()]
         return table(["matrix", *numbers], rows)
-
-    def panels(self, found: Mapping[str, Mapping[str, Spectrum]]) -> list[Panel]:
-        turn = np.linspace(0, 2 * np.pi, 121)
-        lines = [Line("unit circle", np.cos(turn), np.sin(turn), GREY, 2)]
-        for place, (heading, spectra) in enumerate(found.items()):
-            for number, (name, one) in enumerate(shortened(spectra).items()):
-                label, values = f"{heading}: {name}, radius {one.radius:.2f}", one.eigenvalues
-                lines.append(Line(label, values.real, values.imag, place, dash=None, marker=number))
-        return [Panel(Axis("real part"), Axis("imaginary part"), lines, is_square=True)]
 
 
 def spectrum(matrix: NDArray[Any]) -> Spectrum:
