@@ -8,13 +8,17 @@ from typing import Literal, final
 from rnnlab.config.experiment import Experiment
 from rnnlab.core.errors import VerificationError
 from rnnlab.core.text import counted
-from rnnlab.runs.run import Run
+from rnnlab.inspection.agreement import has_ended_in_order, status_fault, summary_faults
+from rnnlab.runs.run import Record, Run
 from rnnlab.storage import RunFolder, Status
 from rnnlab.storage.files import is_leftover
 from rnnlab.storage.folder import OWN
-from rnnlab.storage.lock import is_lock, read_holder
+from rnnlab.storage.jsonfile import read_model
+from rnnlab.storage.lock import Holder, is_lock, read_holder
 from rnnlab.storage.metrics import CUT, TORN
+from rnnlab.storage.own import require_id
 from rnnlab.storage.reading import kind
+from rnnlab.storage.summary import Summary
 from rnnlab.training.resources import checkpoint_bytes
 from rnnlab.training.resume import require_config_as_given, require_own, verified_experiment
 
@@ -83,11 +87,12 @@ class _Examination:
         self.run, self.status = run, status
         self.findings: list[Finding] = []
         self._experiment: Experiment | None = None
+        self._records: Sequence[Record] | None = None
+        self._summary: Summary | None = None
         self._steps: list[int] = []
 
     def read_all(self) -> None:
-        status = self.status
-        self._add("status.json", "good", f"{status.state} at step {status.step:,}, attempt {status.attempt}")
+        self._check("status.json", self._read_status)
         self._check("config.yaml", self._read_config)
         self._check("provenance.json", self._read_provenance)
         self._check("resolved.yaml", self._read_experiment)
@@ -99,12 +104,12 @@ class _Examination:
         self._check("checkpoints", self._list_checkpoints)
         for step in self._steps:
             self._check(f"checkpoints/{self.run.checkpoints().path(step).name}", partial(self._read_checkpoint, step))
+        if self.run.has_summary() or has_ended_in_order(self.status):
+            self._check("summary.json", self._read_summary)
         weights: tuple[Literal["best", "last"], ...] = ("best", "last")
         for which in weights:
             if self.status.state == "completed" or self.run.has_weights(which):
                 self._check(f"weights/{which}.safetensors", partial(self._read_weights, which))
-        if (run := Run(self.run)).has_ended:
-            self._check("summary.json", lambda: f"of step {run.summary.steps:,}, stopped: {run.summary.stopped}")
         self._check("the lock", self._read_lock)
         for file, detail in _others(self.run):
             self._add(file, "note", detail)
@@ -118,12 +123,23 @@ class _Examination:
     def _add(self, file: str, result: Result, detail: str) -> None:
         self.findings.append(Finding(file, result, detail))
 
+    def _read_status(self) -> str:
+        if fault := status_fault(self.status):
+            raise VerificationError(fault)
+        return f"{self.status.state} at step {self.status.step:,}, attempt {self.status.attempt}"
+
     def _read_config(self) -> str:
         require_config_as_given(self.run)
         return f"{len(self.run.read_config()):,} bytes, as given"
 
     def _read_provenance(self) -> str:
-        return counted(len(self.run.read_provenance(self.status.id).processes), "attempt")
+        attempts = [one.attempt for one in self.run.read_provenance(self.status.id).processes]
+        if attempts != sorted(set(attempts)):
+            raise VerificationError(f"has the attempts {attempts}, expected a rising order")
+        newest = attempts[-1]
+        if newest > self.status.attempt or (newest < self.status.attempt and has_ended_in_order(self.status)):
+            raise VerificationError(f"is of attempt {newest}, but the status is of attempt {self.status.attempt}")
+        return counted(len(attempts), "attempt")
 
     def _read_experiment(self) -> str:
         if any(finding.result == "bad" and finding.file == "provenance.json" for finding in self.findings):
@@ -133,13 +149,19 @@ class _Examination:
 
     def _read_metrics(self) -> str:
         metrics = self.run.read_metrics(self.status.id)
+        self._records = metrics.records
         batch_size = self._experiment.training.batch_size if self._experiment else None
         for number, record in enumerate(metrics.records, start=1):
             step, sequences = record["step"], record.get("sequences")
             if batch_size is not None and sequences != step * batch_size:
                 raise VerificationError(f"record {number} of step {step:,} counts {sequences} sequences")
-        if metrics.torn and self.status.state == "completed":
+        if metrics.torn and has_ended_in_order(self.status):
             raise VerificationError(CUT)
+        newest, status = metrics.records[-1]["step"] if metrics.records else 0, self.status
+        if newest > status.step and has_ended_in_order(status):
+            raise VerificationError(f"goes on to step {newest:,}, but the run ended at step {status.step:,}")
+        if newest < status.step and status.state == "completed":
+            raise VerificationError(f"ends at step {newest:,}, but the run ended at step {status.step:,}")
         if metrics.torn:
             self._add("metrics.jsonl", "note", TORN)
         return f"{counted(len(metrics.records), 'record')}, steps in order"
@@ -152,9 +174,12 @@ class _Examination:
 
     def _list_checkpoints(self) -> str:
         self._steps = self.run.checkpoints().steps()
-        if self.status.step and not self._steps:
-            raise VerificationError(f"there is none, though the run got to step {self.status.step:,}")
-        return f"{len(self._steps)}, the newest at step {self._steps[0]:,}" if self._steps else "none yet"
+        newest, saved = self._steps[0] if self._steps else -1, -1 if self.status.saved is None else self.status.saved
+        # A process can be killed after it saved a checkpoint, and before the status has it.
+        if newest < saved or (newest > saved and has_ended_in_order(self.status)):
+            there = f"the newest is of step {newest:,}" if self._steps else "there is none"
+            raise VerificationError(f"{there}, though the newest was saved at step {self.status.saved}")
+        return f"{len(self._steps)}, the newest at step {newest:,}" if self._steps else "none yet"
 
     def _read_checkpoint(self, step: int) -> str:
         about, most_bytes = None, None
@@ -164,6 +189,8 @@ class _Examination:
             about = {"network": self._experiment.network(task).describe(), "task": task.name}
         checkpoint = self.run.checkpoints().load(step, most_bytes=most_bytes, keep=False)
         require_own(checkpoint, self.status, about)
+        if checkpoint.attempt > self.status.attempt:
+            raise VerificationError(f"is of attempt {checkpoint.attempt}, after that of the status")
         self.run.check_metrics(checkpoint.metrics_bytes, self.status.id)
         return f"whole, of attempt {checkpoint.attempt}; {checkpoint.metrics_bytes:,} bytes of metrics belong to it"
 
@@ -172,12 +199,34 @@ class _Examination:
         if self._experiment is not None:
             expected = self._experiment.network(self._experiment.build_task()).shapes()
         _, about = self.run.load_weights(which, expected, keep=False)
-        step = about.get("step")
+        require_id(self.run.path / "weights" / f"{which}.safetensors", about["id"], self.status.id)
+        step = about["step"]
         if which == "last" and self.status.state == "completed" and step != self.status.step:
             raise VerificationError(f"are of step {step}, but the run ended at step {self.status.step:,}")
+        best = self._summary.best if self._summary else None
+        if which == "best" and best and step != best.step:
+            raise VerificationError(f"are of step {step}, but the best evaluation was at step {best.step:,}")
         return f"whole, of step {step:,}"
 
+    def _read_summary(self) -> str:
+        summary, attempt = self.run.read_summary(self.status.id), self.status.attempt
+        shown = f"of step {summary.steps:,}, stopped: {summary.stopped}"
+        if summary.attempt > attempt or (summary.attempt < attempt and has_ended_in_order(self.status)):
+            raise VerificationError(f"is of attempt {summary.attempt}, but the status is of attempt {attempt}")
+        if summary.attempt < attempt or self.status.state == "running":
+            return f"{shown}, before the run was resumed" if summary.attempt < attempt else shown
+        if self._experiment is None or self._records is None:
+            return f"{shown}; not compared with the config and the metrics"
+        status, experiment, records = self.status, self._experiment, self._records
+        if faults := list(summary_faults(summary, status=status, experiment=experiment, records=records)):
+            raise VerificationError("; ".join(faults))
+        self._summary = summary
+        return shown
+
     def _read_lock(self) -> str:
+        for path in self.run.path.iterdir():
+            if is_lock(path.name):
+                read_model(path, Holder, what="a lock that rnnlab wrote")
         holder = read_holder(self.run.path)
         if holder is None:
             return "not locked: the run can be resumed" if self.status.state == "running" else "not locked"
@@ -186,9 +235,13 @@ class _Examination:
 
 def _others(run: RunFolder) -> Iterator[tuple[str, str]]:
     """Yield what is there beside the files of a run."""
+    checkpoints = run.path / "checkpoints"
+    read = [run.checkpoints().path(step) for step in run.checkpoints().steps()]
     for path in sorted(run.path.rglob("*")):
         name = str(path.relative_to(run.path))
         if is_leftover(path.name):
             yield name, "an unfinished write of a killed process; it is never read, and resuming removes it"
+        elif path.parent == checkpoints and path not in read:
+            yield name, "never read: a later attempt saved a checkpoint of that step too"
         elif path.parent == run.path and name not in OWN and not is_lock(name):
             yield name, "not a file of rnnlab"

@@ -11,6 +11,7 @@ from rnnlab.config.load import check_document
 from rnnlab.config.reading import apply_overrides, document_of
 from rnnlab.core.errors import ConfigError, VerificationError
 from rnnlab.storage.folder import RunFolder
+from rnnlab.storage.own import require_id
 
 
 @final
@@ -42,20 +43,21 @@ def stored_experiment(folder: RunFolder, overrides: Sequence[str] = (), *, of: s
 
 
 def load_weights(
-    folder: RunFolder, network: Network, which: Literal["best", "last"], *, allow_nonfinite: bool = False
+    folder: RunFolder, network: Network, which: Literal["best", "last"], *, of: str, allow_nonfinite: bool = False
 ) -> Weights:
-    """Return a run's weights, which must be of `network`; see `Run.weights`."""
+    """Return the weights of the run with the id `of`, which must be of `network`; see `Run.weights`."""
     path = folder.path / "weights" / f"{which}.safetensors"
     if which == "best" and not folder.has_weights("best") and folder.has_weights("last"):
         # As of a run that diverged before its first evaluation.
         raise VerificationError("is missing", where=str(path), hint="use the last weights: `--weights last`")
     arrays, description = folder.load_weights(which, network.shapes(), allow_nonfinite=allow_nonfinite)
+    require_id(path, description["id"], of)
     stored, wanted = flat_description(description.get("network", {})), flat_description(network.describe())
     differing = sorted(key for key in {*stored, *wanted} if stored.get(key) != wanted.get(key))
     if differing:
         pairs = "; ".join(f"{key}: stored {stored.get(key)}, expected {wanted.get(key)}" for key in differing)
         raise VerificationError(f"these weights are of another network: {pairs}", where=str(path))
-    return Weights(arrays, int(description["step"]))
+    return Weights(arrays, description["step"])
 
 
 def flat_description(description: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from copy import copy
+from datetime import UTC
 from functools import cached_property
 from html import escape
 from pathlib import Path
@@ -18,7 +19,7 @@ from rnnlab.storage.folder import RunFolder
 from rnnlab.storage.jsonfile import flatten
 from rnnlab.storage.lock import is_held
 from rnnlab.storage.metrics import Metrics
-from rnnlab.storage.status import State, Status
+from rnnlab.storage.status import RunState, Status
 from rnnlab.storage.summary import Summary
 
 if TYPE_CHECKING:  # NumPy is imported only by what builds a network: `rnnlab list` does not wait for it
@@ -28,7 +29,6 @@ if TYPE_CHECKING:  # NumPy is imported only by what builds a network: `rnnlab li
     from rnnlab.storage.provenance import Provenance
 
 Which = Literal["best", "last"]
-RunState = State | Literal["stale"]
 Record = Mapping[str, Any]
 Points = list[tuple[int, float | None]]
 
@@ -117,8 +117,9 @@ class Run:
     @property
     def started(self) -> str:
         """When the run began: UTC, ISO 8601 with microseconds."""
-        moment = self._remembered.started if self._remembered else self.status.started
-        return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        if self._remembered:
+            return self._remembered.started
+        return self.status.started.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
     @cached_property
     def has_ended(self) -> bool:
@@ -151,13 +152,14 @@ class Run:
         if not self.has_ended:
             return self._summary_so_far()
         summary, status = self.folder.read_summary(self.id), self.status
+        if summary.attempt < status.attempt and status.state in {"failed", "interrupted"}:
+            return self._summary_so_far()  # the newest process left none
         if status.state != "failed" and (summary.state, summary.steps) != (status.state, status.step):
             found = f"is of state {summary.state} at step {summary.steps:,}"
             problem = f"{found}, but the status is {status.state} at step {status.step:,}"
             raise VerificationError(problem, where=str(self.path / "summary.json"))
         if self._index and status.state != "running":
-            ended = Ended(status.state, self.message, status.started, summary)
-            self._index.learn_ended(self.folder.name, ended)
+            self._index.learn_ended(self.folder.name, Ended(status.state, self.message, self.started, summary))
         return summary
 
     def _summary_so_far(self) -> Summary:
@@ -279,7 +281,7 @@ class Run:
         """
         from rnnlab.runs.rebuild import load_weights
 
-        return load_weights(self.folder, self.network(), which, allow_nonfinite=allow_nonfinite)
+        return load_weights(self.folder, self.network(), which, of=self.id, allow_nonfinite=allow_nonfinite)
 
     def network(self) -> "Network":
         """Return the network that was trained, without its weights."""

@@ -20,6 +20,7 @@ from rnnlab.storage.reading import read_bytes
 FORMAT: Literal["rnnlab-run/1"] = "rnnlab-run/1"
 
 State = Literal["running", "completed", "interrupted", "failed", "diverged"]
+RunState = State | Literal["stale"]  # stale: running, but its process has died
 Attempt = Annotated[int, Field(ge=1, lt=1 << 32)]
 
 

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from rnnlab.core.options import Options
 from rnnlab.storage.fields import Count, Name, RunId, Seconds, Step, Text
-from rnnlab.storage.status import Attempt, State, Status
+from rnnlab.storage.status import Attempt, RunState, Status
 
 Scores = Annotated[dict[Name, float | None], Field(max_length=1000)]  # None where a value was not finite
 
@@ -61,8 +61,8 @@ class Summary(Options):
     attempt: Attempt
     run: Name
     name: Name
-    state: State | Literal["stale"]
-    stopped: Literal["solved", "budget", "plateau"] | State | Literal["stale"]
+    state: RunState
+    stopped: Literal["solved", "budget", "plateau"] | RunState
     task: Name | None
     timesteps: Annotated[list[Step], Field(min_length=2, max_length=2)] | None
     backend: Name | None
@@ -90,7 +90,7 @@ class Summary(Options):
     def so_far(
         cls,
         name: str,
-        state: State | Literal["stale"],
+        state: RunState,
         status: Status,
         *,
         config: Mapping[str, Any],

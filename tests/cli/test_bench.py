@@ -10,6 +10,7 @@ import pytest
 
 from rnnlab.bench.contenders import CONTENDERS
 from rnnlab.bench.measure import Trial
+from rnnlab.storage.provenance import Cpu
 from tests.bench.trials import CARRY, JAX, LSTM, NUMPY, SIMPLE, TORCH, failed, trial
 from tests.cli.program import TINY, rnnlab, start
 from tests.cli.test_json_documents import require_schema
@@ -127,7 +128,7 @@ def test_the_tables(measured: list[Trial], monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_markdown_names_the_machine(measured: list[Trial], monkeypatch: pytest.MonkeyPatch) -> None:
     measured += ALL
-    cpu = {"model": "Abacus", "logical_cores": 8, "affinity": [0, 1]}
+    cpu = Cpu(model="Abacus", logical_cores=8, affinity=[0, 1])
     monkeypatch.setattr("rnnlab.cli.render.bench.describe_cpu", lambda: cpu)
     monkeypatch.setattr("rnnlab.cli.render.bench.allotted_cpus", lambda: 2)
     monkeypatch.setattr("platform.python_version", lambda: "3.11.7")

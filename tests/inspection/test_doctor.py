@@ -48,7 +48,7 @@ def test_every_file_is_named(experiment: Make, tmp_path: Path) -> None:
     assert list(details) == [
         "status.json", "config.yaml", "provenance.json", "resolved.yaml", "metrics.jsonl", "log.txt", "checkpoints",
         "checkpoints/step-0000000005-0001.safetensors", "checkpoints/step-0000000000-0001.safetensors",
-        "weights/best.safetensors", "weights/last.safetensors", "summary.json", "the lock",
+        "summary.json", "weights/best.safetensors", "weights/last.safetensors", "the lock",
     ]  # fmt: skip
     assert {finding.result for finding in report.findings} == {"good"}
     assert details["metrics.jsonl"] == "4 records, steps in order"
@@ -109,7 +109,8 @@ def test_metrics_at_odds_with_themselves_or_the_checkpoint(experiment: Make, tmp
     path.write_bytes(b"".join(lines[:2]))
     size = sum(map(len, lines))
     shorter = f"has {len(b''.join(lines[:2]))} bytes, expected at least {size}"
-    assert found(run)[1] == {"checkpoints/step-0000000005-0001.safetensors": shorter}
+    assert found(run)[1].pop("checkpoints/step-0000000005-0001.safetensors") == shorter
+    assert found(run)[1]["metrics.jsonl"] == "ends at step 2, but the run ended at step 5"
     path.write_bytes(b"".join([lines[0], lines[1][:40], b"\n", *lines[2:]]))
     assert "its checksum is missing" in found(run)[1]["metrics.jsonl"]
 
@@ -124,15 +125,19 @@ def test_a_config_that_was_edited(experiment: Make, tmp_path: Path) -> None:
 def test_files_at_odds_with_the_status(experiment: Make, tmp_path: Path) -> None:
     run = begin(experiment(), tmp_path / "run")
     run.write_status(run.read_status().changed(step=4))
+    sequences = run.read_summary().sequences
     assert found(run)[1] == {
+        "status.json": "is of step 4, with a checkpoint of step 5",
+        "metrics.jsonl": "goes on to step 5, but the run ended at step 4",
         "weights/last.safetensors": "are of step 5, but the run ended at step 4",
-        "summary.json": "is of state completed at step 5, but the status is completed at step 4",
+        "summary.json": "stopped is budget, the other files give nothing at step 4; "
+        f"steps is 5, the other files give 4; sequences is {sequences}, the other files give {4 * sequences // 5}",
     }
     run.write_resolved({**run.read_resolved(), "seed": 1}, run.read_status().id)
     assert "provenance.json has the hash of another config" in found(run)[1]["resolved.yaml"]
     for step in (0, 5):
         run.checkpoints().path(step).unlink()
-    assert found(run)[1]["checkpoints"] == "there is none, though the run got to step 4"
+    assert found(run)[1]["checkpoints"] == "there is none, though the newest was saved at step 5"
 
 
 def test_what_a_kill_leaves_is_noted(experiment: Make, tmp_path: Path) -> None:

@@ -1,0 +1,153 @@
+"""What the files of a run must agree on: each figure of its summary follows from the other files, and is recomputed."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from rnnlab.config.experiment import Experiment
+from rnnlab.core.errors import DivergedError, StoppedError
+from rnnlab.runs.run import LOSS, Record
+from rnnlab.storage import Status
+from rnnlab.storage.summary import Scores, SolvedAt, Summary, mean_speed
+from rnnlab.tasks.base import Evidence, Threshold
+from rnnlab.training.progress import Best
+
+_ROUNDED = 0.0006  # seconds, and steps per second: both are stored with three digits
+_EXIT_CODES = {"completed": 0, "interrupted": StoppedError.exit_code, "diverged": DivergedError.exit_code}
+_OF_METRICS = {"state", "stopped", "sequences", "solved", "solved_at", "loss", "metrics", "best"}
+
+
+def has_ended_in_order(status: Status) -> bool:
+    """Return whether the process ended the run by itself, so that it wrote everything there is to write."""
+    return status.exit_code is not None and status.exit_code == _EXIT_CODES.get(status.state)
+
+
+def status_fault(status: Status) -> str:
+    """Return what the fields of a status contradict each other in; nothing where they agree."""
+    expected = {"running": status.exit_code is None, "failed": status.exit_code not in {None, 0}}
+    is_interrupted = status.state == "interrupted" and status.exit_code not in {None, 0}
+    if not expected.get(status.state, is_interrupted or has_ended_in_order(status)):
+        return f"is of state {status.state} with exit code {status.exit_code}"
+    if status.saved is not None and status.saved > status.step:
+        return f"is of step {status.step:,}, with a checkpoint of step {status.saved:,}"
+    return ""
+
+
+def summary_faults(
+    summary: Summary, *, status: Status, experiment: Experiment, records: Sequence[Record]
+) -> Iterator[str]:
+    """Yield what a summary shows otherwise than the files that it follows from.
+
+    Args:
+        summary: The summary.
+        status: The status, which is of the same process.
+        experiment: What was trained.
+        records: The training record.
+    """
+    task = experiment.build_task()
+    parameters = experiment.network(task).parameters().values()
+    batch_size = experiment.training.batch_size
+    expected: dict[str, object] = {
+        "run": status.run,
+        "name": experiment.name,
+        "state": status.state,
+        "stopped": _reason(summary, status, experiment, records) if status.state == "completed" else status.state,
+        "task": task.name,
+        "timesteps": list(experiment.timesteps),
+        "backend": experiment.backend,
+        "cell": experiment.cell.type,
+        "seed": experiment.seed,
+        "parameters": sum(parameter.size for parameter in parameters),
+        "steps": status.step,
+        "sequences": status.step * batch_size,
+        "solved": summary.solved_at is not None,
+        "solved_rule": str(task.solved),
+        **_scores(records, has_diverged=status.state == "diverged"),
+    }
+    shown = summary.model_dump()
+    if status.state == "failed":  # its last evaluation need not be in the record
+        expected = {key: value for key, value in expected.items() if key not in _OF_METRICS}
+    for key, value in expected.items():
+        if shown[key] != value:
+            yield f"{key} is {shown[key]}, the other files give {value}"
+    baseline = task.baseline(experiment.timesteps)
+    if summary.baseline is None or not math.isclose(summary.baseline, baseline, rel_tol=1e-6):
+        yield f"baseline is {summary.baseline}, the task's is {baseline}"
+    if status.state != "failed":
+        yield from _time_faults(summary, records)
+        yield from _solved_faults(summary.solved_at, summary.steps, experiment, records)
+
+
+def best_record(records: Sequence[Record]) -> Record | None:
+    """Return the record with the lowest validation loss, the first of equals."""
+    return min((one for one in records if one.get(LOSS) is not None), key=lambda one: float(one[LOSS]), default=None)
+
+
+def _scores(records: Sequence[Record], *, has_diverged: bool) -> dict[str, object]:
+    scored = [one for one in records if LOSS in one]
+    metrics = _validation(scored[-1]) if scored else {}
+    if has_diverged:
+        metrics = dict.fromkeys(metrics)
+    best = best_record(records)
+    of_best = {"step": best["step"], "metrics": _validation(best)} if best else {"step": 0, "metrics": {}}
+    return {"loss": metrics.get("loss"), "metrics": metrics, "best": of_best}
+
+
+def _validation(record: Record) -> Scores:
+    return {name.removeprefix("validation/"): record[name] for name in record if name.startswith("validation/")}
+
+
+def _reason(summary: Summary, status: Status, experiment: Experiment, records: Sequence[Record]) -> str:
+    """Return why a training was completed."""
+    if summary.solved_at and experiment.training.stop_when_solved:
+        return "solved"
+    best = Best(experiment.training.stop_on_plateau)
+    for record in records:
+        if record.get(LOSS) is not None:
+            best.take(float(record[LOSS]))
+    at_end = "budget" if status.step == experiment.training.steps else f"nothing at step {status.step:,}"
+    return "plateau" if best.is_plateau() else at_end
+
+
+def _time_faults(summary: Summary, records: Sequence[Record]) -> Iterator[str]:
+    measured, seconds = records[-1]["seconds"] if records else 0.0, summary.seconds
+    if seconds is None or seconds < measured - _ROUNDED:
+        yield f"seconds is {seconds}, the last record is of second {measured}"
+        return
+    if summary.steps_per_second is None and seconds < _ROUNDED:  # as with a clock that stands still
+        return
+    speeds = [mean_speed(summary.steps, max(seconds + by, 1e-9)) or 0.0 for by in (_ROUNDED, -_ROUNDED)]
+    if not speeds[0] - _ROUNDED <= (summary.steps_per_second or 0.0) <= speeds[1] + _ROUNDED:
+        yield f"steps_per_second is {summary.steps_per_second}, steps and seconds give {speeds[0]}"
+
+
+def _solved_faults(
+    solved: SolvedAt | None, steps: int, experiment: Experiment, records: Sequence[Record]
+) -> Iterator[str]:
+    rule = experiment.build_task().solved
+    if isinstance(rule, Threshold):  # a rule over the training stream cannot be applied again
+        nothing = np.zeros(0, bool)
+        met = [one for one in records if one["step"] and rule.is_met(Evidence(_numbers(one), nothing, math.inf))]
+        step = met[0]["step"] if met else None
+        if (solved.step if solved else None) != step:
+            yield f"solved_at is {solved.step if solved else None}, the other files give {step}"
+            return
+    if solved is None:
+        return
+    if solved.sequences != solved.step * experiment.training.batch_size or solved.step > steps:
+        yield f"solved_at is of {solved.sequences:,} sequences at step {solved.step:,} of {steps:,}"
+    before, after = _around(solved.step, records)
+    if not before - _ROUNDED <= solved.seconds <= after + _ROUNDED:
+        yield f"solved_at is of second {solved.seconds}, the records around it are of {before} and {after}"
+
+
+def _numbers(record: Record) -> Mapping[str, float]:
+    return {name: math.nan if value is None else value for name, value in _validation(record).items()}
+
+
+def _around(step: int, records: Sequence[Record]) -> tuple[float, float]:
+    """Return the seconds of the last record before a step and of the first after or at it."""
+    before = [one["seconds"] for one in records if one["step"] < step]
+    after = [one["seconds"] for one in records if one["step"] >= step]
+    return before[-1] if before else 0.0, after[0] if after else math.inf
