@@ -100,7 +100,8 @@ def chunks(
 ) -> list[list[Chunk]]:
     """Return the chunks between steps at which no gradient passes; none reaches beyond the longest sequence.
 
-    A chunk begins wherever the gradient of a row is cut: at every multiple of `window` steps before that row's end.
+    A chunk begins wherever the gradient of a row is cut: at every multiple of `window` steps before that row's end. So
+    rows of many different lengths make short chunks, and a training step takes two to four times as long.
 
     Args:
         lengths: Of the rows, descending.
