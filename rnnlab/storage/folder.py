@@ -45,7 +45,7 @@ _BEGUN = ("config.yaml", "resolved.yaml", "provenance.json", "metrics.jsonl", "l
 # The content of a run without its locks.
 OWN = (*_BEGUN, "status.json", "evaluations.jsonl", "summary.json", "checkpoints", "weights", "plots", "tensorboard")
 
-LARGEST_TEXT, _TRIES = 1 << 24, 100  # bytes of a config, resolved; names to try
+LARGEST_TEXT, _TRIES = 1 << 22, 100  # bytes of a config, which has at most 2^20 as given; names to try
 
 
 @final

@@ -12,17 +12,23 @@ WRONG: dict[str, Any] = {
     "null": None,
     "true": True,
     "minus one": -1,
+    "zero": 0,
+    "18 digits": 10**18,
     "a fraction": 1.5,
     "64 bits": 2**64,
     "400 digits": 10**400,
     "the largest float": 1.7976931348623157e308,
     "no text": "",
+    "a word": "a",
     "escapes": ESCAPES,
+    "markup": "[/b]</td><script>alert(1)</script>{{7*7}}%s",
+    "lines": "one\r\nrnnlab: error: two",
     "half a character": "\ud800",
     "a path up": "../../../x",
     "a megabyte": "x" * 1_000_000,
     "year 1": "0001-01-01T00:00:00+23:59",
     "year 9999": "9999-12-31T23:59:59-23:59",
+    "before 1970": "1969-12-31T23:59:59Z",
     "no time zone": "2026-01-01T00:00:00",
     "an empty list": [],
     "a list": [ESCAPES, -1, None],
@@ -32,14 +38,14 @@ WRONG: dict[str, Any] = {
 }
 
 
-def edited(document: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+def edited(document: Mapping[str, Any], values: Mapping[str, Any] = WRONG) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield a document with one edit at a time: each field, inner ones too, to each value, left out, and one added.
 
     Of a list only the first item is edited. The name of an edit is the field and the value, `cell.units=null`.
     """
     for place in _places(document):
         field = ".".join(map(str, place))
-        for name, value in WRONG.items():
+        for name, value in values.items():
             yield f"{field}={name}", _with(document, place, value)
         yield f"{field} left out", _with(document, place)
     for place in ((), *_places(document)):
