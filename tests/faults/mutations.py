@@ -255,6 +255,42 @@ MUTATIONS = (
         "tests/faults/test_damage.py::test_metrics_at_every_byte[flip]",
     ),
     Mutation(
+        "the checksum of a document",
+        "storage/jsonfile.py:_without_seal",
+        (never("_seal"),),
+        "tests/storage/test_jsonfile.py::test_every_flipped_bit_and_every_cut_is_noticed",
+    ),
+    Mutation(
+        "the checksum of a config",
+        "storage/sealed_yaml.py:read_sealed",
+        (never("hexdigest"),),
+        "tests/storage/test_sealed_yaml.py::test_the_text_comes_back_and_every_other_byte_is_noticed",
+    ),
+    Mutation(
+        "the id check of a document",
+        "storage/own.py:require_id",
+        (instead("of not in {None, id}", "False"),),
+        "tests/faults/test_flips.py::test_a_file_of_another_run_is_noticed[summary.json]",
+    ),
+    Mutation(
+        "the id check of a record",
+        "storage/metrics.py:_records",
+        (instead('id != of and "it is of another run"', '""'),),
+        "tests/storage/test_metrics.py::test_a_record_of_another_run_is_named",
+    ),
+    Mutation(
+        "the recomputation of a summary",
+        "inspection/doctor.py:_read_summary",
+        (never("summary_faults"),),
+        "tests/faults/test_flips.py::test_a_summary_that_disagrees_is_noticed[loss]",
+    ),
+    Mutation(
+        "the check that the newest checkpoint is there",
+        "inspection/doctor.py:_list_checkpoints",
+        (never("has_ended_in_order"),),
+        "tests/faults/test_flips.py::test_a_newest_checkpoint_that_is_gone_is_noticed[completed]",
+    ),
+    Mutation(
         "the hash check of the config",
         "training/resume.py:verified_experiment",
         (never("known_configs"),),

@@ -141,10 +141,11 @@ def test_a_bad_override_adds_nothing(fit: Fit) -> None:
 
 
 def test_weights_of_another_network_are_refused(fit: Fit) -> None:
-    """Of one shape, but another activation: only the description can tell."""
+    """Of one shape, but another activation: only the description can tell, where the id was changed too."""
     run, other = fit(), fit("cell.activation=relu")
     stolen = run.path / "weights" / "best.safetensors"
-    stolen.write_bytes((other.path / "weights" / "best.safetensors").read_bytes())
+    arrays, about = other.folder.load_weights("best")
+    run.folder.save_weights("best", arrays, {**about, "id": run.id})
     for call in (partial(rnnlab.evaluate, run), run.weights, run.model):
         with pytest.raises(VerificationError) as caught:
             call()

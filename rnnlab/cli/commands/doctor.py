@@ -1,4 +1,4 @@
-"""Examine a run: every file's checksum, the checkpoints, the metrics, the status and the lock. Nothing is changed.
+"""Examine a run: every file's checksum, and whether all files are of one run and agree. Nothing is changed.
 
 The exit code is 4 if anything is bad. A run that was killed is not bad: it can be resumed.
 """
