@@ -16,6 +16,15 @@ from rnnlab.sweeps.status import SweepStatus, sweep_status
 _DEFAULT_ARRAY_SIZE = 1001  # of Slurm's MaxArraySize
 
 
+def require() -> None:
+    """Pass if Slurm is here and answers: otherwise nothing is to be made.
+
+    Raises:
+        EnvironmentFault: It does not.
+    """
+    max_array_size()
+
+
 def submit(sweep: SweepFolder, request: Request | None, *, json: bool) -> None:
     """Submit the unfinished trials of a sweep, and show the job ids."""
     arrays, path = submit_unfinished(sweep, request), sweep.path

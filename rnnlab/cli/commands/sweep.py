@@ -199,14 +199,13 @@ def run(
         problem = "method: tpe proposes each trial from the results of others, so there is no list of trials"
         hint = "leave it out: workers on this machine train them; or use method: random"
         raise UsageError(problem, where="--slurm" if flags.slurm else "--script", hint=hint)
-    if dry_run and flags.slurm:
-        cluster.show_scripts(plan, request)
-        return
     if dry_run:
-        show_plan(checked, json=flags.json)
+        cluster.show_scripts(plan, request) if flags.slurm else show_plan(checked, json=flags.json)
         return
     if plan.is_search:
         import_optuna()
+    if flags.slurm:
+        cluster.require()
     sweep = SweepFolder.create(into or runs_root(runs) / plan.name, checked)
     if script:
         for trial in plan.trials:  # each command can be run anywhere, and repeated
