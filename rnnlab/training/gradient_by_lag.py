@@ -31,9 +31,9 @@ class GradientByLag:
     """How much of the gradient of the last scored step's loss is left at the steps before it.
 
     Attributes:
-        lags: (K,) integers from 0: steps before the last scored one.
+        lags: (K,) integers from 0: steps before the last scored one, as far as half of the sequences reach.
         median: State -> (K,): the median over sequences of the L2 norm, over units, of dL/d state at that lag. A
-            sequence without such a step is not counted; NaN where all are without.
+            sequence without such a step is not counted.
         low, high: The same for the 10th and the 90th percentile.
     """
 
@@ -115,7 +115,7 @@ def _targets(batch: Batch, last: Array) -> Array:
 
 
 def _by_lag(norms: Mapping[str, Array], last: Array) -> GradientByLag:
-    lags = np.arange(last.max() + 1)
+    lags = np.arange(int(np.median(last)) + 1)  # beyond, a few long sequences would stand for all
     at = last[:, None] - lags  # (B, K), below 0 before the start
     found: dict[str, dict[str, Array]] = {"median": {}, "low": {}, "high": {}}
     for name, array in norms.items():
