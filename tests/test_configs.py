@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 import rnnlab
-from rnnlab.config.load import load_experiment
+from rnnlab.config.load import check_document, load_experiment
+from rnnlab.config.reading import document_of_data
 from rnnlab.sweeps import SweepFolder
 from rnnlab.sweeps.expand import check_sweep
 from rnnlab.tasks import TASKS
@@ -45,11 +46,12 @@ def test_says_what_it_is(path: Path) -> None:
 
 
 def test_the_vanishing_sweep_is_the_vanishing_pair_at_ten_lengths() -> None:
-    """At T=100 and seed 0 its trials are those two, but for their names and the shards."""
+    """At T=100 and seed 0 its trials are those two, but for their names, the length and the shards."""
     checked = check_sweep(FOLDER / "vanishing_sweep.yaml")
     assert len(checked.plan.trials) == 2 * 10 * 5
     for cell, name in (("simple", "0046-simple-T100-seed0"), ("carry", "0096-carry-T100-seed0")):
-        alone = load_experiment(FOLDER / f"vanishing_{cell}.yaml", ["numpy.shards=1"]).experiment
+        overrides = ["numpy.shards=1", "shape.timesteps=100"]
+        alone = load_experiment(FOLDER / f"vanishing_{cell}.yaml", overrides).experiment
         assert {**checked.experiments[name].resolved(), "name": alone.name} == alone.resolved()
 
 
@@ -58,14 +60,28 @@ def test_every_task_has_a_config() -> None:
     assert shown == set(TASKS.names())
 
 
-def test_the_vanishing_pair_differs_in_the_cell_alone() -> None:
-    simple, carry = (
-        load_experiment(FOLDER / f"vanishing_{cell}.yaml").experiment.resolved() for cell in ("simple", "carry")
+def test_the_vanishing_configs_differ_in_the_cell_alone() -> None:
+    """And what was tuned is what their comments name."""
+    simple, irnn, carry = (
+        load_experiment(FOLDER / f"vanishing_{name}.yaml").experiment.resolved() for name in ("simple", "irnn", "carry")
     )
-    assert {key for key in simple if simple[key] != carry[key]} == {"name", "cell"}
-    cell = {key: value for key, value in carry["cell"].items() if simple["cell"].get(key) != value}
-    assert cell == {"type": "carry", "recurrent_activation": "sigmoid", "forget_bias": 2.0}
-    assert simple["shape"]["timesteps"] == 100
+    for other in (irnn, carry):
+        assert {key for key in simple if simple[key] != other[key]} == {"name", "cell"}
+    plain = document_of_data({"task": "parity", "cell": {"type": "simple", "units": 32}})
+    defaults = check_document(plain, default_name="x")
+    assert simple["cell"] == defaults.resolved()["cell"]
+    assert simple["shape"]["timesteps"] == [50, 200]
+    identity = {"recurrent_kernel": {"type": "identity", "scale": 1.0}}
+    initializers = simple["cell"]["initializers"]
+    assert irnn["cell"] == simple["cell"] | {"activation": "relu", "initializers": initializers | identity}
+    half = {"recurrent_kernel": {"type": "orthogonal", "scale": 0.5}}
+    of_carry = {"type": "carry", "recurrent_activation": "sigmoid", "forget_bias": 4.0}
+    assert carry["cell"] == simple["cell"] | of_carry | {"initializers": initializers | half}
+
+
+def test_the_vanishing_search_has_the_same_budget_for_both_cells() -> None:
+    trials = check_sweep(FOLDER / "vanishing_search.yaml").plan.trials
+    assert [sum(trial.values["cell.type"] == cell for trial in trials) for cell in ("simple", "carry")] == [18, 18]
 
 
 def test_the_notebook_pair_has_the_notebook_shape() -> None:
