@@ -12,8 +12,8 @@ from unittest import mock
 
 from rnnlab.cli.main import main
 from rnnlab.storage import RunFolder, Status
+from rnnlab.storage.holder import Holder
 from rnnlab.storage.jsonfile import write_json
-from rnnlab.storage.lock import Holder
 from rnnlab.storage.provenance import Provenance
 
 START = datetime(2026, 11, 22, 10, 25, 31, tzinfo=UTC)

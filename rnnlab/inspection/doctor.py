@@ -13,8 +13,8 @@ from rnnlab.runs.run import Record, Run
 from rnnlab.storage import RunFolder, Status
 from rnnlab.storage.files import is_leftover
 from rnnlab.storage.folder import OWN
+from rnnlab.storage.holder import Holder, is_lock, read_holder
 from rnnlab.storage.jsonfile import read_model
-from rnnlab.storage.lock import Holder, is_lock, read_holder
 from rnnlab.storage.metrics import CUT, TORN
 from rnnlab.storage.own import require_id
 from rnnlab.storage.reading import kind
@@ -230,7 +230,7 @@ class _Examination:
         holder = read_holder(self.run.path)
         if holder is None:
             return "not locked: the run can be resumed" if self.status.state == "running" else "not locked"
-        return f"locked by {holder}" + ("" if holder.is_alive() else ", which has ended: the run can be resumed")
+        return f"locked by {holder}" + ("" if holder.seems_alive() else ", which has ended: the run can be resumed")
 
 
 def _others(run: RunFolder) -> Iterator[tuple[str, str]]:

@@ -16,8 +16,8 @@ from rnnlab.core.errors import RnnlabError, VerificationError
 from rnnlab.core.text import visible
 from rnnlab.runs.index import Ended, Index
 from rnnlab.storage.folder import RunFolder
+from rnnlab.storage.holder import is_held
 from rnnlab.storage.jsonfile import flatten
-from rnnlab.storage.lock import is_held
 from rnnlab.storage.metrics import Metrics
 from rnnlab.storage.status import RunState, Status
 from rnnlab.storage.summary import Summary

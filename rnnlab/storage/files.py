@@ -56,10 +56,12 @@ def write_atomic(path: Path, data: bytes, *, elsewhere: str = ELSEWHERE, guard: 
             write_new(temporary, data)
             guard()
             disk.rename(temporary, path)
-        except BaseException:
+        except BaseException as fault:
             # An open that reports failure may still have made the file (NFS), so this covers the open as well.
             with suppress(OSError):
                 disk.unlink(temporary)
+            if isinstance(fault, FileNotFoundError):  # who takes a run over removes such files (see `lock`)
+                guard()
             raise
         sync_folder(path.parent)
 
@@ -232,9 +234,15 @@ def is_leftover(name: str) -> bool:
 
 
 def sweep(folder: Path) -> None:
-    """Delete what killed processes left in `folder`; call it only where no other process can be writing there."""
-    with suppress(OSError):
-        for path in [path for path in folder.iterdir() if is_leftover(path.name)]:
+    """Delete what killed processes left in `folder`, and what frozen ones have not finished (see `lock`).
+
+    Raises:
+        EnvironmentFault: A file cannot be deleted, so a process that wakes could still give it its name.
+    """
+    with reported("look at", folder):
+        leftovers = [path for path in folder.iterdir() if is_leftover(path.name)]
+    for path in leftovers:
+        with reported("delete an unfinished file", path), suppress(FileNotFoundError, IsADirectoryError):
             disk.unlink(path)
 
 

@@ -11,9 +11,9 @@
 A folder is a run if it is a real one with a plain `status.json` of ours. No path is stored inside: a run may be moved.
 """
 
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, final
@@ -23,9 +23,10 @@ from rnnlab.core.errors import EnvironmentFault, RunNotFoundError, VerificationE
 from rnnlab.core.options import check_name
 from rnnlab.core.system_errors import ELSEWHERE, reported
 from rnnlab.storage.append import AppendFile
-from rnnlab.storage.files import always, ensure_folder, is_leftover, make_folder, sweep, write_atomic
+from rnnlab.storage.files import always, ensure_folder, is_leftover, make_folder, write_atomic
+from rnnlab.storage.holder import Pause, is_lock, wait_a_moment
 from rnnlab.storage.jsonfile import Json, write_json
-from rnnlab.storage.lock import Lock, acquire, is_lock
+from rnnlab.storage.lock import Lock, acquire
 from rnnlab.storage.metrics import EVALUATION, Metrics, read_metrics, read_prefix
 from rnnlab.storage.own import read_own
 from rnnlab.storage.reading import kind, read_bytes
@@ -58,11 +59,11 @@ class RunFolder:
 
     Args:
         path: The folder.
-        guard: Called before each change of a file; raises if this process may no longer write to the run.
+        lock: The lock, where `locked` returned it; each file is changed only while this process still has that.
     """
 
     path: Path
-    guard: Callable[[], None] = field(default=always, compare=False, repr=False)
+    lock: Lock | None = field(default=None, compare=False, repr=False)
 
     @classmethod
     def create(cls, root: Path, name: str, *, now: datetime | None = None) -> Self:
@@ -141,7 +142,7 @@ class RunFolder:
 
     def write_config(self, data: bytes) -> None:
         """Store the config exactly as the user wrote it."""
-        write_atomic(self.path / "config.yaml", data)
+        write_atomic(self.path / "config.yaml", data, guard=self._guard)
 
     def read_config(self) -> bytes:
         """Return the config exactly as the user wrote it."""
@@ -149,7 +150,7 @@ class RunFolder:
 
     def write_resolved(self, data: Mapping[str, Any], id: str) -> None:
         """Store the complete experiment of the run with this id."""
-        write_atomic(self.path / "resolved.yaml", sealed(dump_yaml(data), id))
+        write_atomic(self.path / "resolved.yaml", sealed(dump_yaml(data), id), guard=self._guard)
 
     def read_resolved(self, of: str | None = None) -> dict[str, Any]:
         """Return the complete experiment as plain data, in the order of the file."""
@@ -161,7 +162,7 @@ class RunFolder:
 
     def write_provenance(self, value: "Provenance") -> None:
         """Store where the run comes from."""
-        write_json(self.path / "provenance.json", value.document(), guard=self.guard)
+        write_json(self.path / "provenance.json", value.document(), guard=self._guard)
 
     def read_provenance(self, of: str | None = None) -> "Provenance":
         """Return where the run comes from."""
@@ -171,7 +172,7 @@ class RunFolder:
 
     def write_status(self, status: Status) -> None:
         """Store the state of the run; from the first time on, the folder is a run."""
-        write_json(self._status, status.model_dump(mode="json"), guard=self.guard)
+        write_json(self._status, status.model_dump(mode="json"), guard=self._guard)
 
     def read_status(self) -> Status:
         """Return the state of the run."""
@@ -179,7 +180,7 @@ class RunFolder:
 
     def write_summary(self, summary: Summary) -> None:
         """Store the result in figures."""
-        write_json(self.path / "summary.json", summary.model_dump(), guard=self.guard)
+        write_json(self.path / "summary.json", summary.model_dump(), guard=self._guard)
 
     def read_summary(self, of: str | None = None) -> Summary:
         """Return the result in figures."""
@@ -191,7 +192,7 @@ class RunFolder:
 
     def metrics_writer(self, id: str) -> AppendFile:
         """Open the training record of the run with this id, to append to it."""
-        return AppendFile(self.path / "metrics.jsonl", id=id, guard=self.guard)
+        return AppendFile(self.path / "metrics.jsonl", id=id, guard=self._guard)
 
     def read_metrics(self, of: str | None = None) -> Metrics:
         """Return the training record."""
@@ -206,7 +207,7 @@ class RunFolder:
 
         The rest goes into a new file of that name, so that a process that still has the old one open writes nowhere.
         """
-        write_atomic(path := self.path / "metrics.jsonl", read_prefix(path, size))
+        write_atomic(path := self.path / "metrics.jsonl", read_prefix(path, size), guard=self._guard)
 
     def evaluations_writer(self, id: str) -> AppendFile:
         """Open the record of evaluations of the run with this id, made after training, to append to it."""
@@ -219,14 +220,14 @@ class RunFolder:
 
     def open_log(self) -> AppendFile:
         """Open the log, to append lines to it."""
-        return AppendFile(self.path / "log.txt", guard=self.guard)
+        return AppendFile(self.path / "log.txt", guard=self._guard)
 
     def save_weights(self, which: Which, arrays: "Arrays", description: Mapping[str, Json]) -> str:
         """Store the weights and return their SHA-256; see `weights.save_arrays`."""
         from rnnlab.storage.weights import save_arrays
 
         path = self.inner("weights", make=True) / f"{which}.safetensors"
-        return save_arrays(path, arrays, description, guard=self.guard)
+        return save_arrays(path, arrays, description, guard=self._guard)
 
     def load_weights(
         self,
@@ -250,12 +251,12 @@ class RunFolder:
         """Return what there is to resume from; with `make`, ready to take more."""
         from rnnlab.storage.checkpoint import Checkpoints
 
-        return Checkpoints(self.inner("checkpoints", make=make), guard=self.guard)
+        return Checkpoints(self.inner("checkpoints", make=make), guard=self._guard)
 
     def write_plot(self, name: str, data: bytes) -> Path:
         """Store a picture under `plots/` and return its path; `name` must be a name that a run could have."""
         check_name(name)
-        write_atomic(path := self.inner("plots", make=True) / name, data)
+        write_atomic(path := self.inner("plots", make=True) / name, data, guard=self._guard)
         return path
 
     def inner(self, name: str, *, make: bool = False) -> Path:
@@ -273,27 +274,25 @@ class RunFolder:
                 make_folder(self.path, name)
         return path
 
-    def lock(self, *, force: bool = False) -> Lock:
-        """Take the lock on this folder, which is or will be a run; what killed processes left is then removed.
+    @contextmanager
+    def locked(self, *, force: bool = False, pause: Pause = wait_a_moment) -> Iterator[Self]:
+        """Take the lock on this folder, which is or will be a run, as `acquire`; enter with the one to write with."""
 
-        Raises:
-            RunLockedError: A live process has it.
-        """
-        lock = acquire(self.path, after=self._attempt(), force=force)
-        try:
-            if self._attempt() >= lock.attempt:  # another process has begun and ended since we looked
-                lock.release()
-                lock = acquire(self.path, after=self._attempt(), force=force)
-        except BaseException:
-            lock.release()
-            raise
-        for folder in (self.path, *(self.path / name for name in ("weights", "checkpoints", "plots"))):
-            if kind(folder) == "folder":
-                sweep(folder)
-        return lock
+        def recorded() -> int:
+            return self.read_status().attempt if self.is_run() else 0
 
-    def _attempt(self) -> int:
-        return self.read_status().attempt if self.is_run() else 0
+        parts = ("weights", "checkpoints", "plots")
+        with acquire(self.path, parts, recorded=recorded, force=force, pause=pause) as lock:
+            yield replace(self, lock=lock)
+
+    @property
+    def attempt(self) -> int:
+        """The number of this process's attempt; 0 without the lock."""
+        return self.lock.attempt if self.lock else 0
+
+    @property
+    def _guard(self) -> Callable[[], None]:
+        return self.lock.check if self.lock else always
 
     @property
     def _status(self) -> Path:

@@ -1,262 +1,223 @@
-"""The lock on a run: one process trains it, and others can find out whether that process is alive.
+"""The lock on a run: one process trains it, and nothing counts that another one writes.
 
     lock-0003.json    the lock of the run's third attempt
 
 To take the lock is to create the file of a number not used before, which only one process can; the highest number
-counts. So the lock of a dead process is not broken but overtaken, and a process that was only thought dead finds,
-before it next writes, that its number is no longer the highest.
+counts. So the lock of a dead process is not broken but overtaken. A process that was only thought dead, because it was
+frozen or cut off, may wake at any instant, also in the middle of a write. The order of the steps makes that harmless:
+
+    to write        (1) create a temporary file, (2) check the lock, (3) rename the file
+    to take over    (A) create the lock of a higher number, (B) remove all temporary files, (C) only then read the run
+
+If 1 comes before B, then 3 finds no file. If 1 comes after B, then 2 finds the lock of A. A process that has ended
+leaves no lock, so 2 reads the status too: its attempt is the number of the lock, and an attempt that resumes a run
+writes the status before it changes anything else. Nothing but a later attempt ends a process here: a lock of its own
+that somebody deleted is made again.
+
+What is not renamed is harmless in other ways: metrics are appended to a file that the next attempt has replaced; for
+checkpoints that are deleted see `checkpoint`; event files have the number of their attempt; the log may have lines of
+two processes.
+
+A thread updates the lock, also while a step or an evaluation takes long. To overtake a living process costs no more
+than its work since the last checkpoint, so the time without an update after which it counts as gone is short.
 """
 
-import os
-import platform
-import re
-import secrets
+import threading
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple, Self, final
+from typing import Self, final
 
-from pydantic import AwareDatetime, Field
-
-from rnnlab.core.errors import EnvironmentFault, RunLockedError, VerificationError
-from rnnlab.core.options import Options
-from rnnlab.core.system_errors import reported
+from rnnlab.core.errors import EnvironmentFault, RnnlabError, RunLockedError
 from rnnlab.storage import disk
-from rnnlab.storage.files import create_whole, write_atomic
-from rnnlab.storage.jsonfile import read_model, sealed
-
-BEAT_SECONDS = 15.0  # between two updates
-LEASE_SECONDS = 300.0  # without one, a holder on another machine counts as dead; a paused machine comes back sooner
-
-_NAME = re.compile(r"lock-(\d{4,})\.json")
-
-
-@final
-class Holder(Options):
-    """The process that has the lock on a run; immutable."""
-
-    token: str = Field(description="Random: differs for every lock taken.")
-    host: str = Field(description="The machine's name.")
-    machine: str = Field(description="Where process numbers are comparable: the boot, and the process namespace.")
-    pid: int = Field(description="The process.")
-    process_started: str | None = Field(description="When that process began, in the system's own count.")
-    acquired: AwareDatetime = Field(description="When the lock was taken, UTC.")
-    heartbeat: AwareDatetime = Field(description="When the process last updated it, UTC.")
-
-    @classmethod
-    def here(cls) -> Self:
-        """Return this process as a new holder."""
-        now, pid = datetime.now(UTC), os.getpid()
-        return cls(
-            token=secrets.token_hex(8),
-            host=platform.node(),
-            machine=_machine(),
-            pid=pid,
-            process_started=_started(pid),
-            acquired=now,
-            heartbeat=now,
-        )
-
-    def is_alive(self) -> bool:
-        """Return whether the process is there; of one on another machine, whether it updated the lock lately.
-
-        Example:
-            >>> Holder.here().is_alive()
-            True
-        """
-        if self.machine == _machine():
-            return self._is_running()
-        # An update from the future counts: which of the two clocks is wrong cannot be known.
-        return (datetime.now(UTC) - self.heartbeat).total_seconds() < LEASE_SECONDS
-
-    def _is_running(self) -> bool:
-        """Return whether the process is there; one that has ended is not, even if not yet waited for."""
-        if self.pid <= 0 or os.name != "posix":
-            return self.pid == os.getpid()
-        try:
-            os.kill(self.pid, 0)  # sends nothing: only asks
-        except (ProcessLookupError, OverflowError):
-            return False
-        except OSError:  # it is another user's
-            pass
-        started = _started(self.pid)  # None where it is hidden from us, or on another system than Linux
-        has_ended = _stat(self.pid)[:1] in (["Z"], ["X"])
-        return not has_ended and (started is None or self.process_started in {None, started})
-
-    def __str__(self) -> str:
-        since = self.acquired.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        return f"process {self.pid} on {self.host}, since {since}"
-
-
-def _machine() -> str:
-    with suppress(OSError):
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
-    return platform.node()
-
-
-def _started(pid: int) -> str | None:
-    fields = _stat(pid)
-    return fields[19] if len(fields) > 19 else None
-
-
-def _stat(pid: int) -> list[str]:
-    """Return the fields of the process that follow its name, which may contain anything."""
-    with suppress(OSError):
-        text = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
-        return text.rpartition(")")[2].split()
-    return []
-
-
-class _File(NamedTuple):
-    """A lock that was found; the highest number counts."""
-
-    number: int
-    path: Path
-
-    def read(self) -> Holder:
-        return read_model(self.path, Holder, what="a lock that rnnlab wrote")
-
-    def holder(self) -> Holder | None:
-        """Return the process that has it, None where that cannot be known: the file is empty, cut or gone."""
-        with suppress(VerificationError):
-            return self.read()
-        return None
-
-    def is_live(self) -> bool:
-        if holder := self.holder():
-            return holder.is_alive()
-        with suppress(OSError):  # whose it is cannot be known, so its age decides
-            return abs(datetime.now(UTC).timestamp() - self.path.lstat().st_mtime) < LEASE_SECONDS
-        return False
+from rnnlab.storage.files import create_whole, sweep, write_atomic
+from rnnlab.storage.holder import (
+    BEAT_SECONDS,
+    Holder,
+    LockFile,
+    Pause,
+    in_use,
+    lock_files,
+    newest_lock,
+    require_gone,
+    wait_a_moment,
+)
+from rnnlab.storage.jsonfile import sealed
+from rnnlab.storage.reading import kind
 
 
 @final
 class Lock:
-    """The lock on a run, taken by this process.
-
-    Args:
-        path: The lock's file.
-        attempt: Its number.
-        holder: The content of the file.
-    """
-
-    def __init__(self, path: Path, attempt: int, holder: Holder) -> None:
-        self.attempt = attempt
-        self._path, self._holder = path, holder
-
-    def check(self) -> None:
-        """Pass if this process still has the lock.
-
-        Raises:
-            RunLockedError: Another process has taken it over.
-            EnvironmentFault: The folder cannot be read.
-        """
-        newest = _newest(self._path.parent)
-        holder = newest.holder() if newest and newest.number >= self.attempt else None
-        if newest and holder and (newest.number, holder.token) == (self.attempt, self._holder.token):
-            return
-        by = str(holder or "another process")
-        raise RunLockedError(
-            f"was taken over by {by}, so this process writes nothing more to it", where=str(self._path.parent)
-        )
-
-    def beat(self) -> None:
-        """Update the lock, as proof that the process is alive.
-
-        Raises:
-            RunLockedError: Another process has taken the run over.
-            EnvironmentFault: A system error.
-        """
-        self.check()
-        write_atomic(
-            self._path, _encoded(self._holder.model_copy(update={"heartbeat": datetime.now(UTC)})), guard=self.check
-        )
-
-    def release(self) -> None:
-        """Give the lock back; where that cannot be, the next process finds its holder gone."""
-        with suppress(OSError):
-            disk.unlink(self._path)
-
-
-def acquire(folder: Path, *, after: int, force: bool = False) -> Lock:
-    """Take the lock on a run.
+    """The lock on a run, taken by this process; a thread updates it until it is released.
 
     Args:
         folder: The run's folder.
-        after: The number of the last attempt there was, 0 if none.
-        force: Take it from a live holder too.
+        attempt: The number of the lock.
+        recorded: Returns the newest attempt that is recorded in the folder.
+    """
+
+    def __init__(self, folder: Path, attempt: int, recorded: Callable[[], int]) -> None:
+        self.attempt = attempt
+        self._folder, self._recorded = folder, recorded
+        self._holder, self._file = Holder.here(), LockFile(attempt, folder / f"lock-{attempt:04d}.json")
+        self._is_lost = False
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._update, name="rnnlab lock", daemon=True)
+
+    def make(self) -> None:
+        """Create the file.
+
+        Raises:
+            FileExistsError: Another process has, or this one.
+            EnvironmentFault: A system error.
+        """
+        create_whole(self._file.path, self._encoded())
+
+    def start(self) -> None:
+        """Begin to update the file.
+
+        Raises:
+            EnvironmentFault: The system allows no further thread.
+        """
+        try:
+            self._thread.start()
+        except RuntimeError as fault:
+            problem = f"cannot start a thread, which is to update the lock on the run: {fault}"
+            hint = "raise the limit on processes and threads (ulimit -u)"
+            raise EnvironmentFault(problem, where=str(self._folder), hint=hint) from fault
+
+    def check(self) -> None:
+        """Pass if this process still has the lock: called before each change of a file.
+
+        Raises:
+            RunLockedError: Another process has taken it over, or it was released.
+            VerificationError: The recorded attempt cannot be read.
+            EnvironmentFault: A system error.
+        """
+        self.look()
+        self._require_newest()
+        # A network file system may list a folder as it was a minute ago; to open a file asks the server.
+        holder = self._file.holder()
+        if holder is None and kind(self._file.path) == "missing":
+            self._make_again()
+            holder = self._file.holder()
+        if holder and holder.token != self._holder.token:
+            raise self._lost(holder)
+
+    def look(self) -> None:
+        """Pass if as far as is known, this process still has the lock; no file is read.
+
+        Raises:
+            RunLockedError: It has not.
+        """
+        if self._is_lost or self._ended.is_set():
+            raise self._lost(None)
+
+    def beat(self) -> None:
+        """Update the lock, as proof that the process is alive; raises as `check`."""
+        self._holder = self._holder.updated()
+        write_atomic(self._file.path, self._encoded(), guard=self.check)
+
+    def release(self) -> None:
+        """Give the lock back; where that cannot be, the next process finds its holder gone."""
+        self._ended.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        self._remove()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+    def _encoded(self) -> bytes:
+        return sealed(self._holder.model_dump(mode="json"))
+
+    def _remove(self) -> None:
+        with suppress(RnnlabError, OSError):
+            holder = self._file.holder()
+            if holder and holder.token == self._holder.token:
+                disk.unlink(self._file.path)
+
+    def _require_newest(self) -> None:
+        newest = newest_lock(self._folder)
+        if newest and newest.number > self.attempt:
+            raise self._lost(newest.holder())
+        if self._recorded() > self.attempt:
+            raise self._lost(None)
+
+    def _make_again(self) -> None:
+        try:
+            self.make()
+        except FileExistsError:  # the other thread was faster, or another process
+            return
+        except EnvironmentFault:
+            self._require_newest()
+            raise
+        try:
+            self._require_newest()  # the new name makes the system list the folder anew
+        except RunLockedError:
+            self._remove()
+            raise
+
+    def _update(self) -> None:
+        while not self._ended.wait(BEAT_SECONDS):
+            try:
+                self.beat()
+            except RunLockedError:
+                return
+            except Exception:  # noqa: S112 - one update may fail: a full disk, a network that is away
+                continue
+
+    def _lost(self, holder: Holder | None) -> RunLockedError:
+        self._is_lost = True
+        problem = f"was taken over by {holder or 'another process'}, so this process writes nothing more to it"
+        return RunLockedError(problem, where=str(self._folder))
+
+
+def acquire(
+    folder: Path,
+    parts: Sequence[str] = (),
+    *,
+    recorded: Callable[[], int] = lambda: 0,
+    force: bool = False,
+    pause: Pause = wait_a_moment,
+) -> Lock:
+    """Take the lock on a run; where another machine has it, wait until it is known whether that process is alive.
+
+    Args:
+        folder: The run's folder.
+        parts: The folders in it in which files are written.
+        recorded: Returns the newest attempt that is recorded in the folder, 0 if none.
+        force: Take it from a live process too, without a wait.
+        pause: Called between two looks.
 
     Raises:
         RunLockedError: A live process has it, or was faster.
         EnvironmentFault: A system error.
     """
-    newest = _newest(folder)
-    if newest and not force and newest.is_live():
-        raise _locked(newest)
-    number = max(after, newest.number if newest else 0) + 1
-    path, holder = folder / f"lock-{number:04d}.json", Holder.here()
+    newest = newest_lock(folder) if force else require_gone(folder, pause)
+    lock = Lock(folder, max(recorded(), newest.number if newest else 0) + 1, recorded)
     try:
-        create_whole(path, _encoded(holder))
+        lock.make()
+        if recorded() < lock.attempt:
+            lock.check()
+            for old in lock_files(folder):
+                if old.number < lock.attempt:
+                    with suppress(OSError):
+                        disk.unlink(old.path)
+            for part in (folder, *map(folder.joinpath, parts)):
+                if kind(part) == "folder":
+                    sweep(part)
+            lock.start()
+            return lock
     except FileExistsError:
-        raise _locked(_File(number, path)) from None
-    except EnvironmentFault:
-        # The process that was faster removes what killed processes left, and takes our unfinished file for such.
-        faster = _newest(folder)
-        by = faster.holder() if faster else None
-        if faster is None or faster.number < number or (by and by.token == holder.token):
+        raise in_use(newest_lock(folder) or LockFile(0, folder / "gone")) from None
+    except BaseException as fault:
+        lock.release()
+        # The process that was faster removes unfinished files, and took ours for such.
+        if not isinstance(fault.__cause__, FileNotFoundError) or kind(folder) == "missing":
             raise
-        raise _locked(faster) from None
-    for old in _files(folder):
-        if old.number < number:
-            with suppress(OSError):
-                disk.unlink(old.path)
-    return Lock(path, number, holder)
-
-
-def is_held(folder: Path) -> bool:
-    """Return whether a live process has the lock on the run.
-
-    Raises:
-        EnvironmentFault: The folder cannot be read.
-    """
-    newest = _newest(folder)
-    return newest is not None and newest.is_live()
-
-
-def read_holder(folder: Path) -> Holder | None:
-    """Return the process that has the lock, alive or not; None where the run is not locked.
-
-    Raises:
-        VerificationError: The lock's file is damaged.
-        EnvironmentFault: A file cannot be read.
-    """
-    newest = _newest(folder)
-    return newest.read() if newest else None
-
-
-def is_lock(name: str) -> bool:
-    """Return whether a file of this name is a lock."""
-    return _NAME.fullmatch(name) is not None
-
-
-def _files(folder: Path) -> list[_File]:
-    with reported("look at", folder):
-        names = [(match, path) for path in folder.iterdir() if (match := _NAME.fullmatch(path.name))]
-    return sorted(_File(int(match[1]), path) for match, path in names)
-
-
-def _newest(folder: Path) -> _File | None:
-    return max(_files(folder), default=None)
-
-
-def _locked(file: _File) -> RunLockedError:
-    return RunLockedError(
-        f"is being trained by {file.holder() or 'another process'}",
-        where=str(file.path.parent),
-        hint="wait until it ends; if that process cannot be alive, add --force-unlock",
-    )
-
-
-def _encoded(holder: Holder) -> bytes:
-    return sealed(holder.model_dump(mode="json"))
+    lock.release()  # another process has begun and ended since we looked
+    return acquire(folder, parts, recorded=recorded, pause=pause)

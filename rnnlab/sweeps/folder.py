@@ -27,6 +27,7 @@ from rnnlab.runs.find import sweep_path
 from rnnlab.storage import RunFolder, disk
 from rnnlab.storage.fields import storable
 from rnnlab.storage.files import ensure_folder, is_leftover, nearest_folder, probe, write_atomic
+from rnnlab.storage.holder import Pause, wait_a_moment
 from rnnlab.storage.jsonfile import LIMIT, read_model, sealed, write_json
 from rnnlab.storage.lock import acquire
 from rnnlab.storage.reading import kind
@@ -191,15 +192,20 @@ class SweepFolder:
 
 
 @contextmanager
-def locked(folder: Path, activity: str) -> Iterator[None]:
+def locked(folder: Path, activity: str, *, pause: Pause = wait_a_moment) -> Iterator[None]:
     """Make a folder if it is missing, and keep other processes from an activity in it, such as "searched".
+
+    Args:
+        folder: The folder.
+        activity: What for, in the error.
+        pause: See `acquire`.
 
     Raises:
         RunLockedError: Another process does it.
     """
     ensure_folder(folder)
     try:
-        lock = acquire(folder, after=0)
+        lock = acquire(folder, pause=pause)
     except RunLockedError as error:
         problem = error.problem.replace("trained", activity)
         raise RunLockedError(problem, where=str(folder.parent), hint="wait until it is done") from error

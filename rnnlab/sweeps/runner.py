@@ -93,7 +93,7 @@ def run_sweep(
     runner = _Runner(sweep, stop or Stop(), timeout=timeout, fail_fast=fail_fast)
     with ExitStack() as stack:
         if sweep.read_plan().is_search:
-            runner.search = stack.enter_context(open_search(sweep))
+            runner.search = stack.enter_context(open_search(sweep, runner.stop))
         status = sweep_status(sweep)
         if status.finished < status.plan.total:
             probe(sweep.path)

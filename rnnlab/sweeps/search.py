@@ -33,6 +33,8 @@ from rnnlab.sweeps.expand import trial_document
 from rnnlab.sweeps.folder import SweepFolder, locked
 from rnnlab.sweeps.plan import Trial, trial_name
 from rnnlab.sweeps.status import TrialStatus
+from rnnlab.training.stopping import Stop
+from rnnlab.training.waiting import waiting
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -44,8 +46,8 @@ _LARGEST_JOURNAL, _LONGEST_LINE = 1 << 28, 1 << 20  # bytes
 
 
 @contextmanager
-def open_search(sweep: SweepFolder) -> "Iterator[Search]":
-    """Open the search of a sweep, which only one process may have open.
+def open_search(sweep: SweepFolder, stop: Stop | None = None) -> "Iterator[Search]":
+    """Open the search of a sweep, which only one process may have open; a `stop` ends the wait for its lock.
 
     Raises:
         RunLockedError: Another process proposes for this sweep.
@@ -53,7 +55,7 @@ def open_search(sweep: SweepFolder) -> "Iterator[Search]":
         EnvironmentFault: Optuna is not installed.
     """
     optuna = import_optuna()
-    with locked(sweep.study, "searched"):
+    with locked(sweep.study, "searched", pause=waiting(sweep.study, stop)):
         yield Search(sweep, optuna)
 
 

@@ -8,16 +8,17 @@ from typing import Any
 from rnnlab.config.experiment import WITHOUT_EFFECT, Experiment
 from rnnlab.core.errors import DivergedError, UsageError, VerificationError
 from rnnlab.runs.run import Run
-from rnnlab.storage import Lock, RunFolder, Status, provenance, repository
+from rnnlab.storage import RunFolder, Status, provenance, repository
 from rnnlab.storage.checkpoint import Checkpoint
 from rnnlab.storage.jsonfile import flatten
 from rnnlab.tasks.base import AbstractTask
 from rnnlab.training.events import Event, Finished
 from rnnlab.training.resources import checkpoint_bytes
 from rnnlab.training.stopping import Stop
-from rnnlab.training.store import Store
+from rnnlab.training.store import Store, beginning
 from rnnlab.training.train import begin, new_trainer, train_to_end
 from rnnlab.training.trainer import Trainer
+from rnnlab.training.waiting import Tell, silently, waiting
 
 # What may be changed on resuming: the budget, and the backend, which gives the same numbers within rounding.
 CHANGEABLE = ("training.steps", "training.max_seconds", "backend", "engine")
@@ -30,6 +31,7 @@ def resume(
     argv: Sequence[str],
     stop: Stop | None = None,
     force_unlock: bool = False,
+    tell: Tell = silently,
 ) -> Generator[Event, None, None]:
     """Resume a run that was interrupted, killed, or stopped at its budget; a complete run is left as it is.
 
@@ -40,6 +42,7 @@ def resume(
         argv: The command line, for the provenance.
         stop: Through it the training can be asked to stop.
         force_unlock: Take the lock from its holder, even if that process seems alive.
+        tell: Shows the user a sentence, where the process has to wait.
 
     Raises:
         UsageError: An override changes something else, or gives fewer steps than are done.
@@ -54,12 +57,9 @@ def resume(
                 where=f"--set {override}",
                 hint="to train with other values, start a new run: `rnnlab train CONFIG --set …`",
             )
-    lock = run.lock(force=force_unlock)
-    try:
-        stored = verified_experiment(run)
-        yield from _resume(run, lock, stored if not overrides else Run(run).experiment(overrides), argv, stop)
-    finally:
-        lock.release()
+    with run.locked(force=force_unlock, pause=waiting(run.path, stop, tell)) as held:
+        stored = verified_experiment(held)
+        yield from _resume(held, stored if not overrides else Run(held).experiment(overrides), argv, stop)
 
 
 def train_into(
@@ -71,6 +71,7 @@ def train_into(
     beside: Path | None = None,
     stop: Stop | None = None,
     force_unlock: bool = False,
+    tell: Tell = silently,
     describe: repository.Describe | None = None,
 ) -> Generator[Event, None, None]:
     """Train an experiment in the folder `path`, however much of it is done: begin it, resume it, or find it complete.
@@ -83,6 +84,7 @@ def train_into(
         beside: The config's folder: a git repository around it is recorded.
         stop: Through it the training can be asked to stop.
         force_unlock: Take the lock from its holder, even if that process seems alive.
+        tell: Shows the user a sentence, where the process has to wait.
         describe: Describes that repository, where doing so for each run would take too long.
 
     Raises:
@@ -90,19 +92,15 @@ def train_into(
         RunLockedError, VerificationError, DivergedError, StoppedError, EnvironmentFault: As from `resume`.
     """
     trainer = None if RunFolder(path).is_run() else new_trainer(experiment, folder=path.absolute().parent)
-    run = RunFolder.ensure(path)
-    lock = run.lock(force=force_unlock)
-    try:
+    with RunFolder.ensure(path).locked(force=force_unlock, pause=waiting(path, stop, tell)) as run:
         if not run.has_begun():
             _require_empty(run)
             trainer = trainer or new_trainer(experiment, folder=path)
-            store = begin(run, lock, trainer, config=config, argv=argv, beside=beside, describe=describe)
+            store = begin(run, trainer, config=config, argv=argv, beside=beside, describe=describe)
             yield from train_to_end(trainer, store, stop=stop)
         else:
             _require_same(run, verified_experiment(run), experiment)
-            yield from _resume(run, lock, experiment, argv, stop)
-    finally:
-        lock.release()
+            yield from _resume(run, experiment, argv, stop)
 
 
 def verified_experiment(run: RunFolder) -> Experiment:
@@ -156,7 +154,7 @@ def require_same_data(run: Run, task: AbstractTask) -> None:
 
 
 def _resume(
-    run: RunFolder, lock: Lock, experiment: Experiment, argv: Sequence[str], stop: Stop | None
+    run: RunFolder, experiment: Experiment, argv: Sequence[str], stop: Stop | None
 ) -> Generator[Event, None, None]:
     status = run.read_status()
     if status.state == "diverged":
@@ -165,28 +163,25 @@ def _resume(
     if status.state == "completed":
         summary = Run(run).summary
         if summary.stopped != "budget" or experiment.training.steps <= summary.steps:
-            yield Finished(run, summary, already=True)
+            yield Finished(RunFolder(run.path), summary, already=True)
             return
     trainer = new_trainer(experiment, folder=run.path, used=run.size())
     require_same_data(Run(run), trainer.task)
     checkpoint, notes = _restore(run, trainer, status)
-    notes += _note_attempt(run, lock, trainer, status=status, argv=argv)
-    run.cut_metrics(checkpoint.metrics_bytes if checkpoint else 0)  # what was measured later is measured again
     step = trainer.place.step
-    store = Store(
-        run,
-        lock,
-        status=status.again(attempt=lock.attempt, step=step, saved=checkpoint.step if checkpoint else None),
-        trainer=trainer,
-        resumed_from=checkpoint,
-        note=f"resumed at step {step}, attempt {lock.attempt}",
-    )
+    status = status.again(attempt=run.attempt, step=step, saved=checkpoint.step if checkpoint else None)
+    with beginning(run, status):
+        run.write_status(status)  # first: a process that was overtaken finds it (see `lock`)
+        notes += _note_attempt(run, trainer, status=status, argv=argv)
+        run.cut_metrics(checkpoint.metrics_bytes if checkpoint else 0)  # what was measured later is measured again
+        note = f"resumed at step {step}, attempt {run.attempt}"
+        store = Store(run, status=status, trainer=trainer, resumed_from=checkpoint, note=note)
     yield from train_to_end(trainer, store, stop=stop, notes=notes)
 
 
-def _note_attempt(run: RunFolder, lock: Lock, trainer: Trainer, *, status: Status, argv: Sequence[str]) -> list[str]:
+def _note_attempt(run: RunFolder, trainer: Trainer, *, status: Status, argv: Sequence[str]) -> list[str]:
     """Add this process to the provenance; return what has changed since the run began."""
-    now = trainer.process(argv, attempt=lock.attempt)
+    now = trainer.process(argv, attempt=run.attempt)
     before = run.read_provenance(status.id)
     notes = provenance.changed_versions(before, now) + provenance.changed_backend(before, now)
     try:

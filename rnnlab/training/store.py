@@ -1,9 +1,8 @@
 """The run folder of a training: written while it runs, with event files for TensorBoard, closed with how it ended."""
 
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, suppress
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from importlib.util import find_spec
 from typing import Any, Literal, final
 
@@ -14,15 +13,13 @@ from rnnlab.core.errors import (
     DivergedError,
     EnvironmentFault,
     RnnlabError,
-    RunLockedError,
     StoppedError,
     VerificationError,
 )
 from rnnlab.core.system_errors import reported
-from rnnlab.storage import Lock, RunFolder, Status, disk
+from rnnlab.storage import RunFolder, Status, disk
 from rnnlab.storage.checkpoint import Checkpoint, Part
 from rnnlab.storage.fields import storable
-from rnnlab.storage.lock import BEAT_SECONDS
 from rnnlab.storage.metrics import Value
 from rnnlab.storage.summary import Summary
 from rnnlab.training.events import record_line
@@ -39,9 +36,8 @@ class Store:
     """The open files of a run in training.
 
     Args:
-        run: The folder.
-        lock: The lock on it.
-        status: Written first.
+        run: The folder, with the lock on it.
+        status: As it was just written.
         trainer: What is stored.
         resumed_from: The checkpoint that the training resumes from, if any.
         note: The first line of this process in the log.
@@ -50,7 +46,6 @@ class Store:
     def __init__(
         self,
         run: RunFolder,
-        lock: Lock,
         *,
         status: Status,
         trainer: Trainer,
@@ -58,19 +53,16 @@ class Store:
         note: str = "",
     ) -> None:
         self.run, self.save_seconds = run, 0.0
-        # A process that was frozen and overtaken must not write when it wakes, wherever it was frozen.
-        self._guarded = replace(run, guard=self.require_lock)
-        self._lock, self._status, self._trainer = lock, status, trainer
+        self._status, self._trainer = status, trainer
         self._often = trainer.options.checkpoint
         self._events: EventFile | None = None
         self._written: dict[str, int] = {}  # the step of each file of weights
         self._saved_at: tuple[int, int] | None = None
-        self._saved = self._beaten = time.perf_counter()
+        self._saved = time.perf_counter()
         with ExitStack() as opened:  # closed again where not all can be opened
-            self._metrics = opened.enter_context(self._guarded.metrics_writer(status.id))
-            self._log = opened.enter_context(self._guarded.open_log())
-            self._checkpoints = self._guarded.checkpoints(make=True)
-            run.write_status(status)  # from here on, the status is that of this attempt
+            self._metrics = opened.enter_context(self.run.metrics_writer(status.id))
+            self._log = opened.enter_context(self.run.open_log())
+            self._checkpoints = self.run.checkpoints(make=True)
             if note:
                 self._log.append(note.encode())
             if trainer.experiment.logging.tensorboard:
@@ -93,11 +85,8 @@ class Store:
             self._events.add(record)
 
     def is_due(self, step: int) -> bool:
-        """Return whether to save now that these steps are done, the first time at once; renews the lock in time."""
+        """Return whether to save now that these steps are done, the first time at once."""
         now = time.perf_counter()
-        if now - self._beaten >= BEAT_SECONDS:
-            self._lock.beat()
-            self._beaten = now
         steps, seconds = self._often.every_steps, self._often.every_seconds
         return (
             self._saved_at is None
@@ -127,44 +116,40 @@ class Store:
         self._save_weights("last", *self._trainer.good)
         if self._saved_at is not None:
             self._status = self._status.changed(step=self._saved_at[0], saved=self._saved_at[0])
-            self._guarded.write_status(self._status)
+            self.run.write_status(self._status)
         self._saved = time.perf_counter()
         self.save_seconds = max(self.save_seconds, self._saved - began)
 
     def close(self, stopped: Reason, *, summary: Summary, message: str) -> None:
         """Write the summary and, last, the status, which has how the training ended."""
         step = self._trainer.place.step
-        self._guarded.write_summary(summary)
+        self.run.write_summary(summary)
         self._log.append(f"{stopped} at step {step} {message}".rstrip().encode())
         if stopped != "failed":
             code, state = _EXIT_CODES.get(stopped, 0), state_of(stopped)
-            self._guarded.write_status(self._status.changed(state=state, step=step, exit_code=code, message=message))
-        self.abandon()
+            self.run.write_status(self._status.changed(state=state, step=step, exit_code=code, message=message))
 
     def fail(self, error: BaseException) -> None:
-        """Write the status of a training that an error has ended, whatever else could be written."""
-        self.abandon()
-        if not isinstance(error, RunLockedError):  # then the run is another process's
-            write_failure(self._guarded, self._status, error, step=self._trainer.place.step)
+        """Write the status of a training that an error has ended, whatever else could be written.
+
+        Raises:
+            RunLockedError: Another process has taken the run over: that error may come from the loss of a file to it.
+        """
+        write_failure(self.run, self._status, error, step=self._trainer.place.step)
+
+    def look(self) -> None:
+        """Pass if as far as is known, this process still has the lock; raises `RunLockedError`."""
+        if self.run.lock:
+            self.run.lock.look()
 
     def abandon(self) -> None:
         """Close the files."""
         self._files.close()
 
-    def require_lock(self) -> None:
-        """Pass if this process may write. The status is read too: a lock that was released leaves no trace.
-
-        Raises:
-            RunLockedError: Another process has taken the run over, and may have finished it.
-        """
-        self._lock.check()
-        if self.run.read_status().attempt != self._lock.attempt:
-            raise RunLockedError("was trained by another process in the meantime", where=str(self.run.path))
-
     def _checkpoint(self, step: int, state: Mapping[str, Part]) -> Checkpoint:
         return Checkpoint(
             id=self._status.id,
-            attempt=self._lock.attempt,
+            attempt=self.run.attempt,
             step=step,
             metrics_bytes=self._metrics.size,
             about=self._trainer.about,
@@ -174,7 +159,7 @@ class Store:
     def _save_weights(self, which: Literal["best", "last"], step: int, parameters: Mapping[str, NDArray[Any]]) -> None:
         if self._written.get(which) != step:
             about = {"id": self._status.id, **self._trainer.about, "step": step}
-            self._guarded.save_weights(which, parameters, about)
+            self.run.save_weights(which, parameters, about)
             self._written[which] = step
 
 
@@ -191,10 +176,10 @@ def require_tensorboard() -> None:
 
 @final
 class EventFile:
-    """The event file of one training; it begins with all that was recorded before, and older files go.
+    """The event file of one attempt; it begins with all that was recorded before, and files of earlier attempts go.
 
     Args:
-        run: The run; the file goes to `tensorboard/` in its folder.
+        run: The run, with the lock on it; the file goes to `tensorboard/` in its folder.
         before: The records so far.
     """
 
@@ -204,8 +189,11 @@ class EventFile:
         folder = run.inner("tensorboard", make=True)
         with reported("write", folder):
             for path in folder.glob("events.out.tfevents.*"):
-                disk.unlink(path)
-            self._writer = EventFileWriter(str(folder), flush_secs=_FLUSH_SECONDS)
+                attempt = path.suffix.removeprefix(".")
+                if attempt.isdecimal() and int(attempt) < run.attempt:
+                    with suppress(FileNotFoundError):
+                        disk.unlink(path)
+            self._writer = EventFileWriter(str(folder), flush_secs=_FLUSH_SECONDS, filename_suffix=f".{run.attempt}")
         for record in before:
             self.add(record)
 
@@ -235,10 +223,24 @@ def in_short(error: BaseException) -> str:
     return storable(f"{type(error).__name__}: {error}", 500)
 
 
+@contextmanager
+def beginning(run: RunFolder, status: Status) -> Iterator[None]:
+    """Write the status of an attempt that an error ends within the block."""
+    try:
+        yield
+    except BaseException as error:
+        write_failure(run, status, error, step=status.step)
+        raise
+
+
 def write_failure(run: RunFolder, status: Status, error: BaseException, *, step: int) -> None:
-    """Write the status of a training that an error has ended, if the system still allows it."""
+    """Write the status of a training that an error has ended, if the system still allows it.
+
+    Raises:
+        RunLockedError: Another process has taken the run over.
+    """
     state, code = ("failed", _exit_code(error)) if isinstance(error, Exception) else ("interrupted", _AT_ONCE)
-    with suppress(EnvironmentFault, VerificationError):
+    with suppress(EnvironmentFault, VerificationError, MemoryError):
         run.write_status(status.changed(state=state, step=step, exit_code=code, message=in_short(error)))
 
 

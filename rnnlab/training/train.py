@@ -7,13 +7,13 @@ from pathlib import Path
 from shlex import quote
 
 from rnnlab.config.experiment import Experiment
-from rnnlab.core.errors import DivergedError, RnnlabError, RunLockedError, StoppedError
-from rnnlab.storage import Lock, RunFolder, Status, provenance, repository
+from rnnlab.core.errors import DivergedError, RunLockedError, StoppedError
+from rnnlab.storage import RunFolder, Status, provenance, repository
 from rnnlab.storage.summary import Best, SolvedAt, Summary, mean_speed
 from rnnlab.training.events import Event, Finished, Started
 from rnnlab.training.resources import require_memory, require_space
 from rnnlab.training.stopping import Halt, Reason, Stop, state_of
-from rnnlab.training.store import Store, in_short, require_tensorboard, write_failure
+from rnnlab.training.store import Store, beginning, in_short, require_tensorboard
 from rnnlab.training.trainer import Trainer
 
 
@@ -47,13 +47,9 @@ def train(
         EnvironmentFault: The engine is missing, there is too little memory or disk space, or a write failed.
     """
     trainer = new_trainer(experiment, folder=runs)
-    run = RunFolder.create(runs, experiment.name)
-    lock = run.lock()
-    try:
-        store = begin(run, lock, trainer, config=config, argv=argv, beside=beside)
+    with RunFolder.create(runs, experiment.name).locked() as run:
+        store = begin(run, trainer, config=config, argv=argv, beside=beside)
         yield from train_to_end(trainer, store, stop=stop)
-    finally:
-        lock.release()
 
 
 def new_trainer(experiment: Experiment, *, folder: Path, used: int = 0) -> Trainer:
@@ -76,7 +72,6 @@ def new_trainer(experiment: Experiment, *, folder: Path, used: int = 0) -> Train
 
 def begin(
     run: RunFolder,
-    lock: Lock,
     trainer: Trainer,
     *,
     config: bytes,
@@ -85,12 +80,12 @@ def begin(
     describe: repository.Describe | None = None,
 ) -> Store:
     """Write what is known before the first step: the config, the provenance, and last the status."""
-    status, experiment = Status.start(run.name).changed(attempt=lock.attempt), trainer.experiment
-    try:
+    status, experiment = Status.start(run.name).changed(attempt=run.attempt), trainer.experiment
+    with beginning(run, status):
         run.write_config(config)
         run.write_resolved(experiment.resolved(), status.id)
         with trainer.backend.running():  # so that the provenance has the number of threads that training has
-            process = trainer.process(argv, attempt=lock.attempt)
+            process = trainer.process(argv, attempt=run.attempt)
         about = provenance.Provenance(
             **dict(process),
             id=status.id,
@@ -101,10 +96,9 @@ def begin(
         )
         run.write_provenance(about)
         run.cut_metrics(0)
-        return Store(run, lock, status=status, trainer=trainer)
-    except BaseException as error:
-        write_failure(run, status, error, step=0)
-        raise
+        run.open_log().close()
+        run.write_status(status)
+        return Store(run, status=status, trainer=trainer)
 
 
 def train_to_end(
@@ -118,7 +112,8 @@ def train_to_end(
         stop: Through it the training can be asked to stop.
         notes: What was unusual until now.
     """
-    run, message, stop = store.run, "", stop or Stop()
+    # The lock ends with the training, and readers of the events need none.
+    run, message, stop = RunFolder(store.run.path), "", stop or Stop()
     try:
         with trainer.backend.running():
             step, count = trainer.place.step, trainer.parameter_count
@@ -127,18 +122,21 @@ def train_to_end(
         if stopped in {"diverged", "interrupted"}:
             message = trainer.divergence() if stopped == "diverged" else f"stopped by {stop.reason}"
         summary = _close(trainer, store, stopped, message=message)
+    except RunLockedError:
+        raise
     except (KeyboardInterrupt, GeneratorExit) as error:
         if stop.reason:  # the second request to stop: at once
             store.fail(error)
         else:
             _close(trainer, store, "interrupted")
         raise
-    except RunLockedError:
-        store.abandon()
-        raise
     except Exception as error:
-        _fail(trainer, store, error)
+        with suppress(Exception):  # a full disk is full again; the first error is the one to report
+            _close(trainer, store, "failed", message=in_short(error))
+        store.fail(error)
         raise
+    finally:
+        store.abandon()
     if stopped == "diverged":
         raise DivergedError(message, where=str(run.path), hint=_advice(trainer))
     if stopped == "interrupted":
@@ -153,6 +151,7 @@ def _steps(trainer: Trainer, store: Store, stop: Stop) -> Generator[Event, None,
     """Evaluate, save and train, step after step; return why that ended."""
 
     def should_stop() -> bool:
+        store.look()
         if not stop.reason and trainer.deadline.is_near(saving=store.save_seconds):
             stop.ask(f"training.max_seconds={trainer.options.max_seconds:g}")
         return bool(stop.reason)
@@ -192,23 +191,6 @@ def _close(trainer: Trainer, store: Store, stopped: Reason, *, message: str = ""
     summary = _summarize(trainer, stopped, store.status)
     store.close(stopped, summary=summary, message=message)
     return summary
-
-
-def _fail(trainer: Trainer, store: Store, error: Exception) -> None:
-    """Store what can be stored after an error; nothing, and raise that, if the run is another process's by now.
-
-    A process that takes a run over removes unfinished files: the error may come from the loss of one of ours.
-    """
-    try:
-        store.require_lock()
-    except RunLockedError:
-        store.abandon()
-        raise
-    except (RnnlabError, MemoryError):  # the state of the folder is unknown
-        pass
-    with suppress(Exception):  # a full disk is full again; the first error is the one to report
-        _close(trainer, store, "failed", message=in_short(error))
-    store.fail(error)
 
 
 def _advice(trainer: Trainer) -> str:

@@ -4,6 +4,7 @@ A fresh interpreter spends a second on imports, in which a kill at a random mome
 process like any other: it has its own number, takes signals, dies of a kill, and ends through the program's own `main`.
 """
 
+import errno
 import importlib
 import json
 import os
@@ -12,12 +13,32 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from tests.faults.auditing import watch
+
+
+@dataclass(frozen=True)
+class Freeze:
+    """Where a process stops itself, as SIGSTOP does, until it is woken.
+
+    Attributes:
+        at: The number of the call to the disk, from 1.
+        after: Whether the call was made by then.
+        upset_at: The number of an earlier call that goes wrong, 0 for none.
+        upset: How: the disk is full, once, or Ctrl-C was pressed twice.
+    """
+
+    at: int
+    after: bool = False
+    upset_at: int = 0
+    upset: Literal["full", "interrupt"] = "full"
 
 
 class Launcher:
@@ -42,16 +63,23 @@ class Launcher:
             encoding="utf-8",
         )
 
-    def start(self, *arguments: str | Path, wait_for_gate: bool = False, memory: int | None = None) -> int:
+    def start(
+        self,
+        *arguments: str | Path,
+        wait_for_gate: bool = False,
+        memory: int | None = None,
+        freeze: Freeze | None = None,
+    ) -> int:
         """Start the program and return its process number.
 
         Args:
             arguments: The command line.
             wait_for_gate: Begin only when `open_gate` is called, like all others that wait.
             memory: Bytes that it may take beyond what it has when it starts.
+            freeze: Where it freezes.
         """
         request = {"arguments": [str(one) for one in arguments], "gate": wait_for_gate, "memory": memory}
-        return self._ask("start", **request)
+        return self._ask("start", **request, freeze=freeze and asdict(freeze))
 
     def open_gate(self) -> None:
         """Let those that wait begin, all at once."""
@@ -60,6 +88,10 @@ class Launcher:
     def wait(self, number: int) -> int:
         """Wait until a process ends; return its exit code, or minus the signal that ended it."""
         return self._ask("wait", number=number)
+
+    def is_frozen(self, number: int) -> bool:
+        """Wait until a process freezes or ends; return whether it is frozen."""
+        return self._ask("freeze", number=number) == 1
 
     def output(self, number: int) -> str:
         return (self.folder / f"{number}.out").read_text()
@@ -108,6 +140,10 @@ def _serve(folder: Path) -> None:
             for end in gate:
                 os.close(end)
             gate = os.pipe()
+        elif request["what"] == "freeze":
+            options = os.WSTOPPED | os.WEXITED | os.WNOWAIT
+            state = os.waitid(os.P_PID, request["number"], options)
+            answer = int(state is not None and state.si_code == os.CLD_STOPPED)
         else:
             _, status = os.waitpid(request["number"], 0)
             answer = os.waitstatus_to_exitcode(status)
@@ -132,6 +168,8 @@ def _become(folder: Path, gate: tuple[int, int], request: dict[str, Any]) -> Non
         pages = int(Path("/proc/self/statm").read_text().split()[0])
         most = pages * resource.getpagesize() + request["memory"]
         resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    if request["freeze"]:
+        _freeze(Freeze(**request["freeze"]))
     sys.argv = ["rnnlab", *request["arguments"]]
     code = 0
     try:
@@ -140,6 +178,37 @@ def _become(folder: Path, gate: tuple[int, int], request: dict[str, Any]) -> Non
         code = int(stop.code or 0)
     finally:
         os._exit(code)
+
+
+def _freeze(freeze: Freeze) -> None:
+    from rnnlab.storage import disk
+
+    count, main = 0, threading.get_ident()
+
+    def wrapped(call: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(*arguments: Any) -> Any:
+            nonlocal count
+            if threading.get_ident() != main:
+                return call(*arguments)
+            count += 1
+            now = count
+            if now == freeze.upset_at and freeze.upset == "full":
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            if now == freeze.upset_at:
+                for _ in range(2):
+                    signal.raise_signal(signal.SIGINT)
+            if now == freeze.at and not freeze.after:
+                os.kill(os.getpid(), signal.SIGSTOP)
+            try:
+                return call(*arguments)
+            finally:
+                if now == freeze.at and freeze.after:
+                    os.kill(os.getpid(), signal.SIGSTOP)
+
+        return counted
+
+    for name in disk.CALLS:
+        setattr(disk, name, wrapped(getattr(disk, name)))
 
 
 if __name__ == "__main__":

@@ -20,6 +20,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 POWER = "tests/faults/test_power_cut.py"
 FILES = "tests/storage/test_files.py"
+FOLDER = "tests/storage/test_folder.py"
+LOCK = "tests/storage/test_lock.py"
 
 # Takes a function's tree, changes it, and returns how many places were changed.
 Change = Callable[[ast.AST], int]
@@ -202,9 +204,9 @@ MUTATIONS = (
     ),
     Mutation(
         "the exclusive create of a lock",
-        "storage/lock.py:acquire",
+        "storage/lock.py:make",
         (instead("create_whole", "write_atomic"),),
-        "tests/storage/test_lock.py::test_of_many_that_overtake_at_once_one_wins",
+        f"{LOCK}::test_of_many_that_overtake_at_once_one_wins",
     ),
     Mutation(
         "the hash check of arrays",
@@ -298,14 +300,97 @@ MUTATIONS = (
     ),
     Mutation(
         "the lock check before taking a run",
+        "storage/holder.py:require_gone",
+        (never("is_running"),),
+        f"{LOCK}::test_a_second_process_is_told_who_holds_it",
+    ),
+    Mutation(
+        "the wait for a change of a lock of another machine",
+        "storage/holder.py:require_gone",
+        (instead("now - since >= LEASE_SECONDS", "True"),),
+        f"{LOCK}::test_a_lock_of_another_machine_is_overtaken_once_it_did_not_change_for_a_lease",
+    ),
+    Mutation(
+        "the observation of a change of a lock of another machine",
+        "storage/holder.py:require_gone",
+        (instead("found != seen", "False"),),
+        f"{LOCK}::test_a_lock_of_another_machine_that_changes_is_left_alone",
+    ),
+    Mutation(
+        "the attempt in the status",
+        "storage/lock.py:_require_newest",
+        (never("_recorded"),),
+        f"{LOCK}::test_the_recorded_attempt_counts_where_the_lock_of_the_successor_is_gone",
+    ),
+    Mutation(
+        "the token in the check of a lock",
+        "storage/lock.py:check",
+        (instead("holder and holder.token != self._holder.token", "False"),),
+        f"{LOCK}::test_a_lock_of_the_same_number_with_the_token_of_another_is_lost",
+    ),
+    Mutation(
+        "the token in the release of a lock",
+        "storage/lock.py:_remove",
+        (instead("holder and holder.token == self._holder.token", "True"),),
+        f"{LOCK}::test_a_lock_of_the_same_number_with_the_token_of_another_is_lost",
+    ),
+    Mutation(
+        "the lock that is made again",
+        "storage/lock.py:check",
+        (without_call("_make_again"),),
+        f"{LOCK}::test_a_lock_that_somebody_deleted_is_made_again",
+    ),
+    Mutation(
+        "the updates of the lock",
+        "storage/lock.py:_update",
+        (without_call("beat"),),
+        f"{LOCK}::test_a_thread_updates_the_lock_until_it_is_released",
+    ),
+    Mutation(
+        "the status as the first thing that an attempt writes",
+        "training/resume.py:_resume",
+        (without_call("write_status"),),
+        "tests/training/test_resume.py::test_the_status_is_the_first_thing_that_a_new_attempt_writes",
+    ),
+    *(
+        Mutation(
+            f"the lock check in {function}",
+            f"storage/folder.py:{function}",
+            (without_argument(call, "guard"),),
+            f"{FOLDER}::test_a_process_that_was_overtaken_changes_nothing",
+        )
+        for function, call in (
+            ("write_config", "write_atomic"),
+            ("write_resolved", "write_atomic"),
+            ("write_provenance", "write_json"),
+            ("write_status", "write_json"),
+            ("cut_metrics", "write_atomic"),
+            ("save_weights", "save_arrays"),
+            ("checkpoints", "Checkpoints"),
+        )
+    ),
+    Mutation(
+        "the removal of unfinished files",
         "storage/lock.py:acquire",
-        (never("is_live"),),
-        "tests/storage/test_lock.py::test_a_second_process_is_told_who_holds_it",
+        (without_call("sweep"),),
+        "tests/training/test_resume.py::test_a_process_that_lost_a_file_to_another_reports_that_and_writes_nothing",
+    ),
+    Mutation(
+        "the error where an unfinished file cannot be removed",
+        "storage/files.py:sweep",
+        (instead("suppress(FileNotFoundError, IsADirectoryError)", "suppress(OSError)"),),
+        f"{FOLDER}::test_where_an_unfinished_file_cannot_be_deleted_the_run_is_not_taken_over",
+    ),
+    Mutation(
+        "the attempt in the name of a checkpoint",
+        "storage/checkpoint.py:_prune",
+        (instead("file.attempt <= attempt", "True"),),
+        "tests/storage/test_checkpoint.py::test_a_process_that_was_overtaken_deletes_nothing_of_its_successor",
     ),
     Mutation(
         "the lock check before each write",
-        "training/store.py:Store",
-        (without_argument("replace", "guard"),),
+        "storage/folder.py:_guard",
+        (instead("self.lock.check if self.lock else always", "always"),),
         "tests/training/test_resume.py::test_a_process_that_was_overtaken_writes_nothing_more",
     ),
     Mutation(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-import rnnlab.storage.lock
+import rnnlab.storage.holder
 import rnnlab.storage.provenance
 import rnnlab.storage.status
 from rnnlab.backends.numpy import NumpyModel
@@ -157,7 +157,7 @@ def test_stopped_before_its_first_step_again_and_again(trial: Trial) -> None:
     assert examine(run).is_healthy
 
 
-CLOCKS = (rnnlab.storage.lock, rnnlab.storage.provenance, rnnlab.storage.status)
+CLOCKS = (rnnlab.storage.holder, rnnlab.storage.provenance, rnnlab.storage.status)
 
 
 @pytest.mark.parametrize("hours", [-1, -24 * 365 * 57, 24 * 365 * 80])

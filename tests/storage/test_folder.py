@@ -4,7 +4,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import numpy as np
 import pytest
 
 from rnnlab.core.errors import EnvironmentFault, RunLockedError, RunNotFoundError, UsageError, VerificationError
-from rnnlab.storage import RunFolder, Status, status
+from rnnlab.storage import RunFolder, Status, disk, status
 from rnnlab.storage.checkpoint import Checkpoint
 from rnnlab.storage.metrics import Value
 from rnnlab.storage.summary import Summary
@@ -58,6 +57,7 @@ import random, sys
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from rnnlab.storage import RunFolder, status
 # A clock that stands still and ten names for twenty starts: only the exclusive mkdir keeps them apart.
 status.random_token = lambda: f"aaaaa{random.choice('0123456789abcdefghijklmnopqrstuvwxyz')}"
@@ -198,14 +198,21 @@ def test_a_plot_cannot_leave_its_folder(run: RunFolder) -> None:
 def test_a_process_that_was_overtaken_changes_nothing(run: RunFolder) -> None:
     """Wherever it was frozen: the guard is called when only the rename, or the append, is left to do."""
 
-    def refuse() -> None:
-        raise RunLockedError("was taken over")
-
     arrays = {"w": np.zeros(3)}
     run.save_weights("best", arrays, {})
-    overtaken = replace(run, guard=refuse)
+    with run.locked() as overtaken, run.locked(force=True):
+        require_harmless(run, overtaken, arrays)
+    require_harmless(run, overtaken, arrays)  # released
+
+
+def require_harmless(run: RunFolder, overtaken: RunFolder, arrays: dict[str, Any]) -> None:
+    """Pass if none of the writes of a process that was overtaken changes a file."""
     checkpoint = Checkpoint(id="a", attempt=1, step=4, metrics_bytes=0, about={}, state={"model": arrays})
     writes: list[Callable[[], object]] = [
+        lambda: overtaken.write_config(b"task: parity"),
+        lambda: overtaken.write_resolved({}),
+        lambda: overtaken.cut_metrics(0),
+        lambda: overtaken.write_plot("curves.png", b"x"),
         lambda: overtaken.write_status(run.read_status()),
         lambda: overtaken.write_summary(SUMMARY),
         lambda: overtaken.write_provenance(provenance()),
@@ -221,6 +228,30 @@ def test_a_process_that_was_overtaken_changes_nothing(run: RunFolder) -> None:
             with pytest.raises(RunLockedError):
                 write()
         assert {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("folder", [".", "weights", "checkpoints"])
+def test_where_an_unfinished_file_cannot_be_deleted_the_run_is_not_taken_over(
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch, folder: str
+) -> None:
+    run.save_weights("best", {"w": np.zeros(3)}, {})
+    run.checkpoints(make=True)
+    path = run.path / folder / ".last.safetensors.0123456789abcdef.tmp"
+    path.write_bytes(b"x")
+    real = disk.unlink
+
+    def refuse(other: Path) -> None:
+        if other == path:
+            raise PermissionError(13, "Permission denied")
+        real(other)
+
+    monkeypatch.setattr(disk, "unlink", refuse)
+    with pytest.raises(EnvironmentFault, match="cannot delete an unfinished file: Permission denied"), run.locked():
+        raise AssertionError
+    monkeypatch.setattr(disk, "unlink", real)
+    with run.locked() as held:
+        assert (held.attempt, path.exists()) == (2, False)  # the status is of attempt 1
+    assert not list(run.path.glob("lock-*"))
 
 
 def test_a_resolved_config_that_is_not_utf8(run: RunFolder) -> None:

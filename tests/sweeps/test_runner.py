@@ -222,11 +222,9 @@ def test_trials_that_others_train_for_long_are_left_to_them(place: Path, monkeyp
     sweep = make(place, QUICK, seeds=2)
     trial = sweep.read_plan().trials[0]
     run(sweep)
-    held = sweep.run(trial)
-    lock = held.lock()
-    held.write_status(held.read_status().changed(state="running", attempt=lock.attempt))
-    *_, over = run_sweep(sweep, workers=2)
-    lock.release()
+    with sweep.run(trial).locked() as held:
+        held.write_status(held.read_status().changed(state="running", attempt=held.attempt))
+        *_, over = run_sweep(sweep, workers=2)
     assert states(over) == ["running", "completed"]
 
 

@@ -10,8 +10,8 @@ import pytest
 from rnnlab.config.experiment import Experiment
 from rnnlab.core.errors import StoppedError
 from rnnlab.storage import RunFolder
+from rnnlab.storage.holder import is_lock
 from rnnlab.storage.jsonfile import read_json, write_json
-from rnnlab.storage.lock import is_lock
 from rnnlab.training.events import Evaluated, Event, Stepped
 from rnnlab.training.resume import resume, train_into
 from rnnlab.training.stopping import Stop

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from rnnlab.core.errors import RunLockedError, StoppedError
+from rnnlab.core.errors import EnvironmentFault, RunLockedError, StoppedError, UsageError
 from rnnlab.runs.run import Run
 from rnnlab.storage import RunFolder, disk
 from rnnlab.tasks.base import Streak
@@ -196,6 +196,45 @@ def test_a_process_that_lost_a_file_to_another_reports_that_and_writes_nothing(
         to_the_end(slow)
     assert {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()} == before
     assert run.read_status().state == "completed"
+
+
+def test_the_status_is_the_first_thing_that_a_new_attempt_writes(
+    experiment: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So who was overtaken finds it, even where the next one had to give up at once and left no lock."""
+    slow = train_into(tmp_path / "run", experiment(), config=b"", argv=[])
+    next(slow)
+    run, rename = RunFolder(tmp_path / "run"), disk.rename
+    changed: list[str] = []
+
+    def full(source: Path, target: Path) -> None:
+        changed.append(target.name)
+        if target.name != "status.json":
+            raise OSError(28, "No space left on device")
+        rename(source, target)
+
+    monkeypatch.setattr(disk, "rename", full)
+    with pytest.raises(EnvironmentFault):
+        resumed(run, force_unlock=True)
+    monkeypatch.undo()
+    assert changed[0] == "status.json"
+    assert (run.read_status().attempt, run.read_status().state) == (2, "failed")
+    with pytest.raises(RunLockedError):
+        to_the_end(slow)
+    assert (run.read_status().attempt, run.read_status().state) == (2, "failed")
+
+
+def test_an_attempt_that_failed_before_it_began_costs_the_other_one_nothing(experiment: Make, tmp_path: Path) -> None:
+    """It took the lock, found the config changed, and wrote nothing: the first process keeps the run."""
+    asked = experiment("training.checkpoint={every_steps: 2}")
+    whole = account(begin(asked, tmp_path / "whole"))
+    first = train_into(tmp_path / "run", asked, config=b"", argv=[])
+    next(first)
+    with pytest.raises(UsageError):
+        to_the_end(train_into(tmp_path / "run", experiment("seed=3"), config=b"", argv=[], force_unlock=True))
+    to_the_end(first)
+    assert account(RunFolder(tmp_path / "run")) == whole
+    assert RunFolder(tmp_path / "run").read_status().attempt == 1
 
 
 def test_leftovers_of_a_killed_process_are_removed(experiment: Make, tmp_path: Path) -> None:

@@ -86,6 +86,7 @@ def command(
                 argv=sys.argv,
                 stop=stop,
                 force_unlock=force_unlock,
+                tell=note,
             )
         else:
             loaded = load_experiment(config, [*(overrides or []), *naming])
@@ -102,6 +103,7 @@ def command(
                     beside=beside,
                     stop=stop,
                     force_unlock=force_unlock,
+                    tell=note,
                 )
         with closing(events):
             finished = _follow(events, quiet=quiet, json=json)

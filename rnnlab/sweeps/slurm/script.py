@@ -10,7 +10,7 @@ from pydantic import Field, field_validator
 from rnnlab.config.blocks import MOST_TRIALS
 from rnnlab.core.errors import UsageError
 from rnnlab.core.options import Options
-from rnnlab.storage.lock import LEASE_SECONDS
+from rnnlab.storage.holder import LEASE_SECONDS
 from rnnlab.sweeps.records import TrialName
 
 STARTS_AT_ONE_STEP = 5  # of a job, after which it fails
@@ -209,7 +209,7 @@ if [ "${SLURM_RESTART_COUNT:-0}" -gt 0 ]; then
     train --force-unlock
 else
     train
-    # 6: another process has the lock; one that was killed on another node keeps it for some minutes.
+    # 6: a living process has the lock; that of the job before may be about to end.
     while [ "$code" -eq 6 ] && [ -z "$signals" ] && [ "$SECONDS" -lt @LEASE@ ]; do
         sleep 10 & wait $!
         train

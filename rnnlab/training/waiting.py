@@ -1,0 +1,38 @@
+"""Waiting for the lock on a run, where another machine has it and may or may not be alive."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from rnnlab.core.errors import StoppedError
+from rnnlab.storage.holder import LEASE_SECONDS, Pause, wait_a_moment
+from rnnlab.training.stopping import Stop
+
+Tell = Callable[[str], None]
+
+
+def silently(_: str) -> None:
+    """Tell nobody."""
+
+
+def waiting(path: Path, stop: Stop | None, tell: Tell = silently) -> Pause:
+    """Return what to do between two looks at a lock: report the wait, once, and end it when a stop is requested.
+
+    Args:
+        path: The folder.
+        stop: Through it the wait can be asked to stop.
+        tell: Shows the user a sentence.
+
+    The function that is returned raises `StoppedError`.
+    """
+    told = False
+
+    def pause(holder: str) -> None:
+        nonlocal told
+        if stop and stop.reason:
+            raise StoppedError(f"stopped by {stop.reason} while waiting for the lock", where=str(path))
+        if not told:
+            tell(f"{path}: locked by {holder}; waiting up to {LEASE_SECONDS:.0f} s to see whether it is alive")
+        told = True
+        wait_a_moment(holder)
+
+    return pause
