@@ -171,9 +171,10 @@ def _become(folder: Path, gate: tuple[int, int], request: dict[str, Any]) -> Non
     if request["freeze"]:
         _freeze(Freeze(**request["freeze"]))
     sys.argv = ["rnnlab", *request["arguments"]]
-    code = 0
+    code = 130  # where Ctrl-C comes after the program has given its signals back
     try:
         main()
+        code = 0
     except SystemExit as stop:
         code = int(stop.code or 0)
     finally:
