@@ -23,6 +23,7 @@ than its work since the last checkpoint, so the time without an update after whi
 """
 
 import threading
+from _thread import start_new_thread
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -45,6 +46,9 @@ from rnnlab.storage.holder import (
 from rnnlab.storage.jsonfile import sealed
 from rnnlab.storage.reading import kind
 
+_MEMORY = 1 << 20  # bytes that a thread may take
+_START_SECONDS = 10.0
+
 
 @final
 class Lock:
@@ -61,8 +65,7 @@ class Lock:
         self._folder, self._recorded = folder, recorded
         self._holder, self._file = Holder.here(), LockFile(attempt, folder / f"lock-{attempt:04d}.json")
         self._is_lost = False
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._update, name="rnnlab lock", daemon=True)
+        self._began, self._ended, self._finished = (threading.Event() for _ in range(3))  # of the thread
 
     def make(self) -> None:
         """Create the file.
@@ -77,14 +80,19 @@ class Lock:
         """Begin to update the file.
 
         Raises:
+            MemoryError: There is none left.
             EnvironmentFault: The system allows no further thread.
         """
+        bytearray(_MEMORY)
+        problem, where = "cannot start a thread, which is to update the lock on the run", str(self._folder)
         try:
-            self._thread.start()
+            start_new_thread(self._update, ())
         except RuntimeError as fault:
-            problem = f"cannot start a thread, which is to update the lock on the run: {fault}"
             hint = "raise the limit on processes and threads (ulimit -u)"
-            raise EnvironmentFault(problem, where=str(self._folder), hint=hint) from fault
+            raise EnvironmentFault(f"{problem}: {fault}", where=where, hint=hint) from fault
+        # `threading.Thread` would wait for ever for a thread that ends because there is no memory.
+        if not self._began.wait(_START_SECONDS):
+            raise EnvironmentFault(problem, where=where, hint="allow more memory")
 
     def check(self) -> None:
         """Pass if this process still has the lock: called before each change of a file.
@@ -121,8 +129,8 @@ class Lock:
     def release(self) -> None:
         """Give the lock back; where that cannot be, the next process finds its holder gone."""
         self._ended.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        if self._began.is_set():
+            self._finished.wait()
         self._remove()
 
     def __enter__(self) -> Self:
@@ -162,13 +170,13 @@ class Lock:
             raise
 
     def _update(self) -> None:
-        while not self._ended.wait(BEAT_SECONDS):
-            try:
-                self.beat()
-            except RunLockedError:
-                return
-            except Exception:  # noqa: S112 - one update may fail: a full disk, a network that is away
-                continue
+        self._began.set()
+        try:
+            while not self._is_lost and not self._ended.wait(BEAT_SECONDS):
+                with suppress(Exception):  # one update may fail: a full disk, a network that is away
+                    self.beat()
+        finally:
+            self._finished.set()
 
     def _lost(self, holder: Holder | None) -> RunLockedError:
         self._is_lost = True

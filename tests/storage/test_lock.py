@@ -312,17 +312,17 @@ def test_one_update_may_fail_and_a_lost_lock_is_known_without_a_look_at_the_disk
     faults.disarm()
     lock.look()
     other = acquire(tmp_path, force=True)
-    lock._thread.join(10)
+    assert lock._finished.wait(10)
     with pytest.raises(RunLockedError):
         lock.look()
     other.release()
 
 
 def test_where_the_system_allows_no_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_: object) -> None:
+    def refuse(*_: object) -> None:
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(threading.Thread, "start", refuse)
+    monkeypatch.setattr("rnnlab.storage.lock.start_new_thread", refuse)
     with pytest.raises(EnvironmentFault, match=r"can't start new thread — raise the limit .* \(ulimit -u\)"):
         acquire(tmp_path)
     assert names(tmp_path) == []

@@ -1,7 +1,7 @@
 """List the runs, the newest last.
 
 The text under `run` is a name that the other commands take. A `stale` run has the state running, but its process has
-ended, or, on another machine, has not updated its lock for five minutes. A filter compares (= != < <= > >=) a column of
+ended, or, on another machine, has not updated its lock for a minute. A filter compares (= != < <= > >=) a column of
 `--json`, `metrics.error_rate` and the like, or a dotted key of the config; `*` is a wildcard, `and`, `or` and
 parentheses join conditions, and text with blanks is quoted.
 """
