@@ -16,8 +16,8 @@ from rnnlab.config.yaml import dump_yaml
 from rnnlab.core.errors import DivergedError, VerificationError
 from rnnlab.inspection.doctor import examine
 from rnnlab.storage import Metrics, RunFolder
+from rnnlab.storage.holder import is_lock
 from rnnlab.storage.jsonfile import read_json, write_json
-from rnnlab.storage.lock import is_lock
 from rnnlab.storage.summary import Summary
 from rnnlab.training.resume import resume, train_into
 from rnnlab.training.stopping import Stop
