@@ -39,8 +39,8 @@ CONFIG = """\
 task: adding
 shape: {timesteps: 5}
 cell: {units: 4}
-training: {steps: STEPS, batch_size: 4, evaluate_every: 100, stop_when_solved: false,
-  checkpoint: {every_steps: 50, every_seconds: null}}
+training: {steps: STEPS, batch_size: 4, evaluate_every: 1000, stop_when_solved: false,
+  checkpoint: {every_steps: 200, every_seconds: null}}
 evaluation: {sequences: 20}
 """
 
@@ -91,7 +91,7 @@ def write(place: Path, steps: int) -> None:
 def test_a_live_training_is_not_taken_over_whatever_its_clock_shows(place: Path, minutes: float) -> None:
     write(place, 10**9)
     with machine(place, "train", "x.yaml", "--into", "job", minutes=minutes) as first:
-        run = training(place, 50)
+        run = training(place, 200)
         with machine(place, "train", "--resume", "job") as second:
             assert second.wait(60) == 6
             _, error = second.communicate()
@@ -103,9 +103,9 @@ def test_a_live_training_is_not_taken_over_whatever_its_clock_shows(place: Path,
 
 
 def test_a_frozen_one_is_taken_over_after_a_lease_and_loses(place: Path) -> None:
-    write(place, 20_000)
+    write(place, 4000)
     with machine(place, "train", "x.yaml", "--into", "job", minutes=6) as first:
-        run = training(place, 50)
+        run = training(place, 200)
         os.kill(of(first), signal.SIGSTOP)
         began = time.monotonic()
         with machine(place, "train", "x.yaml", "--into", "job") as second:
@@ -124,7 +124,9 @@ def test_a_frozen_one_is_taken_over_after_a_lease_and_loses(place: Path) -> None
     assert account(run) == account(RunFolder(place / "whole"))
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.soak)], ids=["SIGTERM", "SIGINT"]
+)
 def test_a_wait_for_a_lock_is_stopped_at_once(place: Path, number: int) -> None:
     write(place, 10**9)
     with machine(place, "train", "x.yaml", "--into", "job") as first:
