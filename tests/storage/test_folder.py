@@ -210,7 +210,7 @@ def require_harmless(run: RunFolder, overtaken: RunFolder, arrays: dict[str, Any
     checkpoint = Checkpoint(id="a", attempt=1, step=4, metrics_bytes=0, about={}, state={"model": arrays})
     writes: list[Callable[[], object]] = [
         lambda: overtaken.write_config(b"task: parity"),
-        lambda: overtaken.write_resolved({}),
+        lambda: overtaken.write_resolved({}, "a" * 16),
         lambda: overtaken.cut_metrics(0),
         lambda: overtaken.write_plot("curves.png", b"x"),
         lambda: overtaken.write_status(run.read_status()),
