@@ -5,6 +5,7 @@ run = rnnlab.train("configs/quickstart.yaml")
 run.summary.loss, run.records, run.weights("best")
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ def __getattr__(name: str) -> Any:
         from rnnlab import api
 
         return getattr(api, name)
+    if name == "runs":  # `rnnlab.runs.table()`
+        return import_module("rnnlab.runs")
     raise AttributeError(f"module 'rnnlab' has no attribute {name!r}")
 
 

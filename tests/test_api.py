@@ -32,6 +32,12 @@ def test_training_on_numpy_loads_no_tensorflow_and_no_matplotlib(tmp_path: Path)
     assert child.stderr == ""
 
 
+def test_the_package_of_runs_is_there_after_importing_rnnlab() -> None:
+    program = "import rnnlab; print(rnnlab.runs.table is rnnlab.table)"
+    child = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert child.stdout == "True\n"
+
+
 def test_only_what_is_promised_is_there() -> None:
     assert rnnlab.__all__ == [
         "Run", "__version__", "diagnose", "evaluate", "export", "open_run", "resume", "table", "train",
