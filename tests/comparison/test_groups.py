@@ -77,7 +77,7 @@ def test_runs_that_diverged_count_as_the_worst(tmp_path: Path) -> None:
     assert group.scores == (0.1, 0.1, float("inf"))
     assert group.median == 0.1
     # Of a metric of the training, the last value was finite.
-    with runs[2].metrics_writer() as writer:
+    with runs[2].metrics_writer(runs[2].read_status().id) as writer:
         writer.write({"step": 10, "sequences": 100, "seconds": 1.0, "train/loss": 0.01})
     (group,) = compare(runs, "train/loss").groups
     assert group.scores[2] == float("inf")
