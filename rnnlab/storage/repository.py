@@ -1,8 +1,9 @@
 """The state of a git repository, for the provenance of a run: asked for without changing it or starting a program."""
 
 import os
+import select
 import subprocess
-import threading
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, final
@@ -112,19 +113,33 @@ def _git(folder: Path, here: Mapping[str, str], settings: Mapping[str, str], *ar
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
+            bufsize=0,
         )
     except OSError:
         return None
-    timer = threading.Timer(PATIENCE, process.kill)
     with process:
-        try:
-            timer.start()
-        except RuntimeError:  # too little memory for a thread: nothing would then end our waiting
+        output = _read(process)
+        is_cut = output is not None and len(output) > DIFF_LIMIT
+        if output is None or is_cut:
             process.kill()
-            return None
-        assert process.stdout is not None
-        output = process.stdout.read(DIFF_LIMIT + 1)
-        if is_cut := len(output) > DIFF_LIMIT:
-            process.kill()
-    timer.cancel()
     return output if is_cut or process.returncode == 0 else None
+
+
+def _read(process: "subprocess.Popen[bytes]") -> bytes | None:
+    """Return what a process writes, cut one byte over the limit; None where that takes too long.
+
+    No thread has a part in it: one that begins in too little memory can end unseen, with its creator waiting forever.
+    """
+    assert process.stdout is not None
+    deadline, output = time.monotonic() + PATIENCE, b""
+    while len(output) <= DIFF_LIMIT:
+        if not select.select([process.stdout], [], [], max(0.0, deadline - time.monotonic()))[0]:
+            return None
+        if not (piece := process.stdout.read(DIFF_LIMIT + 1 - len(output))):
+            try:
+                process.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                return None
+            break
+        output += piece
+    return output
