@@ -78,12 +78,17 @@ def curves(comparison: Comparison, x: str = "step") -> Figure | None:
         f"{short_name(comparison.metric)} during training".capitalize(),
         " ".join(caption),
         [
-            Panel(x_axis, y_axis, lines, levels=[*levels, *solved], scale=scale, title=title, note=note)
+            Panel(x_axis, y_axis, _under(title, lines), levels=[*levels, *solved], scale=scale, title=title, note=note)
             for title, lines in made.items()
         ],
         table=_table(every, X_AXES[x]),
         note=f"{-left_out:,} of {len(comparison.groups):,} groups are left out" if left_out else "",
     )
+
+
+def _under(title: str, lines: Sequence[Line]) -> list[Line]:
+    """Return lines whose names do not repeat the title of their panel."""
+    return [replace(line, name=line.name.removeprefix(f"{title} ")) for line in lines] if title else list(lines)
 
 
 def _parts(comparison: Comparison) -> tuple[dict[str, list[tuple[Group, float]]], Scale | None]:

@@ -92,7 +92,7 @@
       });
       if (this.panel.note) make(legend, "span", { class: "note" }, this.panel.note);
       if (this.panel.scale) this.colourScale(legend, this.panel.scale);
-      if (!this.panel.lines.every((line) => line.y.every((value) => value === null || value > 0))) return;
+      if (!this.panel.lines.every((line) => line.fill === null && line.y.every((value) => value === null || value > 0))) return;
       const button = make(legend, "button", { type: "button", class: "log", "aria-pressed": this.yLog }, "logarithmic scale");
       button.addEventListener("click", () => {
         [this.yLog, this.zoom] = [!this.yLog, null];

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 import rnnlab
+from rnnlab.core.figure import SHADES
 from tests.cli.program import rnnlab as program
 from tests.comparison.runs_by_hand import make_run
+from tests.figures.test_page import swept
 
 pytestmark = pytest.mark.browser
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -87,11 +89,32 @@ def visit(browser: Any, report: Path) -> Iterator[Visit]:
 def test_it_loads_alone_and_draws(visit: Visit) -> None:
     assert visit.page.title() == "runs"
     charts = visit.page.locator("[data-figure]")
-    assert charts.count() == 6
+    assert charts.count() == 9
     for number in range(charts.count()):
         assert charts.nth(number).locator(".canvas svg").bounding_box()["width"] > 400
     assert visit.page.locator("#gradient-0 .canvas .line").count() == 3
     assert visit.ticks("lengths-0", "x") == ["10", "20", "40", "100", "200"]
+
+
+def test_a_sweep_has_panels_with_shades_and_bars_side_by_side(browser: Any, tmp_path: Path) -> None:
+    runs = swept(tmp_path)
+    assert program("report", *(run.path for run in runs), "--out", tmp_path / "page.html", "--no-diagnose").code == 0
+    visit = Visit(browser, tmp_path / "page.html", viewport={"width": 1100, "height": 900})
+    page = visit.page
+    assert page.locator("figure .panel").all_text_contents() == ["carry", "simple"]
+    for panel in ("curves-0", "curves-1"):
+        drawn = page.locator(f"#{panel} .canvas .line > path")
+        strokes = drawn.evaluate_all("all => all.map(one => one.getAttribute('stroke'))")
+        assert len(set(strokes)) == 3
+        assert page.locator(f"#{panel} .scale rect").count() == len(SHADES)
+        assert page.locator(f"#{panel} .scale").text_content().startswith("sequence length T, steps: 10")
+    moves = "all => all.map(one => Number(one.getAttribute('transform').match(/[0-9.]+/)[0]))"
+    carry, simple = (
+        page.locator(f"#success-0 .canvas .line:nth-of-type({n}) path[transform]").evaluate_all(moves) for n in (1, 2)
+    )
+    np.testing.assert_allclose(np.subtract(simple, carry), 6, atol=0.11)
+    assert visit.messages == []
+    page.context.close()
 
 
 def test_a_click_on_the_legend_hides_a_curve(visit: Visit) -> None:
