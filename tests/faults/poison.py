@@ -84,6 +84,8 @@ def _write_resolved(path: Path, document: Record) -> None:
     seal = f"# run {id}, SHA-256 of the lines above: {sha256(text.encode()).hexdigest()}\n"
     path.write_text(text + seal, encoding="ascii")
     provenance = path.with_name("provenance.json")
+    if len(text) > 1 << 20:  # more than a config can have
+        return
     try:
         experiment = check_document(document_of(path.read_text(), "x"), default_name="x")
     except (RnnlabError, RecursionError):
