@@ -29,7 +29,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self, final
 
-from rnnlab.core.errors import EnvironmentFault, RnnlabError, RunLockedError
+from rnnlab.core.errors import EnvironmentFault, RnnlabError, RunLockedError, VerificationError
 from rnnlab.storage import disk
 from rnnlab.storage.files import create_whole, sweep, write_atomic
 from rnnlab.storage.holder import (
@@ -136,8 +136,14 @@ class Lock:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.release()
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        try:
+            # The loss of an unfinished file to a later attempt looks like an error of the disk.
+            if isinstance(error, EnvironmentFault):
+                with suppress(EnvironmentFault, VerificationError):
+                    self.check()
+        finally:
+            self.release()
 
     def _encoded(self) -> bytes:
         return sealed(self._holder.model_dump(mode="json"))

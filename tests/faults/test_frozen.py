@@ -114,7 +114,7 @@ WAYS = {
 @pytest.mark.parametrize("way", WAYS)
 def test_frozen_overtaken_and_woken(small: Bench, half: Path, way: str) -> None:
     template = half if way == "is resumed" else None
-    numbers = {"begins": (26, 67, 142, 198), "is resumed": (60, 90, 130)}.get(way, (UPSET + 9, UPSET + 16))
+    numbers = {"begins": (26, 67, 142, 198), "is resumed": (55, 90, 130)}.get(way, (UPSET + 9, UPSET + 16))
     for freeze, ctrl_c in points(*WAYS[way], numbers):
         assert overtaken(small, freeze, template=template, ctrl_c=ctrl_c)
 

@@ -277,6 +277,15 @@ def test_who_makes_its_lock_again_too_late_removes_it(tmp_path: Path, monkeypatc
     assert names(tmp_path) == ["lock-0002.json"]
 
 
+def test_an_error_of_the_disk_in_a_process_that_was_overtaken_is_reported_as_that(tmp_path: Path) -> None:
+    lock = acquire(tmp_path)
+    plant(tmp_path, 2)
+    with pytest.raises(RunLockedError), lock:
+        raise EnvironmentFault("cannot write 7 bytes: No such file or directory")
+    with pytest.raises(EnvironmentFault), acquire(tmp_path, force=True):
+        raise EnvironmentFault("cannot write 7 bytes: No such file or directory")
+
+
 def test_a_released_lock_is_not_made_again(tmp_path: Path) -> None:
     first = acquire(tmp_path)
     first.release()
