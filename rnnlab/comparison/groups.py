@@ -122,9 +122,9 @@ class Group:
         return median_time(self.times)
 
     @cached_property
-    def seeds(self) -> list[Any]:
+    def seeds(self) -> list[int | None]:
         """The seed of each run."""
-        return [run.config.get("seed") for run in self.results]
+        return [seed_of(run) for run in self.results]
 
     def curves(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return all steps at which a run was evaluated, (K,), and the metric of each run by then, (R, K).
@@ -202,7 +202,7 @@ def run_headings(runs: Sequence[Run]) -> dict[str, str]:
     """Return name of a run -> heading: its label; with the seed, else the random letters, where labels are equal."""
     ways: list[Callable[[Run], str]] = [
         lambda run: run.label,
-        lambda run: f"{run.label} seed {run.config.get('seed')}",
+        lambda run: f"{run.label} seed {seed_of(run)}",
         lambda run: f"{run.label} {match['token'] if (match := FOLDER_NAME.fullmatch(run.name)) else run.name}",
         lambda run: run.name,
     ]
@@ -245,9 +245,14 @@ def _by_value(value: Any) -> tuple[int, float, str]:
     return (0, 0.0, "") if value is None else (2, 0.0, json.dumps(value, sort_keys=True, ensure_ascii=False))
 
 
-def _by_seed(run: Run) -> tuple[float, str]:
+def seed_of(run: Run) -> int | None:
+    """Return the seed in a run's config; None where that has none."""
     seed = run.config.get("seed")
-    return float(seed) if isinstance(seed, int) else inf, run.name
+    return seed if type(seed) is int else None
+
+
+def _by_seed(run: Run) -> tuple[float, str]:
+    return inf if (seed := seed_of(run)) is None else seed, run.name
 
 
 def resolve_metric(runs: Sequence[Run], asked: str | None, *, option: str = "--metric") -> str:

@@ -6,7 +6,7 @@ from itertools import combinations
 from math import nan
 from typing import Any, final
 
-from rnnlab.comparison.groups import Group
+from rnnlab.comparison.groups import Group, seed_of
 from rnnlab.comparison.statistics import compare_matched
 from rnnlab.core.errors import UsageError
 from rnnlab.core.registry import nearest
@@ -167,6 +167,6 @@ def _pairs(one: Group | None, other: Group | None) -> list[tuple[bool, bool]]:
     """Return which of two runs solved the task, for each seed that both groups have."""
     if one is None or other is None:
         return []
-    solved = {run.config.get("seed"): bool(run.summary.solved) for run in other.decided}
-    seeds = [(run.config.get("seed"), bool(run.summary.solved)) for run in one.decided]
+    solved = {seed_of(run): bool(run.summary.solved) for run in other.decided}
+    seeds = [(seed_of(run), bool(run.summary.solved)) for run in one.decided]
     return [(mine, solved[seed]) for seed, mine in seeds if seed in solved]

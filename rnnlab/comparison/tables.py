@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 from rnnlab.comparison.compare import Comparison
 from rnnlab.comparison.contrasts import Contrast
-from rnnlab.comparison.groups import LOSS, Group, short_name, value_label
+from rnnlab.comparison.groups import LOSS, Group, seed_of, short_name, value_label
 from rnnlab.comparison.pivot import Pivot
 from rnnlab.comparison.statistics import Interval
 from rnnlab.core.table import UNKNOWN, Cell, Column, Table, table
@@ -151,7 +151,7 @@ def record_table(comparison: Comparison) -> Table:
     metrics = [*scores, *([] if comparison.metric in scores else [comparison.metric])]
     rows = [
         [
-            *(run.name, groups[run.name], run.state, run.summary.solved, run.config.get("seed")),
+            *(run.name, groups[run.name], run.state, run.summary.solved, seed_of(run)),
             *(_plain(run.config.get(key)) for key in keys),
             *(run.summary.steps, run.summary.sequences, run.summary.seconds, run.summary.sequences_to_success),
             *(run.summary.parameters, run.summary.baseline, *map(run.final, metrics)),

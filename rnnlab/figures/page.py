@@ -6,7 +6,9 @@ import json
 import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import rnnlab
@@ -14,6 +16,7 @@ from rnnlab.comparison import Comparison
 from rnnlab.comparison.comparability import describe
 from rnnlab.comparison.tables import RESULTS, run_table, tables, value_text
 from rnnlab.comparison.tables import notes as table_notes
+from rnnlab.config.yaml import dump_yaml
 from rnnlab.core.errors import EnvironmentFault, RnnlabError
 from rnnlab.core.figure import COLOURS, DASHES, SHADES, Figure
 from rnnlab.core.table import Table, table
@@ -45,7 +48,7 @@ def write_page(
         found: Heading -> diagnosis of one of them.
         title: The page's heading.
         notes: Further warnings.
-        commands: What repeats the runs; one for each of the first runs when left out.
+        commands: What repeats all runs, in the folder in which the report was made, where there is such a thing.
 
     Raises:
         EnvironmentFault: Jinja is not installed.
@@ -56,13 +59,19 @@ def write_page(
     except ImportError as error:
         raise EnvironmentFault("reports need the package jinja2", hint="pip install 'rnnlab[plots]'") from error
 
+    folders = _folders(comparison.results)
+
+    def without_folders(text: str) -> str:
+        return reduce(lambda rest, folder: rest.replace(folder, ""), folders, text)
+
     def escaped(value: Any) -> Any:
         """Escape what no HTML shows; jinja2 then escapes what is HTML, apart from markup that is our own."""
-        return value if isinstance(value, markupsafe.Markup) else visible_lines(str(value))
+        return value if isinstance(value, markupsafe.Markup) else visible_lines(without_folders(str(value)))
 
     names = [name for name, one in diagnoses().items() if one.is_in_report]
     results = figures_of(comparison)
     inside = [figure for name in names if (figure := figure_of(name, found))]
+    configs = [_config(one) for one in comparison.results[:_MOST_CONFIGS]]
     script, style = _text("page.js"), _text("page.css")
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=escaped
@@ -85,9 +94,11 @@ def write_page(
         runs=run_table(comparison, _MOST_RUNS),
         more_runs=max(0, len(comparison.results) - _MOST_RUNS),
         provenance=_provenance(comparison.results),
-        commands=commands or _commands(comparison.results),
-        configs=[(one.name, _config(one)) for one in comparison.results[:_MOST_CONFIGS]],
-        data=markupsafe.Markup(_data([*results, *inside])),  # noqa: S704  # escaped there
+        commands=commands,
+        configs=configs,
+        trainings=[f"rnnlab train {shlex.quote(name)}" for name, _ in configs],
+        more_configs=max(0, len(comparison.results) - _MOST_CONFIGS),
+        data=markupsafe.Markup(without_folders(_data([*results, *inside]))),  # noqa: S704  # escaped there
         script=markupsafe.Markup(script),  # noqa: S704  # our own, like the style
         style=markupsafe.Markup(style),  # noqa: S704
         policy=f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; base-uri 'none'; "
@@ -158,9 +169,21 @@ def _facts(result: Run) -> list[tuple[str, str]]:
     return [("started", str(known.get("started", ""))[:10]), *facts]
 
 
-def _commands(results: Sequence[Run]) -> list[str]:
-    return [f"rnnlab train {shlex.quote(str(one.path / 'resolved.yaml'))}" for one in results[:_MOST_CONFIGS]]
+def _config(result: Run) -> tuple[str, str]:
+    """Return the name of a file and its YAML, from which the run can be repeated on any machine."""
+    name = f"{Path(result.name).name}.yaml"
+    try:
+        config = result.folder.read_resolved()
+    except RnnlabError as fault:
+        return name, f"# missing or damaged: {fault.problem}"
+    task, head = config.get("task"), ""
+    if isinstance(task, dict) and (csv := task.get("csv")):
+        task["csv"] = Path(str(csv)).name
+        head = f"# {task['csv']}, SHA-256 {result.task_facts.get('csv_sha256', 'unknown')}, must be beside this file.\n"
+    return name, head + dump_yaml(config)
 
 
-def _config(result: Run) -> str:
-    return "\n".join(f"{key}: {value_text(value)}" for key, value in result.config.items())
+def _folders(results: Sequence[Run]) -> list[str]:
+    """Return the folders that no path on the page begins with: who reads it has others."""
+    folders = dict.fromkeys(folder for one in results for folder in (one.path.parent, one.path.absolute().parent))
+    return [f"{folder}/" for folder in (*folders, Path.cwd()) if folder.is_absolute() and len(folder.parts) > 1]

@@ -4,7 +4,6 @@ import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from copy import copy
-from datetime import UTC
 from functools import cached_property
 from html import escape
 from pathlib import Path
@@ -117,9 +116,8 @@ class Run:
     @property
     def started(self) -> str:
         """When the run began: UTC, ISO 8601 with microseconds."""
-        if self._remembered:
-            return self._remembered.started
-        return self.status.started.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        moment = self._remembered.started if self._remembered else self.status.started
+        return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
     @cached_property
     def has_ended(self) -> bool:
@@ -159,7 +157,8 @@ class Run:
             problem = f"{found}, but the status is {status.state} at step {status.step:,}"
             raise VerificationError(problem, where=str(self.path / "summary.json"))
         if self._index and status.state != "running":
-            self._index.learn_ended(self.folder.name, Ended(status.state, self.message, self.started, summary))
+            ended = Ended(status.state, self.message, status.started, summary)
+            self._index.learn_ended(self.folder.name, ended)
         return summary
 
     def _summary_so_far(self) -> Summary:

@@ -48,7 +48,7 @@ SLURM_VARIABLES = (
 
 LONGEST_ARGUMENT, MOST_ARGUMENTS = 10_000, 1000  # characters of one; what is longer is cut
 
-_PACKAGES = ("rnnlab", "numpy", "safetensors", "pydantic")
+_PACKAGES = ("rnnlab", "numpy", "pydantic")
 # Too slow to import for their version alone.
 _HEAVY = ("tensorflow", "keras")
 

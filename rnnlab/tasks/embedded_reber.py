@@ -278,6 +278,7 @@ def _training_set(seed: int, timesteps: Lengths) -> tuple[Array, Array]:
     return language(timesteps).draw(stream(seed, "task/embedded_reber"), SIZE)
 
 
+@lru_cache(maxsize=4)
 def _different_strings(seed: int) -> tuple[Array, Array]:
     """Return 768 different strings in random order: codes, zero beyond the end, and steps."""
     rng = stream(seed, "task/embedded_reber/distinct")

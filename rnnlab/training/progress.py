@@ -10,14 +10,13 @@ from numpy.typing import NDArray
 from pydantic import AfterValidator, Field, TypeAdapter
 
 from rnnlab.config.blocks import PlateauOptions
+from rnnlab.storage.fields import LARGEST_STEP, Seconds, Step
 from rnnlab.storage.summary import SolvedAt
 from rnnlab.storage.weights import list_differences
 from rnnlab.tasks.base import Evidence, Streak, SuccessRule
 
 Array = NDArray[Any]
 
-MOST_STEPS = 10**12
-Steps = Annotated[int, Field(ge=0, le=MOST_STEPS)]
 State = Mapping[str, Any]  # arrays, and data that JSON can represent
 
 
@@ -66,12 +65,12 @@ class Place(Fields):
         seconds: Time spent in earlier processes and, when saved, in this one.
     """
 
-    step: Steps = 0
-    updates: Steps = 0
-    evaluated: Annotated[int, Field(ge=-1, le=MOST_STEPS)] = -1
+    step: Step = 0
+    updates: Step = 0
+    evaluated: Annotated[int, Field(ge=-1, le=LARGEST_STEP)] = -1
     metrics: dict[str, float] = field(default_factory=dict)
     solved_at: Annotated[dict[str, float | int], AfterValidator(_checked)] | None = None
-    seconds: Annotated[float, Field(ge=0, le=MOST_STEPS)] = 0.0
+    seconds: Seconds = 0.0
 
 
 class Success:
@@ -127,8 +126,8 @@ class Best(Fields):
     plateau: InitVar[PlateauOptions | None]
     lowest: float | None = None
     improved: float | None = None  # the loss that the next ones are compared with for a plateau
-    stalled: Steps = 0
-    step: Steps = 0
+    stalled: Step = 0
+    step: Step = 0
     metrics: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self, plateau: PlateauOptions | None) -> None:
@@ -163,7 +162,7 @@ class Averages(Fields):
     """Means of named numbers since the last call of `take`."""
 
     totals: dict[str, float] = field(default_factory=dict)
-    count: Steps = 0
+    count: Step = 0
 
     def add(self, values: Mapping[str, float]) -> None:
         """Add the numbers of one step, with the same names each time."""

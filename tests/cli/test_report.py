@@ -42,7 +42,7 @@ def test_a_sweep_is_repeated_by_its_configs(tmp_path: Path, monkeypatch: pytest.
     (tmp_path / "it's here").mkdir()
     assert rnnlab("sweep", "two.yaml", "--quiet", "--workers", "1", "--into", "it's here/two").code == 0
     assert rnnlab("report", "it's here/two", "--out", "page.html", "--no-diagnose").code == 0
-    shown = re.search(r"<h2 id=\"reproduce\">.*?<pre[^>]*>(.*?)</pre>", (tmp_path / "page.html").read_text(), re.DOTALL)
+    shown = re.search(r"<pre[^>]* class=\"sweeps\">(.*?)</pre>", (tmp_path / "page.html").read_text(), re.DOTALL)
     assert shown
     script = 'rnnlab() { python -m rnnlab "$@"; }\n' + unescape(shown[1])
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "RNNLAB_PLOTS": "0"}
@@ -55,6 +55,43 @@ def test_a_sweep_is_repeated_by_its_configs(tmp_path: Path, monkeypatch: pytest.
     for one, other in zip(again, trained, strict=True):
         for name, array in package.open_run(one).weights("last").items():
             np.testing.assert_array_equal(array, package.open_run(other).weights("last")[name])
+
+
+def configs(page: Path) -> dict[str, str]:
+    found = re.findall(r'<pre[^>]* class="config" data-name="([^"]*)">(.*?)</pre>', page.read_text("utf-8"), re.DOTALL)
+    return {unescape(name): unescape(text) for name, text in found}
+
+
+def test_a_run_is_repeated_from_the_page_alone(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is on the page is saved elsewhere, checked and trained; no path of this machine is on it."""
+    assert rnnlab("report", runs, "--out", tmp_path / "page.html", "--title", "x").code == 0
+    page = (tmp_path / "page.html").read_text("utf-8")
+    assert str(runs) not in page
+    assert str(Path.cwd()) not in page
+    found = configs(tmp_path / "page.html")
+    assert set(found) == {f"{path.name}.yaml" for path in runs.glob("2*")}
+    monkeypatch.chdir(tmp_path)
+    for name, text in found.items():
+        Path(name).write_text(text, encoding="utf-8")
+        assert f"rnnlab train {name}" in page
+        assert rnnlab("check", name).code == 0
+        assert rnnlab("train", name, "--quiet", "--into", f"again-{name}").code == 0
+        again, first = package.open_run(f"again-{name}"), package.open_run(runs / name.removesuffix(".yaml"))
+        for parameter, array in first.weights("last").items():
+            np.testing.assert_array_equal(again.weights("last")[parameter], array)
+
+
+def test_a_csv_is_named_and_must_be_beside_the_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "series.csv").write_text("x\n" + "\n".join(str(n % 7) for n in range(100)))
+    config = {"task": {"type": "forecast", "csv": str(tmp_path / "series.csv")}, "shape": {"timesteps": 5}}
+    run = package.train({**config, "training": {"steps": 1, "batch_size": 2}}, runs=tmp_path / "runs")
+    assert rnnlab("report", run.path, "--out", tmp_path / "page.html", "--no-diagnose").code == 0
+    assert str(tmp_path) not in (tmp_path / "page.html").read_text("utf-8")
+    ((name, text),) = configs(tmp_path / "page.html").items()
+    assert run.task_facts["csv_sha256"] in text
+    monkeypatch.chdir(tmp_path)
+    Path(name).write_text(text, encoding="utf-8")
+    assert rnnlab("check", name).code == 0
 
 
 def test_a_file_that_is_not_a_report_stays(runs: Path, tmp_path: Path) -> None:

@@ -155,7 +155,7 @@ def test_what_is_remembered(many: Path) -> None:
     remember(many)
     results, configs = remembered(many)
     run = RunFolder(path_of(many, 0))
-    assert results[run.name][1] == ["completed", "", "2026-11-22T10:25:31.000000Z", run.read_summary().model_dump()]
+    assert results[run.name][1] == ["completed", "", "2026-11-22T10:25:31Z", run.read_summary().model_dump()]
     assert configs[run.name][1] == [run.read_status().id, dict(Run(run).config)]
 
 

@@ -5,6 +5,8 @@ import hashlib
 import json
 import multiprocessing
 import os
+import random
+import re
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -12,15 +14,18 @@ from typing import Any
 
 import pytest
 
+from rnnlab.runs import index
 from rnnlab.runs.find import RunTable, read_runs
 from rnnlab.runs.index import FORMAT
 from tests.disk_faults import Faults, Killed
-from tests.runs.many_runs import contents, path_of, remember, without_index
+from tests.faults.wrong_values import edited
+from tests.runs.many_runs import COUNT, contents, path_of, remember, without_index
+from tests.stored_runs import rnnlab
 
 
-def sealed(results: bytes) -> bytes:
-    """Return an index of `results`, and of no configs, with the checksums it should have."""
-    parts = [zlib.compress(part, level=1) for part in (results, b"{}")]
+def sealed(results: bytes, configs: bytes = b"{}") -> bytes:
+    """Return an index of `results` and `configs` with the checksums it should have."""
+    parts = [zlib.compress(part, level=1) for part in (results, configs)]
     digests = [hashlib.sha256(part).hexdigest() for part in parts]
     return f"{FORMAT} {len(parts[0])} {digests[0]} {digests[1]}\n".encode() + b"".join(parts)
 
@@ -62,6 +67,39 @@ def test_a_damaged_index_is_passed_over_and_replaced(many: Path, harm: Callable[
     assert contents(many) == expected
     remember(many)
     assert path.read_bytes() == data
+
+
+def test_an_index_with_a_wrong_value_at_any_place_is_passed_over_or_safe_to_show(many: Path) -> None:
+    expected, run = contents(many)[0][1:], path_of(many, 0).name
+    remember(many)
+    head, _, body = (many / ".index").read_bytes().partition(b"\n")
+    size = int(head.split()[1])
+    results, configs = (json.loads(zlib.decompress(part)) for part in (body[:size], body[size:]))
+    fields = ("state", "message", "started", "summary")
+    good = {"result": dict(zip(fields, results[run][1], strict=True)), "config": configs[run][1]}
+    every = list(edited(good))
+    for name, bad in random.Random(14).sample(every, 16):
+        is_result = name.startswith("result") and isinstance(bad["result"], dict)
+        changed = list(bad["result"].values()) if is_result else bad.get("result")
+        texts = [
+            json.dumps({**part, run: [part[run][0], value]}).encode()
+            for part, value in ((results, changed), (configs, bad.get("config")))
+        ]
+        (many / ".index").write_bytes(sealed(*texts))
+        assert contents(many)[0][1:] == expected, name
+        shown = rnnlab("list", "--runs", many, "--filter", "cell.units!=5", "--sort", "shape.timesteps")
+        assert shown.code == 0, (name, shown)
+        assert len(shown.lines) == COUNT + 1, (name, shown)
+        assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e\ud800-\udfff]", shown.out + shown.err), name
+
+
+def test_an_index_that_is_large_when_decompressed_is_passed_over(many: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = contents(many)
+    remember(many)
+    monkeypatch.setattr(index, "LARGEST", (many / ".index").stat().st_size)
+    assert len(zlib.decompress((many / ".index").read_bytes().partition(b"\n")[2])) > index.LARGEST
+    assert not any(run.is_remembered for run in read_runs(many).runs)
+    assert contents(many) == expected
 
 
 @pytest.mark.parametrize("dangling", [False, True])

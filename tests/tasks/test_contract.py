@@ -117,7 +117,9 @@ def _with_other_targets(task: AbstractTask, batch: Batch, where: np.ndarray[Any,
 
 
 def test_a_draw_is_a_function_of_seed_stream_and_number(task: AbstractTask) -> None:
-    train, validation = task.part("train"), task.part("validation")
+    train, validation, test = task.part("train"), task.part("validation"), task.part("test")
     assert_same(draw(train), draw(build(task.name).part("train")))
     assert not np.array_equal(draw(train).inputs, draw(train, n=1).inputs)
     assert not np.array_equal(draw(train).inputs, draw(validation, name="data/validation").inputs)
+    assert not np.array_equal(draw(test, name="data/test").inputs, draw(validation, name="data/validation").inputs)
+    assert_same(draw(validation), draw(task))  # until it is asked for another part, it is its validation part

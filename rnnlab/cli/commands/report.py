@@ -81,8 +81,15 @@ def _sweeps(root: Path, names: Sequence[str]) -> list[str]:
         folders = [find_sweep(root, name).path for name in names]
     except RnnlabError:
         return []
-    repeat = [f'for config in {quote(str(one / "configs"))}/*.yaml; do rnnlab train "$config"; done' for one in folders]
-    return [*repeat, f"rnnlab compare {join(map(str, folders))}", f"rnnlab report {join(map(str, folders))}"]
+    shown = [_shown(folder) for folder in folders]
+    repeat = [f'for config in {quote(f"{one}/configs")}/*.yaml; do rnnlab train "$config"; done' for one in shown]
+    return [*repeat, f"rnnlab compare {join(shown)}", f"rnnlab report {join(shown)}"]
+
+
+def _shown(folder: Path) -> str:
+    """Return a folder relative to the working directory, or its name: another machine has other folders above it."""
+    path = folder.absolute()
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else path.name
 
 
 def _require_own(out: Path) -> None:

@@ -11,7 +11,7 @@ from rnnlab.cli.render.tables import as_csv, as_latex, as_markdown, latex_commen
 from rnnlab.comparison import Comparison
 from rnnlab.comparison.comparability import describe
 from rnnlab.comparison.contrasts import Contrast
-from rnnlab.comparison.groups import Group, has_baseline
+from rnnlab.comparison.groups import Group, has_baseline, seed_of
 from rnnlab.comparison.pivot import Pivot
 from rnnlab.comparison.tables import notes, record_table, tables
 from rnnlab.runs.run import Run
@@ -97,7 +97,7 @@ def _run(run: Run, comparison: Comparison) -> dict[str, Any]:
         "message": run.message,
         "task": run.config.get("task.type"),
         "timesteps": run.config.get("shape.timesteps"),
-        "seed": run.config.get("seed"),
+        "seed": seed_of(run),
         **{name: getattr(summary, name) for name in _FIGURES},
         "final": {name.removeprefix("validation/"): run.final(name) for name in names},
         "best": {
