@@ -86,7 +86,11 @@ def overtaken(one: Bench, freeze: Freeze, *, template: Path | None, ctrl_c: bool
         code = launcher.wait(loser)
         may_end = {6, 75, 130, *[5] * (freeze.upset_at > 0), *[0] * has_ended}
         assert code in may_end or (code == 0 and "already complete" in launcher.output(loser)), code
-        assert content(folder) == before
+        after = content(folder)
+        # What it may still do is to delete a checkpoint of its own that two newer ones have replaced.
+        superseded = {path for path in before if "/step-" in path and path.endswith("-0001.safetensors")}
+        assert after.items() <= before.items()
+        assert before.keys() - after.keys() <= superseded
         assert one.healthy("overtaken") == "completed"
         assert account(run) == one.whole
         assert not list(folder.glob("lock-*"))
