@@ -2,26 +2,37 @@
 
 import os
 import threading
+from _thread import start_new_thread
 
 MORE_PROCESSES = "raise the limit on processes and threads (ulimit -u; in a container its limit on pids)"
 _MOST_OF_OPENBLAS = 64  # as NumPy builds it
+_START_SECONDS = 2.0  # in which a thread begins, also on a busy machine
 _VARIABLE = "OPENBLAS_NUM_THREADS"
 
 
 def startable_threads(most: int) -> int:
     """Return how many threads, `most` at most, could be started beside those that run: that many are, and end."""
-    started, end = list[threading.Thread](), threading.Event()
+    end, begun, ended = threading.Event(), threading.Semaphore(0), threading.Semaphore(0)
+    started = 0
+
+    def live() -> None:
+        begun.release()
+        end.wait()
+        ended.release()
+
     try:
-        for _ in range(most):
-            thread = threading.Thread(target=end.wait, daemon=True)
-            thread.start()
-            started.append(thread)
+        while started < most:
+            # `threading.Thread` would wait for ever for a thread that ends because there is no memory.
+            start_new_thread(live, ())
+            if not begun.acquire(timeout=_START_SECONDS):
+                break
+            started += 1
     except RuntimeError:  # the limit on processes is reached, or that on memory
         pass
     end.set()
-    for thread in started:
-        thread.join()
-    return len(started)
+    for _ in range(started):
+        ended.acquire(timeout=_START_SECONDS)
+    return started
 
 
 def settle_threads() -> None:
