@@ -9,13 +9,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, NamedTuple, Self, final
+from typing import NamedTuple, Self, final
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from rnnlab.core.errors import RunLockedError, VerificationError
 from rnnlab.core.options import Options
 from rnnlab.core.system_errors import reported
+from rnnlab.storage.fields import Count, Moment, Name
 from rnnlab.storage.jsonfile import LIMIT, read_model
 from rnnlab.storage.reading import read_bytes
 
@@ -33,14 +34,14 @@ _NAME = re.compile(r"lock-(\d{4,})\.json")
 class Holder(Options):
     """The process that has the lock on a run; immutable."""
 
-    token: str = Field(description="Random: differs for every lock taken.")
-    host: str = Field(description="The machine's name.")
-    machine: str = Field(description="Where process numbers are comparable: the boot, and the process namespace.")
+    token: Name = Field(description="Random: differs for every lock taken.")
+    host: Name = Field(description="The machine's name.")
+    machine: Name = Field(description="Where process numbers are comparable: the boot, and the process namespace.")
     pid: int = Field(description="The process.")
-    process_started: str | None = Field(description="When that process began, in the system's own count.")
-    acquired: AwareDatetime = Field(description="When the lock was taken, UTC.")
-    heartbeat: AwareDatetime = Field(description="When the process last updated it, UTC.")
-    beats: Annotated[int, Field(ge=0)] = Field(default=0, description="How often it has updated it.")
+    process_started: Name | None = Field(description="When that process began, in the system's own count.")
+    acquired: Moment = Field(description="When the lock was taken, UTC.")
+    heartbeat: Moment = Field(description="When the process last updated it, UTC.")
+    beats: Count = Field(default=0, description="How often it has updated it.")
 
     @classmethod
     def here(cls) -> Self:

@@ -158,7 +158,8 @@ def poisons(run: Path) -> Iterator[Poison]:
             continue
         good = one.read(one.path)
         for edit, content in edited(good):
-            yield Poison(name, edit, content)
+            if edit != "logging.tensorboard=true":  # a right value, which takes long: it imports TensorFlow
+                yield Poison(name, edit, content)
         if name not in {"best", "last", "checkpoint"}:
             for raw in (*DEEP, *(OF_YAML if name == "resolved" else ())):
                 yield from (Poison(name, *one) for one in edited(good, {raw: _SWAPPED + raw}) if one[0].endswith(raw))

@@ -27,6 +27,7 @@ import rnnlab as package
 from rnnlab.cli.options import complete_run_or_sweep
 from rnnlab.core.errors import RnnlabError
 from rnnlab.storage import RunFolder
+from rnnlab.storage.holder import LEASE_SECONDS
 from tests.faults.poison import Poison, copied, documents, poisons
 from tests.stored_runs import Answer, hold, rnnlab
 
@@ -146,8 +147,9 @@ class World:
 
     def answered(self, command: list[str] | None) -> Iterator[str]:
         """Run a command, or ask the functions for Python; yield what is wrong with the answer."""
+        is_train = bool(command) and command[0] == "train"  # which waits for a whole lease of another machine
         try:
-            with _limited():
+            with _limited(), mock.patch("rnnlab.storage.holder.LEASE_SECONDS", 0.2 if is_train else LEASE_SECONDS):
                 answer = rnnlab(*command) if command else self._asked_from_python()
         except Hang as hang:
             yield f"hang in {_place(hang)}"
