@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from rnnlab.core.errors import UsageError
+from rnnlab.core.options import build_models
 from rnnlab.core.registry import nearest
 from rnnlab.training.stopping import Stop
 
@@ -22,6 +23,7 @@ def asking(stop: Stop, *, more: str) -> Iterator[None]:
         UsageError: There is no signal called `more`, or it cannot be caught.
         KeyboardInterrupt: At the second SIGINT.
     """
+    build_models()
     names = dict.fromkeys((*(name for name in _ALWAYS if hasattr(signal, name)), more))
     caught = {number: signal.getsignal(number) for number in map(_number, names)}
 

@@ -28,6 +28,18 @@ class Options(BaseModel):
     )
 
 
+def build_models() -> None:
+    """Build every model of options that is imported and was not used yet.
+
+    An interrupt while pydantic builds a model would be reported as a fault of its schema.
+    """
+    waiting: list[type[Options]] = [Options]
+    while waiting:
+        model = waiting.pop()
+        waiting += model.__subclasses__()
+        model.model_rebuild(raise_errors=False)
+
+
 def check_name(name: str) -> None:
     """Pass if a run may be called `name`: 1 to 60 of A-Z a-z 0-9 . _ - and no special meaning anywhere.
 

@@ -132,6 +132,7 @@ class Checkpoints:
         self._good = dict(sorted(self._good.items())[-KEPT:])
         for file in self._files():
             if file.attempt <= attempt and file.path not in self._good.values():
+                self._guard()
                 with suppress(OSError):  # one too many does no harm
                     disk.unlink(file.path)
 

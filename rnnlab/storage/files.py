@@ -256,21 +256,21 @@ def probe(folder: Path) -> None:
         EnvironmentFault: It does not.
     """
     path = folder / f".probe.{secrets.token_hex(8)}.tmp"
-    write_atomic(path, _PROBE)
     newer = _beside(path)
     try:
+        write_atomic(path, _PROBE)
         with reported("replace a file", folder):
             write_new(newer, _PROBE)
             disk.rename(newer, path)
         with reported("append to a file", folder):
             _append(path, _PROBE)
+        with reported("delete a file", folder):
+            disk.unlink(path)
     except BaseException:
         for left in (newer, path):
             with suppress(OSError):
                 disk.unlink(left)
         raise
-    with reported("delete a file", folder):
-        disk.unlink(path)
 
 
 _PROBE = b"rnnlab\n"

@@ -217,14 +217,7 @@ if __name__ == "__main__":
     import rnnlab.cli.commands
     import rnnlab.inspection.doctor
     import rnnlab.training.resume
-    from rnnlab.storage.holder import Holder
-    from rnnlab.storage.provenance import Provenance
-    from rnnlab.storage.status import Status
-    from rnnlab.storage.summary import Summary
 
-    # A second Ctrl-C while pydantic builds a model is an error of pydantic's.
-    for model in (Holder, Provenance, Status, Summary):
-        model.model_rebuild(force=True)
     # Where no memory is left, Python can take its failure to read a module anew for a fault in the module.
     for module in pkgutil.iter_modules(rnnlab.cli.commands.__path__, "rnnlab.cli.commands."):
         importlib.import_module(module.name)
