@@ -77,6 +77,13 @@ def test_lines_of_points_and_states_without_bound() -> None:
     assert "need not be 1" in DIAGNOSIS.sentences({"x": away})[0]
 
 
+def test_a_search_without_work_left_says_so() -> None:
+    corners = WELL * np.array([[a, b, c] for a in (-1, 1) for b in (-1, 1) for c in (-1, 1)])
+    one = fixed_points(simple("tanh", 2 * np.eye(3)), corners, np.zeros(1), np.random.default_rng(0), 27)
+    assert one.is_cut_short
+    assert "cut short" in DIAGNOSIS.sentences({"x": one})[-1]
+
+
 def carry_step(weights: dict[str, Array], state: Array) -> Array:
     """The carry cell without input, written once more: h and c side by side."""
     h, c = np.split(state, 2)

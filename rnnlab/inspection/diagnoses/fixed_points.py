@@ -14,10 +14,10 @@ from rnnlab.inspection.diagnoses._speed import least_speed, movement
 from rnnlab.inspection.diagnoses.base import AbstractDiagnosis, Array, Inspected, Numbers
 from rnnlab.inspection.diagnoses.jacobian import jacobians
 
-_STARTS = 256  # of a round of the search, fewer where the state is large
-_FEWEST_STARTS = 64
-_NUMBERS = 1 << 22  # of all Jacobians of a round, about
+_STARTS, _FEWEST_STARTS = 256, 16  # of a round of the search, fewer where the state is large
+_WORK = 1 << 34  # at most, in the unit of S³, about the work for one Jacobian; some seconds
 _ROUNDS = 5  # at most
+_USUAL = 32  # Jacobians per start, in all rounds
 _NOISE = 0.02  # of the spread of visited states, by which starts are moved
 _SAME, _LEAST_SAME = 1e-4, 1e-7  # of that spread, and at least: nearer points are one
 _SLOW = 0.01  # of that spread per step: where the search ends and the state moves less, a point is slow
@@ -43,6 +43,7 @@ class FixedPoints:
         is_bounded: Whether the cell's activations keep its states bounded.
         slow: State of the cell -> (Q, H): points where the search ended, a step is short, and which are not fixed.
         slow_steps: (Q,) the length of a step from these.
+        is_cut_short: Whether the search ended before its time, because the state is large.
         spread: The root mean square distance of visited states from their mean, to which a step is compared.
     """
 
@@ -55,6 +56,7 @@ class FixedPoints:
     is_bounded: bool
     slow: Mapping[str, Numbers]
     slow_steps: Numbers
+    is_cut_short: bool
     spread: float
 
     @property
@@ -71,19 +73,7 @@ class SearchedPoints(AbstractDiagnosis[Mapping[str, FixedPoints]]):
     is_default = False
 
     def compute(self, inspected: Inspected) -> dict[str, FixedPoints]:
-        """Search layer by layer; the input is zero at the first, above it the output at the first point below."""
-        found: dict[str, FixedPoints] = {}
-        way, at = inspected.unrolled, inspected.visited(_STARTS, before_end=1)
-        inputs = np.zeros(inspected.batch.inputs.shape[2])
-        for layer in way.layers:
-            steps = way.steps[layer.number]
-            states = [layer.stacked({name: a[row] for name, a in steps[step].state.items()}) for row, step in at]
-            one = found[layer.name] = fixed_points(layer, np.stack(states), inputs, inspected.stream(3))
-            if not len(one.steps):
-                break
-            first = {name: values[:1] for name, values in one.states.items()}
-            inputs = layer.network.cell.step(np, layer.parameters, inputs[None], first).output[0]
-        return found
+        return search(inspected)
 
     def sentences(self, found: Mapping[str, FixedPoints]) -> list[str]:
         return [f"{name}: {sentence}" for name, one in found.items() for sentence in _sentences(one)]
@@ -101,6 +91,27 @@ class SearchedPoints(AbstractDiagnosis[Mapping[str, FixedPoints]]):
         return table(["layer", "kind", "points", "unstable directions", "largest eigenvalue"], rows, text=["kind"])
 
 
+def search(inspected: Inspected, work: int = _WORK) -> dict[str, FixedPoints]:
+    """Return the fixed points of each layer; the input is 0 at the first, above it the output at the first point below.
+
+    Args:
+        inspected: The network.
+        work: How much work may be done for a layer, in the unit of S³.
+    """
+    found: dict[str, FixedPoints] = {}
+    way, at = inspected.unrolled, inspected.visited(_STARTS, before_end=1)
+    inputs = np.zeros(inspected.batch.inputs.shape[2])
+    for layer in way.layers:
+        steps = way.steps[layer.number]
+        states = [layer.stacked({name: a[row] for name, a in steps[step].state.items()}) for row, step in at]
+        one = found[layer.name] = fixed_points(layer, np.stack(states), inputs, inspected.stream(3), work)
+        if not len(one.steps):
+            break
+        first = {name: values[:1] for name, values in one.states.items()}
+        inputs = layer.network.cell.step(np, layer.parameters, inputs[None], first).output[0]
+    return found
+
+
 def _sentences(one: FixedPoints) -> list[str]:
     if not len(one.steps):
         sentences = ["no fixed points without input were found."]
@@ -111,6 +122,8 @@ def _sentences(one: FixedPoints) -> list[str]:
     if count := len(one.slow_steps):
         points = f"{counted(count, 'slow point')} that {'is' if count == 1 else 'are'} not fixed"
         sentences.append(f"{points}: a step moves the state there by {one.slow_steps.min():.2g} or more.")
+    if one.is_cut_short:
+        sentences.append("the search was cut short, because the state is large: there may be more points.")
     return sentences
 
 
@@ -120,11 +133,13 @@ def _completeness(one: FixedPoints) -> str:
     if not one.is_bounded:
         return f"the index sum is {one.index_sum} (states can grow without bound, so that it need not be 1)."
     if one.index_sum == 1:
-        return "the index sum is 1, as it must be when none is missing."
+        return "the index sum is 1, as it must be when none is missing (a pair of opposite signs still can be)."
     return f"the index sum is {one.index_sum} and must be 1 (Poincaré-Hopf): points are missing."
 
 
-def fixed_points(layer: Layer, visited: Array, inputs: Array, rng: np.random.Generator) -> FixedPoints:
+def fixed_points(
+    layer: Layer, visited: Array, inputs: Array, rng: np.random.Generator, work: int = _WORK
+) -> FixedPoints:
     """Return the distinct fixed points that are found from states that sequences visit and from states between them.
 
     From each start s, q(s) = ½·|F(s) - s|² is minimised, with F one step of the whole state under the constant input.
@@ -136,12 +151,14 @@ def fixed_points(layer: Layer, visited: Array, inputs: Array, rng: np.random.Gen
         visited: (N, S): states that sequences visit.
         inputs: (I,) the constant input of the layer.
         rng: Random numbers for the choice of the starts.
+        work: How much work may be done, in the unit of S³.
 
     Source: Sussillo & Barak 2013, Neural Computation 25:626, section 2. The index: the degree of 1 - F is the sum of
         sign det(1 - F') over its zeros, and is 1 where F maps a ball into itself (Brouwer; Poincaré-Hopf).
     Differs: Steps of Levenberg and Marquardt instead of gradient descent; starts between the points that were found.
     """
-    count = int(np.clip(_NUMBERS // visited.shape[1] ** 2, _FEWEST_STARTS, _STARTS))
+    left = max(1, work // visited.shape[1] ** 3)  # Jacobians
+    count = int(np.clip(left // _USUAL, _FEWEST_STARTS, _STARTS))
     spread = float(np.sqrt(np.square(visited - visited.mean(axis=0)).sum(axis=1).mean()))
     noise = _NOISE * spread / np.sqrt(visited.shape[1])
     points, slow = visited[:0], visited[:0]
@@ -149,21 +166,23 @@ def fixed_points(layer: Layer, visited: Array, inputs: Array, rng: np.random.Gen
     for _ in range(_ROUNDS):
         pairs, triples = (_means(pool, count * 3 // 8, of, rng) for of in (2, 3))
         starts = np.concatenate([pool[: count // 4], pairs, triples])
-        ends, lengths = least_speed(layer, starts + noise * rng.standard_normal(starts.shape), inputs)
+        result = least_speed(layer, starts + noise * rng.standard_normal(starts.shape), inputs, left)
+        ends, lengths, left = result.states, result.lengths, left - result.jacobians
         is_fixed = lengths < _STILL * np.maximum(1.0, np.linalg.norm(ends, axis=1))
+        is_slow = ~is_fixed & result.has_ended & (lengths < _SLOW * spread)
         before = len(points)
         points = _distinct(np.concatenate([points, ends[is_fixed]]), max(_SAME * spread, _LEAST_SAME))
-        slow = np.concatenate([slow, ends[~is_fixed & (lengths < _SLOW * spread)]])
-        found = _described(layer, points, slow, inputs, spread=spread, is_bounded=is_bounded)
+        slow = np.concatenate([slow, ends[is_slow]])
+        found = _described(layer, points, slow, inputs, spread=spread, is_bounded=is_bounded, is_cut_short=left <= 0)
         is_done = not (is_bounded and found.is_isolated.all()) or found.index_sum == 1
-        if (is_done and len(points) == before) or not found.is_isolated.all():
+        if (is_done and len(points) == before) or not found.is_isolated.all() or found.is_cut_short:
             break
         pool = points if len(points) > 2 else np.concatenate([points, visited])
     return found
 
 
 def _described(
-    layer: Layer, points: Array, slow: Array, inputs: Array, *, spread: float, is_bounded: bool
+    layer: Layer, points: Array, slow: Array, inputs: Array, *, spread: float, is_bounded: bool, is_cut_short: bool
 ) -> FixedPoints:
     slow = _distinct(slow, _SLOW * spread)
     slow = slow[[bool((np.linalg.norm(points - one, axis=1) > _SLOW * spread).all()) for one in slow]]
@@ -183,6 +202,7 @@ def _described(
         is_bounded,
         layer.split(slow),
         np.linalg.norm(movement(layer, slow, inputs), axis=1),
+        is_cut_short,
         spread,
     )
 

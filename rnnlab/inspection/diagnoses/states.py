@@ -9,8 +9,7 @@ import numpy as np
 from rnnlab.backends.numpy.unrolled import Unrolled
 from rnnlab.core.figure import Axis, Line, Panel, Scale
 from rnnlab.inspection.diagnoses.base import AbstractDiagnosis, Array, Inspected, Numbers, shortened
-from rnnlab.inspection.diagnoses.fixed_points import DIAGNOSIS as SEARCH
-from rnnlab.inspection.diagnoses.fixed_points import FixedPoints
+from rnnlab.inspection.diagnoses.fixed_points import FixedPoints, search
 from rnnlab.training.gradient_by_lag import last_scored
 
 _COMPONENTS = 3
@@ -18,6 +17,7 @@ _TRAJECTORIES = 64
 _DRAWN, _DRAWN_LONG = 24, 6  # of these, and where every step is scored, so that states never rest
 _MOST_KINDS = 8  # of targets that have colours of their own
 _KIND_COLOURS: tuple[int | str, ...] = (0, 1, 2, 3, 4, 5, 6, "#8c6d31")
+_SEARCH = 1 << 32  # work for the fixed points of a picture, less than for those of a diagnosis
 _KINDS_OF_POINTS = {0: ("stable point", 2), 1: ("saddle, 1 unstable direction", 3), 2: ("saddle, 2 or more", 4)}
 
 
@@ -76,7 +76,7 @@ class States(AbstractDiagnosis[Mapping[str, Components]]):
 
     def for_figure(self, found: Mapping[str, Components], inspected: Inspected) -> Mapping[str, Components]:
         """Return the result with the fixed points, whose search takes longer than all else."""
-        searched, way, joined = SEARCH.compute(inspected), inspected.unrolled, dict(found)
+        searched, way, joined = search(inspected, _SEARCH), inspected.unrolled, dict(found)
         for layer in way.layers:
             for name in layer.network.cell.states if layer.name in searched else ():
                 points: FixedPoints = searched[layer.name]
