@@ -131,7 +131,7 @@ def break_off(one: Bench, wanted: int, *, number: signal.Signals, seed: int) -> 
 
 def test_killed_at_random(numpy: Bench) -> None:
     tally = break_off(numpy, 4, number=signal.SIGKILL, seed=1)
-    assert tally.states.keys() <= {"missing", "stale"}
+    assert tally.states.keys() <= {"missing", "stale", "completed"}  # the last: all was written, the lock was not gone
 
 
 def test_stopped_at_random(numpy: Bench) -> None:
