@@ -1,6 +1,7 @@
 """Threads that libraries start by themselves: where the system allows fewer, these end the process without an error."""
 
 import os
+import sys
 import threading
 from _thread import start_new_thread
 
@@ -20,6 +21,8 @@ def startable_threads(most: int) -> int:
         end.wait()
         ended.release()
 
+    # A thread that gets no memory ends with an error. A function of Python's own needs none to ignore that.
+    reported, sys.unraisablehook = sys.unraisablehook, callable
     try:
         while started < most:
             # `threading.Thread` would wait for ever for a thread that ends because there is no memory.
@@ -32,6 +35,7 @@ def startable_threads(most: int) -> int:
     end.set()
     for _ in range(started):
         ended.acquire(timeout=_START_SECONDS)
+    sys.unraisablehook = reported
     return started
 
 
