@@ -186,17 +186,22 @@ def _fault(record: Mapping[str, Any], fields: Fields) -> str:
         if name not in record:
             return f"it has no `{name}`"
     for name, value in record.items():
-        fits = fields.get(name, _is_figure)
+        is_score = name.startswith("validation/") or (fields is EVALUATION and name != "nonfinite")
+        fits = fields.get(name, _is_score if is_score else _is_figure)
         if not fits(value) or len(name) > LONGEST_NAME:
             return f"its `{name[:LONGEST_NAME]}` is no such value as a record has there"
     return ""
+
+
+def _is_score(value: Any) -> bool:
+    return value is None or _is_number(value)
 
 
 def _is_figure(value: Any) -> bool:
     """Return whether a value is a number, unknown, or a list of such or of names."""
     if isinstance(value, list):
         return len(value) <= _LONGEST_LIST and all(one is None or _is_number(one) or _is_name(one) for one in value)
-    return value is None or _is_number(value)
+    return _is_score(value)
 
 
 _LINE = re.compile(rb'(\{.+),"crc":"([0-9a-f]{8})"\}\n?', re.DOTALL)
