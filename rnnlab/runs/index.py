@@ -51,7 +51,7 @@ Config = tuple[RunId, dict[Name, Flat]]  # the id of the run it is stored with; 
 _Value = TypeVar("_Value")
 _Entries = dict[str, tuple[list[int], _Value]]  # name of a run -> what its files look like, and what was read of them
 
-_STRICT = ConfigDict(strict=True, allow_inf_nan=False)
+_STRICT = ConfigDict(strict=True, allow_inf_nan=False, defer_build=True)
 _CONFIG: TypeAdapter[Config] = TypeAdapter(Config, config=_STRICT)
 
 

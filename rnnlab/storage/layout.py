@@ -14,7 +14,7 @@ from typing import Annotated, Any, Self, final
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from rnnlab.core.options import Options
 from rnnlab.storage.jsonfile import decode
@@ -76,7 +76,9 @@ class Entry(Options):
     data_offsets: list[Annotated[int, Field(ge=0, lt=1 << 48)]] = Field(min_length=2, max_length=2)
 
 
-_ENTRIES, _TEXTS = TypeAdapter(dict[str, Entry]), TypeAdapter(dict[str, str])
+_LATER = ConfigDict(defer_build=True)
+_ENTRIES = TypeAdapter(dict[str, Entry], config=_LATER)
+_TEXTS = TypeAdapter(dict[str, str], config=_LATER)
 
 
 @final
