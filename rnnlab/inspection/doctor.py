@@ -159,7 +159,7 @@ class _Examination:
             raise VerificationError(CUT)
         newest, status = metrics.records[-1]["step"] if metrics.records else 0, self.status
         if newest > status.step and has_ended_in_order(status):
-            raise VerificationError(f"goes on to step {newest:,}, but the run ended at step {status.step:,}")
+            raise VerificationError(f"reaches step {newest:,}, but the run ended at step {status.step:,}")
         if newest < status.step and status.state == "completed":
             raise VerificationError(f"ends at step {newest:,}, but the run ended at step {status.step:,}")
         if metrics.torn:

@@ -221,7 +221,7 @@ def _decoded(line: bytes) -> dict[str, Any] | None:
 
 def _torn(line: bytes) -> bool:
     """Return whether a crash explains the state of the last line: cut, or (power cut) its first page never written."""
-    is_cut = not line.endswith(b"\n") and _LINE.match(line) is None  # a line that goes on after its end was changed
+    is_cut = not line.endswith(b"\n") and _LINE.match(line) is None  # a line with more after its end was changed
     return len(line) <= LONGEST_LINE and (is_cut or b"\0" in line)
 
 

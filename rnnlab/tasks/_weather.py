@@ -41,8 +41,8 @@ class Weather:
     0.64 of what those hours add, 0.36·0.9^(2(h-m))·(1 - 0.9^(2m)); the rest is the loss of the oracle.
 
     These know the time, which takes two readings of a clock. The present alone leaves two hours of the year, before and
-    after its turn; how likely each is, the weather that it implies at all twelve stations tells. The mean of the two
-    forecasts, weighted by that, is the baseline. Its loss is measured, on 20,000 hours of its own: by how much its
+    after its turn. The weather at all twelve stations, as each implies it, gives how likely they are. The mean of the
+    two forecasts, weighted by that, is the baseline. Its loss is measured, on 20,000 hours of its own: by how much its
     squared distance from the oracle exceeds that of the forecast that knows the time.
 
     Args:

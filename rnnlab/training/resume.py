@@ -18,7 +18,7 @@ from rnnlab.training.stopping import Stop
 from rnnlab.training.store import Store, beginning
 from rnnlab.training.train import begin, new_trainer, train_to_end
 from rnnlab.training.trainer import Trainer
-from rnnlab.training.waiting import Tell, silently, waiting
+from rnnlab.training.waiting import Notify, silently, waiting
 
 # What may be changed on resuming: the budget, and the backend, which gives the same numbers within rounding.
 CHANGEABLE = ("training.steps", "training.max_seconds", "backend", "engine")
@@ -31,7 +31,7 @@ def resume(
     argv: Sequence[str],
     stop: Stop | None = None,
     force_unlock: bool = False,
-    tell: Tell = silently,
+    notify: Notify = silently,
 ) -> Generator[Event, None, None]:
     """Resume a run that was interrupted, killed, or stopped at its budget; a complete run is left as it is.
 
@@ -42,7 +42,7 @@ def resume(
         argv: The command line, for the provenance.
         stop: Through it the training can be asked to stop.
         force_unlock: Take the lock from its holder, even if that process seems alive.
-        tell: Shows the user a sentence, where the process has to wait.
+        notify: Shows the user a sentence, where the process has to wait.
 
     Raises:
         UsageError: An override changes something else, or gives fewer steps than are done.
@@ -57,7 +57,7 @@ def resume(
                 where=f"--set {override}",
                 hint="to train with other values, start a new run: `rnnlab train CONFIG --set …`",
             )
-    with run.locked(force=force_unlock, pause=waiting(run.path, stop, tell)) as held:
+    with run.locked(force=force_unlock, pause=waiting(run.path, stop, notify)) as held:
         stored = verified_experiment(held)
         yield from _resume(held, stored if not overrides else Run(held).experiment(overrides), argv, stop)
 
@@ -71,7 +71,7 @@ def train_into(
     beside: Path | None = None,
     stop: Stop | None = None,
     force_unlock: bool = False,
-    tell: Tell = silently,
+    notify: Notify = silently,
     describe: repository.Describe | None = None,
 ) -> Generator[Event, None, None]:
     """Train an experiment in the folder `path`, however much of it is done: begin it, resume it, or find it complete.
@@ -84,7 +84,7 @@ def train_into(
         beside: The config's folder: a git repository around it is recorded.
         stop: Through it the training can be asked to stop.
         force_unlock: Take the lock from its holder, even if that process seems alive.
-        tell: Shows the user a sentence, where the process has to wait.
+        notify: Shows the user a sentence, where the process has to wait.
         describe: Describes that repository, where doing so for each run would take too long.
 
     Raises:
@@ -92,7 +92,7 @@ def train_into(
         RunLockedError, VerificationError, DivergedError, StoppedError, EnvironmentFault: As from `resume`.
     """
     trainer = None if RunFolder(path).is_run() else new_trainer(experiment, folder=path.absolute().parent)
-    with RunFolder.ensure(path).locked(force=force_unlock, pause=waiting(path, stop, tell)) as run:
+    with RunFolder.ensure(path).locked(force=force_unlock, pause=waiting(path, stop, notify)) as run:
         if not run.has_begun():
             _require_empty(run)
             trainer = trainer or new_trainer(experiment, folder=path)

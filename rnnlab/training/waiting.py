@@ -7,32 +7,32 @@ from rnnlab.core.errors import StoppedError
 from rnnlab.storage.holder import LEASE_SECONDS, Pause, wait_a_moment
 from rnnlab.training.stopping import Stop
 
-Tell = Callable[[str], None]
+Notify = Callable[[str], None]
 
 
 def silently(_: str) -> None:
-    """Tell nobody."""
+    """Show nothing."""
 
 
-def waiting(path: Path, stop: Stop | None, tell: Tell = silently) -> Pause:
+def waiting(path: Path, stop: Stop | None, notify: Notify = silently) -> Pause:
     """Return what to do between two looks at a lock: report the wait, once, and end it when a stop is requested.
 
     Args:
         path: The folder.
         stop: Through it the wait can be asked to stop.
-        tell: Shows the user a sentence.
+        notify: Shows the user a sentence.
 
     The function that is returned raises `StoppedError`.
     """
-    told = False
+    reported = False
 
     def pause(holder: str) -> None:
-        nonlocal told
+        nonlocal reported
         if stop and stop.reason:
             raise StoppedError(f"stopped by {stop.reason} while waiting for the lock", where=str(path))
-        if not told:
-            tell(f"{path}: locked by {holder}; waiting up to {LEASE_SECONDS:.0f} s to see whether it is alive")
-        told = True
+        if not reported:
+            notify(f"{path}: locked by {holder}; waiting up to {LEASE_SECONDS:.0f} s to see whether it is alive")
+        reported = True
         wait_a_moment(holder)
 
     return pause

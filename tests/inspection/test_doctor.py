@@ -128,7 +128,7 @@ def test_files_at_odds_with_the_status(experiment: Make, tmp_path: Path) -> None
     sequences = run.read_summary().sequences
     assert found(run)[1] == {
         "status.json": "is of step 4, with a checkpoint of step 5",
-        "metrics.jsonl": "goes on to step 5, but the run ended at step 4",
+        "metrics.jsonl": "reaches step 5, but the run ended at step 4",
         "weights/last.safetensors": "are of step 5, but the run ended at step 4",
         "summary.json": "stopped is budget, the other files give nothing at step 4; "
         f"steps is 5, the other files give 4; sequences is {sequences}, the other files give {4 * sequences // 5}",

@@ -86,7 +86,7 @@ def command(
                 argv=sys.argv,
                 stop=stop,
                 force_unlock=force_unlock,
-                tell=note,
+                notify=note,
             )
         else:
             loaded = load_experiment(config, [*(overrides or []), *naming])
@@ -103,7 +103,7 @@ def command(
                     beside=beside,
                     stop=stop,
                     force_unlock=force_unlock,
-                    tell=note,
+                    notify=note,
                 )
         with closing(events):
             finished = _follow(events, quiet=quiet, json=json)

@@ -35,7 +35,7 @@ class Sgd(AbstractOptimizer[SgdOptions]):
 
     θ parameters, g gradients, v slot `momentum`, each (P,) of the parameters' dtype; η learning rate; μ `momentum`.
 
-    The rate is inside the velocity: when a schedule changes it, earlier moves go on at the rate they were made with.
+    The rate is inside the velocity: when a schedule changes it, earlier moves continue at the rate they were made with.
 
     Source: Polyak 1964 (heavy ball); Sutskever, Martens, Dahl, Hinton 2013, "On the importance of initialization and
         momentum in deep learning", eq. 1-4.
