@@ -30,7 +30,8 @@ def train(tmp_path_factory: pytest.TempPathFactory) -> Train:
 
     @cache
     def trained(name: str, *overrides: str) -> Run:
-        return rnnlab.train(CONFIGS / f"vanishing_{name}.yaml", overrides, runs=runs)
+        # One shard: the last bits of the results do not depend on how many processors there are.
+        return rnnlab.train(CONFIGS / f"vanishing_{name}.yaml", [*overrides, "numpy.shards=1"], runs=runs)
 
     return trained
 
@@ -112,11 +113,10 @@ def weights_of(run: Run) -> dict[str, NDArray[np.float64]]:
 def test_the_gradient_more_than_100_steps_back(train: Train) -> None:
     left = {}  # of the gradient at the lag at which there first is one
     simple = train("simple", "training.steps=300")  # it is at chance from the beginning to the end
-    for name, run in (("simple", simple), ("irnn", train("irnn")), ("carry", train("carry"))):
+    for name, run in (("simple", simple), ("carry", train("carry"))):
         for state, norms in rnnlab.diagnose(run, ["gradient"])["gradient"].median.items():
             left[name, state] = norms[-1] / norms[norms > 0][0]
     assert left["simple", "layers.0.h"] < 1e-6
-    assert left["irnn", "layers.0.h"] > 1e-2
     assert left["carry", "layers.0.c"] > 1e-2
 
 

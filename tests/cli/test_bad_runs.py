@@ -181,19 +181,14 @@ def test_a_link_planted_at_a_name_of_ours_is_not_followed(
     needed = {"resolved.yaml", "provenance.json", "evaluations.jsonl", "weights", "weights/last.safetensors"}
     evaluated = rnnlab("evaluate", "./job", "--weights", "last")
     assert evaluated.code == (3 if file == "status.json" else 4 * (file in needed))
+    monkeypatch.setattr("rnnlab.storage.holder.LEASE_SECONDS", 0.5)  # a lock that cannot be read is watched so long
     result = rnnlab("train", "x.yaml", "--into", "job", "-q")
-    assert result.code in {0, 4, 6}
+    assert result.code in {0, 4}
     if result.code:
         error_lines(result)
     assert everything(outside) == before
     refused = {"status.json", "resolved.yaml", "provenance.json", "log.txt", "weights", "checkpoints"}
-    assert result.code == (
-        6
-        if file.startswith("lock")
-        else 4
-        if file in refused or (file.startswith("checkpoints/") and "-0000000000-" in file)
-        else 0
-    )
+    assert result.code == (4 if file in refused or (file.startswith("checkpoints/") and "-0000000000-" in file) else 0)
     if not result.code and file not in {"config.yaml", "evaluations.jsonl"}:
         assert not path.is_symlink()
 
