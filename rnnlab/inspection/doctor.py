@@ -9,11 +9,11 @@ from rnnlab.config.experiment import Experiment
 from rnnlab.core.errors import VerificationError
 from rnnlab.core.text import counted
 from rnnlab.inspection.agreement import has_ended_in_order, status_fault, summary_faults
-from rnnlab.runs.run import Record, Run
+from rnnlab.runs.run import LOSS, Record, Run
 from rnnlab.storage import RunFolder, Status
 from rnnlab.storage.files import is_leftover
 from rnnlab.storage.folder import OWN
-from rnnlab.storage.holder import Holder, is_lock, read_holder
+from rnnlab.storage.holder import Holder, is_held, is_lock, read_holder
 from rnnlab.storage.jsonfile import read_model
 from rnnlab.storage.metrics import CUT, TORN
 from rnnlab.storage.own import require_id
@@ -90,6 +90,7 @@ class _Examination:
         self._records: Sequence[Record] | None = None
         self._summary: Summary | None = None
         self._steps: list[int] = []
+        self._listed: dict[str, int] = {}  # the step of each file of a checkpoint
 
     def read_all(self) -> None:
         self._check("status.json", self._read_status)
@@ -102,13 +103,14 @@ class _Examination:
         is_there = kind(self.run.path / "log.txt") == "file"
         self._add("log.txt", *(("good", "present") if is_there else ("bad", "is missing, or no regular file")))
         self._check("checkpoints", self._list_checkpoints)
-        for step in self._steps:
-            self._check(f"checkpoints/{self.run.checkpoints().path(step).name}", partial(self._read_checkpoint, step))
+        self._listed = {f"checkpoints/{self.run.checkpoints().path(step).name}": step for step in self._steps}
+        for file, step in self._listed.items():
+            self._check(file, partial(self._read_checkpoint, step))
         if self.run.has_summary() or has_ended_in_order(self.status):
             self._check("summary.json", self._read_summary)
         weights: tuple[Literal["best", "last"], ...] = ("best", "last")
         for which in weights:
-            if self.status.state == "completed" or self.run.has_weights(which):
+            if self._has_written(which) or self.run.has_weights(which):
                 self._check(f"weights/{which}.safetensors", partial(self._read_weights, which))
         self._check("the lock", self._read_lock)
         for file, detail in _others(self.run):
@@ -118,7 +120,15 @@ class _Examination:
         try:
             self._add(file, "good", read())
         except VerificationError as fault:
+            # A training that is under way has replaced it with a newer one since the folder was listed.
+            if file in self._listed and kind(self.run.path / file) == "missing" and is_held(self.run.path):
+                return
             self._add(file, "bad", fault.problem)
+
+    def _has_written(self, which: Literal["best", "last"]) -> bool:
+        """Return whether the process ended in order, and so wrote these weights: the best once any were scored."""
+        is_scored = any(record.get(LOSS) is not None for record in self._records or ())
+        return has_ended_in_order(self.status) and (which == "last" or is_scored)
 
     def _add(self, file: str, result: Result, detail: str) -> None:
         self.findings.append(Finding(file, result, detail))

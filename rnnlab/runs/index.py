@@ -32,7 +32,7 @@ from rnnlab.storage.summary import Summary
 
 FORMAT = "rnnlab-index/3"
 WORTH = 32  # entries, new or gone, for which the file is written: to read so many runs takes about as long
-LARGEST = 1 << 29  # bytes
+LARGEST = 1 << 27  # bytes
 FRESH = 3_000_000_000  # ns in which a file may change twice and show one time: two seconds is the coarsest clock in use
 _ABANDONED = 3600  # seconds after which an unfinished file is of a killed process
 

@@ -27,7 +27,7 @@ from rnnlab.storage.files import always, ensure_folder, is_leftover, make_folder
 from rnnlab.storage.holder import Pause, is_lock, wait_a_moment
 from rnnlab.storage.jsonfile import Json, write_json
 from rnnlab.storage.lock import Lock, acquire
-from rnnlab.storage.metrics import EVALUATION, Metrics, read_metrics, read_prefix
+from rnnlab.storage.metrics import EVALUATION, Metrics, check_prefix, read_metrics, read_prefix
 from rnnlab.storage.own import read_own
 from rnnlab.storage.reading import kind, read_bytes
 from rnnlab.storage.sealed_yaml import parse_sealed, read_sealed, sealed
@@ -41,9 +41,9 @@ if TYPE_CHECKING:  # imported where it is used, so that runs can be listed witho
 
 Which = Literal["best", "last"]
 
-# The content of a new folder before it is a run.
+# Of a new folder, before it is a run.
 _BEGUN = ("config.yaml", "resolved.yaml", "provenance.json", "metrics.jsonl", "log.txt")
-# The content of a run without its locks.
+# Of a run, without its locks.
 OWN = (*_BEGUN, "status.json", "evaluations.jsonl", "summary.json", "checkpoints", "weights", "plots", "tensorboard")
 
 LARGEST_TEXT, _TRIES = 1 << 22, 100  # bytes of a config, which has at most 2^20 as given; names to try
@@ -94,6 +94,8 @@ class RunFolder:
         """
         run = cls(path)
         if kind(path) != "folder" or kind(run._status) != "file" or not is_ours(run._status):
+            if {kind(run._status), kind(path / "resolved.yaml"), kind(path / "provenance.json")} == {"file"}:
+                raise VerificationError("is damaged: the folder has all else of a run", where=str(run._status))
             raise RunNotFoundError("is not an rnnlab run", where=str(path), hint="`rnnlab list` shows the runs")
         return run
 
@@ -200,13 +202,10 @@ class RunFolder:
 
     def check_metrics(self, size: int, of: str) -> None:
         """Pass if the first `size` bytes of the training record are whole records, none of them damaged."""
-        read_prefix(self.path / "metrics.jsonl", size, of)
+        check_prefix(self.path / "metrics.jsonl", size, of)
 
     def cut_metrics(self, size: int) -> None:
-        """Cut the training record off after its first `size` bytes, which must be whole records.
-
-        The rest goes into a new file of that name, so that a process that still has the old one open writes nowhere.
-        """
+        """Keep the first `size` bytes of the training record, in a new file: what is written to the old one is lost."""
         write_atomic(path := self.path / "metrics.jsonl", read_prefix(path, size), guard=self._guard)
 
     def evaluations_writer(self, id: str) -> AppendFile:

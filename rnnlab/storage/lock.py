@@ -138,8 +138,8 @@ class Lock:
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         try:
-            # The loss of an unfinished file to a later attempt looks like an error of the disk.
-            if isinstance(error, EnvironmentFault):
+            # What a later attempt removes or replaces looks like an error of the disk, or like damage.
+            if isinstance(error, EnvironmentFault | VerificationError):
                 with suppress(EnvironmentFault, VerificationError):
                     self.check()
         finally:

@@ -7,12 +7,12 @@ such a number is written as null and named in `nonfinite`. A record that follows
 so the half is known for what it is, and a damaged line anywhere else is an error that names the line.
 """
 
-import io
 import json
 import math
 import re
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -21,12 +21,11 @@ from typing import Any, final
 from rnnlab.core.errors import VerificationError
 from rnnlab.storage.fields import LARGEST_STEP, LARGEST_WHOLE, LONGEST_NAME
 from rnnlab.storage.jsonfile import decode
-from rnnlab.storage.reading import read_bytes, read_lines
+from rnnlab.storage.reading import read_lines, read_start
 
 Value = float | int | str | bool | None | list[int] | list[float | None]  # finite numbers in a list
 
 LONGEST_LINE = 1 << 20  # bytes
-LARGEST = 1 << 32  # bytes of a file that is read at once
 # The messages about half a record at the end of a run's metrics.
 TORN = "ends in half a record, as a kill can leave it; it is not counted"
 CUT = "ends in half a record, though the run is completed: it was cut since"
@@ -137,21 +136,36 @@ def _require_order(path: Path, records: list[dict[str, Any]]) -> None:
             raise VerificationError(problem, where=str(path))
 
 
-def read_prefix(path: Path, size: int, of: str | None = None) -> bytes:
-    """Return the first `size` bytes of a metrics file, which are whole records.
+def check_prefix(path: Path, size: int, of: str | None = None) -> None:
+    """Pass if the first `size` bytes of a metrics file are whole records; read line by line, whatever its size.
 
     Raises:
         VerificationError: The file is shorter, cut within a record there, or a line before is damaged or, where `of` is
             given, not of the run with that id.
         EnvironmentFault: A file cannot be read.
     """
-    data = read_bytes(path, LARGEST) if size else b""
-    if len(data) < size:
-        raise VerificationError(f"has {len(data):,} bytes, expected at least {size:,}", where=str(path))
-    prefix = data[:size]
-    if _records(path, io.BytesIO(prefix), of=of).torn or not prefix.endswith(b"\n"[: len(prefix)]):
-        raise VerificationError(f"has no record that ends at byte {size:,}", where=str(path))
-    return prefix
+    _records(path, _first_lines(path, size), of=of)
+
+
+def read_prefix(path: Path, size: int) -> bytes:
+    """Return the first `size` bytes of a metrics file, which must be whole records; raises as `check_prefix`."""
+    check_prefix(path, size)
+    return read_start(path, size) if size else b""  # there need not be a file
+
+
+def _first_lines(path: Path, size: int) -> Iterator[bytes]:
+    if not size:  # there need not be a file
+        return
+    total = 0
+    with closing(read_lines(path, LONGEST_LINE)) as lines:
+        for line in lines:
+            total += len(line)
+            if total > size or (total == size and not line.endswith(b"\n")):
+                raise VerificationError(f"has no record that ends at byte {size:,}", where=str(path))
+            yield line
+            if total == size:
+                return
+    raise VerificationError(f"has {total:,} bytes, expected at least {size:,}", where=str(path))
 
 
 def _records(path: Path, lines: Iterable[bytes], *, of: str | None, fields: Fields = TRAINING) -> Metrics:

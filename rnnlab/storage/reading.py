@@ -3,7 +3,7 @@
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
@@ -35,6 +35,12 @@ def read_bytes(path: Path, limit: int) -> bytes:
     return data
 
 
+def read_start(path: Path, size: int) -> bytes:
+    """Return the first `size` bytes of a plain file, or all it has; raises as `read_bytes`."""
+    with opened(path) as descriptor, reported("read", path):
+        return read_full(descriptor, size)
+
+
 def read_text(path: Path, limit: int) -> str:
     """Return the content of a plain file of at most `limit` bytes of UTF-8; raises as `read_bytes`."""
     try:
@@ -43,7 +49,7 @@ def read_text(path: Path, limit: int) -> str:
         raise VerificationError(f"is not UTF-8 at byte {fault.start}", where=str(path)) from fault
 
 
-def read_lines(path: Path, longest: int) -> Iterator[bytes]:
+def read_lines(path: Path, longest: int) -> Generator[bytes, None, None]:
     """Yield the lines of a plain file with their ends, which the last may lack.
 
     A line of more than `longest` bytes is yielded cut after one byte more than that, and is the last.

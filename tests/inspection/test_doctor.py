@@ -10,6 +10,7 @@ from rnnlab.config.experiment import Experiment
 from rnnlab.core.errors import DivergedError
 from rnnlab.inspection.doctor import Report, examine
 from rnnlab.storage import RunFolder
+from rnnlab.storage.checkpoint import Checkpoints
 from tests.training.resuming import begin, damage, killed
 from tests.training.test_endings import EXPLODES
 
@@ -152,3 +153,31 @@ def test_what_a_kill_leaves_is_noted(experiment: Make, tmp_path: Path) -> None:
     assert note(report, "weights/.last.safetensors.0123456789abcdef.tmp").startswith("an unfinished write")
     assert note(report, "notes.txt") == "not a file of rnnlab"
     assert json.loads((run.path / "status.json").read_bytes())["state"] == "running"
+
+
+def test_weights_of_an_interrupted_run_are_missed(experiment: Make, tmp_path: Path) -> None:
+    run = begin(experiment(), tmp_path / "run")
+    interrupted = run.read_status().changed(state="interrupted", exit_code=75)
+    run.write_status(interrupted)
+    (run.path / "weights/last.safetensors").unlink()
+    assert found(run)[1]["weights/last.safetensors"] == "is missing"
+
+
+def test_a_checkpoint_that_a_live_training_has_replaced_is_not_missed(
+    experiment: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = begin(experiment(), tmp_path / "run")
+    newest, older = run.checkpoints().steps()
+    listed = Checkpoints.steps
+
+    def steps(self: Checkpoints) -> list[int]:
+        try:
+            return listed(self)
+        finally:
+            self.path(older).unlink(missing_ok=True)
+
+    monkeypatch.setattr(Checkpoints, "steps", steps)
+    with run.locked():
+        report = examine(run)
+    names = [finding.file for finding in report.findings if finding.file.startswith("checkpoints/")]
+    assert names == [f"checkpoints/{run.checkpoints().path(newest).name}"]

@@ -58,7 +58,7 @@ def command(
         typer.Option("--into", metavar="DIR", help="Folder of the run: a run in it is resumed, else one is started."),
     ] = None,
     force_unlock: Annotated[
-        bool, typer.Option("--force-unlock", help="Take over a run that is locked by a process that no longer exists.")
+        bool, typer.Option("--force-unlock", help="Take the run over from the process that has its lock, alive or not.")
     ] = False,
     signal: Annotated[
         str, typer.Option(envvar="RNNLAB_SIGNAL", metavar="NAME", help="A further signal that saves and stops.")

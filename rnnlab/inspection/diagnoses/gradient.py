@@ -84,9 +84,10 @@ def _shares(found: GradientByLag) -> dict[str, tuple[Array, ...]]:
 def _reach(name: str, lags: Array, shares: Array, *_: Array) -> str:
     left = f"{name}: {power(float(shares[-1]))} of the gradient is left {lags[-1]:,} steps back"
     if shares[-1] >= _VANISHED:
-        return f"{left}. What happened there can be learned."
+        return f"{left}. What happened there can be learned through {name}."
     lost = int(lags[np.flatnonzero(shares < _VANISHED)[0]])
-    return f"{left}, and less than 1 % at lag {lost:,} already. It has vanished: what happened there is not learned."
+    lesson = f"It has vanished: what happened there is not learned through {name}."
+    return f"{left}, and less than 1 % at lag {lost:,} already. {lesson}"
 
 
 def power(share: float) -> str:
