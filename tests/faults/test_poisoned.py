@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -211,6 +212,8 @@ class World:
         return [row | {"age": 0} for row in json.loads(out)["runs"] if TRIAL not in row["path"]]
 
     def _others_in_table(self) -> list[Any]:
+        if not find_spec("pandas"):
+            return []
         rows = package.table().to_dict("records")
         keys = ("run", "state", "loss", "seed", "config.cell.units", "metrics.loss")
         return [[row[key] for key in keys] for row in rows if TRIAL not in row["path"]]

@@ -25,6 +25,9 @@ from tests.cli.program import TINY, Result, rnnlab
 from tests.faults.wrong_values import edited
 from tests.sweeps.trying import make_sweep
 
+pytestmark = pytest.mark.optuna
+pytest.importorskip("optuna", reason="needs the extra `optuna`")
+
 GRID = "sweep: {seeds: 2, axes: {cell.units: [3, 4], training.clip_norm: {from: 1, to: 2, count: 2}}, "
 GRID += "zip: [[cell.units, training.clip_norm]]}\n"
 SEARCH = "sweep: {method: tpe, trials: 4, axes: {cell.units: {from: 2, to: 9}, task: [adding, parity]}}\n"

@@ -1,6 +1,7 @@
 """One run of many whose reading fails in a way that nobody thought of: all commands show the others."""
 
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -47,7 +48,8 @@ def test_the_other_99_runs_are_shown(many: Path, monkeypatch: pytest.MonkeyPatch
     assert shown.err.startswith(f"rnnlab: warning: {many / POISONED}: a bug in rnnlab: {type(error).__name__}")
     assert len(shown.err) < 1000
     assert "\x1b" not in shown.err
-    assert len(package.table()) == 99
+    if find_spec("pandas"):
+        assert len(package.table()) == 99
     compared = rnnlab("compare", many, "--format", "csv")
     assert (compared.code, len(compared.lines)) == (4, 100)
     assert POISONED in compared.err
