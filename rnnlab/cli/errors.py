@@ -9,7 +9,7 @@ from pathlib import Path
 
 import typer
 
-from rnnlab.cli.plain import ASCII
+from rnnlab.cli.ascii import ASCII
 from rnnlab.core.errors import ConfigError, RnnlabError
 from rnnlab.core.registry import Registry, plug_in_fault
 from rnnlab.core.text import visible

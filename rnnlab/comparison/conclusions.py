@@ -5,11 +5,12 @@ from typing import Any
 
 from rnnlab.comparison.comparability import is_one_task
 from rnnlab.comparison.contrasts import Contrast
-from rnnlab.comparison.groups import LOSS, Group, key_label, short_name, value_label
+from rnnlab.comparison.groups import Group, key_label, short_name, value_label
 from rnnlab.comparison.pivot import Overall, Pivot
 from rnnlab.comparison.statistics import smallest_p
 from rnnlab.core.text import counted
 from rnnlab.runs.run import Run
+from rnnlab.storage.summary import LOSS
 
 _SIGNIFICANT = 0.05
 _ENOUGH = 5  # runs per group, below which no test can show much

@@ -19,14 +19,14 @@ from rnnlab.comparison.statistics import (
     median,
     wilson,
 )
-from rnnlab.comparison.survival import Times, is_given_up, median_time, times_of
+from rnnlab.comparison.survival import Times, median_time, never_solves, times_of
 from rnnlab.core.errors import RnnlabError, UsageError
 from rnnlab.core.registry import nearest
 from rnnlab.runs.run import Run
 from rnnlab.storage.status import FOLDER_NAME
+from rnnlab.storage.summary import LOSS
 from rnnlab.tasks import task_class
 
-LOSS = "validation/loss"
 _SCORE = "validation/"
 
 # The results of a run do not depend on these, except for rounding.
@@ -66,7 +66,7 @@ class Group:
         return [
             run
             for run in self.results
-            if run.summary.solved or is_given_up(run) or (run.summary.solved is False and run.state == "completed")
+            if run.summary.solved or never_solves(run) or (run.summary.solved is False and run.state == "completed")
         ]
 
     @cached_property

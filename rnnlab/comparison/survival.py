@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnlab.runs.run import Run
+from rnnlab.training.stopping import PRUNER
 
-_HOPELESS = {"diverged", "plateau"}  # what ended a training that would not have solved its task later
-_PRUNED = "stopped by the pruner"  # of a search; the run itself was interrupted
+_UNSOLVABLE = {"diverged", "plateau"}  # the ends of trainings that would not have solved their task later
+_PRUNED = f"stopped by {PRUNER}"  # the message of a run that a search interrupted
 
 
 class Times(NamedTuple):
@@ -60,13 +61,13 @@ def times_of(runs: Sequence[Run]) -> Times:
     return Times([seen for seen, _ in known], [succeeded for _, succeeded in known])
 
 
-def is_given_up(run: Run) -> bool:
+def never_solves(run: Run) -> bool:
     """Return whether a run ended, unsolved, for how it did: it diverged, no longer improved, or a search pruned it."""
-    return run.summary.solved is False and (run.summary.stopped in _HOPELESS or run.message == _PRUNED)
+    return run.summary.solved is False and (run.summary.stopped in _UNSOLVABLE or run.message == _PRUNED)
 
 
 def _sequences(run: Run) -> float | None:
-    if is_given_up(run):
+    if never_solves(run):
         return inf
     summary = run.summary
     seen = summary.solved_at.sequences if summary.solved_at else summary.sequences

@@ -5,12 +5,13 @@ from typing import Any, TypeVar
 
 from rnnlab.comparison.compare import Comparison
 from rnnlab.comparison.contrasts import Contrast
-from rnnlab.comparison.groups import LOSS, Group, seed_of, short_name, value_label
+from rnnlab.comparison.groups import Group, seed_of, short_name, value_label
 from rnnlab.comparison.pivot import Pivot
 from rnnlab.comparison.statistics import Interval
 from rnnlab.core.table import UNKNOWN, Cell, Column, Table, table
 from rnnlab.core.text import counted, listed
 from rnnlab.runs.run import Run
+from rnnlab.storage.summary import LOSS
 
 RESULTS = "Results"  # the title of the table with one row per run
 _Row = TypeVar("_Row")

@@ -56,7 +56,7 @@ class Line:
         marker: Whether and how points are marked: an index from 0 to 5, likewise.
         low, high: (N,) the ends of an interval around each y.
         bars: Whether the intervals are drawn as error bars; else as a band. Lines with bars are drawn side by side, a
-            few points apart, so that those with equal values can be told apart.
+            few points apart, so that those with equal values can be distinguished.
         fill: The y down to which the area is filled; None where it is not.
         shown: Whether it is drawn from the start; a page offers the others in its legend.
     """

@@ -178,7 +178,7 @@
     }
 
     drawLine(group, line) {
-      // Lines with bars are drawn side by side, so that equal values can be told apart.
+      // Lines with bars are drawn side by side, so that equal values can be distinguished.
       const barred = this.panel.lines.filter((one, at) => one.bars && this.shown[at]);
       const aside = line.bars ? APART * (barred.indexOf(line) - (barred.length - 1) / 2) : 0;
       const point = (x, y) => (isKnown(x, this.panel.x.log) && isKnown(y, this.yLog) ? [this.toX(x) + aside, this.toY(y)] : null);

@@ -6,21 +6,20 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from rnnlab.config.experiment import Experiment
-from rnnlab.core.errors import DivergedError, StoppedError
-from rnnlab.runs.run import LOSS, Record
+from rnnlab.runs.run import Record
 from rnnlab.storage import Status
-from rnnlab.storage.summary import Scores, SolvedAt, Summary, mean_speed
+from rnnlab.storage.summary import LOSS, SolvedAt, Summary, best_record, mean_speed, validation_scores
 from rnnlab.tasks.base import Evidence, Threshold
 from rnnlab.training.progress import Best
+from rnnlab.training.stopping import EXIT_CODES
 
 _ROUNDED = 0.0006  # seconds, and steps per second: both are stored with three digits
-_EXIT_CODES = {"completed": 0, "interrupted": StoppedError.exit_code, "diverged": DivergedError.exit_code}
 _OF_METRICS = {"state", "stopped", "sequences", "solved", "solved_at", "loss", "metrics", "best"}
 
 
 def has_ended_in_order(status: Status) -> bool:
     """Return whether the process ended the run by itself, so that it wrote everything there is to write."""
-    return status.exit_code is not None and status.exit_code == _EXIT_CODES.get(status.state)
+    return status.exit_code is not None and status.exit_code == EXIT_CODES.get(status.state)
 
 
 def status_fault(status: Status) -> str:
@@ -79,23 +78,14 @@ def summary_faults(
         yield from _solved_faults(summary.solved_at, summary.steps, experiment, records)
 
 
-def best_record(records: Sequence[Record]) -> Record | None:
-    """Return the record with the lowest validation loss, the first of equals."""
-    return min((one for one in records if one.get(LOSS) is not None), key=lambda one: float(one[LOSS]), default=None)
-
-
 def _scores(records: Sequence[Record], *, has_diverged: bool) -> dict[str, object]:
     scored = [one for one in records if LOSS in one]
-    metrics = _validation(scored[-1]) if scored else {}
+    metrics = validation_scores(scored[-1]) if scored else {}
     if has_diverged:
         metrics = dict.fromkeys(metrics)
     best = best_record(records)
-    of_best = {"step": best["step"], "metrics": _validation(best)} if best else {"step": 0, "metrics": {}}
+    of_best = {"step": best["step"], "metrics": validation_scores(best)} if best else {"step": 0, "metrics": {}}
     return {"loss": metrics.get("loss"), "metrics": metrics, "best": of_best}
-
-
-def _validation(record: Record) -> Scores:
-    return {name.removeprefix("validation/"): record[name] for name in record if name.startswith("validation/")}
 
 
 def _reason(summary: Summary, status: Status, experiment: Experiment, records: Sequence[Record]) -> str:
@@ -143,7 +133,7 @@ def _solved_faults(
 
 
 def _numbers(record: Record) -> Mapping[str, float]:
-    return {name: math.nan if value is None else value for name, value in _validation(record).items()}
+    return {name: math.nan if value is None else value for name, value in validation_scores(record).items()}
 
 
 def _around(step: int, records: Sequence[Record]) -> tuple[float, float]:

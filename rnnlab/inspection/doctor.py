@@ -9,16 +9,16 @@ from rnnlab.config.experiment import Experiment
 from rnnlab.core.errors import VerificationError
 from rnnlab.core.text import counted
 from rnnlab.inspection.agreement import has_ended_in_order, status_fault, summary_faults
-from rnnlab.runs.run import LOSS, Record, Run
+from rnnlab.runs.run import Record, Run
 from rnnlab.storage import RunFolder, Status
 from rnnlab.storage.files import is_leftover
 from rnnlab.storage.folder import OWN
 from rnnlab.storage.holder import Holder, is_held, is_lock, read_holder
 from rnnlab.storage.jsonfile import read_model
 from rnnlab.storage.metrics import CUT, TORN
-from rnnlab.storage.own import require_id
 from rnnlab.storage.reading import kind
-from rnnlab.storage.summary import Summary
+from rnnlab.storage.run_id import require_id
+from rnnlab.storage.summary import LOSS, Summary
 from rnnlab.training.resources import checkpoint_bytes
 from rnnlab.training.resume import require_config_as_given, require_own, verified_experiment
 
@@ -89,8 +89,7 @@ class _Examination:
         self._experiment: Experiment | None = None
         self._records: Sequence[Record] | None = None
         self._summary: Summary | None = None
-        self._steps: list[int] = []
-        self._listed: dict[str, int] = {}  # the step of each file of a checkpoint
+        self._checkpoints: dict[str, int] = {}  # the step of each file, the newest first
 
     def read_all(self) -> None:
         self._check("status.json", self._read_status)
@@ -103,8 +102,7 @@ class _Examination:
         is_there = kind(self.run.path / "log.txt") == "file"
         self._add("log.txt", *(("good", "present") if is_there else ("bad", "is missing, or no regular file")))
         self._check("checkpoints", self._list_checkpoints)
-        self._listed = {f"checkpoints/{self.run.checkpoints().path(step).name}": step for step in self._steps}
-        for file, step in self._listed.items():
+        for file, step in self._checkpoints.items():
             self._check(file, partial(self._read_checkpoint, step))
         if self.run.has_summary() or has_ended_in_order(self.status):
             self._check("summary.json", self._read_summary)
@@ -121,7 +119,7 @@ class _Examination:
             self._add(file, "good", read())
         except VerificationError as fault:
             # A training that is under way has replaced it with a newer one since the folder was listed.
-            if file in self._listed and kind(self.run.path / file) == "missing" and is_held(self.run.path):
+            if file in self._checkpoints and kind(self.run.path / file) == "missing" and is_held(self.run.path):
                 return
             self._add(file, "bad", fault.problem)
 
@@ -183,13 +181,15 @@ class _Examination:
         return counted(len(evaluations.records), "record")
 
     def _list_checkpoints(self) -> str:
-        self._steps = self.run.checkpoints().steps()
-        newest, saved = self._steps[0] if self._steps else -1, -1 if self.status.saved is None else self.status.saved
+        found = self.run.checkpoints()
+        steps = found.steps()
+        self._checkpoints = {f"checkpoints/{found.path(step).name}": step for step in steps}
+        newest, saved = steps[0] if steps else -1, -1 if self.status.saved is None else self.status.saved
         # A process can be killed after it saved a checkpoint, and before the status has it.
         if newest < saved or (newest > saved and has_ended_in_order(self.status)):
-            there = f"the newest is of step {newest:,}" if self._steps else "there is none"
+            there = f"the newest is of step {newest:,}" if steps else "there is none"
             raise VerificationError(f"{there}, though the newest was saved at step {self.status.saved}")
-        return f"{len(self._steps)}, the newest at step {newest:,}" if self._steps else "none yet"
+        return f"{len(steps)}, the newest at step {newest:,}" if steps else "none yet"
 
     def _read_checkpoint(self, step: int) -> str:
         about, most_bytes = None, None

@@ -11,7 +11,7 @@ from rnnlab.config.load import check_document
 from rnnlab.config.reading import apply_overrides, document_of
 from rnnlab.core.errors import ConfigError, VerificationError
 from rnnlab.storage.folder import RunFolder
-from rnnlab.storage.own import require_id
+from rnnlab.storage.run_id import require_id
 
 
 @final

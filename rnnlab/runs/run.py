@@ -19,7 +19,7 @@ from rnnlab.storage.holder import is_held
 from rnnlab.storage.jsonfile import flatten
 from rnnlab.storage.metrics import Metrics
 from rnnlab.storage.status import RunState, Status
-from rnnlab.storage.summary import Summary
+from rnnlab.storage.summary import Summary, best_record
 
 if TYPE_CHECKING:  # NumPy is imported only by what builds a network: `rnnlab list` does not wait for it
     from rnnlab.backends.base import AbstractModel, Network
@@ -31,7 +31,6 @@ Which = Literal["best", "last"]
 Record = Mapping[str, Any]
 Points = list[tuple[int, float | None]]
 
-LOSS = "validation/loss"
 _NOT_METRICS = {"step", "sequences", "seconds", "nonfinite"}
 
 
@@ -269,8 +268,7 @@ class Run:
 
     @cached_property
     def _best_record(self) -> Record | None:
-        scored = [record for record in self.records if _number(record.get(LOSS)) is not None]
-        return min(scored, key=lambda record: float(record[LOSS]), default=None)
+        return best_record(self.records)
 
     def weights(self, which: Which = "best", *, allow_nonfinite: bool = False) -> "Weights":
         """Return the parameters by full name; with NaN and infinity only where that is allowed.

@@ -28,8 +28,8 @@ from rnnlab.storage.holder import Pause, is_lock, wait_a_moment
 from rnnlab.storage.jsonfile import Json, write_json
 from rnnlab.storage.lock import Lock, acquire
 from rnnlab.storage.metrics import EVALUATION, Metrics, check_prefix, read_metrics, read_prefix
-from rnnlab.storage.own import read_own
 from rnnlab.storage.reading import kind, read_bytes
+from rnnlab.storage.run_id import read_own
 from rnnlab.storage.sealed_yaml import parse_sealed, read_sealed, sealed
 from rnnlab.storage.status import Status, folder_name, is_ours, label_of, read_status
 from rnnlab.storage.summary import Summary

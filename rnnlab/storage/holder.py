@@ -16,7 +16,7 @@ from pydantic import Field
 from rnnlab.core.errors import RunLockedError, VerificationError
 from rnnlab.core.options import Options
 from rnnlab.core.system_errors import reported
-from rnnlab.storage.fields import Count, Moment, Name
+from rnnlab.storage.fields import Count, Moment, Name, Pid, within_bounds
 from rnnlab.storage.jsonfile import LIMIT, read_model
 from rnnlab.storage.reading import read_bytes
 
@@ -37,7 +37,7 @@ class Holder(Options):
     token: Name = Field(description="Random: differs for every lock taken.")
     host: Name = Field(description="The machine's name.")
     machine: Name = Field(description="Where process numbers are comparable: the boot, and the process namespace.")
-    pid: int = Field(description="The process.")
+    pid: Pid = Field(description="The process.")
     process_started: Name | None = Field(description="When that process began, in the system's own count.")
     acquired: Moment = Field(description="When the lock was taken, UTC.")
     heartbeat: Moment = Field(description="When the process last updated it, UTC.")
@@ -46,7 +46,7 @@ class Holder(Options):
     @classmethod
     def here(cls) -> Self:
         """Return this process as a new holder."""
-        now, pid = datetime.now(UTC), os.getpid()
+        now, pid = within_bounds(datetime.now(UTC)), os.getpid()
         return cls(
             token=secrets.token_hex(8),
             host=platform.node(),
@@ -59,7 +59,7 @@ class Holder(Options):
 
     def updated(self) -> Self:
         """Return the holder as it is after one more update of the lock."""
-        return self.model_copy(update={"heartbeat": datetime.now(UTC), "beats": self.beats + 1})
+        return self.model_copy(update={"heartbeat": within_bounds(datetime.now(UTC)), "beats": self.beats + 1})
 
     def is_here(self) -> bool:
         """Return whether the process is, or was, on this machine, where the system knows whether it is alive."""
@@ -72,7 +72,7 @@ class Holder(Options):
             >>> Holder.here().is_running()
             True
         """
-        if self.pid <= 0 or os.name != "posix":
+        if not self.pid or os.name != "posix":
             return self.pid == os.getpid()
         try:
             os.kill(self.pid, 0)  # sends nothing: only asks
@@ -94,7 +94,7 @@ class Holder(Options):
         return abs((datetime.now(UTC) - self.heartbeat).total_seconds()) < LEASE_SECONDS
 
     def __str__(self) -> str:
-        since = self.acquired.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        since = self.acquired.strftime("%Y-%m-%dT%H:%M:%SZ")
         return f"process {self.pid} on {self.host}, since {since}"
 
 

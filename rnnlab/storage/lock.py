@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Self, final
 
 from rnnlab.core.errors import EnvironmentFault, RnnlabError, RunLockedError, VerificationError
+from rnnlab.core.threads import MORE_PROCESSES
 from rnnlab.storage import disk
 from rnnlab.storage.files import create_whole, sweep, write_atomic
 from rnnlab.storage.holder import (
@@ -88,8 +89,7 @@ class Lock:
         try:
             start_new_thread(self._update, ())
         except RuntimeError as fault:
-            hint = "raise the limit on processes and threads (ulimit -u)"
-            raise EnvironmentFault(f"{problem}: {fault}", where=where, hint=hint) from fault
+            raise EnvironmentFault(f"{problem}: {fault}", where=where, hint=MORE_PROCESSES) from fault
         # `threading.Thread` would wait for ever for a thread that ends because there is no memory.
         if not self._began.wait(_START_SECONDS):
             raise EnvironmentFault(problem, where=where, hint="allow more memory")
@@ -113,10 +113,10 @@ class Lock:
             raise self._lost(holder)
 
     def look(self) -> None:
-        """Pass if as far as is known, this process still has the lock; no file is read.
+        """Pass unless this process is known to have lost the lock; no file is read.
 
         Raises:
-            RunLockedError: It has not.
+            RunLockedError: It has.
         """
         if self._is_lost or self._ended.is_set():
             raise self._lost(None)

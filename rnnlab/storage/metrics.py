@@ -101,12 +101,10 @@ class Metrics:
     Args:
         records: The whole records, in file order; a value that was not finite is None and named in `nonfinite`.
         torn: Whether the file ends in half a record, which a crash explains and which is not among the records.
-        id: That of the run that the records are of; empty where there is none.
     """
 
     records: list[dict[str, Any]]
     torn: bool
-    id: str = ""
 
 
 def read_metrics(path: Path, of: str | None = None, *, fields: Fields = TRAINING, in_order: bool = False) -> Metrics:
@@ -150,7 +148,7 @@ def check_prefix(path: Path, size: int, of: str | None = None) -> None:
 def read_prefix(path: Path, size: int) -> bytes:
     """Return the first `size` bytes of a metrics file, which must be whole records; raises as `check_prefix`."""
     check_prefix(path, size)
-    return read_start(path, size) if size else b""  # there need not be a file
+    return read_start(path, size) if size else b""
 
 
 def _first_lines(path: Path, size: int) -> Iterator[bytes]:
@@ -191,7 +189,7 @@ def _records(path: Path, lines: Iterable[bytes], *, of: str | None, fields: Fiel
         records.append(record)
     if damaged and (len(damaged) > 1 or not _torn(damaged[0][1])):
         raise _damage(path, *damaged[0])
-    return Metrics(records, torn=bool(damaged), id=of or "")
+    return Metrics(records, torn=bool(damaged))
 
 
 def _fault(record: Mapping[str, Any], fields: Fields) -> str:

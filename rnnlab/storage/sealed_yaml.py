@@ -12,8 +12,8 @@ from typing import Any
 
 from rnnlab.config.plain import read_plain
 from rnnlab.core.errors import VerificationError
-from rnnlab.storage.own import require_id
 from rnnlab.storage.reading import CHANGED, read_bytes
+from rnnlab.storage.run_id import require_id
 
 _SEAL = re.compile(rb"# run ([0-9a-f]{16}), SHA-256 of the lines above: ([0-9a-f]{64})\n")
 

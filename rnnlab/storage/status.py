@@ -13,7 +13,7 @@ from pydantic import Field
 
 from rnnlab.core.errors import VerificationError
 from rnnlab.core.options import Options
-from rnnlab.storage.fields import LONGEST_NAME, Moment, Name, RunId, Step, Text, storable, within_bounds
+from rnnlab.storage.fields import LONGEST_NAME, Moment, Name, Pid, RunId, Step, Text, storable, within_bounds
 from rnnlab.storage.jsonfile import LIMIT, parse_object, read_model
 from rnnlab.storage.reading import read_bytes
 
@@ -37,7 +37,7 @@ class Status(Options):
     saved: Step | None = Field(default=None, description="The step of the newest checkpoint; null before the first.")
     started: Moment = Field(description="When the run began, UTC.")
     updated: Moment = Field(description="When this was written, UTC.")
-    pid: Annotated[int, Field(ge=0, lt=1 << 32)] = Field(description="The process that wrote this.")
+    pid: Pid = Field(description="The process that wrote this.")
     host: Name = Field(description="The machine that process ran on.")
     exit_code: Annotated[int, Field(ge=0, le=255)] | None = Field(
         default=None, description="The exit code, once there is one."

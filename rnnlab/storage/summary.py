@@ -1,6 +1,6 @@
 """The result of a run in figures: what `summary.json` stores, and what is known of it before the run has ended."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Self, final
 
 from pydantic import Field
@@ -9,6 +9,7 @@ from rnnlab.core.options import Options
 from rnnlab.storage.fields import Count, Name, RunId, Seconds, Step, Text
 from rnnlab.storage.status import Attempt, RunState, Status
 
+LOSS = "validation/loss"  # in a line of the training record
 Scores = Annotated[dict[Name, float | None], Field(max_length=1000)]  # None where a value was not finite
 
 
@@ -106,7 +107,7 @@ class Summary(Options):
             record: The newest line of the training record; empty before the first.
         """
         timesteps, seconds, step = config.get("shape.timesteps"), record.get("seconds"), record.get("step", 0)
-        scores = {key.removeprefix("validation/"): record[key] for key in record if key.startswith("validation/")}
+        scores = validation_scores(record)
         return cls(
             id=status.id,
             attempt=status.attempt,
@@ -132,6 +133,21 @@ class Summary(Options):
             metrics=scores,
             best=None,
         )
+
+
+def best_record(records: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """Return the record with the lowest validation loss, the first of equals; None where no loss is finite."""
+    return min((one for one in records if one.get(LOSS) is not None), key=lambda one: float(one[LOSS]), default=None)
+
+
+def validation_scores(record: Mapping[str, Any]) -> dict[str, float | None]:
+    """Return what a line of the training record has of the validation set, by the name of the metric.
+
+    Example:
+        >>> validation_scores({"step": 3, "train/loss": 0.5, "validation/loss": 0.25})
+        {'loss': 0.25}
+    """
+    return {key.removeprefix("validation/"): record[key] for key in record if key.startswith("validation/")}
 
 
 def mean_speed(steps: int, seconds: float | None) -> float | None:

@@ -18,7 +18,7 @@ from rnnlab.sweeps.plan import Trial
 from rnnlab.sweeps.pool import FromWorker, Ready, Score, Train, TrialStepped, Worker, WorkerPool
 from rnnlab.sweeps.search import Search, open_search
 from rnnlab.sweeps.status import SweepStatus, TrialStatus, sweep_status, trial_status
-from rnnlab.training.stopping import Stop
+from rnnlab.training.stopping import PRUNER, Stop
 
 _TICK_SECONDS = 0.2  # between two checks of the clock
 _POLL_SECONDS = 1.0  # between two looks at files: a request to cancel, trials that others train
@@ -239,6 +239,6 @@ class _Runner:
         if self.stop.reason:
             worker.interrupt(self.stop.reason)
         elif worker.trial.name in self._pruned:
-            worker.interrupt("the pruner")
+            worker.interrupt(PRUNER)
         elif self._timeout is not None and worker.seconds > self._timeout:
             worker.interrupt(f"--timeout={self._timeout:g}")

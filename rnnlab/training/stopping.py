@@ -3,11 +3,19 @@
 import time
 from typing import Literal, final
 
+from rnnlab.core.errors import DivergedError, StoppedError
 from rnnlab.storage import State
 
 Reason = Literal["solved", "budget", "plateau", "diverged", "interrupted", "failed"]
 
 
+# Of a process that ended a run by itself and wrote everything there is to write.
+EXIT_CODES: dict[State, int] = {
+    "completed": 0,
+    "interrupted": StoppedError.exit_code,
+    "diverged": DivergedError.exit_code,
+}
+PRUNER = "the pruner"  # the reason for which a search stops a trial
 _STATES: dict[Reason, State] = {"diverged": "diverged", "interrupted": "interrupted", "failed": "failed"}
 
 

@@ -9,13 +9,7 @@ from typing import Any, Literal, final
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnlab.core.errors import (
-    DivergedError,
-    EnvironmentFault,
-    RnnlabError,
-    StoppedError,
-    VerificationError,
-)
+from rnnlab.core.errors import EnvironmentFault, RnnlabError, VerificationError
 from rnnlab.core.system_errors import reported
 from rnnlab.storage import RunFolder, Status, disk
 from rnnlab.storage.checkpoint import Checkpoint, Part
@@ -23,10 +17,9 @@ from rnnlab.storage.fields import storable
 from rnnlab.storage.metrics import Value
 from rnnlab.storage.summary import Summary
 from rnnlab.training.events import record_line
-from rnnlab.training.stopping import Reason, state_of
+from rnnlab.training.stopping import EXIT_CODES, Reason, state_of
 from rnnlab.training.trainer import Trainer
 
-_EXIT_CODES: dict[Reason, int] = {"diverged": DivergedError.exit_code, "interrupted": StoppedError.exit_code}
 _FLUSH_SECONDS = 5  # of event files
 _AT_ONCE = 130  # the exit code of a process that Ctrl-C ended before its state was saved
 
@@ -126,8 +119,9 @@ class Store:
         self.run.write_summary(summary)
         self._log.append(f"{stopped} at step {step} {message}".rstrip().encode())
         if stopped != "failed":
-            code, state = _EXIT_CODES.get(stopped, 0), state_of(stopped)
-            self.run.write_status(self._status.changed(state=state, step=step, exit_code=code, message=message))
+            state = state_of(stopped)
+            ended = self._status.changed(state=state, step=step, exit_code=EXIT_CODES[state], message=message)
+            self.run.write_status(ended)
 
     def fail(self, error: BaseException) -> None:
         """Write the status of a training that an error has ended, whatever else could be written.
@@ -138,7 +132,7 @@ class Store:
         write_failure(self.run, self._status, error, step=self._trainer.place.step)
 
     def look(self) -> None:
-        """Pass if as far as is known, this process still has the lock; raises `RunLockedError`."""
+        """Raise `RunLockedError` if this process is known to have lost the lock; no file is read."""
         if self.run.lock:
             self.run.lock.look()
 

@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 import rnnlab
+from rnnlab.cli.ascii import ASCII
 from rnnlab.cli.errors import note, report, warn
-from rnnlab.cli.plain import ASCII
 from rnnlab.cli.render import output
 from rnnlab.cli.render.output import show, show_json, show_text
 from rnnlab.core.errors import UsageError

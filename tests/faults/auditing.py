@@ -1,6 +1,6 @@
 """What a process does to the world outside itself: each change of a file, each socket, each program, as a line of text.
 
-Python's audit events come from Python's own calls, whoever makes them; a hook cannot be removed again.
+Python's audit events come from all calls that Python makes, of any package; a hook cannot be removed again.
 """
 
 import os

@@ -270,7 +270,7 @@ MUTATIONS = (
     ),
     Mutation(
         "the id check of a document",
-        "storage/own.py:require_id",
+        "storage/run_id.py:require_id",
         (instead("of not in {None, id}", "False"),),
         "tests/faults/test_flips.py::test_a_file_of_another_run_is_noticed[summary.json]",
     ),

@@ -98,7 +98,7 @@ def require_noticed(run: RunFolder, count: int, seed: int) -> Counter[str]:
         path.write_bytes(changed)
         name = str(path.relative_to(run.path))
         if examine(run).is_healthy:
-            # What is read is the very same: of records, the rest of one that a crash had cut does not count, and of
+            # What is read is the same: of records, the rest of one that a crash had cut does not count, and of
             # two checkpoints of one step the older is never opened.
             read = [run.checkpoints().path(step) for step in run.checkpoints().steps()]
             assert path.suffix == ".jsonl" or (path.parent.name == "checkpoints" and path not in read), (name, bit)

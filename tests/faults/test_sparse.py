@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 import time
@@ -102,3 +103,12 @@ def test_where_nothing_is_expected_they_are_hashed_by_pieces(run: RunFolder, sea
     code, output = measured("doctor", run.path, "--json")
     assert code == 4, output
     assert output.count("its content does not match its SHA-256") == (1 if sealed else 3)
+
+
+def test_a_record_is_read_line_by_line(run: RunFolder) -> None:
+    os.truncate(run.path / "metrics.jsonl", SIZE)
+    code, output = measured("doctor", run.path)
+    assert code == 4, output
+    code, output = measured("train", "--resume", run.path, "--set", "training.steps=30")
+    assert code == 0, output
+    assert rnnlab("doctor", run.path).code == 0

@@ -14,8 +14,8 @@ from typing import final
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
+from rnnlab.cli.ascii import ASCII
 from rnnlab.cli.errors import forget_stdout
-from rnnlab.cli.plain import ASCII
 from rnnlab.core.errors import EnvironmentFault
 from rnnlab.core.text import jsonable, visible, visible_lines
 

@@ -12,11 +12,11 @@ from rnnlab.cli.render.output import can_show, console, show, show_json
 from rnnlab.cli.render.tables import show_table
 from rnnlab.core.errors import RnnlabError
 from rnnlab.core.table import Table, table
-from rnnlab.runs.run import LOSS, Record, Run
+from rnnlab.runs.run import Record, Run
 from rnnlab.storage.fields import storable
 from rnnlab.storage.provenance import Provenance, backends
 from rnnlab.storage.repository import Git
-from rnnlab.storage.summary import Scores, Summary
+from rnnlab.storage.summary import LOSS, Scores, Summary, best_record, validation_scores
 from rnnlab.tasks.base import reference_scores
 
 Facts = list[tuple[str, str]]
@@ -157,15 +157,11 @@ def _scores(parts: Parts) -> tuple[Scores, Scores, tuple[int | None, int | None]
     if summary := parts.summary:
         best = summary.best
         return summary.metrics, best.metrics if best else {}, (summary.steps, best.step if best else None)
-    records = [record for record in parts.metrics if record.get(LOSS) is not None]
-    if not records:
+    final = next((one for one in reversed(parts.metrics) if one.get(LOSS) is not None), None)
+    lowest = best_record(parts.metrics)
+    if final is None or lowest is None:
         return {}, {}, (None, None)
-    chosen = records[-1], min(records, key=lambda record: float(record[LOSS]))
-    final, best_of = (
-        {key.removeprefix("validation/"): value for key, value in record.items() if key.startswith("validation/")}
-        for record in chosen
-    )
-    return final, best_of, (chosen[0]["step"], chosen[1]["step"])
+    return validation_scores(final), validation_scores(lowest), (final["step"], lowest["step"])
 
 
 def evaluation_table(records: Sequence[Record]) -> Iterator[Table]:
