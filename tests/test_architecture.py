@@ -12,7 +12,7 @@ TEXTS = {name: path.read_text(encoding="utf-8") for name, path in zip(NAMES, MOD
 TREES = {name: ast.parse(text) for name, text in TEXTS.items()}
 MOST_ESCAPES = 10
 LAYERS = [
-    "backends", "bench", "cells", "cli", "comparison", "config", "core", "figures", "inspection", "optim",
+    "backends", "bench", "cells", "cli", "comparison", "config", "core", "equations", "figures", "inspection", "optim",
     "runs", "storage", "sweeps", "tasks", "training",
 ]  # fmt: skip
 _CALLS = ("seed", "rand", "randn", "random", "normal", "uniform", "shuffle", "choice", "permutation", "set_state")

@@ -1,13 +1,13 @@
-"""The cell contract: parameters, initial state, one step, and that step's vector-Jacobian product.
+"""The cell contract: parameters, states, and one step, which is all that any engine needs.
 
 A cell is one file in this folder that exports `CELL`. Its `step` is the equation as on paper, written once against an
-array namespace `xp` (`numpy`, or `keras.ops`); its `step_vjp` is the hand-written derivative. This is the readable
-reference: `tests/cells/test_contract.py` compares the fast NumPy kernels and the Keras layers with it.
+array namespace `xp` with the functions of `keras.ops`. `rnnlab.equations` derives the gradient from it, and the plan
+by which NumPy, machine code and Keras compute it.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from pydantic import Field, field_validator
@@ -59,13 +59,13 @@ class Step:
 
     Attributes:
         output: (B, H).
-        state: Named arrays, each (B, H): the state the next step starts from.
-        saved: What `step_vjp` needs of this step.
+        state: Named arrays, (B, H) unless `state_sizes` differs: the state the next step starts from.
+        saved: Named values of this step: what diagnoses show, and what a `step_vjp` by hand needs.
     """
 
     output: Array
     state: dict[str, Array]
-    saved: dict[str, Array]
+    saved: dict[str, Array] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +121,18 @@ class AbstractCell(ABC):
             state: Named arrays, each (B, H).
         """
 
+    def state_sizes(self) -> dict[str, int]:
+        """Return the features of each array of the state, by name, in the order of `states`: H, unless it differs."""
+        return dict.fromkeys(self.states, self.options.units)
+
+    def initial_state(self, xp: Any, batch_size: int, dtype: Any) -> dict[str, Array]:
+        """Return the zero state, each array (B, H)."""
+        return {name: xp.zeros((batch_size, size), dtype=dtype) for name, size in self.state_sizes().items()}
+
+
+class AbstractDerivedByHand(AbstractCell):
+    """A cell that also has its derivative by hand, for readers; that of any other is derived from its equation."""
+
     @abstractmethod
     def step_vjp(
         self, xp: Any, parameters: Arrays, saved: Arrays, *, output_gradient: Array, state_gradient: Arrays
@@ -134,7 +146,3 @@ class AbstractCell(ABC):
             output_gradient: dL/d output from outside the recurrence, (B, H).
             state_gradient: dL/d of each array of the state after the step, (B, H).
         """
-
-    def initial_state(self, xp: Any, batch_size: int, dtype: Any) -> dict[str, Array]:
-        """Return the zero state, each array (B, H)."""
-        return {name: xp.zeros((batch_size, self.options.units), dtype=dtype) for name in self.states}

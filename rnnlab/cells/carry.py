@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from rnnlab.cells.base import AbstractCell, Array, Arrays, CellOptions, Step, StepGradients
+from rnnlab.cells.base import AbstractDerivedByHand, Array, Arrays, CellOptions, Step, StepGradients
 from rnnlab.core import activations
 from rnnlab.core.parameters import Parameter
 
@@ -22,7 +22,7 @@ class CarryOptions(CellOptions):
     )
 
 
-class Carry(AbstractCell):
+class Carry(AbstractDerivedByHand):
     """A simplified LSTM whose output reads the carry through a full matrix.
 
     With h the state and c the carry, both (B, H) and zero at the start of every sequence:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
-from rnnlab.cells.base import AbstractCell, Array, Arrays, CellOptions, Step, StepGradients
+from rnnlab.cells.base import AbstractDerivedByHand, Array, Arrays, CellOptions, Step, StepGradients
 from rnnlab.core.parameters import Parameter
 
 
@@ -13,7 +13,7 @@ class SimpleOptions(CellOptions):
     type: Literal["simple"] = "simple"
 
 
-class Simple(AbstractCell):
+class Simple(AbstractDerivedByHand):
     """output_t = activation(input_t·W + state_t·U + b),  state_{t+1} = output_t.
 
     W is (I, H), U (H, H), b (H,); the state `h` is (B, H) and zero at the start of every sequence.

@@ -20,9 +20,14 @@ class AbstractActivation(ABC):
 
     name: ClassVar[str]
 
-    @abstractmethod
     def __call__(self, xp: Any, x: Array) -> Array:
-        """Return f(x), the shape and dtype of `x`."""
+        """Return f(x), the shape and dtype of `x`; a namespace that records equations records it as one operation."""
+        activate = getattr(xp, "activate", None)
+        return activate(self, x) if activate else self.value(xp, x)
+
+    @abstractmethod
+    def value(self, xp: Any, x: Array) -> Array:
+        """Return f(x), spelled in functions of `xp`."""
 
     @abstractmethod
     def slope(self, xp: Any, y: Array) -> Array:
@@ -47,7 +52,7 @@ class Tanh(AbstractScaledTanh):
     name = "tanh"
     inner, gain, shift = 1.0, 1.0, 0.0
 
-    def __call__(self, xp: Any, x: Array) -> Array:
+    def value(self, xp: Any, x: Array) -> Array:
         return xp.tanh(x)
 
     def slope(self, xp: Any, y: Array) -> Array:
@@ -61,7 +66,7 @@ class Sigmoid(AbstractScaledTanh):
     name = "sigmoid"
     inner, gain, shift = 0.5, 0.5, 0.5
 
-    def __call__(self, xp: Any, x: Array) -> Array:
+    def value(self, xp: Any, x: Array) -> Array:
         return 0.5 * xp.tanh(0.5 * x) + 0.5
 
     def slope(self, xp: Any, y: Array) -> Array:
@@ -74,7 +79,7 @@ class HardSigmoid(AbstractActivation):
 
     name = "hard_sigmoid"
 
-    def __call__(self, xp: Any, x: Array) -> Array:
+    def value(self, xp: Any, x: Array) -> Array:
         return xp.clip(x / 6 + 0.5, 0.0, 1.0)
 
     def slope(self, xp: Any, y: Array) -> Array:
@@ -87,7 +92,7 @@ class Relu(AbstractActivation):
 
     name = "relu"
 
-    def __call__(self, xp: Any, x: Array) -> Array:
+    def value(self, xp: Any, x: Array) -> Array:
         return xp.maximum(x, 0.0)
 
     def slope(self, xp: Any, y: Array) -> Array:
@@ -100,7 +105,7 @@ class Softsign(AbstractActivation):
 
     name = "softsign"
 
-    def __call__(self, xp: Any, x: Array) -> Array:
+    def value(self, xp: Any, x: Array) -> Array:
         return x / (1 + xp.abs(x))
 
     def slope(self, xp: Any, y: Array) -> Array:
@@ -113,7 +118,7 @@ class Linear(AbstractActivation):
 
     name = "linear"
 
-    def __call__(self, xp: Any, x: Array) -> Array:
+    def value(self, xp: Any, x: Array) -> Array:
         return x
 
     def slope(self, xp: Any, y: Array) -> Array:

@@ -81,8 +81,9 @@ def gradient_by_lag(unrolled: Unrolled, head: tuple[Array, Array], batch: Batch,
         np.where((last == step)[:, None], rows, 0.0) if (last == step).any() else None for step in range(len(top))
     ]
     norms: dict[str, Array] = {}
-    for layer, steps in zip(reversed(unrolled.layers), reversed(unrolled.steps), strict=True):
-        state = layer.network.cell.initial_state(np, len(last), np.float64)
+    for layer, steps, below in zip(*map(reversed, (unrolled.layers, unrolled.steps, unrolled.inputs)), strict=True):
+        nothing = layer.network.cell.initial_state(np, len(last), np.float64)
+        state = nothing
         inputs: list[Array | None] = [None] * len(steps)
         lengths = {name: np.zeros((len(last), len(steps))) for name in state}
         for number in reversed(range(len(steps))):
@@ -90,7 +91,8 @@ def gradient_by_lag(unrolled: Unrolled, head: tuple[Array, Array], batch: Batch,
             for name, gradient in state.items():
                 is_output = given is not None and step.output is step.state[name]
                 lengths[name][:, number] = np.linalg.norm(gradient + given if is_output else gradient, axis=-1)
-            back = layer.pulled_back(step, state, given)
+            before = steps[number - 1].state if number else nothing
+            back = layer.pulled_back(below[number], before, step, state_gradient=state, output_gradient=given)
             state, inputs[number] = back.state, back.inputs
         from_above = inputs
         norms = {f"{layer.name}.{name}": array for name, array in lengths.items()} | norms

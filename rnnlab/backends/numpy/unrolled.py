@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnlab.backends.base import Network
-from rnnlab.cells.base import Step
+from rnnlab.backends.numpy.reference import step_gradients
+from rnnlab.cells.base import Arrays, Step, StepGradients
+from rnnlab.core.namespace import NUMPY
 
 Array = NDArray[Any]
 
@@ -38,15 +40,34 @@ class Layer:
         cell, steps = self.network.cell, list[Step]()
         state = cell.initial_state(np, inputs.shape[1], np.float64)
         for x in inputs:
-            steps.append(cell.step(np, self.parameters, x, state))
+            steps.append(self.step(x, state))
             state = steps[-1].state
         return steps
 
-    def pulled_back(self, step: Step, state_gradient: Mapping[str, Array], output_gradient: Array | None = None) -> Any:
-        """Return the gradients before a step from those after it: the cell's `step_vjp`."""
-        from_above = np.zeros_like(step.output) if output_gradient is None else output_gradient
-        return self.network.cell.step_vjp(
-            np, self.parameters, step.saved, output_gradient=from_above, state_gradient=state_gradient
+    def step(self, inputs: Array, state: Arrays) -> Step:
+        """Return one step over inputs (B, I)."""
+        return self.network.cell.step(NUMPY, self.parameters, inputs, state)
+
+    def pulled_back(
+        self, inputs: Array, state: Arrays, step: Step, *, state_gradient: Arrays, output_gradient: Array | None = None
+    ) -> StepGradients:
+        """Return the gradients before a step from those after it.
+
+        Args:
+            inputs: (B, I).
+            state: Before the step.
+            step: What the step gave.
+            state_gradient: Of each array of the state after it.
+            output_gradient: Of the output, (B, H); None for zero.
+        """
+        return step_gradients(
+            self.network.cell,
+            self.parameters,
+            inputs=inputs,
+            state=state,
+            step=step,
+            output_gradient=np.zeros_like(step.output) if output_gradient is None else output_gradient,
+            state_gradient=state_gradient,
         )
 
     def stacked(self, state: Mapping[str, Array]) -> Array:
@@ -55,8 +76,9 @@ class Layer:
 
     def split(self, stacked: Array) -> dict[str, Array]:
         """Return the state arrays of a stacked state."""
-        names = self.network.cell.states
-        return dict(zip(names, np.split(stacked, len(names), axis=-1), strict=True))
+        sizes = self.network.cell.state_sizes()
+        ends = np.cumsum(list(sizes.values()))[:-1]
+        return dict(zip(sizes, np.split(stacked, ends, axis=-1), strict=True))
 
 
 @final
@@ -66,11 +88,13 @@ class Unrolled:
 
     Attributes:
         layers: The layers.
+        inputs: What each layer reads, (T, B, its features).
         steps: For each layer the T steps.
         lengths: (B,) the steps of each sequence; those after its end are padding.
     """
 
     layers: tuple[Layer, ...]
+    inputs: tuple[Array, ...]
     steps: tuple[list[Step], ...]
     lengths: Array
 
@@ -106,8 +130,8 @@ def unroll(layers: tuple[Layer, ...], inputs: Array, lengths: Array) -> Unrolled
         inputs: (B, T, I).
         lengths: (B,).
     """
-    below, steps = np.asarray(inputs, np.float64).swapaxes(0, 1), list[list[Step]]()
+    below, steps = [np.asarray(inputs, np.float64).swapaxes(0, 1)], list[list[Step]]()
     for layer in layers:
-        steps.append(layer.run(below))
-        below = np.stack([step.output for step in steps[-1]])
-    return Unrolled(layers, tuple(steps), np.asarray(lengths))
+        steps.append(layer.run(below[-1]))
+        below.append(np.stack([step.output for step in steps[-1]]))
+    return Unrolled(layers, tuple(below[:-1]), tuple(steps), np.asarray(lengths))

@@ -103,8 +103,9 @@ def jacobians(layer: Layer, inputs: Array, states: Mapping[str, Array]) -> Array
     for first in range(0, size, together):
         units = np.eye(size)[first : first + together]
         repeated = layer.split(np.repeat(stacked, len(units), axis=0))
-        step = layer.network.cell.step(np, layer.parameters, np.repeat(inputs, len(units), axis=0), repeated)
-        pulled = layer.pulled_back(step, layer.split(np.tile(units, (count, 1)))).state
+        given = np.repeat(inputs, len(units), axis=0)
+        flowing = layer.split(np.tile(units, (count, 1)))
+        pulled = layer.pulled_back(given, repeated, layer.step(given, repeated), state_gradient=flowing).state
         rows[:, first : first + len(units)] = layer.stacked(pulled).reshape(count, len(units), size)
     return rows
 
@@ -118,7 +119,7 @@ def visited_jacobians(unrolled: Unrolled, number: int, *, at: Array) -> Jacobian
         at: (N, 2): sequence and step, of the state before; the next step must be within the sequence.
     """
     layer, steps = unrolled.layers[number], unrolled.steps[number]
-    inputs = np.stack([steps[step + 1].saved["x"][row] for row, step in at])
+    inputs = np.stack([unrolled.inputs[number][step + 1, row] for row, step in at])
     states = {name: np.stack([steps[step].state[name][row] for row, step in at]) for name in layer.network.cell.states}
     found = jacobians(layer, inputs, states)
     values = np.linalg.eigvals(found[:: max(1, len(found) // _TYPICAL)][:_TYPICAL]).astype(np.complex128)

@@ -1,0 +1,1 @@
+"""From a cell's equation to a plan that any engine can execute: trace, differentiate, schedule."""

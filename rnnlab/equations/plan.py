@@ -1,0 +1,227 @@
+"""The plan of a cell: in which order an engine computes a step and its gradient.
+
+Linear products and element-wise blocks alternate. A cell like an LSTM has one stage of each; a GRU that resets before
+its product has two.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, final
+
+from rnnlab.cells.base import AbstractCell
+from rnnlab.equations.derivative import Gradients, differentiate
+from rnnlab.equations.graph import CHEAP, Node, ordered, without
+from rnnlab.equations.trace import Traced, trace
+
+OUTPUT = "output"  # the name of the state that an output gets which is none of the cell's states
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Products, and then what is element-wise.
+
+    Attributes:
+        products: `linear` nodes, none of which reads another's result. Those that read the same operands follow each
+            other, and among them those with the same activation.
+        block: The other nodes, each after its operands.
+    """
+
+    products: tuple[Node, ...]
+    block: tuple[Node, ...]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a step is computed, and how a gradient is passed back through it.
+
+    Attributes:
+        cell: Of what.
+        input_features: I.
+        sizes: Features of each state by name; an output that is no state of the cell is one more, `output`.
+        output: Name of the state that is the output.
+        matrices: Shape of each matrix of parameters, (in, out), by name.
+        vectors: Size of each vector of parameters, by name.
+        forward: The stages of a step.
+        after: The node of each state after the step, by name; no two are the same, and none is a leaf.
+        saved: Nodes of the step that the way back reads, besides inputs, states before and states after.
+        backward: The stages of the way back; they read `gradient` nodes, those of the states after the step.
+        before: The gradient of each state before the step, by name; none for a state that has no influence.
+        matrix_gradients: By name of the matrix, pairs (operand, gradient): its own is the sum of operandᵀ·gradient over
+            all steps and sequences.
+        vector_gradients: By name of the vector, nodes whose sum over all steps and sequences is its own.
+        input_products: Pairs (gradient, matrix): the gradient of the inputs is the sum of gradient·matrixᵀ,
+        input_rest: plus this node, if there is one.
+    """
+
+    cell: AbstractCell
+    input_features: int
+    sizes: Mapping[str, int]
+    output: str
+    matrices: Mapping[str, tuple[int, int]]
+    vectors: Mapping[str, int]
+    forward: tuple[Stage, ...]
+    after: Mapping[str, Node]
+    saved: tuple[Node, ...]
+    backward: tuple[Stage, ...]
+    before: Mapping[str, Node]
+    matrix_gradients: Mapping[str, Sequence[tuple[Node, Node]]]
+    vector_gradients: Mapping[str, Sequence[Node]]
+    input_products: Sequence[tuple[Node, str]]
+    input_rest: Node | None
+
+    @property
+    def operands(self) -> list[Node]:
+        """The nodes that are multiplied by a matrix, each once."""
+        return list(dict.fromkeys(operand for pairs in self.matrix_gradients.values() for operand, _ in pairs))
+
+    @property
+    def given_back(self) -> list[Node]:
+        """The nodes that are known on the way back: saved ones and states after the step."""
+        return [*self.saved, *self.after.values()]
+
+    @property
+    def kept_back(self) -> list[Node]:
+        """The nodes of the way back that are read after the loop over time, each once."""
+        of_matrices = (gradient for pairs in self.matrix_gradients.values() for _, gradient in pairs)
+        of_vectors = (node for nodes in self.vector_gradients.values() for node in nodes)
+        rest = [self.input_rest] if self.input_rest is not None else []
+        return list(dict.fromkeys([*of_matrices, *of_vectors, *rest]))
+
+
+def plan_of(cell: AbstractCell, input_features: int) -> Plan:
+    """Return the plan of a configured cell.
+
+    Raises:
+        UsageError: Its equation has an operation that no engine knows.
+    """
+    return _plan(type(cell), cell.options.model_dump_json(), input_features)
+
+
+@lru_cache(maxsize=64)
+def _plan(kind: type[AbstractCell], options: str, input_features: int) -> Plan:
+    cell = kind(kind.Options.model_validate_json(options))
+    traced, output = _with_output(trace(cell, input_features))
+    gradients = differentiate(traced)
+    ends = _ends(traced, gradients)
+    new = without("stop_gradient", ends, traced.graph)
+    after = {name: new[node] for name, node in traced.states.items()}
+    matrices = {
+        name: [(new[operand], new[gradient]) for operand, gradient in pairs]
+        for name, pairs in gradients.matrices.items()
+    }
+    vectors = {name: [new[node] for node in nodes] for name, nodes in gradients.vectors.items()}
+    before = {name: new[node] for name, node in gradients.states.items()}
+    input_products, rest = _input_gradient(new[gradients.inputs] if gradients.inputs else None)
+    wanted = [*before.values(), *(gradient for pairs in matrices.values() for _, gradient in pairs)]
+    wanted += [node for nodes in vectors.values() for node in nodes] + ([rest] if rest else [])
+    saved = _saved(after, wanted, [operand for pairs in matrices.values() for operand, _ in pairs])
+    known = [*saved, *after.values()]
+    return Plan(
+        cell=cell,
+        input_features=input_features,
+        sizes={name: node.width for name, node in after.items()},
+        output=output,
+        matrices=traced.matrices,
+        vectors=traced.vectors,
+        forward=_stages(list(after.values()), []),
+        after=after,
+        saved=saved,
+        backward=_stages(wanted, known),
+        before=before,
+        matrix_gradients=matrices,
+        vector_gradients=vectors,
+        input_products=input_products,
+        input_rest=rest,
+    )
+
+
+def _with_output(traced: Traced) -> tuple[Traced, str]:
+    """Return a step with an output among its states, and each state a node of its own; and the output's name."""
+    graph, states = traced.graph, dict(traced.states)
+    name = next((name for name, node in states.items() if node is traced.output), OUTPUT)
+    states.setdefault(name, traced.output)
+    seen = set[Node]()
+    for state, node in states.items():
+        if node.is_leaf or node in seen or node.operation == "stop_gradient":
+            states[state] = graph.node("copy", [node], width=node.width, detail=state)
+        seen.add(states[state])
+    whole = Traced(graph, states[name], states, traced.sizes, traced.matrices, traced.vectors)
+    return whole, name
+
+
+def _ends(traced: Traced, gradients: Gradients) -> dict[Any, Node]:
+    nodes = [*traced.states.values(), *gradients.states.values()]
+    nodes += [node for pairs in gradients.matrices.values() for pair in pairs for node in pair]
+    nodes += [node for nodes in gradients.vectors.values() for node in nodes]
+    nodes += [gradients.inputs] if gradients.inputs else []
+    return dict(enumerate(nodes))
+
+
+def _input_gradient(node: Node | None) -> tuple[list[tuple[Node, str]], Node | None]:
+    """Return the products in the gradient of the inputs, and the rest of it."""
+    if node is None:
+        return [], None
+    is_sum = node.operation == "add" and node.operands[0].operation == "linear"
+    linear, rest = (node.operands[0], node.operands[1]) if is_sum else (node, None)
+    if linear.operation != "linear":
+        return [], linear
+    return list(zip(linear.operands, linear.sum.matrices, strict=True)), rest
+
+
+def _saved(after: Mapping[str, Node], wanted: Iterable[Node], operands: Iterable[Node]) -> tuple[Node, ...]:
+    """Return which nodes of a step are kept: those the way back reads, without what is cheap to compute again."""
+    step, known = set(ordered(after.values())), set(after.values())
+    read = [node for node in ordered([*wanted, *operands], known) if node in step and not node.is_leaf]
+    read = [node for node in read if node not in known]
+    saved = dict.fromkeys(node for node in read if node.operation not in CHEAP or node in set(operands))
+    # What the kept ones are computed from need not be kept itself, unless the way back reads it too.
+    reached = set(ordered(wanted, [*known, *saved]))
+    saved = {node: None for node in saved if node in reached or node in set(operands)}
+    again = set[Node]()
+    for node in ordered(wanted, [*known, *saved]):
+        if node not in step or node.is_leaf or node in known or node in saved:
+            continue
+        if all(
+            operand.is_leaf or operand in known or operand in saved or operand in again for operand in node.operands
+        ):
+            again.add(node)
+        else:
+            saved[node] = None
+    return tuple(saved)
+
+
+def _stages(ends: Sequence[Node], known: Sequence[Node]) -> tuple[Stage, ...]:
+    """Return the stages that compute the ends: products as early as they can be, the rest as late as it is needed."""
+    given = set(known)
+    nodes = [node for node in ordered(ends, given) if not node.is_leaf and node not in given]
+    level: dict[Node, int] = {}
+    for node in nodes:
+        level[node] = max((level.get(operand, 0) for operand in node.operands), default=0)
+        level[node] += node.operation == "linear"
+    last = max(level.values(), default=0)
+    place = dict.fromkeys(nodes, last)
+    for node in reversed(nodes):
+        if node.operation == "linear":
+            place[node] = level[node]
+        for operand in node.operands:
+            if operand in place:
+                place[operand] = min(place[operand], place[node] - (node.operation == "linear"))
+    stages = []
+    for number in range(last + 1):
+        here = [node for node in nodes if place[node] == number]
+        products = sorted((node for node in here if node.operation == "linear"), key=lambda node: _kind(node, nodes))
+        stage = Stage(tuple(products), tuple(node for node in here if node.operation != "linear"))
+        if stage.products or stage.block:
+            stages.append(stage)
+    return tuple(stages)
+
+
+def _kind(node: Node, nodes: Sequence[Node]) -> tuple[Any, ...]:
+    """Return what neighbours in a stage have in common: their operands, and the activation that reads them."""
+    operands = sorted(f"{one.operation} {one.detail}" for one in node.operands)
+    readers = [one for one in nodes if node in one.operands]
+    activations = sorted({one.activation.name for one in readers if one.operation == "activation"})
+    return len(operands), operands, activations
