@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from rnnlab.backends.base import Network
 from rnnlab.backends.keras.engines import start
 from rnnlab.core.errors import RnnlabError, UsageError
+from rnnlab.core.registry import nearest
+from rnnlab.core.scaling import Scaling
 from rnnlab.core.system_errors import reported
 from rnnlab.runs.find import open_run
 from rnnlab.runs.run import Run, Which
@@ -37,6 +39,7 @@ _LOADING: Mapping[Format, str] = {
     "onnx": "import onnxruntime; model = onnxruntime.InferenceSession({file})  # model.run(None, {{'inputs': x}})",
     "savedmodel": "import tensorflow; model = tensorflow.saved_model.load({file})  # model.serve(x)",
 }
+_WITHOUT_GRAPH = ("keras-weights", "npz")
 _ELSEWHERE = "choose another place with --out"
 
 
@@ -54,6 +57,8 @@ class Export:
         outputs: (B, O), or (B, T, O) for a network that returns sequences; raw, i.e. logits for classes.
         dtype: Of inputs, parameters and outputs.
         load: Python that loads it.
+        scaling: How the inputs and outputs relate to the columns of the file that was learnt; None: there was no file.
+        in_units: Whether the model does that scaling itself: it reads and returns the units of the file.
     """
 
     path: Path
@@ -65,6 +70,8 @@ class Export:
     outputs: tuple[int | None, ...]
     dtype: str
     load: str
+    scaling: Scaling | None = None
+    in_units: bool = False
 
 
 def export(
@@ -73,12 +80,15 @@ def export(
     *,
     weights: Which = "best",
     out: str | Path | None = None,
+    series: str | None = None,
     force: bool = False,
     allow_nonfinite: bool = False,
 ) -> Export:
     """Write a run's network for other programs, whatever backend trained it; the run folder is only read.
 
-    The network has no mask: it reads whole sequences, so those of one batch have one length.
+    The network has no mask: it reads whole sequences, so those of one batch have one length. A network that learnt the
+    columns of a file reads and returns the file's units: its scaling is part of the model. With `npz` and
+    `keras-weights` it is beside the weights, in the result and, of `npz`, as `inputs.mean` and the like.
 
     Args:
         run: The run, or its path or name.
@@ -86,11 +96,12 @@ def export(
             `onnx`, `savedmodel` (a folder).
         weights: `best` by validation loss, or `last`.
         out: Where to; left out, `RUN-WEIGHTS.ENDING` in the current folder.
+        series: Of a file with several series, the one whose scale the model has; left out, the model has none.
         force: Whether to replace what is there.
         allow_nonfinite: Whether to write weights that contain NaN or infinity too, for inspection.
 
     Raises:
-        UsageError: Nothing may be written at that place.
+        UsageError: Nothing may be written at that place, or there is no such series.
         VerificationError: The weights are damaged, or of another network.
         EnvironmentFault: A system error, or a missing package. What existed before is left as it was.
     """
@@ -100,7 +111,9 @@ def export(
     experiment = run.experiment()
     network = experiment.network(experiment.build_task())
     arrays = run.weights(weights, allow_nonfinite=allow_nonfinite)
-    content = _content(format, network, arrays)
+    scaling = _scaling_of(arrays.scaling, series)
+    inside = scaling if scaling and len(scaling.series) == 1 and format not in _WITHOUT_GRAPH else None
+    content = _content(format, network, arrays, scaling=scaling if format == "npz" else inside)
     if isinstance(content, bytes):
         write_atomic(path, content, elsewhere=_ELSEWHERE)
     else:
@@ -116,7 +129,18 @@ def export(
         outputs=(None, *([None] if network.return_sequences else []), network.output_features),
         dtype=network.precision,
         load=_LOADING[format].format(file=repr(str(path)), modules=modules),
+        scaling=scaling,
+        in_units=inside is not None,
     )
+
+
+def _scaling_of(scaling: Scaling | None, series: str | None) -> Scaling | None:
+    if series is None:
+        return scaling
+    if scaling is None or series not in scaling.series:
+        known = nearest(series, scaling.series) if scaling else "the run's data are not the series of a file"
+        raise UsageError(f"the network has learnt no series {series!r}", where="--series", hint=known)
+    return scaling.only(scaling.series.index(series))
 
 
 def _check_place(path: Path, format: Format, *, force: bool) -> None:
@@ -151,10 +175,14 @@ def _is_run(folder: Path) -> bool:
     return True
 
 
-def _content(format: Format, network: Network, arrays: Mapping[str, NDArray[Any]]) -> bytes | dict[str, bytes]:
+def _content(
+    format: Format, network: Network, arrays: Mapping[str, NDArray[Any]], *, scaling: Scaling | None
+) -> bytes | dict[str, bytes]:
     if format == "npz":
         file = io.BytesIO()
         named: Any = {name: arrays[name] for name in network.parameters()}  # those of the run have any order
+        if scaling:
+            named |= scaling.arrays() | ({"series": np.array(scaling.series)} if len(scaling.series) > 1 else {})
         np.savez(file, **named)
         return file.getvalue()
     start()
@@ -166,4 +194,4 @@ def _content(format: Format, network: Network, arrays: Mapping[str, NDArray[Any]
         "onnx": exporting.onnx_file,
         "savedmodel": exporting.saved_model,
     }
-    return writers[format](exporting.keras_model(network, arrays))
+    return writers[format](exporting.keras_model(network, arrays, scaling))

@@ -10,6 +10,7 @@ from rnnlab.config.experiment import Experiment
 from rnnlab.config.load import check_document
 from rnnlab.config.reading import apply_overrides, document_of
 from rnnlab.core.errors import ConfigError, VerificationError
+from rnnlab.core.scaling import Scaling
 from rnnlab.storage.folder import RunFolder
 from rnnlab.storage.run_id import require_id
 
@@ -20,11 +21,12 @@ class Weights(dict[str, NDArray[Any]]):
 
     Attributes:
         step: The training step they are of.
+        scaling: How inputs and outputs relate to the columns of a file, as in training; None where there was no file.
     """
 
-    def __init__(self, arrays: Mapping[str, NDArray[Any]], step: int) -> None:
+    def __init__(self, arrays: Mapping[str, NDArray[Any]], step: int, scaling: Scaling | None = None) -> None:
         super().__init__(arrays)
-        self.step = step
+        self.step, self.scaling = step, scaling
 
 
 def stored_experiment(folder: RunFolder, overrides: Sequence[str] = (), *, of: str) -> Experiment:
@@ -57,7 +59,8 @@ def load_weights(
     if differing:
         pairs = "; ".join(f"{key}: stored {stored.get(key)}, expected {wanted.get(key)}" for key in differing)
         raise VerificationError(f"these weights are of another network: {pairs}", where=str(path))
-    return Weights(arrays, description["step"])
+    scaling = Scaling.of(description["scaling"]) if description.get("scaling") else None
+    return Weights(arrays, description["step"], scaling)
 
 
 def flat_description(description: Mapping[str, Any]) -> dict[str, Any]:

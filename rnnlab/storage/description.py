@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal, final
 
-from pydantic import AfterValidator, Field, JsonValue
+from pydantic import AfterValidator, Field, JsonValue, model_validator
 
 from rnnlab.core.options import Options
 from rnnlab.storage.fields import LARGEST_WHOLE, LONGEST_TEXT, Count, Name, RunId, Step
@@ -21,6 +21,10 @@ def _require_bounds(value: JsonValue) -> JsonValue:
         _require_bounds(inner)
     return value
 
+
+_MOST = 10_000  # columns, and series
+Finite = Annotated[float, Field(ge=-1e300, le=1e300)]
+Positive = Annotated[float, Field(ge=0, le=1e300)]
 
 # The options of a cell and the state of a schedule may be a user's own, of any form.
 Plain = Annotated[dict[Name, Annotated[JsonValue, AfterValidator(_require_bounds)]], Field(max_length=1000)]
@@ -40,14 +44,44 @@ class NetworkDescription(Options):
     precision: Literal["float32", "float64"]
 
 
+Numbers = Annotated[list[Annotated[list[Finite], Field(max_length=_MOST)]], Field(max_length=_MOST)]
+
+
+@final
+class ScaleDescription(Options):
+    """As `Scale.describe` returns it: a mean and a deviation per series and column."""
+
+    names: Annotated[list[Name], Field(max_length=_MOST)]
+    mean: Numbers
+    deviation: Annotated[list[Annotated[list[Positive], Field(max_length=_MOST)]], Field(max_length=_MOST)]
+
+
+@final
+class ScalingDescription(Options):
+    """As `Scaling.describe` returns it."""
+
+    series: Annotated[list[Name], Field(min_length=1, max_length=_MOST)]
+    inputs: ScaleDescription
+    outputs: ScaleDescription
+
+    @model_validator(mode="after")
+    def _is_rectangular(self) -> "ScalingDescription":
+        for scale in (self.inputs, self.outputs):
+            for rows in (scale.mean, scale.deviation):
+                if [len(row) for row in rows] != [len(scale.names)] * len(self.series):
+                    raise ValueError("should have a number per series and column")
+        return self
+
+
 @final
 class WeightsDescription(Options):
-    """Of the file of a run's weights."""
+    """Of the file of a run's weights; `scaling` where the network was trained on the columns of a file."""
 
     id: RunId
     step: Step
     network: NetworkDescription
     task: Name
+    scaling: ScalingDescription | None = None
 
 
 def load_weights(path: Path, expected: Expected | None, *, allow_nonfinite: bool, keep: bool) -> Loaded:
@@ -69,6 +103,7 @@ class About(Options):
 
     network: NetworkDescription
     task: Name
+    scaling: ScalingDescription | None = None
 
 
 @final

@@ -9,6 +9,7 @@ import numpy as np
 
 from rnnlab.core.batch import Array, Batch, Lengths, draw_lengths, last_step_mask, within_lengths
 from rnnlab.core.errors import UsageError
+from rnnlab.core.scaling import Scale, Scaling
 from rnnlab.tasks._csv_table import Column, Table, read_table
 from rnnlab.tasks._fitted import fitted
 from rnnlab.tasks.base import Part, Reference, SuccessRule, Threshold, always, last_step, too_short
@@ -49,7 +50,12 @@ class Recorded:
         cut = int(len(table.values) * train_fraction)
         self._check(table, cut)
         self.mean, self.deviation = table.values[:cut].mean(axis=0), table.values[:cut].std(axis=0)
-        values = (table.values - self.mean) / np.where(self.deviation > 0, self.deviation, 1.0)
+        self.deviation[np.ptp(table.values[:cut], axis=0) == 0] = 0.0  # by rounding it may be a little more
+        inputs = Scale(tuple(table.names), self.mean[None], self.deviation[None])
+        column = slice(self.target, self.target + 1)
+        outputs = Scale(inputs.names[column], inputs.mean[:, column], inputs.deviation[:, column])
+        self.scaling = Scaling(("",), inputs, outputs)
+        values = inputs.scaled(table.values)
         middle = cut + (len(values) - cut + 1) // 2
         self._parts = {"train": values[:cut], "validation": values[cut:middle], "test": values[middle:]}
         self._drawn = self._parts["validation"]

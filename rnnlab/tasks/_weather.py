@@ -52,6 +52,7 @@ class Weather:
     features = FEATURES
     names = (*(f"station {n}" for n in range(STATIONS)), "clock of the day", "clock of the year")
     target = 0
+    scaling = None
     solved: SuccessRule
     default_timesteps = (120, 120)
 

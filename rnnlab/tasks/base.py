@@ -16,6 +16,7 @@ from pydantic import create_model
 from rnnlab.core.batch import Array, Batch, Lengths
 from rnnlab.core.losses import LOSSES
 from rnnlab.core.options import Options
+from rnnlab.core.scaling import Scaling
 
 Part = Literal["train", "validation", "test"]
 
@@ -154,6 +155,7 @@ class AbstractTask(ABC):
         input_features: I, the features of one step.
         output_features: O, the raw outputs of one scored step.
         input_names, output_names: What each of these is, such as a symbol or a column, for pictures; else empty.
+        scaling: How the inputs and outputs relate to the columns of a file; None where there is no file.
         forecasts: Where the target is a later value of an input: which input, and how many steps later.
         default_timesteps: The shortest and longest sequence if the config sets none.
         loss: Key of `rnnlab.core.losses.LOSSES`.
@@ -169,6 +171,7 @@ class AbstractTask(ABC):
     output_features: int
     input_names: Sequence[str] = ()
     output_names: Sequence[str] = ()
+    scaling: Scaling | None = None
     forecasts: tuple[int, int] | None = None
     default_timesteps: Lengths
     loss: ClassVar[str]

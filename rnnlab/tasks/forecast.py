@@ -85,6 +85,7 @@ class Forecast(AbstractTask):
         self.default_timesteps = self._series.default_timesteps
         self.input_names, target = self._series.names, self._series.target
         self.output_names, self.forecasts = (self.input_names[target],), (target, options.horizon)
+        self.scaling = self._series.scaling
 
     def timesteps_fault(self, timesteps: Lengths) -> str | None:
         return self._series.timesteps_fault(timesteps)

@@ -144,7 +144,8 @@ def require_same_data(run: Run, task: AbstractTask) -> None:
         VerificationError: It does not.
     """
     stored = run.provenance.task
-    changed = [name for name, value in task.facts().items() if name in stored and stored[name] != value]
+    # The hash says all; means of the same file may differ in their last bit between versions of NumPy.
+    changed = [name for name, value in task.facts().items() if name != "columns" and stored.get(name, value) != value]
     if changed:
         raise VerificationError(
             f"the data that this run was trained on have changed: {', '.join(changed)}",
@@ -238,7 +239,7 @@ def require_own(checkpoint: Checkpoint, status: Status, description: Mapping[str
     """
     if checkpoint.id != status.id:
         raise VerificationError("is of another run")
-    if description is not None and checkpoint.about != description:
+    if description is not None and any(checkpoint.about.get(key) != description[key] for key in ("network", "task")):
         raise VerificationError("is of another network or task")
 
 

@@ -214,3 +214,54 @@ def test_damaged_weights_are_not_exported(here: Path) -> None:
     with pytest.raises(VerificationError, match="does not match its SHA-256"):
         rnnlab.export(run, "npz")
     assert names(here) == ["runs"]
+
+
+@pytest.fixture(scope="module")
+def forecast(tmp_path_factory: pytest.TempPathFactory) -> rnnlab.Run:
+    """A run on a file whose target is far from 0, beside a column that never changes in the training part."""
+    folder = tmp_path_factory.mktemp("forecast")
+    rows = (f"{np.sin(t / 3):.4f},{7 + (t > 55)},{70000 + 20 * np.cos(t / 3):.4f}" for t in range(60))
+    (folder / "x.csv").write_text("x,fixed,y\n" + "\n".join(rows))
+    task = {"type": "forecast", "csv": str(folder / "x.csv"), "target": "y"}
+    return rnnlab.train({**SMALL, "task": task, "shape": {"timesteps": 4}, "precision": "float64"}, runs=folder)
+
+
+def by_hand(run: rnnlab.Run) -> tuple[Any, Any]:
+    """Return six rows of the file, and what the network makes of them in the units of the file."""
+    rows = np.loadtxt(run.config["task.csv"], delimiter=",", skiprows=1)
+    training = rows[:45]
+    deviation = training.std(axis=0)
+    deviation[1] = 1
+    scaled = (rows[None, -6:] - training.mean(axis=0)) / deviation
+    return rows[None, -6:], run.model().predict(scaled).outputs * deviation[2] + training[:, 2].mean()
+
+
+@in_saving
+@pytest.mark.parametrize("format", ["keras", "savedmodel", pytest.param("onnx", marks=pytest.mark.onnx)])
+def test_a_model_of_a_file_reads_and_returns_its_units(here: Path, forecast: rnnlab.Run, format: Format) -> None:
+    if format == "onnx":
+        pytest.importorskip("tf2onnx", reason="needs the extra `onnx`")
+    done = rnnlab.export(forecast, format)
+    assert done.in_units
+    rows, expected = by_hand(forecast)
+    calls = {"keras": "model(x)", "savedmodel": "model.serve(x)", "onnx": "model.run(None, {'inputs': x})[0]"}
+    got = computed(done.load, calls[format], x=rows, without=())
+    np.testing.assert_allclose(got, expected, rtol=1e-9)
+
+
+def test_arrays_of_a_file_come_with_its_scale(here: Path, forecast: rnnlab.Run) -> None:
+    done = rnnlab.export(forecast, "npz")
+    rows = np.loadtxt(forecast.config["task.csv"], delimiter=",", skiprows=1)[:45]
+    with np.load(done.path, allow_pickle=False) as arrays:
+        np.testing.assert_allclose(arrays["inputs.mean"], rows.mean(axis=0), rtol=1e-12)
+        np.testing.assert_allclose(arrays["inputs.deviation"], rows.std(axis=0), rtol=1e-12)
+        assert arrays["inputs.deviation"][1] == 0
+        assert (arrays["outputs.mean"], arrays["outputs.deviation"]) == (
+            arrays["inputs.mean"][2:],
+            arrays["inputs.deviation"][2:],
+        )
+    assert not done.in_units
+    assert done.scaling
+    assert done.scaling.inputs.names == ("x", "fixed", "y")
+    with pytest.raises(UsageError, match="the network has learnt no series 'A'"):
+        rnnlab.export(forecast, "npz", series="A", force=True)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from rnnlab.backends.base import Network
 from rnnlab.backends.keras.functions import head_layer, recurrent_layer
 from rnnlab.core.errors import EnvironmentFault
+from rnnlab.core.scaling import Scaling
 
 Model = Any
 _OPSET = 18  # the newest that tf2onnx 1.17 writes; onnxruntime reads it since 1.14
@@ -22,7 +23,7 @@ _AXES = ("batch", "time")
 _GRAPH = 1 << 20  # bytes; a SavedModel of few parameters takes a sixth
 
 
-def keras_model(network: Network, parameters: Mapping[str, NDArray[Any]]) -> Model:
+def keras_model(network: Network, parameters: Mapping[str, NDArray[Any]], scaling: Scaling | None = None) -> Model:
     """Return the network as a functional model: `Input`, one recurrent layer upon another, `Dense`.
 
     Its layers are called `layers_0` …, `head`, as in the full names of the parameters. It gives raw outputs (logits,
@@ -31,14 +32,23 @@ def keras_model(network: Network, parameters: Mapping[str, NDArray[Any]]) -> Mod
     Args:
         network: What to build.
         parameters: Its parameters by full name.
+        scaling: Of one series of a file: the model then reads and returns the units of the file.
     """
     cell, depth = network.cell, network.cell.options.layers
     inputs = x = keras.Input((None, network.input_features), dtype=network.precision, name="inputs")
+    if scaling:  # centred first: their difference has no rounding where values are close to the mean
+        x = keras.layers.Rescaling(1.0, (-scaling.inputs.mean[0]).tolist(), dtype=network.precision, name="centred")(x)
+        factor = (1 / scaling.inputs.divisor[0]).tolist()
+        x = keras.layers.Rescaling(factor, dtype=network.precision, name="scaled")(x)
     for number in range(depth):
         sequences = network.return_sequences or number < depth - 1
         settings = {"return_sequences": sequences, "return_state": False, "name": f"layers_{number}"}
         x = recurrent_layer(cell, network.precision, **settings)(x)
-    model = keras.Model(inputs, head_layer(network, name="head")(x), name=cell.name)
+    x = head_layer(network, name="head")(x)
+    if scaling:
+        factor, mean = (one[0].tolist() for one in (scaling.outputs.divisor, scaling.outputs.mean))
+        x = keras.layers.Rescaling(factor, mean, dtype=network.precision, name="in_units")(x)
+    model = keras.Model(inputs, x, name=cell.name)
     model.set_weights([parameters[name] for name in network.parameters()])
     return model
 

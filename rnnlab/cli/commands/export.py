@@ -1,18 +1,21 @@
 """Write the network of a trained RUN to a file for other programs, whichever backend trained it.
 
 The model returns raw outputs (logits, for classes). It has no mask: it reads whole sequences of any length, all
-sequences of a batch having the same length.
+sequences of a batch having the same length. A network that was trained on a CSV file reads and returns the units of the
+file: its scaling is in the model. In `npz` it is beside the weights, as `inputs.mean` and the like, and it is printed.
 """
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from rnnlab.cli.named import run_named
 from rnnlab.cli.options import JsonOption, RunArgument, RunsOption
 from rnnlab.cli.render.output import show, show_json
-from rnnlab.inspection.export import Format, export
+from rnnlab.cli.render.tables import show_table
+from rnnlab.core.scaling import FORMULA, scale_table
+from rnnlab.inspection.export import Export, Format, export
 from rnnlab.runs import runs_root
 from rnnlab.runs.run import Which
 
@@ -34,6 +37,12 @@ def command(
             "--out", metavar="PATH", help="Where to write.", show_default="RUN-WEIGHTS.ENDING in the current folder"
         ),
     ] = None,
+    series: Annotated[
+        str | None,
+        typer.Option(
+            "--series", metavar="NAME", help="Of a file with several series, the one whose scale the model has."
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
     allow_nonfinite: Annotated[
         bool, typer.Option("--allow-nonfinite", help="Write weights even if they contain NaN or infinity.")
@@ -42,7 +51,7 @@ def command(
     json: JsonOption = False,
 ) -> None:
     found = run_named(runs_root(runs), run)
-    done = export(found, format, weights=weights, out=out, force=force, allow_nonfinite=allow_nonfinite)
+    done = export(found, format, weights=weights, out=out, series=series, force=force, allow_nonfinite=allow_nonfinite)
     if json:
         show_json(
             "export",
@@ -57,15 +66,27 @@ def command(
                 "inputs": {"shape": done.inputs, "dtype": done.dtype},
                 "outputs": {"shape": done.outputs, "dtype": done.dtype},
                 "load": done.load,
+                "in_units": done.in_units,
+                "scaling": done.scaling.describe() if done.scaling else None,
             },
         )
         return
     show(
         f"{done.path}: {done.weights} weights (step {done.step:,}), {done.bytes:,} bytes",
-        f"inputs   {_shape(done.inputs)} {done.dtype}",
-        f"outputs  {_shape(done.outputs)} {done.dtype}, raw",
+        f"inputs   {_shape(done.inputs)} {done.dtype}{_columns(done, 'inputs')}",
+        f"outputs  {_shape(done.outputs)} {done.dtype}{_columns(done, 'outputs') or ', raw'}",
         done.load,
     )
+    if done.scaling and not done.in_units:
+        show("", f"{FORMULA}, in float64:", "")
+        show_table(scale_table(done.scaling))
+
+
+def _columns(done: Export, end: Literal["inputs", "outputs"]) -> str:
+    if done.scaling is None:
+        return ""
+    names = ", ".join(getattr(done.scaling, end).names)
+    return f", {'in units of the file' if done.in_units else 'scaled'}: {names}"
 
 
 def _shape(shape: tuple[int | None, ...]) -> str:
