@@ -4,32 +4,18 @@ Linear products and element-wise blocks alternate. A cell like an LSTM has one s
 its product has two.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, final
 
 from rnnlab.cells.base import AbstractCell
 from rnnlab.equations.derivative import Gradients, differentiate
-from rnnlab.equations.graph import CHEAP, Node, ordered, without
+from rnnlab.equations.graph import Node, ordered, without
+from rnnlab.equations.schedule import Stage, kept, stages
 from rnnlab.equations.trace import Traced, trace
 
 OUTPUT = "output"  # the name of the state that an output gets which is none of the cell's states
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """Products, and then what is element-wise.
-
-    Attributes:
-        products: `linear` nodes, none of which reads another's result. Those that read the same operands follow each
-            other, and among them those with the same activation.
-        block: The other nodes, each after its operands.
-    """
-
-    products: tuple[Node, ...]
-    block: tuple[Node, ...]
 
 
 @final
@@ -117,8 +103,10 @@ def _plan(kind: type[AbstractCell], options: str, input_features: int) -> Plan:
     input_products, rest = _input_gradient(new[gradients.inputs] if gradients.inputs else None)
     wanted = [*before.values(), *(gradient for pairs in matrices.values() for _, gradient in pairs)]
     wanted += [node for nodes in vectors.values() for node in nodes] + ([rest] if rest else [])
-    saved = _saved(after, wanted, [operand for pairs in matrices.values() for operand, _ in pairs])
-    known = [*saved, *after.values()]
+    step, known = set(ordered(after.values())), set(after.values())
+    operands = [operand for pairs in matrices.values() for operand, _ in pairs if not operand.is_leaf]
+    saved = tuple(dict.fromkeys(operand for operand in operands if operand not in known))
+    saved += kept(step, wanted, known | set(saved))
     return Plan(
         cell=cell,
         input_features=input_features,
@@ -126,10 +114,10 @@ def _plan(kind: type[AbstractCell], options: str, input_features: int) -> Plan:
         output=output,
         matrices=traced.matrices,
         vectors=traced.vectors,
-        forward=_stages(list(after.values()), []),
+        forward=stages(list(after.values()), []),
         after=after,
         saved=saved,
-        backward=_stages(wanted, known),
+        backward=stages(wanted, [*saved, *known]),
         before=before,
         matrix_gradients=matrices,
         vector_gradients=vectors,
@@ -169,59 +157,3 @@ def _input_gradient(node: Node | None) -> tuple[list[tuple[Node, str]], Node | N
     if linear.operation != "linear":
         return [], linear
     return list(zip(linear.operands, linear.sum.matrices, strict=True)), rest
-
-
-def _saved(after: Mapping[str, Node], wanted: Iterable[Node], operands: Iterable[Node]) -> tuple[Node, ...]:
-    """Return which nodes of a step are kept: those the way back reads, without what is cheap to compute again."""
-    step, known = set(ordered(after.values())), set(after.values())
-    read = [node for node in ordered([*wanted, *operands], known) if node in step and not node.is_leaf]
-    read = [node for node in read if node not in known]
-    saved = dict.fromkeys(node for node in read if node.operation not in CHEAP or node in set(operands))
-    # What the kept ones are computed from need not be kept itself, unless the way back reads it too.
-    reached = set(ordered(wanted, [*known, *saved]))
-    saved = {node: None for node in saved if node in reached or node in set(operands)}
-    again = set[Node]()
-    for node in ordered(wanted, [*known, *saved]):
-        if node not in step or node.is_leaf or node in known or node in saved:
-            continue
-        if all(
-            operand.is_leaf or operand in known or operand in saved or operand in again for operand in node.operands
-        ):
-            again.add(node)
-        else:
-            saved[node] = None
-    return tuple(saved)
-
-
-def _stages(ends: Sequence[Node], known: Sequence[Node]) -> tuple[Stage, ...]:
-    """Return the stages that compute the ends: products as early as they can be, the rest as late as it is needed."""
-    given = set(known)
-    nodes = [node for node in ordered(ends, given) if not node.is_leaf and node not in given]
-    level: dict[Node, int] = {}
-    for node in nodes:
-        level[node] = max((level.get(operand, 0) for operand in node.operands), default=0)
-        level[node] += node.operation == "linear"
-    last = max(level.values(), default=0)
-    place = dict.fromkeys(nodes, last)
-    for node in reversed(nodes):
-        if node.operation == "linear":
-            place[node] = level[node]
-        for operand in node.operands:
-            if operand in place:
-                place[operand] = min(place[operand], place[node] - (node.operation == "linear"))
-    stages = []
-    for number in range(last + 1):
-        here = [node for node in nodes if place[node] == number]
-        products = sorted((node for node in here if node.operation == "linear"), key=lambda node: _kind(node, nodes))
-        stage = Stage(tuple(products), tuple(node for node in here if node.operation != "linear"))
-        if stage.products or stage.block:
-            stages.append(stage)
-    return tuple(stages)
-
-
-def _kind(node: Node, nodes: Sequence[Node]) -> tuple[Any, ...]:
-    """Return what neighbours in a stage have in common: their operands, and the activation that reads them."""
-    operands = sorted(f"{one.operation} {one.detail}" for one in node.operands)
-    readers = [one for one in nodes if node in one.operands]
-    activations = sorted({one.activation.name for one in readers if one.operation == "activation"})
-    return len(operands), operands, activations
