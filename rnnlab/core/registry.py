@@ -4,7 +4,7 @@ import difflib
 import pkgutil
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -84,7 +84,8 @@ class Registry:
         return members, broken
 
     def _entry_points(self) -> "Mapping[str, EntryPoint]":
-        return _entry_points(self.package, tuple(sys.path))
+        points = [point for point, _ in _plug_ins(tuple(sys.path)) if point.group == self.package]
+        return {point.name: point for point in reversed(points)}  # of two with one name, the first on the path
 
     def _import(self, name: str) -> Any:
         try:
@@ -118,21 +119,11 @@ def plug_in_fault(error: BaseException) -> EnvironmentFault | None:
     places: dict[str, str] = {}  # of each top-level package the innermost
     for frame, line in traceback.walk_tb(error.__traceback__):
         places[frame.f_globals.get("__name__", "").partition(".")[0]] = f"{frame.f_code.co_filename}:{line}"
-    for point, package in _plug_ins():
+    for point, package in _plug_ins(tuple(sys.path)):
         if where := places.get(point.module.partition(".")[0]):
             problem = f"the plug-in {point.name!r} of package {package!r} failed: {type(error).__name__}: {error}"[:300]
             return EnvironmentFault(problem, where=where, hint=f"fix, upgrade or uninstall {package}")
     return None
-
-
-def _plug_ins() -> "Iterator[tuple[EntryPoint, str]]":
-    """Yield each entry point in a group of rnnlab with the name of its package."""
-    from importlib.metadata import distributions
-
-    for distribution in distributions():
-        with suppress(Exception):  # a damaged package must not stop rnnlab
-            points = [point for point in distribution.entry_points if point.group.startswith("rnnlab.")]
-            yield from ((point, distribution.name) for point in points)
 
 
 @cache
@@ -142,12 +133,14 @@ def _modules(package: str) -> tuple[str, ...]:
 
 
 @cache  # looking through all installed packages takes some milliseconds
-def _entry_points(group: str, path: tuple[str, ...]) -> "Mapping[str, EntryPoint]":
-    from importlib.metadata import distributions  # 20 ms, which `rnnlab --help` does not need
+def _plug_ins(path: tuple[str, ...]) -> "Sequence[tuple[EntryPoint, str]]":
+    """Return each entry point in a group of rnnlab with the name of its package."""
+    from importlib.metadata import distributions  # 10 ms, which `rnnlab --help` does not need
 
-    found: dict[str, EntryPoint] = {}
+    found: list[tuple[EntryPoint, str]] = []
     for distribution in distributions(path=list(path)):
         with suppress(Exception):  # a damaged package must not stop rnnlab
-            for point in distribution.entry_points.select(group=group):
-                found.setdefault(point.name, point)
+            if "[rnnlab." in (distribution.read_text("entry_points.txt") or ""):
+                points = [point for point in distribution.entry_points if point.group.startswith("rnnlab.")]
+                found += [(point, distribution.name) for point in points]
     return found

@@ -11,7 +11,7 @@ from rnnlab.backends import BACKENDS
 from rnnlab.cells import CELLS
 from rnnlab.config.experiment import config_schema
 from rnnlab.core.errors import EnvironmentFault, UsageError
-from rnnlab.core.registry import Registry, _entry_points
+from rnnlab.core.registry import Registry, _plug_ins
 from rnnlab.tasks import TASKS, task_class, task_names
 from tests.cli.program import rnnlab as rnnlab_program
 
@@ -74,7 +74,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
         (folder / "entry_points.txt").write_text(entry_points)
         (tmp_path / f"{package}.py").write_text(source)
-        _entry_points.cache_clear()
+        _plug_ins.cache_clear()
 
     monkeypatch.syspath_prepend(str(tmp_path))
     return put
