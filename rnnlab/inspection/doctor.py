@@ -10,6 +10,7 @@ from rnnlab.core.errors import VerificationError
 from rnnlab.core.text import counted
 from rnnlab.inspection.agreement import has_ended_in_order, status_fault, summary_faults
 from rnnlab.runs.run import Record, Run
+from rnnlab.runs.unchanged import require_config_as_given, require_own, verified_experiment
 from rnnlab.storage import RunFolder, Status
 from rnnlab.storage.files import is_leftover
 from rnnlab.storage.folder import OWN
@@ -20,7 +21,6 @@ from rnnlab.storage.reading import kind
 from rnnlab.storage.run_id import require_id
 from rnnlab.storage.summary import LOSS, Summary
 from rnnlab.training.resources import checkpoint_bytes
-from rnnlab.training.resume import require_config_as_given, require_own, verified_experiment
 
 Result = Literal["good", "note", "bad"]
 

@@ -13,9 +13,9 @@ from rnnlab.core.errors import UsageError
 from rnnlab.runs.find import open_run
 from rnnlab.runs.rebuild import flat_description
 from rnnlab.runs.run import Run, Which
+from rnnlab.runs.unchanged import require_same_data
 from rnnlab.tasks.base import AbstractTask
 from rnnlab.training.progress import judge
-from rnnlab.training.resume import require_same_data
 from rnnlab.training.validation import ValidationSet
 
 Stream = Literal["test", "validation"]

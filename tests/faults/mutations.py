@@ -294,7 +294,7 @@ MUTATIONS = (
     ),
     Mutation(
         "the hash check of the config",
-        "training/resume.py:verified_experiment",
+        "runs/unchanged.py:verified_experiment",
         (never("known_configs"),),
         "tests/training/test_resume_refused.py::test_a_config_that_was_edited",
     ),

@@ -17,9 +17,9 @@ from rnnlab.core.streams import stream
 from rnnlab.inspection.diagnoses.base import AbstractDiagnosis, Array, Inspected
 from rnnlab.runs.find import open_run
 from rnnlab.runs.run import Run, Which
+from rnnlab.runs.unchanged import require_own, require_same_data
 from rnnlab.storage.weights import list_differences
 from rnnlab.training.resources import checkpoint_bytes
-from rnnlab.training.resume import require_own, require_same_data
 
 _SEQUENCES = 64
 
