@@ -3,10 +3,9 @@
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 from rnnlab.cells import CELLS
-from rnnlab.cells.base import AbstractCell
 from rnnlab.comparison.groups import varies
 from rnnlab.core.errors import RnnlabError
 from rnnlab.core.losses import LOSSES
@@ -14,6 +13,9 @@ from rnnlab.core.text import counted, docstring_section, listed
 from rnnlab.runs.run import Run
 from rnnlab.storage.metrics import CUT, TORN
 from rnnlab.tasks.base import AbstractTask
+
+if TYPE_CHECKING:
+    from rnnlab.cells.base import AbstractCell
 
 _MOST_NAMED = 4
 _MOST_UNFINISHED = 20
@@ -92,7 +94,7 @@ class Description:
     source: str
     loss: str
     references: tuple[tuple[str, float], ...]
-    cells: tuple[type[AbstractCell], ...]
+    cells: "tuple[type[AbstractCell], ...]"
 
 
 def describe(runs: Sequence[Run]) -> Description | None:

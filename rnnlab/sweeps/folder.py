@@ -16,9 +16,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self, final
+from typing import TYPE_CHECKING, Self, final
 
-from rnnlab.config.experiment import Experiment
 from rnnlab.config.yaml import dump_yaml
 from rnnlab.core.errors import RunLockedError, RunNotFoundError, UsageError, VerificationError
 from rnnlab.core.options import check_name
@@ -33,6 +32,9 @@ from rnnlab.storage.lock import acquire
 from rnnlab.storage.reading import kind
 from rnnlab.sweeps.plan import CheckedSweep, Plan, Trial
 from rnnlab.sweeps.records import CancelRequest, Failure
+
+if TYPE_CHECKING:
+    from rnnlab.config.experiment import Experiment
 
 _FOLDERS = ("configs", "trials", "failures", "study", "slurm")
 _PARTS = ("sweep.yaml", "configs", "study")  # written before plan.json
@@ -107,7 +109,7 @@ class SweepFolder:
         """Return the config file of a trial."""
         return self.path / "configs" / f"{trial.name}.yaml"
 
-    def write_config(self, trial: Trial, experiment: Experiment) -> None:
+    def write_config(self, trial: Trial, experiment: "Experiment") -> None:
         """Store the config of a trial."""
         ensure_folder(self.path / "configs")
         write_atomic(self.config(trial), dump_yaml(experiment.resolved()).encode())

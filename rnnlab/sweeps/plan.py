@@ -4,18 +4,20 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Self, final
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, final
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from rnnlab.config.blocks import MOST_TRIALS, SweepOptions
-from rnnlab.config.experiment import Experiment
 from rnnlab.config.plain import require_bounds
 from rnnlab.core.errors import UsageError, VerificationError
 from rnnlab.core.options import Options, check_name
 from rnnlab.storage.fields import Hash, RunId
 from rnnlab.sweeps.axes import faults_of
 from rnnlab.sweeps.records import TrialName
+
+if TYPE_CHECKING:  # what only reads a sweep need not build a network
+    from rnnlab.config.experiment import Experiment
 
 _LONGEST_NAME = 60
 _DIGITS = 4  # of a trial's number, more if the sweep has 10,000 trials or more
@@ -130,7 +132,7 @@ class CheckedSweep:
     """
 
     plan: Plan
-    experiments: Mapping[str, Experiment]
+    experiments: "Mapping[str, Experiment]"
     config: bytes
 
 
