@@ -5,7 +5,9 @@ of the command, its docstring the help. Only the command that is called is impor
 """
 
 import errno
+import gc
 import importlib
+import os
 import pkgutil
 import re
 import sys
@@ -42,7 +44,13 @@ class _Commands(TyperGroup):
 
 def load_command(name: str) -> Any:
     """Return the Click command of the file `commands/NAME.py`."""
-    module = importlib.import_module(f"rnnlab.cli.commands.{name}")
+    path = f"rnnlab.cli.commands.{name}"
+    if path not in sys.modules:  # what is imported stays: to look for garbage in it, also at exit, takes up to 100 ms
+        gc.disable()
+        importlib.import_module(path)
+        gc.freeze()
+        gc.enable()
+    module = sys.modules[path]
     group: typer.Typer | None = getattr(module, "app", None)
     if group is None:
         group = typer.Typer(rich_markup_mode=None, add_completion=False, **_SETTINGS)
@@ -96,6 +104,7 @@ def main() -> NoReturn:
     """Run the program and exit."""
     settle_streams()
     settle_threads()
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # to find any it looks through all installed packages
     try:
         code = app(prog_name="rnnlab", standalone_mode=False) or 0
     except (Exception, SystemExit) as error:

@@ -6,9 +6,7 @@ import threading
 from _thread import start_new_thread
 
 MORE_PROCESSES = "raise the limit on processes and threads (ulimit -u; in a container its limit on pids)"
-_MOST_OF_OPENBLAS = 64  # as NumPy builds it
 _START_SECONDS = 2.0  # in which a thread begins, also on a busy machine
-_VARIABLE = "OPENBLAS_NUM_THREADS"
 
 
 def startable_threads(most: int) -> int:
@@ -40,10 +38,9 @@ def startable_threads(most: int) -> int:
 
 
 def settle_threads() -> None:
-    """Let OpenBLAS compute in one thread if it could not start its others; call it before NumPy is imported.
+    """Let OpenBLAS compute in one thread; call it before NumPy is imported.
 
-    Where it cannot start one, it sends this process a SIGINT.
+    Its other threads would cost 60 ms of every command, and at these sizes compute nothing faster. Where it cannot
+    start one, it sends this process a SIGINT.
     """
-    needed = min(os.cpu_count() or 1, _MOST_OF_OPENBLAS)
-    if os.environ.get(_VARIABLE) != "1" and startable_threads(needed) < needed:
-        os.environ[_VARIABLE] = "1"
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"

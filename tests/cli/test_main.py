@@ -131,6 +131,36 @@ def test_a_training_on_numpy_loads_no_framework(here: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("command", "unneeded"),
+    [
+        ("list", {"numpy", "rnnlab.config.experiment"}),
+        ("compare", {"rnnlab.config.experiment", "rnnlab.backends.base"}),
+        ("show", {"rnnlab.training.train"}),
+        ("doctor", {"rnnlab.training.trainer", "rnnlab.backends.numpy.unrolled"}),
+    ],
+)
+def test_what_reads_runs_loads_little(here: Path, command: str, unneeded: set[str]) -> None:
+    """Each of these costs tens of milliseconds of every call."""
+    (here / "x.yaml").write_text(TINY)
+    runs = [str(here / name) for name in ("one", "two")]
+    assert [rnnlab("train", "x.yaml", "--into", run, "-q").code for run in runs] == [0, 0]
+    arguments = {"list": ["--runs", "."], "compare": runs}.get(command, runs[:1])
+    assert loaded_by(here, command, *arguments) & (unneeded | FRAMEWORKS) == set()
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs Linux")
+def test_numpy_starts_no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of OpenBLAS wait busily for work: 60 ms of processor time for each processor."""
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    code = "import atexit, os, rnnlab.cli.main as m; atexit.register(lambda: print(os.listdir('/proc/self/task'))); "
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.argv = ['rnnlab', 'tasks']; {code}m.main()"],
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    assert len(done.stdout.splitlines()[-1].split(",")) == 1
+
+
+@pytest.mark.parametrize(
     "surroundings",
     [
         {"PYTHONIOENCODING": "ascii"},
