@@ -43,6 +43,7 @@ def test_as_json(run: RunFolder) -> None:
         "bytes": Path("a b.npz").stat().st_size,
         "inputs": {"shape": [None, None, 2], "dtype": "float32"}, "outputs": {"shape": [None, 1], "dtype": "float32"},
         "load": "import numpy; arrays = numpy.load('a b.npz')  # arrays['head.W']",
+        "in_units": False, "scaling": None,
     }  # fmt: skip
 
 
