@@ -18,7 +18,6 @@ from rnnlab.cells.base import AbstractCell
 from rnnlab.core.batch import Batch
 from rnnlab.core.losses import LOSSES, AbstractLoss
 from rnnlab.core.parameters import Parameter, draw_parameters
-from rnnlab.core.scaling import Scaling
 from rnnlab.optim.rules.base import AbstractOptimizer
 from rnnlab.optim.schedules.base import AbstractSchedule
 
@@ -36,8 +35,6 @@ class Network:
         return_sequences: Whether the output layer reads every step or only each sequence's last.
         loss: Key of `rnnlab.core.losses.LOSSES`.
         precision: `float32` or `float64`.
-        scaling: How inputs and outputs relate to the columns of a file; None where they are of no
-            file. It is stored beside the description, and what is stored counts.
     """
 
     cell: AbstractCell
@@ -46,7 +43,6 @@ class Network:
     return_sequences: bool
     loss: str
     precision: str
-    scaling: Scaling | None = None
 
     @property
     def dtype(self) -> np.dtype[Any]:

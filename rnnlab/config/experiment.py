@@ -88,7 +88,6 @@ class Experiment(Options):
             return_sequences=task.return_sequences,
             loss=task.loss,
             precision=self.precision,
-            scaling=task.scaling,
         )
 
     def recipe(self) -> Training:

@@ -61,8 +61,8 @@ class Trainer:
         )
         self._gradient = GradientRecorder(experiment, self.network, self.task) if self.options.record else None
         self.about: dict[str, Any] = {"network": self.network.describe(), "task": self.task.name}
-        if self.network.scaling:
-            self.about["scaling"] = self.network.scaling.describe()
+        if self.task.scaling:
+            self.about["scaling"] = self.task.scaling.describe()
         self.parameter_count = sum(parameter.size for parameter in self.network.parameters().values())
         self.place, self.best = Place(), Best(self.options.stop_on_plateau)
         self._success = Success(self.task.solved, self.options.batch_size)
