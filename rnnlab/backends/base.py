@@ -54,9 +54,13 @@ class Network:
         """The loss itself."""
         return LOSSES[self.loss]
 
+    def layer_features(self, layer: int) -> int:
+        """Return how many features a layer reads; the first layer reads the inputs."""
+        return self.input_features if layer == 0 else self.cell.options.units
+
     def layer_parameters(self, layer: int) -> dict[str, Parameter]:
-        """Return one layer's parameters by the cell's own names; the first layer reads the inputs."""
-        return self.cell.parameters(self.input_features if layer == 0 else self.cell.options.units)
+        """Return one layer's parameters by the cell's own names."""
+        return self.cell.parameters(self.layer_features(layer))
 
     def parameters(self) -> dict[str, Parameter]:
         """Return all parameters by full name, `layers.0.W` … `head.b`, in their fixed order."""

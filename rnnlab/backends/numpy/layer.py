@@ -12,8 +12,8 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from rnnlab.cells.base import AbstractCell
 from rnnlab.core.activations import AbstractActivation, Sigmoid, Tanh
+from rnnlab.equations.plan import Plan
 
 Array = NDArray[Any]
 State = dict[str, Array]
@@ -68,14 +68,14 @@ class AbstractLayer(ABC):
     """One recurrent layer; what it knows of a sequence is on the tapes, so that it can go back through many chunks.
 
     Args:
-        cell: The configured cell.
+        plan: Of the configured cell.
         parameters: Views of this layer's parameters by the cell's names; an update changes them in place.
         gradients: Views of the same shapes; a pass from `begin` to `finish` adds to them.
     """
 
-    def __init__(self, cell: AbstractCell, parameters: Mapping[str, Array], gradients: Mapping[str, Array]) -> None:
-        self.cell, self.parameters, self.gradients = cell, parameters, gradients
-        self.units = cell.options.units
+    def __init__(self, plan: Plan, parameters: Mapping[str, Array], gradients: Mapping[str, Array]) -> None:
+        self.plan, self.cell, self.parameters, self.gradients = plan, plan.cell, parameters, gradients
+        self.units = plan.cell.options.units
         self._scratch = Tape()  # memory that no chunk needs beyond its own pass
 
     @abstractmethod

@@ -12,6 +12,7 @@ from rnnlab.backends.numpy.chunks import Chunk, chunks, groups
 from rnnlab.backends.numpy.layer import AbstractLayer, OutputGradients, State, Tape
 from rnnlab.backends.numpy.pool import NamedVector
 from rnnlab.core.batch import Batch
+from rnnlab.equations.plan import plan_of
 
 Array = NDArray[Any]
 
@@ -33,8 +34,12 @@ class Shard:
         self.network, self._parameters = network, parameters
         self.gradients = NamedVector({name: array.shape for name, array in parameters.items()}, network.dtype)
         self._layers = [
-            layer_class(network.cell, below(prefix, parameters), below(prefix, self.gradients.views))
-            for prefix in (f"layers.{layer}." for layer in range(network.cell.options.layers))
+            layer_class(
+                plan_of(network.cell, network.layer_features(layer)),
+                below(f"layers.{layer}.", parameters),
+                below(f"layers.{layer}.", self.gradients.views),
+            )
+            for layer in range(network.cell.options.layers)
         ]
         self._tapes: list[list[Tape]] = []  # by chunk, then by layer
 

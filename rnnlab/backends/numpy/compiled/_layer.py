@@ -15,7 +15,7 @@ from rnnlab.backends.numpy.compiled._machine import Program, vector_bytes
 from rnnlab.backends.numpy.compiled._product import TILE, gather, gathered, pack, product, tiles_of
 from rnnlab.backends.numpy.compiled._steps import BACK, FORTH, Back, Forth
 from rnnlab.backends.numpy.layer import AbstractLayer, OutputGradients, State, Tape
-from rnnlab.cells.base import AbstractCell
+from rnnlab.equations.plan import Plan
 
 Array = NDArray[Any]
 _LINE = 64  # bytes per line of the cache
@@ -93,10 +93,9 @@ class AbstractCompiledLayer(AbstractLayer):
     gates: ClassVar[int]
     keeps: ClassVar[int]
 
-    def __init__(self, cell: AbstractCell, parameters: Mapping[str, Array], gradients: Mapping[str, Array]) -> None:
-        super().__init__(cell, parameters, gradients)
-        kernel = next(array for name, array in parameters.items() if name.startswith("W"))
-        self.features, self.dtype = len(kernel), kernel.dtype
+    def __init__(self, plan: Plan, parameters: Mapping[str, Array], gradients: Mapping[str, Array]) -> None:
+        super().__init__(plan, parameters, gradients)
+        self.features, self.dtype = plan.input_features, next(iter(parameters.values())).dtype
         self.rows = len(self.stacked) * self.units + self.features + 1
         self._matrices = Blocks(self.matrices())
         self._pairs = {name: (r.stop - r.start, o.stop - o.start) for name, (r, o) in self.pairs().items()}
