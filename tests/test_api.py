@@ -143,7 +143,7 @@ def test_a_model_predicts_as_its_equation_says(fit: Fit, cell: str) -> None:
     inputs = np.random.default_rng(0).normal(size=(3, 7, 1))
     prediction, weights = run.model("last").predict(inputs, states=True), run.weights("last")
     experiment = run.experiment()
-    layer = experiment.network(experiment.build_task()).cell
+    layer = experiment.network().cell
     states = [layer.initial_state(np, 3, "f8") for _ in range(2)]
     for t in range(7):
         x = inputs[:, t]

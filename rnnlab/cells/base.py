@@ -8,13 +8,13 @@ by which NumPy, machine code and Keras compute it.
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, field_validator
 
 from rnnlab.core import activations
 from rnnlab.core.errors import UsageError
-from rnnlab.core.options import Options
+from rnnlab.core.options import Options, Short
 from rnnlab.core.parameters import GlorotUniform, Initializer, Orthogonal, Parameter, VectorInitializer, Zeros
 
 Array = Any
@@ -24,14 +24,13 @@ Arrays = Mapping[str, Array]
 class Initializers(Options):
     """One initialiser for each role of parameter; the defaults are Keras's."""
 
-    kernel: Initializer = Field(GlorotUniform(), description="W: from inputs, and the output layer's matrix")
-    recurrent_kernel: Initializer = Field(Orthogonal(), description="U and V: from the state and the carry")
-    bias: VectorInitializer = Field(Zeros(), description="b")
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _name_alone(cls, value: object) -> object:
-        return {"type": value} if isinstance(value, str) else value
+    kernel: Annotated[Initializer, Short("type")] = Field(
+        GlorotUniform(), description="W: from inputs, and the output layer's matrix"
+    )
+    recurrent_kernel: Annotated[Initializer, Short("type")] = Field(
+        Orthogonal(), description="U and V: from the state and the carry"
+    )
+    bias: Annotated[VectorInitializer, Short("type")] = Field(Zeros(), description="b")
 
 
 class CellOptions(Options):

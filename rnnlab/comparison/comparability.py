@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, final
 
 from rnnlab.cells import CELLS
 from rnnlab.comparison.groups import varies
+from rnnlab.core.data_file import is_place
 from rnnlab.core.errors import RnnlabError
 from rnnlab.core.losses import LOSSES
 from rnnlab.core.text import counted, docstring_section, listed
@@ -44,12 +45,13 @@ def comparability_warnings(
     found, called = [], [headings[run.name] for run in runs]
     options = dict.fromkeys(key for run in runs for key in run.config if key.startswith("task."))
     for key in dict.fromkeys(["task.type", *options, *_REASONS]):
-        values = _differing([run.config.get(key) for run in runs], called)
-        if values and key not in may_differ:
+        if key in may_differ or any(is_place(key, run.config) for run in runs):
+            continue
+        is_content, values = key.endswith(".sha256"), [run.config.get(key) for run in runs]
+        if differing := _differing([_short(one) for one in values] if is_content else values, called):
             weight = "not comparable" if key.startswith(_DEFINITION) else "compare with care"
-            found.append(f"{weight}: {key} differs ({values}): {_REASONS.get(key, _OPTION)}")
-    if values := _differing([_data(run) for run in runs], called):
-        found.append(f"not comparable: the SHA-256 of the task's file differs ({values}): they read different data")
+            why = "they read different data" if is_content else _REASONS.get(key, _OPTION)
+            found.append(f"{weight}: {key} differs ({differing}): {why}")
     return found
 
 
@@ -74,7 +76,9 @@ def is_one_task(runs: Sequence[Run]) -> bool:
 
 def definition(run: Run) -> str:
     """Return the task of a run, options and lengths included, as a text: runs are comparable where it is the same."""
-    return json.dumps({key: value for key, value in run.config.items() if key.startswith(_DEFINITION)}, sort_keys=True)
+    config = run.config
+    defining = [key for key in config if key.startswith(_DEFINITION) and not is_place(key, config)]
+    return json.dumps({key: config[key] for key in defining}, sort_keys=True)
 
 
 @final
@@ -127,8 +131,8 @@ def _differing(values: Sequence[Any], called: Sequence[str]) -> str:
     return "; ".join(parts)
 
 
-def _data(run: Run) -> str:
-    return str(run.task_facts.get("csv_sha256", "none"))[:12]
+def _short(sha256: Any) -> str | None:
+    return sha256[:12] if isinstance(sha256, str) else None
 
 
 def _state(run: Run, heading: str) -> str:

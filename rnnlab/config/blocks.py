@@ -6,7 +6,7 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, field_serializer
 
 from rnnlab.config.check import EMPTY, Member
 from rnnlab.config.document import DOTTED_KEY
-from rnnlab.core.options import Options
+from rnnlab.core.options import Options, Short
 from rnnlab.optim.rules import OPTIMIZERS
 from rnnlab.optim.rules.base import OptimizerOptions
 from rnnlab.optim.schedules import SCHEDULES
@@ -49,6 +49,11 @@ class ShapeOptions(Options):
         if not 1 <= pair[0] <= pair[1] <= MOST_TIMESTEPS:
             raise ValueError(f"expected 1 <= shortest <= longest <= {MOST_TIMESTEPS:,}")
         return pair
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing has to come from the task."""
+        return None not in {self.input_features, self.output_features, self.return_sequences} and bool(self.timesteps)
 
     @field_serializer("timesteps")
     def _as_short_as_possible(self, value: list[int] | None) -> int | list[int] | None:
@@ -220,7 +225,9 @@ class SweepOptions(Options):
         None,
         description="with method: tpe, Optuna's pruner, which stops trials that are unlikely to be among the best",
     )
-    metric: MetricOptions = Field(default_factory=MetricOptions, description="metric by which trials are ordered")
+    metric: Annotated[MetricOptions, Short("name")] = Field(
+        default_factory=MetricOptions, description="metric by which trials are ordered"
+    )
 
     @property
     def seed_list(self) -> list[int] | None:
@@ -236,8 +243,3 @@ class SweepOptions(Options):
         if isinstance(seeds, list) and len(set(seeds)) < len(seeds):
             raise ValueError("expected distinct seeds")
         return seeds
-
-    @field_validator("metric", mode="before", json_schema_input_type=str | MetricOptions)
-    @classmethod
-    def _by_name(cls, value: Any) -> Any:
-        return {"name": value} if isinstance(value, str) else value

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
@@ -76,17 +77,24 @@ class Experiment(Options):
         return NumpyBackend(options=self.numpy) if kind is NumpyBackend else kind()
 
     def build_task(self) -> AbstractTask:
-        """Return the task, configured."""
-        return task_class(self.task.type)(self.task)
+        """Return the task, configured.
 
-    def network(self, task: AbstractTask) -> Network:
-        """Return the network for this task."""
+        Raises:
+            UsageError, VerificationError: A file that it reads is not there, or has another content.
+        """
+        return task_class(self.task.type)(self.task.with_files_found())
+
+    def network(self) -> Network:
+        """Return the network; the task, whose shape it has, is not built, so that its data need not be there."""
+        shape = self.shape
+        assert shape.input_features
+        assert shape.output_features
         return Network(
             cell=CELLS.get(self.cell.type)(self.cell),
-            input_features=task.input_features,
-            output_features=task.output_features,
-            return_sequences=task.return_sequences,
-            loss=task.loss,
+            input_features=shape.input_features,
+            output_features=shape.output_features,
+            return_sequences=bool(shape.return_sequences),
+            loss=task_class(self.task.type).loss,
             precision=self.precision,
         )
 
@@ -104,19 +112,27 @@ class Experiment(Options):
             recompute=training.recompute,
         )
 
-    def resolved(self) -> dict[str, Any]:
-        """Return the experiment as a complete config; training from it repeats the run."""
+    def resolved(self, folder: Path | None = None) -> dict[str, Any]:
+        """Return the experiment as a complete config; training from it repeats the run.
+
+        Args:
+            folder: Where the config is to be stored: paths of files are relative to it. Left out, they are absolute.
+        """
         options_of = {KerasBackend.name: {"engine", "keras"}, NumpyBackend.name: {"numpy"}}
-        return self.model_dump(exclude=set[str]().union(*options_of.values()) - options_of.get(self.backend, set()))
+        data = self.model_dump(exclude=set[str]().union(*options_of.values()) - options_of.get(self.backend, set()))
+        for key, file in self.task.files.items():
+            data["task"][key]["path"] = str(file.place) if folder is None else file.path_from(folder)
+        return data
 
     def sha256(self) -> str:
         """Return the SHA-256 of all that determines the results: equal for equal experiments, however they are written.
 
-        It does not depend on how often checkpoints are saved, how long a process may train, what is recomputed or
-        what is logged.
+        It does not depend on the name, on where the files of the task are, on how often checkpoints are saved, how long
+        a process may train, what is recomputed or what is logged.
         """
         resolved = self.resolved()
-        del resolved["logging"]
+        del resolved["logging"], resolved["name"]
+        resolved["task"] = self.task.definition()
         resolved["training"] = {key: value for key, value in resolved["training"].items() if key not in WITHOUT_EFFECT}
         canonical = json.dumps(resolved, sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(canonical.encode()).hexdigest()
@@ -129,10 +145,9 @@ def config_schema() -> dict[str, Any]:
     """
     references, shared = models_json_schema([(Experiment, "validation"), (SweepOptions, "validation")])
     definitions = shared["$defs"]
-    for key, initializer in definitions[Initializers.__name__]["properties"].items():
-        # `kernel: zeros` is short for `kernel: {type: zeros}`.
-        names = sorted(initializer["discriminator"]["mapping"])
-        definitions[Initializers.__name__]["properties"][key] = {"anyOf": [{"enum": names}, initializer]}
+    for short in definitions[Initializers.__name__]["properties"].values():
+        name, initializer = short["anyOf"]
+        name |= {"enum": sorted(initializer["discriminator"]["mapping"])}
     for definition in definitions.values():
         for key in {"activation", "recurrent_activation"} & definition.get("properties", {}).keys():
             definition["properties"][key]["enum"] = activations.names()

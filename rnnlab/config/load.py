@@ -19,7 +19,7 @@ from rnnlab.core.errors import UsageError
 from rnnlab.core.options import check_name
 from rnnlab.core.registry import nearest
 from rnnlab.tasks import task_class
-from rnnlab.tasks.base import AbstractTask, TaskOptions
+from rnnlab.tasks.base import TaskOptions
 
 SWEEP = "sweep"  # the section that turns a config into many experiments; see `SweepOptions`
 
@@ -46,11 +46,18 @@ def load_experiment(path: Path, overrides: Sequence[str] = ()) -> Loaded:
     return Loaded(check_document(document, default_name=path.stem), document)
 
 
-def check_document(document: Document, *, default_name: str) -> Experiment:
+def check_document(document: Document, *, default_name: str, is_stored: bool = False) -> Experiment:
     """Return the experiment that a document describes.
+
+    Args:
+        document: The config.
+        default_name: The name of the experiment, where the config has none.
+        is_stored: Whether it is the config of a run, which was checked together with the files that the task reads.
+            They need not be there now, and are only read again when the task is built.
 
     Raises:
         ConfigError: Every error, each with file, line, column and dotted key; those of reading the document included.
+        VerificationError: A file that the task reads has another content than it must have.
     """
     checker = Checker(document)
     data = {"name": default_name, **document.data}
@@ -62,12 +69,13 @@ def check_document(document: Document, *, default_name: str) -> Experiment:
     experiment = checker.block(Experiment, data, (), valid=valid)
     _check_name(checker, valid)
     _check_backend(checker, valid)
-    task = _task(checker, valid["task"]) if "task" in valid else None
-    shape = _shape(checker, valid["shape"], task) if task and "shape" in valid else None
+    options, shape = _options(checker, valid["task"]) if "task" in valid else None, valid.get("shape")
+    if options and shape and not (is_stored and options.files and shape.is_complete):
+        options = _found(checker, options)
+        shape = _shape(checker, shape, options) if options else None
     raise_all(checker.errors())
     assert experiment
-    assert task
-    changes: dict[str, Any] = {"task": task.options, "shape": shape}
+    changes: dict[str, Any] = {"task": options, "shape": shape}
     # What is not used must not make two experiments different.
     if experiment.backend != KerasBackend.name:
         changes |= {"engine": DEFAULT_ENGINE, "keras": KerasOptions()}
@@ -102,26 +110,36 @@ def _check_backend(checker: Checker, valid: dict[str, Any]) -> None:
         checker.add(("engine",), f"unknown engine {engine!r}", hint=nearest(engine, engines))
 
 
-def _task(checker: Checker, options: TaskOptions) -> AbstractTask | None:
-    files = {key: str(file) for key in options.paths if (file := getattr(options, key)) is not None}
-    if urls := [key for key, file in files.items() if "://" in file]:
-        for key in urls:
-            problem = f"{shown(files[key])} is a URL, expected the path of a file"
+def _options(checker: Checker, options: TaskOptions) -> TaskOptions | None:
+    """Return the options of the task, each of its files with the folder that its path is relative to."""
+    files = {}
+    for key, file in options.files.items():
+        if "://" in file.path:
+            problem = f"{shown(file.path)} is a URL, expected the path of a file"
             checker.add(("task", key), problem, hint="download it first")
-        return None
-    # A path is relative to the file that gives it; on the command line and in Python, to the working folder.
-    positions = {key: checker.document.position(("task", key)) for key in files}
-    folders = {key: Path(position.source).parent if position.line else Path() for key, position in positions.items()}
-    absolute = {key: str((folders[key] / file).absolute()) for key, file in files.items()}
+            return None
+        # A path is relative to the file that gives it; on the command line and in Python, to the working folder.
+        position = checker.document.position(("task", key, "path"))
+        files[key] = file.within(Path(position.source).parent if position.line else Path())
+    return options.model_copy(update=files)
+
+
+def _found(checker: Checker, options: TaskOptions) -> TaskOptions | None:
+    """Return the options of the task, each of its files where its content is."""
     try:
-        return task_class(options.type)(options.model_copy(update=absolute))
+        return options.with_files_found()
     except UsageError as error:
-        checker.add(("task", *list(files)[:1]), str(error))
+        checker.add(("task", *list(options.files)[:1]), str(error))
         return None
 
 
-def _shape(checker: Checker, shape: ShapeOptions, task: AbstractTask) -> ShapeOptions:
+def _shape(checker: Checker, shape: ShapeOptions, options: TaskOptions) -> ShapeOptions | None:
     """Return the shape complete, after errors were added where it differs from the task's."""
+    try:
+        task = task_class(options.type)(options)
+    except UsageError as error:
+        checker.add(("task", *list(options.files)[:1]), str(error))
+        return None
     complete = {key: getattr(task, key) for key in ("input_features", "output_features", "return_sequences")}
     for key, expected in complete.items():
         given = getattr(shape, key)

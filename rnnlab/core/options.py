@@ -1,8 +1,12 @@
 """What every typed block of options is, and the names that a run may have."""
 
 import re
+from dataclasses import dataclass
+from typing import Any, final
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema
+from pydantic_core.core_schema import no_info_before_validator_function
 
 from rnnlab.core.errors import UsageError
 
@@ -26,6 +30,27 @@ class Options(BaseModel):
         hide_input_in_errors=True,
         validate_default=True,
     )
+
+
+@final
+@dataclass(frozen=True)
+class Short:
+    """Marks a block of options of which one may be given alone, as text: `csv: x.csv` for `csv: {path: x.csv}`.
+
+    Args:
+        key: That option.
+    """
+
+    key: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return no_info_before_validator_function(self._in_full, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"anyOf": [{"type": "string"}, handler(schema)]}
+
+    def _in_full(self, value: Any) -> Any:
+        return {self.key: value} if isinstance(value, str) else value
 
 
 def build_models() -> None:

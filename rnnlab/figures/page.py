@@ -177,9 +177,10 @@ def _config(result: Run) -> tuple[str, str]:
     except RnnlabError as fault:
         return name, f"# missing or damaged: {fault.problem}"
     task, head = config.get("task"), ""
-    if isinstance(task, dict) and (csv := task.get("csv")):
-        task["csv"] = Path(str(csv)).name
-        head = f"# {task['csv']}, SHA-256 {result.task_facts.get('csv_sha256', 'unknown')}, must be beside this file.\n"
+    for value in task.values() if isinstance(task, dict) else ():
+        if isinstance(value, dict) and {"path", "sha256"} <= value.keys():
+            value["path"] = Path(str(value["path"])).name
+            head += f"# {value['path']}, SHA-256 {value['sha256']}, must be beside this file.\n"
     return name, head + dump_yaml(config)
 
 

@@ -8,8 +8,8 @@ import numpy as np
 from rnnlab.config.experiment import Experiment
 from rnnlab.runs.run import Record
 from rnnlab.storage import Status
-from rnnlab.storage.summary import LOSS, SolvedAt, Summary, best_record, mean_speed, validation_scores
-from rnnlab.tasks.base import Evidence, Threshold
+from rnnlab.storage.summary import LOSS, Summary, best_record, mean_speed, validation_scores
+from rnnlab.tasks.base import AbstractTask, Evidence, Threshold
 from rnnlab.training.progress import Best
 from rnnlab.training.stopping import EXIT_CODES
 
@@ -34,7 +34,7 @@ def status_fault(status: Status) -> str:
 
 
 def summary_faults(
-    summary: Summary, *, status: Status, experiment: Experiment, records: Sequence[Record]
+    summary: Summary, *, status: Status, experiment: Experiment, task: AbstractTask | None, records: Sequence[Record]
 ) -> Iterator[str]:
     """Yield what a summary shows otherwise than the files that it follows from.
 
@@ -42,17 +42,17 @@ def summary_faults(
         summary: The summary.
         status: The status, which is of the same process.
         experiment: What was trained.
+        task: Its task; None where the data of that are not there.
         records: The training record.
     """
-    task = experiment.build_task()
-    parameters = experiment.network(task).parameters().values()
+    parameters = experiment.network().parameters().values()
     batch_size = experiment.training.batch_size
     expected: dict[str, object] = {
         "run": status.run,
         "name": experiment.name,
         "state": status.state,
         "stopped": _reason(summary, status, experiment, records) if status.state == "completed" else status.state,
-        "task": task.name,
+        "task": experiment.task.type,
         "timesteps": list(experiment.timesteps),
         "backend": experiment.backend,
         "cell": experiment.cell.type,
@@ -61,7 +61,7 @@ def summary_faults(
         "steps": status.step,
         "sequences": status.step * batch_size,
         "solved": summary.solved_at is not None,
-        "solved_rule": str(task.solved),
+        "solved_rule": str(task.solved) if task else summary.solved_rule,
         **_scores(records, has_diverged=status.state == "diverged"),
     }
     shown = summary.model_dump()
@@ -70,12 +70,14 @@ def summary_faults(
     for key, value in expected.items():
         if shown[key] != value:
             yield f"{key} is {shown[key]}, the other files give {value}"
-    baseline = task.baseline(experiment.timesteps)
-    if summary.baseline is None or not math.isclose(summary.baseline, baseline, rel_tol=1e-6):
+    baseline = task.baseline(experiment.timesteps) if task else None
+    if baseline is not None and (
+        summary.baseline is None or not math.isclose(summary.baseline, baseline, rel_tol=1e-6)
+    ):
         yield f"baseline is {summary.baseline}, the task's is {baseline}"
     if status.state != "failed":
         yield from _time_faults(summary, records)
-        yield from _solved_faults(summary.solved_at, summary.steps, experiment, records)
+        yield from _solved_faults(summary, experiment, task, records)
 
 
 def _scores(records: Sequence[Record], *, has_diverged: bool) -> dict[str, object]:
@@ -113,9 +115,9 @@ def _time_faults(summary: Summary, records: Sequence[Record]) -> Iterator[str]:
 
 
 def _solved_faults(
-    solved: SolvedAt | None, steps: int, experiment: Experiment, records: Sequence[Record]
+    summary: Summary, experiment: Experiment, task: AbstractTask | None, records: Sequence[Record]
 ) -> Iterator[str]:
-    rule = experiment.build_task().solved
+    solved, steps, rule = summary.solved_at, summary.steps, task.solved if task else None
     if isinstance(rule, Threshold):  # a rule over the training stream cannot be applied again
         nothing = np.zeros(0, bool)
         met = [one for one in records if one["step"] and rule.is_met(Evidence(_numbers(one), nothing, math.inf))]

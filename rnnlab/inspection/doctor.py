@@ -6,7 +6,7 @@ from functools import partial
 from typing import Literal, final
 
 from rnnlab.config.experiment import Experiment
-from rnnlab.core.errors import VerificationError
+from rnnlab.core.errors import RnnlabError, VerificationError
 from rnnlab.core.text import counted
 from rnnlab.inspection.agreement import has_ended_in_order, status_fault, summary_faults
 from rnnlab.runs.run import Record, Run
@@ -20,6 +20,7 @@ from rnnlab.storage.metrics import CUT, TORN
 from rnnlab.storage.reading import kind
 from rnnlab.storage.run_id import require_id
 from rnnlab.storage.summary import LOSS, Summary
+from rnnlab.tasks.base import AbstractTask
 from rnnlab.training.resources import checkpoint_bytes
 
 Result = Literal["good", "note", "bad"]
@@ -87,6 +88,7 @@ class _Examination:
         self.run, self.status = run, status
         self.findings: list[Finding] = []
         self._experiment: Experiment | None = None
+        self._task: AbstractTask | None = None  # where its data are there
         self._records: Sequence[Record] | None = None
         self._summary: Summary | None = None
         self._checkpoints: dict[str, int] = {}  # the step of each file, the newest first
@@ -153,6 +155,10 @@ class _Examination:
         if any(finding.result == "bad" and finding.file == "provenance.json" for finding in self.findings):
             raise VerificationError("cannot be compared with provenance.json, which is damaged")
         self._experiment = verified_experiment(self.run)
+        try:
+            self._task = self._experiment.build_task()
+        except RnnlabError as fault:  # that is no fault of the run
+            self._add("resolved.yaml", "note", f"not compared with its data: {fault.problem}")
         return f"matches provenance.json, SHA-256 {self._experiment.sha256()[:12]}…"
 
     def _read_metrics(self) -> str:
@@ -194,9 +200,9 @@ class _Examination:
     def _read_checkpoint(self, step: int) -> str:
         about, most_bytes = None, None
         if self._experiment is not None:
-            task = self._experiment.build_task()
-            most_bytes = checkpoint_bytes(self._experiment, task)
-            about = {"network": self._experiment.network(task).describe(), "task": task.name}
+            about = {"network": self._experiment.network().describe(), "task": self._experiment.task.type}
+        if self._experiment is not None and self._task is not None:
+            most_bytes = checkpoint_bytes(self._experiment, self._task)
         checkpoint = self.run.checkpoints().load(step, most_bytes=most_bytes, keep=False)
         require_own(checkpoint, self.status, about)
         if checkpoint.attempt > self.status.attempt:
@@ -207,7 +213,7 @@ class _Examination:
     def _read_weights(self, which: Literal["best", "last"]) -> str:
         expected = None
         if self._experiment is not None:
-            expected = self._experiment.network(self._experiment.build_task()).shapes()
+            expected = self._experiment.network().shapes()
         _, about = self.run.load_weights(which, expected, keep=False)
         require_id(self.run.path / "weights" / f"{which}.safetensors", about["id"], self.status.id)
         step = about["step"]
@@ -227,8 +233,8 @@ class _Examination:
             return f"{shown}, before the run was resumed" if summary.attempt < attempt else shown
         if self._experiment is None or self._records is None:
             return f"{shown}; not compared with the config and the metrics"
-        status, experiment, records = self.status, self._experiment, self._records
-        if faults := list(summary_faults(summary, status=status, experiment=experiment, records=records)):
+        status, experiment, task, records = self.status, self._experiment, self._task, self._records
+        if faults := list(summary_faults(summary, status=status, experiment=experiment, task=task, records=records)):
             raise VerificationError("; ".join(faults))
         self._summary = summary
         return shown

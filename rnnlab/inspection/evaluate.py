@@ -90,12 +90,12 @@ def evaluate(
     own = run.experiment()
     experiment = run.experiment([*overrides, *more])
     task = experiment.build_task()
-    network = experiment.network(task)
-    _require_same_network(own.network(own.build_task()), network)
+    network = experiment.network()
+    _require_same_network(own.network(), network)
     for key in ("name", "cell", "training.optimizer", "training.schedule", "training"):
         if attrgetter(key)(own) != attrgetter(key)(experiment):
             raise UsageError(f"--set changes {key}, which has no part in an evaluation", hint=_HINT)
-    if experiment.task == own.task:
+    if experiment.task.definition() == own.task.definition():
         require_same_data(run, task)
     arrays = run.weights(weights)
     model = experiment.build_backend().build(network, parameters=arrays)

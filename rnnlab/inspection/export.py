@@ -109,7 +109,7 @@ def export(
     path = Path(out) if out is not None else Path(f"{run.name}-{weights}{ENDINGS[format]}")
     _check_place(path, format, force=force)
     experiment = run.experiment()
-    network = experiment.network(experiment.build_task())
+    network = experiment.network()
     arrays = run.weights(weights, allow_nonfinite=allow_nonfinite)
     scaling = _scaling_of(arrays.scaling, series)
     inside = scaling if scaling and len(scaling.series) == 1 and format not in _WITHOUT_GRAPH else None

@@ -61,7 +61,7 @@ def verify(experiment: Experiment, *, steps: int = 20) -> Iterator[Check]:
         steps: Updates after which the weights are compared, at least 1.
     """
     task = experiment.build_task()
-    network = experiment.network(task)
+    network = experiment.network()
     parameters = network.draw(experiment.seed)
     size, source = experiment.training.batch_size, task.part("train")
     batches = [

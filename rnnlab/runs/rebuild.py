@@ -38,10 +38,22 @@ def stored_experiment(folder: RunFolder, overrides: Sequence[str] = (), *, of: s
     text = folder.read_resolved_text(of)
     try:
         document = document_of(text, str(path))
-        own = check_document(document, default_name=folder.label)
+        own = check_document(document, default_name=folder.label, is_stored=True)
     except ConfigError as error:
         raise VerificationError(f"is damaged: {error.faults[0]}", where=str(path)) from error
-    return check_document(apply_overrides(document, overrides), default_name=folder.label) if overrides else own
+    if not overrides:
+        return own
+    return check_document(apply_overrides(document, _in_full(overrides, own)), default_name=folder.label)
+
+
+def _in_full(overrides: Sequence[str], own: Experiment) -> list[str]:
+    """Return overrides of which one that gives a file of the task changes only the place, not how the file is read."""
+    found = []
+    for override in overrides:
+        key, _, value = override.partition("=")
+        is_place = key.removeprefix("task.") in own.task.files and key.startswith("task.") and value[:1] not in "{"
+        found += [f"{key}.path={value}", f"{key}.sha256=null"] if is_place and value else [override]
+    return found
 
 
 def load_weights(

@@ -135,7 +135,7 @@ class Run:
         with suppress(RnnlabError):  # a task that this rnnlab cannot build, e.g. because its file is gone
             experiment = self.experiment()
             task = experiment.build_task()
-            sizes = (parameter.size for parameter in experiment.network(task).parameters().values())
+            sizes = (parameter.size for parameter in experiment.network().parameters().values())
             figures = {"baseline": task.baseline(experiment.timesteps), "parameters": sum(sizes)}
         return self.stored_summary.model_copy(update=figures)
 
@@ -198,15 +198,6 @@ class Run:
     def provenance(self) -> "Provenance":
         """Where the run comes from: command, versions, machine, repository, and each attempt to resume."""
         return self.folder.read_provenance(self.id)
-
-    @cached_property
-    def task_facts(self) -> Mapping[str, Any]:
-        """What the run recorded of the file that its task reads, e.g. its SHA-256; empty where it reads none."""
-        if not self.config.get("task.csv"):
-            return {}
-        with suppress(VerificationError):  # the results are valid without their provenance
-            return self.provenance.task
-        return {}
 
     @cached_property
     def _metrics(self) -> Metrics:
@@ -283,7 +274,7 @@ class Run:
     def network(self) -> "Network":
         """Return the network that was trained, without its weights."""
         experiment = self.experiment()
-        return experiment.network(experiment.build_task())
+        return experiment.network()
 
     def model(self, which: Which = "best") -> "AbstractModel":
         """Return the trained network, ready to predict: `run.model().predict(inputs, states=True)`."""

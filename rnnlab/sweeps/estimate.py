@@ -56,7 +56,7 @@ def estimate(experiments: Mapping[str, Experiment]) -> Estimate:
 
 def _step_seconds(experiment: Experiment) -> float:
     task = experiment.build_task()
-    network, backend = experiment.network(task), experiment.build_backend()
+    network, backend = experiment.network(), experiment.build_backend()
     model = backend.build(network, parameters=network.draw(experiment.seed), training=experiment.recipe())
     source, times = task.part("train"), []
     with backend.running():

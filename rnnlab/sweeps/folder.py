@@ -112,7 +112,7 @@ class SweepFolder:
     def write_config(self, trial: Trial, experiment: "Experiment") -> None:
         """Store the config of a trial."""
         ensure_folder(self.path / "configs")
-        write_atomic(self.config(trial), dump_yaml(experiment.resolved()).encode())
+        write_atomic(self.config(trial), dump_yaml(experiment.resolved(self.path / "configs")).encode())
 
     def run(self, trial: Trial) -> RunFolder:
         """Return the run of a trial, which need not exist."""

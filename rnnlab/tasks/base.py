@@ -14,6 +14,7 @@ import numpy as np
 from pydantic import create_model
 
 from rnnlab.core.batch import Array, Batch, Lengths
+from rnnlab.core.data_file import DataFile
 from rnnlab.core.losses import LOSSES
 from rnnlab.core.options import Options
 from rnnlab.core.scaling import Scaling
@@ -134,12 +135,26 @@ class TaskOptions(Options):
 
     Attributes:
         type: The full name of the definition, e.g. `adding@urnn`; each task sets it to its own name.
-        paths: Names of the options that hold a path; the config makes it absolute, from the file that gives it.
     """
 
-    paths: ClassVar[tuple[str, ...]] = ()
-
     type: str = ""
+
+    @property
+    def files(self) -> dict[str, DataFile]:
+        """The files that the task reads, by the name of the option."""
+        return {key: value for key in type(self).model_fields if isinstance(value := getattr(self, key), DataFile)}
+
+    def definition(self) -> dict[str, Any]:
+        """Return what determines the sequences: all options but where the files are."""
+        return self.model_dump(exclude={key: {"path"} for key in self.files})
+
+    def with_files_found(self) -> Self:
+        """Return the options with each file at the place where its content is, and with its SHA-256.
+
+        Raises:
+            UsageError, VerificationError: See `DataFile.found`.
+        """
+        return self.model_copy(update={key: file.found() for key, file in self.files.items()})
 
 
 class AbstractTask(ABC):

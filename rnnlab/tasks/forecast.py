@@ -1,14 +1,15 @@
 """Forecast one column of a multivariate series: synthetic weather with a known oracle, or a CSV file of your own."""
 
 from copy import copy
-from pathlib import Path
 from typing import Annotated, Any, Self
 
 import numpy as np
 from pydantic import Field
 
 from rnnlab.core.batch import Array, Batch, Lengths
+from rnnlab.core.data_file import DataFile
 from rnnlab.core.errors import UsageError
+from rnnlab.core.options import Short
 from rnnlab.tasks._recorded import Recorded
 from rnnlab.tasks._weather import Weather
 from rnnlab.tasks.base import AbstractTask, Card, Part, Reference, TaskOptions
@@ -19,10 +20,8 @@ Column = Annotated[int, Field(ge=0)] | str
 class ForecastOptions(TaskOptions):
     """The series, its column to predict, and the horizon."""
 
-    paths = ("csv",)
-
-    csv: str | None = Field(
-        None, min_length=1, description="a CSV file of numbers, relative to the config; none: the built-in weather"
+    csv: Annotated[DataFile | None, Short("path")] = Field(
+        None, description="a CSV file of numbers, its path or a mapping with it; none: the built-in weather"
     )
     target: Column = Field(0, description="name of the column to predict, or its index in the file, from 0")
     ignore: Annotated[tuple[Column, ...], Field(strict=False)] = Field(
@@ -122,7 +121,7 @@ class Forecast(AbstractTask):
 def _series(options: ForecastOptions) -> Recorded | Weather:
     if options.csv is not None:
         return Recorded(
-            Path(options.csv),
+            options.csv.place,
             target=options.target,
             ignore=options.ignore,
             horizon=options.horizon,

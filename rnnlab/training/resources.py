@@ -52,11 +52,9 @@ def memory_needed(experiment: Experiment) -> int | None:
     """
     if experiment.backend != NumpyBackend.name:
         return None
-    task = experiment.build_task()
-    network = experiment.network(task)
-    longest = experiment.timesteps[1]
+    network, longest = experiment.network(), experiment.timesteps[1]
     size = experiment.training.batch_size
-    scored = batch_sizes(experiment.evaluation.sequences, numbers_each=longest * task.input_features)[0]
+    scored = batch_sizes(experiment.evaluation.sequences, numbers_each=longest * network.input_features)[0]
     learning = _kept(experiment, network, size, longest)
     scoring = tape_bytes(network, batch_size=scored, timesteps=min(longest, chunk_steps(network, scored)))
     learning, scoring = learning + _batch(network, size, longest), scoring + _batch(network, scored, longest)
@@ -95,7 +93,7 @@ def space_needed(experiment: Experiment) -> int:
 
     P parameters, D bytes per number; of checkpoints, and of weights, one more than is kept exists while it is replaced.
     """
-    once, slots = _once_and_slots(experiment, experiment.network(experiment.build_task()))
+    once, slots = _once_and_slots(experiment, experiment.network())
     records = 2 + experiment.training.steps // experiment.training.evaluate_every
     # A long budget is seldom spent: for records no more is asked than a day of them could take.
     return once * ((KEPT + 1) * (2 + slots) + 3) + 2 * _RECORD * min(records, 100_000) + _OTHER
@@ -103,7 +101,7 @@ def space_needed(experiment: Experiment) -> int:
 
 def checkpoint_bytes(experiment: Experiment, task: AbstractTask) -> int:
     """Return how many bytes the arrays of a checkpoint have at most: P·D·(2 + slots), and the newest losses."""
-    once, slots = _once_and_slots(experiment, experiment.network(task))
+    once, slots = _once_and_slots(experiment, experiment.network())
     window = max(task.solved.sequences if isinstance(task.solved, Streak) else 0, experiment.training.batch_size)
     return once * (2 + slots) + window * (1 + _FLOAT64) + _OTHER
 

@@ -19,7 +19,8 @@ from rnnlab.training.train import begin, new_trainer, train_to_end
 from rnnlab.training.trainer import Trainer
 from rnnlab.training.waiting import Notify, silently, waiting
 
-# What may be changed on resuming: the budget, and the backend, which gives the same numbers within rounding.
+# What may be changed on resuming: the budget, and the backend, which gives the same numbers within rounding; also where
+# the files of the task are.
 CHANGEABLE = ("training.steps", "training.max_seconds", "backend", "engine")
 
 
@@ -49,16 +50,8 @@ def resume(
         RunLockedError: A live process trains it.
         DivergedError, StoppedError, EnvironmentFault: As from `train`.
     """
-    for override in overrides:
-        if override.partition("=")[0] not in CHANGEABLE:
-            raise UsageError(
-                f"a run is resumed with its own config; only {', '.join(CHANGEABLE)} can be changed",
-                where=f"--set {override}",
-                hint="to train with other values, start a new run: `rnnlab train CONFIG --set …`",
-            )
     with run.locked(force=force_unlock, pause=waiting(run.path, stop, notify)) as held:
-        stored = verified_experiment(held)
-        yield from _resume(held, stored if not overrides else Run(held).experiment(overrides), argv, stop)
+        yield from _resume(held, _with_changes(held, overrides), argv, stop)
 
 
 def train_into(
@@ -102,6 +95,31 @@ def train_into(
             yield from _resume(run, experiment, argv, stop)
 
 
+def _with_changes(run: RunFolder, overrides: Sequence[str]) -> Experiment:
+    """Return what a run trains, with what may be changed on resuming.
+
+    Raises:
+        UsageError: An override changes something else.
+    """
+    experiment = verified_experiment(run)
+    files = [(f"task.{key}", f"task.{key}.path") for key in experiment.task.files]
+    allowed = (*CHANGEABLE, *(key for both in files for key in both))
+    for override in overrides:
+        if override.partition("=")[0] not in allowed:
+            listed = ", ".join((*CHANGEABLE, *(path for _, path in files)))
+            raise UsageError(
+                f"a run is resumed with its own config; only {listed} can be changed",
+                where=f"--set {override}",
+                hint="to train with other values, start a new run: `rnnlab train CONFIG --set …`",
+            )
+    changed = Run(run).experiment(overrides) if overrides else experiment
+    for key, file in changed.task.files.items():
+        if file.sha256 != experiment.task.files[key].sha256:
+            where = f"--set task.{key}={file.path}"
+            raise UsageError("has another content than the file that the run was trained on", where=where)
+    return changed
+
+
 def _resume(
     run: RunFolder, experiment: Experiment, argv: Sequence[str], stop: Stop | None
 ) -> Generator[Event, None, None]:
@@ -138,7 +156,7 @@ def _note_attempt(run: RunFolder, trainer: Trainer, *, status: Status, argv: Seq
     except VerificationError as fault:  # what is trained is in resolved.yaml, which is whole
         notes.append(f"config.yaml {fault.problem}")
     run.write_provenance(before.model_copy(update={"attempts": [*before.attempts, now]}))
-    run.write_resolved(trainer.experiment.resolved(), status.id)
+    run.write_resolved(trainer.experiment.resolved(run.path), status.id)
     return notes
 
 
@@ -188,9 +206,7 @@ def _require_empty(run: RunFolder) -> None:
 
 def _require_same(run: RunFolder, stored: Experiment, asked: Experiment) -> None:
     """Pass if both give the same numbers; how often a training is saved may differ."""
-    same = {key: getattr(asked.training, key) for key in WITHOUT_EFFECT}
-    changes = {"training": stored.training.model_copy(update=same), "logging": asked.logging}
-    if stored.model_copy(update=changes) == asked:
+    if (stored.name, stored.sha256()) == (asked.name, asked.sha256()):
         return
     before, now = dict(flatten(stored.resolved())), dict(flatten(asked.resolved()))
     without_effect = ("logging.", *(f"training.{key}" for key in WITHOUT_EFFECT))

@@ -83,7 +83,7 @@ def begin(
     status, experiment = Status.start(run.name).changed(attempt=run.attempt), trainer.experiment
     with beginning(run, status):
         run.write_config(config)
-        run.write_resolved(experiment.resolved(), status.id)
+        run.write_resolved(experiment.resolved(run.path), status.id)
         with trainer.backend.running():  # so that the provenance has the number of threads that training has
             process = trainer.process(argv, attempt=run.attempt)
         about = provenance.Provenance(

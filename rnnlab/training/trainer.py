@@ -50,7 +50,7 @@ class Trainer:
         self.experiment, self.options = experiment, experiment.training
         self.deadline = Deadline(self.options.max_seconds)
         self.task = experiment.build_task()
-        self.network, recipe = experiment.network(self.task), experiment.recipe()
+        self.network, recipe = experiment.network(), experiment.recipe()
         self.backend = experiment.build_backend()
         initial = self.network.draw(experiment.seed)
         self._model = self.backend.build(self.network, parameters=initial, training=recipe)

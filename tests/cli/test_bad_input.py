@@ -85,11 +85,12 @@ def test_a_name_stays_the_text_it_is(here: Path, name: str) -> None:
     [
         ("http://example.org/x.csv", "is a URL, expected the path of a file — download it first"),
         ("gs://bucket/x.csv", "is a URL, expected the path of a file — download it first"),
-        ("/dev/stdin", "is a folder, a pipe or a device, expected a regular file — give a plain CSV file"),
+        ("/dev/stdin", "is a folder, a pipe or a device, expected a regular file — give the path of a plain file"),
         ("/proc/self/environ", "is in /proc or /sys, expected a file on a disk"),
         ("loop.csv", "Too many levels of symbolic links"),
         ("$(id)", "$(id): no such file"),
-        ("~/x.csv", "/~/x.csv: no such file"),
+        ("~/none/x.csv", f"{Path.home()}/none/x.csv: no such file"),
+        ("~nobody-here/x.csv", "there is no user 'nobody-here' — write ~/… for your home folder"),
     ],
 )
 def test_a_place_that_is_no_local_file(here: Path, path: str, problem: str) -> None:

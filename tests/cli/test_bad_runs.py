@@ -302,7 +302,7 @@ def test_surroundings_that_changed_are_reported(here: Path) -> None:
         result = rnnlab(*command)
         assert (result.code, result.stdout) == (4, "")
         (line,) = error_lines(result)
-        assert "the data that this run was trained on have changed: csv_sha256" in line
+        assert "data.csv: has another content than the data of this run" in line
     assert everything(run.path) == before
 
 

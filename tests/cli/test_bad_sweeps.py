@@ -99,7 +99,7 @@ def test_a_script_for_any_scheduler_runs_nothing_but_trials(here: Path, hostile:
     words = (here / "words").read_text().splitlines()
     configs = [Path(word) for word in words if word.endswith(".yaml")]
     assert [config.parent for config in configs] == [hostile / "s" / "configs"] * 8
-    assert [Path(load_experiment(config).experiment.task.csv).name for config in configs] == [
+    assert [Path(load_experiment(config).experiment.task.csv.path).name for config in configs] == [
         f"{n}.csv" for n in HOSTILE
     ]
 

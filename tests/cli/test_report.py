@@ -88,7 +88,7 @@ def test_a_csv_is_named_and_must_be_beside_the_config(tmp_path: Path, monkeypatc
     assert rnnlab("report", run.path, "--out", tmp_path / "page.html", "--no-diagnose").code == 0
     assert str(tmp_path) not in (tmp_path / "page.html").read_text("utf-8")
     ((name, text),) = configs(tmp_path / "page.html").items()
-    assert run.task_facts["csv_sha256"] in text
+    assert str(run.config["task.csv.sha256"]) in text
     monkeypatch.chdir(tmp_path)
     Path(name).write_text(text, encoding="utf-8")
     assert rnnlab("check", name).code == 0

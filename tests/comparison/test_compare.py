@@ -177,18 +177,29 @@ def test_what_makes_results_incomparable_is_reported(
     assert (comparison.conclusion == silent) == (weight == "not comparable")
 
 
-FILE = {"task.csv": "x.csv"}
+def file(path: str, content: str) -> dict[str, Any]:
+    return {"task.csv.path": path, "task.csv.sha256": content * 64}
 
 
-def test_other_data_under_the_same_config_are_noticed(tmp_path: Path) -> None:
+def test_other_data_under_the_same_path_are_noticed(tmp_path: Path) -> None:
     runs = [
-        make_run(tmp_path, CARRY, facts={"csv_sha256": "a" * 64}, config=FILE),
-        make_run(tmp_path, SIMPLE, facts={"csv_sha256": "b" * 64}, config=TO_SIMPLE | FILE),
+        make_run(tmp_path, CARRY, config=file("x.csv", "a")),
+        make_run(tmp_path, SIMPLE, config=TO_SIMPLE | file("x.csv", "b")),
     ]
     assert compare(runs).warnings == (
-        "not comparable: the SHA-256 of the task's file differs (aaaaaaaaaaaa in carry; bbbbbbbbbbbb in simple): "
+        "not comparable: task.csv.sha256 differs (aaaaaaaaaaaa in carry; bbbbbbbbbbbb in simple): "
         "they read different data",
     )
+
+
+def test_the_same_data_at_another_place_are_the_same(tmp_path: Path) -> None:
+    runs = [
+        make_run(tmp_path, CARRY, config=file("../../x.csv", "a")),
+        make_run(tmp_path, SIMPLE, config=TO_SIMPLE | file("/moved/x.csv", "a")),
+    ]
+    found = compare(runs)
+    assert found.warnings == ()
+    assert set(found.groups[0].values) == {"cell.type", "cell.forget_bias"}
 
 
 @pytest.mark.parametrize(

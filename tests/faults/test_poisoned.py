@@ -181,7 +181,7 @@ class World:
         asked: list[Callable[[], Any]] = [
             lambda: repr(run), lambda: run._repr_html_(), lambda: run.summary, lambda: run.metrics(),
             lambda: run.curve("validation/loss"), lambda: run.final("train/loss"), lambda: run.best("train/loss"),
-            lambda: run.best_step, lambda: run.task_facts, lambda: run.message, lambda: run.weights("last"),
+            lambda: run.best_step, lambda: run.message, lambda: run.weights("last"),
             lambda: package.open_run(RUN).status, lambda: package.open_run("latest"),
             lambda: complete_run_or_sweep(mock.Mock(params={}), "0"),
             self._others_in_table,

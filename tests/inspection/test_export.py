@@ -107,7 +107,7 @@ def test_the_arrays_have_their_full_names(here: Path, trained: dict[str, rnnlab.
     for which in ("best", "last"):
         with np.load(rnnlab.export(run, "npz", weights=which).path, allow_pickle=False) as arrays:
             expected = run.weights(which)
-            assert list(arrays) == list(run.experiment().network(run.experiment().build_task()).parameters())
+            assert list(arrays) == list(run.experiment().network().parameters())
             assert all(np.array_equal(arrays[name], array) for name, array in expected.items())
 
 

@@ -89,8 +89,6 @@ def test_a_missing_file_is_damage(tmp_path: Path, name: str) -> None:
 
 
 def test_a_damaged_provenance_does_not_cost_the_numbers(tmp_path: Path) -> None:
-    run = make_run(tmp_path, facts={"csv_sha256": "ab"}, config={"task.csv": "x.csv"})
-    before = Run(run).task_facts
+    run = make_run(tmp_path)
     (run.path / "provenance.json").write_text("{")
-    after = Run(run)
-    assert (before, after.task_facts, after.final(LOSS)) == ({"csv_sha256": "ab"}, {}, 0.08)
+    assert Run(run).final(LOSS) == 0.08

@@ -30,7 +30,7 @@ def moved(fit: Fit, *overrides: str) -> tuple[np.ndarray, float]:
     """Return the applied gradient of one step of plain gradient descent, and the norm that was recorded."""
     run = fit(*ONE_STEP, *overrides)
     experiment = run.experiment()
-    before, after = experiment.network(experiment.build_task()).draw(0), run.weights("last")
+    before, after = experiment.network().draw(0), run.weights("last")
     applied = [(before[name] - after[name]).ravel() / RATE for name in before]
     return np.concatenate(applied), run.records[-1]["gradient_norm"]
 

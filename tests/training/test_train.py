@@ -20,7 +20,7 @@ LEARNS_AT_ONCE = ["shape.timesteps=1", "training.steps=400", "training.optimizer
 
 def by_hand_model(experiment: Experiment) -> tuple[AbstractTask, NumpyModel]:
     task = experiment.build_task()
-    network = experiment.network(task)
+    network = experiment.network()
     parameters = network.draw(experiment.seed)
     return task, NumpyBackend().build(network, parameters=parameters, training=experiment.recipe())
 
@@ -78,7 +78,7 @@ def test_the_validation_set_is_one_draw_of_its_own_stream(
     asked = experiment(*overrides)
     task = asked.build_task()
     batch = task.sample(stream(0, "data/validation", 0), batch_size=20, timesteps=asked.timesteps)
-    network = asked.network(task)
+    network = asked.network()
     outputs = NumpyBackend().build(network, parameters=network.draw(0)).predict(batch.inputs, batch.lengths).outputs
     first = fit(*overrides).records[0]
     assert first["validation/loss"] == mean_loss(task, outputs, batch)

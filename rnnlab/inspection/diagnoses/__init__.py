@@ -108,7 +108,7 @@ def diagnose(
             raise UsageError(f"'{name[:60]}' is not a diagnosis", where="--only", hint=hint)
     experiment = run.experiment([] if timesteps is None else [f"shape.timesteps={timesteps}"])
     task = experiment.build_task()
-    network = experiment.network(task)
+    network = experiment.network()
     require_same_data(run, task)
     chosen: Which = weights or ("best" if run.folder.has_weights("best") else "last")
     if at_step is None:
@@ -134,7 +134,7 @@ def _arrays_at(run: Run, experiment: Experiment, at_step: int) -> dict[str, Arra
         problem = f"{run.name} has no checkpoint of step {at_step:,}"
         raise UsageError(problem, where="--at-step", hint=f"checkpoints: {known}; the newest two are kept")
     task = experiment.build_task()
-    network = experiment.network(task)
+    network = experiment.network()
     checkpoint = checkpoints.load(at_step, most_bytes=checkpoint_bytes(experiment, task))
     require_own(checkpoint, run.folder.read_status(), {"network": network.describe(), "task": task.name})
     model: Mapping[str, Any] = checkpoint.state.get("model", {})
