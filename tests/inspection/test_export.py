@@ -228,7 +228,7 @@ def forecast(tmp_path_factory: pytest.TempPathFactory) -> rnnlab.Run:
 
 def by_hand(run: rnnlab.Run) -> tuple[Any, Any]:
     """Return six rows of the file, and what the network makes of them in the units of the file."""
-    rows = np.loadtxt(run.config["task.csv"], delimiter=",", skiprows=1)
+    rows = np.loadtxt(run.experiment().task.files["csv"].place, delimiter=",", skiprows=1)
     training = rows[:45]
     deviation = training.std(axis=0)
     deviation[1] = 1
@@ -251,7 +251,7 @@ def test_a_model_of_a_file_reads_and_returns_its_units(here: Path, forecast: rnn
 
 def test_arrays_of_a_file_come_with_its_scale(here: Path, forecast: rnnlab.Run) -> None:
     done = rnnlab.export(forecast, "npz")
-    rows = np.loadtxt(forecast.config["task.csv"], delimiter=",", skiprows=1)[:45]
+    rows = np.loadtxt(forecast.experiment().task.files["csv"].place, delimiter=",", skiprows=1)[:45]
     with np.load(done.path, allow_pickle=False) as arrays:
         np.testing.assert_allclose(arrays["inputs.mean"], rows.mean(axis=0), rtol=1e-12)
         np.testing.assert_allclose(arrays["inputs.deviation"], rows.std(axis=0), rtol=1e-12)
