@@ -12,13 +12,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnlab.comparison.statistics import (
-    Interval,
-    bootstrap,
-    interquartile_mean,
-    median,
-    wilson,
-)
+from rnnlab.comparison.statistics import Interval, bootstrap, interquartile_mean, median, wilson
 from rnnlab.comparison.survival import Times, median_time, never_solves, times_of
 from rnnlab.core.data_file import is_place
 from rnnlab.core.errors import RnnlabError, UsageError
@@ -175,13 +169,9 @@ def varies(values: Sequence[Any]) -> bool:
 
 
 def varying_keys(configs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return the keys whose value is not the same in all configs, in the order in which they first appear.
-
-    Where a file of the task is does not count: its content has a key of its own.
-    """
-    keys = dict.fromkeys(chain.from_iterable(configs))
-    varying = [key for key in keys if varies([config.get(key, _MISSING) for config in configs])]
-    return [key for key in varying if not any(is_place(key, config) for config in configs)]
+    """Return the keys whose value is not the same in all configs, in order; not the places of a task's files."""
+    keys = [key for key in dict.fromkeys(chain(*configs)) if not any(is_place(key, config) for config in configs)]
+    return [key for key in keys if varies([config.get(key, _MISSING) for config in configs])]
 
 
 def _kinds(config: Mapping[str, Any], keys: Sequence[str]) -> tuple[Hashable, ...]:
