@@ -211,7 +211,7 @@ def _hint_for_unknown(model: type[BaseModel], path: KeyPath, data: Any) -> str:
     if member and not member.find:
         kinds = member.registry.members().items()
         if owners := [name for name, kind in kinds if key in kind.Options.model_fields]:
-            return f"an option of {' and '.join(owners)}, not of {chosen.model_fields['type'].default}"
+            return f"an option of {', '.join(owners)}, not of {chosen.model_fields['type'].default}"
     return nearest(str(key), [field.alias or name for name, field in chosen.model_fields.items()])
 
 

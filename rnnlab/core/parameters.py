@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import DTypeLike
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from rnnlab.core.batch import Array
 from rnnlab.core.options import Options
@@ -83,6 +83,38 @@ class Normal(Options):
         return rng.normal(0.0, self.scale, shape)
 
 
+class UniformBetween(Options):
+    """U[low, high]."""
+
+    type: Literal["uniform_between"] = "uniform_between"
+    low: float = Field(0.0, ge=-100, le=100, description="lower end of the interval")
+    high: float = Field(1.0, ge=-100, le=100, description="upper end of the interval")
+
+    def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+        """Return an array of this shape."""
+        return rng.uniform(self.low, self.high, shape)
+
+    @model_validator(mode="after")
+    def _ascending(self) -> "UniformBetween":
+        if self.low >= self.high:
+            raise ValueError(f"expected low < high, got {self.low:g} and {self.high:g}")
+        return self
+
+
+class Chrono(Options):
+    """ln U[1, longest - 1], the bias of a gate that keeps: each unit then forgets at a time scale of its own.
+
+    Source: Tallec, Ollivier 2018, equation 16.
+    """
+
+    type: Literal["chrono"] = "chrono"
+    longest: int = Field(100, ge=3, le=10_000_000, description="Tmax, steps that the longest dependency spans")
+
+    def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+        """Return an array of this shape."""
+        return np.log(rng.uniform(1, self.longest - 1, shape))
+
+
 class Zeros(Options):
     """All zero."""
 
@@ -94,9 +126,12 @@ class Zeros(Options):
 
 
 # A bias is a vector: it cannot be orthogonal or the identity.
-VectorInitializer = Annotated[GlorotUniform | Uniform | Normal | Zeros, Field(discriminator="type")]
+VectorInitializer = Annotated[
+    GlorotUniform | Uniform | UniformBetween | Normal | Zeros,
+    Field(discriminator="type"),
+]
 Initializer = Annotated[
-    GlorotUniform | Orthogonal | Identity | Uniform | Normal | Zeros,
+    GlorotUniform | Orthogonal | Identity | Uniform | UniformBetween | Normal | Zeros,
     Field(discriminator="type"),
 ]
 
@@ -107,13 +142,17 @@ class Parameter:
 
     Attributes:
         shape: `(in, out)` for a matrix, as Keras stores it; `(out,)` for a bias.
-        role: The initialiser that draws it.
-        offset: A constant added after drawing, e.g. the forget bias.
+        role: The initialiser that draws it, unless it has one of its own.
+        offset: Added after drawing, e.g. the forget bias; a vector where it differs between units.
+        initializer: Its own.
+        opposite: Another parameter of the layer, as whose negative it begins; it is not drawn itself.
     """
 
     shape: tuple[int, ...]
     role: Role
-    offset: float = 0.0
+    offset: float | tuple[float, ...] = 0.0
+    initializer: Initializer | VectorInitializer | Chrono | None = None
+    opposite: str = ""
 
     @property
     def size(self) -> int:
@@ -136,7 +175,12 @@ def draw_parameters(
         >>> draw_parameters({"b": Parameter((2,), "bias", 1.0)}, initializers={"bias": Zeros()}, seed=0, dtype="f4")
         {'b': array([1., 1.], dtype=float32)}
     """
-    return {
-        name: (initializers[p.role].draw(stream(seed, f"init/{name}"), p.shape) + p.offset).astype(dtype)
-        for name, p in parameters.items()
-    }
+
+    def drawn(name: str) -> Array:
+        one = parameters[name]
+        if one.opposite:
+            return np.asarray(one.offset - drawn(".".join([*name.split(".")[:-1], one.opposite])))
+        initializer = one.initializer or initializers[one.role]
+        return initializer.draw(stream(seed, f"init/{name}"), one.shape) + one.offset
+
+    return {name: drawn(name).astype(dtype) for name in parameters}

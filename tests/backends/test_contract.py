@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from rnnlab.cells import CELLS
-from rnnlab.core import activations
+from rnnlab.core import activations, namespace
 from rnnlab.core.batch import Batch
 from tests.backends.contenders import LOOPING, NUMPY, TOLERANCES, Contender, assert_close, assert_same_bits, reference
 from tests.networks import LEARNING_RATE, batch, parameters
@@ -167,7 +167,7 @@ def test_long_predictions_run_in_stretches(contender: Contender, cell: str) -> N
     state = net.cell.initial_state(np, 4, "f8")
     tolerance = TOLERANCES[net.precision]["outputs"]
     for t in range(520):
-        step = net.cell.step(np, own, data.inputs[:, t], state)
+        step = net.cell.step(namespace.NUMPY, own, data.inputs[:, t], state)
         state = step.state
         for name, array in state.items():
             got = prediction.states[f"layers.0.{name}"][:, t]

@@ -10,6 +10,7 @@ from rnnlab.backends.numpy import NumpyBackend
 from rnnlab.cells import CELLS
 from rnnlab.core import activations
 from rnnlab.core.batch import Batch
+from rnnlab.core.namespace import NUMPY
 from rnnlab.core.streams import stream
 from tests.networks import batch, network, parameters, training
 
@@ -63,7 +64,7 @@ def cut_loss(net: Network, data: Batch, *, start: dict, moved: dict, stretch: in
             ]
         x = y = data.inputs[:, t]
         for n in range(layers):
-            step = cell.step(np, own[n], x, free[n])
+            step = cell.step(NUMPY, own[n], x, free[n])
             x, free[n] = step.output, step.state
             kept = cell.step(np, fixed[n], y, anchor[n])
             y, anchor[n] = kept.output, kept.state

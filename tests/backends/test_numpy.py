@@ -12,8 +12,8 @@ from rnnlab.core import activations
 from tests.networks import batch, network, parameters
 
 
-def test_every_cell_has_a_fast_kernel() -> None:
-    assert KERNELS.names() == CELLS.names()
+def test_every_fast_kernel_is_of_a_cell() -> None:
+    assert set(KERNELS.names()) <= set(CELLS.names())
 
 
 @pytest.mark.parametrize("precision", ["float32", "float64"])

@@ -6,17 +6,25 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from rnnlab.backends.numpy.reference import step_gradients
 from rnnlab.cells import CELLS
-from rnnlab.cells.base import AbstractCell, CellOptions
+from rnnlab.cells.base import AbstractCell, AbstractDerivedByHand, CellOptions, StepGradients
 from rnnlab.cells.carry import Carry
 from rnnlab.core import activations
+from rnnlab.core.namespace import NUMPY
 from rnnlab.core.streams import stream
 
 FEATURES, UNITS, ROWS = 3, 5, 4
 DIFFERENCE = 1e-6
 EVERY_CELL = pytest.mark.parametrize("name", CELLS.names())
-PARAMETERS = {"simple": "W U b", "carry": "Wi Ui bi Wf Uf bf Wk Uk bk Wo Uo Vo bo"}
-COUNTS = {"simple": UNITS * (FEATURES + UNITS + 1), "carry": 4 * UNITS * (FEATURES + UNITS + 1) + UNITS * UNITS}
+_GATE = UNITS * (FEATURES + UNITS + 1)
+# Names in order, and how many values; `_` is none.
+PARAMETERS = {
+    "simple": ("W U b", _GATE),
+    "carry": ("Wi Ui bi Wf Uf bf Wk Uk bk Wo Uo Vo bo", 4 * _GATE + UNITS * UNITS),
+    "lstm": ("Wi Ui bi Wf Uf bf Wg Ug bg Wo Uo bo", 4 * _GATE),
+    "gru": ("Wz Uz bz Wr Ur br Wn Un bn bhn", 3 * _GATE + UNITS),
+}
 
 
 def make(name: str, **options: object) -> AbstractCell:
@@ -31,26 +39,34 @@ def normal(what: str, shape: tuple[int, ...], dtype: str = "f8") -> np.ndarray:
 def given(cell: AbstractCell, dtype: str = "f8") -> tuple[dict, np.ndarray, dict]:
     """Parameters, inputs and a state, none of them zero."""
     parameters = {name: normal(name, p.shape, dtype) for name, p in cell.parameters(FEATURES).items()}
-    state = {name: normal(f"state/{name}", (ROWS, UNITS), dtype) for name in cell.states}
+    state = {name: normal(f"state/{name}", (ROWS, size), dtype) for name, size in cell.state_sizes().items()}
     return parameters, normal("inputs", (ROWS, FEATURES), dtype), state
 
 
 def cotangents(cell: AbstractCell) -> tuple[np.ndarray, dict]:
-    return normal("d/output", (ROWS, UNITS)), {name: normal(f"d/{name}", (ROWS, UNITS)) for name in cell.states}
+    sizes = cell.state_sizes()
+    return normal("d/output", (ROWS, UNITS)), {name: normal(f"d/{name}", (ROWS, size)) for name, size in sizes.items()}
 
 
 def scalar(cell: AbstractCell, point: dict) -> float:
     """A number whose gradient is the vector-Jacobian product with the cotangents."""
-    step = cell.step(np, point, point["inputs"], {name: point[name] for name in cell.states})
+    step = cell.step(NUMPY, point, point["inputs"], {name: point[name] for name in cell.states})
     to_output, to_state = cotangents(cell)
     return float((step.output * to_output).sum() + sum((step.state[s] * to_state[s]).sum() for s in cell.states))
 
 
+def gradients_of(cell: AbstractCell, parameters: dict, inputs: np.ndarray, state: dict) -> StepGradients:
+    """What the reference computes: by hand where a cell has that, else derived."""
+    step = cell.step(NUMPY, parameters, inputs, state)
+    to_output, to_state = cotangents(cell)
+    given = {"inputs": inputs, "state": state, "step": step, "output_gradient": to_output.astype(inputs.dtype)}
+    flowing = {name: array.astype(inputs.dtype) for name, array in to_state.items()}
+    return step_gradients(cell, parameters, **given, state_gradient=flowing)
+
+
 def assert_vjp(cell: AbstractCell) -> None:
     parameters, inputs, state = given(cell)
-    saved = cell.step(np, parameters, inputs, state).saved
-    to_output, to_state = cotangents(cell)
-    back = cell.step_vjp(np, parameters, saved, output_gradient=to_output, state_gradient=to_state)
+    back = gradients_of(cell, parameters, inputs, state)
     point = {**parameters, "inputs": inputs, **state}
     gradients = {**back.parameters, "inputs": back.inputs, **back.state}
     assert {name: array.shape for name, array in gradients.items()} == {name: a.shape for name, a in point.items()}
@@ -86,18 +102,19 @@ def test_parameters(name: str) -> None:
     """W reads the inputs, b is a bias, everything else is recurrent: names, order, shapes, roles."""
     parameters = make(name).parameters(FEATURES)
     if name in PARAMETERS:
-        assert list(parameters) == PARAMETERS[name].split()
-        assert sum(p.size for p in parameters.values()) == COUNTS[name]
+        names, count = PARAMETERS[name]
+        assert list(parameters) == names.split()
+        assert sum(p.size for p in parameters.values()) == count
     for key, parameter in parameters.items():
         shape, role = {"W": ((FEATURES, UNITS), "kernel"), "b": ((UNITS,), "bias")}.get(
-            key[0], ((UNITS, UNITS), "recurrent_kernel")
+            key[0], ((UNITS, UNITS) if len(parameter.shape) == 2 else (UNITS,), "recurrent_kernel")
         )
         assert (parameter.shape, parameter.role) == (shape, role), key
 
 
 def test_the_forget_bias_is_added_to_bf_alone() -> None:
     offsets = {name: p.offset for name, p in make("carry", forget_bias=2.5).parameters(FEATURES).items()}
-    assert offsets == {**dict.fromkeys(PARAMETERS["carry"].split(), 0.0), "bf": 2.5}
+    assert offsets == {**dict.fromkeys(PARAMETERS["carry"][0].split(), 0.0), "bf": 2.5}
 
 
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
@@ -105,11 +122,12 @@ def test_the_forget_bias_is_added_to_bf_alone() -> None:
 def test_shapes_and_dtypes(name: str, dtype: str) -> None:
     cell = make(name)
     parameters, inputs, state = given(cell, dtype)
-    step = cell.step(np, parameters, inputs, state)
-    back = cell.step_vjp(np, parameters, step.saved, output_gradient=step.output, state_gradient=step.state)
-    assert list(step.state) == list(cell.states)
-    for array in [step.output, *step.state.values(), *back.state.values()]:
-        assert (array.shape, array.dtype) == ((ROWS, UNITS), np.dtype(dtype))
+    step, back = cell.step(NUMPY, parameters, inputs, state), gradients_of(cell, parameters, inputs, state)
+    assert list(step.state) == list(cell.states) == list(cell.state_sizes())
+    assert (step.output.shape, step.output.dtype) == ((ROWS, UNITS), np.dtype(dtype))
+    for name, size in cell.state_sizes().items():
+        for array in (step.state[name], back.state[name]):
+            assert (array.shape, array.dtype) == ((ROWS, size), np.dtype(dtype))
     assert (back.inputs.shape, back.inputs.dtype) == ((ROWS, FEATURES), np.dtype(dtype))
     assert {array.dtype for array in back.parameters.values()} == {np.dtype(dtype)}
 
@@ -119,9 +137,9 @@ def test_the_first_state_is_zero(name: str) -> None:
     cell = make(name)
     state = cell.initial_state(np, ROWS, "f4")
     assert list(state) == list(cell.states)
-    for array in state.values():
+    for name, array in state.items():
         assert array.dtype == np.float32
-        assert np.array_equal(array, np.zeros((ROWS, UNITS)))
+        assert np.array_equal(array, np.zeros((ROWS, cell.state_sizes()[name])))
 
 
 @pytest.mark.parametrize("activation", ["tanh", "sigmoid", "softsign", "linear"])
@@ -134,16 +152,28 @@ def test_the_derivative_is_that_of_the_step(name: str, activation: str) -> None:
 def test_a_row_does_not_see_the_others(name: str) -> None:
     cell = make(name)
     parameters, inputs, state = given(cell)
-    together = cell.step(np, parameters, inputs, state)
+    together = cell.step(NUMPY, parameters, inputs, state)
     for row in range(ROWS):
-        alone = cell.step(np, parameters, inputs[[row]], {s: a[[row]] for s, a in state.items()})
+        alone = cell.step(NUMPY, parameters, inputs[[row]], {s: a[[row]] for s, a in state.items()})
         np.testing.assert_allclose(alone.output[0], together.output[row], rtol=0, atol=1e-15)
         for s in cell.states:
             np.testing.assert_allclose(alone.state[s][0], together.state[s][row], rtol=0, atol=1e-15)
 
 
+BY_HAND = [name for name in CELLS.names() if issubclass(CELLS.get(name), AbstractDerivedByHand)]
+
+
 @EVERY_CELL
-def test_a_step_changes_nothing_and_saves_all_its_derivative_needs(name: str) -> None:
+def test_a_step_and_its_derivative_write_to_no_argument(name: str) -> None:
+    cell = make(name)
+    parameters, inputs, state = given(cell)
+    for array in [*parameters.values(), inputs, *state.values()]:
+        array.flags.writeable = False
+    gradients_of(cell, parameters, inputs, state)
+
+
+@pytest.mark.parametrize("name", BY_HAND)
+def test_a_step_saves_all_that_its_derivative_by_hand_needs(name: str) -> None:
     """Another instance, which never made the step, gives the same derivative; no argument was written to."""
     cell = make(name)
     parameters, inputs, state = given(cell)

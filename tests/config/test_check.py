@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from rnnlab.cells import CELLS
 from rnnlab.config.load import load_experiment
 from rnnlab.core.errors import ConfigError
 
@@ -36,9 +37,9 @@ training: {stop_on_plateau: {evaluations: 1, evaluaton: 3}}
 training: {checkpoint: {type: 3}}
     2:25 training.checkpoint.type: unknown key 'type' — known: every_seconds, every_steps
 cell: {type: simple, recurrent_activation: tanh}
-    2:22 cell.recurrent_activation: unknown key 'recurrent_activation' — an option of carry, not of simple
+    2:22 cell.recurrent_activation: unknown key 'recurrent_activation' — an option of GATED, not of simple
 training: {schedule: {type: constant, decay_rate: 0.5}}
-    2:39 training.schedule.decay_rate: unknown key 'decay_rate' — an option of exponential and step, not of constant
+    2:39 training.schedule.decay_rate: unknown key 'decay_rate' — an option of exponential, step, not of constant
 # A wrong type names what was given and what was expected.
 cell: {units: true}
     2:15 cell.units: got true, expected an integer
@@ -53,7 +54,7 @@ cell: {initializers: 3}
 cell: null
     2:7 cell: got null, expected a name or a mapping with `type`
 cell: {type: null}
-    2:14 cell.type: got null, expected one of carry, simple
+    2:14 cell.type: got null, expected one of CELLS
 shape: [3]
     2:8 shape: got [3], expected a mapping
 training: null
@@ -92,15 +93,15 @@ shape: {timesteps: true}
 # An unknown or incomplete member has a hint.
 cell: carri
     2:7 cell: unknown cell 'carri' — did you mean 'carry'?
-cell: {type: lstm}
-    2:14 cell.type: unknown cell 'lstm' — known: carry, simple
+cell: {type: rnn}
+    2:14 cell.type: unknown cell 'rnn' — known: CELLS
 cell: {activation: tahn}
     2:20 cell.activation: unknown activation 'tahn' — did you mean 'tanh'?
 cell: {initializers: {kernel: glorot}}
     2:31 cell.initializers.kernel: unknown type 'glorot' — did you mean 'glorot_uniform'?
 cell: {initializers: {kernel: {scale: 1}}}
     2:31 cell.initializers.kernel: got a mapping without `type`, expected one of \
-glorot_uniform, identity, normal, orthogonal, uniform, zeros
+glorot_uniform, identity, normal, orthogonal, uniform, uniform_between, zeros
 training: {optimizer: adma}
     2:23 training.optimizer: unknown optimizer 'adma' — did you mean 'adam'?
 training: {schedule: {type: step}}
@@ -111,6 +112,9 @@ training: {schedule: {type: step}}
 @pytest.mark.parametrize("case", re.findall(r"^(\w.*)\n {4}(.*)$", ERRORS, re.MULTILINE), ids=lambda case: case[0])
 def test_an_error_names_its_place_the_value_and_what_was_expected(tmp_path: Path, case: tuple[str, str]) -> None:
     block, expected = case
+    cells = CELLS.members().items()
+    gated = [name for name, kind in cells if "recurrent_activation" in kind.Options.model_fields]
+    expected = expected.replace("CELLS", ", ".join(CELLS.names())).replace("GATED", ", ".join(gated))
     assert errors(tmp_path, f"task: adding\n{block}\n") == [f"x.yaml:{expected}"]
 
 

@@ -150,7 +150,7 @@ def test_a_csv_that_is_no_file_never_blocks(tmp_path: Path, path: str) -> None:
         ("training.steps=abc", "--set training.steps=abc: got 'abc', expected an integer"),
         ("seed=1e3", "--set seed=1e3: got 1000.0, expected an integer"),
         ("cell=null", "--set cell=null: got null, expected a name or a mapping with `type`"),
-        ("cell.type=gru", "--set cell.type=gru: unknown cell 'gru' — known: carry, simple"),
+        ("cell.type=carri", "--set cell.type=carri: unknown cell 'carri' — did you mean 'carry'?"),
         ("shape.timesteps=[9, 3]", "--set shape.timesteps=[9, 3]: got [9, 3], expected 1 <= shortest <= longest"),
         (
             "training.optimizer.learning_rate=nan",
@@ -165,14 +165,13 @@ def test_an_error_from_the_command_line_names_the_option(tmp_path: Path, overrid
 
 def test_a_type_changed_on_the_command_line_has_a_hint_on_the_keys_of_the_file(tmp_path: Path) -> None:
     text = "task: adding\ncell: {type: carry, units: 3, recurrent_activation: tanh}\n"
-    assert errors(tmp_path, text, "cell.type=simple") == [
-        "x.yaml:2:31 cell.recurrent_activation: unknown key 'recurrent_activation' — an option of carry, "
-        "not of simple; --set cell=simple drops the keys in the file"
-    ]
+    (error,) = errors(tmp_path, text, "cell.type=simple")
+    assert error.startswith("x.yaml:2:31 cell.recurrent_activation: unknown key 'recurrent_activation' — an option of")
+    assert error.endswith("not of simple; --set cell=simple drops the keys in the file")
     assert load(tmp_path, text, "cell=simple").cell.type == "simple"
-    assert errors(tmp_path, "task: adding\n", "cell.type=simple", "cell.forget_bias=1")[0].endswith(
-        "an option of carry, not of simple"
-    )
+    (error,) = errors(tmp_path, "task: adding\n", "cell.type=simple", "cell.forget_bias=1")
+    assert " — an option of carry, " in error
+    assert error.endswith(", not of simple")
 
 
 def test_errors_of_the_file_come_before_those_of_the_command_line(tmp_path: Path) -> None:

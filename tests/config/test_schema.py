@@ -81,7 +81,7 @@ def test_what_the_program_accepts_the_schema_accepts(block: str) -> None:
         ("task: adding\nseed: 1.5", "$.seed"),
         ("task: adding\nprecision: float16", "$.precision"),
         ("task: adding\nbackend: torch", "$.backend"),
-        ("task: adding\ncell: lstm", "$.cell"),
+        ("task: adding\ncell: rnn", "$.cell"),
         ("task: adding\ncell: {units: 0}", "$.cell"),
         ("task: adding\ncell: {activation: tahn}", "$.cell"),
         ("task: adding\ncell: {type: simple, recurrent_activation: tanh}", "$.cell"),

@@ -6,6 +6,7 @@ from typing import final
 import numpy as np
 
 from rnnlab.backends.numpy.unrolled import Layer
+from rnnlab.core.namespace import NUMPY
 from rnnlab.inspection.diagnoses.base import Array, Numbers
 from rnnlab.inspection.diagnoses.jacobian import jacobians
 
@@ -81,5 +82,5 @@ def least_speed(layer: Layer, starts: Array, inputs: Array, most: int) -> Search
 def movement(layer: Layer, states: Array, inputs: Array) -> Array:
     """Return F(s) - s of whole states (N, S), F one step under the constant input."""
     given = np.broadcast_to(inputs, (len(states), len(inputs)))
-    step = layer.network.cell.step(np, layer.parameters, given, layer.split(states))
+    step = layer.network.cell.step(NUMPY, layer.parameters, given, layer.split(states))
     return np.asarray(layer.stacked(step.state) - states)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnlab.backends.numpy.unrolled import Layer
+from rnnlab.core.namespace import NUMPY
 from rnnlab.core.table import Cell, Table, table
 from rnnlab.core.text import counted
 from rnnlab.inspection.diagnoses._speed import least_speed, movement
@@ -108,7 +109,7 @@ def search(inspected: Inspected, work: int = _WORK) -> dict[str, FixedPoints]:
         if not len(one.steps):
             break
         first = {name: values[:1] for name, values in one.states.items()}
-        inputs = layer.network.cell.step(np, layer.parameters, inputs[None], first).output[0]
+        inputs = layer.network.cell.step(NUMPY, layer.parameters, inputs[None], first).output[0]
     return found
 
 

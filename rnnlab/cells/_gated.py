@@ -1,0 +1,40 @@
+"""The options of cells with gates, and the biases that their gates begin with."""
+
+from pydantic import Field
+
+from rnnlab.cells.base import CellOptions
+from rnnlab.core import activations
+from rnnlab.core.parameters import Chrono, Parameter
+
+
+class GatedOptions(CellOptions):
+    """Options of a cell that keeps its state by a gate."""
+
+    recurrent_activation: str = Field(
+        "sigmoid", description=f"of the gates: {', '.join(activations.names())}; Keras's word"
+    )
+    forget_bias: float = Field(
+        1.0, ge=-100, le=100, description="added to the initial bias of the gate that keeps; not used with chrono"
+    )
+    chrono: int | None = Field(
+        None,
+        ge=3,
+        le=10_000_000,
+        description="Tmax, steps of the longest dependency: the bias of the gate that keeps is drawn from "
+        "ln U[1, Tmax - 1], and that of an input gate is its negative; null: not",
+    )
+
+    def keeping_bias(self) -> Parameter:
+        """Return the bias of the gate that keeps."""
+        if self.chrono is None:
+            return Parameter((self.units,), "bias", self.forget_bias)
+        return Parameter((self.units,), "bias", initializer=Chrono(longest=self.chrono))
+
+    def input_bias(self, keeping: str, offset: float = 0.0) -> Parameter:
+        """Return the bias of the input gate.
+
+        Args:
+            keeping: Name of the bias of the gate that keeps.
+            offset: Added to it.
+        """
+        return Parameter((self.units,), "bias", offset, opposite=keeping if self.chrono is not None else "")
