@@ -86,6 +86,7 @@ def test_the_console_blocks_give_what_they_show(tour: Path, monkeypatch: pytest.
 
 def test_the_yaml_blocks_are_configs(tmp_path: Path) -> None:
     path, experiments = tmp_path / "shown.yaml", []
+    (tmp_path / "my_cell.py").write_text(of_kind("python")[0])
     for text in of_kind("yaml"):
         path.write_text(text if text.startswith("task:") else f"task: adding\n{text}")
         if "\nsweep:" in text:
@@ -93,14 +94,15 @@ def test_the_yaml_blocks_are_configs(tmp_path: Path) -> None:
         else:
             experiments.append(check_document(read_document(path), default_name="shown"))
     assert len(plan.trials) == (1 + 2) * 3 * 3 * 5
-    whole, on_keras, on_numpy = experiments
+    whole, of_own, on_keras, on_numpy = experiments
+    assert (of_own.cell_name, of_own.cell.units, of_own.cell.leak) == ("Leaky", 16, 0.5)
     assert (whole.cell.type, whole.timesteps, whole.training.schedule.type) == ("carry", (100, 110), "cosine")
     assert (on_keras.backend, on_keras.engine, on_keras.keras.path) == ("keras", "tensorflow", "auto")
     assert (on_numpy.backend, on_numpy.numpy.shards, on_numpy.training.recompute) == ("numpy", 1, "sqrt")
 
 
 def test_the_python_block_runs(tour: Path) -> None:
-    (text,) = of_kind("python")
+    _, text = of_kind("python")
     done = subprocess.run([sys.executable, "-c", text], cwd=tour, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     loss, baseline = map(float, done.stdout.split())

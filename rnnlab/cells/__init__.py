@@ -1,5 +1,13 @@
-"""The registry of cells: one file each."""
+"""The registry of cells: one file each, and those in files that a config names by path."""
 
+from typing import Any
+
+from rnnlab.cells._of_file import cell_of_file, check_cell
 from rnnlab.core.registry import Registry
 
-CELLS = Registry("rnnlab.cells", "CELL", "cell")
+
+def _check(name: str, kind: Any) -> None:
+    check_cell(kind, name)
+
+
+CELLS = Registry("rnnlab.cells", "CELL", "cell", _check, cell_of_file)

@@ -10,6 +10,7 @@ from pathlib import Path
 import typer
 
 from rnnlab.cli.ascii import ASCII
+from rnnlab.core.code_files import code_fault
 from rnnlab.core.errors import ConfigError, RnnlabError
 from rnnlab.core.registry import Registry, plug_in_fault
 from rnnlab.core.text import visible
@@ -30,7 +31,7 @@ def report_bug(error: Exception) -> int:
         where = f"; the traceback is in {file.name}"
     except OSError:
         where = ""
-    if (fault := plug_in_fault(error)) is not None:
+    if (fault := code_fault(error) or plug_in_fault(error)) is not None:
         _line(f"error[{fault.code}]", _shortened(f"{fault}{where}"))
         return fault.exit_code
     text = f"{type(error).__name__}: {error}"[:300]

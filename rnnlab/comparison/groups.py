@@ -190,7 +190,10 @@ def _group_headings(values: Sequence[Mapping[str, Any]], keys: Sequence[str], la
             keys = fewer
     if not keys:
         return labels
-    return [" ".join(value_label(key, one[key]) for key in keys if key in one) or "the others" for one in values]
+    shown = [[value_label(key, one[key]) for key in keys if key in one] for one in values]
+    if len(set(map(tuple, shown))) < len(shown):  # two versions of one file have one name
+        shown = [[str(one[key]) for key in keys if key in one] for one in values]
+    return [" ".join(parts) or "the others" for parts in shown]
 
 
 def run_headings(runs: Sequence[Run]) -> dict[str, str]:

@@ -11,6 +11,7 @@ from pydantic_core.core_schema import no_info_plain_validator_function
 
 from rnnlab.config.document import Document
 from rnnlab.config.errors import KeyPath, LocatedError, dotted, shown
+from rnnlab.core.code_files import IN_A_FILE
 from rnnlab.core.errors import UsageError
 from rnnlab.core.registry import Registry, nearest
 
@@ -60,7 +61,7 @@ class Member:
         if not isinstance(name, str):
             raise _failure(given, f"got {shown(name)}, expected one of {', '.join(self.registry.names())}", at=at)
         try:
-            return (self.find or self.registry.get)(name)
+            return (self.find or self.registry.described)(name)
         except UsageError as error:
             raise _failure(given, error.problem, hint=error.hint, at=at) from error
 
@@ -90,7 +91,11 @@ class Member:
             definition["properties"]["type"] = {"enum": names[model]}
             if self.default not in names[model]:
                 definition["required"] = sorted({*definition.get("required", []), "type"})
-        return {"anyOf": [{"enum": [name for several in names.values() for name in several]}, *forms.values()]}
+        choices = [{"enum": [name for several in names.values() for name in several]}, *forms.values()]
+        if self.registry.of_file:
+            named = {"type": "string", "pattern": IN_A_FILE}
+            choices += [named, {"type": "object", "properties": {"type": named}, "required": ["type"]}]
+        return {"anyOf": choices}
 
 
 @final

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic.json_schema import models_json_schema
 
 from rnnlab.backends import BACKENDS
@@ -14,7 +14,7 @@ from rnnlab.backends.keras import KerasBackend, KerasOptions
 from rnnlab.backends.keras.engines import DEFAULT_ENGINE, ENGINES
 from rnnlab.backends.numpy import NumpyBackend, NumpyOptions
 from rnnlab.cells import CELLS
-from rnnlab.cells.base import CellOptions, Initializers
+from rnnlab.cells.base import AbstractCell, CellOptions, Initializers
 from rnnlab.config.blocks import (
     LARGEST_SEED,
     EvaluationOptions,
@@ -26,6 +26,8 @@ from rnnlab.config.blocks import (
 from rnnlab.config.check import EMPTY, Member
 from rnnlab.core import activations
 from rnnlab.core.batch import Lengths
+from rnnlab.core.code_files import without_path
+from rnnlab.core.errors import VerificationError
 from rnnlab.core.options import Options
 from rnnlab.optim.rules import OPTIMIZERS
 from rnnlab.optim.schedules import SCHEDULES
@@ -90,13 +92,31 @@ class Experiment(Options):
         assert shape.input_features
         assert shape.output_features
         return Network(
-            cell=CELLS.get(self.cell.type)(self.cell),
+            cell=self._build_cell(),
             input_features=shape.input_features,
             output_features=shape.output_features,
             return_sequences=bool(shape.return_sequences),
             loss=task_class(self.task.type).loss,
             precision=self.precision,
         )
+
+    @property
+    def cell_name(self) -> str:
+        """The name of its cell; of one in a file, its class."""
+        return str(without_path(self.cell.type))
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether its cell is known; one in a file that a stored run names is not, until `network` imports it."""
+        return self.cell.model_config.get("extra") != "allow"
+
+    def _build_cell(self) -> AbstractCell:
+        kind: type[AbstractCell] = CELLS.get(self.cell.type)
+        try:
+            options = self.cell if isinstance(self.cell, kind.Options) else kind.Options.model_validate(dict(self.cell))
+        except ValidationError as error:
+            raise VerificationError(f"its options are not those of {self.cell.type}: {error}") from error
+        return kind(options)
 
     def recipe(self) -> Training:
         """Return how parameters are updated."""

@@ -11,6 +11,7 @@ from rnnlab.backends.keras.engines import DEFAULT_ENGINE, ENGINES
 from rnnlab.backends.numpy import NumpyBackend, NumpyOptions
 from rnnlab.config.blocks import ShapeOptions
 from rnnlab.config.check import Checker
+from rnnlab.config.code import SWEEP, folder_of, trace_cell, with_code_files
 from rnnlab.config.document import Document
 from rnnlab.config.errors import raise_all, shown
 from rnnlab.config.experiment import Experiment
@@ -20,8 +21,6 @@ from rnnlab.core.options import check_name
 from rnnlab.core.registry import nearest
 from rnnlab.tasks import task_class
 from rnnlab.tasks.base import TaskOptions
-
-SWEEP = "sweep"  # the section that turns a config into many experiments; see `SweepOptions`
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +52,15 @@ def check_document(document: Document, *, default_name: str, is_stored: bool = F
         document: The config.
         default_name: The name of the experiment, where the config has none.
         is_stored: Whether it is the config of a run, which was checked together with the files that the task reads.
-            They need not be there now, and are only read again when the task is built.
+            They need not be there now, and are only read again when the task is built; nor is a cell's file imported.
 
     Raises:
         ConfigError: Every error, each with file, line, column and dotted key; those of reading the document included.
         VerificationError: A file that the task reads has another content than it must have.
     """
     checker = Checker(document)
+    if not is_stored:
+        document = with_code_files(checker)
     data = {"name": default_name, **document.data}
     if SWEEP in data:
         problem = "the config describes a sweep, expected a single training"
@@ -81,7 +82,11 @@ def check_document(document: Document, *, default_name: str, is_stored: bool = F
         changes |= {"engine": DEFAULT_ENGINE, "keras": KerasOptions()}
     if experiment.backend != NumpyBackend.name:
         changes |= {"numpy": NumpyOptions()}
-    return experiment.model_copy(update=changes)
+    experiment = experiment.model_copy(update=changes)
+    if not is_stored:
+        trace_cell(checker, experiment)
+        raise_all(checker.errors())
+    return experiment
 
 
 def _check_name(checker: Checker, valid: dict[str, Any]) -> None:
@@ -118,9 +123,7 @@ def _options(checker: Checker, options: TaskOptions) -> TaskOptions | None:
             problem = f"{shown(file.path)} is a URL, expected the path of a file"
             checker.add(("task", key), problem, hint="download it first")
             return None
-        # A path is relative to the file that gives it; on the command line and in Python, to the working folder.
-        position = checker.document.position(("task", key, "path"))
-        files[key] = file.within(Path(position.source).parent if position.line else Path())
+        files[key] = file.within(folder_of(checker.document.position(("task", key, "path"))))
     return options.model_copy(update=files)
 
 

@@ -41,12 +41,15 @@ class Registry:
         attribute: The name each module exports, e.g. `CELL`.
         kind: What a member is called in messages, e.g. `cell`.
         check: Called with the name and the object of an entry point; raises if that is no such member.
+        of_file: Returns what a name takes from a file, `./my_cell.py:MyCell`, or None if it names no file; and whether
+            that file may be run.
     """
 
     package: str
     attribute: str
     kind: str
     check: Callable[[str, Any], None] | None = None
+    of_file: Callable[[str, bool], Any] | None = None
 
     def names(self) -> list[str]:
         """Return the names of all members, sorted, without importing any of them."""
@@ -59,6 +62,15 @@ class Registry:
             UsageError: There is no such member; the hint names the nearest.
             EnvironmentFault: Its file or its package cannot be imported.
         """
+        return self._get(name, run=True)
+
+    def described(self, name: str) -> Any:
+        """Return what `get` returns; of a member in a file that was not yet imported, only what its name says."""
+        return self._get(name, run=False)
+
+    def _get(self, name: str, *, run: bool) -> Any:
+        if self.of_file and (member := self.of_file(name, run)) is not None:
+            return member
         if name in _modules(self.package):
             return self._import(name)
         if point := self._entry_points().get(name):

@@ -45,7 +45,6 @@ def summary_faults(
         task: Its task; None where the data of that are not there.
         records: The training record.
     """
-    parameters = experiment.network().parameters().values()
     batch_size = experiment.training.batch_size
     expected: dict[str, object] = {
         "run": status.run,
@@ -55,15 +54,17 @@ def summary_faults(
         "task": experiment.task.type,
         "timesteps": list(experiment.timesteps),
         "backend": experiment.backend,
-        "cell": experiment.cell.type,
+        "cell": experiment.cell_name,
         "seed": experiment.seed,
-        "parameters": sum(parameter.size for parameter in parameters),
         "steps": status.step,
         "sequences": status.step * batch_size,
         "solved": summary.solved_at is not None,
         "solved_rule": str(task.solved) if task else summary.solved_rule,
         **_scores(records, has_diverged=status.state == "diverged"),
     }
+    if experiment.is_complete:
+        sizes = (parameter.size for parameter in experiment.network().parameters().values())
+        expected["parameters"] = sum(sizes)
     shown = summary.model_dump()
     if status.state == "failed":  # its last evaluation need not be in the record
         expected = {key: value for key, value in expected.items() if key not in _OF_METRICS}

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Literal, final
 
 from rnnlab.config.experiment import Experiment
+from rnnlab.core.code_files import CodeFile
 from rnnlab.core.errors import RnnlabError, VerificationError
 from rnnlab.core.text import counted
 from rnnlab.inspection.agreement import has_ended_in_order, status_fault, summary_faults
@@ -17,6 +18,7 @@ from rnnlab.storage.folder import OWN
 from rnnlab.storage.holder import Holder, is_held, is_lock, read_holder
 from rnnlab.storage.jsonfile import read_model
 from rnnlab.storage.metrics import CUT, TORN
+from rnnlab.storage.provenance import hash_of
 from rnnlab.storage.reading import kind
 from rnnlab.storage.run_id import require_id
 from rnnlab.storage.summary import LOSS, Summary
@@ -98,6 +100,8 @@ class _Examination:
         self._check("config.yaml", self._read_config)
         self._check("provenance.json", self._read_provenance)
         self._check("resolved.yaml", self._read_experiment)
+        if self._experiment and (code := CodeFile.of(self._experiment.cell.type)):
+            self._check("code.py", partial(self._read_code, code))
         self._check("metrics.jsonl", self._read_metrics)
         if kind(self.run.path / "evaluations.jsonl") != "missing":
             self._check("evaluations.jsonl", self._read_evaluations)
@@ -161,6 +165,11 @@ class _Examination:
             self._add("resolved.yaml", "note", f"not compared with its data: {fault.problem}")
         return f"matches provenance.json, SHA-256 {self._experiment.sha256()[:12]}…"
 
+    def _read_code(self, file: CodeFile) -> str:
+        if hash_of(self.run.read_config("code.py")) != file.sha256:
+            raise VerificationError(f"is not the file that was trained, SHA-256 {file.sha256[:12]}…")
+        return f"a copy of {file.path}, to read"
+
     def _read_metrics(self) -> str:
         metrics = self.run.read_metrics(self.status.id)
         self._records = metrics.records
@@ -199,10 +208,10 @@ class _Examination:
 
     def _read_checkpoint(self, step: int) -> str:
         about, most_bytes = None, None
-        if self._experiment is not None:
+        if self._experiment is not None and self._experiment.is_complete:
             about = {"network": self._experiment.network().describe(), "task": self._experiment.task.type}
-        if self._experiment is not None and self._task is not None:
-            most_bytes = checkpoint_bytes(self._experiment, self._task)
+            if self._task is not None:
+                most_bytes = checkpoint_bytes(self._experiment, self._task)
         checkpoint = self.run.checkpoints().load(step, most_bytes=most_bytes, keep=False)
         require_own(checkpoint, self.status, about)
         if checkpoint.attempt > self.status.attempt:
@@ -212,7 +221,7 @@ class _Examination:
 
     def _read_weights(self, which: Literal["best", "last"]) -> str:
         expected = None
-        if self._experiment is not None:
+        if self._experiment is not None and self._experiment.is_complete:
             expected = self._experiment.network().shapes()
         _, about = self.run.load_weights(which, expected, keep=False)
         require_id(self.run.path / "weights" / f"{which}.safetensors", about["id"], self.status.id)

@@ -9,6 +9,7 @@ from rnnlab.backends.base import Network
 from rnnlab.config.experiment import Experiment
 from rnnlab.config.load import check_document
 from rnnlab.config.reading import apply_overrides, document_of
+from rnnlab.core.code_files import CodeFile
 from rnnlab.core.errors import ConfigError, VerificationError
 from rnnlab.core.scaling import Scaling
 from rnnlab.storage.folder import RunFolder
@@ -41,6 +42,9 @@ def stored_experiment(folder: RunFolder, overrides: Sequence[str] = (), *, of: s
         own = check_document(document, default_name=folder.label, is_stored=True)
     except ConfigError as error:
         raise VerificationError(f"is damaged: {error.faults[0]}", where=str(path)) from error
+    file = CodeFile.of(own.cell.type)
+    if file and not file.sha256:
+        raise VerificationError("is damaged: it has no SHA-256 of the file that its cell is in", where=str(path))
     if not overrides:
         return own
     return check_document(apply_overrides(document, _in_full(overrides, own)), default_name=folder.label)

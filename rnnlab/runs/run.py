@@ -135,8 +135,10 @@ class Run:
         with suppress(RnnlabError):  # a task that this rnnlab cannot build, e.g. because its file is gone
             experiment = self.experiment()
             task = experiment.build_task()
-            sizes = (parameter.size for parameter in experiment.network().parameters().values())
-            figures = {"baseline": task.baseline(experiment.timesteps), "parameters": sum(sizes)}
+            figures["baseline"] = task.baseline(experiment.timesteps)
+            if experiment.is_complete:
+                sizes = (parameter.size for parameter in experiment.network().parameters().values())
+                figures["parameters"] = sum(sizes)
         return self.stored_summary.model_copy(update=figures)
 
     @property

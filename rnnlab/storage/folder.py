@@ -6,7 +6,7 @@
     summary.json       the result in figures               log.txt           the log
     weights/           best.safetensors, last.safetensors  checkpoints/      to resume from (see `checkpoint`)
     plots/             pictures                            tensorboard/      event files, where they are asked for
-    lock-0001.json     the lock (see `lock`)
+    lock-0001.json     the lock (see `lock`)               code.py           a cell's file, to read; it is never run
 
 A folder is a run if it is a real one with a plain `status.json` of ours. No path is stored inside: a run may be moved.
 """
@@ -40,9 +40,10 @@ if TYPE_CHECKING:  # imported where it is used, so that runs can be listed witho
     from rnnlab.storage.weights import Arrays, Expected, Loaded
 
 Which = Literal["best", "last"]
+Given = Literal["config.yaml", "code.py"]
 
 # Of a new folder, before it is a run.
-_BEGUN = ("config.yaml", "resolved.yaml", "provenance.json", "metrics.jsonl", "log.txt")
+_BEGUN = ("config.yaml", "code.py", "resolved.yaml", "provenance.json", "metrics.jsonl", "log.txt")
 # Of a run, without its locks.
 OWN = (*_BEGUN, "status.json", "evaluations.jsonl", "summary.json", "checkpoints", "weights", "plots", "tensorboard")
 
@@ -142,13 +143,13 @@ class RunFolder:
         with reported("look at", self.path):
             return sum(path.lstat().st_size for path in self.path.rglob("*") if path.is_file())
 
-    def write_config(self, data: bytes) -> None:
-        """Store the config exactly as the user wrote it."""
-        write_atomic(self.path / "config.yaml", data, guard=self._guard)
+    def write_config(self, data: bytes, name: Given = "config.yaml") -> None:
+        """Store the config exactly as the user wrote it, or the file that its cell is in, which is never run."""
+        write_atomic(self.path / name, data, guard=self._guard)
 
-    def read_config(self) -> bytes:
-        """Return the config exactly as the user wrote it."""
-        return read_bytes(self.path / "config.yaml", LARGEST_TEXT)
+    def read_config(self, name: Given = "config.yaml") -> bytes:
+        """Return the config exactly as the user wrote it, or the file that its cell is in."""
+        return read_bytes(self.path / name, LARGEST_TEXT)
 
     def write_resolved(self, data: Mapping[str, Any], id: str) -> None:
         """Store the complete experiment of the run with this id."""

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self, final
 
 from pydantic import Field
 
+from rnnlab.core.code_files import without_path
 from rnnlab.core.options import Options
 from rnnlab.storage.fields import Count, Name, RunId, Seconds, Step, Text
 from rnnlab.storage.status import Attempt, RunState, Status
@@ -118,7 +119,7 @@ class Summary(Options):
             task=config.get("task.type"),
             timesteps=[timesteps, timesteps] if isinstance(timesteps, int) else timesteps,
             backend=config.get("backend"),
-            cell=config.get("cell.type"),
+            cell=without_path(config.get("cell.type")),
             seed=config.get("seed"),
             parameters=None,
             steps=max(status.step, step),

@@ -11,10 +11,11 @@ from typing import Any
 
 from rnnlab.config.blocks import MOST_TRIALS, SweepOptions
 from rnnlab.config.check import Checker
+from rnnlab.config.code import SWEEP as SECTION
+from rnnlab.config.code import with_code_files
 from rnnlab.config.document import Document, Node, node_of
 from rnnlab.config.errors import KeyPath, Position, kind, raise_all
 from rnnlab.config.experiment import Experiment
-from rnnlab.config.load import SWEEP as SECTION
 from rnnlab.config.load import check_document
 from rnnlab.config.reading import read_document
 from rnnlab.core.errors import ConfigError, UsageError
@@ -36,7 +37,9 @@ def check_sweep(path: Path, overrides: Sequence[str] = ()) -> CheckedSweep:
     Raises:
         ConfigError: All that is wrong with the sweep or any of its trials, each error at its place in the file.
     """
-    document = read_document(path, overrides)
+    checker = Checker(read_document(path, overrides))
+    document = with_code_files(checker)
+    raise_all(checker.errors())
     options = _options(document)
     base = document.without(SECTION)
     name = _name(base, path)

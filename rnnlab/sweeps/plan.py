@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from rnnlab.config.blocks import MOST_TRIALS, SweepOptions
 from rnnlab.config.plain import require_bounds
+from rnnlab.core.code_files import without_path
 from rnnlab.core.errors import UsageError, VerificationError
 from rnnlab.core.options import Options, check_name
 from rnnlab.storage.fields import Hash, RunId
@@ -155,6 +156,7 @@ def _short(key: str) -> str:
 
 
 def _text(value: Any) -> str:
+    value = without_path(value)
     if isinstance(value, dict):
         return _text(value["type"]) if isinstance(value.get("type"), str) else ""
     if isinstance(value, list):

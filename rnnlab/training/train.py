@@ -7,6 +7,7 @@ from pathlib import Path
 from shlex import quote
 
 from rnnlab.config.experiment import Experiment
+from rnnlab.core.code_files import CodeFile
 from rnnlab.core.errors import DivergedError, RunLockedError, StoppedError
 from rnnlab.storage import RunFolder, Status, provenance, repository
 from rnnlab.storage.summary import Best, SolvedAt, Summary, mean_speed
@@ -83,6 +84,8 @@ def begin(
     status, experiment = Status.start(run.name).changed(attempt=run.attempt), trainer.experiment
     with beginning(run, status):
         run.write_config(config)
+        if file := CodeFile.of(experiment.cell.type):
+            run.write_config(file.source, "code.py")
         run.write_resolved(experiment.resolved(run.path), status.id)
         with trainer.backend.running():  # so that the provenance has the number of threads that training has
             process = trainer.process(argv, attempt=run.attempt)
@@ -217,7 +220,7 @@ def _summarize(trainer: Trainer, stopped: Reason, status: Status) -> Summary:
         task=trainer.task.name,
         timesteps=list(experiment.timesteps),
         backend=experiment.backend,
-        cell=experiment.cell.type,
+        cell=experiment.cell_name,
         seed=experiment.seed,
         parameters=trainer.parameter_count,
         steps=place.step,

@@ -170,7 +170,7 @@ def recurrent_layer(cell: AbstractCell, precision: str, **settings: Any) -> Any:
     if isinstance(options, CarryOptions):
         gates = options.model_dump(include={"activation", "recurrent_activation", "forget_bias"})
         return Carry(options.units, cell_options=gates, **whole)
-    return keras.layers.RNN(EquationCell(cell.name, options.model_dump(), dtype=precision), **whole)
+    return keras.layers.RNN(EquationCell(options.type, options.model_dump(), dtype=precision), **whole)
 
 
 def head_layer(network: Network, **settings: Any) -> Any:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from math import prod
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -14,6 +15,7 @@ from rnnlab.cli.options import JsonOption
 from rnnlab.cli.render.card import facts, option_rows, option_table
 from rnnlab.cli.render.output import show, show_json
 from rnnlab.cli.render.tables import show_table
+from rnnlab.core.code_files import CodeFile
 from rnnlab.core.parameters import Parameter
 from rnnlab.core.table import table
 from rnnlab.core.text import docstring_section
@@ -28,16 +30,22 @@ def _complete(incomplete: str) -> list[str]:
 def command(
     name: Annotated[
         str | None,
-        typer.Argument(metavar="NAME", help="A cell: simple, carry.", show_default=False, autocompletion=_complete),
+        typer.Argument(
+            metavar="NAME",
+            help="A cell: simple, carry, ./my_cell.py:MyCell.",
+            show_default=False,
+            autocompletion=_complete,
+        ),
     ] = None,
     json: JsonOption = False,
 ) -> None:
     if name is not None:
-        kind: Kind = CELLS.get(name)
+        file = CodeFile.of(name)
+        kind: Kind = CELLS.get(str(file.located(Path())) if file else name)
         if json:
             show_json("cell", _described(kind))
         else:
-            _show_card(kind, _described(kind))
+            _show_card(kind, _described(kind), name)
         return
     cells = [_described(kind) for kind in CELLS.members().values()]
     warn_of_broken(CELLS)
@@ -50,7 +58,7 @@ def command(
         show("", "I inputs, H units. `rnnlab cells NAME` shows a card.")
 
 
-def _show_card(kind: Kind, card: dict[str, Any]) -> None:
+def _show_card(kind: Kind, card: dict[str, Any], name: str) -> None:
     states, count = ", ".join(card["states"]), sum(one.size for one in _parameters(kind, 2, 32).values())
     pairs = [
         *((label, card[label]) for label in ("memory", "source", "differs")),
@@ -64,10 +72,10 @@ def _show_card(kind: Kind, card: dict[str, Any]) -> None:
         drawn = f"initializers.{one['role']}" + (f", plus {offset:g}" if offset else "")
         rows.append((one["name"], f"({', '.join(shape)}{',' * (len(shape) == 1)})", drawn))
     parameters = table(["parameter", "shape", "initializer"], rows, text=["shape", "initializer"])
-    show(f"{kind.name}: {kind.title}", "", *(f"  {line}" for line in card["equations"]), "")
+    show(f"{name}: {kind.title}", "", *(f"  {line}" for line in card["equations"]), "")
     show(facts(pairs), "")
     show_table(parameters, option_table(card["options"]))
-    show("", "In a config:", "  cell:", f"    type: {kind.name}")
+    show("", "In a config:", "  cell:", f"    type: {name}")
 
 
 _SUMMARY = ("name", "title", "states", "parameter_count")

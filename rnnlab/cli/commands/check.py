@@ -6,7 +6,8 @@ Of a sweep, all trials are checked and the first is printed; `rnnlab sweep CONFI
 from rnnlab.cli.errors import note
 from rnnlab.cli.options import ConfigArgument, SetOption
 from rnnlab.cli.render.output import show_text
-from rnnlab.config.load import SWEEP, load_experiment
+from rnnlab.config.code import SWEEP
+from rnnlab.config.load import load_experiment
 from rnnlab.config.reading import read_document
 from rnnlab.config.yaml import dump_yaml
 from rnnlab.sweeps.expand import check_sweep

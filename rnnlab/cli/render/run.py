@@ -10,6 +10,7 @@ from rich.text import Text
 from rnnlab.cli.render.curves import Curve, Level, draw
 from rnnlab.cli.render.output import can_show, console, show, show_json
 from rnnlab.cli.render.tables import show_table
+from rnnlab.core.code_files import without_path
 from rnnlab.core.errors import RnnlabError
 from rnnlab.core.table import Table, table
 from rnnlab.runs.run import Record, Run
@@ -106,7 +107,7 @@ def trained(config: Mapping[str, Any], parameters: int | None) -> str:
     """Return what is trained by a config, by dotted key, in one line."""
     layers, timesteps = config.get("cell.layers"), config.get("shape.timesteps")
     length = "…".join(dict.fromkeys(map(str, timesteps if isinstance(timesteps, list) else [timesteps])))
-    parts = [f"{config.get('cell.type')} cell", f"{config.get('cell.units')} units"]
+    parts = [f"{without_path(config.get('cell.type'))} cell", f"{config.get('cell.units')} units"]
     parts += [f"{layers} layers"] if layers != 1 else []
     parts += [f"{parameters:,} parameters"] if parameters is not None else []
     engine = f"{config.get('backend')} {config.get('precision')}, seed {config.get('seed')}"

@@ -16,6 +16,7 @@ from rnnlab.cli.render.progress import duration, undisturbed
 from rnnlab.cli.render.run import figure
 from rnnlab.cli.render.tables import show_table, table_lines
 from rnnlab.config.blocks import Range
+from rnnlab.core.code_files import without_path
 from rnnlab.core.table import table
 from rnnlab.core.text import counted
 from rnnlab.sweeps.estimate import estimate
@@ -79,7 +80,7 @@ def _show_search(checked: CheckedSweep, document: dict[str, object] | None) -> N
 
 
 def _text(value: object) -> str:
-    return value if isinstance(value, str) else jsonlib.dumps(value)
+    return str(without_path(value)) if isinstance(value, str) else jsonlib.dumps(value)
 
 
 def _trials(count: int) -> str:

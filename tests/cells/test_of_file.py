@@ -1,0 +1,183 @@
+"""A user's cell in a file of his own, the one of the README, named by path: all that a built-in cell can do, safely."""
+
+import os
+import shutil
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import rnnlab as package
+from rnnlab.cells import CELLS
+from rnnlab.core.code_files import VARIABLE, CodeFile
+from rnnlab.core.errors import UsageError
+from tests.cli.program import child, rnnlab
+from tests.test_readme import of_kind
+
+LEAKY = of_kind("python")[0]
+CONFIG = """\
+task: adding
+cell: {type: "cells/my_cell.py:Leaky", units: 3, leak: 0.5}
+shape: {timesteps: 6}
+training: {steps: 4, batch_size: 4, evaluate_every: 2}
+evaluation: {sequences: 8}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a config, and the cell in a folder below it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.setenv("RNNLAB_RUNS", "runs")
+    (tmp_path / "cells").mkdir()
+    (tmp_path / "cells/my_cell.py").write_text(LEAKY)
+    (tmp_path / "x.yaml").write_text(CONFIG)
+    return tmp_path
+
+
+def test_it_computes_its_equation(folder: Path) -> None:
+    """By hand: h = 0.7·0 + 0.3·tanh(1) and then 0.7·h + 0.3·tanh(h)."""
+    kind = CELLS.get(str(CodeFile.of("cells/my_cell.py:Leaky").located(folder)))
+    cell = kind(kind.Options(units=1))
+    p = {"W": np.ones((1, 1)), "U": np.ones((1, 1)), "b": np.zeros(1)}
+    one = cell.step(np, p, np.array([[1.0]]), {"h": np.zeros((1, 1))})
+    two = cell.step(np, p, np.array([[0.0]]), one.state)
+    np.testing.assert_allclose(one.output, 0.3 * 0.761594155956, atol=1e-12)
+    np.testing.assert_allclose(two.output, 0.7 * one.output + 0.3 * np.tanh(one.output), atol=1e-15)
+
+
+def test_all_that_a_cell_can_do(folder: Path) -> None:
+    (folder / "base").mkdir()
+    (folder / "base/base.yaml").write_text(CONFIG.replace("cells/", "../cells/"))
+    (folder / "y.yaml").write_text("extends: base/base.yaml\ntraining: {steps: 6}\n")
+    assert rnnlab("train", "x.yaml", "--into", "runs/one", "-q").code == 0
+    assert rnnlab("train", "--resume", "runs/one", "--set", "training.steps=6", "-q").code == 0
+    assert rnnlab("train", "y.yaml", "--into", "runs/two", "-q").code == 0
+    one, two = (package.open_run(folder / "runs" / name) for name in ("one", "two"))
+    np.testing.assert_array_equal(one.weights("last")["layers.0.U"], two.weights("last")["layers.0.U"])
+    for command in (
+        ["evaluate", "runs/one"], ["diagnose", "runs/one", "--only", "spectrum"], ["doctor", "runs/one"],
+        ["export", "runs/one", "--format", "npz"], ["report", "runs", "--out", "r.html"], ["show", "runs/one"],
+    ):  # fmt: skip
+        done = rnnlab(*command)
+        assert done.code == 0, (command, done.stderr)
+    assert (folder / "runs/one/code.py").read_text() == LEAKY
+    assert "Leaky" in rnnlab("list").stdout
+    compared = rnnlab("compare", "runs/one", "runs/two").stdout
+    assert "my_cell" not in compared.partition("Results")[2]
+
+
+def test_a_sweep_over_it_and_a_built_in_cell(folder: Path) -> None:
+    """Its workers are processes of their own, which import the file again."""
+    text = CONFIG.replace("leak: 0.5", "leak: 0.25")
+    axes = 'sweep: {axes: {cell: [{type: "cells/my_cell.py:Leaky", units: 2}, {type: simple, units: 2}]}}\n'
+    (folder / "s.yaml").write_text(text.replace(", units: 3, leak: 0.25", "") + axes)
+    done = rnnlab("sweep", "s.yaml", "--into", "runs/s", "-q", "--workers", "1")
+    assert done.code == 0, done.stderr
+    found = rnnlab("list", "s").stdout
+    assert " Leaky " in found
+    assert " simple " in found
+
+
+WRONG = {
+    "no such file": ("cells/other.py:Leaky", LEAKY, "no such file"),
+    "no such class": ("cells/my_cell.py:Leak", LEAKY, "did you mean 'Leaky'?"),
+    "no class": ("cells/my_cell.py", LEAKY, "names no class"),
+    "no cell": ("cells/my_cell.py:Leaky", "class Leaky:\n    pass\n", "AbstractCell"),
+    "an error": ("cells/my_cell.py:Leaky", f"import math\nmath.none\n{LEAKY}", "my_cell.py:2"),
+    "an exit": ("cells/my_cell.py:Leaky", f"raise SystemExit(3)\n{LEAKY}", "my_cell.py:1"),
+    "no Python": ("cells/my_cell.py:Leaky", "class Leaky(\n", "my_cell.py:1"),
+    "no step": ("cells/my_cell.py:Leaky", LEAKY.replace("def step", "def walk"), "has no step"),
+    "no states": ("cells/my_cell.py:Leaky", LEAKY.replace("states =", "parts ="), "has no `states`"),
+    "another operation": ("cells/my_cell.py:Leaky", LEAKY.replace("(1 - leak) * h", "xp.roll(h, 1)"), "xp.roll"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_each_mistake_is_one_message_with_its_place(folder: Path, case: str) -> None:
+    name, source, expected = WRONG[case]
+    (folder / "cells/my_cell.py").write_text(source)
+    (folder / "x.yaml").write_text(CONFIG.replace("cells/my_cell.py:Leaky", name))
+    done = rnnlab("check", "x.yaml")
+    assert done.code == 2
+    assert done.stderr.count("\n") == 1
+    assert "x.yaml:2" in done.stderr
+    assert expected in done.stderr
+    assert not (folder / "runs").exists()
+
+
+def test_an_error_in_a_step_has_its_line(folder: Path) -> None:
+    (folder / "cells/my_cell.py").write_text(LEAKY.replace('p["b"])', 'p["bias"])'))
+    done = rnnlab("check", "x.yaml")
+    line = next(n for n, text in enumerate(LEAKY.splitlines(), 1) if 'p["b"])' in text)
+    assert done.code == 2
+    assert f"my_cell.py:{line}: KeyError: 'bias'" in done.stderr
+
+
+SPY = LEAKY + "\nfrom pathlib import Path\n\nPath('executed').write_text('')\n"
+READING = (["list"], ["show", "one"], ["doctor", "one"], ["compare", "one", "two"])
+
+
+@pytest.fixture
+def spied(folder: Path) -> Path:
+    """Two runs of a cell whose file leaves a trace when it is imported; the next process has not imported it."""
+    (folder / "cells/my_cell.py").write_text(SPY)
+    for name in ("one", "two"):
+        assert child("train", "x.yaml", "--into", f"runs/{name}", "-q").code == 0
+    (folder / "executed").unlink()
+    return folder
+
+
+def test_commands_that_only_read_import_nothing(spied: Path) -> None:
+    for command in READING:
+        assert rnnlab(*command).code == 0, command
+        assert not (spied / "executed").exists(), command
+    assert rnnlab("evaluate", "one").code == 0
+    assert (spied / "executed").exists()
+
+
+def test_a_changed_file_is_not_imported(spied: Path) -> None:
+    (spied / "cells/my_cell.py").write_text(SPY + "# changed\n")
+    done = rnnlab("evaluate", "one")
+    assert done.code == 2
+    assert "was changed: SHA-256" in done.stderr
+    assert rnnlab("report", "runs", "--out", "r.html").code == 0
+    assert not (spied / "executed").exists()
+
+
+def hostile(folder: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return where a stored run finds its file: in a place that anyone who wrote the run may have chosen."""
+    if kind == "in the run":
+        shutil.copy(folder / "cells/my_cell.py", path := folder / "runs/one/evil.py")
+        return path
+    if kind == "by a link":
+        (folder / "link.py").symlink_to("cells/my_cell.py")
+        return folder / "link.py"
+    if kind == "of another user":
+        monkeypatch.setattr(os, "geteuid", lambda: 12345)
+        os.chown(folder / "cells/my_cell.py", 23456, -1)
+        return folder / "cells/my_cell.py"
+    return Path("/proc/self/cwd/cells/my_cell.py")
+
+
+@pytest.mark.parametrize("kind", ["in the run", "by a link", "of another user", "relative to the process"])
+def test_a_run_cannot_choose_what_is_executed(folder: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    if kind == "of another user" and os.geteuid():
+        pytest.skip("only root can give a file to another user")
+    (folder / "cells/my_cell.py").write_text(SPY)
+    (folder / "runs/one").mkdir(parents=True)
+    (folder / "runs/one/status.json").write_text("{}")
+    digest = sha256((folder / "cells/my_cell.py").read_bytes()).hexdigest()
+    evil = CodeFile(hostile(folder, kind, monkeypatch), "Leaky", digest)
+    with pytest.raises(UsageError, match="RNNLAB_CODE"):
+        evil.load()
+    assert not (folder / "executed").exists()
+
+
+def test_a_file_elsewhere_is_named_by_the_environment(spied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.move(spied / "cells", spied / "moved")
+    assert rnnlab("evaluate", "one").code == 2
+    monkeypatch.setenv(VARIABLE, "moved/my_cell.py")
+    assert rnnlab("evaluate", "one").code == 0
