@@ -71,6 +71,9 @@ def test_the_carry_network_answers_a_question_that_comes_much_later(train: Train
     run = train("carry")
     assert error_rate(run, "[50, 400]") < 0.02
     assert error_rate(run, "200") > 0.3  # there the symbols come at steps 20–40 and 100–120
+    found = rnnlab.diagnose(run, ["lengths"])["lengths"]  # `diagnose` and the report show the same
+    assert dict(zip(found.timesteps.tolist(), found.solved, strict=True))[200]
+    assert found.metrics["error_rate"][found.timesteps.tolist().index(LONG)] < 0.05  # of 100 sequences
 
 
 def test_its_answer_is_in_the_carry(train: Train) -> None:

@@ -28,7 +28,14 @@ def finding(name: str, factor: float) -> Diagnosis:
     lags = np.arange(30)
     norms = {"layers.0.h": 2.0 * factor**lags}
     counts = np.arange(4)
-    lengths = np.array([5, 10, 100]), np.array([0.1, 0.01, np.inf]), np.full(3, 0.16), {}, (False, True, False)
+    lengths = (
+        np.array([5, 10, 100]),
+        np.array([5, 10, 100]),
+        np.array([0.1, 0.01, np.inf]),
+        np.full(3, 0.16),
+        {},
+        (False, True, False),
+    )
     return Diagnosis(
         run=name,
         path=Path(name),

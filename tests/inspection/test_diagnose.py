@@ -36,6 +36,7 @@ def test_what_is_asked_for_is_found(tmp_path: Path) -> None:
     assert found["gradient"].lags.tolist() == list(range(12))
     assert set(found["states"]) == {"layers.0.h", "layers.0.c"} == set(found["gradient"].median)
     assert found["lengths"].timesteps.tolist() == [4, 6, 9, 18, 45, 90]
+    assert found["lengths"].shortest.tolist() == [4, 6, 6, 6, 6, 6]
     assert found["lengths"].trained == (6, 9)
     assert diagnose(run, []).results == {}
 

@@ -24,7 +24,8 @@ class Lengths:
     """The score at each length.
 
     Attributes:
-        timesteps: (L,) ascending.
+        timesteps: (L,) ascending; where lengths vary, the longest.
+        shortest: (L,) the shortest: `timesteps`, or that of training where lengths vary in training.
         loss, baseline: (L,) each.
         metrics: Metric -> (L,).
         solved: Per length, whether the task's success rule is met.
@@ -32,6 +33,7 @@ class Lengths:
     """
 
     timesteps: NDArray[np.int64]
+    shortest: NDArray[np.int64]
     loss: Numbers
     baseline: Numbers
     metrics: Mapping[str, Numbers]
@@ -41,14 +43,18 @@ class Lengths:
 
 @final
 class OtherLengths(AbstractDiagnosis[Lengths]):
-    """The score from half to ten times the longest trained length, as far as the task has such sequences."""
+    """The score from half to ten times the longest trained length, as far as the task has such sequences.
+
+    Where lengths vary in training, the shortest stays what it was: a task may place its symbols by it.
+    """
 
     position = 70
     is_in_report = True
     title = "Other lengths than trained"
     caption = (
-        "The loss on fresh sequences from half to ten times the trained length. Low everywhere: the network has "
-        "learned the rule. Low at one length alone: it has learned that length."
+        "The loss on fresh sequences from half to ten times the longest trained length; where lengths vary in "
+        "training, from the shortest of these on. Low everywhere: the network has learned the rule. Low up to the "
+        "trained length alone: it has learned that length."
     )
 
     def compute(self, inspected: Inspected) -> Lengths | None:
@@ -58,16 +64,18 @@ class OtherLengths(AbstractDiagnosis[Lengths]):
         wanted = sorted({trained[0], *(max(1, round(share * trained[1])) for share in _MULTIPLES)})
         scores = []
         for length in wanted:
+            shortest = min(trained[0], length) if trained[0] < trained[1] else length
             with suppress(UsageError, ConfigError):
-                changes = [f"shape.timesteps={length}", f"evaluation.sequences={_SEQUENCES}"]
+                changes = [f"shape.timesteps=[{shortest}, {length}]", f"evaluation.sequences={_SEQUENCES}"]
                 experiment = inspected.run.experiment(changes)
-                scores.append((length, *score(experiment, experiment.build_task(), model)))
+                scores.append((length, shortest, *score(experiment, experiment.build_task(), model)))
         if not scores:
             return None
-        lengths, metrics, baselines, solved = zip(*scores, strict=True)
+        lengths, shortest, metrics, baselines, solved = zip(*scores, strict=True)
         names = [name for name in metrics[0] if name != "loss"]
         return Lengths(
             timesteps=np.array(lengths),
+            shortest=np.array(shortest),
             loss=np.array([one["loss"] for one in metrics]),
             baseline=np.array(baselines),
             metrics={name: np.array([one[name] for one in metrics]) for name in names},
@@ -76,15 +84,13 @@ class OtherLengths(AbstractDiagnosis[Lengths]):
         )
 
     def sentences(self, found: Lengths) -> list[str]:
-        low, high = found.trained
-        trained = f"T={low}" if low == high else f"T={low} to {high}"
-        at = [f"{length:,}" for length, solved in zip(found.timesteps, found.solved, strict=True) if solved]
+        at = [length for length, solved in zip(_named(found), found.solved, strict=True) if solved]
         where = f"T={', '.join(at)}" if at else "none of these lengths"
-        return [f"Trained on {trained}, the task is solved at {where}."]
+        return [f"Trained on T={_range(*found.trained)}, the task is solved at {where}."]
 
     def table(self, found: Lengths) -> Table:
         scores = [one.tolist() for one in (found.loss, found.baseline, *found.metrics.values())]
-        rows = zip([f"{length:,}" for length in found.timesteps], *scores, found.solved, strict=True)
+        rows = zip(_named(found), *scores, found.solved, strict=True)
         return table(["T", "loss", "baseline", *found.metrics, "solved"], rows)
 
     def panels(self, found: Mapping[str, Lengths]) -> list[Panel]:
@@ -96,10 +102,18 @@ class OtherLengths(AbstractDiagnosis[Lengths]):
         lines.append(Line("baseline", first.timesteps, first.baseline, GREY, 2))
         values = [float(value) for line in lines for value in line.y if np.isfinite(value)]
         ticks = [f"{length:,}" for length in first.timesteps]
-        x = Axis("sequence length T, steps", log=True, ticks=first.timesteps, tick_labels=ticks)
+        x = Axis("longest sequence T, steps", log=True, ticks=first.timesteps, tick_labels=ticks)
         y = Axis("loss", log=bool(values) and min(values) > 0)
         levels = [Level(length, "trained", "x") for length in dict.fromkeys(first.trained)]
         return [Panel(x, y, lines, levels)]
+
+
+def _named(found: Lengths) -> list[str]:
+    return [_range(*ends) for ends in zip(found.shortest, found.timesteps, strict=True)]
+
+
+def _range(shortest: int, longest: int) -> str:
+    return f"{longest:,}" if shortest == longest else f"{shortest:,}…{longest:,}"
 
 
 DIAGNOSIS = OtherLengths()
