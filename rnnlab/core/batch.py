@@ -33,6 +33,16 @@ class Batch:
         return len(self.inputs)
 
 
+def range_text(timesteps: Lengths) -> str:
+    """Return the shortest and the longest length as a text.
+
+    Example:
+        >>> range_text((7, 7)), range_text((50, 2000))
+        ('7', '50…2,000')
+    """
+    return "…".join(dict.fromkeys(f"{length:,}" for length in timesteps))
+
+
 def draw_lengths(rng: np.random.Generator, batch_size: int, timesteps: Lengths) -> Array:
     """Return (B,) lengths, uniform in the closed range `timesteps`."""
     return rng.integers(timesteps[0], timesteps[1] + 1, size=batch_size)

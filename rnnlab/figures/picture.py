@@ -205,8 +205,8 @@ def _draw_level(axes: Any, level: Level, *, at_right: bool) -> None:
     is_upright = level.axis == "x"
     draw = axes.axvline if is_upright else axes.axhline
     draw(level.value, color=_colour(level.colour), linestyle=_dash(level.dash), linewidth=1.2, zorder=3)
-    # On the line and on white ground, so that no other line makes it illegible.
-    ground = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}
+    # On the line and on light ground: no other line makes it illegible, nor is one hidden.
+    ground = {"facecolor": "white", "edgecolor": "none", "pad": 0.8, "alpha": 0.7}
     look: dict[str, Any] = {"fontsize": 8, "color": _colour(level.colour), "bbox": ground}
     if is_upright:
         look |= {"xytext": (3, 0), "rotation": 90, "ha": "left", "va": "bottom"}

@@ -9,6 +9,7 @@ from typing import Literal
 
 from rnnlab.backends.base import AbstractModel, Network
 from rnnlab.config.experiment import Experiment
+from rnnlab.core.batch import range_text
 from rnnlab.core.errors import UsageError
 from rnnlab.runs.find import open_run
 from rnnlab.runs.rebuild import flat_description
@@ -56,8 +57,7 @@ class Evaluation:
     @property
     def sequences_in_words(self) -> str:
         """What was scored, e.g. `1,000 test sequences of adding@urnn, T=30`."""
-        (low, high), count = self.experiment.timesteps, self.experiment.evaluation.sequences
-        lengths = f"T={low}" if low == high else f"T={low}…{high}"
+        count, lengths = self.experiment.evaluation.sequences, f"T={range_text(self.experiment.timesteps)}"
         return f"{count:,} {self.stream} sequence{'s' * (count != 1)} of {self.experiment.task.type}, {lengths}"
 
 

@@ -34,11 +34,15 @@ class GradientByLag:
         lags: (K,) integers from 0: steps before the last scored one, as far as half of the sequences reach.
         median: State -> (K,): the median over sequences of the L2 norm, over units, of dL/d state at that lag. A
             sequence without such a step is not counted.
-        low, high: The same for the 10th and the 90th percentile.
+        share: State -> (K,): the median over sequences of that norm as a share of the same sequence's at the nearest
+            lag with a gradient: a loss near 0 makes all of a sequence's gradients small, and that is no vanishing. NaN
+            before that lag.
+        low, high: As `share`, the 10th and the 90th percentile.
     """
 
     lags: NDArray[np.int64]
     median: Mapping[str, NDArray[np.float64]]
+    share: Mapping[str, NDArray[np.float64]]
     low: Mapping[str, NDArray[np.float64]]
     high: Mapping[str, NDArray[np.float64]]
 
@@ -71,6 +75,8 @@ def gradient_by_lag(unrolled: Unrolled, head: tuple[Array, Array], batch: Batch,
         >>> found = gradient_by_lag(unroll(layers, batch.inputs, batch.lengths), (one, np.zeros(1)), batch, "mse")
         >>> found.median["layers.0.h"].tolist()  # the loss is 1.75², its gradient 3.5
         [3.5, 1.75, 0.875]
+        >>> found.share["layers.0.h"].tolist()
+        [1.0, 0.5, 0.25]
     """
     last = last_scored(batch.mask)
     top = unrolled.steps[-1]
@@ -119,12 +125,25 @@ def _targets(batch: Batch, last: Array) -> Array:
 def _by_lag(norms: Mapping[str, Array], last: Array) -> GradientByLag:
     lags = np.arange(int(np.median(last)) + 1)  # beyond, a few long sequences would stand for all
     at = last[:, None] - lags  # (B, K), below 0 before the start
-    found: dict[str, dict[str, Array]] = {"median": {}, "low": {}, "high": {}}
+    found: dict[str, dict[str, Array]] = {"median": {}, "share": {}, "low": {}, "high": {}}
     for name, array in norms.items():
         values = np.where(at >= 0, np.take_along_axis(array, np.maximum(at, 0), axis=1), np.nan)
-        for kind, share in (("median", 50), ("low", 10), ("high", 90)):
-            found[kind][name] = np.nanpercentile(values, share, axis=0)
+        found["median"][name] = np.nanmedian(values, axis=0)
+        for kind, share in zip(("low", "share", "high"), _shares(values), strict=True):
+            found[kind][name] = share
     return GradientByLag(lags, **found)
+
+
+def _shares(norms: Array) -> Array:
+    """Return the 10th, 50th and 90th percentile over sequences of their shares, (3, K), from norms (B, K)."""
+    nearest = int(np.argmax((np.nan_to_num(norms) > 0).any(axis=0)))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        shares = norms / norms[:, nearest, None]
+    shares[:, :nearest] = np.nan
+    shares[~np.isfinite(shares)] = np.nan
+    found, known = np.full((3, norms.shape[1]), np.nan), np.isfinite(shares).any(axis=0)
+    found[:, known] = np.nanpercentile(shares[:, known], (10, 50, 90), axis=0)
+    return found
 
 
 @final
@@ -145,12 +164,12 @@ class GradientRecorder:
         )
 
     def record(self, parameters: Mapping[str, Array]) -> dict[str, list[int] | list[float | None]]:
-        """Return `gradient/lags`, and for each state the median norm at each of these lags; None where not finite."""
+        """Return `gradient/lags`, and for each state the share left at each of these lags; None where there is none."""
         with np.errstate(over="ignore", invalid="ignore"):  # the loss of a network that diverges shows it
             unrolled = unroll(layers_of(self._network, parameters), self._batch.inputs, self._batch.lengths)
             found = gradient_by_lag(unrolled, (parameters["head.W"], parameters["head.b"]), self._batch, self._loss)
         places = np.unique(np.linspace(0, len(found.lags) - 1, min(_MOST_LAGS, len(found.lags))).round().astype(int))
         record: dict[str, list[int] | list[float | None]] = {LAGS: found.lags[places].tolist()}
-        for name, values in found.median.items():
+        for name, values in found.share.items():
             record[PREFIX + name] = [float(f"{one:.6g}") if isfinite(one) else None for one in values[places].tolist()]
         return record

@@ -45,7 +45,7 @@ def test_json_has_every_number(runs: Path) -> None:
     found = json.loads(diagnosed(runs, "--json").stdout)
     assert found["format"] == "rnnlab-diagnose/1"
     assert found["run"] == Path(found["path"]).name
-    assert (found["label"], found["step"], found["timesteps"]) == ("tiny", 2, 8)
+    assert (found["label"], found["step"], found["timesteps"]) == ("tiny", 2, [8, 8])
     results = found["results"]
     assert "fixed-points" not in results
     assert len(results["gradient"]["median"]["layers.0.h"]) == 8

@@ -26,7 +26,7 @@ TO_SIMPLE = {"cell.type": "simple", "cell.forget_bias": None}
 
 def finding(name: str, factor: float) -> Diagnosis:
     lags = np.arange(30)
-    norms = {"layers.0.h": 2.0 * factor**lags}
+    norms, shares = {"layers.0.h": 2.0 * factor**lags}, {"layers.0.h": factor**lags}
     counts = np.arange(4)
     lengths = (
         np.array([5, 10, 100]),
@@ -42,10 +42,10 @@ def finding(name: str, factor: float) -> Diagnosis:
         label=name,
         step=10,
         weights="best",
-        timesteps=30,
+        timesteps=(30, 30),
         sequences=8,
         results={
-            "gradient": GradientByLag(lags, norms, norms, norms),
+            "gradient": GradientByLag(lags, norms, shares, shares, shares),
             "jacobian": {"layers.0": Jacobian(np.ones((1, 2)), np.array([[0.9, 0.1j]]), np.array([0.5, -0.25 + 0j]))},
             "gates": {"layers.0.f": Gate(np.linspace(0, 1, 5), counts, 0.6, 0.0, 0.5, np.array([3.0, 4.0]))},
             "lengths": Lengths(*lengths, trained=(10, 10)),

@@ -31,7 +31,7 @@ def test_both_backends_find_the_same(tmp_path: Path) -> None:
 def test_what_is_asked_for_is_found(tmp_path: Path) -> None:
     run = rnnlab.train(TINY, ["training.record=gradient"], runs=tmp_path)
     found = diagnose(run, list(diagnoses()), timesteps=12, sequences=10)
-    assert (found.step, found.weights, found.timesteps, found.sequences) == (4, "best", 12, 10)
+    assert (found.step, found.weights, found.timesteps, found.sequences) == (4, "best", (12, 12), 10)
     assert list(found.results) == list(diagnoses())
     assert found["gradient"].lags.tolist() == list(range(12))
     assert set(found["states"]) == {"layers.0.h", "layers.0.c"} == set(found["gradient"].median)

@@ -32,9 +32,9 @@ def test_the_gradient_by_lag_is_recorded_with_each_evaluation(tmp_path: Path) ->
     history = recorded_gradient(run)
     assert history.steps.tolist() == [0, 10, 20, 30, 40]
     assert history.lags.tolist() == list(range(12))
-    assert set(history.norms) == {"layers.0.h", "layers.0.c"}
+    assert set(history.shares) == {"layers.0.h", "layers.0.c"}
     at_end = diagnose(run, ["gradient"], weights="last", sequences=400)["gradient"]
-    ratio = history.norms["layers.0.h"][-1] / at_end.median["layers.0.h"]
+    ratio = history.shares["layers.0.h"][-1] / at_end.share["layers.0.h"]
     assert np.all((ratio > 0.1) & (ratio < 10))  # other sequences, the same network
     assert "gradient/lags" not in run.metrics()
     assert "gradient/" not in (run.path / "log.txt").read_text()
@@ -49,16 +49,16 @@ def test_it_changes_no_weight_and_is_the_same_after_an_interruption(tmp_path: Pa
         np.testing.assert_array_equal(array, resumed.weights("last")[name])
     one, other = recorded_gradient(recorded), recorded_gradient(resumed)
     np.testing.assert_array_equal(one.steps, other.steps)
-    for name, norms in one.norms.items():
-        np.testing.assert_array_equal(norms, other.norms[name])
+    for name, norms in one.shares.items():
+        np.testing.assert_array_equal(norms, other.shares[name])
 
 
 def test_both_backends_record_the_same(tmp_path: Path) -> None:
     settings = [*RECORDED, "training.steps=10", "precision=float64"]
     ours = recorded_gradient(rnnlab.train(TINY, settings, runs=tmp_path / "a"))
     keras = recorded_gradient(rnnlab.train({**TINY, "backend": "keras"}, settings, runs=tmp_path / "b"))
-    for name, norms in ours.norms.items():
-        np.testing.assert_allclose(keras.norms[name], norms, rtol=1e-4)
+    for name, norms in ours.shares.items():
+        np.testing.assert_allclose(keras.shares[name], norms, rtol=1e-4)
 
 
 def test_a_run_that_recorded_none(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from rnnlab.cli.options import JsonOption, RunArgument, RunsOption, whole_number
 from rnnlab.cli.render.curves import Curve, Level, draw
 from rnnlab.cli.render.output import can_show, console, show, show_json
 from rnnlab.cli.render.tables import table_lines
+from rnnlab.core.batch import range_text
 from rnnlab.core.figure import Panel
 from rnnlab.inspection.diagnoses import Diagnosis, diagnose, diagnoses
 from rnnlab.runs import runs_root
@@ -39,7 +40,7 @@ def command(
     ] = None,
     timesteps: Annotated[
         int | None,
-        typer.Option(parser=whole_number, metavar="T", help="Length of the sequences.", show_default="longest trained"),
+        typer.Option(parser=whole_number, metavar="T", help="Length of the sequences.", show_default="as in training"),
     ] = None,
     sequences: Annotated[
         int | None, typer.Option(parser=whole_number, metavar="N", help="How many sequences.", show_default="64")
@@ -78,7 +79,7 @@ def _split(names: str) -> list[str]:
 
 
 def _parts(found: Diagnosis) -> Iterator[RenderableType]:
-    sequences = f"{found.sequences:,} sequences of T={found.timesteps}"
+    sequences = f"{found.sequences:,} sequences of T={range_text(found.timesteps)}"
     yield f"{found.run}: {found.weights} weights (step {found.step:,}), {sequences}"
     for name, result in found.results.items():
         one = diagnoses()[name]

@@ -10,7 +10,7 @@ from rnnlab.cli.render.card import draw_example, facts, option_rows, option_tabl
 from rnnlab.cli.render.output import console, show, show_json
 from rnnlab.cli.render.tables import show_table
 from rnnlab.config.yaml import dump_yaml
-from rnnlab.core.batch import Lengths
+from rnnlab.core.batch import range_text
 from rnnlab.core.losses import LOSSES
 from rnnlab.core.table import Column, table
 from rnnlab.core.text import docstring_section
@@ -56,7 +56,7 @@ def command(
         return
     baseline = Column("baseline", is_number=True, form=".4g")
     rows = [
-        (one["name"], one["title"], _SHORT[one["loss"]], one["baseline"], _range(one["timesteps"])) for one in tasks
+        (one["name"], one["title"], _SHORT[one["loss"]], one["baseline"], range_text(one["timesteps"])) for one in tasks
     ]
     show_table(table(["task", "what is learned", "loss", baseline, "steps"], rows, text=["what is learned", "loss"]))
     show("", _LEGEND)
@@ -76,7 +76,7 @@ def _build(kind: type[AbstractTask]) -> AbstractTask:
 
 
 def _show_card(task: AbstractTask, card: dict[str, Any]) -> None:
-    steps = _range(task.default_timesteps)
+    steps = range_text(task.default_timesteps)
     many = ("B, T", "the steps marked in the example") if task.return_sequences else ("B", "the last step")
     pairs = [
         *((label, card[label]) for label in ("definition", "source", "differs")),
@@ -136,8 +136,3 @@ def _described(task: AbstractTask) -> dict[str, Any]:
             name for name in task_names() if name.split("@")[0] == task.name.split("@")[0] and name != task.name
         ],
     }
-
-
-def _range(timesteps: Lengths) -> str:
-    low, high = timesteps
-    return f"{low}" if low == high else f"{low}…{high}"

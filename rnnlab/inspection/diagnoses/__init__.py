@@ -11,6 +11,7 @@ from typing import Any, final
 from rnnlab.backends.numpy.shard import below
 from rnnlab.backends.numpy.unrolled import layers_of
 from rnnlab.config.experiment import Experiment
+from rnnlab.core.batch import Lengths
 from rnnlab.core.errors import UsageError, VerificationError
 from rnnlab.core.registry import Registry, nearest
 from rnnlab.core.streams import stream
@@ -55,7 +56,7 @@ class Diagnosis:
         label: The name that the user gave.
         step: The training step of the weights.
         weights: `best`, `last`, or the checkpoint they are from.
-        timesteps: The length of the sequences.
+        timesteps: The lengths of the sequences.
         sequences: How many.
         results: Name of a diagnosis -> its result, for those that have one; `found["gradient"]` is short for
             `found.results["gradient"]`.
@@ -66,7 +67,7 @@ class Diagnosis:
     label: str
     step: int
     weights: str
-    timesteps: int
+    timesteps: Lengths
     sequences: int
     results: Mapping[str, Any]
 
@@ -92,7 +93,7 @@ def diagnose(
         weights: `best` by validation loss, or `last`; when left out the best, or the last where none are stored, as of
             a run that was never evaluated.
         at_step: Weights of the checkpoint of this step instead.
-        timesteps: The length of the sequences; the longest trained when left out.
+        timesteps: The length of the sequences; those of training when left out.
         sequences: How many, at least 2.
         for_figures: Whether figures will be drawn of the results.
 
@@ -123,7 +124,7 @@ def diagnose(
     if for_figures:
         results = {name: known[name].for_figure(found, inspected) for name, found in results.items()}
     used = chosen if at_step is None else f"checkpoint {at_step}"
-    return Diagnosis(run.name, run.path, run.label, step, used, experiment.timesteps[1], sequences, results)
+    return Diagnosis(run.name, run.path, run.label, step, used, experiment.timesteps, sequences, results)
 
 
 def _arrays_at(run: Run, experiment: Experiment, at_step: int) -> dict[str, Array]:

@@ -41,20 +41,25 @@ class MemoryCapacity(AbstractDiagnosis[Capacity]):
 
     position = 60
     title = "Memory of a random input"
-    caption = "How well the input of some steps ago can be read linearly from the state: 1 is perfect, 0 not at all."
+    caption = (
+        "How well random numbers at the first input, some steps ago, can be read linearly from the state: 1 is "
+        "perfect, 0 not at all. A network that has learned to hold symbols need not hold numbers."
+    )
 
     def compute(self, inspected: Inspected) -> Capacity:
         return capacity(inspected.layers, inspected.network.input_features, inspected.stream(1))
 
     def sentences(self, found: Capacity) -> list[str]:
-        return [f"Memory capacity: {found.total:.1f} steps of a random input can be read linearly from the state."]
+        return [
+            f"Memory capacity: {found.total:.1f} steps of random numbers at the first input can be read from the state."
+        ]
 
     def panels(self, found: Mapping[str, Capacity]) -> list[Panel]:
         lines = [
             Line(f"{heading}, {one.total:.1f} steps", one.delays, one.score, place)
             for place, (heading, one) in enumerate(found.items())
         ]
-        score = Axis("squared correlation with the input", limits=(0, 1.05))
+        score = Axis("squared correlation", limits=(-0.03, 1.05))  # a line at 0 is seen
         return [Panel(Axis("delay, steps"), score, lines)]
 
 

@@ -11,7 +11,8 @@ from rnnlab.core.table import UNKNOWN, Table, table
 from rnnlab.inspection.diagnoses.base import AbstractDiagnosis, Array, Inspected, shortened
 from rnnlab.training.gradient_by_lag import GradientByLag, gradient_by_lag
 
-_VANISHED = 0.01  # of the gradient of the first step
+_LITTLE = 0.01  # of the gradient of the nearest step
+_VANISHED = 1e-6  # of it: about what single precision resolves
 _LOWEST = 1e-12  # share that is drawn as vanished
 _LAGS = (1, 10, 20, 50, 100)  # in the table
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -27,9 +28,9 @@ class Gradient(AbstractDiagnosis[GradientByLag]):
     title = "How much of the gradient reaches the past"
     caption = (
         "A network learns by its gradient: how its error would change if its state at some step were different. "
-        "Each line shows how much of the gradient is left some steps before the answer, as a share of that at the "
-        "nearest step; h is the state, the cell's last output, and c the carry. A line that falls by many powers "
-        "of ten has vanished: the network cannot learn from what happened so long ago."
+        "Each line shows how much of a sequence's gradient is left some steps before the answer, as a share of that "
+        "at the nearest step; h is the state, the cell's last output, and c the carry. A line that falls by many "
+        "powers of ten has vanished: the network, as it is now, cannot learn from what happened so long ago."
     )
 
     def compute(self, inspected: Inspected) -> GradientByLag:
@@ -71,22 +72,23 @@ class Gradient(AbstractDiagnosis[GradientByLag]):
 
 
 def _shares(found: GradientByLag) -> dict[str, tuple[Array, ...]]:
-    """Return state -> lags, and the median, low and high norms as a share of the first median that is not 0."""
+    """Return state -> the lags at which there is a gradient, and its share there: the median, low and high."""
     shares = {}
-    for name, state in shortened({state: state for state in found.median}).items():
-        median, low, high = found.median[state], found.low[state], found.high[state]
-        first = int(np.argmax(np.nan_to_num(median) > 0))
-        if median[first] > 0:
-            shares[name] = (found.lags[first:], *(part[first:] / median[first] for part in (median, low, high)))
+    for name, state in shortened({state: state for state in found.share}).items():
+        if (known := np.isfinite(found.share[state])).any():
+            parts = found.lags, found.share[state], found.low[state], found.high[state]
+            shares[name] = tuple(part[known] for part in parts)
     return shares
 
 
 def _reach(name: str, lags: Array, shares: Array, *_: Array) -> str:
     left = f"{name}: {power(float(shares[-1]))} of the gradient is left {lags[-1]:,} steps back"
-    if shares[-1] >= _VANISHED:
+    if shares[-1] >= _LITTLE:
         return f"{left}. What happened there can be learned through {name}."
-    lost = int(lags[np.flatnonzero(shares < _VANISHED)[0]])
+    lost = int(lags[np.flatnonzero(shares < _LITTLE)[0]])
     lesson = f"It has vanished: what happened there is not learned through {name}."
+    if shares[-1] >= _VANISHED:
+        lesson = f"That is little: what happened there is hardly learned through {name}."
     return f"{left}, and less than 1 % at lag {lost:,} already. {lesson}"
 
 

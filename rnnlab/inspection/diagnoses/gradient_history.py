@@ -20,17 +20,17 @@ _LOWEST = -12.0  # power of ten
 @final
 @dataclass(frozen=True, slots=True)
 class GradientHistory:
-    """Gradient norms over a training.
+    """The gradient by lag over a training.
 
     Attributes:
         steps: (N,) the steps of the evaluations.
         lags: (K,) steps back from the last scored one.
-        norms: State -> (N, K); NaN where the norm was not finite.
+        shares: State -> (N, K), as in `GradientByLag`; NaN where there was no gradient, or none that is finite.
     """
 
     steps: NDArray[np.int64]
     lags: NDArray[np.int64]
-    norms: Mapping[str, Numbers]
+    shares: Mapping[str, Numbers]
 
 
 def recorded_gradient(run: Run) -> GradientHistory:
@@ -46,7 +46,7 @@ def recorded_gradient(run: Run) -> GradientHistory:
     return GradientHistory(
         steps=np.array([record["step"] for record in records]),
         lags=np.array(records[0][LAGS]),
-        norms={state: np.array([record[PREFIX + state] for record in records], np.float64) for state in states},
+        shares={state: np.array([record[PREFIX + state] for record in records], np.float64) for state in states},
     )
 
 
@@ -59,7 +59,7 @@ class RecordedGradient(AbstractDiagnosis[GradientHistory]):
     title = "The gradient by lag during training"
     caption = (
         "Each row is an evaluation during the training. Light colours: much of the gradient is left at that lag. The "
-        "colours span the values that occur; less than 10⁻¹² is drawn as 10⁻¹²."
+        "colours span the values that occur, up to 1; less than 10⁻¹² is drawn as 10⁻¹²."
     )
 
     def compute(self, inspected: Inspected) -> GradientHistory:
@@ -67,39 +67,27 @@ class RecordedGradient(AbstractDiagnosis[GradientHistory]):
 
     def sentences(self, found: GradientHistory) -> list[str]:
         lines = []
-        for name, norms in shortened(found.norms).items():
-            shares = _shares(norms)[:, -1]
-            first, last = (f"{power(float(shares[at]))} at step {found.steps[at]:,}" for at in (0, -1))
+        for name, shares in shortened(found.shares).items():
+            first, last = (f"{power(float(shares[at, -1]))} at step {found.steps[at]:,}" for at in (0, -1))
             lines.append(f"{name}: of the gradient {found.lags[-1]:,} steps back, {first} and {last} are left.")
         return lines
 
     def panels(self, found: Mapping[str, GradientHistory]) -> list[Panel]:
         return [
-            _panel(f"{heading}: {name}".removeprefix(": "), one, norms)
+            _panel(f"{heading}: {name}".removeprefix(": "), one, shares)
             for heading, one in found.items()
-            for name, norms in shortened(one.norms).items()
+            for name, shares in shortened(one.shares).items()
         ]
 
 
-def _panel(title: str, one: GradientHistory, norms: Numbers) -> Panel:
+def _panel(title: str, one: GradientHistory, shares: Numbers) -> Panel:
     with np.errstate(divide="ignore"):
-        powers = np.clip(np.log10(_shares(norms)), _LOWEST, 0)
+        powers = np.clip(np.log10(shares), _LOWEST, 0)
     known = powers[np.isfinite(powers)]
     lowest = float(known.min()) if known.size else _LOWEST
-    label = "log10 of the share left" + (" (-12: or less)" if lowest == _LOWEST else "")
+    label = "log10 of the share left (0: or more)" + (" (-12: or less)" if lowest == _LOWEST else "")
     heat = Heat(one.lags, one.steps, powers, label, (lowest, 0))
     return Panel(Axis("lag: steps back from the last"), Axis("training step"), heat=heat, title=title)
-
-
-def _shares(norms: Numbers) -> Numbers:
-    """Return norms as a share of the largest of each evaluation; NaN at the first lags, where nothing has a gradient.
-
-    Nothing reads the last carry, so that its gradient is 0: that is not to look as if it had vanished.
-    """
-    shares = norms.copy()
-    shares[:, : int(np.argmax((np.nan_to_num(norms) > 0).any(axis=0)))] = np.nan
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(shares / np.nanmax(shares, axis=1, keepdims=True))
 
 
 DIAGNOSIS = RecordedGradient()

@@ -8,6 +8,7 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnlab.core.batch import range_text
 from rnnlab.core.errors import ConfigError, UsageError
 from rnnlab.core.figure import GREY, Axis, Level, Line, Panel
 from rnnlab.core.table import Table, table
@@ -64,17 +65,17 @@ class OtherLengths(AbstractDiagnosis[Lengths]):
         wanted = sorted({trained[0], *(max(1, round(share * trained[1])) for share in _MULTIPLES)})
         scores = []
         for length in wanted:
-            shortest = min(trained[0], length) if trained[0] < trained[1] else length
+            start = min(trained[0], length) if trained[0] < trained[1] else length
             with suppress(UsageError, ConfigError):
-                changes = [f"shape.timesteps=[{shortest}, {length}]", f"evaluation.sequences={_SEQUENCES}"]
+                changes = [f"shape.timesteps=[{start}, {length}]", f"evaluation.sequences={_SEQUENCES}"]
                 experiment = inspected.run.experiment(changes)
-                scores.append((length, shortest, *score(experiment, experiment.build_task(), model)))
+                scores.append((length, start, *score(experiment, experiment.build_task(), model)))
         if not scores:
             return None
-        lengths, shortest, metrics, baselines, solved = zip(*scores, strict=True)
+        longest, shortest, metrics, baselines, solved = zip(*scores, strict=True)
         names = [name for name in metrics[0] if name != "loss"]
         return Lengths(
-            timesteps=np.array(lengths),
+            timesteps=np.array(longest),
             shortest=np.array(shortest),
             loss=np.array([one["loss"] for one in metrics]),
             baseline=np.array(baselines),
@@ -86,7 +87,7 @@ class OtherLengths(AbstractDiagnosis[Lengths]):
     def sentences(self, found: Lengths) -> list[str]:
         at = [length for length, solved in zip(_named(found), found.solved, strict=True) if solved]
         where = f"T={', '.join(at)}" if at else "none of these lengths"
-        return [f"Trained on T={_range(*found.trained)}, the task is solved at {where}."]
+        return [f"Trained on T={range_text(found.trained)}, the task is solved at {where}."]
 
     def table(self, found: Lengths) -> Table:
         scores = [one.tolist() for one in (found.loss, found.baseline, *found.metrics.values())]
@@ -109,11 +110,7 @@ class OtherLengths(AbstractDiagnosis[Lengths]):
 
 
 def _named(found: Lengths) -> list[str]:
-    return [_range(*ends) for ends in zip(found.shortest, found.timesteps, strict=True)]
-
-
-def _range(shortest: int, longest: int) -> str:
-    return f"{longest:,}" if shortest == longest else f"{shortest:,}…{longest:,}"
+    return [range_text(ends) for ends in zip(found.shortest.tolist(), found.timesteps.tolist(), strict=True)]
 
 
 DIAGNOSIS = OtherLengths()
