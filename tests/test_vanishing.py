@@ -66,6 +66,12 @@ def test_who_solves_it_with_every_seed(train: Train, name: str, seed: int) -> No
     assert name == "irnn" or error_rate(run, "[50, 400]") < 0.02
 
 
+@pytest.mark.soak
+@pytest.mark.parametrize(("name", "rate"), [("irnn", 3e-4), ("irnn", 3e-3), ("carry", 3e-4)])
+def test_the_other_learning_rates_of_the_search_that_solve_it(train: Train, name: str, rate: float) -> None:
+    assert train(name, f"training.optimizer.learning_rate={rate}").summary.solved
+
+
 def test_the_carry_network_answers_a_question_that_comes_much_later(train: Train) -> None:
     """At up to 400 steps, after training on at most 200; but symbols at other places than trained are lost."""
     run = train("carry")
@@ -121,7 +127,7 @@ def test_the_gradient_more_than_100_steps_back(train: Train) -> None:
         left |= {(name, state): shares[-1] for state, shares in found.share.items()}
         assert found.lags[-1] > 100
     assert left["simple", "layers.0.h"] < 1e-6
-    assert left["irnn", "layers.0.h"] > 0.1
+    assert left["irnn", "layers.0.h"] > 1
     assert left["carry", "layers.0.c"] > 0.1
 
 

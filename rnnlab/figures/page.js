@@ -23,10 +23,10 @@
   const dash = (number) => dashes[(number ?? 0) % dashes.length];
   const isKnown = (value, log) => value !== null && Number.isFinite(value) && (!log || value > 0);
 
-  const written = (value, axis) => {
+  const written = (value, axis, wide = 1e6) => {
     if (axis.percent) return `${Math.round(100 * value)} %`;
     const size = Math.abs(value);
-    if (value === 0 || (size >= 1e-3 && size < 1e6)) return value.toLocaleString("en", { maximumSignificantDigits: 4 });
+    if (value === 0 || (size >= 1e-3 && size < wide)) return value.toLocaleString("en", { maximumSignificantDigits: 4 });
     const [digits, exponent] = value.toExponential(size >= 1e-300 ? 1 : 0).replace("+", "").replace(".0", "").split("e");
     return `${digits === "1" ? "" : `${digits} · `}10${Array.from(exponent, (letter) => SUPERSCRIPTS[letter]).join("")}`;
   };
@@ -47,7 +47,7 @@
       const step = unit * [1, 2, 5, 10].find((factor) => factor * unit >= rough);
       for (let n = Math.ceil(low / step); n * step <= high; n++) values.push(Number((n * step).toPrecision(12)));
     }
-    return values.filter((value) => value >= low && value <= high).map((value) => [value, written(value, axis)]);
+    return values.filter((value) => value >= low && value <= high).map((value) => [value, written(value, axis, log ? 1e4 : 1e6)]);
   };
 
   const rangeOf = (values, axis, log) => {

@@ -225,7 +225,7 @@ def test_the_last_carry_is_left_out_of_the_map(tmp_path: Path) -> None:
     run = make_run(tmp_path)
     with run.metrics_writer(run.read_status().id) as writer:
         for step in (300, 400):
-            norms = {"gradient/layers.0.h": [1.0, 0.1, 0.0], "gradient/layers.0.c": [0.0, 2.0, 0.2]}
+            shares = {"gradient/layers.0.h": [1.0, 0.1, 0.0], "gradient/layers.0.c": [None, 1.0, 0.1]}
             writer.write({"step": step, "sequences": 0, "seconds": 9.0, "gradient/lags": [0, 1, 2], **shares})
     h, c = diagnoses()["gradient-history"].panels({"a": recorded_gradient(Run(run))})
     assert (h.title, c.title) == ("a: h", "a: c")

@@ -75,13 +75,14 @@ class Gates(AbstractDiagnosis[Mapping[str, Gate]]):
         return table(["gate", *numbers, "median kept for"], rows)
 
     def panels(self, found: Mapping[str, Mapping[str, Gate]]) -> list[Panel]:
-        """Return a panel for each gate, with all networks in it where they have it."""
-        names = dict.fromkeys(name for values in found.values() for name in shortened(values))
+        """Return a panel for each gate and range, with all networks in it that have these."""
+        kinds = dict.fromkeys(_kind(*pair) for values in found.values() for pair in shortened(values).items())
         panels = []
-        for name in names:
+        for name, *ends in kinds:
             lines, means = [], list[str]()
             for place, (heading, values) in enumerate(found.items()):
-                if one := shortened(values).get(name):
+                one = shortened(values).get(name)
+                if one is not None and _kind(name, one) == (name, *ends):
                     x, y = stairs(one.edges, one.counts / max(1, int(one.counts.sum())))
                     lines.append(Line(heading or name, x, y, place, place // 7, fill=0.0))
                     saturated = f", {one.low + one.high:.0%} saturated" if one.low + one.high else ""
@@ -89,6 +90,11 @@ class Gates(AbstractDiagnosis[Mapping[str, Gate]]):
             x_axis, y_axis = Axis(f"value of {name} at a step"), Axis("share of values", percent=True)
             panels.append(Panel(x_axis, y_axis, lines, title=f"{name}: {means[0]}" if len(means) == 1 else name))
         return panels
+
+
+def _kind(name: str, one: Gate) -> tuple[str, float, float]:
+    """Return the name and the range: relu has no bounds, and tanh would be a line beside it."""
+    return name, float(one.edges[0]), float(one.edges[-1])
 
 
 def _steps(value: float | np.floating[Any]) -> str:
