@@ -16,6 +16,7 @@ from rnnlab.core.errors import RnnlabError, UsageError
 from rnnlab.core.registry import nearest
 from rnnlab.core.scaling import Scaling
 from rnnlab.core.system_errors import reported
+from rnnlab.inspection.onnx_file import onnx_file
 from rnnlab.runs.find import open_run
 from rnnlab.runs.run import Run, Which
 from rnnlab.storage import RunFolder
@@ -185,13 +186,14 @@ def _content(
             named |= scaling.arrays() | ({"series": np.array(scaling.series)} if len(scaling.series) > 1 else {})
         np.savez(file, **named)
         return file.getvalue()
+    if format == "onnx":
+        return onnx_file(network, arrays, scaling)
     start()
     from rnnlab.backends.keras import exporting  # imports Keras and TensorFlow
 
     writers: Mapping[str, Callable[[Any], bytes | dict[str, bytes]]] = {
         "keras": exporting.keras_file,
         "keras-weights": exporting.weights_file,
-        "onnx": exporting.onnx_file,
         "savedmodel": exporting.saved_model,
     }
     return writers[format](exporting.keras_model(network, arrays, scaling))

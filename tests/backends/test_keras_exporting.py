@@ -1,7 +1,5 @@
 """Exported networks compute what the NumPy backend computes, as files that Keras and ONNX runtimes read."""
 
-import io
-import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,7 +13,6 @@ from rnnlab.backends.keras.engines import start
 from rnnlab.backends.numpy import NumpyBackend
 from rnnlab.cells import CELLS
 from rnnlab.cells.simple import Simple, SimpleOptions
-from rnnlab.core import activations
 from rnnlab.core.errors import EnvironmentFault
 from rnnlab.core.registry import Registry
 from tests.networks import network, parameters
@@ -120,64 +117,6 @@ def test_a_cell_without_a_layer_of_its_own(keras: Any, tmp_path: Path, monkeypat
     model = keras.models.load_model(tmp_path / "x.keras")
     assert [type(layer.cell).__name__ for layer in model.layers[1:3]] == ["EquationCell"] * 2
     assert_agrees(model, peer)
-
-
-def session(net: Network) -> Any:
-    for package in ("onnx", "tf2onnx"):
-        pytest.importorskip(package, reason="needs the extra `onnx`")
-    runtime = pytest.importorskip("onnxruntime", reason="needs the extra `onnx`")
-    model = built(net)
-    from rnnlab.backends.keras.exporting import onnx_file
-
-    return runtime.InferenceSession(onnx_file(model), providers=["CPUExecutionProvider"])
-
-
-@pytest.mark.onnx
-@every_shape
-def test_onnx_agrees_and_names_its_axes(cell: str, layers: int, sequences: bool, precision: str) -> None:
-    net = network(cell, layers=layers, sequences=sequences, precision=precision)
-    runner = session(net)
-    kind = {"float32": "tensor(float)", "float64": "tensor(double)"}[precision]
-    (given,), (made,) = runner.get_inputs(), runner.get_outputs()
-    assert (given.name, given.shape, given.type) == ("inputs", ["batch", "time", 3], kind)
-    shape = ["batch", "time", 2] if sequences else ["batch", 2]
-    assert (made.name, made.shape, made.type) == ("outputs", shape, kind)
-    assert_agrees(lambda x: runner.run(None, {"inputs": x})[0], net)
-
-
-@pytest.mark.onnx
-@pytest.mark.parametrize("name", activations.names())
-@pytest.mark.parametrize("cell", CELLS.names())
-def test_onnx_knows_every_activation(cell: str, name: str) -> None:
-    gates = {"recurrent_activation": name} if cell == "carry" else {}
-    net = network(cell, activation=name, **gates, sequences=True)
-    peer = NumpyBackend().build(net, parameters=parameters(net))
-    x = np.random.default_rng(0).normal(size=(2, 4, 3))
-    (outputs,) = session(net).run(None, {"inputs": x})
-    np.testing.assert_allclose(outputs, peer.predict(x).outputs, rtol=1e-12, atol=1e-12)
-
-
-@pytest.mark.onnx
-def test_the_converter_leaves_the_log_as_it_was(caplog: pytest.LogCaptureFixture) -> None:
-    import logging
-
-    session(network("simple", precision="float64"))
-    assert logging.root.manager.disable == 0
-    assert caplog.messages == []
-
-
-@pytest.mark.parametrize("package", ["onnx", "tf2onnx"])
-def test_a_missing_converter_is_reported(keras: Any, monkeypatch: pytest.MonkeyPatch, package: str) -> None:
-    from rnnlab.backends.keras.exporting import onnx_file
-
-    if package == "tf2onnx":
-        monkeypatch.setitem(sys.modules, "onnx", io)
-    monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(EnvironmentFault) as caught:
-        onnx_file(built(network("simple")))
-    reported = f"import of {package} halted; None in sys.modules — pip install 'rnnlab[onnx]'"
-    assert str(caught.value) == f"the ONNX converter cannot be imported: {reported}"
-    assert caught.value.exit_code == 5
 
 
 @pytest.mark.parametrize("writer", ["keras_file", "weights_file", "saved_model"])

@@ -72,7 +72,7 @@ def test_the_printed_line_loads_it_in_a_fresh_process(
     here: Path, trained: dict[str, rnnlab.Run], format: Format, cell: str, call: str, without: tuple[str, ...]
 ) -> None:
     if format == "onnx":
-        pytest.importorskip("tf2onnx", reason="needs the extra `onnx`")
+        pytest.importorskip("onnx", reason="needs the extra `onnx`")
     run = trained[cell]
     done = rnnlab.export(run, format)
     assert ("rnnlab" in done.load.partition(";")[0]) == (format == "keras" and cell == "carry")
@@ -123,7 +123,7 @@ def test_arrays_need_no_tensorflow(here: Path, simple: rnnlab.Run) -> None:
 )
 def test_every_format_has_its_ending_and_is_replaced_by_force(here: Path, simple: rnnlab.Run, format: Format) -> None:
     if format == "onnx":
-        pytest.importorskip("tf2onnx", reason="needs the extra `onnx`")
+        pytest.importorskip("onnx", reason="needs the extra `onnx`")
     first = rnnlab.export(simple, format)
     assert first.path.name == f"{simple.path.name}-best{ENDINGS[format]}"
     files = [first.path] if first.path.is_file() else [path for path in first.path.rglob("*") if path.is_file()]
@@ -240,7 +240,7 @@ def by_hand(run: rnnlab.Run) -> tuple[Any, Any]:
 @pytest.mark.parametrize("format", ["keras", "savedmodel", pytest.param("onnx", marks=pytest.mark.onnx)])
 def test_a_model_of_a_file_reads_and_returns_its_units(here: Path, forecast: rnnlab.Run, format: Format) -> None:
     if format == "onnx":
-        pytest.importorskip("tf2onnx", reason="needs the extra `onnx`")
+        pytest.importorskip("onnx", reason="needs the extra `onnx`")
     done = rnnlab.export(forecast, format)
     assert done.in_units
     rows, expected = by_hand(forecast)

@@ -1,6 +1,5 @@
 """A trained network as the model a Keras user would write, and as the files that other programs read."""
 
-import logging
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,8 +17,6 @@ from rnnlab.core.errors import EnvironmentFault
 from rnnlab.core.scaling import Scaling
 
 Model = Any
-_OPSET = 18  # the newest that tf2onnx 1.17 writes; onnxruntime reads it since 1.14
-_AXES = ("batch", "time")
 _GRAPH = 1 << 20  # bytes; a SavedModel of few parameters takes a sixth
 
 
@@ -83,33 +80,6 @@ def saved_model(model: Model) -> dict[str, bytes]:
         return {path.relative_to(root).as_posix(): path.read_bytes() for path in files}
 
 
-def onnx_file(model: Model) -> bytes:
-    """Return the content of an `.onnx` file, made by tf2onnx, which the extra `onnx` installs.
-
-    It computes `outputs` from `inputs`, (batch, time, I), for any batch and time.
-
-    Args:
-        model: A functional model of one input and one output.
-
-    Raises:
-        EnvironmentFault: The converter is not installed.
-    """
-    try:
-        import onnx
-        import tf2onnx
-    except ImportError as error:
-        hint = "pip install 'rnnlab[onnx]'"
-        raise EnvironmentFault(f"the ONNX converter cannot be imported: {error}", hint=hint) from error
-    signature = [tf.TensorSpec(model.input.shape, model.input.dtype, name="inputs")]
-    function = tf.function(lambda inputs: {"outputs": model(inputs, training=False)}, input_signature=signature)
-    with _quiet_converter():
-        proto, _ = tf2onnx.convert.from_function(function, input_signature=signature, opset=_OPSET)
-    _name_axes(proto.graph)
-    onnx.checker.check_model(proto, full_check=True)  # the converter skips what it cannot convert
-    content: bytes = proto.SerializeToString()
-    return content
-
-
 @contextmanager
 def _temporary_folder(model: Model) -> Iterator[Path]:
     """Yield a folder with the space for a model: on a full disk HDF5 ends the process without a message."""
@@ -127,22 +97,3 @@ def _temporary_folder(model: Model) -> Iterator[Path]:
 def _no_space(problem: str) -> EnvironmentFault:
     hint = "free some space, or name another folder by the variable TMPDIR"
     return EnvironmentFault(f"the folder for temporary files {problem}", hint=hint)
-
-
-def _name_axes(graph: Any) -> None:
-    """Call the open axes `batch` and `time`; the converter numbers them."""
-    for value in (*graph.input, *graph.output):
-        for axis, name in zip(value.type.tensor_type.shape.dim, _AXES, strict=False):
-            if not axis.HasField("dim_value"):
-                axis.dim_param = name
-
-
-@contextmanager
-def _quiet_converter() -> Iterator[None]:
-    """Drop what the converter logs, remarks about the speed of float64."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        yield
-    finally:
-        logging.disable(before)
