@@ -7,12 +7,17 @@ from rnnlab.core import activations
 from rnnlab.core.parameters import Chrono, Parameter
 
 
-class GatedOptions(CellOptions):
-    """Options of a cell that keeps its state by a gate."""
+class GateOptions(CellOptions):
+    """Options of a cell with gates."""
 
     recurrent_activation: str = Field(
         "sigmoid", description=f"of the gates: {', '.join(activations.names())}; Keras's word"
     )
+
+
+class GatedOptions(GateOptions):
+    """Options of a cell that keeps its state by a gate."""
+
     forget_bias: float = Field(
         1.0, ge=-100, le=100, description="added to the initial bias of the gate that keeps; not used with chrono"
     )

@@ -42,7 +42,7 @@ class CellOptions(Options):
     activation: str = Field("tanh", description=f"of the output: {', '.join(activations.names())}")
     initializers: Initializers = Field(Initializers(), description="how parameters are first drawn")
 
-    @field_validator("activation", "recurrent_activation", check_fields=False)
+    @field_validator("activation", "recurrent_activation", "state_activation", check_fields=False)
     @classmethod
     def _known_activation(cls, value: str) -> str:
         try:
@@ -85,7 +85,7 @@ class AbstractCell(ABC):
         Options: The typed options block of this cell.
         states: Names of the state's arrays, each (B, H); zero at the start of every sequence.
         gates: Names of those saved arrays of a step that are an activation's values -> which option names it.
-        forget: The gate that the state `c` is multiplied with at each step; empty for a cell without.
+        forget: The gate that its memory is multiplied with at each step; empty for a cell without.
         title, source: For `rnnlab cells`.
         memory: How it remembers, for a reader new to it; may be empty.
     """

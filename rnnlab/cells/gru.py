@@ -64,8 +64,8 @@ class Gru(AbstractCell):
     equations = (
         "z_t = recurrent_activation(input_t·Wz + h_t·Uz + bz)\n"
         "r_t = recurrent_activation(input_t·Wr + h_t·Ur + br)\n"
-        "n_t = activation(input_t·Wn + bn + r_t * (h_t·Un + bhn))   with reset_after, else\n"
-        "n_t = activation(input_t·Wn + bn + (r_t * h_t)·Un)\n"
+        "n_t = activation(input_t·Wn + bn + r_t * (h_t·Un + bhn)), if reset_after\n"
+        "n_t = activation(input_t·Wn + bn + (r_t * h_t)·Un),        if not\n"
         "output_t = h_{t+1} = z_t * h_t + (1 - z_t) * n_t"
     )
     source = "Cho et al. 2014, Learning phrase representations using RNN encoder-decoder"

@@ -34,7 +34,7 @@ class Simple(AbstractDerivedByHand):
     Options = SimpleOptions
     states = ("h",)
     gates: ClassVar[Mapping[str, str]] = {"h": "activation"}
-    title = "Simple recurrent cell (a tanh RNN)"
+    title = "Simple cell (a tanh RNN)"
     equations = "output_t = activation(input_t·W + state_t·U + b)\nstate_{t+1} = output_t"
     source = "Elman 1990, Finding structure in time"
     memory = (

@@ -90,6 +90,10 @@ def _value(node: Node, operands: list[Any], xp: Any, parameters: Arrays) -> Any:
             value = xp.repeat(operands[0], node.detail, axis=-1)
         case "group_sum":
             value = xp.sum(xp.reshape(operands[0], (operands[0].shape[0], -1, node.detail)), axis=-1)
+        case "where":  # of two numbers NumPy would make float64
+            dtype = next(iter(parameters.values())).dtype
+            numbers = [xp.full((), one, dtype=dtype) if isinstance(one, float) else one for one in operands[1:]]
+            value = xp.where(operands[0], *numbers)
         case "copy":
             (value,) = operands
         case _:

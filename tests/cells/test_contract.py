@@ -13,17 +13,26 @@ from rnnlab.cells.carry import Carry
 from rnnlab.core import activations
 from rnnlab.core.namespace import NUMPY
 from rnnlab.core.streams import stream
+from tests.frozen import Frozen
 
 FEATURES, UNITS, ROWS = 3, 5, 4
 DIFFERENCE = 1e-6
 EVERY_CELL = pytest.mark.parametrize("name", CELLS.names())
 _GATE = UNITS * (FEATURES + UNITS + 1)
-# Names in order, and how many values; `_` is none.
+# Names in order, and how many values.
 PARAMETERS = {
     "simple": ("W U b", _GATE),
     "carry": ("Wi Ui bi Wf Uf bf Wk Uk bk Wo Uo Vo bo", 4 * _GATE + UNITS * UNITS),
     "lstm": ("Wi Ui bi Wf Uf bf Wg Ug bg Wo Uo bo", 4 * _GATE),
     "gru": ("Wz Uz bz Wr Ur br Wn Un bn bhn", 3 * _GATE + UNITS),
+    "indrnn": ("W u b", UNITS * (FEATURES + 2)),
+    "janet": ("Wf Uf bf Wj Uj bj", 2 * _GATE),
+    # 3·H hidden units, each with a weight from every input and every hidden unit, and a bias.
+    "lstm_1997": ("Wc Uc Vic Voc bc Wi Ui Vii Voi bi Wo Uo Vio Voo bo", 3 * UNITS * (FEATURES + 3 * UNITS + 1)),
+    "lstm_peephole": ("Wi Ui pi bi Wf Uf pf bf Wg Ug bg Wo Uo po bo", 4 * _GATE + 3 * UNITS),
+    "mingru": ("Wz bz Wk bk", 2 * UNITS * (FEATURES + 1)),
+    "slstm": ("Wi Ui bi Wf Uf bf Wz Uz bz Wo Uo bo", 4 * _GATE),
+    "ugrnn": ("Wc Uc bc Wg Ug bg", 2 * _GATE),
 }
 
 
@@ -48,9 +57,9 @@ def cotangents(cell: AbstractCell) -> tuple[np.ndarray, dict]:
     return normal("d/output", (ROWS, UNITS)), {name: normal(f"d/{name}", (ROWS, size)) for name, size in sizes.items()}
 
 
-def scalar(cell: AbstractCell, point: dict) -> float:
+def scalar(cell: AbstractCell, point: dict, xp: Frozen) -> float:
     """A number whose gradient is the vector-Jacobian product with the cotangents."""
-    step = cell.step(NUMPY, point, point["inputs"], {name: point[name] for name in cell.states})
+    step = cell.step(xp, point, point["inputs"], {name: point[name] for name in cell.states})
     to_output, to_state = cotangents(cell)
     return float((step.output * to_output).sum() + sum((step.state[s] * to_state[s]).sum() for s in cell.states))
 
@@ -70,10 +79,14 @@ def assert_vjp(cell: AbstractCell) -> None:
     point = {**parameters, "inputs": inputs, **state}
     gradients = {**back.parameters, "inputs": back.inputs, **back.state}
     assert {name: array.shape for name, array in gradients.items()} == {name: a.shape for name, a in point.items()}
+    xp = Frozen()
+    scalar(cell, point, xp)
     for name, n in itertools.product(point, range(3)):
         direction = stream(n, f"test/direction/{name}").normal(size=point[name].shape)
         direction /= np.linalg.norm(direction)
-        ahead, behind = (scalar(cell, {**point, name: point[name] + sign * DIFFERENCE * direction}) for sign in (1, -1))
+        ahead, behind = (
+            scalar(cell, {**point, name: point[name] + sign * DIFFERENCE * direction}, xp.again()) for sign in (1, -1)
+        )
         expected, got = (ahead - behind) / (2 * DIFFERENCE), float((gradients[name] * direction).sum())
         assert abs(got - expected) <= 1e-7 * max(abs(expected), 1e-2), (name, got, expected)
 

@@ -7,7 +7,7 @@ from tests.stored_runs import rnnlab
 def test_the_table_counts_parameters() -> None:
     lines = [" ".join(line.split()) for line in rnnlab("cells").lines]
     assert "carry Carry cell (a simplified LSTM) h, c 4·I·H + 5·H² + 4·H" in lines
-    assert "simple Simple recurrent cell (a tanh RNN) h I·H + H² + H" in lines
+    assert "simple Simple cell (a tanh RNN) h I·H + H² + H" in lines
 
 
 @pytest.mark.parametrize("name", CELLS.names())
@@ -51,9 +51,10 @@ def test_the_options_are_those_of_the_model() -> None:
 
 def test_json_of_a_card() -> None:
     card = rnnlab("cells", "simple", "--json").json
+    shapes = {"W": ["I", "H"], "U": ["H", "H"], "b": ["H"]}
+    roles = {"W": "kernel", "U": "recurrent_kernel", "b": "bias"}
     assert card["parameters"] == [
-        {"name": "W", "shape": ["I", "H"], "role": "kernel", "offset": 0.0},
-        {"name": "U", "shape": ["H", "H"], "role": "recurrent_kernel", "offset": 0.0},
-        {"name": "b", "shape": ["H"], "role": "bias", "offset": 0.0},
+        {"name": name, "shape": shape, "role": role, "initializer": f"initializers.{role}", "offset": 0.0}
+        for (name, shape), role in zip(shapes.items(), roles.values(), strict=True)
     ]
     assert (card["states"], card["version"], card["differs"]) == (["h"], 1, "")

@@ -93,8 +93,8 @@ shape: {timesteps: true}
 # An unknown or incomplete member has a hint.
 cell: carri
     2:7 cell: unknown cell 'carri' — did you mean 'carry'?
-cell: {type: rnn}
-    2:14 cell.type: unknown cell 'rnn' — known: CELLS
+cell: {type: elman}
+    2:14 cell.type: unknown cell 'elman' — known: CELLS
 cell: {activation: tahn}
     2:20 cell.activation: unknown activation 'tahn' — did you mean 'tanh'?
 cell: {initializers: {kernel: glorot}}

@@ -23,12 +23,12 @@ class MirrorOptions(SimpleOptions):
     type: Literal["mirror"] = "mirror"
 
 class Mirror(Simple):
-    """The simple cell with its output turned round."""
+    """The simple cell with its input turned round."""
     name = "mirror"
     Options = MirrorOptions
 
     def step(self, xp, parameters, inputs, state):
-        return super().step(xp, {name: -array for name, array in parameters.items()}, inputs, state)
+        return super().step(xp, parameters, -inputs, state)
 '''
 TASK = """
 from typing import Literal

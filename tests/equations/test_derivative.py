@@ -13,6 +13,7 @@ from rnnlab.core.namespace import NUMPY
 from rnnlab.core.parameters import Parameter
 from rnnlab.equations.evaluate import evaluate, pull_back
 from rnnlab.equations.plan import plan_of
+from tests.frozen import Frozen
 
 Array = NDArray[Any]
 BATCH, INPUTS, UNITS = 3, 2, 4
@@ -118,8 +119,11 @@ def test_the_gradient_of_a_step_is_that_of_central_differences(cell: AbstractCel
         plan, NUMPY, parameters, inputs=inputs, state=state, output_gradient=to_output, state_gradient=to_state
     )
 
+    xp = Frozen()
+    cell.step(xp, parameters, inputs, state)
+
     def loss() -> float:
-        step = cell.step(NUMPY, parameters, inputs, state)
+        step = cell.step(xp.again(), parameters, inputs, state)
         states = (np.sum(to_state[name] * step.state[name]) for name in state)
         return float(np.sum(to_output * step.output) + sum(states))
 

@@ -32,7 +32,7 @@ def command(
         str | None,
         typer.Argument(
             metavar="NAME",
-            help="A cell: simple, carry, ./my_cell.py:MyCell.",
+            help="A cell: simple, lstm, ./my_cell.py:MyCell.",
             show_default=False,
             autocompletion=_complete,
         ),
@@ -52,10 +52,10 @@ def command(
     if json:
         show_json("cells", {"cells": [{key: cell[key] for key in _SUMMARY} for cell in cells]})
     else:
-        heads = ["cell", "what it is", "state", "parameters per layer"]
+        heads = ["cell", "what it is", "state", "parameters"]
         rows = [(cell["name"], cell["title"], ", ".join(cell["states"]), cell["parameter_count"]) for cell in cells]
         show_table(table(heads, rows, text=heads))
-        show("", "I inputs, H units. `rnnlab cells NAME` shows a card.")
+        show("", "Parameters of one layer: I inputs, H units. `rnnlab cells NAME` shows a card.")
 
 
 def _show_card(kind: Kind, card: dict[str, Any], name: str) -> None:
@@ -69,7 +69,7 @@ def _show_card(kind: Kind, card: dict[str, Any], name: str) -> None:
     rows = []
     for one in card["parameters"]:
         shape, offset = one["shape"], one["offset"]
-        drawn = f"initializers.{one['role']}" + (f", plus {offset:g}" if offset else "")
+        drawn = one["initializer"] + (f", plus {offset:g}" if offset else "")
         rows.append((one["name"], f"({', '.join(shape)}{',' * (len(shape) == 1)})", drawn))
     parameters = table(["parameter", "shape", "initializer"], rows, text=["shape", "initializer"])
     show(f"{name}: {kind.title}", "", *(f"  {line}" for line in card["equations"]), "")
@@ -96,7 +96,13 @@ def _described(kind: Kind) -> dict[str, Any]:
         "source": kind.source,
         "differs": docstring_section(kind, "Differs"),
         "parameters": [
-            {"name": name, "shape": shapes[name], "role": one.role, "offset": one.offset}
+            {
+                "name": name,
+                "shape": shapes[name],
+                "role": one.role,
+                "initializer": one.initializer.type if one.initializer else f"initializers.{one.role}",
+                "offset": one.offset,
+            }
             for name, one in parameters.items()
         ],
         "options": option_rows(kind.Options),
