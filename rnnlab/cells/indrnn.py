@@ -1,12 +1,13 @@
 """The independently recurrent network: each unit sees its own last output and no other's."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from rnnlab.cells.base import AbstractCell, Array, Arrays, CellOptions, Step
 from rnnlab.core import activations
+from rnnlab.core.options import Short
 from rnnlab.core.parameters import Parameter, UniformBetween, VectorInitializer
 
 
@@ -15,18 +16,13 @@ class IndrnnOptions(CellOptions):
 
     type: Literal["indrnn"] = "indrnn"
     activation: str = Field("relu", description=f"of the output: {', '.join(activations.names())}")
-    recurrent_initializer: VectorInitializer = Field(
+    recurrent_initializer: Annotated[VectorInitializer, Short("type")] = Field(
         UniformBetween(), description="u: the weight of each unit's own last output"
     )
     recurrent_min: float = Field(0.0, ge=0, le=100, description="least size of u at each step")
     recurrent_max: float | None = Field(
         None, gt=0, le=100, description="greatest size of u at each step, 2^(1/T) in the paper; null: none"
     )
-
-    @field_validator("recurrent_initializer", mode="before")
-    @classmethod
-    def _name_alone(cls, value: object) -> object:
-        return {"type": value} if isinstance(value, str) else value
 
 
 class Indrnn(AbstractCell):

@@ -1,13 +1,14 @@
 """The LSTM with peepholes: its gates see the carry."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from rnnlab.cells._gated import GatedOptions
 from rnnlab.cells.base import AbstractCell, Array, Arrays, Step
 from rnnlab.core import activations
+from rnnlab.core.options import Short
 from rnnlab.core.parameters import Parameter, Uniform, VectorInitializer
 
 
@@ -22,15 +23,12 @@ class PeepholeOptions(GatedOptions):
     )
     input_gate_bias: float = Field(0.0, ge=-100, le=100, description="added to the initial bi")
     output_gate_bias: float = Field(0.0, ge=-100, le=100, description="added to the initial bo")
-    peephole_initializer: VectorInitializer = Field(Uniform(scale=0.1), description="pi, pf, po: from the carry")
+    peephole_initializer: Annotated[VectorInitializer, Short("type")] = Field(
+        Uniform(scale=0.1), description="pi, pf, po: from the carry"
+    )
     peephole_gradient: bool = Field(
         True, description="whether the gradient flows back through the peepholes; false in the paper"
     )
-
-    @field_validator("peephole_initializer", mode="before")
-    @classmethod
-    def _name_alone(cls, value: object) -> object:
-        return {"type": value} if isinstance(value, str) else value
 
 
 class LstmPeephole(AbstractCell):

@@ -122,7 +122,7 @@ def test_a_cell_and_a_task_of_other_packages_are_members(install, tmp_path: Path
     inputs = np.ones((1, 1, 1))
     first = run.model("last").predict(inputs, states=True).states["layers.0.h"][0, 0]
     weights = run.weights("last")
-    np.testing.assert_allclose(first, np.tanh(-(weights["layers.0.W"][0] + weights["layers.0.b"])), atol=1e-6)
+    np.testing.assert_allclose(first, np.tanh(weights["layers.0.b"] - weights["layers.0.W"][0]), atol=1e-6)
 
 
 def test_a_diagnosis_of_another_package_is_a_member(install, tmp_path: Path) -> None:
