@@ -64,6 +64,10 @@ class Comparison:
         """Whether groups are shown in place of runs: one of them has several, or they make a table."""
         return self.pivot is not None or len(self.groups) < len(self.results)
 
+    def heading(self, group: Group) -> str:
+        """Return what to call a group in a figure: as its run where each is one run."""
+        return group.heading if self.is_grouped else self.headings[group.results[0].name]
+
     @property
     def tests(self) -> int:
         """How many tests its p values are corrected for."""

@@ -100,7 +100,7 @@ def diagnose_representatives(
         chosen, note = [(comparison.headings[run.name], run) for run in comparison.results], ""
     else:
         groups = (pivot.last_row() if pivot else comparison.groups)[:_MOST]
-        chosen = [(group.heading, _median_run(group)) for group in groups]
+        chosen = [(comparison.heading(group), _median_run(group)) for group in groups]
         note = _choice(comparison, chosen)
     for heading, run in chosen:
         try:

@@ -133,7 +133,7 @@ def _shown(comparison: Comparison) -> Sequence[Group]:
 def _lines(comparison: Comparison, group: Group, colour: int | str, x: str, shown: Sequence[Group]) -> list[Line]:
     place = colour if isinstance(colour, int) else 0
     if x == "step":
-        line = _of_group(group, colour, place // 7, shown=group in shown)
+        line = _of_group(comparison.heading(group), group, colour, place // 7, shown=group in shown)
         return [line if isinstance(colour, int) else replace(line, low=None, high=None)]  # bands would hide each other
     return [
         _of_run(comparison.headings[run.name], run, comparison.metric, x, colour, place // 7, shown=group in shown)
@@ -153,15 +153,15 @@ def _around(lines: Sequence[Line], levels: Sequence[Level], axis: str, *, log: b
     return low - room, high + room
 
 
-def _of_group(group: Group, colour: int | str, dash: int, *, shown: bool) -> Line:
+def _of_group(heading: str, group: Group, colour: int | str, dash: int, *, shown: bool) -> Line:
     steps, values = group.curves()
     if not len(steps):
-        return Line(group.heading, [], [])
+        return Line(heading, [], [])
     if len(values) == 1:
-        return Line(group.heading, steps, values[0], colour, dash, shown=shown)
+        return Line(heading, steps, values[0], colour, dash, shown=shown)
     seeds = f"{group.solved} of {len(values)} seeds solved" if group.decided else f"{len(values)} seeds"
     median, low, high = np.median(values, axis=0), values.min(axis=0), values.max(axis=0)
-    return Line(f"{group.heading} ({seeds})", steps, median, colour, dash, low=low, high=high, shown=shown)
+    return Line(f"{heading} ({seeds})", steps, median, colour, dash, low=low, high=high, shown=shown)
 
 
 def _of_run(heading: str, run: Run, metric: str, x: str, colour: int | str, dash: int, *, shown: bool) -> Line:

@@ -81,6 +81,7 @@ def write_page(
         title=title,
         summary=[comparison.conclusion, *_conclusions(found)],
         task=describe(comparison.results),
+        is_grouped=comparison.is_grouped,
         inspected=[(heading, f"{one.run}, {one.weights} weights, step {one.step:,}") for heading, one in found.items()],
         warnings=[
             *notes,

@@ -34,6 +34,7 @@ def finding(name: str, factor: float) -> Diagnosis:
         np.array([0.1, 0.01, np.inf]),
         np.full(3, 0.16),
         {},
+        "mean squared error",
         (False, True, False),
     )
     return Diagnosis(

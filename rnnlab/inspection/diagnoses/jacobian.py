@@ -84,8 +84,9 @@ def _stretch(one: Jacobian) -> str:
 
 
 def _sizes(singular_values: Numbers) -> tuple[float, float]:
-    mean = float(np.exp(np.log(np.maximum(singular_values, 1e-300)).mean()))
-    return float(np.median(singular_values[:, 0])), mean
+    with np.errstate(divide="ignore"):  # log 0 = -∞, exp -∞ = 0: a unit of relu that is off passes nothing on
+        mean = np.exp(np.log(singular_values).mean())
+    return float(np.median(singular_values[:, 0])), float(mean)
 
 
 def jacobians(layer: Layer, inputs: Array, states: Mapping[str, Array]) -> Array:

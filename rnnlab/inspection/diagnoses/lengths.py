@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from rnnlab.core.batch import range_text
 from rnnlab.core.errors import ConfigError, UsageError
 from rnnlab.core.figure import GREY, Axis, Level, Line, Panel
+from rnnlab.core.losses import LOSSES
 from rnnlab.core.table import Table, table
 from rnnlab.inspection.diagnoses.base import AbstractDiagnosis, Inspected, Numbers
 from rnnlab.inspection.evaluate import score
@@ -29,6 +30,7 @@ class Lengths:
         shortest: (L,) the shortest: `timesteps`, or that of training where lengths vary in training.
         loss, baseline: (L,) each.
         metrics: Metric -> (L,).
+        measure: What the loss is, with its unit.
         solved: Per length, whether the task's success rule is met.
         trained: Shortest and longest length trained on.
     """
@@ -38,6 +40,7 @@ class Lengths:
     loss: Numbers
     baseline: Numbers
     metrics: Mapping[str, Numbers]
+    measure: str
     solved: tuple[bool, ...]
     trained: tuple[int, int]
 
@@ -80,6 +83,7 @@ class OtherLengths(AbstractDiagnosis[Lengths]):
             loss=np.array([one["loss"] for one in metrics]),
             baseline=np.array(baselines),
             metrics={name: np.array([one[name] for one in metrics]) for name in names},
+            measure=LOSSES[inspected.task.loss].title,
             solved=tuple(solved),
             trained=trained,
         )
@@ -104,7 +108,7 @@ class OtherLengths(AbstractDiagnosis[Lengths]):
         values = [float(value) for line in lines for value in line.y if np.isfinite(value)]
         ticks = [f"{length:,}" for length in first.timesteps]
         x = Axis("longest sequence T, steps", log=True, ticks=first.timesteps, tick_labels=ticks)
-        y = Axis("loss", log=bool(values) and min(values) > 0)
+        y = Axis(f"loss: {first.measure}", log=bool(values) and min(values) > 0)
         levels = [Level(length, "trained", "x") for length in dict.fromkeys(first.trained)]
         return [Panel(x, y, lines, levels)]
 
