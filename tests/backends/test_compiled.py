@@ -3,7 +3,6 @@
 import ctypes
 import importlib.util
 from collections.abc import Callable
-from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +11,12 @@ import pytest
 from llvmlite import ir
 
 from rnnlab.backends.numpy import NumpyBackend, NumpyOptions
-from rnnlab.backends.numpy.compiled import _code, _layer, _product, compiled_layer
+from rnnlab.backends.numpy.compiled import _code, _layer, _product
 from rnnlab.backends.numpy.compiled import _functions as functions
 from rnnlab.backends.numpy.compiled._code import Code, Vector
-from rnnlab.backends.numpy.compiled._layer import padded_rows
-from rnnlab.backends.numpy.compiled._machine import Program
-from rnnlab.backends.numpy.compiled._product import TILE, gather, gathered, pack, product, tiles_of
-from rnnlab.backends.numpy.layer import Tape
+from rnnlab.backends.numpy.compiled._machine import Program, vector_bytes
+from rnnlab.backends.numpy.compiled._product import gather, pack, product
 from rnnlab.core import activations
-from rnnlab.core.errors import UsageError
 from tests.cli.program import rnnlab
 from tests.networks import batch, network, parameters
 
@@ -82,39 +78,36 @@ def test_activations_and_slopes_are_the_definitions(name: str, precision: str) -
 
 
 @PRECISION
-@pytest.mark.parametrize(("rows", "depth", "columns"), [(1, 1, 16), (8, 5, 32), (13, 7, 48), (24, 33, 80)])
-def test_a_product_is_numpys(rows: int, depth: int, columns: int, precision: str) -> None:
-    module = ir.Module()
-    code = product(module, "p", rows=rows, depth=depth, precision=precision)
+@pytest.mark.parametrize(("rows", "operands", "vectors"), [(1, (1,), 1), (13, (7, 2), 2), (30, (500, 9), 2)])
+def test_a_product_is_numpys(rows: int, operands: tuple[int, ...], vectors: int, precision: str) -> None:
+    """The first fills no tile, the last has two blocks of depth, the second of which reads both operands."""
+    module, depth, columns = ir.Module(), sum(operands), vectors * vector_bytes() // np.dtype(precision).itemsize
+    how: dict[str, Any] = {"columns": columns, "precision": precision}
+    lays_out = pack(module, "p", (rows, depth), upright=False, **how)
+    once, more = (product(module, f"p {adds}", (rows, depth), operands=operands, adds=adds, **how) for adds in (0, 1))
+    program = visible(module)
     weights, x = random(depth, rows, precision=precision), random(depth, columns, precision=precision)
-    packed, c = np.empty(weights.size, precision), np.full((rows + 1, columns + 16), 99, precision)
-    pack(weights, packed)
-    call(visible(module), code.function.name, [packed, x, c], [columns, columns + 16, columns])
-    np.testing.assert_allclose(c[:rows, :columns], weights.T @ x, rtol=0, atol=np.finfo(precision).eps * 8 * depth)
+    packed, c = np.empty_like(weights), np.full((rows + 1, columns), 99, precision)
+    call(program, lays_out.function.name, [weights, packed], [])
+    for code in (once, more):
+        call(program, code.function.name, [packed, c, *np.split(x, np.cumsum(operands)[:-1])], [])
+    np.testing.assert_allclose(c[:rows], 2 * weights.T @ x, rtol=0, atol=np.finfo(precision).eps * 16 * depth)
     assert (c[rows:] == 99).all()
-    assert (c[:, columns:] == 99).all()
 
 
 @PRECISION
-@pytest.mark.parametrize(("rows", "others"), [(1, 1), (4, 8), (7, 5)])
+@pytest.mark.parametrize(("rows", "others"), [(1, 1), (13, 8), (30, 70)])
 def test_a_gathered_product_is_added(rows: int, others: int, precision: str) -> None:
-    module = ir.Module()
-    code = gather(module, "g", rows, others, precision=precision)
-    a, b = random(rows, 96, precision=precision), random(others, 96, precision=precision)
-    tiles = np.ones(TILE * prod(tiles_of(rows, others)), precision)
-    call(visible(module), code.function.name, [a, b, tiles], [96, 96, 64])
-    expected = 1 + a[:, :64] @ b[:, :64].T
-    c = gathered(tiles, rows, others)
-    np.testing.assert_allclose(c, expected, rtol=0, atol=np.finfo(precision).eps * 100)
-
-
-@PRECISION
-def test_rows_do_not_contend_for_the_cache(precision: str) -> None:
-    """32 steps of 64 numbers are a whole number of pages in float64; their rows begin an odd number of lines apart."""
-    array = padded_rows(Tape(), "x", (3, 32, 64), precision)
-    assert array.shape == (3, 32, 64)
-    assert array.strides[0] % 128 == 64
-    assert array.ctypes.data % 64 == 0
+    module, steps = ir.Module(), 30
+    lanes = vector_bytes() // np.dtype(precision).itemsize
+    across = -(-others // lanes) * lanes
+    code = gather(module, "g", (rows, others), columns=lanes, stack_rows=rows + 2, precision=precision)
+    s, d = random(steps, rows + 2, lanes, precision=precision), random(steps * lanes, across, precision=precision)
+    panels = [d[:, start : start + 2 * lanes].ravel() for start in range(0, across, 2 * lanes)]
+    c = np.ones((rows, across), precision)
+    call(visible(module), code.function.name, [s, np.concatenate(panels), c], [steps])
+    expected = 1 + s[:, :rows].swapaxes(0, 1).reshape(rows, -1) @ d
+    np.testing.assert_allclose(c, expected, rtol=0, atol=np.finfo(precision).eps * 1000)
 
 
 @pytest.mark.parametrize("units", [1, 8, 19])
@@ -131,12 +124,12 @@ def test_sizes_that_fill_no_tile_and_no_vector(units: int, batch_size: int) -> N
         np.testing.assert_allclose(array, right[name], rtol=0, atol=1e-5 * max(1, np.abs(right[name]).max()))
 
 
-@pytest.mark.parametrize(("size", "wide"), [(16, 2), (32, 1)], ids=["as on ARM", "as with AVX"])
+@pytest.mark.parametrize(("size", "registers"), [(16, 32), (32, 16)], ids=["as on ARM", "as with AVX"])
 @pytest.mark.parametrize("cell", ["simple", "carry"])
-def test_processors_with_smaller_vectors(monkeypatch: pytest.MonkeyPatch, cell: str, size: int, wide: int) -> None:
+def test_processors_with_smaller_vectors(monkeypatch: pytest.MonkeyPatch, cell: str, size: int, registers: int) -> None:
     for module in (_code, _layer):
         monkeypatch.setattr(module, "vector_bytes", lambda: size)
-    monkeypatch.setattr(_product, "vectors_a_tile", lambda: wide)
+    monkeypatch.setattr(_product, "registers", lambda: registers)
     monkeypatch.setattr(_layer, "_PROGRAMS", {})
     net = network(cell, sequences=True)
     data, given = batch(net, batch_size=9, ragged=True, holes=True), parameters(net)
@@ -156,11 +149,6 @@ def test_the_provenance_records_what_compiled() -> None:
     assert facts["path"] == "compiled"
     assert facts["compiler"].keys() == {"llvm", "processor", "vector_bits"}
     assert backend().facts(network("carry"))["path"] == "fast"
-
-
-def test_a_cell_without_a_compiled_layer_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"numpy.compiled: the cell 'gru' has no compiled layer — leave it out; known"):
-        compiled_layer("gru")
 
 
 def test_without_llvm_a_training_begins_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

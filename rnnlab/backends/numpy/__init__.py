@@ -105,7 +105,7 @@ class NumpyBackend(AbstractBackend):
         if self.reference:
             return "reference", ReferenceLayer
         if self.options.compiled:
-            return "compiled", compiled_layer(cell)
+            return "compiled", compiled_layer()
         return ("fast", KERNELS.get(cell)) if cell in KERNELS.names() else ("reference", ReferenceLayer)
 
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from typing import final
 
 from rnnlab.backends.keras.engines import ENGINES
-from rnnlab.backends.numpy.compiled import COMPILED
 from rnnlab.bench.contenders.base import AbstractContender
 from rnnlab.bench.work import Work
 from rnnlab.cells import CELLS
@@ -76,7 +75,7 @@ _SIMPLE, _CARRY = (lambda: ("simple",)), (lambda: ("carry",))
 _TABLE = (
     Contender("numpy", "base:Numpy", ("numpy",), setting="backend numpy", cells=CELLS.names),
     Contender(
-        "compiled", "base:Compiled", ("numpy", "llvmlite"), cells=COMPILED.names,
+        "compiled", "base:Compiled", ("numpy", "llvmlite"), cells=CELLS.names,
         setting="backend numpy, numpy.compiled true,",
     ),
     *_on_engines(Contender("keras", "keras:Keras", ("keras",), setting="backend keras", cells=CELLS.names)),

@@ -37,6 +37,13 @@ class Number:
     def __floordiv__(self, other: Whole) -> "Number":
         return Number(self._builder, self._builder.udiv(self.value, self._same(other)))
 
+    def at_most(self, other: Whole) -> "Number":
+        """Return the smaller of the two."""
+        return Number(self._builder, self._builder.select(self < other, self.value, self._same(other)))
+
+    def __mod__(self, other: Whole) -> "Number":
+        return Number(self._builder, self._builder.urem(self.value, self._same(other)))
+
     def __le__(self, other: Whole) -> Any:
         return self._builder.icmp_signed("<=", self.value, self._same(other))
 
@@ -57,7 +64,7 @@ class Place:
     """A place in memory, from which the numbers of an array follow: floating-point, of the code's precision."""
 
     def __init__(self, code: "Code", value: Any) -> None:
-        self._code, self.value = code, value
+        self._code, self.value, self.lanes = code, value, code.lanes
 
     def __add__(self, count: Whole) -> "Place":
         index = count.value if isinstance(count, Number) else ir.Constant(_WHOLE, count)
@@ -92,10 +99,13 @@ class Mask:
     """For each lane of a vector, whether a condition is true."""
 
     def __init__(self, code: "Code", value: Any) -> None:
-        self._code, self.value = code, value
+        self.code, self.value = code, value
 
     def __and__(self, other: "Mask") -> "Mask":
-        return Mask(self._code, self._code.builder.and_(self.value, other.value))
+        return Mask(self.code, self.code.builder.and_(self.value, other.value))
+
+    def __or__(self, other: "Mask") -> "Mask":
+        return Mask(self.code, self.code.builder.or_(self.value, other.value))
 
 
 @final
@@ -129,6 +139,16 @@ class Vector:
 
     def __lt__(self, other: "Vector | float") -> Mask:
         return self._compared("<", other)
+
+    def __ge__(self, other: "Vector | float") -> Mask:
+        return self._compared(">=", other)
+
+    def __le__(self, other: "Vector | float") -> Mask:
+        return self._compared("<=", other)
+
+    def differs(self, other: float) -> Mask:
+        """Return where it is not this number."""
+        return self._compared("!=", other)
 
     __radd__, __rmul__ = __add__, __mul__
 
@@ -186,6 +206,19 @@ class Code:
         mask = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), list(lanes))
         return Vector(self, self.builder.shuffle_vector(one.value, other.value, mask))
 
+    def transposed(self, rows: Sequence[Vector]) -> list[Vector]:
+        """Return the columns of as many vectors as a vector has lanes: in each round neighbours swap their halves."""
+        vectors, width = list(rows), self.lanes // 2
+        while width:
+            first = [lane + (self.lanes - width if lane & width else 0) for lane in range(self.lanes)]
+            second = [lane + width for lane in first]
+            for one in range(self.lanes):
+                if not one & width:
+                    a, b = vectors[one], vectors[one + width]
+                    vectors[one], vectors[one + width] = self.shuffled(a, b, first), self.shuffled(a, b, second)
+            width //= 2
+        return vectors
+
     @contextmanager
     def loop(self, count: Whole, *, step: int = 1, start: Whole = 0) -> Iterator[Number]:
         """Do what follows for a number from `start` on, as long as a whole step fits below `count`."""
@@ -214,20 +247,20 @@ class Code:
             write(Number(self.builder, self._whole(whole)), count - whole)
 
     def sums(
-        self, count: Whole, width: int, add: Callable[[Number, Sequence[Vector]], Sequence[Vector]], *, step: int = 1
+        self, count: Whole, first: Sequence[Vector], add: Callable[[Number, Sequence[Vector]], Sequence[Vector]]
     ) -> list[Vector]:
-        """Return `width` sums of vectors, to which `add` adds for every number below `count`, of which 0 is one."""
+        """Return sums of vectors, to which `add` adds for every number below `count`, of which 0 is one."""
         builder = self.builder
         before, body, after = builder.block, builder.append_basic_block(), builder.append_basic_block()
         builder.branch(body)
         builder.position_at_end(body)
-        index, sums = builder.phi(_WHOLE), [builder.phi(self.vector) for _ in range(width)]
+        index, sums = builder.phi(_WHOLE), [builder.phi(self.vector) for _ in first]
         index.add_incoming(self._whole(0), before)
         new = add(Number(builder, index), [Vector(self, one) for one in sums])
-        for phi, value in zip(sums, new, strict=True):
-            phi.add_incoming(self.constant(0.0).value, before)
+        for phi, value, begin in zip(sums, new, first, strict=True):
+            phi.add_incoming(begin.value, before)
             phi.add_incoming(value.value, builder.block)
-        following = Number(builder, index) + step
+        following = Number(builder, index) + 1
         index.add_incoming(following.value, builder.block)
         builder.cbranch(following < count, body, after)
         builder.position_at_end(after)

@@ -1,170 +1,171 @@
-"""What all compiled layers share: one stack of states and inputs, and two functions that go through time."""
+"""The compiled layer of any plan: the arrays of a chunk, and calls of the two functions that go through time."""
 
-from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
-from typing import Any, ClassVar, final
+from typing import Any, final
 
 import numpy as np
 from llvmlite import ir
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 from rnnlab.backends.numpy.chunks import rows_in_cache
+from rnnlab.backends.numpy.compiled._code import Code
+from rnnlab.backends.numpy.compiled._layout import Layout
 from rnnlab.backends.numpy.compiled._machine import Program, vector_bytes
-from rnnlab.backends.numpy.compiled._product import TILE, gather, gathered, pack, product, tiles_of
-from rnnlab.backends.numpy.compiled._steps import BACK, FORTH, Back, Forth
+from rnnlab.backends.numpy.compiled._places import Product, Rows
+from rnnlab.backends.numpy.compiled._product import pack, padded
+from rnnlab.backends.numpy.compiled._steps import BACK, FORTH, PACK, Back, Forth
 from rnnlab.backends.numpy.layer import AbstractLayer, OutputGradients, State, Tape
 from rnnlab.equations.plan import Plan
 
 Array = NDArray[Any]
-_LINE = 64  # bytes per line of the cache
 _PROGRAMS: dict[tuple[Any, ...], Program] = {}
-
-
-@final
-class Blocks:
-    """Arrays by name, one behind the other in a flat one.
-
-    Args:
-        shapes: Of each by name.
-        item: Numbers for each place of a shape.
-
-    Attributes:
-        size: Numbers in all.
-
-    Example:
-        >>> blocks = Blocks({"a": (2, 3), "b": (4, 1)})
-        >>> blocks.size, [start for _, start, _ in blocks]
-        (10, [0, 6])
-    """
-
-    def __init__(self, shapes: Mapping[str, tuple[int, int]], *, item: int = 1) -> None:
-        self._shapes, self._item = shapes, item
-        self.size = item * sum(map(prod, shapes.values()))
-
-    def __iter__(self) -> Iterator[tuple[str, int, tuple[int, int]]]:
-        """Yield name, start and shape of each."""
-        start = 0
-        for name, shape in self._shapes.items():
-            yield name, start, shape
-            start += self._item * prod(shape)
-
-    def parts(self, flat: Array) -> dict[str, Array]:
-        """Return each one's part of a flat array."""
-        return {name: flat[start : start + self._item * prod(shape)] for name, start, shape in self}
 
 
 @dataclass(frozen=True, slots=True)
 class _Chunk:
-    """The arrays of a chunk, and where they are: found once for a shape, and used for every batch.
+    """The arrays of a chunk; P panels of W columns, S features of a state.
 
     Attributes:
-        states: The rows of each state on the stack by name, (H, T+1, B).
-        arguments: The gradients of the gates' arguments, (G·H, T, N).
-        flowing: The gradients of the states, by name, each (H, N), the columns that fill the last vector being 0.
-        places: Addresses of stack, kept, arguments and flowing.
-        sizes: T, N and the lengths of a row of the stack and of the other two, in numbers.
+        columns: W.
+        rows: Which sequence of the batch each column has, (P·W,); the last one again beyond them.
+        first, states: Each state before the chunk, (P, S, W), and after each step, (P, T, S, W), by name.
+        outputs: (T, P·W, H), a row being as long as whole vectors.
+        flow: The gradients of the states after the chunk, and before it, (P, S, W) each, by name.
+        below: The gradients of the inputs, (T, P·W, I).
+        forth, back: Addresses and sizes for the two functions, beside those of weights, inputs and gradients.
         memory: All that the addresses lead to.
     """
 
+    columns: int
+    rows: Array
+    first: State
     states: State
-    arguments: Array
-    flowing: State
-    places: tuple[int, int, int, int]
-    sizes: tuple[int, int, int, int]
+    outputs: Array
+    flow: tuple[State, State]
+    below: Array
+    places: Mapping[str, int]
+    sizes: tuple[int, int]
     memory: tuple[Array, ...]
 
 
-class AbstractCompiledLayer(AbstractLayer):
-    """A layer over a chunk of time, feature-major: features are rows; the columns are the steps' batches, in turn.
+@final
+class CompiledLayer(AbstractLayer):
+    """A layer over a chunk of time, feature-major: features are rows; the columns are sequences of the batch.
 
-    States, inputs and a row of ones are stacked in one array of R rows, (R, T+1, N), with N columns per step:
-    the batch, and what fills the last vector. A step reads the stack at t and writes its states at t+1. The gradients
-    of the G gates' arguments, (G·H, T, N), lie alike, so that those of the weights are products of rows with rows.
-
-    Attributes:
-        stacked: The states, from the top of the stack; the last is the output.
-        gates: G.
-        keeps: K: how many arrays (H, T, N) are kept beside the stack.
+    Columns are independent of each other, so they are computed in panels of one or two vectors, each through all steps:
+    what a step reads and writes then stays in the first cache.
     """
-
-    stacked: ClassVar[tuple[str, ...]]
-    gates: ClassVar[int]
-    keeps: ClassVar[int]
 
     def __init__(self, plan: Plan, parameters: Mapping[str, Array], gradients: Mapping[str, Array]) -> None:
         super().__init__(plan, parameters, gradients)
-        self.features, self.dtype = plan.input_features, next(iter(parameters.values())).dtype
-        self.rows = len(self.stacked) * self.units + self.features + 1
-        self._matrices = Blocks(self.matrices())
-        self._pairs = {name: (r.stop - r.start, o.stop - o.start) for name, (r, o) in self.pairs().items()}
-        self._sums = Blocks({name: tiles_of(*sizes) for name, sizes in self._pairs.items()}, item=TILE)
-        self._weights, self._summed = (np.zeros(blocks.size, self.dtype) for blocks in (self._matrices, self._sums))
-        program = self._program()
-        self._go, self._go_back = program.function("forward", FORTH), program.function("backward", BACK)
-
-    @abstractmethod
-    def matrices(self) -> dict[str, tuple[int, int]]:
-        """Return the matrices that the steps multiply by: rows M and columns K of each, by name."""
-
-    @abstractmethod
-    def weights(self, name: str) -> Array:
-        """Return the transpose of one of these matrices as it is now, (K, M)."""
-
-    @abstractmethod
-    def pairs(self) -> dict[str, tuple[slice, slice]]:
-        """Return which rows of the stack meet which rows of the arguments' gradients in the weights', by name."""
-
-    @abstractmethod
-    def add(self, sums: Mapping[str, Array]) -> None:
-        """Add these products, rows of the stack by rows of the arguments' gradients, to the weights' gradients."""
-
-    @abstractmethod
-    def step(self, at: Forth) -> None:
-        """Write the code of one step."""
-
-    @abstractmethod
-    def step_back(self, at: Back) -> None:
-        """Write the code of one step back."""
+        self.dtype = next(iter(parameters.values())).dtype
+        self._lanes = vector_bytes() // self.dtype.itemsize
+        self._layout = layout = Layout(plan, self._lanes)
+        items = [*layout.forward.items, *layout.backward.items]
+        self._products = [item for item in items if isinstance(item, Product)]
+        size = sum(prod(item.shape) for item in self._products)
+        self._matrices, self._vectors = np.zeros(size, self.dtype), np.zeros(max(1, layout.numbers), self.dtype)
+        sizes = [one.depth * padded(one.count, self._lanes) for one in layout.gathers]
+        self._summed = self._scratch.array("sums", (sum(sizes),), self.dtype)
+        self._sources, self._more_sources = self._parts_of_matrices()
+        self._targets = self._parts_of_sums(sizes)
+        self._packed: dict[int, tuple[Array, bool]] = {}  # by W; whether they are those of now
+        self._functions: dict[int, tuple[Any, ...]] = {}
 
     def begin(self, dtype: np.dtype[Any]) -> None:
         self._summed.fill(0)
-        for name, part in self._matrices.parts(self._weights).items():
-            pack(self.weights(name), part)
+        for there, parameter in self._sources:
+            there[...] = parameter
+        for there, parameter in self._more_sources:
+            there[...] += parameter
+        self._packed = {columns: (packed, False) for columns, (packed, _) in self._packed.items()}
 
     def finish(self) -> None:
-        sums = self._sums.parts(self._summed)
-        self.add({name: gathered(part, *self._pairs[name]) for name, part in sums.items()})
+        for gradient, total in self._targets:
+            gradient[...] += total
 
     def forward(self, inputs: Array, state: State, tape: Tape) -> tuple[Array, State]:
         tape.kept = inputs.shape
         chunk, inputs = self._chunk(tape), inputs.astype(self.dtype, copy=False)
-        for name, block in chunk.states.items():
-            block[:, 0] = state[name].T
+        _, batch_size, _ = inputs.shape
+        for name, block in chunk.first.items():
+            if name in state:
+                _put(state[name][chunk.rows], block)
         by_step, by_row, by_feature = (stride // inputs.itemsize for stride in inputs.strides)
-        places = _address(self._weights), *chunk.places[:2], _address(inputs)
-        self._go(*places, *chunk.sizes, inputs.shape[1], by_step, by_row, by_feature)
-        after = {name: block[:, -1].T.copy() for name, block in chunk.states.items()}
-        return chunk.states[self.stacked[-1]][:, 1:].transpose(1, 2, 0), after
+        at = chunk.places
+        pack_weights, forth, _ = self._program(chunk.columns)
+        weights = self._weights(chunk.columns, pack_weights)
+        places = weights, _address(self._vectors), at["record"], at["work"], _address(inputs), at["outputs"]
+        forth(*places, *chunk.sizes, batch_size, by_step, by_row, by_feature)
+        after = {name: _taken(chunk.states[name][:, -1], batch_size) for name in self.cell.states}
+        return chunk.outputs[:, :batch_size], after
 
     def states(self, tape: Tape) -> State:
-        return {name: block[:, 1:].transpose(1, 2, 0) for name, block in self._chunk(tape).states.items()}
+        timesteps, batch_size, _ = tape.kept
+        return {
+            name: block.transpose(1, 0, 3, 2).reshape(timesteps, -1, block.shape[2])[:, :batch_size]
+            for name, block in self._chunk(tape).states.items()
+            if name in self.cell.states
+        }
 
     def backward(
         self, tape: Tape, output_gradients: OutputGradients, *, state_gradient: State, need_inputs: bool
     ) -> tuple[Array | None, State]:
-        chunk, batch_size = self._chunk(tape), tape.kept[1]
-        for name, block in chunk.flowing.items():
-            block[:, :batch_size], block[:, batch_size:] = state_gradient[name].T, 0
-        above, where = self._above(output_gradients, columns=chunk.sizes[1])
-        others = (_address(array) for array in (above, where, self._summed))
-        self._go_back(_address(self._weights), *chunk.places, *others, *chunk.sizes)
-        below = self._below(chunk.arguments)[:, :, :batch_size].transpose(1, 2, 0) if need_inputs else None
-        return below, {name: block[:, :batch_size].T.copy() for name, block in chunk.flowing.items()}
+        chunk, (timesteps, batch_size, _) = self._chunk(tape), tape.kept
+        start, end = chunk.flow[0], chunk.flow[timesteps % 2]
+        for name, block in start.items():
+            if name in state_gradient:
+                whole = np.zeros((len(chunk.rows), block.shape[1]), self.dtype)
+                whole[:batch_size] = state_gradient[name]
+                _put(whole, block)
+            else:
+                block[...] = 0
+        above, where = self._above(output_gradients, len(chunk.rows))
+        _, _, back = self._program(chunk.columns)
+        at = chunk.places
+        places = (
+            _address(self._packed[chunk.columns][0]), _address(self._vectors), at["record"], at["work"],
+            at["flow"], _address(above), _address(where), at["kept"], _address(self._summed), at["below"],
+        )  # fmt: skip
+        back(*places, *chunk.sizes, need_inputs)
+        below = chunk.below[:, :batch_size] if need_inputs else None
+        return below, {name: _taken(end[name], batch_size) for name in self.cell.states}
 
     def chunk_rows(self) -> int:
-        return rows_in_cache(self.gates * self.units)
+        products = [node for stage in self.plan.forward for node in stage.products]
+        return rows_in_cache(sum(node.width for node in products))
+
+    def _parts_of_matrices(self) -> tuple[list[tuple[Array, Array]], list[tuple[Array, Array]]]:
+        """Return where each parameter goes: pairs (place, parameter) to copy, and then pairs to add."""
+        start, first, more = 0, list[tuple[Array, Array]](), list[tuple[Array, Array]]()
+        for item in self._products:
+            rows, depth = item.shape
+            flat = self._matrices[start : start + rows * depth]
+            matrix = flat.reshape(rows, depth).T if item.transposed else flat.reshape(depth, rows)
+            start, taken = start + rows * depth, set[tuple[int, int]]()
+            for piece in item.pieces:
+                value = self.parameters[piece.name]
+                key = piece.rows.start, piece.columns.start
+                pair = matrix[piece.rows, piece.columns], value.T if piece.transposed else value
+                (more if key in taken else first).append(pair)
+                taken.add(key)
+        for name, number in self._layout.vectors.items():
+            value = self.parameters[name]
+            first.append((self._vectors[number : number + value.size], value))
+        return first, more
+
+    def _parts_of_sums(self, sizes: list[int]) -> list[tuple[Array, Array]]:
+        """Return pairs (gradient of a parameter, what to add to it)."""
+        start, pairs = 0, list[tuple[Array, Array]]()
+        for one, size in zip(self._layout.gathers, sizes, strict=True):
+            matrix = self._summed[start : start + size].reshape(one.depth, -1)
+            start += size
+            for piece in one.pieces:
+                gradient = self.gradients[piece.name]
+                pairs.append((gradient, matrix[piece.rows, piece.columns].reshape(gradient.shape)))
+        return pairs
 
     def _chunk(self, tape: Tape) -> _Chunk:
         """Return the arrays of a tape for the shape of its inputs."""
@@ -172,85 +173,96 @@ class AbstractCompiledLayer(AbstractLayer):
         return chunk
 
     def _make_chunk(self, tape: Tape) -> _Chunk:
-        timesteps, batch_size, _ = tape.kept
-        lanes, units = vector_bytes() // self.dtype.itemsize, self.units
-        columns = -(-batch_size // lanes) * lanes
-        stack = padded_rows(tape, "stack", (self.rows, timesteps + 1, columns), self.dtype)
-        kept = padded_rows(tape, "kept", (self.keeps * units, timesteps, columns), self.dtype)
-        arguments = padded_rows(self._scratch, "arguments", (self.gates * units, timesteps, columns), self.dtype)
-        flowing = np.zeros((len(self.stacked), units, columns), self.dtype)
-        stack[:, :, batch_size:] = 0  # an input of 0, and not even a bias: no gradient comes from there
-        stack[-1, :, :batch_size] = 1
-        states = np.split(stack[: len(self.stacked) * units, :, :batch_size], len(self.stacked))
-        memory = stack, kept, arguments, flowing
-        stack_row, row = (array.strides[0] // array.itemsize for array in (stack, arguments))
+        (timesteps, batch_size, _), layout, lanes, dtype = tape.kept, self._layout, self._lanes, self.dtype
+        vectors = -(-batch_size // lanes)
+        columns = lanes * (1 if vectors % 2 else 2)
+        panels = vectors * lanes // columns
+        record = tape.array("record", (panels, timesteps + 1, layout.record, columns), dtype)
+        record[:, :, layout.ones.start] = 1
+        output = layout.states[self.plan.output]
+        outputs = tape.array("outputs", (timesteps, panels * columns, padded(output.count, lanes)), dtype)
+        work = self._scratch.array("work", (max(layout.forward.work, layout.backward.work), columns), dtype)
+        flow = self._scratch.array("flow", (panels, 2, layout.flow, columns), dtype)
+        kept = self._scratch.array("kept", (timesteps * columns * layout.kept,), dtype)
+        features = layout.inputs.count
+        below = self._scratch.array("below", (timesteps, panels * columns, padded(features, lanes)), dtype)
+        memory = {"record": record, "work": work, "outputs": outputs, "flow": flow, "kept": kept, "below": below}
+
+        def of(rows: Rows) -> slice:
+            return slice(rows.start, rows.start + rows.count)
+
+        flows = [{name: flow[:, n, of(rows)] for name, rows in layout.states.items()} for n in range(2)]
         return _Chunk(
-            states=dict(zip(self.stacked, states, strict=True)),
-            arguments=arguments,
-            flowing=dict(zip(self.stacked, flowing, strict=True)),
-            places=tuple(map(_address, memory)),  # type: ignore[arg-type]
-            sizes=(timesteps, columns, stack_row, row),
-            memory=memory,
+            columns=columns,
+            rows=np.minimum(np.arange(panels * columns), batch_size - 1),
+            first={name: record[:, 0, of(rows)] for name, rows in layout.states.items()},
+            states={name: record[:, 1:, of(rows)] for name, rows in layout.states.items()},
+            outputs=outputs[:, :, : output.count],
+            flow=(flows[0], flows[1]),
+            below=below[:, :, :features],
+            places={name: _address(array) for name, array in memory.items()},
+            sizes=(timesteps, panels),
+            memory=tuple(memory.values()),
         )
 
-    def _above(self, gradients: OutputGradients, columns: int) -> tuple[Array, Array]:
-        """Return the gradients of outputs that have one, (n, H, N), and for each step which is its own, or -1."""
+    def _above(self, gradients: OutputGradients, rows: int) -> tuple[Array, Array]:
+        """Return the gradients of outputs that have one, (n, P·W, H), and for each step which is its own, or -1."""
         there = [(step, gradient) for step, gradient in enumerate(gradients) if gradient is not None]
-        above = self._scratch.array("above", (len(there), self.units, columns), self.dtype)
+        above = self._scratch.array("above", (len(there), rows, padded(self.units, self._lanes)), self.dtype)
         where = np.full(len(gradients), -1, np.int64)
         for number, (step, gradient) in enumerate(there):
             where[step] = number
-            above[number, :, : len(gradient)], above[number, :, len(gradient) :] = gradient.T, 0
+            above[number, : len(gradient), : self.units], above[number, len(gradient) :] = gradient, 0
         return above, where
 
-    def _below(self, arguments: Array) -> Array:
-        """Return the gradients of the inputs, (I, T, N)."""
-        kernels = [array for name, array in self.parameters.items() if name.startswith("W")]
-        below: Array = np.dot(np.concatenate(kernels, axis=1), flat_rows(arguments))
-        return below.reshape(self.features, *arguments.shape[1:])
+    def _weights(self, columns: int, pack_weights: Any) -> int:
+        packed, is_current = self._packed.get(columns, (None, False))
+        if packed is None:
+            packed = np.empty_like(self._matrices)
+        if not is_current:
+            pack_weights(_address(self._matrices), _address(packed))
+            self._packed[columns] = packed, True
+        return _address(packed)
 
-    def _program(self) -> Program:
-        options = self.cell.options.model_dump_json(exclude={"layers", "initializers"})
-        key = (type(self), options, self.features, self.dtype)
-        if key not in _PROGRAMS:
-            _PROGRAMS[key] = Program(self._module())
-        return _PROGRAMS[key]
+    def _program(self, columns: int) -> tuple[Any, ...]:
+        """Return the functions for this many columns, as machine code."""
+        if columns not in self._functions:
+            options = self.cell.options.model_dump_json(exclude={"layers", "initializers"})
+            key = type(self.cell), options, self.plan.input_features, self.dtype, columns
+            if key not in _PROGRAMS:
+                _PROGRAMS[key] = Program(self._module(columns))
+            get = _PROGRAMS[key].function
+            self._functions[columns] = get("pack", PACK), get("forward", FORTH), get("backward", BACK)
+        return self._functions[columns]
 
-    def _module(self) -> ir.Module:
+    def _module(self, columns: int) -> ir.Module:
         """Return all code of the layer."""
         module, precision = ir.Module(name=self.cell.name), self.dtype.name
-        products = {
-            name: (start, product(module, name, rows=rows, depth=depth, precision=precision))
-            for name, start, (rows, depth) in self._matrices
-        }
-        sums = {
-            name: (start, gather(module, name, *self._pairs[name], precision=precision))
-            for name, start, _ in self._sums
-        }
-        Forth(module, self, products).write()
-        Back(module, self, products).write(sums)
+        starts, size = dict[Product, int](), 0
+        whole = Code(module, "pack", places=2, numbers=0, precision=precision)
+        for number, item in enumerate(self._products):
+            code = pack(module, str(number), item.shape, columns=columns, upright=item.transposed, precision=precision)
+            starts[item] = size
+            whole.call(code, [place + size for place in whole.places], ())
+            size += prod(item.shape)
+        whole.done()
+        for kind in (Forth, Back):
+            kind(module, self._layout, starts=starts, columns=columns, precision=precision).write()
         return module
+
+
+def _put(columns: Array, block: Array) -> None:
+    """Write (P·W, S) to (P, S, W)."""
+    panels, size, width = block.shape
+    block[...] = columns.reshape(panels, width, size).transpose(0, 2, 1)
+
+
+def _taken(block: Array, batch_size: int) -> Array:
+    """Return a copy (B, S) of (P, S, W)."""
+    panels, size, width = block.shape
+    return block.transpose(0, 2, 1).reshape(panels * width, size)[:batch_size]
 
 
 def _address(array: Array) -> int:
     address: int = array.__array_interface__["data"][0]
     return address
-
-
-def padded_rows(tape: Tape, name: str, shape: tuple[int, int, int], dtype: DTypeLike) -> Array:
-    """Return an array (rows, T, N) of a tape in which a row's length is an odd number of lines of the cache.
-
-    Otherwise the rows of a step, which are read one after the other, would contend for the same places in the cache.
-    """
-    rows, timesteps, columns = shape
-    a_line = _LINE // np.dtype(dtype).itemsize
-    length = (-(-timesteps * columns // a_line) | 1) * a_line
-    return tape.array(name, (rows, length), dtype)[:, : timesteps * columns].reshape(shape)
-
-
-def flat_rows(array: Array) -> Array:
-    """Return (rows, T·N) of (rows, T, N): a view, whatever the length of a row."""
-    rows, timesteps, columns = array.shape
-    strides = array.strides[0], array.itemsize
-    flat: Array = np.lib.stride_tricks.as_strided(array, (rows, timesteps * columns), strides, writeable=False)
-    return flat

@@ -24,10 +24,10 @@ def vector_bytes() -> int:
 
 
 @cache
-def vectors_a_tile() -> int:
-    """Return how many vectors of columns a tile of a product has: two if there are enough registers."""
+def registers() -> int:
+    """Return how many vector registers there are."""
     many = features().get("avx512f") or binding.get_default_triple().startswith(("aarch64", "arm64"))
-    return 2 if many else 1
+    return 32 if many else 16
 
 
 def describe() -> dict[str, Any]:

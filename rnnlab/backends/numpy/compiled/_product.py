@@ -1,157 +1,170 @@
-"""The two matrix products of the compiled steps.
+"""The matrix products of the compiled steps; in all of them a tile of the result stays in registers.
 
-    c (M, N) = a (M, K) · x (K, N)       `product`: weights times the few columns of one time step
-    c (M, K) += a (M, N) · b (K, N)ᵀ     `gather`: rows times rows over all steps of a chunk, the weights' gradients
+    c (M, W) = a (M, K) · x (K, W)                    `product`: weights times the W columns of one time step
+    c (M, G) += Σ over the steps t of s_t (M, W) · d_t (W, G)   `gather`: the weights' gradients, for a chunk of time
 
 A library packs its operands at every call, which for so few columns is much of the work; here weights are packed once
-per training step. A tile of c stays in registers: in `product` 8 rows by one or two vectors of columns, in `gather` 4
-rows by 4 as 16 vectors of partial sums. In memory the tiles of `gather` follow each other, 16 numbers each, so that a
-tile is added as one vector, or a few.
+per training step, and all else is made in the order in which it is read. A tile has as many rows and vectors as there
+are registers for; what it reads again and again is cut to fit the first cache.
 Source: Goto & van de Geijn 2008, "Anatomy of high-performance matrix multiplication"; that packing pays off over the
 steps of a recurrence: Banerjee et al. 2019, "Optimizing deep learning RNN topologies on Intel architecture".
 """
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from itertools import accumulate, pairwise
 
 from llvmlite import ir
-from numpy.typing import NDArray
 
-from rnnlab.backends.numpy.compiled._code import Code, Number, Place, Vector
-from rnnlab.backends.numpy.compiled._machine import vectors_a_tile
+from rnnlab.backends.numpy.compiled._code import Code, Number, Place, Vector, Whole
+from rnnlab.backends.numpy.compiled._machine import registers
 
-Array = NDArray[Any]
-_ROWS = 8  # per tile of `product`
-_SIDE = 4  # rows, and columns, per tile of `gather`
-TILE = _SIDE * _SIDE  # numbers per tile of `gather`
+_BLOCK = 24 * 2**10  # bytes: most of a first cache of 32 KiB
+_WIDE = 2  # vectors of a tile, where there are two
 
 
-def pack(weights: Array, into: Array) -> None:
-    """Lay out a matrix as `product` reads it: 8 rows at a time, column after column.
+def _even(whole: int, most: int) -> int:
+    """Return the size of the fewest parts of at most this size that are about alike."""
+    return -(-whole // -(-whole // most))
+
+
+def tile_rows(rows: int, vectors: int) -> int:
+    """Return the rows of a tile: its sums take three quarters of the registers."""
+    return _even(rows, registers() * 3 // 4 // vectors)
+
+
+def _blocks(depth: int, bytes_per_row: int) -> Iterator[tuple[int, int]]:
+    """Yield start and size of the parts of a product's depth."""
+    size = _even(depth, _BLOCK // bytes_per_row)
+    for start in range(0, depth, size):
+        yield start, min(size, depth - start)
+
+
+def pack(module: ir.Module, name: str, shape: tuple[int, int], *, columns: int, upright: bool, precision: str) -> Code:
+    """Return the function (w, a) that lays out a matrix as `product` reads it.
+
+    That is block by block of its depth, tile by tile, column after column. `w` is its transpose, (K, M): the input of a
+    layer's weights by their output; with `upright` it is the matrix itself, (M, K).
+    """
+    code = Code(module, f"pack {name}", places=2, numbers=0, precision=precision)
+    code.function.linkage = "internal"
+    (w, a), (rows, depth) = code.places, shape
+    by_row, by_depth = (depth, 1) if upright else (1, rows)
+    for start, size in _blocks(depth, columns * code.size):
+
+        def tile(row: Number, height: int, start: int = start, size: int = size) -> None:
+            source, to = w + row * by_row + start * by_depth, a + row * size + start * rows
+            with code.loop(size) as k:
+                for n in range(height):
+                    (source + k * by_depth + n * by_row).copy_to(to + k * height + n)
+
+        code.tiles(rows, tile_rows(rows, columns // code.lanes), tile)
+    code.done()
+    return code
+
+
+def product(
+    module: ir.Module,
+    name: str,
+    shape: tuple[int, int],
+    *,
+    operands: Sequence[int],
+    columns: int,
+    adds: bool,
+    precision: str,
+) -> Code:
+    """Return the function (a, c, x …) for a matrix of this shape, x being as many parts as there are `operands`.
 
     Args:
-        weights: The transpose of a, (K, M): the input of a layer's weights by their output.
-        into: Flat, M·K numbers.
+        module: Where it goes.
+        name: Its name there.
+        shape: M and K.
+        operands: The rows of each part of x; K in all.
+        columns: W.
+        adds: Whether the product is added to c.
+        precision: `float32` or `float64`.
     """
-    depth, rows = weights.shape
-    whole = rows - rows % _ROWS
-    into[: whole * depth].reshape(-1, depth, _ROWS)[...] = weights[:, :whole].reshape(depth, -1, _ROWS).swapaxes(0, 1)
-    into[whole * depth :].reshape(depth, rows - whole)[...] = weights[:, whole:]
-
-
-def product(module: ir.Module, name: str, *, rows: int, depth: int, precision: str) -> Code:
-    """Return the function (a, x, c; row stride of x, row stride of c, N) for M = `rows` and K = `depth`.
-
-    N is a multiple of a vector's lanes; strides count numbers.
-    """
-    code = Code(module, f"product {name}", places=3, numbers=3, precision=precision)
+    code = Code(module, f"product {name}", places=2 + len(operands), numbers=0, precision=precision)
     code.function.linkage = "internal"
-    a, x, c = code.places
-    of_x, of_c, columns = code.numbers
-    code.tiles(
-        rows,
-        _ROWS,
-        lambda row, height: _across(
-            code, (a + row * depth, x, c + of_c * row), (of_x, of_c, columns), height=height, depth=depth
-        ),
-    )
+    (a, c, *x), (rows, depth) = code.places, shape
+    vectors = columns // code.lanes
+    ends = [0, *accumulate(operands)]
+
+    for start, size in _blocks(depth, columns * code.size):
+
+        def tile(row: Number, height: int, start: int = start, size: int = size) -> None:
+            packed, stop = a + start * rows + row * size, start + size
+            to = [c + row * columns + (n * columns + m * code.lanes) for n in range(height) for m in range(vectors)]
+            sums = [at.read() if adds or start else code.constant(0.0) for at in to]
+            for part, (first, last) in zip(x, pairwise(ends), strict=True):
+                begin, end = max(start, first), min(stop, last)
+                if begin < end:
+                    of_a, of_x = packed + (begin - start) * height, part + (begin - first) * columns
+
+                    def add(
+                        k: Number, sums: Sequence[Vector], of_a: Place = of_a, of_x: Place = of_x
+                    ) -> Sequence[Vector]:
+                        return _add_outer(of_a + k * height, 1, of_x + k * columns, sums, vectors)
+
+                    sums = code.sums(end - begin, sums, add)
+            for at, total in zip(to, sums, strict=True):
+                at.write(total)
+
+        code.tiles(rows, tile_rows(rows, vectors), tile)
     code.done()
     return code
 
 
-def _across(
-    code: Code, at: tuple[Place, Place, Place], sizes: tuple[Number, Number, Number], *, height: int, **how: Any
-) -> None:
-    """Do some rows of c, wide tiles first and then what is left."""
-    (a, x, c), (of_x, of_c, columns) = at, sizes
-    wide = vectors_a_tile() * code.lanes
-    with code.loop(columns, step=wide) as column:
-        _tile(code, (a, x + column, c + column), (of_x, of_c), size=(height, vectors_a_tile()), **how)
-    with code.loop(columns, step=code.lanes, start=columns // wide * wide) as column:
-        _tile(code, (a, x + column, c + column), (of_x, of_c), size=(height, 1), **how)
+def padded(count: int, lanes: int) -> int:
+    """Return the numbers that whole vectors have, which hold `count`."""
+    return -(-count // lanes) * lanes
 
 
-def _tile(
-    code: Code,
-    at: tuple[Place, Place, Place],
-    strides: tuple[Number, Number],
-    *,
-    size: tuple[int, int],
-    depth: int,
-) -> None:
-    (a, x, c), (of_x, of_c), (height, width) = at, strides, size
+def gather(
+    module: ir.Module, name: str, shape: tuple[int, int], *, columns: int, stack_rows: int, precision: str
+) -> Code:
+    """Return the function (s, d, c; T) for M rows of the stack and G of the arguments' gradients.
 
-    def add(k: Number, sums: Sequence[Vector]) -> Sequence[Vector]:
-        columns = [(x + of_x * k + code.lanes * n).read() for n in range(width)]
-        weights = [(a + k * height + n).read_all_over() for n in range(height)]
-        return [sums[n * width + m] + weights[n] * columns[m] for n in range(height) for m in range(width)]
-
-    sums = code.sums(depth, height * width, add)
-    for n in range(height):
-        for m in range(width):
-            (c + of_c * n + code.lanes * m).write(sums[n * width + m])
-
-
-def tiles_of(rows: int, others: int) -> tuple[int, int]:
-    """Return how many tiles of `gather` c has downwards and across."""
-    return -(-rows // _SIDE), -(-others // _SIDE)
-
-
-def gathered(tiles: Array, rows: int, others: int) -> Array:
-    """Return c (M, K) of its tiles one behind the other."""
-    down, across = tiles_of(rows, others)
-    whole = tiles.reshape(down, across, _SIDE, _SIDE).swapaxes(1, 2).reshape(down * _SIDE, across * _SIDE)
-    return whole[:rows, :others]
-
-
-def gather(module: ir.Module, name: str, rows: int, others: int, *, precision: str) -> Code:
-    """Return the function (a, b, tiles; row stride of a, row stride of b, N) for M = `rows` and K = `others`.
-
-    N is a multiple of a vector's lanes.
+    s_t begins `stack_rows`·W after s_{t-1}. c has `padded` rows of G. d has panels of two vectors, of all T steps each.
     """
-    code = Code(module, f"gather {name}", places=3, numbers=3, precision=precision)
+    code = Code(module, f"gather {name}", places=3, numbers=1, precision=precision)
     code.function.linkage = "internal"
-    a, b, c = code.places
-    of_a, of_b, columns = code.numbers
-    _, across = tiles_of(rows, others)
+    (s, d, c), (steps,), (rows, others) = code.places, code.numbers, shape
+    across = padded(others, code.lanes)
+    at_once = max(1, _BLOCK // (columns * _WIDE * code.lanes * code.size))  # steps
 
-    def tile(n: Number, m: Number, height: int, width: int) -> None:
-        at, places = (a + of_a * n, b + of_b * m), [(k, j) for k in range(height) for j in range(width)]
+    def panel(start: Whole, vectors: int, first: Number, count: Number) -> None:
+        width = vectors * code.lanes
+        own = d + steps * columns * start
 
-        def add(column: Number, sums: Sequence[Vector]) -> Sequence[Vector]:
-            left = [(at[0] + of_a * k + column).read() for k in range(height)]
-            right = [(at[1] + of_b * k + column).read() for k in range(width)]
-            return [total + left[k] * right[j] for (k, j), total in zip(places, sums, strict=True)]
+        def tile(row: Number, height: int) -> None:
+            to = [
+                c + row * across + start + (n * across + m * code.lanes) for n in range(height) for m in range(vectors)
+            ]
 
-        found = dict(zip(places, code.sums(columns, len(places), add, step=code.lanes), strict=True))
-        sums = [found.get((k, j), code.constant(0.0)) for k in range(_SIDE) for j in range(_SIDE)]
-        to = c + (n // _SIDE * across + m // _SIDE) * TILE
-        for number, total in enumerate(_summed(code, sums)):
-            there = to + number * code.lanes
-            there.write(there.read() + total)
+            def step(t: Number, sums: Sequence[Vector]) -> Sequence[Vector]:
+                of_s, of_d = (
+                    s + (first + t) * (stack_rows * columns) + row * columns,
+                    own + (first + t) * (columns * width),
+                )
+                return code.sums(
+                    columns, sums, lambda n, sums: _add_outer(of_s + n, columns, of_d + n * width, sums, vectors)
+                )
 
-    code.tiles(rows, _SIDE, lambda n, height: code.tiles(others, _SIDE, lambda m, width: tile(n, m, height, width)))
+            for at, total in zip(to, code.sums(count, [at.read() for at in to], step), strict=True):
+                at.write(total)
+
+        code.tiles(rows, tile_rows(rows, vectors), tile)
+
+    with code.loop((steps + (at_once - 1)) // at_once) as block:
+        first = block * at_once
+        count = (steps - first).at_most(at_once)
+        code.tiles(across, _WIDE * code.lanes, lambda start, width: panel(start, width // code.lanes, first, count))
     code.done()
     return code
 
 
-def _summed(code: Code, vectors: list[Vector]) -> list[Vector]:
-    """Return the sums over the lanes of each vector, in order, in as few vectors as possible.
-
-    With L lanes, L vectors become one in log L rounds: each two neighbours are folded, halves upon halves.
-    """
-    size = code.lanes
-    return [_folded(code, vectors[start : start + size]) for start in range(0, len(vectors), size)]
-
-
-def _folded(code: Code, vectors: list[Vector]) -> Vector:
-    width = code.lanes  # that belong to one sum
-    while len(vectors) > 1:
-        width //= 2
-        first = [part + lane for part in range(0, 2 * code.lanes, 2 * width) for lane in range(width)]
-        second = [lane + width for lane in first]
-        vectors = [
-            code.shuffled(one, other, first) + code.shuffled(one, other, second)
-            for one, other in zip(vectors[::2], vectors[1::2], strict=True)
-        ]
-    return vectors[0]
+def _add_outer(column: Place, stride: int, row: Place, sums: Sequence[Vector], vectors: int) -> list[Vector]:
+    """Add a column times a row to the tile of sums."""
+    right = [(row + m * row.lanes).read() for m in range(vectors)]
+    left = [(column + n * stride).read_all_over() for n in range(len(sums) // vectors)]
+    return [total + left[n // vectors] * right[n % vectors] for n, total in enumerate(sums)]

@@ -1,148 +1,265 @@
-"""The two functions that a layer compiles: forward over the steps of a chunk, and back over them."""
+"""The two functions over the steps of a chunk, forward and back, as machine code of a plan's layout."""
 
 import ctypes
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any, ClassVar, Protocol, final
+from collections.abc import Mapping, Sequence
+from typing import Any, final
 
 from llvmlite import ir
 
-from rnnlab.backends.numpy.compiled._code import Code, Number, Place, Whole
+from rnnlab.backends.numpy.compiled import _functions as functions
+from rnnlab.backends.numpy.compiled._code import Code, Number, Place, Vector, Whole
+from rnnlab.backends.numpy.compiled._layout import Layout
+from rnnlab.backends.numpy.compiled._places import Direction, Loop, Product, Rows
+from rnnlab.backends.numpy.compiled._product import gather, padded, product
+from rnnlab.equations.graph import Node
 
 _PLACE, _WHOLE = ctypes.c_void_p, ctypes.c_int64
-FORTH = [_PLACE] * 4 + [_WHOLE] * 8
-BACK = [_PLACE] * 8 + [_WHOLE] * 4
-Parts = Mapping[str, tuple[int, Code]]  # where a matrix lies in a flat array, and the function that computes with it
-Rows = tuple[Place, Number]  # where the first is, and how far the next
-
-
-class Layer(Protocol):
-    """What is asked of a layer; see `AbstractCompiledLayer`."""
-
-    units: int
-    rows: int
-    features: int
-    dtype: Any
-    stacked: ClassVar[tuple[str, ...]]
-
-    def pairs(self) -> dict[str, tuple[slice, slice]]:
-        """Return which rows meet in the weights' gradients."""
-
-    def step(self, at: "Forth") -> None:
-        """Write the code of one step."""
-
-    def step_back(self, at: "Back") -> None:
-        """Write the code of one step back."""
+FORTH = [_PLACE] * 6 + [_WHOLE] * 6
+BACK = [_PLACE] * 10 + [_WHOLE] * 3
+PACK = [_PLACE] * 2
 
 
 class _Steps:
-    """A function over all steps of a chunk: T steps of N columns, and in each a row of a block of H rows."""
+    """What both have in common: a step of W columns.
 
-    def __init__(self, module: ir.Module, layer: Layer, products: Parts, code: Code) -> None:
-        self.code, self.layer, self._products = code, layer, products
-        self._weights, self._stack, self._kept, *self._places = code.places
-        self.timesteps, self.columns, self._of_stack, self._of_kept, *self._sizes = code.numbers
-        self._now: Whole = 0
+    Args:
+        code: The function.
+        layout: Of the plan.
+        direction: Which way.
+        starts: Where the packed matrix of each product begins among the weights.
+        columns: W.
+    """
 
-    def before(self, block: int, row: Whole = 0) -> Place:
-        """Return where a row of a block of the stack begins before this step."""
-        return self._stack + self._of_stack * (row + self.layer.units * block) + self._now
+    def __init__(
+        self, code: Code, layout: Layout, direction: Direction, *, starts: Mapping[Product, int], columns: int
+    ) -> None:
+        self.code, self.layout, self.columns = code, layout, columns
+        self._direction, self._starts = direction, starts
+        self._weights, self._vectors, *self._given = code.places
+        self._bases = dict[str, Place]()
+        module, name = code.function.module, code.function.name
+        self._products = {
+            item: product(
+                module,
+                f"{name} {number}",
+                item.shape,
+                operands=[rows.count for rows in item.operands],
+                columns=columns,
+                adds=item.of_inputs and layout.plan.input_rest is not None,
+                precision=code.precision,
+            )
+            for number, item in enumerate(direction.items)
+            if isinstance(item, Product)
+        }
 
-    def after(self, block: int, row: Whole = 0) -> Place:
-        """Return the same after this step."""
-        return self.before(block, row) + self.columns
+    def place(self, rows: Rows, row: Whole = 0) -> Place:
+        """Return where a row begins."""
+        return self._bases[rows.buffer] + (row + rows.start) * self.columns
 
-    def kept(self, block: int, row: Whole = 0) -> Place:
-        """Return where a row of a block of what is kept begins."""
-        return self._kept + self._of_kept * (row + self.layer.units * block) + self._now
+    def step(self, wants_inputs: Any = None) -> None:
+        """Write all items; `wants_inputs` is whether to compute the gradient of the inputs."""
+        for item in self._direction.items:
+            if isinstance(item, Loop):
+                self._loop(item)
+            elif item.of_inputs:
+                with self.code.where(wants_inputs):
+                    self._product(item)
+            else:
+                self._product(item)
 
-    def times(self, name: str, x: Rows, c: Rows) -> None:
-        """Write c = a·x, of a matrix of the layer."""
-        start, function = self._products[name]
-        self.code.call(function, (self._weights + start, x[0], c[0]), (x[1], c[1], self.columns))
+    def exchange(self, source: tuple[Place, int], to: tuple[Place, int], sizes: tuple[int, int]) -> None:
+        """Write the transpose of rows by columns, both with the length of a row."""
+        (rows, columns), lanes, code = sizes, self.code.lanes, self.code
+        nothing = code.constant(0.0)
 
-    def on_stack(self, place: Place) -> Rows:
-        """Return rows of the stack from a place on."""
-        return place, self._of_stack
+        def blocks(row: Number, count: int) -> None:
+            def block(column: Number, width: int) -> None:
+                vectors = [(source[0] + (row + n) * source[1] + column).read() for n in range(count)]
+                turned = code.transposed([*vectors, *[nothing] * (lanes - count)])
+                for n in range(width):
+                    (to[0] + (column + n) * to[1] + row).write(turned[n])
 
-    @contextmanager
-    def each(self) -> Iterator[tuple[Number, Number]]:
-        """Do what follows for each row of a block, and each vector of its columns."""
-        units, lanes = self.layer.units, self.code.lanes
-        with self.code.loop(units) as row, self.code.loop(self.columns, step=lanes) as column:
-            yield row, column
+            code.tiles(columns, lanes, block)
+
+        code.tiles(rows, lanes, blocks)
+
+    def _product(self, item: Product) -> None:
+        places = [self._weights + self._starts[item], self.place(item.to), *map(self.place, item.operands)]
+        self.code.call(self._products[item], places, ())
+
+    def _loop(self, loop: Loop) -> None:
+        lanes = self.code.lanes
+        with self.code.loop(loop.width) as row:
+            for column in range(0, self.columns, lanes):
+                found = dict[Node, functions.Value]()
+                for node in loop.nodes:
+                    value = found[node] = self._value(node, row, column, found)
+                    for rows in self._direction.written.get(node, ()):
+                        (self.place(rows, row) + column).write(functions.as_vector(value))
+
+    def _value(self, node: Node, row: Number, column: int, found: dict[Node, functions.Value]) -> functions.Value:
+        """Return the value of a node in a loop."""
+        if node.operation == "linear":
+            return self._read(node, row, column)
+        if node.operation == "repeat":
+            return self._read(node.operands[0], row // node.detail, column)
+        if node.operation == "group_sum":
+            first, *others = (self._read(node.operands[0], row * node.detail + n, column) for n in range(node.detail))
+            return sum(others, first)
+        operands = []
+        for operand in node.operands:
+            if operand not in found:
+                found[operand] = self._operand(operand, row, column, found)
+            operands.append(found[operand])
+        return functions.compute(node, operands)
+
+    def _operand(self, node: Node, row: Number, column: int, found: dict[Node, functions.Value]) -> functions.Value:
+        if node.operation == "constant":
+            return self.code.constant(node.detail)
+        if node.operation == "parameter":
+            return (self._vectors + (row + self.layout.vectors[node.detail])).read_all_over()
+        return self._read(node, row, column) if node.width else self._value(node, row, column, found)
+
+    def _read(self, node: Node, row: Number, column: int) -> Vector:
+        return (self.place(self._direction.rows[node], row) + column).read()
 
 
 @final
 class Forth(_Steps):
-    """forward(weights, stack, kept, inputs; T, N, strides of stack and kept; B, strides of inputs)."""
+    """forward(weights, vectors, record, work, inputs, outputs; T, panels, B, strides of the inputs).
 
-    def __init__(self, module: ir.Module, layer: Layer, products: Parts) -> None:
-        code = Code(module, "forward", places=4, numbers=8, precision=layer.dtype.name)
-        super().__init__(module, layer, products, code)
+    A panel has W columns; each has its own records of T+1 steps. The inputs, (T, B, I), are of any strides; columns
+    beyond B are copies of the last sequence, so that their values are harmless. Outputs are (T, panels·W, H), a row
+    being as long as whole vectors.
+    """
+
+    def __init__(self, module: ir.Module, layout: Layout, **how: Any) -> None:
+        precision = how.pop("precision")
+        code = Code(module, "forward", places=6, numbers=6, precision=precision)
+        super().__init__(code, layout, layout.forward, **how)
 
     def write(self) -> None:
         """Write the function."""
-        with self.code.loop(self.timesteps) as step:
-            self._now = self.columns * step
-            self._take_inputs(step)
-            self.layer.step(self)
-        self.code.done()
+        code, layout, width = self.code, self.layout, self.columns
+        record, work, inputs, outputs = self._given
+        timesteps, panels, *sizes = code.numbers
+        output = layout.states[layout.plan.output]
+        length, units = padded(output.count, code.lanes), output.count
+        self._bases["work"] = work
+        with code.loop(panels) as panel, code.loop(timesteps) as step:
+            self._bases["record"] = record + (panel * (timesteps + 1) + step) * (layout.record * width)
+            self._bases["next"] = self._bases["record"] + layout.record * width
+            self._take_inputs(inputs, step, panel, sizes)
+            self.step()
+            to = outputs + (step * panels + panel) * (width * length)
+            whole = self.place(Rows("next", output.start, units))
+            self.exchange((whole, width), (to, length), (units, width))
+        code.done()
 
-    def on_kept(self, place: Place) -> Rows:
-        """Return rows of what is kept from a place on."""
-        return place, self._of_kept
-
-    def _take_inputs(self, step: Number) -> None:
-        """Copy the inputs of a step, (B, I) of any strides, onto the stack, (I, N)."""
-        (inputs,), (batch_size, by_step, by_row, by_feature) = self._places, self._sizes
-        first = self._stack + self._of_stack * (len(self.layer.stacked) * self.layer.units) + self._now
-        with self.code.loop(self.layer.features) as feature, self.code.loop(batch_size) as row:
-            source = inputs + by_step * step + by_feature * feature + by_row * row
-            source.copy_to(first + self._of_stack * feature + row)
+    def _take_inputs(self, inputs: Place, step: Number, panel: Number, sizes: Sequence[Number]) -> None:
+        batch_size, by_step, by_row, by_feature = sizes
+        here = inputs + by_step * step
+        with self.code.loop(self.columns) as column:
+            row = (panel * self.columns + column).at_most(batch_size - 1)
+            source = here + by_row * row
+            with self.code.loop(self.layout.inputs.count) as feature:
+                (source + by_feature * feature).copy_to(self.place(self.layout.inputs, feature) + column)
 
 
 @final
 class Back(_Steps):
-    """backward(weights, stack, kept, arguments, flowing, above, where, sums; T, N, strides of stack and kept)."""
+    """backward(weights, vectors, record, work, flow, above, where, kept, sums, below; T, panels, wants below)."""
 
-    def __init__(self, module: ir.Module, layer: Layer, products: Parts) -> None:
-        code = Code(module, "backward", places=8, numbers=4, precision=layer.dtype.name)
-        super().__init__(module, layer, products, code)
-        self._arguments, self._flowing, self._above, self._where, self._sums = self._places
+    def __init__(self, module: ir.Module, layout: Layout, **how: Any) -> None:
+        precision = how.pop("precision")
+        code = Code(module, "backward", places=10, numbers=3, precision=precision)
+        super().__init__(code, layout, layout.backward, **how)
+        self._gathers = [
+            gather(
+                module,
+                f"{number} {part}",
+                (rows.count, one.count),
+                columns=self.columns,
+                stack_rows=layout.record,
+                precision=precision,
+            )
+            for number, one in enumerate(layout.gathers)
+            for part, rows in enumerate(one.operands)
+        ]
 
-    def write(self, sums: Parts) -> None:
-        """Write the function; `sums` are the products that give the weights' gradients."""
-        with self.code.loop(self.timesteps) as done:
-            step = self.timesteps - 1 - done
-            self._now = self.columns * step
-            self._add_from_above(self._where.read_whole(step))
-            self.layer.step_back(self)
-        for name, (rows, others) in self.layer.pairs().items():
-            start, function = sums[name]
-            places = self._stack + self._of_stack * rows.start, self._arguments + self._of_kept * others.start
-            sizes = self._of_stack, self._of_kept, self.timesteps * self.columns
-            self.code.call(function, (*places, self._sums + start), sizes)
-        self.code.done()
+    def write(self) -> None:
+        """Write the function."""
+        code, layout, width = self.code, self.layout, self.columns
+        record, work, flow, above, where, kept, sums, below = self._given
+        timesteps, panels, wants_below = code.numbers
+        self._bases["work"] = work
+        output = layout.states[layout.plan.output]
+        length, of_inputs = padded(output.count, code.lanes), padded(layout.inputs.count, code.lanes)
+        with code.loop(panels) as panel:
+            first = record + panel * (timesteps + 1) * (layout.record * width)
+            with code.loop(timesteps) as done:
+                step = timesteps - 1 - done
+                self._bases["record"] = first + step * (layout.record * width)
+                self._bases["next"] = self._bases["record"] + layout.record * width
+                for name, parity in (("flow", done % 2), ("before", (done + 1) % 2)):
+                    self._bases[name] = flow + (panel * 2 + parity) * (layout.flow * width)
+                which = where.read_whole(step)
+                with code.where(which >= 0):
+                    source = above + (which * panels + panel) * (width * length)
+                    to = self.place(Rows("flow", output.start, output.count))
+                    self._add_turned((source, length), to, output.count)
+                self._clear_what_ends()
+                self.step(wants_below >= 1)
+                for one in layout.gathers:
+                    self._keep(kept + timesteps * (width * one.start), step, one.start, one.count)
+                with code.where(wants_below >= 1):
+                    to = below + (step * panels + panel) * (width * of_inputs)
+                    self.exchange((self.place(layout.below), width), (to, of_inputs), (layout.below.count, width))
+            self._gather(first, kept, sums, timesteps)
+        code.done()
 
-    def argument(self, block: int, row: Whole = 0) -> Place:
-        """Return where a row of the gradients of a gate's argument begins."""
-        return self._arguments + self._of_kept * (row + self.layer.units * block) + self._now
+    def _add_turned(self, source: tuple[Place, int], to: Place, units: int) -> None:
+        """Add (W, H), a row being as long as whole vectors, to (H, W)."""
+        code, width = self.code, self.columns
 
-    def flowing(self, block: int, row: Whole = 0) -> Place:
-        """Return where a row of the gradient of a state begins, which flows from step to step."""
-        return self._flowing + self.columns * (row + self.layer.units * block)
+        def some(row: Number, count: int) -> None:
+            for column in range(0, width, code.lanes):
+                vectors = [(source[0] + (column + n) * source[1] + row).read() for n in range(code.lanes)]
+                for n, vector in enumerate(code.transposed(vectors)[:count]):
+                    at = to + (row + n) * width + column
+                    at.write(at.read() + vector)
 
-    def on_arguments(self, place: Place) -> Rows:
-        """Return rows of the arguments' gradients from a place on."""
-        return place, self._of_kept
+        code.tiles(units, code.lanes, some)
 
-    def on_flowing(self, place: Place) -> Rows:
-        """Return rows of the states' gradients from a place on."""
-        return place, self.columns
+    def _clear_what_ends(self) -> None:
+        """Write a gradient of zero for states that have no influence."""
+        for name, rows in self.layout.states.items():
+            if name not in self.layout.plan.before:
+                to = self.place(Rows("before", rows.start, rows.count))
+                with self.code.loop(rows.count * self.columns, step=self.code.lanes) as at:
+                    (to + at).write(self.code.constant(0.0))
 
-    def _add_from_above(self, which: Number) -> None:
-        size = self.columns * self.layer.units
-        output = self.flowing(len(self.layer.stacked) - 1)
-        with self.code.where(which >= 0), self.code.loop(size, step=self.code.lanes) as at:
-            (output + at).write((output + at).read() + (self._above + size * which + at).read())
+    def _keep(self, to: Place, step: Number, start: int, count: int) -> None:
+        """Keep gradients of a step, columns by gradients, in panels of two vectors of gradients."""
+        code, width = self.code, self.columns
+        timesteps = code.numbers[0]
+
+        def panel(column: Number, size: int) -> None:
+            here = to + timesteps * width * column + step * (width * size)
+            for part in range(0, size, code.lanes):
+                for at in range(0, width, code.lanes):
+                    first = self.place(Rows("work", start + part, code.lanes), column) + at
+                    rows = [(first + n * width).read() for n in range(code.lanes)]
+                    for n, vector in enumerate(code.transposed(rows)):
+                        (here + (at + n) * size + part).write(vector)
+
+        code.tiles(padded(count, code.lanes), 2 * code.lanes, panel)
+
+    def _gather(self, record: Place, kept: Place, sums: Place, timesteps: Number) -> None:
+        width, layout, functions_left, start = self.columns, self.layout, iter(self._gathers), 0
+        for one in layout.gathers:
+            for rows in one.operands:
+                row = rows.start + (layout.record if rows.buffer == "next" else 0)
+                places = record + row * width, kept + timesteps * (width * one.start), sums + start
+                self.code.call(next(functions_left), places, (timesteps,))
+                start += rows.count * padded(one.count, self.code.lanes)

@@ -1,0 +1,121 @@
+"""What a compiled step consists of: rows of memory, products, loops over rows, and sums over all steps.
+
+A value is some rows of a buffer, each row as long as the columns that are computed together. The buffers:
+
+    record    a step's states before it, its inputs, a row of ones, and what the way back reads
+    next      the record of the step after it: its states
+    flow      the gradients of the states after a step; `before`: those of the states before it
+    work      whatever no other step reads
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import final
+
+from rnnlab.equations.graph import Node
+
+ONES: None = None  # the operand of a bias
+Operand = Node | None
+
+
+@final
+@dataclass(frozen=True, slots=True, order=True)
+class Rows:
+    """Some rows of a buffer."""
+
+    buffer: str
+    start: int
+    count: int
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Where a parameter is in a larger matrix.
+
+    Attributes:
+        name: Of the parameter.
+        transposed: Whether it lies there as its transpose.
+        rows: Where.
+        columns: Where.
+    """
+
+    name: str
+    transposed: bool
+    rows: slice
+    columns: slice
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Product:
+    """Several products of the same operands as one.
+
+    Attributes:
+        to: Where the result goes.
+        operands: Where they are, each with as many rows as the next rows of the matrix.
+        pieces: The parameters in the matrix, (rows of the operands, rows of the result).
+        transposed: Whether they are transposes.
+        of_inputs: Whether it gives the gradient of the inputs, which is not always wanted.
+    """
+
+    to: Rows
+    operands: tuple[Rows, ...]
+    pieces: tuple[Piece, ...]
+    transposed: bool
+    of_inputs: bool = False
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """The rows of the result, and of all operands."""
+        return self.to.count, sum(rows.count for rows in self.operands)
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Loop:
+    """Nodes of one width that are computed row by row."""
+
+    width: int
+    nodes: tuple[Node, ...]
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Gather:
+    """The gradients of all parameters that multiply the same operands.
+
+    Attributes:
+        operands: Where these are.
+        start: The first row of the gradients in `work`, and column where they are kept of all steps.
+        count: How many rows.
+        pieces: The parameters in the product, (rows of the operands, gradients).
+    """
+
+    operands: tuple[Rows, ...]
+    start: int
+    count: int
+    pieces: tuple[Piece, ...]
+
+    @property
+    def depth(self) -> int:
+        """The rows of all operands."""
+        return sum(rows.count for rows in self.operands)
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Direction:
+    """A step forward, or back.
+
+    Attributes:
+        items: What is computed, in order.
+        rows: Where the value of a node is read.
+        written: Where that of a node of a loop is written.
+        work: How many rows `work` has.
+    """
+
+    items: tuple[Product | Loop, ...]
+    rows: Mapping[Node, Rows]
+    written: Mapping[Node, Sequence[Rows]]
+    work: int
