@@ -19,7 +19,7 @@ OUTPUT = "output"  # the name of the state that an output gets which is none of 
 
 
 @final
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Plan:
     """How a step is computed, and how a gradient is passed back through it.
 

@@ -3,6 +3,7 @@
 import ctypes
 import importlib.util
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -130,7 +131,7 @@ def test_processors_with_smaller_vectors(monkeypatch: pytest.MonkeyPatch, cell: 
     for module in (_code, _layer):
         monkeypatch.setattr(module, "vector_bytes", lambda: size)
     monkeypatch.setattr(_product, "registers", lambda: registers)
-    monkeypatch.setattr(_layer, "_PROGRAMS", {})
+    monkeypatch.setattr(_layer, "_functions", lru_cache(_layer._functions.__wrapped__))
     net = network(cell, sequences=True)
     data, given = batch(net, batch_size=9, ragged=True, holes=True), parameters(net)
     loss, gradients = backend(compiled=True).build(net, parameters=given).loss_and_gradients(data)

@@ -1,7 +1,8 @@
 """The compiled layer of any plan: the arrays of a chunk, and calls of the two functions that go through time."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 from typing import Any, final
 
@@ -20,7 +21,7 @@ from rnnlab.backends.numpy.layer import AbstractLayer, OutputGradients, State, T
 from rnnlab.equations.plan import Plan
 
 Array = NDArray[Any]
-_PROGRAMS: dict[tuple[Any, ...], Program] = {}
+Function = Callable[..., None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +64,13 @@ class CompiledLayer(AbstractLayer):
         self.dtype = next(iter(parameters.values())).dtype
         self._lanes = vector_bytes() // self.dtype.itemsize
         self._layout = layout = Layout(plan, self._lanes)
-        items = [*layout.forward.items, *layout.backward.items]
-        self._products = [item for item in items if isinstance(item, Product)]
-        size = sum(prod(item.shape) for item in self._products)
+        size = sum(prod(item.shape) for item in layout.products)
         self._matrices, self._vectors = np.zeros(size, self.dtype), np.zeros(max(1, layout.numbers), self.dtype)
         sizes = [one.depth * padded(one.count, self._lanes) for one in layout.gathers]
         self._summed = self._scratch.array("sums", (sum(sizes),), self.dtype)
         self._sources, self._more_sources = self._parts_of_matrices()
         self._targets = self._parts_of_sums(sizes)
         self._packed: dict[int, tuple[Array, bool]] = {}  # by W; whether they are those of now
-        self._functions: dict[int, tuple[Any, ...]] = {}
 
     def begin(self, dtype: np.dtype[Any]) -> None:
         self._summed.fill(0)
@@ -95,7 +93,7 @@ class CompiledLayer(AbstractLayer):
                 _put(state[name][chunk.rows], block)
         by_step, by_row, by_feature = (stride // inputs.itemsize for stride in inputs.strides)
         at = chunk.places
-        pack_weights, forth, _ = self._program(chunk.columns)
+        pack_weights, forth, _ = _functions(self.plan, self.dtype, chunk.columns)
         weights = self._weights(chunk.columns, pack_weights)
         places = weights, _address(self._vectors), at["record"], at["work"], _address(inputs), at["outputs"]
         forth(*places, *chunk.sizes, batch_size, by_step, by_row, by_feature)
@@ -123,7 +121,7 @@ class CompiledLayer(AbstractLayer):
             else:
                 block[...] = 0
         above, where = self._above(output_gradients, len(chunk.rows))
-        _, _, back = self._program(chunk.columns)
+        _, _, back = _functions(self.plan, self.dtype, chunk.columns)
         at = chunk.places
         places = (
             _address(self._packed[chunk.columns][0]), _address(self._vectors), at["record"], at["work"],
@@ -140,7 +138,7 @@ class CompiledLayer(AbstractLayer):
     def _parts_of_matrices(self) -> tuple[list[tuple[Array, Array]], list[tuple[Array, Array]]]:
         """Return where each parameter goes: pairs (place, parameter) to copy, and then pairs to add."""
         start, first, more = 0, list[tuple[Array, Array]](), list[tuple[Array, Array]]()
-        for item in self._products:
+        for item in self._layout.products:
             rows, depth = item.shape
             flat = self._matrices[start : start + rows * depth]
             matrix = flat.reshape(rows, depth).T if item.transposed else flat.reshape(depth, rows)
@@ -224,31 +222,22 @@ class CompiledLayer(AbstractLayer):
             self._packed[columns] = packed, True
         return _address(packed)
 
-    def _program(self, columns: int) -> tuple[Any, ...]:
-        """Return the functions for this many columns, as machine code."""
-        if columns not in self._functions:
-            options = self.cell.options.model_dump_json(exclude={"layers", "initializers"})
-            key = type(self.cell), options, self.plan.input_features, self.dtype, columns
-            if key not in _PROGRAMS:
-                _PROGRAMS[key] = Program(self._module(columns))
-            get = _PROGRAMS[key].function
-            self._functions[columns] = get("pack", PACK), get("forward", FORTH), get("backward", BACK)
-        return self._functions[columns]
 
-    def _module(self, columns: int) -> ir.Module:
-        """Return all code of the layer."""
-        module, precision = ir.Module(name=self.cell.name), self.dtype.name
-        starts, size = dict[Product, int](), 0
-        whole = Code(module, "pack", places=2, numbers=0, precision=precision)
-        for number, item in enumerate(self._products):
-            code = pack(module, str(number), item.shape, columns=columns, upright=item.transposed, precision=precision)
-            starts[item] = size
-            whole.call(code, [place + size for place in whole.places], ())
-            size += prod(item.shape)
-        whole.done()
-        for kind in (Forth, Back):
-            kind(module, self._layout, starts=starts, columns=columns, precision=precision).write()
-        return module
+@lru_cache(maxsize=64)
+def _functions(plan: Plan, dtype: np.dtype[Any], columns: int) -> tuple[Function, Function, Function]:
+    """Return the functions of a plan for this many columns: the one that packs the weights, forward and backward."""
+    module, start, starts = ir.Module(name=plan.cell.name), 0, dict[Product, int]()
+    layout, precision = Layout(plan, vector_bytes() // dtype.itemsize), dtype.name
+    whole = Code(module, "pack", places=2, numbers=0, precision=precision)
+    for number, item in enumerate(layout.products):
+        code = pack(module, str(number), item.shape, columns=columns, upright=item.transposed, precision=precision)
+        whole.call(code, [place + start for place in whole.places], ())
+        starts[item], start = start, start + prod(item.shape)
+    whole.done()
+    for kind in (Forth, Back):
+        kind(module, layout, starts=starts, columns=columns, precision=precision).write()
+    get = Program(module).function
+    return get("pack", PACK), get("forward", FORTH), get("backward", BACK)
 
 
 def _put(columns: Array, block: Array) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import final
 
 from rnnlab.backends.numpy.compiled._order import Order, in_memory_order, merged
-from rnnlab.backends.numpy.compiled._places import ONES, Gather, Operand, Piece, Rows
+from rnnlab.backends.numpy.compiled._places import ONES, Gather, Operand, Piece, Product, Rows
 from rnnlab.equations.graph import Node
 from rnnlab.equations.plan import Plan
 from rnnlab.equations.schedule import Stage
@@ -122,3 +122,8 @@ class Layout:
         first, self.kept = self.kept, self.kept + -(-start // self._lanes) * self._lanes
         rows = [self.ones if operand is ONES else known[operand] for operand in places]
         return Gather(merged(rows), first, start, tuple(pieces))
+
+    @property
+    def products(self) -> list[Product]:
+        """The products of both directions."""
+        return [item for item in (*self.forward.items, *self.backward.items) if isinstance(item, Product)]

@@ -70,5 +70,6 @@ class Program:
 
     def function(self, name: str, arguments: Sequence[type]) -> Callable[..., None]:
         """Return a function that gives nothing, by its name and the C types of its arguments."""
-        address = self._engine.get_function_address(name)
-        return ctypes.CFUNCTYPE(None, *arguments)(address)
+        function = ctypes.CFUNCTYPE(None, *arguments)(self._engine.get_function_address(name))
+        function.program = self  # type: ignore[attr-defined]  # else its code would be gone
+        return function
