@@ -7,6 +7,7 @@ from typing import Any
 
 from rnnlab.config.load import check_document
 from rnnlab.config.reading import apply_overrides, document_of_data, read_document
+from rnnlab.core.named_files import home_expanded
 from rnnlab.inspection.diagnoses import diagnose
 from rnnlab.inspection.evaluate import evaluate
 from rnnlab.inspection.export import export
@@ -47,10 +48,11 @@ def train(
         >>> run.state, run.summary.steps, run.weights("last")["layers.0.U"].shape
         ('completed', 2, (3, 3))
     """
-    document = document_of_data(config) if isinstance(config, Mapping) else read_document(Path(config))
-    default_name = "run" if isinstance(config, Mapping) else Path(config).stem
+    file = None if isinstance(config, Mapping) else home_expanded(config)
+    document = document_of_data(config) if isinstance(config, Mapping) else read_document(home_expanded(config))
+    default_name = file.stem if file else "run"
     experiment = check_document(apply_overrides(document, overrides), default_name=default_name)
-    beside = None if isinstance(config, Mapping) else Path(config).absolute().parent
+    beside = file.absolute().parent if file else None
     root = runs_root(Path(runs) if runs is not None else None)
     return _followed(_train(experiment, runs=root, config=document.raw, argv=["rnnlab.train"], beside=beside), watch)
 

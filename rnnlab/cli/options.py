@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from rnnlab.core.errors import RnnlabError, UsageError
+from rnnlab.core.named_files import home_expanded
 from rnnlab.runs.find import run_names, runs_root
 from rnnlab.storage.status import FOLDER_NAME
 
@@ -91,7 +92,13 @@ def _verbose(wanted: bool) -> bool:
     return wanted
 
 
-_CONFIG = typer.Argument(metavar="CONFIG", help="The YAML file.", show_default=False, autocompletion=complete_config)
+_CONFIG = typer.Argument(
+    metavar="CONFIG",
+    help="The YAML file.",
+    show_default=False,
+    parser=home_expanded,
+    autocompletion=complete_config,
+)
 ConfigArgument = Annotated[Path, _CONFIG]
 OptionalConfigArgument = Annotated[Path | None, _CONFIG]
 RunArgument = Annotated[
@@ -114,7 +121,14 @@ RunsArgument = Annotated[
 ]
 RunsOption = Annotated[
     Path | None,
-    typer.Option("--runs", envvar="RNNLAB_RUNS", help="The folder of the runs.", show_default="runs", metavar="DIR"),
+    typer.Option(
+        "--runs",
+        envvar="RNNLAB_RUNS",
+        help="The folder of the runs.",
+        show_default="runs",
+        metavar="DIR",
+        parser=home_expanded,
+    ),
 ]
 SetOption = Annotated[
     list[str] | None,

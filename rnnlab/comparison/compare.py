@@ -152,12 +152,13 @@ def _warnings(
 
 def _require_distinct(runs: Sequence[RunFolder | Damaged]) -> None:
     paths = [run.path for run in runs if isinstance(run, RunFolder)]
-    # A run is found as a real folder, so that only what it is in can be a link.
+    # Of thousands of runs, few are links, and all have a few parents.
     parents = {parent: parent.resolve() for parent in {path.parent for path in paths}}
-    for (_, name), times in Counter((parents[path.parent], path.name) for path in paths).most_common(1):
+    real = (path.resolve() if path.is_symlink() else parents[path.parent] / path.name for path in paths)
+    for path, times in Counter(real).most_common(1):
         if times > 1:
             hint = "name each run once; `rnnlab list` shows the runs"
-            raise UsageError(f"the run {name} is given {times} times", hint=hint)
+            raise UsageError(f"the run {path.name} is given {times} times", hint=hint)
 
 
 def _with_distinct_names(runs: Sequence[Run]) -> list[Run]:

@@ -16,7 +16,7 @@ from rnnlab.config.document import DOTTED_KEY, Document, Node, node_of
 from rnnlab.config.errors import KeyPath, LocatedError, Position, dotted, kind, location, raise_all, shortened, shown
 from rnnlab.config.yaml import dump_yaml, parse
 from rnnlab.core.errors import ConfigError, UsageError
-from rnnlab.core.named_files import read_named
+from rnnlab.core.named_files import home_expanded, read_named
 
 MOST_BYTES = 1 << 20
 MOST_FILES = 64
@@ -176,7 +176,7 @@ def _read_file(path: Path, *, where: str, chain: tuple[Path, ...], seen: list[Pa
     own, errors = _parsed(_decode(raw, str(path)), str(path), hint=_START)
     merged = Node({}, Position(str(path), 1, 1))
     for name, place in _bases(own.child(KEY)):
-        base = _read_file(path.parent / name, where=place, chain=(*chain, path), seen=seen)
+        base = _read_file(path.parent / home_expanded(name), where=place, chain=(*chain, path), seen=seen)
         merged, errors = merged.merged_with(base.root), [*errors, *base.errors]
     return Document(merged.merged_with(Document(own).without(KEY).root), raw, tuple(errors))
 

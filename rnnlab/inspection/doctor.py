@@ -209,9 +209,8 @@ class _Examination:
     def _read_checkpoint(self, step: int) -> str:
         about, most_bytes = None, None
         if self._experiment is not None and self._experiment.is_complete:
+            most_bytes = checkpoint_bytes(self._experiment)
             about = {"network": self._experiment.network().describe(), "task": self._experiment.task.type}
-            if self._task is not None:
-                most_bytes = checkpoint_bytes(self._experiment, self._task)
         checkpoint = self.run.checkpoints().load(step, most_bytes=most_bytes, keep=False)
         require_own(checkpoint, self.status, about)
         if checkpoint.attempt > self.status.attempt:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from rnnlab.backends.base import Network
 from rnnlab.backends.keras.engines import start
 from rnnlab.core.errors import RnnlabError, UsageError
+from rnnlab.core.named_files import home_expanded
 from rnnlab.core.registry import nearest
 from rnnlab.core.scaling import Scaling
 from rnnlab.core.system_errors import reported
@@ -107,7 +108,7 @@ def export(
         EnvironmentFault: A system error, or a missing package. What existed before is left as it was.
     """
     run = open_run(run)
-    path = Path(out) if out is not None else Path(f"{run.name}-{weights}{ENDINGS[format]}")
+    path = home_expanded(out) if out is not None else Path(f"{run.name}-{weights}{ENDINGS[format]}")
     _check_place(path, format, force=force)
     experiment = run.experiment()
     network = experiment.network()

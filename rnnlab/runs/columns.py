@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rnnlab.core.errors import EnvironmentFault, RnnlabError, RunNotFoundError, UsageError
+from rnnlab.core.named_files import home_expanded
 from rnnlab.core.registry import nearest
 from rnnlab.runs.filter import Filter, every
 from rnnlab.runs.find import read_runs, runs_root, sweep_path
@@ -165,7 +166,7 @@ def _folder(runs: str | Path | None) -> Path:
         return runs_root()
     with suppress(RunNotFoundError):
         return sweep_path(runs_root(), str(runs)) / "trials"
-    return Path(runs)
+    return home_expanded(runs)
 
 
 def _row(run: Run) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import final
 
 from rnnlab.core.errors import RnnlabError, RunNotFoundError, UsageError
+from rnnlab.core.named_files import home_expanded
 from rnnlab.core.system_errors import system_error
 from rnnlab.runs.index import WORTH, Index
 from rnnlab.runs.run import Run
@@ -30,7 +31,7 @@ def runs_root(flag: Path | None = None, environment: Mapping[str, str] = os.envi
         >>> str(runs_root(None, {"RNNLAB_RUNS": "/data/runs"})), str(runs_root(Path("x"), {})), str(runs_root(None, {}))
         ('/data/runs', 'x', 'runs')
     """
-    return flag or Path(environment.get("RNNLAB_RUNS") or "runs")
+    return home_expanded(flag or environment.get("RNNLAB_RUNS") or "runs")
 
 
 def open_run(run: Run | str | Path, *, runs: str | Path | None = None) -> Run:
@@ -92,7 +93,7 @@ def _named(root: Path, text: str) -> RunFolder:
 
 
 def run_names(root: Path) -> list[str]:
-    """Return the names of the real folders in `root`, runs or not, in order.
+    """Return the names of the folders in `root`, and of links to folders, runs or not, in order.
 
     Raises:
         RunNotFoundError: `root` is not a folder.
@@ -100,11 +101,18 @@ def run_names(root: Path) -> list[str]:
     """
     try:
         with os.scandir(root) as entries:
-            return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+            return sorted(entry.name for entry in entries if _is_folder(entry))
     except (FileNotFoundError, NotADirectoryError):
         raise _no_runs(root) from None
     except OSError as fault:
         raise system_error("list the runs", root, fault) from fault
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads nowhere
+        return False
 
 
 def sweep_path(root: Path, text: str) -> Path:
@@ -113,9 +121,9 @@ def sweep_path(root: Path, text: str) -> Path:
     Raises:
         RunNotFoundError: There is no such sweep.
     """
-    for path in (Path(text), root / text) if text else ():
+    for path in (home_expanded(text), root / text) if text else ():
         with suppress(RnnlabError, ValueError):  # what cannot be a path is no sweep
-            if kind(path) == "folder" and kind(path / "plan.json") == "file":
+            if kind(path, follow=True) == "folder" and kind(path / "plan.json") == "file":
                 return path
     hint = "`rnnlab sweep CONFIG` makes one; a sweep is given by its path, or by its name below the runs"
     raise RunNotFoundError(f"there is no sweep '{text[:200]}'", where=str(root), hint=hint)
@@ -148,7 +156,7 @@ def _here(text: str) -> RunFolder | None:
 
 def _resolved(text: str) -> Path:
     try:
-        return Path(text).resolve(strict=True)
+        return home_expanded(text).resolve(strict=True)
     except (OSError, ValueError, RuntimeError) as fault:
         problem = f"there is no run '{text[:200]}'"
         raise RunNotFoundError(problem, hint=_ALL_RUNS) from fault

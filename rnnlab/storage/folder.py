@@ -8,7 +8,8 @@
     plots/             pictures                            tensorboard/      event files, where they are asked for
     lock-0001.json     the lock (see `lock`)               code.py           a cell's file, to read; it is never run
 
-A folder is a run if it is a real one with a plain `status.json` of ours. No path is stored inside: a run may be moved.
+A folder with a plain `status.json` of ours is a run; so is a link to one, which a user may have made, whereas a link
+inside is never followed. Paths of files outside are relative: a run may be moved.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -94,7 +95,7 @@ class RunFolder:
             VerificationError: It was one, but its `status.json` is damaged or of another version of rnnlab.
         """
         run = cls(path)
-        if kind(path) != "folder" or kind(run._status) != "file" or not is_ours(run._status):
+        if kind(path, follow=True) != "folder" or kind(run._status) != "file" or not is_ours(run._status):
             if {kind(run._status), kind(path / "resolved.yaml"), kind(path / "provenance.json")} == {"file"}:
                 raise VerificationError("is damaged: the folder has all else of a run", where=str(run._status))
             raise RunNotFoundError("is not an rnnlab run", where=str(path), hint="`rnnlab list` shows the runs")

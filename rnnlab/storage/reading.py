@@ -111,14 +111,14 @@ def read_full(descriptor: int, count: int) -> bytes:
     return b"".join(pieces)
 
 
-def kind(path: Path) -> Literal["missing", "file", "folder", "other"]:
-    """Return what `path` itself is; a link is `other`, whatever it leads to.
+def kind(path: Path, *, follow: bool = False) -> Literal["missing", "file", "folder", "other"]:
+    """Return what `path` itself is: a link is `other`; with `follow`, what it leads to.
 
     Raises:
         EnvironmentFault: The folder cannot be read.
     """
     try:
-        mode = path.lstat().st_mode
+        mode = path.stat(follow_symlinks=follow).st_mode
     except OSError as fault:
         if fault.errno in _NO_SUCH_NAME:
             return "missing"

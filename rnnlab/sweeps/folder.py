@@ -80,7 +80,7 @@ class SweepFolder:
 
     def is_sweep(self) -> bool:
         """Return whether this folder is a sweep."""
-        return kind(self.path) == "folder" and kind(self.path / "plan.json") == "file"
+        return kind(self.path, follow=True) == "folder" and kind(self.path / "plan.json") == "file"
 
     def require_folders(self) -> None:
         """Pass if no folder of the sweep leads out of it.

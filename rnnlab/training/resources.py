@@ -14,7 +14,7 @@ from rnnlab.core.errors import EnvironmentFault
 from rnnlab.core.system_errors import ELSEWHERE, reported
 from rnnlab.storage.checkpoint import KEPT
 from rnnlab.storage.files import nearest_folder, probe
-from rnnlab.tasks.base import AbstractTask, Streak
+from rnnlab.tasks.base import Streak
 from rnnlab.training.validation import batch_sizes
 
 _FLOAT64 = 8
@@ -99,10 +99,12 @@ def space_needed(experiment: Experiment) -> int:
     return once * ((KEPT + 1) * (2 + slots) + 3) + 2 * _RECORD * min(records, 100_000) + _OTHER
 
 
-def checkpoint_bytes(experiment: Experiment, task: AbstractTask) -> int:
+def checkpoint_bytes(experiment: Experiment) -> int:
     """Return how many bytes the arrays of a checkpoint have at most: P·D·(2 + slots), and the newest losses."""
     once, slots = _once_and_slots(experiment, experiment.network())
-    window = max(task.solved.sequences if isinstance(task.solved, Streak) else 0, experiment.training.batch_size)
+    # A file may not be there; what is learnt from one has no rule over training sequences.
+    rule = None if experiment.task.files else experiment.build_task().solved
+    window = max(rule.sequences if isinstance(rule, Streak) else 0, experiment.training.batch_size)
     return once * (2 + slots) + window * (1 + _FLOAT64) + _OTHER
 
 

@@ -166,7 +166,7 @@ def _restore(run: RunFolder, trainer: Trainer, status: Status) -> tuple[Checkpoi
     Raises:
         VerificationError: There are checkpoints, or were, and none is good: training must not begin again unasked.
     """
-    checkpoints, most_bytes = run.checkpoints(), checkpoint_bytes(trainer.experiment, trainer.task)
+    checkpoints, most_bytes = run.checkpoints(), checkpoint_bytes(trainer.experiment)
     bad: dict[int, str] = {}
     for step in checkpoints.steps():
         try:

@@ -69,8 +69,12 @@ def test_what_cannot_be_read_does_not_stop_the_list(tmp_path: Path) -> None:
     (tmp_path / "20260101T000000Z-dead-eeeeee").mkdir()
     (tmp_path / "other").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "20261122T102531Z-fine-aaaaaa")
+    (tmp_path / "to nothing").symlink_to("none")
+    (tmp_path / "to itself").symlink_to("to itself")
+    (tmp_path / "to a file").symlink_to("/etc/hostname")
+    (tmp_path / "to no run").symlink_to("other")
     table = read_runs(tmp_path)
-    assert [run.label for run in table.runs] == ["fine"]
+    assert [run.label for run in table.runs] == ["fine", "link"]
     assert [(one.name[17:28], one.reason[:40]) for one in table.damaged] == [
         ("dead-eeeeee", "is not an rnnlab run"),
         ("lost-bbbbbb", "summary.json: is missing"),

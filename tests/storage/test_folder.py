@@ -162,10 +162,11 @@ def test_what_is_no_run_is_not_opened_and_not_touched(tmp_path: Path, make: Call
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_a_link_to_a_run_is_no_run(run: RunFolder, tmp_path: Path) -> None:
+def test_a_link_to_a_run_is_that_run(run: RunFolder, tmp_path: Path) -> None:
+    """As where a run was moved to a larger disk and linked back."""
     (tmp_path / "link").symlink_to(run.path)
-    with pytest.raises(RunNotFoundError):
-        RunFolder.open(tmp_path / "link")
+    opened = RunFolder.open(tmp_path / "link")
+    assert (opened.name, opened.read_status().id) == ("link", run.read_status().id)
 
 
 def test_a_damaged_status_is_a_damaged_run(run: RunFolder) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from rnnlab.cli.named import run_named
 from rnnlab.core.errors import RnnlabError, RunNotFoundError, UsageError, VerificationError
+from rnnlab.core.named_files import home_expanded
 from rnnlab.core.text import counted
 from rnnlab.runs.find import Damaged, run_names
 from rnnlab.storage import RunFolder
@@ -38,7 +39,7 @@ def _meant(root: Path, name: str) -> list[RunFolder | Damaged]:
     except VerificationError as fault:
         return [Damaged(name, f"{fault.where}: {fault.problem}")]
     except RunNotFoundError:
-        inside = _inside(Path(name)) if name else []
+        inside = _inside(home_expanded(name)) if name else []
         if not inside:
             raise
         return [*inside]

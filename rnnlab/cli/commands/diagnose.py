@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 import typer
 from rich.console import RenderableType
 
+from rnnlab.cli.errors import warn
 from rnnlab.cli.named import run_named
 from rnnlab.cli.options import JsonOption, RunArgument, RunsOption, whole_number
 from rnnlab.cli.render.curves import Curve, Level, draw
@@ -59,7 +60,7 @@ def command(
     json: JsonOption = False,
 ) -> None:
     default = [name for name, one in diagnoses().items() if one.is_default]
-    names = [*(default if only is None else _split(only)), *_split(also or "")]
+    names = None if only is None and not also else [*(default if only is None else _split(only)), *_split(also or "")]
     found = diagnose(
         run_named(runs_root(runs), run),
         names,
@@ -72,6 +73,8 @@ def command(
         show_json("diagnose", found)
     else:
         show(*_parts(found))
+    if names is None and all(not diagnoses()[name].needs_sequences for name in found.results):
+        warn("the data of this run are not there: diagnoses on sequences are left out; `--only gates` shows why")
 
 
 def _split(names: str) -> list[str]:

@@ -18,6 +18,7 @@ from rnnlab.cli.render.output import show
 from rnnlab.comparison import Comparison, compare
 from rnnlab.core.errors import RnnlabError, UsageError
 from rnnlab.core.figure import Figure
+from rnnlab.core.named_files import home_expanded
 from rnnlab.core.registry import nearest
 from rnnlab.figures import OF_COMPARISONS, diagnose_representatives, figure_of
 from rnnlab.figures.curves import curves
@@ -44,7 +45,11 @@ def command(
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out", metavar="PATH", help="A .png, .pdf or .svg.", show_default="plots/KIND.png of the run, or KIND.png"
+            "--out",
+            metavar="PATH",
+            parser=home_expanded,
+            help="A .png, .pdf or .svg.",
+            show_default="plots/KIND.png of the run, or KIND.png",
         ),
     ] = None,
     metric: Annotated[
@@ -86,7 +91,7 @@ def _ending(out: Path | None) -> str:
         *most, last = (f".{one}" for one in ENDINGS)
         problem = f"{out} does not end in {', '.join(most)} or {last}"
         raise UsageError(problem, where="--out", hint="the ending determines the format")
-    if kind_of(out.absolute().parent) != "folder":
+    if kind_of(out.absolute().parent, follow=True) != "folder":
         raise UsageError(f"there is no folder {out.parent}", where="--out", hint="create it first")
     return ending
 

@@ -18,6 +18,7 @@ from rnnlab.cli.options import RunsArgument, RunsOption
 from rnnlab.cli.render.output import show
 from rnnlab.comparison import compare
 from rnnlab.core.errors import RnnlabError, UsageError
+from rnnlab.core.named_files import home_expanded
 from rnnlab.figures import Representatives, diagnose_representatives
 from rnnlab.figures.page import GENERATOR, write_page
 from rnnlab.inspection.diagnoses import diagnoses
@@ -32,9 +33,9 @@ _HEAD = 4096  # bytes of a page in which its generator is named
 
 def command(
     names: RunsArgument,
-    out: Annotated[Path, typer.Option("--out", metavar="PATH", help="Where to write the report.")] = Path(
-        "report.html"
-    ),
+    out: Annotated[
+        Path, typer.Option("--out", metavar="PATH", parser=home_expanded, help="Where to write the report.")
+    ] = Path("report.html"),
     title: Annotated[
         str | None,
         typer.Option("--title", metavar="TEXT", help="The report's heading.", show_default="the names given"),
@@ -99,7 +100,7 @@ def _require_own(out: Path) -> None:
         UsageError: There is something else, or no folder.
     """
     found = kind(out)
-    if found == "missing" and kind(out.absolute().parent) != "folder":
+    if found == "missing" and kind(out.absolute().parent, follow=True) != "folder":
         raise UsageError(f"there is no folder {out.parent}", where="--out", hint="create it first")
     is_ours = found == "missing"
     if found == "file":

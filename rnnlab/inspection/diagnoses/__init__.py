@@ -12,13 +12,12 @@ from rnnlab.backends.numpy.shard import below
 from rnnlab.backends.numpy.unrolled import layers_of
 from rnnlab.config.experiment import Experiment
 from rnnlab.core.batch import Lengths
-from rnnlab.core.errors import UsageError, VerificationError
+from rnnlab.core.errors import RnnlabError, UsageError, VerificationError
 from rnnlab.core.registry import Registry, nearest
-from rnnlab.core.streams import stream
 from rnnlab.inspection.diagnoses.base import AbstractDiagnosis, Array, Inspected
 from rnnlab.runs.find import open_run
 from rnnlab.runs.run import Run, Which
-from rnnlab.runs.unchanged import require_own, require_same_data
+from rnnlab.runs.unchanged import require_own
 from rnnlab.storage.weights import list_differences
 from rnnlab.training.resources import checkpoint_bytes
 
@@ -89,7 +88,8 @@ def diagnose(
 
     Args:
         run: The run, or its path or name.
-        names: Which diagnoses; all that are made by default when left out.
+        names: Which diagnoses; when left out all that are made by default or, where the data of the task are not there,
+            those of them that need none.
         weights: `best` by validation loss, or `last`; when left out the best, or the last where none are stored, as of
             a run that was never evaluated.
         at_step: Weights of the checkpoint of this step instead.
@@ -99,7 +99,7 @@ def diagnose(
 
     Raises:
         UsageError: There is no such diagnosis or checkpoint, or the task has no such sequences.
-        VerificationError: The weights are damaged, or the task's data file has changed.
+        VerificationError: The weights are damaged, or the task's data file is needed and has changed.
     """
     run, known = open_run(run), diagnoses()
     wanted = [name for name, one in known.items() if (one.is_default if names is None else name in names)]
@@ -108,23 +108,29 @@ def diagnose(
             hint = nearest(name, known)
             raise UsageError(f"'{name[:60]}' is not a diagnosis", where="--only", hint=hint)
     experiment = run.experiment([] if timesteps is None else [f"shape.timesteps={timesteps}"])
-    task = experiment.build_task()
     network = experiment.network()
-    require_same_data(run, task)
     chosen: Which = weights or ("best" if run.folder.has_weights("best") else "last")
     if at_step is None:
         stored = run.weights(chosen)
         arrays, step = dict(stored), stored.step
     else:
         arrays, step = _arrays_at(run, experiment, at_step), at_step
-    rng, source = stream(experiment.seed, "diagnosis"), task.part("validation")
-    batch = source.sample(rng, batch_size=sequences, timesteps=experiment.timesteps)
-    inspected = Inspected(run, experiment, task, network, arrays, batch, layers_of(network, arrays))
+    inspected = Inspected(run, experiment, network, arrays, layers_of(network, arrays), sequences)
+    if names is None and experiment.task.files and _lacks_data(inspected):
+        wanted = [name for name in wanted if not known[name].needs_sequences]
     results = {name: found for name in wanted if (found := known[name].compute(inspected)) is not None}
     if for_figures:
         results = {name: known[name].for_figure(found, inspected) for name, found in results.items()}
     used = chosen if at_step is None else f"checkpoint {at_step}"
     return Diagnosis(run.name, run.path, run.label, step, used, experiment.timesteps, sequences, results)
+
+
+def _lacks_data(inspected: Inspected) -> bool:
+    try:
+        _ = inspected.task
+    except RnnlabError:
+        return True
+    return False
 
 
 def _arrays_at(run: Run, experiment: Experiment, at_step: int) -> dict[str, Array]:
@@ -134,10 +140,9 @@ def _arrays_at(run: Run, experiment: Experiment, at_step: int) -> dict[str, Arra
         known = ", ".join(map(str, steps)) or "none"
         problem = f"{run.name} has no checkpoint of step {at_step:,}"
         raise UsageError(problem, where="--at-step", hint=f"checkpoints: {known}; the newest two are kept")
-    task = experiment.build_task()
     network = experiment.network()
-    checkpoint = checkpoints.load(at_step, most_bytes=checkpoint_bytes(experiment, task))
-    require_own(checkpoint, run.folder.read_status(), {"network": network.describe(), "task": task.name})
+    checkpoint = checkpoints.load(at_step, most_bytes=checkpoint_bytes(experiment))
+    require_own(checkpoint, run.folder.read_status(), {"network": network.describe(), "task": experiment.task.type})
     model: Mapping[str, Any] = checkpoint.state.get("model", {})
     arrays = below("parameters/", model)
     if differences := list_differences(arrays, network.shapes()):

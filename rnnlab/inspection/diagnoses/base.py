@@ -17,6 +17,7 @@ from rnnlab.core.figure import Panel
 from rnnlab.core.streams import stream
 from rnnlab.core.table import Table
 from rnnlab.runs.run import Run
+from rnnlab.runs.unchanged import require_same_data
 from rnnlab.tasks.base import AbstractTask
 
 Array = NDArray[Any]
@@ -33,19 +34,35 @@ class Inspected:
     Attributes:
         run: Its run.
         experiment: How it was trained, with the length of the sequences.
-        task, network: Of the experiment.
+        network: Of the experiment.
         arrays: All parameters by full name.
-        batch: The sequences.
         layers: The recurrent layers, in float64.
+        sequences: How many sequences.
     """
 
     run: Run
     experiment: Experiment
-    task: AbstractTask
     network: Network
     arrays: Mapping[str, Array]
-    batch: Batch
     layers: tuple[Layer, ...]
+    sequences: int
+
+    @cached_property
+    def task(self) -> AbstractTask:
+        """The task.
+
+        Raises:
+            UsageError, VerificationError: A file that it reads is not there, or is not that of the training.
+        """
+        task = self.experiment.build_task()
+        require_same_data(self.run, task)
+        return task
+
+    @cached_property
+    def batch(self) -> Batch:
+        """The sequences."""
+        rng, source = stream(self.experiment.seed, "diagnosis"), self.task.part("validation")
+        return source.sample(rng, batch_size=self.sequences, timesteps=self.experiment.timesteps)
 
     @cached_property
     def unrolled(self) -> Unrolled:
@@ -79,6 +96,7 @@ class AbstractDiagnosis(ABC, Generic[Found]):
 
     position: ClassVar[int] = 100  # among the others, ascending
     is_default: ClassVar[bool] = True  # False where it is slow, or needs what few runs have
+    needs_sequences: ClassVar[bool] = True  # False where the weights, or the record of the training, are enough
     is_in_report: ClassVar[bool] = False
     is_plotted_in_terminal: ClassVar[bool] = False
     title: ClassVar[str] = ""  # of its figure; empty where it has none

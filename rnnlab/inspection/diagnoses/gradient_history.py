@@ -56,6 +56,7 @@ class RecordedGradient(AbstractDiagnosis[GradientHistory]):
 
     position = 15
     is_default = False
+    needs_sequences = False
     title = "The gradient by lag during training"
     caption = (
         "Each row is an evaluation during the training. Light colours: much of the gradient is left at that lag. The "

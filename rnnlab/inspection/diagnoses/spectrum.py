@@ -32,6 +32,7 @@ class Spectra(AbstractDiagnosis[Mapping[str, Spectrum]]):
     """The spectrum of every recurrent matrix, by its full name."""
 
     position = 30
+    needs_sequences = False
 
     def compute(self, inspected: Inspected) -> dict[str, Spectrum]:
         return {
