@@ -101,6 +101,13 @@ _CONFIG = typer.Argument(
 )
 ConfigArgument = Annotated[Path, _CONFIG]
 OptionalConfigArgument = Annotated[Path | None, _CONFIG]
+
+
+def path_option(name: str, metavar: str, help: str, **more: Any) -> Any:
+    """Return an option with the path of a file or folder, in which `~` is the home folder."""
+    return typer.Option(name, metavar=metavar, help=help, parser=home_expanded, **more)
+
+
 RunArgument = Annotated[
     str,
     typer.Argument(
@@ -121,14 +128,7 @@ RunsArgument = Annotated[
 ]
 RunsOption = Annotated[
     Path | None,
-    typer.Option(
-        "--runs",
-        envvar="RNNLAB_RUNS",
-        help="The folder of the runs.",
-        show_default="runs",
-        metavar="DIR",
-        parser=home_expanded,
-    ),
+    path_option("--runs", "DIR", "The folder of the runs.", envvar="RNNLAB_RUNS", show_default="runs"),
 ]
 SetOption = Annotated[
     list[str] | None,

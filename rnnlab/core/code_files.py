@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import Any, Self, final
 
 from rnnlab.core.errors import UsageError
-from rnnlab.core.named_files import read_named
+from rnnlab.core.named_files import home_expanded, read_named
 from rnnlab.core.registry import nearest
 
 VARIABLE = "RNNLAB_CODE"  # files, separated as in PATH: where to look for a file that is not where it was
@@ -89,7 +89,7 @@ class CodeFile:
         Raises:
             UsageError: There is no such file or class, or an error was raised in it.
         """
-        path = Path(os.path.realpath(folder / self.path))
+        path = Path(os.path.realpath(folder / home_expanded(self.path)))
         source = _read(path)
         file = replace(self, path=path, sha256=hashlib.sha256(source).hexdigest())
         if self.sha256 not in {"", file.sha256}:
@@ -146,7 +146,7 @@ def _read_again(file: CodeFile) -> bytes:
     user or the system. A file that a user names by the environment needs the hash only.
     """
     for path in filter(None, os.environ.get(VARIABLE, "").split(os.pathsep)):
-        source = _read(Path(path))
+        source = _read(home_expanded(path))
         if hashlib.sha256(source).hexdigest() == file.sha256:
             return source
     hint = f"if it is elsewhere, and you trust it: {VARIABLE}=FOLDER/{file.path.name} rnnlab …"

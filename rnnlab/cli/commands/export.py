@@ -11,10 +11,9 @@ from typing import Annotated, Literal
 import typer
 
 from rnnlab.cli.named import run_named
-from rnnlab.cli.options import JsonOption, RunArgument, RunsOption
+from rnnlab.cli.options import JsonOption, RunArgument, RunsOption, path_option
 from rnnlab.cli.render.output import show, show_json
 from rnnlab.cli.render.tables import show_table
-from rnnlab.core.named_files import home_expanded
 from rnnlab.core.scaling import FORMULA, scale_table
 from rnnlab.inspection.export import Export, Format, export
 from rnnlab.runs import runs_root
@@ -34,13 +33,7 @@ def command(
     weights: Annotated[Which, typer.Option(help="Best by validation loss, or last.")] = "best",
     out: Annotated[
         Path | None,
-        typer.Option(
-            "--out",
-            metavar="PATH",
-            parser=home_expanded,
-            help="Where to write.",
-            show_default="RUN-WEIGHTS.ENDING in the current folder",
-        ),
+        path_option("--out", "PATH", "Where to write.", show_default="RUN-WEIGHTS.ENDING in the current folder"),
     ] = None,
     series: Annotated[
         str | None,

@@ -13,12 +13,11 @@ import typer
 
 from rnnlab.cli.commands._runs import runs_named
 from rnnlab.cli.errors import warn
-from rnnlab.cli.options import RunsArgument, RunsOption
+from rnnlab.cli.options import RunsArgument, RunsOption, path_option
 from rnnlab.cli.render.output import show
 from rnnlab.comparison import Comparison, compare
 from rnnlab.core.errors import RnnlabError, UsageError
 from rnnlab.core.figure import Figure
-from rnnlab.core.named_files import home_expanded
 from rnnlab.core.registry import nearest
 from rnnlab.figures import OF_COMPARISONS, diagnose_representatives, figure_of
 from rnnlab.figures.curves import curves
@@ -44,13 +43,7 @@ def command(
     ] = "curves",
     out: Annotated[
         Path | None,
-        typer.Option(
-            "--out",
-            metavar="PATH",
-            parser=home_expanded,
-            help="A .png, .pdf or .svg.",
-            show_default="plots/KIND.png of the run, or KIND.png",
-        ),
+        path_option("--out", "PATH", "A .png, .pdf or .svg.", show_default="plots/KIND.png of the run, or KIND.png"),
     ] = None,
     metric: Annotated[
         str | None, typer.Option("--metric", metavar="NAME", help="The metric of the curves.", show_default="loss")

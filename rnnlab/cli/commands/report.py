@@ -14,11 +14,10 @@ import typer
 
 from rnnlab.cli.commands._runs import runs_named
 from rnnlab.cli.errors import warn
-from rnnlab.cli.options import RunsArgument, RunsOption
+from rnnlab.cli.options import RunsArgument, RunsOption, path_option
 from rnnlab.cli.render.output import show
 from rnnlab.comparison import compare
 from rnnlab.core.errors import RnnlabError, UsageError
-from rnnlab.core.named_files import home_expanded
 from rnnlab.figures import Representatives, diagnose_representatives
 from rnnlab.figures.page import GENERATOR, write_page
 from rnnlab.inspection.diagnoses import diagnoses
@@ -33,9 +32,7 @@ _HEAD = 4096  # bytes of a page in which its generator is named
 
 def command(
     names: RunsArgument,
-    out: Annotated[
-        Path, typer.Option("--out", metavar="PATH", parser=home_expanded, help="Where to write the report.")
-    ] = Path("report.html"),
+    out: Annotated[Path, path_option("--out", "PATH", "Where to write the report.")] = Path("report.html"),
     title: Annotated[
         str | None,
         typer.Option("--title", metavar="TEXT", help="The report's heading.", show_default="the names given"),

@@ -28,6 +28,7 @@ from rnnlab.cli.options import (
     RunsOption,
     SetOption,
     complete_sweep,
+    path_option,
     require_config,
     whole_number_to,
 )
@@ -35,7 +36,6 @@ from rnnlab.cli.render.output import show_text
 from rnnlab.cli.render.sweep import follow, show_plan, show_status
 from rnnlab.cli.signals import asking
 from rnnlab.core.errors import RunLockedError, StoppedError, TrialsFailedError, UsageError
-from rnnlab.core.named_files import home_expanded
 from rnnlab.runs import runs_root
 from rnnlab.sweeps import SweepFolder, find_sweep
 from rnnlab.sweeps.expand import check_sweep
@@ -168,13 +168,7 @@ def run(
     runs: RunsOption = None,
     into: Annotated[
         Path | None,
-        typer.Option(
-            "--into",
-            metavar="DIR",
-            parser=home_expanded,
-            help="The sweep's own folder.",
-            show_default="NAME below the runs",
-        ),
+        path_option("--into", "DIR", "The sweep's own folder.", show_default="NAME below the runs"),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show every trial and an estimate of the cost; create nothing.")

@@ -24,13 +24,13 @@ from rnnlab.cli.options import (
     SetOption,
     VerboseOption,
     complete_run,
+    path_option,
 )
 from rnnlab.cli.render.progress import Events, displayed
 from rnnlab.cli.render.run import show_result, show_summary
 from rnnlab.cli.signals import asking
 from rnnlab.config.load import load_experiment
 from rnnlab.core.errors import DivergedError, StoppedError, UsageError
-from rnnlab.core.named_files import home_expanded
 from rnnlab.core.options import check_name
 from rnnlab.runs import runs_root
 from rnnlab.runs.run import Run
@@ -56,12 +56,7 @@ def command(
     ] = None,
     into: Annotated[
         Path | None,
-        typer.Option(
-            "--into",
-            metavar="DIR",
-            parser=home_expanded,
-            help="Folder of the run: a run in it is resumed, else one is started.",
-        ),
+        path_option("--into", "DIR", "Folder of the run: a run in it is resumed, else one is started."),
     ] = None,
     force_unlock: Annotated[
         bool, typer.Option("--force-unlock", help="Take the run over from the process that has its lock, alive or not.")
