@@ -27,13 +27,15 @@ def home_expanded(text: str | Path) -> Path:
     become a folder that is called `~`.
 
     Raises:
-        UsageError: There is no such user.
+        UsageError: There is no such user, or the text cannot be a path.
 
     Example:
         >>> str(home_expanded("a/~/b")), home_expanded("~/b") == Path.home() / "b"
         ('a/~/b', True)
     """
     path = Path(text)
+    if "\0" in str(path):
+        raise UsageError("contains the character NUL, which no path can", where=str(path))
     first = path.parts[0] if path.parts else ""
     if not first.startswith("~"):
         return path

@@ -68,7 +68,7 @@ def test_the_version() -> None:
         (["train"], "got neither, expected either CONFIG or --resume RUN — see `rnnlab train --help`"),
         (["train", "x.yaml", "--stes", "3"], "No such option: --stes (Possible options: --plots, --set) — see `rnnlab"),
         (["train", "--set"], "Option '--set' requires an argument"),
-        (["train", "a\0b"], "Invalid value for 'CONFIG': embedded null byte"),
+        (["train", "a\0b"], "a\\x00b: contains the character NUL"),
         (["compare"], "Missing argument 'RUN' — see `rnnlab compare --help`"),
         (["evaluate", "latest", "--weights", "x"], "Invalid value for '--weights': 'x' is not one of 'best', 'last' —"),
         (

@@ -40,6 +40,7 @@ class MemoryCapacity(AbstractDiagnosis[Capacity]):
     """The memory capacity of the top layer's state."""
 
     position = 60
+    needs_sequences = False
     title = "Memory of a random input"
     caption = (
         "How well random numbers at the first input, some steps ago, can be read linearly from the state: 1 is "
