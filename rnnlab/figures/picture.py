@@ -41,6 +41,7 @@ _METADATA: dict[str, dict[str, Any]] = {
     "pdf": {"CreationDate": None, "Producer": None, "Creator": "rnnlab"},
     "svg": {"Date": None, "Creator": "rnnlab"},
 }
+_NOTE = 100  # letters in a line below a figure
 _LABEL = 32  # letters of a line of an axis label
 _DODGE = 5  # points between lines with bars
 _MOST_INSIDE = 5  # entries of a legend that fit into the axes
@@ -93,7 +94,7 @@ def drawn(figure: Figure) -> Iterator[Any]:
         if len(figure.panels) == 1 and not figure.panels[0].title:
             canvas.axes[0].set_title(_text(figure.title), loc="left")
         if note := "; ".join(filter(None, (figure.note, _left_out(figure)))):
-            canvas.supxlabel(_text(note), fontsize=8, color=_GREY, x=0.99, ha="right")
+            canvas.supxlabel(fill(_text(note), _NOTE), fontsize=8, color=_GREY, x=0.99, ha="right")
         yield canvas
 
 
