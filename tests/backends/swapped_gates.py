@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rnnlab.backends.numpy.fast.carry import FastCarry
+from rnnlab.backends.numpy.fast import FastLayer
 from rnnlab.cells.base import StepGradients
 from rnnlab.cells.carry import Carry
 from rnnlab.equations import plan
@@ -34,12 +34,12 @@ def in_the_cell(patch: pytest.MonkeyPatch, pair: str) -> None:
 
 def in_the_kernel(patch: pytest.MonkeyPatch, pair: str) -> None:
     """Make the mistake in NumPy's fast kernel."""
-    make = FastCarry.__init__
+    make = FastLayer.__init__
 
-    def wrong_init(self: FastCarry, cell: Any, parameters: Any, gradients: Any) -> None:
-        make(self, cell, swapped(parameters, pair), swapped(gradients, pair))
+    def wrong_init(self: FastLayer, plan: Any, parameters: Any, gradients: Any) -> None:
+        make(self, plan, swapped(parameters, pair), swapped(gradients, pair))
 
-    patch.setattr(FastCarry, "__init__", wrong_init)
+    patch.setattr(FastLayer, "__init__", wrong_init)
 
 
 def in_the_handwritten_layer(patch: pytest.MonkeyPatch, pair: str) -> None:

@@ -1,38 +1,11 @@
-"""What the NumPy backend is made of: kernels by name, in-place activations, the flat vector of parameters."""
+"""What the NumPy backend is made of: in-place activations, the flat vector of parameters."""
 
 import numpy as np
 import pytest
 
-from rnnlab.backends.numpy import NumpyBackend
-from rnnlab.backends.numpy.fast import KERNELS
-from rnnlab.backends.numpy.layer import write_slope, writer
+from rnnlab.backends.numpy.layer import writer
 from rnnlab.backends.numpy.pool import NamedVector
-from rnnlab.cells import CELLS
 from rnnlab.core import activations
-from tests.networks import batch, network, parameters
-
-
-def test_every_fast_kernel_is_of_a_cell() -> None:
-    assert set(KERNELS.names()) <= set(CELLS.names())
-
-
-@pytest.mark.parametrize("precision", ["float32", "float64"])
-@pytest.mark.parametrize("cell", CELLS.names())
-def test_fast_equals_readable(cell: str, precision: str) -> None:
-    """180 steps of 6 rows are more than one chunk of the weight gradients' products."""
-    net = network(cell, layers=2, sequences=True, units=17, precision=precision)
-    data = batch(net, batch_size=6, timesteps=180, ragged=True, holes=True)
-    tame = {name: array / 2 for name, array in parameters(net).items()}  # else 180 steps amplify every rounding
-    (loss, gradients), (expected_loss, expected) = (
-        NumpyBackend(reference=reference).build(net, parameters=tame).loss_and_gradients(data)
-        for reference in (False, True)
-    )
-    tolerance = 1e-4 if precision == "float32" else 1e-12
-    assert loss == pytest.approx(expected_loss, rel=tolerance)
-    assert gradients["head.W"].dtype == np.dtype(precision)
-    for name, array in gradients.items():
-        np.testing.assert_allclose(array, expected[name], rtol=0, atol=tolerance * np.abs(expected[name]).max())
-
 
 EVERY = pytest.mark.parametrize("name", activations.names())
 DTYPE = pytest.mark.parametrize("dtype", ["f4", "f8"])
@@ -53,17 +26,6 @@ def test_a_writer_is_the_definition_in_place_and_into_a_part(name: str, dtype: s
     assert np.array_equal(np.delete(block, range(6, 18), axis=1), np.full((5, 12), 99))
     writer(f)(x, x)
     assert np.array_equal(x, expected)
-
-
-@DTYPE
-@EVERY
-def test_write_slope_is_the_definition(name: str, dtype: str) -> None:
-    f = activations.get(name)
-    y = f(np, points(dtype))
-    kept, out = y.copy(), np.full_like(y, 99)
-    write_slope(f, y, out=out)
-    np.testing.assert_allclose(out, f.slope(np, y), rtol=np.finfo(dtype).eps, atol=0)
-    assert np.array_equal(y, kept)
 
 
 SHAPES = {"W": (2, 3), "b": (3,), "head.W": (3, 1)}

@@ -1,4 +1,4 @@
-"""The NumPy backend: hand-written back-propagation through time, readable in `reference`, fast in `fast/`.
+"""The NumPy backend: back-propagation through time, readable in `reference`, fast in `fast`.
 
 Here are its options, its models, clipping and the update; the batch shards go through time.
 """
@@ -23,7 +23,7 @@ from rnnlab.backends.base import (
     nothing,
 )
 from rnnlab.backends.numpy.compiled import compiled_layer, describe_compiler
-from rnnlab.backends.numpy.fast import KERNELS
+from rnnlab.backends.numpy.fast import FastLayer
 from rnnlab.backends.numpy.layer import AbstractLayer
 from rnnlab.backends.numpy.parallel import ParallelShards
 from rnnlab.backends.numpy.pool import NamedVector
@@ -101,12 +101,11 @@ class NumpyBackend(AbstractBackend):
 
     def _layer_class(self, network: Network) -> tuple[str, type[AbstractLayer]]:
         """Return which way this network is computed, and the layer that does."""
-        cell = network.cell.name
         if self.reference:
             return "reference", ReferenceLayer
         if self.options.compiled:
             return "compiled", compiled_layer()
-        return ("fast", KERNELS.get(cell)) if cell in KERNELS.names() else ("reference", ReferenceLayer)
+        return "fast", FastLayer
 
 
 class NumpyModel(AbstractModel):

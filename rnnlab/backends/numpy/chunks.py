@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnlab.backends.base import Network
+from rnnlab.equations.plan import Plan, plan_of
 
 Array = NDArray[Any]
 Rows = Array | slice
@@ -46,7 +47,7 @@ def rows_in_cache(width: int) -> int:
         >>> [rows_in_cache(width) for width in (16, 128, 1024)]
         [4096, 2048, 512]
     """
-    return min(4096, max(512, 2**18 // width))
+    return min(4096, max(512, 2**18 // max(width, 1)))
 
 
 def shard_count(batch_size: int, *, width: int) -> int:
@@ -72,7 +73,7 @@ def shard_count(batch_size: int, *, width: int) -> int:
 @cache  # called at every step
 def count_shards(network: Network, shards: int | None, *, batch_size: int) -> int:
     """Return into how many shards a batch is divided: as in the config, or by the rule."""
-    return min(shards or shard_count(batch_size, width=_width(network)), batch_size)
+    return min(shards or shard_count(batch_size, width=width_of(_plan(network))), batch_size)
 
 
 def deal(lengths: Array, count: int) -> list[Rows]:
@@ -176,15 +177,13 @@ def groups(window: list[Chunk], *, recompute: bool) -> list[list[Chunk]]:
 
 
 def tape_bytes(network: Network, *, batch_size: int, timesteps: int, recompute: bool = False) -> int:
-    """Return about how many bytes are kept for going back: D·B·T·(I + L·(S + G - 1)·H), or √ of it in T.
+    """Return about how many bytes are kept for going back: D·B·T·(I + (L - 1)·H + L·K), or √ of it in T.
 
-    D bytes per number, B sequences, T steps, L layers, S states and G gates of the cell.
+    D bytes per number, B sequences, T steps, L layers, K numbers of states and saved values of the cell's plan.
     """
-    cell, layers = network.cell, network.cell.options.layers
-    units = cell.options.units
-    numbers = (
-        network.input_features + layers * ((len(cell.states) - 1) * units + _width(network)) + (layers - 1) * units
-    )
+    options, plan = network.cell.options, _plan(network)
+    kept = sum(plan.sizes.values()) + sum(node.width for node in plan.saved)
+    numbers = network.input_features + (options.layers - 1) * options.units + options.layers * kept
     if recompute:
         chunk = chunk_steps(network, batch_size)
         timesteps = min(timesteps, 2 * chunk * (1 + int((timesteps / chunk) ** 0.5)))
@@ -206,6 +205,10 @@ def should_recompute(network: Network, asked: Recompute, *, batch_size: int, tim
     )
 
 
-def _width(network: Network) -> int:
-    """Return the numbers that a layer computes per step and row: units times gates."""
-    return sum(parameter.size for parameter in network.layer_parameters(0).values() if parameter.role == "bias")
+def width_of(plan: Plan) -> int:
+    """Return the numbers that a step computes for a row by products with matrices: units times gates."""
+    return sum(node.width for stage in plan.forward for node in stage.products)
+
+
+def _plan(network: Network) -> Plan:
+    return plan_of(network.cell, network.layer_features(0))

@@ -12,7 +12,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from rnnlab.core.activations import AbstractActivation, Sigmoid, Tanh
+from rnnlab.core.activations import AbstractActivation, Tanh
 from rnnlab.equations.plan import Plan
 
 Array = NDArray[Any]
@@ -137,15 +137,3 @@ def writer(activation: AbstractActivation) -> Callable[[Array, Array], Any]:
         out[...] = activation(np, x)
 
     return write
-
-
-def write_slope(activation: AbstractActivation, y: Array, out: Array) -> None:
-    """Write f' to `out`, given y = f(x); `out` must not be `y`."""
-    if isinstance(activation, Tanh):
-        np.multiply(y, y, out=out)
-        np.subtract(1, out, out=out)
-    elif isinstance(activation, Sigmoid):
-        np.subtract(1, y, out=out)
-        out *= y
-    else:
-        out[...] = activation.slope(np, y)

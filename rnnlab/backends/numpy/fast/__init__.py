@@ -1,5 +1,5 @@
-"""Whole-sequence kernels, one file per cell, named like the cell; tests compare each with the readable reference."""
+"""The fast layer: any cell by its plan, with NumPy alone; tests compare it with the readable reference."""
 
-from rnnlab.core.registry import Registry
+from rnnlab.backends.numpy.fast.layer import FastLayer
 
-KERNELS = Registry("rnnlab.backends.numpy.fast", "LAYER", "kernel")
+__all__ = ["FastLayer"]
