@@ -88,6 +88,7 @@ class Description:
 
     Attributes:
         task: The task.
+        rule: Its success rule.
         source: Where it was published.
         loss: What the loss is, with its unit.
         references: Name and loss of each reference predictor that needs memory; none where the lengths differ.
@@ -95,6 +96,7 @@ class Description:
     """
 
     task: AbstractTask
+    rule: str
     source: str
     loss: str
     references: tuple[tuple[str, float], ...]
@@ -114,7 +116,8 @@ def describe(runs: Sequence[Run]) -> Description | None:
     needing = tuple((one.name, one.loss) for one in references if one.needs_memory)
     names, known = {str(run.config.get("cell.type")) for run in runs}, CELLS.members()
     cells = tuple(known[name] for name in sorted(names & known.keys()))
-    return Description(task, docstring_section(type(task), "Source"), LOSSES[task.loss].title, needing, cells)
+    rule = str(task.success(lengths) if is_one_task(runs) else task.solved)
+    return Description(task, rule, docstring_section(type(task), "Source"), LOSSES[task.loss].title, needing, cells)
 
 
 def _differing(values: Sequence[Any], called: Sequence[str]) -> str:

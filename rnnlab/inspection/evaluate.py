@@ -98,6 +98,8 @@ def evaluate(
     if experiment.task.definition() == own.task.definition():
         require_same_data(run, task)
     arrays = run.weights(weights)
+    if arrays.scaling:  # that of the network, whatever file it reads
+        task = task.with_scaling(arrays.scaling)
     model = experiment.build_backend().build(network, parameters=arrays)
     began = time.perf_counter()
     metrics, baseline, solved = score(experiment, task, model, on)
@@ -134,7 +136,7 @@ def score(
     sequences = ValidationSet(task, sequences=count, timesteps=experiment.timesteps, seed=experiment.seed, part=on)
     with experiment.build_backend().running():
         metrics = sequences.score(model)
-    return metrics, chosen.baseline(experiment.timesteps), judge(task.solved, metrics, count)
+    return metrics, chosen.baseline(experiment.timesteps), judge(chosen.success(experiment.timesteps), metrics, count)
 
 
 def _require_same_network(own: Network, asked: Network) -> None:

@@ -1,76 +1,75 @@
-"""A recorded series, cut into a training part and later ones for validation and test, seen through windows."""
+"""Recorded series, each cut into a training part and later ones for validation and test, seen through windows."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from copy import copy
-from pathlib import Path
+from functools import lru_cache
 from typing import Any, Self
 
 import numpy as np
 
 from rnnlab.core.batch import Array, Batch, Lengths, draw_lengths, last_step_mask, within_lengths
 from rnnlab.core.errors import UsageError
-from rnnlab.core.scaling import Scale, Scaling
-from rnnlab.tasks._csv_table import Column, Table, read_table
-from rnnlab.tasks._fitted import fitted
+from rnnlab.core.scaling import Scaling
+from rnnlab.tasks._csv_options import CsvFile
+from rnnlab.tasks._csv_table import read_table
+from rnnlab.tasks._fitted import Predictor, fitted
+from rnnlab.tasks._naive import best_lag, weights_of_rows
+from rnnlab.tasks._prepared import PARTS, Prepared, prepare
 from rnnlab.tasks.base import Part, Reference, SuccessRule, Threshold, always, last_step, too_short
+
+FEW = 30  # distinct windows; fewer are reported
+_MOST_FACTS = 10_000
 
 
 class Recorded:
-    """A CSV file: the first rows for training, half of the rest for validation, the last rows for a test.
+    """The series of a CSV file: the first rows of each for training, then some for validation, the last for a test.
 
-    No window and no target crosses a cut.
-
-    Every column is normalised by the mean and standard deviation of its training rows; a column that never changes
-    there is only centred. Lengths are uniform and so is the start of a window. The losses of the
-    reference predictors are exact: they are computed over every window of the validation part, or of the part asked
-    for. One of them is fitted, to all columns of one row of the training part, by `rnnlab.tasks._fitted.fitted`.
+    No window and no target crosses a cut, or the end of a series. Every column of every series is normalised by the
+    mean and standard deviation of its training rows; a column that never changes there is only centred. Lengths are
+    uniform and so is the start of a window, over all series. The losses of the reference predictors are exact: they are
+    computed over every window of the validation part, or of the part asked for. One of them is fitted, to all columns
+    of one row of the training part, by `rnnlab.tasks._fitted.fitted`. The lag of the seasonal one is that of the
+    training part, see `rnnlab.tasks._naive.best_lag`.
 
     Args:
-        path: The file.
-        target: Name or index of the column to predict.
-        ignore: Columns left out.
+        file: The file.
         horizon: Rows from the last input to the target.
         train_fraction: Share of the rows used for training.
+        scaling: The scaling of a network that was trained on another file; left out, that of this one.
 
     Raises:
-        UsageError: The file cannot be used; see `read_table`. Or a part is too short for a single window, or the target
-            never changes.
+        UsageError: The file cannot be used; see `read_table`. Or a part is too short for a single window, the target
+            never changes, or the scaling is of other columns or series.
     """
 
     oracle_loss = 0.0
-    solved: SuccessRule
 
-    def __init__(
-        self, path: Path, *, target: Column, ignore: Sequence[Column], horizon: int, train_fraction: float
-    ) -> None:
-        table = read_table(path, ignore=ignore)
-        self.path, self.horizon, self.sha256 = path, horizon, table.sha256
-        self.names, self.target = table.names, table.find(target, path=path)
-        self.features = len(table.names)
-        cut = int(len(table.values) * train_fraction)
-        self._check(table, cut)
-        self.mean, self.deviation = table.values[:cut].mean(axis=0), table.values[:cut].std(axis=0)
-        self.deviation[np.ptp(table.values[:cut], axis=0) == 0] = 0.0  # by rounding it may be a little more
-        inputs = Scale(tuple(table.names), self.mean[None], self.deviation[None])
-        column = slice(self.target, self.target + 1)
-        outputs = Scale(inputs.names[column], inputs.mean[:, column], inputs.deviation[:, column])
-        self.scaling = Scaling(("",), inputs, outputs)
-        values = inputs.scaled(table.values)
-        middle = cut + (len(values) - cut + 1) // 2
-        self._parts = {"train": values[:cut], "validation": values[cut:middle], "test": values[middle:]}
-        self._drawn = self._parts["validation"]
-        train = self._parts["train"]
-        self._fitted = fitted(train[: -self.horizon], train[self.horizon :, self.target])
-        self.solved = Threshold({"loss": min(one.loss for one in self.references(self.default_timesteps))})
+    def __init__(self, file: CsvFile, *, horizon: int, train_fraction: float, scaling: Scaling | None = None) -> None:
+        self.path, self.horizon = file.place, horizon
+        table = read_table(file)
+        self.prepared = prepare(table, self.path, train_fraction, horizon, scaling)
+        self.scaling = self.prepared.scaling
+        self.names, self.target, self.features = table.names, table.target, len(table.names)
+        self._part: Part = "validation"
+
+    @property
+    def solved(self) -> SuccessRule:
+        """The rule at the lengths that a config has by default."""
+        return self.success(self.default_timesteps)
+
+    def success(self, timesteps: Lengths) -> SuccessRule:
+        """Return the rule at these lengths: at least as good as the best of the references."""
+        return Threshold({"loss": min(one.loss for one in self.references(timesteps))})
 
     @property
     def default_timesteps(self) -> Lengths:
-        longest = min(120, self._longest)
-        return (longest, longest)
+        # Half of the shortest part, so that as many windows differ as they are long.
+        steps = min(120, max(1, (self._longest + 1) // 2))
+        return (steps, steps)
 
     def part(self, part: Part) -> Self:
         other = copy(self)
-        other._drawn = self._parts[part]
+        other._part = part
         return other
 
     def timesteps_fault(self, timesteps: Lengths) -> str | None:
@@ -78,41 +77,53 @@ class Recorded:
         longest = f"a window and the target {self.horizon} ahead fit up to {self._longest:,} steps into {rows}"
         return too_short(timesteps, 1) or (longest if timesteps[1] > self._longest else None)
 
+    def warnings(self, timesteps: Lengths) -> list[str]:
+        """Return which parts have few distinct windows of these lengths."""
+        counts = {part: int(self.part(part)._starts(timesteps[1])[1].sum()) for part in PARTS}
+        few = [f"{count} for {part}" for part, count in counts.items() if count < FEW]
+        length = f"T={timesteps[1]} and horizon {self.horizon}"
+        if not few:
+            return []
+        return [f"few distinct windows of {length}: {', '.join(few)}; scores repeat them, and mean little"]
+
     def sample(self, rng: np.random.Generator, *, batch_size: int, timesteps: Lengths) -> Batch:
-        longest = timesteps[1]
+        longest, values = timesteps[1], self.prepared.values
         lengths = draw_lengths(rng, batch_size, timesteps)
-        start = rng.integers(0, len(self._drawn) - longest - self.horizon + 1, size=batch_size)
-        inputs = self._drawn[start[:, None] + np.arange(longest)]  # (B, T, I)
+        first, counts = self._starts(longest)
+        ends = np.cumsum(counts)
+        drawn = rng.integers(0, ends[-1], size=batch_size)
+        series = np.searchsorted(ends, drawn, side="right")
+        start = first[series] + drawn - (ends[series] - counts[series])
+        inputs = values[start[:, None] + np.arange(longest)]  # (B, T, I)
         inputs *= within_lengths(lengths, longest)[:, :, None]
-        targets = self._drawn[start + lengths - 1 + self.horizon, self.target]
+        targets = values[start + lengths - 1 + self.horizon, self.target]
         return Batch(inputs, targets[:, None], last_step_mask(lengths, longest), lengths)
 
     def references(self, timesteps: Lengths) -> tuple[Reference, ...]:
-        rows, first = self._drawn, timesteps[0] - 1
-        column = rows[:, self.target]
-        starts = len(column) - timesteps[1] - self.horizon + 1
-        # How often each row is the last of a window, over all starts and lengths.
-        weight = np.convolve(np.ones(starts), np.ones(timesteps[1] - first)) / starts / (timesteps[1] - first)
-        now = column[first : first + len(weight)]
-        ahead = column[first + self.horizon :][: len(weight)]
-        constant = float(weight @ ahead**2)
-        persistence = float(weight @ (ahead - now) ** 2)
-        curve = float(weight @ (ahead - self._fitted(rows[first : first + len(weight)])) ** 2)
-        references = (
+        constant, persistence, curve, lag, seasonal = _losses(
+            self.prepared, self._part, self.horizon, timesteps, self._fitted
+        )
+        references = [
             Reference("constant: the training mean", constant, always(0.0)),
             Reference("persistence: the last value again", persistence, self._last),
             Reference("fitted: from the last row", curve, lambda batch: self._fitted(last_step(batch))[:, None]),
-        )
+        ]
+        if lag:
+            name = f"seasonal: the value {lag} steps before the target"
+            references.append(Reference(name, seasonal, self._seasonal(lag), needs_memory=True))
         # Of a series that has changed since its training part, the mean may be the best of these.
         better = [one for one in references[1:] if one.loss < constant]
-        return references[:1] + tuple(sorted(better, key=lambda one: -one.loss))
+        return tuple(references[:1] + sorted(better, key=lambda one: -one.loss))
 
     def correct(self, outputs: Array, batch: Batch) -> Array:
         naive = np.abs(self._last(batch) - batch.targets)
         return np.asarray(np.abs(outputs - batch.targets) <= naive)[:, 0]
 
     def metrics(self, outputs: Array, batch: Batch) -> dict[str, float]:
-        return {"mae_in_file_units": float(np.abs(outputs - batch.targets).mean() * self.deviation[self.target])}
+        if len(self.scaling.series) > 1:  # each has its own unit
+            return {}
+        mae = float(np.abs(outputs - batch.targets).mean() * self.scaling.outputs.deviation[0, 0])
+        return {"mae_in_file_units": mae}
 
     def oracle(self, batch: Batch) -> Array:
         raise UsageError(
@@ -122,34 +133,76 @@ class Recorded:
         )
 
     def facts(self) -> dict[str, Any]:
-        columns = zip(self.names, self.mean.tolist(), self.deviation.tolist(), strict=True)
+        table, scale = self.prepared.table, self.scaling.inputs
+        columns = [
+            {**({"series": series} if series else {}), "name": name, "mean": float(mean), "deviation": float(deviation)}
+            for series, means, deviations in zip(self.scaling.series, scale.mean, scale.deviation, strict=True)
+            for name, mean, deviation in zip(scale.names, means, deviations, strict=True)
+        ]
         return {
-            "csv_sha256": self.sha256,
-            "training_rows": len(self._parts["train"]),
-            "validation_rows": len(self._parts["validation"]),
-            "test_rows": len(self._parts["test"]),
-            "columns": [{"name": name, "mean": mean, "deviation": deviation} for name, mean, deviation in columns],
+            "csv_sha256": table.sha256,
+            **{f"{part if part != 'train' else 'training'}_rows": self._count(part) for part in PARTS},
+            "series": len(table.series),
+            "filled": table.filled,
+            "sorted": not table.was_sorted,
+            "columns": columns[:_MOST_FACTS],
         }
 
     @property
+    def _fitted(self) -> Predictor:
+        return _fitted(self.prepared, self.horizon)
+
+    @property
     def _longest(self) -> int:
-        return min(map(len, self._parts.values())) - self.horizon
+        """The longest window that fits into each part of some series."""
+        lengths = {part: [rows.stop - rows.start for rows in self.prepared.parts[part]] for part in PARTS}
+        shortest: list[int] = [min(one) for one in zip(*lengths.values(), strict=True)]
+        return max(shortest) - self.horizon
+
+    def _starts(self, longest: int) -> tuple[Array, Array]:
+        """Return the first row of each series in this part, and how many windows begin there or later, (G,)."""
+        rows = self.prepared.parts[self._part]
+        first = np.array([one.start for one in rows])
+        lengths = np.array([one.stop - one.start for one in rows])
+        return first, np.maximum(0, lengths - longest - self.horizon + 1)
+
+    def _count(self, part: Part) -> int:
+        return sum(rows.stop - rows.start for rows in self.prepared.parts[part])
 
     def _rows(self) -> str:
-        return ", ".join(f"{len(rows):,} {name}" for name, rows in self._parts.items()) + " rows"
+        more = "" if len(self.prepared.table.series) == 1 else f" of {len(self.prepared.table.series):,} series"
+        return ", ".join(f"{self._count(part):,} {part}" for part in PARTS) + f" rows{more}"
 
     def _last(self, batch: Batch) -> Array:
         return np.asarray(batch.inputs[np.arange(batch.size), batch.lengths - 1, self.target])[:, None]
 
-    def _check(self, table: Table, cut: int) -> None:
-        where, rows, least = str(self.path), len(table.values), self.horizon + 1
-        test = (rows - cut) // 2
-        if min(cut, test) < least:
-            parts = (
-                f"{rows:,} rows make {cut:,} for training, {rows - cut - test:,} for validation, {test:,} for a test"
-            )
-            hint = "give more rows, a smaller `horizon` or another `train_fraction`"
-            raise UsageError(f"{parts}, but each part needs at least {least}", where=where, hint=hint)
-        if np.ptp(table.values[:cut, self.target]) == 0:
-            name = table.names[self.target]
-            raise UsageError(f"the target, {name}, never changes in the {cut:,} training rows", where=where)
+    def _seasonal(self, lag: int) -> Callable[[Batch], Array]:
+        def predict(batch: Batch) -> Array:
+            step = batch.lengths - 1 + self.horizon - lag
+            return np.asarray(batch.inputs[np.arange(batch.size), step, self.target])[:, None]
+
+        return predict
+
+
+@lru_cache(maxsize=4)
+def _fitted(prepared: Prepared, horizon: int) -> Predictor:
+    rows = [(prepared.values[one], one) for one in prepared.parts["train"]]
+    now = np.concatenate([values[:-horizon] for values, _ in rows])
+    ahead = np.concatenate([values[horizon:, prepared.table.target] for values, _ in rows])
+    return fitted(now, ahead)
+
+
+@lru_cache(maxsize=64)
+def _losses(
+    prepared: Prepared, part: Part, horizon: int, timesteps: Lengths, predictor: Predictor
+) -> tuple[float, float, float, int | None, float]:
+    """Return the losses of constant, persistence, fitted and, with its lag, seasonal, over all windows of a part."""
+    column = prepared.values[:, prepared.table.target]
+    rows, weight = weights_of_rows(prepared.parts[part], horizon=horizon, timesteps=timesteps)
+    ahead, now = column[rows + horizon], column[rows]
+    lag = best_lag([column[one] for one in prepared.parts["train"]], horizon=horizon, shortest=timesteps[0])
+    constant, persistence, curve = (
+        float(weight @ (ahead - guess) ** 2) for guess in (np.zeros(1), now, predictor(prepared.values[rows]))
+    )
+    seasonal = float(weight @ (ahead - column[rows + horizon - lag]) ** 2) if lag else np.inf
+    return constant, persistence, curve, lag, seasonal

@@ -65,6 +65,12 @@ class Weather:
         self.solved = Threshold({"excess_loss": float(f"{0.1 * self.oracle_loss:.2g}")})
         self.year = _year()
 
+    def success(self, timesteps: Lengths) -> SuccessRule:
+        return self.solved
+
+    def warnings(self, timesteps: Lengths) -> list[str]:
+        return []
+
     def facts(self) -> dict[str, Any]:
         return {}
 

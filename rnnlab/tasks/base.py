@@ -176,7 +176,7 @@ class AbstractTask(ABC):
         loss: Key of `rnnlab.core.losses.LOSSES`.
         return_sequences: True when steps are scored throughout, False when only the last step is.
         maximised: Names of the metrics of which a higher value is better; of all others, the loss too, a lower one is.
-        solved: The success rule, that of the paper where it has one.
+        solved: The success rule, that of the paper where it has one; see `success`.
     """
 
     name: ClassVar[str]
@@ -206,6 +206,22 @@ class AbstractTask(ABC):
     def timesteps_fault(self, timesteps: Lengths) -> str | None:
         """Return why these lengths cannot be drawn (`needs at least 2 steps`), or None when they can."""
         return too_short(timesteps, 1)
+
+    def success(self, timesteps: Lengths) -> SuccessRule:
+        """Return the success rule at these lengths: the same at all, unless the task says otherwise."""
+        return self.solved
+
+    def warnings(self, timesteps: Lengths) -> list[str]:
+        """Return what is unusual about the data at these lengths, a sentence each, e.g. how few they are."""
+        return []
+
+    def with_scaling(self, scaling: Scaling) -> Self:
+        """Return the task on the scale that a network was trained on.
+
+        Raises:
+            UsageError: Its columns are not those of the scaling.
+        """
+        return self
 
     def part(self, part: Part) -> Self:
         """Return the task that draws from this part of the data; an endless generator returns itself.
@@ -292,9 +308,8 @@ def mean_loss(task: AbstractTask, outputs: Array, batch: Batch) -> float:
 
 def reference_scores(task: AbstractTask, timesteps: Lengths) -> list[tuple[str, float]]:
     """Return name and loss of each reference predictor and of the oracle, the highest first; the baseline is marked."""
-    baseline = task.baseline(timesteps)
-    scores = [
-        (f"{one.name} (baseline)" if one.loss == baseline and not one.needs_memory else one.name, one.loss)
-        for one in task.references(timesteps)
-    ]
+    baseline, references = task.baseline(timesteps), task.references(timesteps)
+    best = [one for one in references if one.loss == baseline]
+    marked = next((one for one in best if not one.needs_memory), best[0])
+    scores = [(f"{one.name} (baseline)" if one is marked else one.name, one.loss) for one in references]
     return [*scores, ("oracle", task.oracle_loss(timesteps))]

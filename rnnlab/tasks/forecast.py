@@ -4,36 +4,51 @@ from copy import copy
 from typing import Annotated, Any, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from rnnlab.core.batch import Array, Batch, Lengths
-from rnnlab.core.data_file import DataFile
 from rnnlab.core.errors import UsageError
 from rnnlab.core.options import Short
+from rnnlab.core.scaling import Scaling
+from rnnlab.tasks._csv_options import Column, CsvFile
 from rnnlab.tasks._recorded import Recorded
 from rnnlab.tasks._weather import Weather
-from rnnlab.tasks.base import AbstractTask, Card, Part, Reference, TaskOptions
-
-Column = Annotated[int, Field(ge=0)] | str
+from rnnlab.tasks.base import AbstractTask, Card, Part, Reference, SuccessRule, TaskOptions
 
 
 class ForecastOptions(TaskOptions):
     """The series, its column to predict, and the horizon."""
 
-    csv: Annotated[DataFile | None, Short("path")] = Field(
-        None, description="a CSV file of numbers, its path or a mapping with it; none: the built-in weather"
+    csv: Annotated[CsvFile | None, Short("path")] = Field(
+        None, description="a CSV file of numbers, its path or how to read it; none: the built-in weather"
     )
-    target: Column = Field(0, description="name of the column to predict, or its index in the file, from 0")
-    ignore: Annotated[tuple[Column, ...], Field(strict=False)] = Field(
-        (), description="names or indices of columns of the file to leave out, such as a date"
+    target: Column | None = Field(None, description="short for `csv.target`", exclude=True)
+    ignore: Annotated[tuple[Column, ...], Field(strict=False)] | None = Field(
+        None, description="short for `csv.ignore`", exclude=True
     )
     horizon: int = Field(1, ge=1, le=1_000_000, description="steps from the last input to the target")
     train_fraction: float = Field(
         0.75,
         gt=0.0,
         lt=1.0,
-        description="share of the file's rows, from its start, used for training; half of the rest is for validation",
+        description="share of each series' rows, from its start, for training; half of the rest is for validation",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _in_csv(cls, data: Any) -> Any:
+        """Bring what is short for a key of `csv` there."""
+        if not isinstance(data, dict) or data.get("csv") is None:
+            return data
+        data, csv = dict(data), data["csv"]
+        csv = {"path": csv} if isinstance(csv, str) else dict(csv) if isinstance(csv, dict) else csv
+        for key in ("target", "ignore"):
+            if isinstance(csv, dict) and data.get(key) is not None:
+                if key in csv:
+                    raise ValueError(f"`{key}` and `csv.{key}` are both given, expected one of them")
+                csv[key] = data[key]
+                del data[key]
+        return {**data, "csv": csv}
 
 
 class Forecast(AbstractTask):
@@ -45,7 +60,8 @@ class Forecast(AbstractTask):
 
     The target has mean 0 and variance 1, so a loss is the share of the variance left unexplained. The baseline is the
     best of the references that use the last step alone: the constant, the last value again (persistence) and the best
-    forecast from all its features, for a file one that is fitted to the training part.
+    forecast from all its features, for a file one that is fitted to the training part. Of a file the value a
+    season ago is among them, though it needs the window: the baseline is the best naive forecast of all.
 
     Raises:
         UsageError: The file cannot be used, or the built-in weather is asked for another column.
@@ -74,16 +90,19 @@ class Forecast(AbstractTask):
         definition="Inputs: 120 hourly steps of 14 features: 12 stations with a daily cycle, a yearly cycle and "
         "autoregressive weather, and two clocks; the weather of station 1 reaches station 0 three hours later. Target: "
         "station 0, `horizon` steps after the last. Or the rows of a CSV file: the first for training, half of the "
-        "others for validation, the last for a test.",
+        "others for validation, the last for a test; several series are cut each.",
     )
 
     def __init__(self, options: ForecastOptions) -> None:
         super().__init__(options)
-        self._series = _series(options)
-        self.solved, self.input_features = self._series.solved, self._series.features
+        self._options = options
+        self._use(_series(options))
+
+    def _use(self, series: Recorded | Weather) -> None:
+        self._series, self.solved, self.input_features = series, series.solved, series.features
         self.default_timesteps = self._series.default_timesteps
         self.input_names, target = self._series.names, self._series.target
-        self.output_names, self.forecasts = (self.input_names[target],), (target, options.horizon)
+        self.output_names, self.forecasts = (self.input_names[target],), (target, self._series.horizon)
         self.scaling = self._series.scaling
 
     def timesteps_fault(self, timesteps: Lengths) -> str | None:
@@ -92,6 +111,22 @@ class Forecast(AbstractTask):
     def part(self, part: Part) -> Self:
         other = copy(self)
         other._series = self._series.part(part)
+        return other
+
+    def success(self, timesteps: Lengths) -> SuccessRule:
+        return self._series.success(timesteps)
+
+    def baseline(self, timesteps: Lengths) -> float:
+        if isinstance(self._series, Weather):
+            return super().baseline(timesteps)
+        return min(one.loss for one in self.references(timesteps))
+
+    def warnings(self, timesteps: Lengths) -> list[str]:
+        return self._series.warnings(timesteps)
+
+    def with_scaling(self, scaling: Scaling) -> Self:
+        other = copy(self)
+        other._use(_series(self._options, scaling))
         return other
 
     def sample(self, rng: np.random.Generator, *, batch_size: int, timesteps: Lengths) -> Batch:
@@ -118,16 +153,10 @@ class Forecast(AbstractTask):
         return self._series.facts()
 
 
-def _series(options: ForecastOptions) -> Recorded | Weather:
+def _series(options: ForecastOptions, scaling: Scaling | None = None) -> Recorded | Weather:
     if options.csv is not None:
-        return Recorded(
-            options.csv.place,
-            target=options.target,
-            ignore=options.ignore,
-            horizon=options.horizon,
-            train_fraction=options.train_fraction,
-        )
-    if options.target != 0 or options.ignore:
+        return Recorded(options.csv, horizon=options.horizon, train_fraction=options.train_fraction, scaling=scaling)
+    if options.target or options.ignore:
         raise UsageError("the built-in weather predicts its column 0 from all", hint="`target`, `ignore` need `csv`")
     return Weather(options.horizon)
 

@@ -120,7 +120,8 @@ def train_to_end(
     try:
         with trainer.backend.running():
             step, count = trainer.place.step, trainer.parameter_count
-            yield Started(run, trainer.experiment, trainer.task, count, step=step, notes=tuple(notes))
+            notes = (*notes, *trainer.task.warnings(trainer.experiment.timesteps))
+            yield Started(run, trainer.experiment, trainer.task, count, step=step, notes=notes)
             stopped = yield from _steps(trainer, store, stop)
         if stopped in {"diverged", "interrupted"}:
             message = trainer.divergence() if stopped == "diverged" else f"stopped by {stop.reason}"
@@ -229,7 +230,7 @@ def _summarize(trainer: Trainer, stopped: Reason, status: Status) -> Summary:
         steps_per_second=mean_speed(place.step, seconds),
         baseline=trainer.task.baseline(experiment.timesteps),
         solved=place.solved_at is not None,
-        solved_rule=str(trainer.task.solved),
+        solved_rule=str(trainer.task.success(trainer.experiment.timesteps)),
         solved_at=None if place.solved_at is None else SolvedAt.model_validate(place.solved_at),
         loss=metrics.get("loss"),
         metrics=metrics,

@@ -3,7 +3,7 @@
 Of a sweep, all trials are checked and the first is printed; `rnnlab sweep CONFIG --dry-run` shows what each one sets.
 """
 
-from rnnlab.cli.errors import note
+from rnnlab.cli.errors import note, warn
 from rnnlab.cli.options import ConfigArgument, SetOption
 from rnnlab.cli.render.output import show_text
 from rnnlab.config.code import SWEEP
@@ -29,4 +29,7 @@ def command(config: ConfigArgument, overrides: SetOption = None) -> None:
     needed = memory_needed(experiment)  # unknown for Keras
     memory = "" if needed is None else f"about {in_words(needed)} of memory, "
     baseline = task.baseline(experiment.timesteps)
-    note(f"ok: {count:,} parameter{'s' * (count != 1)}, {memory}baseline {baseline:.4g}, success rule: {task.solved}")
+    rule = task.success(experiment.timesteps)
+    for text in task.warnings(experiment.timesteps):
+        warn(text)
+    note(f"ok: {count:,} parameter{'s' * (count != 1)}, {memory}baseline {baseline:.4g}, success rule: {rule}")

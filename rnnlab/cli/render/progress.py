@@ -39,7 +39,8 @@ def headline(event: Started) -> str:
 
 
 def _goal(event: Started) -> str:
-    return f"baseline {event.task.baseline(event.experiment.timesteps):.4g}; success rule: {event.task.solved}"
+    lengths = event.experiment.timesteps
+    return f"baseline {event.task.baseline(lengths):.4g}; success rule: {event.task.success(lengths)}"
 
 
 def _lines(events: Events) -> Events:
