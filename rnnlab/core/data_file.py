@@ -34,6 +34,10 @@ class DataFile(Options):
         (copy := self.model_copy())._folder = str(folder)
         return copy
 
+    def of(self, other: Path) -> Self:
+        """Return another file that is read in the same way; its path is relative to the current folder."""
+        return self.model_copy(update={"path": str(home_expanded(other).absolute()), "sha256": None})
+
     @property
     def place(self) -> Path:
         """Its path, absolute and without `..`."""

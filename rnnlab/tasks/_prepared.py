@@ -50,35 +50,45 @@ def prepare(table: Table, path: Path, train_fraction: float, horizon: int, scali
     Raises:
         UsageError: A series is too short, its target never changes, or the scaling is of other columns or series.
     """
-    parts: dict[Part, list[slice]] = {part: [] for part in PARTS}
-    short = []
-    for name, rows in table.series:
-        count = rows.stop - rows.start
-        cut = int(count * train_fraction)
-        middle = cut + (count - cut + 1) // 2
-        edges = [rows.start, rows.start + cut, rows.start + middle, rows.stop]
-        for part, first, end in zip(PARTS, edges, edges[1:], strict=False):
-            parts[part].append(slice(first, end))
-        if min(cut, count - middle) < horizon + 1:
-            short.append((name, count, cut, middle))
-    if short:
+    parts = cut(table, train_fraction)
+    sizes = [[rows.stop - rows.start for rows in found] for found in zip(*parts.values(), strict=True)]
+    if short := [(name, size) for (name, _), size in zip(table.series, sizes, strict=True) if min(size) <= horizon]:
         raise _too_short(short, path, horizon)
     order: Sequence[int] = range(len(table.series))
     if scaling is None:
         scaling = _scaling(table, parts["train"], path)
-    elif fault := scaling_fault(scaling, table.names, table.names[table.target]):
-        raise UsageError(fault, where=str(path), hint="give the same columns, and the same `target` and `ignore`")
-    elif max(len(scaling.series), len(table.series)) > 1:
-        order = _places(scaling, table, path)
+    else:
+        order = places(scaling, table, path)
     values = np.empty_like(table.values)
     for place, (_, rows) in zip(order, table.series, strict=True):
         values[rows] = scaling.inputs.scaled(table.values[rows], place)
     values.setflags(write=False)
-    return Prepared(table, scaling, values, {part: tuple(rows) for part, rows in parts.items()})
+    return Prepared(table, scaling, values, parts)
 
 
-def _places(scaling: Scaling, table: Table, path: Path) -> list[int]:
-    """Return which of the series of a scaling each series of the table is."""
+def cut(table: Table, train_fraction: float) -> dict[Part, Rows]:
+    """Return the rows of each series by part: the first are for training, half of the rest for validation."""
+    parts: dict[Part, list[slice]] = {part: [] for part in PARTS}
+    for _, rows in table.series:
+        count = rows.stop - rows.start
+        train = int(count * train_fraction)
+        middle = train + (count - train + 1) // 2
+        edges = [rows.start, rows.start + train, rows.start + middle, rows.stop]
+        for part, first, end in zip(PARTS, edges, edges[1:], strict=False):
+            parts[part].append(slice(first, end))
+    return {part: tuple(found) for part, found in parts.items()}
+
+
+def places(scaling: Scaling, table: Table, path: Path) -> Sequence[int]:
+    """Return which of the series of a network's scaling each series of a table is.
+
+    Raises:
+        UsageError: The network was trained on other columns, or not on such a series.
+    """
+    if fault := scaling_fault(scaling, table.names, table.names[table.target]):
+        raise UsageError(fault, where=str(path), hint="give the same columns, and the same `target` and `ignore`")
+    if len(scaling.series) == len(table.series) == 1:
+        return [0]
     for name, _ in table.series:
         if name not in scaling.series:
             known = f"{', '.join(scaling.series[:5])}{', …' if len(scaling.series) > 5 else ''}"
@@ -89,7 +99,7 @@ def _places(scaling: Scaling, table: Table, path: Path) -> list[int]:
     return [scaling.series.index(name) for name, _ in table.series]
 
 
-def _scaling(table: Table, train: list[slice], path: Path) -> Scaling:
+def _scaling(table: Table, train: Rows, path: Path) -> Scaling:
     mean = np.array([table.values[rows].mean(axis=0) for rows in train])
     deviation = np.array([table.values[rows].std(axis=0) for rows in train])
     constant = np.array([np.ptp(table.values[rows], axis=0) == 0 for rows in train])
@@ -109,12 +119,11 @@ def _scaling(table: Table, train: list[slice], path: Path) -> Scaling:
     return Scaling(tuple(name for name, _ in table.series), inputs, outputs)
 
 
-def _too_short(short: list[tuple[str, int, int, int]], path: Path, horizon: int) -> UsageError:
-    name, rows, cut, middle = short[0]
+def _too_short(short: list[tuple[str, list[int]]], path: Path, horizon: int) -> UsageError:
+    name, (train, validation, test) = short[0]
     of = f"series {name}: " if name else ""
     more = f" ({len(short):,} series are too short)" if len(short) > 1 else ""
-    parts = (
-        f"{of}{rows:,} rows make {cut:,} for training, {middle - cut:,} for validation, {rows - middle:,} for a test"
-    )
+    rows = train + validation + test
+    parts = f"{of}{rows:,} rows make {train:,} for training, {validation:,} for validation, {test:,} for a test"
     hint = "give more rows, a smaller `horizon` or another `train_fraction`"
     return UsageError(f"{parts}, but each part needs at least {horizon + 1}{more}", where=str(path), hint=hint)
