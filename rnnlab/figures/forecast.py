@@ -22,6 +22,8 @@ def figure(found: Forecasts) -> Figure:
     title = f"{found.target}: forecasts {rows}, from {found.timesteps} rows each"
     left_out = len(found.series) - len(shown)
     notes = [f"{found.csv.name}; {found.run.label}, {found.weights} weights (step {found.step:,})"]
+    if any((one.parts == "ahead").sum() > found.horizon for one in shown):
+        notes += [f"past {rows} its own forecasts are read"]
     notes += [f"{left_out:,} more series are not drawn"] if left_out else []
     caption = (
         "The column of the file and, for each row, the forecast that the network made without seeing it. Past the end "

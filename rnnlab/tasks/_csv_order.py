@@ -1,5 +1,7 @@
 """The order of a table's rows: their times, the series they belong to, and what is filled in between."""
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ from rnnlab.tasks._csv_options import CsvFile
 Series = tuple[tuple[str, slice], ...]
 MOST_SERIES = 10_000
 _FORMATS = ("%d{0}%m{0}%Y", "%m{0}%d{0}%Y", "%d{0}%m{0}%y", "%m{0}%d{0}%y")
+_ISO = "ISO 8601"
+_ZONED = re.compile(r"([+-]\d\d:?\d\d|Z)$")
 _CLOCKS = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
 
 
@@ -45,10 +49,11 @@ def times_of(pd: Any, frame: Any, columns: list[int], file: CsvFile, *, numbers:
         problem = f"times can be read in two ways: {quoted(texts[row])} as {both}"
         raise fault(path, problem, line=int(numbers[row]), hint=f"set `csv.time_format: '{one}'` or the like")
     if not readings:
-        problem = f"{quoted(texts[0])} is no time that is known, or others are not"
-        raise fault(
-            path, problem, line=int(numbers[0]), hint="set `csv.time_format`, as for strptime: '%d.%m.%Y %H:%M'"
-        )
+        form, found = max(_attempts(pd, texts), key=lambda one: int(one[1].notna().sum()))
+        row = int(np.flatnonzero(found.isna())[0])
+        others = f", though others are ({form})" if found.notna().any() else " that is known"
+        hint = "correct it, or set `csv.time_format`, as for strptime: '%d.%m.%Y %H:%M'"
+        raise fault(path, f"{quoted(texts[row])} is no time{others}", line=int(numbers[row]), hint=hint)
     return next(iter(readings.values()))
 
 
@@ -57,27 +62,25 @@ def parsed_times(pd: Any, texts: Any) -> dict[str, Array]:
     numbers = pd.to_numeric(texts, errors="coerce")
     if not numbers.isna().any():
         return {"number": numbers.to_numpy(np.float64)}
-    iso = pd.to_datetime(
-        texts, format="ISO8601", errors="coerce", utc=bool(texts[0:1].str.contains(r"[+-]\d\d:?\d\d$|Z$").any())
-    )
-    if not iso.isna().any():
-        return {"ISO 8601": _plain(iso)}
-    first = str(texts.iloc[0])
-    separator = next((one for one in "/.-" if one in first[:6]), None)
     readings: dict[str, Array] = {}
+    for form, found in _attempts(pd, texts):
+        if not found.isna().any() and not any((_plain(found) == other).all() for other in readings.values()):
+            readings[form] = _plain(found)
+        if form == _ISO and readings:
+            break
+    return readings
+
+
+def _attempts(pd: Any, texts: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the times in texts by forms that the first of them may have; NaT where one has another."""
+    first = str(texts.iloc[0])
+    yield _ISO, pd.to_datetime(texts, format="ISO8601", errors="coerce", utc=bool(_ZONED.search(first)))
+    separator = next((one for one in "/.-" if one in first[:6]), None)
     for form in _FORMATS if separator else ():
         for clock in _CLOCKS:
             whole = form.format(separator) + clock
-            if pd.isna(pd.to_datetime(first, format=whole, errors="coerce")):
-                continue
-            found = pd.to_datetime(texts, format=whole, errors="coerce")
-            if not found.isna().any():
-                readings[whole] = _plain(found)
-    different: dict[str, Array] = {}
-    for form, found in readings.items():
-        if not any((found == other).all() for other in different.values()):
-            different[form] = found
-    return different
+            if not pd.isna(pd.to_datetime(first, format=whole, errors="coerce")):
+                yield whole, pd.to_datetime(texts, format=whole, errors="coerce")
 
 
 def _plain(found: Any) -> Array:

@@ -70,6 +70,8 @@ def command(
     show_table(_errors(found))
     show("")
     show_table(_ahead(found))
+    if any((one.parts == "ahead").sum() > found.horizon for one in found.series):
+        show("", f"Beyond {_rows(found.horizon)} past the end the network reads its own forecasts.")
     show("", *map(str, written))
 
 

@@ -32,6 +32,7 @@ class Sample:
         are_classes: Whether the O outputs are classes of which one is right.
         input_names, output_names: What each input and output is; empty where it has a number alone.
         forecasts: Where the targets are a later value of an input: which input, and how many steps later.
+        in_units: Whether all values are in the units of a file.
     """
 
     inputs: NDArray[Any]
@@ -43,6 +44,7 @@ class Sample:
     input_names: Sequence[str] = ()
     output_names: Sequence[str] = ()
     forecasts: tuple[int, int] | None = None
+    in_units: bool = False
 
 
 @final
@@ -75,8 +77,10 @@ class OneSample(AbstractDiagnosis[Sample]):
             targets, raw = np.eye(task.output_features)[targets], softmax(raw)
         elif task.loss == "binary_cross_entropy":
             raw = sigmoid(raw)
-        names = tuple(task.input_names), tuple(task.output_names)
-        return Sample(batch.inputs[0], targets, raw, scored, task.name, are_classes, *names, task.forecasts)
+        names, inputs, scaling = (tuple(task.input_names), tuple(task.output_names)), batch.inputs[0], task.scaling
+        if in_units := scaling is not None and len(scaling.series) == 1:
+            inputs, targets, raw = scaling.inputs.in_units(inputs), *map(scaling.outputs.in_units, (targets, raw))
+        return Sample(inputs, targets, raw, scored, task.name, are_classes, *names, task.forecasts, in_units)
 
     def sentences(self, found: Sample) -> list[str]:
         if found.are_classes:
@@ -101,7 +105,10 @@ class OneSample(AbstractDiagnosis[Sample]):
 
 
 _STEP = Axis("step")
-_NORMALISED = ", standard deviations from the mean"
+
+
+def _unit(one: Sample) -> str:
+    return ", in units of the file" if one.in_units else ", standard deviations from the mean"
 
 
 def _inputs(one: Sample) -> Panel:
@@ -113,7 +120,7 @@ def _inputs(one: Sample) -> Panel:
             Line(name, *stairs(edges, values), n, n)
             for n, (name, values) in enumerate(zip(names, one.inputs.T, strict=True))
         ]
-        return Panel(_STEP, Axis(f"input{_NORMALISED}" if one.forecasts else "input"), lines)
+        return Panel(_STEP, Axis(f"input{_unit(one)}" if one.forecasts else "input"), lines)
     if is_one_hot:  # symbols, one at each step
         steps = np.arange(len(one.inputs)) + 1
         shown = Line("", steps, one.inputs.argmax(axis=1), dash=None, marker=0)
@@ -122,7 +129,7 @@ def _inputs(one: Sample) -> Panel:
         np.arange(len(one.inputs)) + 1,
         np.arange(features),
         one.inputs.T,
-        f"input{_NORMALISED}" if one.forecasts else "value of the input",
+        f"input{_unit(one)}" if one.forecasts else "value of the input",
     )
     return Panel(_STEP, _named("input", one.input_names, features), heat=heat)
 
@@ -139,7 +146,7 @@ def _forecast(one: Sample, title: str) -> Panel:
         Line(f"target, {counted(ahead, 'step')} ahead", when, one.targets[:, 0], 0, **look),
         Line("network", when, one.outputs[:, 0], 1, **(look | {"marker": 0} if is_one else {"dash": 1})),
     ]
-    return Panel(_STEP, Axis(f"{name}{_NORMALISED}"), lines, title=title)
+    return Panel(_STEP, Axis(f"{name}{_unit(one)}"), lines, title=title)
 
 
 def _named(label: str, names: Sequence[str], count: int) -> Axis:
