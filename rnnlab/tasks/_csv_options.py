@@ -40,4 +40,6 @@ class CsvFile(DataFile):
     ignore: Annotated[tuple[Column, ...], Field(strict=False)] = Field(
         (), description="names or indices of columns to leave out, such as a date"
     )
-    target: Column = Field(0, description="name of the column to predict, or its index in the file, from 0")
+    target: Column | None = Field(
+        None, description="name of the column to predict, or its index in the file, from 0; null: the only one"
+    )
