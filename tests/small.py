@@ -1,6 +1,9 @@
 """A training so small that a test can work it out by hand, and its parts."""
 
 from collections.abc import Callable
+from importlib.util import find_spec
+
+import pytest
 
 import rnnlab
 
@@ -13,3 +16,5 @@ SMALL = {
 }
 
 Fit = Callable[..., rnnlab.Run]
+
+needs_pandas = pytest.mark.skipif(find_spec("pandas") is None, reason="needs the extra `data`")

@@ -83,11 +83,11 @@ def _parsed(sha256: str, content: bytes, file: CsvFile) -> Table:
         raise fault(path, problem, hint="save the file as UTF-8") from error
     if b"\0" in text:
         raise fault(path, f"byte {content.index(0):,} is NUL: this is no text", hint="save the file as UTF-8")
-    pd = _pandas()
     lines = Lines.of(text, file.comment)
     layout = settle(lines, file)
     columns = _Columns.of(layout, file)
     check_wide(lines, layout, path)
+    pd = _pandas()
     numbers, frame = _frame(pd, lines, layout, columns, file)
     times = times_of(pd, frame, columns.time, file, numbers=numbers)
     groups = frame[columns.group].to_numpy() if columns.group is not None else None

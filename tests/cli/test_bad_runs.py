@@ -18,6 +18,7 @@ from rnnlab.storage.sealed_yaml import sealed
 from tests.cli.jobs import BEST, EVALUATE, EXPORT, INTO, RESUME, Harm, everything
 from tests.cli.program import DIVERGING, rnnlab
 from tests.cli.test_bad_input import error_lines
+from tests.small import needs_pandas
 
 TEXTS = {
     "nothing": (b"", "is not valid JSON"),
@@ -279,12 +280,13 @@ def test_a_run_on_a_read_only_disk_can_be_read(job: Path, monkeypatch: pytest.Mo
         assert os.strerror(code) in error_lines(result)[0]
 
 
+@needs_pandas
 def test_surroundings_that_changed_are_reported(here: Path) -> None:
     """Another NumPy and another processor are a warning; other data under the same name are refused."""
-    rows = "".join(f"{n % 7},{n % 5}\n" for n in range(200))
+    rows = "a,b\n" + "".join(f"{n % 7},{n % 5}\n" for n in range(200))
     (here / "data.csv").write_text(rows)
     (here / "x.yaml").write_text(
-        "task: {type: forecast, csv: data.csv}\nshape: {timesteps: 3}\ntraining: {steps: 4, batch_size: 4}\n"
+        "task: {type: forecast, csv: data.csv, target: a}\nshape: {timesteps: 3}\ntraining: {steps: 4, batch_size: 4}\n"
         "evaluation: {sequences: 5}\n"
     )
     assert rnnlab("train", "x.yaml", "--into", "job", "-q").code == 0

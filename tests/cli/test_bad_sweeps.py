@@ -12,6 +12,7 @@ import pytest
 from rnnlab.config.load import load_experiment
 from tests.cli.program import TINY, rnnlab
 from tests.cli.test_bad_input import error_lines, names
+from tests.small import needs_pandas
 
 BASE = "task: adding\ntraining: {steps: 1}\nsweep:\n"
 MILLION = [f"    training.optimizer.{name}: {{from: 0.1, to: 0.2, count: 100}}\n" for name in ("beta_1", "beta_2")]
@@ -55,16 +56,17 @@ def hostile(here: Path) -> Path:
     place = here / "x $(touch p0);y"
     place.mkdir()
     for name in HOSTILE:
-        (here / f"{name}.csv").write_text("".join(f"{n % 7},{n % 5}\n" for n in range(100)))
+        (here / f"{name}.csv").write_text("a,b\n" + "".join(f"{n % 7},{n % 5}\n" for n in range(100)))
     axis = ", ".join("'{}'".format(f"{name}.csv".replace("'", "''")) for name in HOSTILE)
     (here / "x.yaml").write_text(
-        "task: {type: forecast}\nshape: {timesteps: 3}\ntraining: {steps: 2, batch_size: 4}\n"
+        "task: {type: forecast, target: a}\nshape: {timesteps: 3}\ntraining: {steps: 2, batch_size: 4}\n"
         "evaluation: {sequences: 5}\n"
         f"sweep: {{axes: {{task.csv: [{axis}]}}}}\n"
     )
     return place
 
 
+@needs_pandas
 def test_values_do_not_reach_the_scheduler(here: Path, hostile: Path) -> None:
     """The script of the jobs has only the paths of trials; the values are in the configs."""
     script = rnnlab("sweep", "x.yaml", "--slurm", "--dry-run", "--into", hostile / "s")
@@ -86,6 +88,7 @@ def test_options_of_the_scheduler_are_one_word(here: Path, option: str, value: s
     assert names() == ["x.yaml"]
 
 
+@needs_pandas
 def test_a_script_for_any_scheduler_runs_nothing_but_trials(here: Path, hostile: Path) -> None:
     """Each line is one command, which bash splits into exactly its words."""
     script = rnnlab("sweep", "x.yaml", "--script", "--into", hostile / "s")

@@ -10,6 +10,7 @@ import pytest
 
 import rnnlab as package
 from tests.cli.program import rnnlab
+from tests.small import needs_pandas
 
 pytest.importorskip("jinja2", reason="needs the extra `plots`")
 TINY = {"name": "tiny", "task": "adding", "shape": {"timesteps": 8}, "training": {"steps": 2, "batch_size": 4}}
@@ -81,6 +82,7 @@ def test_a_run_is_repeated_from_the_page_alone(runs: Path, tmp_path: Path, monke
             np.testing.assert_array_equal(again.weights("last")[parameter], array)
 
 
+@needs_pandas
 def test_a_csv_is_named_and_must_be_beside_the_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "series.csv").write_text("x\n" + "\n".join(str(n % 7) for n in range(100)))
     config = {"task": {"type": "forecast", "csv": str(tmp_path / "series.csv")}, "shape": {"timesteps": 5}}

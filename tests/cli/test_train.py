@@ -13,6 +13,7 @@ import rnnlab as package
 from rnnlab.config.load import load_experiment
 from tests.cli.program import TINY, rnnlab
 from tests.cli.training import newest, trained, weights
+from tests.small import needs_pandas
 
 FILES = [
     "checkpoints/step-0000000000-0001.safetensors", "checkpoints/step-0000000020-0001.safetensors",
@@ -100,11 +101,12 @@ def test_a_solved_task_stops(here: Path) -> None:
     assert longer["solved_at"]["step"] == found["steps"]
 
 
+@needs_pandas
 def test_a_csv_is_found_from_the_config_that_names_it(here: Path) -> None:
     (here / "data").mkdir()
-    rows = "\n".join(f"{n % 7},{n % 3}" for n in range(200))
+    rows = "a,b\n" + "\n".join(f"{n % 7},{n % 3}" for n in range(200))
     (here / "data" / "series.csv").write_text(f"{rows}\n")
-    task = "task: {type: forecast, csv: series.csv}\nshape: {timesteps: 10}\n"
+    task = "task: {type: forecast, csv: series.csv, target: a}\nshape: {timesteps: 10}\n"
     training = "training: {steps: 2, batch_size: 4}\nevaluation: {sequences: 4}\n"
     (here / "data" / "x.yaml").write_text(task + training)
     result = rnnlab("train", "data/x.yaml")

@@ -219,6 +219,7 @@ def test_damaged_weights_are_not_exported(here: Path) -> None:
 @pytest.fixture(scope="module")
 def forecast(tmp_path_factory: pytest.TempPathFactory) -> rnnlab.Run:
     """A run on a file whose target is far from 0, beside a column that never changes in the training part."""
+    pytest.importorskip("pandas", reason="needs the extra `data`")
     folder = tmp_path_factory.mktemp("forecast")
     rows = (f"{np.sin(t / 3):.4f},{7 + (t > 55)},{70000 + 20 * np.cos(t / 3):.4f}" for t in range(60))
     (folder / "x.csv").write_text("x,fixed,y\n" + "\n".join(rows))

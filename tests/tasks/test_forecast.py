@@ -1,7 +1,6 @@
 """What is peculiar to forecasting: horizons of the built-in weather, and the series of a CSV file."""
 
 import os
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +13,11 @@ from rnnlab.core.errors import UsageError
 from rnnlab.core.streams import stream
 from rnnlab.tasks.base import mean_loss
 from rnnlab.tasks.forecast import Forecast, ForecastOptions
+from tests.small import needs_pandas
 
 
 def forecast(**options: Any) -> Forecast:
     return Forecast(ForecastOptions(**options))
-
-
-needs_pandas = pytest.mark.skipif(find_spec("pandas") is None, reason="needs the extra `data`")
 
 
 def table(path: Path, rows: list[str] | str) -> str:

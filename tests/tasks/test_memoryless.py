@@ -14,9 +14,11 @@ import pytest
 from rnnlab.core.batch import Array, Batch, Lengths
 from rnnlab.core.losses import LOSSES
 from rnnlab.core.streams import stream
+from rnnlab.tasks._csv_options import CsvFile
 from rnnlab.tasks.base import AbstractTask
 from rnnlab.tasks.forecast import Forecast, ForecastOptions
 from rnnlab.tasks.parity import Parity
+from tests.small import needs_pandas
 from tests.tasks.drawing import NUMBERS, Measured, short_lengths
 
 Predictor = Callable[[Array], Array]  # from what is seen, (N, I), to raw outputs, (N, O)
@@ -49,6 +51,7 @@ def test_parity_of_a_single_bit_needs_no_memory(timesteps: Lengths, baseline: fl
     search(task, timesteps, fitted=20_000, scored=100_000, updates=250)
 
 
+@needs_pandas
 def test_no_search_beats_the_baseline_of_a_file(tmp_path: Any) -> None:
     """The next row depends on the present one through a curve, which the last value and a straight line miss."""
     x = np.zeros((3000, 2))
@@ -56,7 +59,7 @@ def test_no_search_beats_the_baseline_of_a_file(tmp_path: Any) -> None:
     for t in range(1, len(x)):
         x[t] = np.sin(2 * x[t - 1, ::-1]) + 0.4 * noise[t]
     (tmp_path / "x.csv").write_text("\n".join(",".join(map(repr, row)) for row in x.tolist()))
-    task = Forecast(ForecastOptions(csv=str(tmp_path / "x.csv")))
+    task = Forecast(ForecastOptions(csv=CsvFile(path=str(tmp_path / "x.csv"), target=0)))
     unpredictable = np.square(0.4 * noise[2251:2625, 0]).mean() / x[:2250, 0].var()  # of the validation rows
     assert unpredictable < task.baseline((1, 1)) < 1.05 * unpredictable
     search(task, (1, 1), fitted=2000, scored=6000, updates=250)
