@@ -13,13 +13,14 @@ if TYPE_CHECKING:
     from rnnlab.api import evaluate as evaluate
     from rnnlab.api import export as export
     from rnnlab.api import open_run as open_run
+    from rnnlab.api import predict as predict
     from rnnlab.api import resume as resume
     from rnnlab.api import table as table
     from rnnlab.api import train as train
     from rnnlab.runs.run import Run as Run
 
 __version__ = "0.1.0"
-__all__ = ["Run", "__version__", "diagnose", "evaluate", "export", "open_run", "resume", "table", "train"]
+__all__ = ["Run", "__version__", "diagnose", "evaluate", "export", "open_run", "predict", "resume", "table", "train"]
 
 
 def __getattr__(name: str) -> Any:

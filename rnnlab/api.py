@@ -11,6 +11,7 @@ from rnnlab.core.named_files import home_expanded
 from rnnlab.inspection.diagnoses import diagnose
 from rnnlab.inspection.evaluate import evaluate
 from rnnlab.inspection.export import export
+from rnnlab.inspection.predict import predict
 from rnnlab.runs.columns import table
 from rnnlab.runs.find import open_run, runs_root
 from rnnlab.runs.run import Run
@@ -18,7 +19,7 @@ from rnnlab.training.events import Event, Finished
 from rnnlab.training.resume import resume as _resume
 from rnnlab.training.train import train as _train
 
-__all__ = ["Run", "diagnose", "evaluate", "export", "open_run", "resume", "table", "train"]
+__all__ = ["Run", "diagnose", "evaluate", "export", "open_run", "predict", "resume", "table", "train"]
 
 
 def train(

@@ -40,7 +40,7 @@ def test_the_package_of_runs_is_there_after_importing_rnnlab() -> None:
 
 def test_only_what_is_promised_is_there() -> None:
     assert rnnlab.__all__ == [
-        "Run", "__version__", "diagnose", "evaluate", "export", "open_run", "resume", "table", "train",
+        "Run", "__version__", "diagnose", "evaluate", "export", "open_run", "predict", "resume", "table", "train",
     ]  # fmt: skip
     assert dir(rnnlab) == sorted(rnnlab.__all__)  # what a shell offers to complete
     with pytest.raises(AttributeError, match="module 'rnnlab' has no attribute 'trian'"):

@@ -190,7 +190,7 @@ def _forecast(
 
 
 def continued(times: Array, more: int) -> Array:
-    """Return times and the next ones: an even step goes on, in months where they are the same day of each.
+    """Return times and the next ones: an even step is continued, in months where they are the same day of each.
 
     Example:
         >>> months = np.array(["2020-11-01", "2020-12-01", "2021-01-01"], "datetime64[ns]")

@@ -1,4 +1,4 @@
-"""The shape of a CSV file: delimiter, decimal mark, names. It is settled from all lines, and never guessed."""
+"""The shape of a CSV file: delimiter, decimal separator, names. It is settled from all lines, and never guessed."""
 
 import re
 from collections import Counter
@@ -11,11 +11,12 @@ import numpy as np
 
 from rnnlab.core.batch import Array
 from rnnlab.core.errors import UsageError
-from rnnlab.tasks._csv_lines import BLANKS, DELIMITERS, SINGLE, Lines, is_number, missing_marks
+from rnnlab.tasks._csv_lines import BLANKS, DELIMITERS, SINGLE, Lines, is_number, missing_values
 from rnnlab.tasks._csv_options import CsvFile
 
 _SAMPLED = 400  # rows whose cells are looked at to tell numbers from text
 _MOST_NAME_ROWS = 10
+LONGEST_NAME = 200  # characters, of columns and series
 _CALLED = {",": "`,`", ";": "`;`", "\t": "tabs", "|": "`|`", BLANKS: "blanks", SINGLE: "nothing (one column)"}
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
 
@@ -27,7 +28,7 @@ class Layout:
 
     Attributes:
         delimiter: What separates cells; `SINGLE` where a line is a cell.
-        decimal: The decimal mark.
+        decimal: The decimal separator.
         numeric: Of each column, whether it has numbers, judged by rows from all over the file.
         names: Of the columns; empty text where there is none.
         name_rows: How many lines have names.
@@ -56,43 +57,43 @@ def settle(lines: Lines, options: CsvFile) -> Layout:
     Raises:
         UsageError: It can be read in no way, or in several; the message shows both.
     """
-    path, marks = Path(options.path), set(missing_marks(options.marks))
+    path, missing = Path(options.path), set(missing_values(options.na_values))
     if not len(lines):
         raise fault(path, "the file is empty")
     known = [one for one in DELIMITERS if not (one == options.decimal and b'"' not in lines.content)]
     counts = {one: lines.counts(one) for one in ([options.delimiter] if options.delimiter else known)}
     even = [one for one, found in counts.items() if found[0] > 1 and (found == found[0]).all()]
-    found = [layout for one in even if (layout := _reading(lines, one, options, marks))]
+    found = [layout for one in even if (layout := _reading(lines, one, options, missing))]
     # A text that another delimiter would cut between digits is two cells.
     found = [one for one in found if not any(_cuts(lines, one, other) for other in even if other != one.delimiter)]
     if not options.delimiter or (counts[options.delimiter] == 1).all():
-        if single := _reading(lines, SINGLE, options, marks):
+        if single := _reading(lines, SINGLE, options, missing):
             found.append(single)
         elif not found and not options.delimiter and _is_even(lines.counts(BLANKS)):
-            found = [layout for layout in [_reading(lines, BLANKS, options, marks)] if layout]
+            found = [layout for layout in [_reading(lines, BLANKS, options, missing)] if layout]
     if len(found) > 1:
         raise _ambiguous(path, lines, found[:2])
     if not found:
         raise _unreadable(path, lines, counts, even)
-    return _named(path, lines, found[0], options, marks)
+    return _named(path, lines, found[0], options, missing)
 
 
 def _is_even(counts: Array) -> bool:
     return bool(counts[0] > 1 and (counts == counts[0]).all())
 
 
-def _reading(lines: Lines, delimiter: str, options: CsvFile, marks: set[str]) -> Layout | None:
+def _reading(lines: Lines, delimiter: str, options: CsvFile, missing: set[str]) -> Layout | None:
     """Return the way to read the file with this delimiter, if columns then have numbers."""
     sampled = lines.some(_SAMPLED)
-    if delimiter == SINGLE and not all(_is_one_cell(lines.text(line).strip(), options, marks) for line in sampled):
+    if delimiter == SINGLE and not all(_is_one_cell(lines.text(line).strip(), options, missing) for line in sampled):
         return None
     names = min(5, len(lines) - 1)  # lines that may have names
     columns = list(zip(*(lines.cells(line, delimiter) for line in sampled if line >= names), strict=False))
-    numeric = {mark: [_has_numbers(column, mark, marks) for column in columns] for mark in (".", ",")}
+    numeric = {mark: [_has_numbers(column, mark, missing) for column in columns] for mark in (".", ",")}
     if options.decimal:
         decimal = options.decimal
     else:
-        # Whole numbers are numbers with either mark.
+        # Whole numbers are numbers with either separator.
         cells = {mark: [c for column in columns for c in column if is_number(c, mark)] for mark in (".", ",")}
         decimal = "," if len(cells[","]) > len(cells["."]) else "."
         if decimal == "," and all(_THOUSANDS.fullmatch(cell) for cell in cells[","] if "," in cell):
@@ -103,16 +104,18 @@ def _reading(lines: Lines, delimiter: str, options: CsvFile, marks: set[str]) ->
     return Layout(delimiter, decimal, tuple(numeric[decimal])) if any(numeric[decimal]) else None
 
 
-def _has_numbers(column: Sequence[str], decimal: str, marks: set[str]) -> bool:
+def _has_numbers(column: Sequence[str], decimal: str, missing: set[str]) -> bool:
     numbers = sum(is_number(cell, decimal) for cell in column)
-    return numbers > 0 and 2 * numbers >= sum(cell not in marks for cell in column)
+    return numbers > 0 and 2 * numbers >= sum(cell not in missing for cell in column)
 
 
-def _is_one_cell(text: str, options: CsvFile, marks: set[str]) -> bool:
+def _is_one_cell(text: str, options: CsvFile, missing: set[str]) -> bool:
     """Return whether a line can be the only cell of a row: a number, or a word without a delimiter."""
     decimals = options.decimal or ".,"
     text = text.strip('"')
-    return text in marks or any(is_number(text, one) for one in decimals) or not any(one in text for one in DELIMITERS)
+    return (
+        text in missing or any(is_number(text, one) for one in decimals) or not any(one in text for one in DELIMITERS)
+    )
 
 
 def _cuts(lines: Lines, layout: Layout, other: str) -> bool:
@@ -127,19 +130,22 @@ def _cuts(lines: Lines, layout: Layout, other: str) -> bool:
     )
 
 
-def _named(path: Path, lines: Lines, layout: Layout, options: CsvFile, marks: set[str]) -> Layout:
-    count, rows = _name_rows(path, lines, layout, options, marks)
+def _named(path: Path, lines: Lines, layout: Layout, options: CsvFile, missing: set[str]) -> Layout:
+    count, rows = _name_rows(path, lines, layout, options, missing)
     names = [""] * len(layout.numeric)
     for k in range(len(names)):
         cells = dict.fromkeys(row[k] for row in rows[:count] if k < len(row))
         names[k] = " ".join(cell for cell in cells if cell) or f"column {k}"
+    if long := [k for k, name in enumerate(names) if len(name) > LONGEST_NAME]:
+        problem = f"the name of column {long[0]} has {len(names[long[0]])} characters, expected at most {LONGEST_NAME}"
+        raise fault(path, problem, hint="shorten it; or is it text before the table? see `csv.comment`")
     if count >= len(lines):
         raise fault(path, "there is a header, but no row of numbers", line=int(lines.numbers[0]))
     return Layout(layout.delimiter, layout.decimal, layout.numeric, tuple(names), count)
 
 
 def _name_rows(
-    path: Path, lines: Lines, layout: Layout, options: CsvFile, marks: set[str]
+    path: Path, lines: Lines, layout: Layout, options: CsvFile, missing: set[str]
 ) -> tuple[int, list[list[str]]]:
     """Return how many rows have names, and the first rows."""
     rows = [lines.cells(line, layout.delimiter) for line in range(min(_MOST_NAME_ROWS + 1, len(lines)))]
@@ -149,7 +155,7 @@ def _name_rows(
     numeric = [k for k, is_one in enumerate(layout.numeric) if is_one]
     numbers = [sum(is_number(row[k], layout.decimal) for k in numeric if k < len(row)) for row in rows]
     words = [
-        [k for k in numeric if k < len(row) and row[k] not in marks and not is_number(row[k], layout.decimal)]
+        [k for k in numeric if k < len(row) and row[k] not in missing and not is_number(row[k], layout.decimal)]
         for row in rows
     ]
     leading = next((n for n, found in enumerate(numbers) if found), len(rows))
@@ -238,7 +244,7 @@ def _unreadable(path: Path, lines: Lines, counts: dict[str, Array], even: Sequen
     line = int(odd[0])
     cells = [cell for cell in lines.cells(line, best) if cell]
     text, cell_count = lines.text(line), int(counts[best][line])
-    hint = "remove the line, or begin it with a mark that `csv.comment` names"
+    hint = "remove the line, or begin it with what `csv.comment` names"
     if 5 * len(odd) > len(lines) and len(lines) > 4:
         problem = f"rows have from {counts[best].min()} to {counts[best].max()} cells between {_CALLED.get(best, best)}"
         hint = "a row is a time step here, a column a feature: is this a series per row? turn it (pandas: df.T)"

@@ -18,13 +18,13 @@ _MARKS = ("", "?", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "NAN", "null", "NUL
 _NUMBER = {mark: re.compile(rf"[+-]?(\d+({re.escape(mark)}\d*)?|{re.escape(mark)}\d+)([eE][+-]?\d+)?") for mark in ".,"}
 
 
-def missing_marks(more: Sequence[str]) -> list[str]:
-    """Return the texts that stand for a missing value."""
+def missing_values(more: Sequence[str]) -> list[str]:
+    """Return the texts for a missing value."""
     return list(dict.fromkeys((*_MARKS, *more)))
 
 
 def is_number(cell: str, decimal: str) -> bool:
-    """Return whether a cell is a number with this decimal mark.
+    """Return whether a cell is a number with this decimal separator.
 
     Example:
         >>> [is_number(cell, ",") for cell in ("1,5", "-2e3", "1.5", "1,234,5")]

@@ -15,7 +15,7 @@ class CsvFile(DataFile):
     delimiter: str | None = Field(
         None, min_length=1, max_length=1, description="what separates cells; null: `,` `;` tab `|` or blanks, as found"
     )
-    decimal: Literal[".", ","] | None = Field(None, description="the decimal mark; null: as found")
+    decimal: Literal[".", ","] | None = Field(None, description="the decimal separator; null: as found")
     header: Literal["auto"] | bool | Annotated[int, Field(ge=0, le=20)] = Field(
         "auto", description="true: the first row has the names of the columns; false: none has; or how many rows have"
     )
@@ -25,8 +25,8 @@ class CsvFile(DataFile):
         description="what to do where cells are missing: interpolate between the rows before and after, which lets an "
         "input depend on a later row; or carry the last value forward",
     )
-    marks: Annotated[tuple[str, ...], Field(strict=False)] = Field(
-        (), description="further texts that stand for a missing value, beside an empty cell, ?, NA, NaN, null and -"
+    na_values: Annotated[tuple[str, ...], Field(strict=False)] = Field(
+        (), description="further texts for a missing value, beside an empty cell, ?, NA, NaN, null and -"
     )
     time: Column | Annotated[tuple[Column, ...], Field(strict=False, min_length=1)] | None = Field(
         None, description="the column of times, or several that are joined: rows are brought into its order"

@@ -9,7 +9,7 @@ import numpy as np
 
 from rnnlab.core.batch import Array
 from rnnlab.core.errors import UsageError
-from rnnlab.tasks._csv_layout import fault, quoted
+from rnnlab.tasks._csv_layout import LONGEST_NAME, fault, quoted
 from rnnlab.tasks._csv_options import CsvFile
 
 Series = tuple[tuple[str, slice], ...]
@@ -104,6 +104,9 @@ def by_series(groups: Array | None, times: Array | None, *, path: Path, numbers:
         unique, first, inverse = np.unique(texts, return_index=True, return_inverse=True)
         ranks = np.argsort(np.argsort(first))  # in the order of the file
         names, codes = [str(unique[k]) for k in np.argsort(first)], ranks[inverse]
+        if long := next((name for name in names if len(name) > LONGEST_NAME), ""):
+            problem = f"{quoted(long)} has {len(long)} characters, expected a name of at most {LONGEST_NAME}"
+            raise fault(path, problem, hint="name the column of the series by `csv.group`")
         if len(names) > MOST_SERIES or 2 * len(names) > rows:
             problem = f"{len(names):,} series in {rows:,} rows"
             raise fault(path, problem, hint=f"`csv.group` names a column of at most {MOST_SERIES:,} series")

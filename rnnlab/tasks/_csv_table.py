@@ -16,7 +16,7 @@ from rnnlab.core.named_files import read_named, sha256_of
 from rnnlab.core.registry import nearest
 from rnnlab.tasks._csv_checks import check_order, check_series, check_wide
 from rnnlab.tasks._csv_layout import Layout, fault, quoted, settle
-from rnnlab.tasks._csv_lines import BLANKS, Lines, is_number, missing_marks
+from rnnlab.tasks._csv_lines import BLANKS, Lines, is_number, missing_values
 from rnnlab.tasks._csv_options import Column, CsvFile
 from rnnlab.tasks._csv_order import by_series, filled, times_of
 
@@ -177,7 +177,7 @@ def find_column(column: Column, names: Sequence[str], *, path: Path) -> int:
 
 def _frame(pd: Any, lines: Lines, layout: Layout, columns: _Columns, file: CsvFile) -> tuple[Array, Any]:
     """Return the number of each row's line, and the frame: kept columns as float64, the others as text."""
-    path, marks = Path(file.path), missing_marks(file.marks)
+    path, marks = Path(file.path), missing_values(file.na_values)
     body, numbers = lines.body(layout.name_rows), lines.numbers[layout.name_rows :]
     settings: dict[str, Any] = {
         "header": None,
@@ -205,7 +205,10 @@ def _frame(pd: Any, lines: Lines, layout: Layout, columns: _Columns, file: CsvFi
         row, k = (int(one[0]) for one in np.nonzero(np.isinf(values)))
         where = f"in column {columns.kept[k]} ({layout.names[columns.kept[k]]})"
         raise fault(
-            path, f"an infinite number {where}", line=int(numbers[row]), hint="correct it, or name it in `marks`"
+            path,
+            f"an infinite number {where}",
+            line=int(numbers[row]),
+            hint="correct it, or name it in `csv.na_values`",
         )
     if file.missing == "error" and (missing := np.isnan(values)).any():
         raise _missing(missing, lines, layout, columns, path)
@@ -223,7 +226,7 @@ def _no_numbers(frame: Any, layout: Layout, columns: _Columns, path: Path, *, nu
     row, count = wrong[k][0], sum(map(len, wrong.values()))
     more = f"; so are {count - 1:,} more cells" if count > 1 else ""
     problem = f"{quoted(frame[k][row])} in column {k} ({layout.names[k]}) is not a number{more}"
-    hint = "correct it, leave the column out by `ignore`, or name it in `csv.marks` if it stands for a missing value"
+    hint = "correct it, leave the column out by `ignore`, or name it in `csv.na_values` if it is a missing value"
     if not layout.numeric[k]:
         hint = "leave the column out by `ignore`, or is it the `time` or the `group`?"
     return fault(path, problem, line=int(numbers[row]), hint=hint)

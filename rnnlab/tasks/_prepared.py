@@ -16,6 +16,8 @@ from rnnlab.tasks.base import Part
 
 PARTS: tuple[Part, ...] = ("train", "validation", "test")
 Rows = tuple[slice, ...]  # of each series
+_MOST_SCALES = 10_000  # they are stored with the weights
+_LARGEST = 1e150  # its square is finite
 
 
 @final
@@ -100,6 +102,12 @@ def places(scaling: Scaling, table: Table, path: Path) -> Sequence[int]:
 
 
 def _scaling(table: Table, train: Rows, path: Path) -> Scaling:
+    if table.values.shape[1] * len(train) > _MOST_SCALES:
+        count = f"{len(train):,} series of {table.values.shape[1]:,} columns"
+        problem = f"{count}, each with a scale, expected at most {_MOST_SCALES:,} together"
+        raise UsageError(problem, where=str(path), hint="leave columns out by `ignore`")
+    if np.abs(table.values).max() > _LARGEST:
+        raise UsageError(f"a number is beyond {_LARGEST:g}", where=str(path), hint="correct it, or give another unit")
     mean = np.array([table.values[rows].mean(axis=0) for rows in train])
     deviation = np.array([table.values[rows].std(axis=0) for rows in train])
     constant = np.array([np.ptp(table.values[rows], axis=0) == 0 for rows in train])

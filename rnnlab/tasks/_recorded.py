@@ -18,7 +18,6 @@ from rnnlab.tasks._prepared import PARTS, Prepared, prepare
 from rnnlab.tasks.base import Part, Reference, SuccessRule, Threshold, always, last_step, too_short
 
 FEW = 30  # distinct windows; fewer are reported
-_MOST_FACTS = 10_000
 
 
 class Recorded:
@@ -145,7 +144,7 @@ class Recorded:
             "series": len(table.series),
             "filled": table.filled,
             "sorted": not table.was_sorted,
-            "columns": columns[:_MOST_FACTS],
+            "columns": columns,
         }
 
     @property

@@ -10,6 +10,7 @@ import pytest
 
 import rnnlab as package
 from rnnlab.tasks import _csv_table
+from rnnlab.tasks._csv_options import CsvFile
 from rnnlab.tasks.forecast import Forecast, ForecastOptions
 from tests.cli.program import Result, rnnlab
 from tests.cli.test_bad_input import error_lines
@@ -201,6 +202,41 @@ def test_a_series_per_row(data: Path) -> None:
     line = refused("csv: m4.csv, target: 1, ignore: [V1]", timesteps=5)
     assert "this looks like a series per row" in line
     assert "turn it (pandas: df.T)" in line
+
+
+def test_another_file_is_scored_on_the_scale_of_the_network(data: Path) -> None:
+    """A file that differs in its training rows alone has the same test rows, and so the same loss."""
+    trained("csv: plain.csv, target: y")
+    head, *lines = Path("plain.csv").read_text().splitlines()
+    cut = int(len(lines) * 0.75)
+    rows = [[str(2 * float(cell)) for cell in line.split(",")] for line in lines[:cut]]
+    Path("other.csv").write_text("\n".join([head, *map(",".join, rows), *lines[cut:]]))
+    own = json.loads(rnnlab("evaluate", "run", "--json").stdout)
+    other = json.loads(rnnlab("evaluate", "run", "--set", "task.csv=other.csv", "--json").stdout)
+    assert other["loss"] == own["loss"]
+    assert other["metrics"]["mae_in_file_units"] == own["metrics"]["mae_in_file_units"]
+    swapped = "\n".join(["y,x", *(",".join(line.split(",")[::-1]) for line in lines)])
+    Path("other.csv").write_text(swapped)
+    result = rnnlab("evaluate", "run", "--set", "task.csv=other.csv")
+    assert (result.code, "reads x, y and predicts y; the file gives y, x and y" in error_lines(result)[0]) == (2, True)
+
+
+def test_the_readme_shows_how_a_file_is_read(data: Path) -> None:
+    """Every option that it shows, with its value there, reads a file."""
+    readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+    shown = next(block for block in readme.split("```text\n")[1:] if "csv:" in block).split("```")[0]
+    Path("c.yaml").write_text(f"{shown}\nshape: {{timesteps: 4}}\n")
+    rows = [
+        f"{day:02}/01/2020;{hour:02}:00;{shop};no;{day}.{hour}"
+        for shop in "AB"
+        for day in range(13, 23)
+        for hour in range(10, 20)
+    ]
+    Path("series.csv").write_text("\n".join(["Date;Time;shop;comment;sales", *rows]))
+    result = rnnlab("check", "c.yaml")
+    assert result.code == 0, result.stderr
+    keys = set(CsvFile.model_fields) - {"sha256"}
+    assert {line.strip().partition(":")[0] for line in shown.splitlines()} >= keys
 
 
 def test_a_sweep_parses_its_file_once(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:

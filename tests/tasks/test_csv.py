@@ -181,7 +181,7 @@ def test_a_series_per_row(tmp_path: Path) -> None:
 def test_missing_cells_are_filled_as_declared_within_each_series(tmp_path: Path) -> None:
     marks = {("A", 3): "?", ("A", 4): "NA", ("B", 5): "-999"}
     rows = ["s,x", *(f"{s},{marks.get((s, t), f'{t * t}.0')}" for t in range(12) for s in "AB")]
-    options: dict[str, Any] = {"group": "s", "target": "x", "marks": ("-999",)}
+    options: dict[str, Any] = {"group": "s", "target": "x", "na_values": ("-999",)}
     assert "3 cells in 3 rows and 1 column are missing" in refused(tmp_path, rows, **options)
     squares = np.array([t * t for t in range(12)], float)
     for missing, expected in (("forward", ([4, 4], 16)), ("interpolate", ([4 + 7, 4 + 14], 26))):
