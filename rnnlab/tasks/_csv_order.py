@@ -16,7 +16,7 @@ Series = tuple[tuple[str, slice], ...]
 MOST_SERIES = 10_000
 _FORMATS = ("%d{0}%m{0}%Y", "%m{0}%d{0}%Y", "%d{0}%m{0}%y", "%m{0}%d{0}%y")
 _ISO = "ISO 8601"
-_ZONED = re.compile(r"([+-]\d\d:?\d\d|Z)$")
+_ZONE = r"(?:[+-]\d\d:?\d\d|Z)$"
 _CLOCKS = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
 
 
@@ -74,13 +74,24 @@ def parsed_times(pd: Any, texts: Any) -> dict[str, Array]:
 def _attempts(pd: Any, texts: Any) -> Iterator[tuple[str, Any]]:
     """Yield the times in texts by forms that the first of them may have; NaT where one has another."""
     first = str(texts.iloc[0])
-    yield _ISO, pd.to_datetime(texts, format="ISO8601", errors="coerce", utc=bool(_ZONED.search(first)))
+    yield _ISO, _iso_times(pd, texts)
     separator = next((one for one in "/.-" if one in first[:6]), None)
     for form in _FORMATS if separator else ():
         for clock in _CLOCKS:
             whole = form.format(separator) + clock
             if not pd.isna(pd.to_datetime(first, format=whole, errors="coerce")):
                 yield whole, pd.to_datetime(texts, format=whole, errors="coerce")
+
+
+def _iso_times(pd: Any, texts: Any) -> Any:
+    """Return times in ISO 8601: all in a time zone, or none; NaT where one differs in that from the first."""
+    try:
+        if not re.search(_ZONE, str(texts.iloc[0])):
+            return pd.to_datetime(texts, format="ISO8601", errors="coerce")
+    except ValueError:  # others are in a zone
+        pass
+    zoned = texts.str.contains(_ZONE, regex=True)
+    return pd.to_datetime(texts, format="ISO8601", errors="coerce", utc=True).where(zoned == zoned.iloc[0])
 
 
 def _plain(found: Any) -> Array:

@@ -208,6 +208,18 @@ def test_rows_are_brought_into_the_order_of_their_times(tmp_path: Path, form: st
         np.testing.assert_array_equal(found.times, days.astype("datetime64[ns]"))
 
 
+def test_times_in_zones_are_compared_as_instants(tmp_path: Path) -> None:
+    """The hour of 25 October 2020 that Berlin had twice; and no time without a zone among them."""
+    hours = ["01:30+02:00", "02:30+02:00", "02:30+01:00", "03:30+01:00"]
+    rows = [f"2020-10-25T{hour},{n}.5" for n, hour in enumerate(hours)]
+    found = read(tmp_path, ["t,x", *(rows[k] for k in (2, 0, 3, 1))], time="t", target="x")
+    assert found.values[:, 0].tolist() == [0.5, 1.5, 2.5, 3.5]
+    for mixed in ([*rows, "2020-10-25T05:00,4.5"], ["2020-10-25T00:00,4.5", *rows]):
+        assert "is no time, though others are" in refused(tmp_path, ["t,x", *mixed], time="t", target="x")
+    local = [row.replace("+02:00", "").replace("+01:00", "") for row in rows]
+    assert "lines 3 and 4 have the same time" in refused(tmp_path, ["t,x", *local], time="t", target="x")
+
+
 def test_times_of_two_columns(tmp_path: Path) -> None:
     rows = [f"{16 + t // 24}/12/2006;{t % 24:02}:00:00;{t}.5" for t in range(48)]
     found = read(tmp_path, ["Date;Time;x", *rows], time=("Date", "Time"), target="x")
