@@ -31,28 +31,26 @@ def weights_of_rows(parts: Sequence[slice], *, horizon: int, timesteps: Lengths)
 
 
 def best_lag(series: Sequence[Array], *, horizon: int, shortest: int) -> int | None:
-    """Return the lag at which the value before predicts best in these series; None where the last value is as good.
+    """Return the season of these series: the lag at which the value before predicts better than at those around it.
 
-    A forecast sees lags from `horizon` to `horizon + shortest - 1`. At least two seasons must be seen.
+    Of several it is the best. A forecast sees lags from `horizon` to `horizon + shortest - 1`, and the series must have
+    two seasons. None where there is no such lag, as in a series that only rises.
 
     Example:
-        >>> months = np.tile([0.0, 3.0, 5.0, 3.0], 12) + np.arange(48) / 100
+        >>> months = np.tile([0.0, 3.0, 5.0, 3.0], 12) + np.arange(48) / 2
         >>> best_lag([months], horizon=1, shortest=6), best_lag([np.arange(40.0)], horizon=1, shortest=6)
         (4, None)
     """
-    most = horizon + shortest - 1
+    most = horizon + shortest  # one more than is seen, to compare the last with
     squares, counts = np.zeros(most + 1), np.zeros(most + 1)
     for values in series:
         last = min(most, len(values) // 2)
-        sums = _squared_differences(values, last)
-        squares[: last + 1] += sums
+        squares[: last + 1] += _squared_differences(values, last)
         counts[: last + 1] += len(values) - np.arange(last + 1)
-    seen = np.flatnonzero(counts[horizon:]) + horizon
-    if not len(seen):
-        return None
-    errors = squares[seen] / counts[seen]
-    best = int(seen[errors.argmin()])
-    return best if best > horizon and errors.min() < errors[0] else None
+    errors = squares[counts > 0] / counts[counts > 0]
+    inside = np.arange(horizon + 1, len(errors) - 1)
+    lags = inside[(errors[inside] < errors[inside - 1]) & (errors[inside] < errors[inside + 1])]
+    return int(lags[errors[lags].argmin()]) if lags.size else None
 
 
 def _squared_differences(values: Array, last: int) -> Array:
