@@ -12,7 +12,7 @@ from rnnlab.inspection.predict import Forecasts, SeriesForecast
 _MOST_SERIES = 4
 _MOST_ROWS = 240
 _TICKS = 6
-_CALLED = {"validation": "validation begins", "test": "test begins", "ahead": "end of the file"}
+_CALLED = {"validation": "validation", "test": "test", "ahead": "end of file"}
 
 
 def figure(found: Forecasts) -> Figure:
@@ -47,7 +47,7 @@ def _panel(found: Forecasts, one: SeriesForecast) -> Panel:
     ]
     starts = {part: int(np.flatnonzero(one.parts == part)[0]) for part in _CALLED if (one.parts == part).any()}
     levels = [Level(row - 0.5, _CALLED[part], "x") for part, row in starts.items() if row > first]
-    label = found.time if one.times is not None else "row of the file, from 0"
+    label = found.time if one.times is not None else f"row of the {'series' if one.name else 'file'}, from 0"
     ticks = np.unique(np.linspace(first, count - 1, _TICKS).astype(int)) if one.times is not None else ()
     labels = time_labels(one.times)[ticks] if one.times is not None else ()
     return Panel(

@@ -102,7 +102,7 @@ def test_the_figure_has_history_truth_forecast_and_names(sales: package.Run) -> 
     np.testing.assert_allclose(np.asarray(truth.y)[:80], SALES)
     assert (len(forecast.x), list(ahead.x)) == (80, [80, 81, 82, 83])
     assert [(level.value, level.label) for level in panel.levels] == [
-        (59.5, "validation begins"), (69.5, "test begins"), (79.5, "end of the file"),
+        (59.5, "validation"), (69.5, "test"), (79.5, "end of file"),
     ]  # fmt: skip
     assert panel.x.tick_labels[0] == "2000-01"
     assert "2 rows ahead" in drawn.title
