@@ -42,12 +42,14 @@ class Lines:
         content: The file, in UTF-8.
         numbers: (N,) of the lines in the file, from 1.
         starts, ends: (N,) of the lines in `content`.
+        quoted: Which bytes of `content` are in quotes; None where there are none.
     """
 
     content: bytes
     numbers: Array
     starts: Array
     ends: Array
+    quoted: Array | None
 
     @classmethod
     def of(cls, content: bytes, comment: str | None) -> "Lines":
@@ -56,11 +58,13 @@ class Lines:
             content = content.replace(b"\r", b"\n")
         data = np.frombuffer(content, np.uint8)
         breaks = data == ord("\n")
-        if b'"' in content:
-            breaks &= np.bitwise_xor.accumulate((data == ord('"')).view(np.uint8)) == 0
+        physical_starts = np.append(0, np.flatnonzero(breaks) + 1)
+        quoted = _in_quotes(data, physical_starts, comment)
+        if quoted is not None:
+            breaks &= ~quoted
         ends = np.append(np.flatnonzero(breaks), len(data)) if len(data) else np.zeros(0, int)
         starts = np.append(0, ends[:-1] + 1)[: len(ends)]
-        physical = np.searchsorted(np.flatnonzero(data == ord("\n")), starts) + 1
+        physical = np.searchsorted(physical_starts, starts, side="right")
         some = starts < ends
         starts, ends, physical = starts[some], ends[some], physical[some]
         if len(starts):
@@ -68,7 +72,7 @@ class Lines:
             kept = np.maximum.reduceat(data, starts) > 32
             kept &= ~_begin_with(data, starts, comment.encode()) if comment else True
             starts, ends, physical = starts[kept], ends[kept], physical[kept]
-        return cls(content, physical, starts, ends)
+        return cls(content, physical, starts, ends, quoted)
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -91,8 +95,8 @@ class Lines:
             return np.array([len(self.text(line).split()) for line in range(len(self))])
         data = np.frombuffer(self.content, np.uint8)
         found = data == ord(delimiter)
-        if b'"' in self.content:
-            found &= np.bitwise_xor.accumulate((data == ord('"')).view(np.uint8)) == 0
+        if self.quoted is not None:
+            found &= ~self.quoted
         places = np.flatnonzero(found)
         return np.searchsorted(places, self.ends) - np.searchsorted(places, self.starts) + 1
 
@@ -108,6 +112,19 @@ class Lines:
     def some(self, most: int) -> list[int]:
         """Return up to `most` lines from all over the file, in order."""
         return sorted(set(np.linspace(0, len(self) - 1, min(most, len(self))).astype(int).tolist()))
+
+
+def _in_quotes(data: Array, starts: Array, comment: str | None) -> Array | None:
+    """Return which bytes are in quotes; those in comments begin and end none."""
+    marks = data == ord('"')
+    if not marks.any():
+        return None
+    if comment:
+        inner = starts[starts < len(data)]
+        for start in inner[_begin_with(data, inner, comment.encode())].tolist():
+            end = starts[np.searchsorted(starts, start) + 1] if start < starts[-1] else len(data)
+            marks[start:end] = False
+    return np.bitwise_xor.accumulate(marks.view(np.uint8)).view(bool)
 
 
 def _begin_with(data: Array, starts: Array, comment: bytes) -> Array:

@@ -45,6 +45,7 @@ FORMS: dict[str, tuple[list[str] | str | bytes, dict[str, Any]]] = {
     "a blank after each comma": (['"a", "b"', *(row.replace(",", ", ") for row in FORTY)], {}),
     "blanks around": (["a , b", *(f" {t} , {t}.5 " for t in range(40))], {}),
     "comments and empty lines": (["# first", "", "#", "   ", "a,b", *FORTY[:20], "  ", "# more", *FORTY[20:], ""], {}),
+    "a quote in a comment": (['# 5" wide, or 3', '# 3" high', '"a","b"', *FORTY, '# 7" deep'], {}),
     "another comment": (["% first, second, third", "a,b", *FORTY], {"comment": "%"}),
     "windows": ("\r\n".join(["a,b", *FORTY]) + "\r\n", {}),
     "old mac": ("\r".join(["a,b", *FORTY]), {}),
