@@ -120,8 +120,9 @@ def train_to_end(
     try:
         with trainer.backend.running():
             step, count = trainer.place.step, trainer.parameter_count
-            notes = (*notes, *trainer.task.warnings(trainer.experiment.timesteps))
-            yield Started(run, trainer.experiment, trainer.task, count, step=step, notes=notes)
+            if not step:  # a resumed run was warned of it before
+                notes = (*notes, *trainer.task.warnings(trainer.experiment.timesteps))
+            yield Started(run, trainer.experiment, trainer.task, count, step=step, notes=tuple(notes))
             stopped = yield from _steps(trainer, store, stop)
         if stopped in {"diverged", "interrupted"}:
             message = trainer.divergence() if stopped == "diverged" else f"stopped by {stop.reason}"
