@@ -20,7 +20,7 @@ class Frozen:
     def stop_gradient(self, x: Any) -> Any:
         """Return the value of the first time."""
         if self._next < 0:
-            self._first.append(x)
+            self._first.append(x.copy())
             return x
         self._next += 1
         return self._first[self._next - 1]

@@ -13,6 +13,18 @@ from rnnlab.optim.rules import OPTIMIZERS
 from rnnlab.optim.schedules import SCHEDULES
 
 LEARNING_RATE = 0.01
+# Options that change a cell's equation, besides the defaults and the activations; 4 units fit all.
+VARIANTS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("gru", {"reset_after": False}),
+    ("indrnn", {"recurrent_min": 0.3, "recurrent_max": 0.6, "activation": "tanh"}),
+    ("lstm_1997", {"cells_per_block": 2}),
+    ("lstm_1997", {"cells_per_block": 2, "truncate": True, "hidden_bias": "gates"}),
+    ("lstm_1997", {"gate_feedback": False, "hidden_bias": "none", "state_activation": "linear"}),
+    ("lstm_1997", {"cells_per_block": 4, "output_gate": False}),
+    ("lstm_peephole", {"peephole_gradient": False, "activation": "linear"}),
+    ("mingru", {"positive": False, "activation": "tanh"}),
+    ("slstm", {"forget_activation": "exp"}),
+)
 
 
 def network(

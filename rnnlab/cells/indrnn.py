@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from rnnlab.cells.base import AbstractCell, Array, Arrays, CellOptions, Step
 from rnnlab.core import activations
@@ -23,6 +23,12 @@ class IndrnnOptions(CellOptions):
     recurrent_max: float | None = Field(
         None, gt=0, le=100, description="greatest size of u at each step, 2^(1/T) in the paper; null: none"
     )
+
+    @model_validator(mode="after")
+    def _ascending(self) -> "IndrnnOptions":
+        if self.recurrent_max is not None and self.recurrent_min > self.recurrent_max:
+            raise ValueError(f"expected recurrent_min of at most recurrent_max, {self.recurrent_max:g}")
+        return self
 
 
 class Indrnn(AbstractCell):

@@ -84,7 +84,9 @@ class Experiment(Options):
         Raises:
             UsageError, VerificationError: A file that it reads is not there, or has another content.
         """
-        return task_class(self.task.type)(self.task.with_files_found())
+        task = task_class(self.task.type)(self.task.with_files_found())
+        task.loss = self.training.loss or task.loss
+        return task
 
     def network(self) -> Network:
         """Return the network; the task, whose shape it has, is not built, so that its data need not be there."""
@@ -96,7 +98,7 @@ class Experiment(Options):
             input_features=shape.input_features,
             output_features=shape.output_features,
             return_sequences=bool(shape.return_sequences),
-            loss=task_class(self.task.type).loss,
+            loss=self.training.loss or task_class(self.task.type).loss,
             precision=self.precision,
         )
 

@@ -17,6 +17,7 @@ from rnnlab.config.errors import raise_all, shown
 from rnnlab.config.experiment import Experiment
 from rnnlab.config.reading import read_document
 from rnnlab.core.errors import UsageError
+from rnnlab.core.losses import LOSSES
 from rnnlab.core.options import check_name
 from rnnlab.core.registry import nearest
 from rnnlab.tasks import task_class
@@ -70,6 +71,7 @@ def check_document(document: Document, *, default_name: str, is_stored: bool = F
     experiment = checker.block(Experiment, data, (), valid=valid)
     _check_name(checker, valid)
     _check_backend(checker, valid)
+    _check_loss(checker, valid)
     options, shape = _options(checker, valid["task"]) if "task" in valid else None, valid.get("shape")
     if options and shape and not (is_stored and options.files and shape.is_complete):
         options = _found(checker, options)
@@ -113,6 +115,14 @@ def _check_backend(checker: Checker, valid: dict[str, Any]) -> None:
         checker.add(("training", "recompute"), problem, hint="remove it, or set `backend: numpy`")
     if engine not in engines:
         checker.add(("engine",), f"unknown engine {engine!r}", hint=nearest(engine, engines))
+
+
+def _check_loss(checker: Checker, valid: dict[str, Any]) -> None:
+    if "task" in valid and "training" in valid and (loss := valid["training"].loss):
+        task = task_class(valid["task"].type)
+        if task.loss != "mse":
+            problem = f"got {loss!r}, expected null: task {task.name} has {LOSSES[task.loss].title}, not squared error"
+            checker.add(("training", "loss"), problem, hint="remove training.loss, or choose another task")
 
 
 def _options(checker: Checker, options: TaskOptions) -> TaskOptions | None:

@@ -1,7 +1,7 @@
 """The loss of one scored step, with its gradient with respect to the network's raw outputs.
 
-A network's output is linear: for the two cross-entropies it is a logit. Every loss works on rows, one row per scored
-step; the loss of a batch is the mean over its rows.
+A network's output is linear: for the two cross-entropies and for `sigmoid_mse` it is a logit. Every loss works on rows,
+one row per scored step; the loss of a batch is the mean over its rows.
 """
 
 from abc import ABC, abstractmethod
@@ -34,6 +34,10 @@ class AbstractLoss(ABC):
     def gradient(self, outputs: Array, targets: Array) -> Array:
         """Return d value / d outputs of each row, shape (N, O); not divided by N."""
 
+    def answers(self, outputs: Array) -> Array:
+        """Return what a task compares with its targets: the raw outputs (…, O), unless the loss says otherwise."""
+        return outputs
+
 
 class MeanSquaredError(AbstractLoss):
     """(1/O)·Σ (y - t)²; targets (N, O), real.
@@ -54,6 +58,32 @@ class MeanSquaredError(AbstractLoss):
         difference = outputs - targets
         difference *= 2.0 / outputs.shape[-1]
         return difference
+
+
+class SigmoidMeanSquaredError(AbstractLoss):
+    """(1/O)·Σ (σ(y) - t)²; targets (N, O), from 0 to 1: an output layer of sigmoids, as before there were softmaxes.
+
+    Differs: Hochreiter, Schmidhuber 1997 and their time have ½·Σ (σ(y) - t)², O/2 times as much; their learning rate α
+        is α·O/2 here.
+
+    Example:
+        >>> SigmoidMeanSquaredError().values(np.zeros((1, 2)), np.array([[0.0, 1.0]])).tolist()
+        [0.25]
+    """
+
+    name = "sigmoid_mse"
+    title = "mean squared error of the outputs' sigmoids"
+    integer_targets = False
+
+    def values(self, outputs: Array, targets: Array) -> Array:
+        return np.asarray(np.mean(np.square(sigmoid(outputs) - targets), axis=-1))
+
+    def gradient(self, outputs: Array, targets: Array) -> Array:
+        y = sigmoid(outputs)
+        return np.asarray((y - targets) * y * (1 - y) * (2.0 / outputs.shape[-1]))
+
+    def answers(self, outputs: Array) -> Array:
+        return sigmoid(outputs)
 
 
 class CrossEntropy(AbstractLoss):
@@ -115,5 +145,5 @@ def sigmoid(logits: Array) -> Array:
 
 
 LOSSES: dict[str, AbstractLoss] = {
-    loss.name: loss for loss in (MeanSquaredError(), CrossEntropy(), BinaryCrossEntropy())
+    loss.name: loss for loss in (MeanSquaredError(), SigmoidMeanSquaredError(), CrossEntropy(), BinaryCrossEntropy())
 }

@@ -13,7 +13,7 @@ _SECONDS = 5.0  # for all measurements together
 _STEPS = 3  # measured, after one to warm up
 _FORWARD = 1 / 3  # the time of a prediction relative to a training step
 
-Shape = tuple[str, int, int, int, int, int]  # task, timesteps, batch size, units, layers, matrices per cell
+Shape = tuple[str, int, int, int, int, int]  # task, timesteps, batch size, units, layers, weights per layer
 
 
 @final
@@ -72,12 +72,13 @@ def _step_seconds(experiment: Experiment) -> float:
 def _shape(experiment: Experiment) -> Shape:
     cell, training = experiment.cell, experiment.training
     inputs = (experiment.task.type, sum(experiment.timesteps) // 2, training.batch_size)
-    return (*inputs, cell.units, cell.layers, 4 if cell.type == "carry" else 1)
+    weights = sum(one.size for one in experiment.network().layer_parameters(1).values())
+    return (*inputs, cell.units, cell.layers, weights)
 
 
 def _operations(shape: Shape) -> float:
-    _, timesteps, batch, units, layers, matrices = shape
-    return timesteps * (1 + batch * layers * matrices * units**2)
+    _, timesteps, batch, _, layers, weights = shape
+    return timesteps * (1 + batch * layers * weights)
 
 
 def _steps(experiment: Experiment) -> float:

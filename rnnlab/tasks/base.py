@@ -126,7 +126,7 @@ class AbstractTask(ABC):
         scaling: How the inputs and outputs relate to the columns of a file; None where there is no file.
         forecasts: Where the target is a later value of an input: which input, and how many steps later.
         default_timesteps: The shortest and longest sequence if the config sets none.
-        loss: Key of `rnnlab.core.losses.LOSSES`.
+        loss: Key of `rnnlab.core.losses.LOSSES`; a config can choose another one of the same unit.
         return_sequences: True when steps are scored throughout, False when only the last step is.
         maximised: Names of the metrics of which a higher value is better; of all others, the loss too, a lower one is.
         solved: The success rule, that of the paper where it has one; see `success`.
@@ -142,7 +142,7 @@ class AbstractTask(ABC):
     scaling: Scaling | None = None
     forecasts: tuple[int, int] | None = None
     default_timesteps: Lengths
-    loss: ClassVar[str]
+    loss: str
     return_sequences: ClassVar[bool]
     maximised: ClassVar[frozenset[str]] = frozenset()
     solved: SuccessRule
@@ -203,7 +203,7 @@ class AbstractTask(ABC):
         """Return which sequences are correct by the criterion of the paper, (B,) bool.
 
         Args:
-            outputs: Raw outputs, (B, T, O) if `return_sequences` is set, else (B, O).
+            outputs: What `answers` of the loss gives of the raw ones, (B, T, O) if `return_sequences`, else (B, O).
             batch: The batch they belong to.
         """
 

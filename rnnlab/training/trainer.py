@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from rnnlab.config.experiment import Experiment
 from rnnlab.core.batch import Batch
 from rnnlab.core.errors import VerificationError
+from rnnlab.core.losses import LOSSES
 from rnnlab.core.streams import stream
 from rnnlab.storage.checkpoint import Part
 from rnnlab.storage.metrics import Value
@@ -139,7 +140,7 @@ class Trainer:
         self._check_finite("training loss", result.loss)
         self._check_finite("gradient norm", result.gradient_norm)
         self.place.updates += not self.bad
-        correct = self.task.correct(result.outputs, batch)
+        correct = self.task.correct(LOSSES[self.task.loss].answers(result.outputs), batch)
         self._averages.add(
             {
                 "train/loss": result.loss,

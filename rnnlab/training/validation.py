@@ -6,6 +6,7 @@ import numpy as np
 
 from rnnlab.backends.base import AbstractModel
 from rnnlab.core.batch import Batch, Lengths
+from rnnlab.core.losses import LOSSES
 from rnnlab.core.streams import stream
 from rnnlab.tasks.base import AbstractTask, Part, mean_loss
 
@@ -49,7 +50,7 @@ class ValidationSet:
                 outputs = model.predict(batch.inputs, batch.lengths).outputs
                 scored = int(np.count_nonzero(batch.mask))
                 totals["loss"] = totals.get("loss", 0.0) + scored * mean_loss(self._task, outputs, batch)
-                for name, value in self._task.metrics(outputs, batch).items():
+                for name, value in self._task.metrics(LOSSES[self._task.loss].answers(outputs), batch).items():
                     totals[name] = totals.get(name, 0.0) + batch.size * value
                 steps, sequences = steps + scored, sequences + batch.size
         return {name: total / (steps if name == "loss" else sequences) for name, total in totals.items()}

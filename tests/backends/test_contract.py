@@ -14,7 +14,7 @@ from rnnlab.cells import CELLS
 from rnnlab.core import activations, namespace
 from rnnlab.core.batch import Batch
 from tests.backends.contenders import LOOPING, NUMPY, TOLERANCES, Contender, assert_close, assert_same_bits, reference
-from tests.networks import LEARNING_RATE, batch, parameters
+from tests.networks import LEARNING_RATE, VARIANTS, batch, parameters
 
 EVERY_CELL = pytest.mark.parametrize("cell", CELLS.names())
 
@@ -29,7 +29,7 @@ def with_rubbish(data: Batch) -> Batch:
     return Batch(np.where(padding, 99.0, data.inputs), data.targets, data.mask, data.lengths)
 
 
-LAST, LAST_CUT = (False, "cross_entropy", None, "finest"), (False, "mse", 3, "finest")
+LAST, LAST_CUT = (False, "cross_entropy", None, "finest"), (False, "sigmoid_mse", 3, "finest")
 EVERY, EVERY_CUT = (True, "mse", None, "float32"), (True, "binary_cross_entropy", 3, "finest")
 WAYS = {
     "numpy-fast": (LAST, LAST_CUT, EVERY, EVERY_CUT),
@@ -175,6 +175,17 @@ def test_long_predictions_run_in_stretches(contender: Contender, cell: str) -> N
         rows = np.flatnonzero(lengths == t + 1)
         expected = step.output[rows] @ given["head.W"] + given["head.b"]
         np.testing.assert_allclose(prediction.outputs[rows], expected, rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize(("cell", "options"), VARIANTS, ids=[f"{name}-{'-'.join(one)}" for name, one in VARIANTS])
+@only("numpy-fast", "numpy-compiled")
+def test_every_form_of_a_cell(contender: Contender, cell: str, options: dict[str, Any]) -> None:
+    net = contender.network(cell, units=4, layers=2, sequences=True, **options)
+    data = batch(net, ragged=True, holes=True)
+    loss, gradients = contender.build(net, bptt_steps=3).loss_and_gradients(data)
+    right_loss, right_gradients = reference(net, bptt_steps=3).loss_and_gradients(data)
+    assert loss == pytest.approx(right_loss, rel=TOLERANCES[net.precision]["outputs"])
+    assert_close(gradients, right_gradients, net, "gradients")
 
 
 @pytest.mark.parametrize("name", activations.names())

@@ -10,10 +10,11 @@ from rnnlab.backends.numpy import NumpyBackend
 from rnnlab.cells import CELLS
 from rnnlab.core import activations
 from rnnlab.core.batch import Batch
+from rnnlab.core.losses import LOSSES
 from rnnlab.core.namespace import NUMPY
 from rnnlab.core.streams import stream
 from tests.frozen import Frozen
-from tests.networks import batch, network, parameters, training
+from tests.networks import VARIANTS, batch, network, parameters, training
 
 STEP = 1e-5
 TOLERANCE = 1e-7
@@ -95,7 +96,7 @@ def test_every_activation(cell: str, activation: str, recurrent: str | None) -> 
 
 
 @pytest.mark.parametrize("reference", [False, True], ids=["fast", "reference"])
-@pytest.mark.parametrize("loss", ["mse", "cross_entropy", "binary_cross_entropy"])
+@pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("sequences", [False, True], ids=["last", "sequence"])
 @pytest.mark.parametrize("cell", CELLS.names())
 def test_every_loss_and_output(cell: str, sequences: bool, loss: str, reference: bool) -> None:
@@ -110,6 +111,12 @@ def test_every_loss_and_output(cell: str, sequences: bool, loss: str, reference:
 def test_layers_masks_and_cuts(cell: str, sequences: bool, bptt_steps: int | None, layers: int) -> None:
     net = network(cell, sequences=sequences, layers=layers)
     assert_gradients(net, batch(net, ragged=True, holes=sequences), bptt_steps=bptt_steps)
+
+
+@pytest.mark.parametrize(("cell", "options"), VARIANTS, ids=[f"{name}-{'-'.join(one)}" for name, one in VARIANTS])
+def test_every_form_of_a_cell(cell: str, options: dict[str, object]) -> None:
+    net = network(cell, units=4, layers=2, sequences=True, **options)
+    assert_gradients(net, batch(net, ragged=True, holes=True), bptt_steps=3)
 
 
 @pytest.mark.parametrize("cell", CELLS.names())

@@ -241,6 +241,33 @@ def test_bad_options_of_carry_are_refused(key: str, value: object, reason: str) 
     assert reason in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("cell", "options", "reason"),
+    [
+        ("lstm", {"chrono": 2}, "greater than or equal to 3"),
+        ("lstm_1997", {"cells_per_block": 2, "units": 5}, "expected units as a multiple of cells_per_block, 2"),
+        ("lstm_1997", {"units": 3, "input_gate_bias": [-1.0, -3.0]}, "expected 3 numbers in input_gate_bias"),
+        ("lstm_1997", {"units": 1, "output_gate_bias": [-101.0]}, "expected numbers from -100 to 100"),
+        ("lstm_1997", {"units": 1, "output_gate_bias": [-1.0], "hidden_bias": "none"}, "no output_gate_bias with"),
+        ("lstm_1997", {"state_activation": "tahn"}, "did you mean 'tanh'?"),
+        ("lstm_peephole", {"peephole_initializer": {"type": "orthogonal"}}, "does not match any of the expected tags"),
+        ("indrnn", {"recurrent_min": 2.0, "recurrent_max": 1.0}, "expected recurrent_min of at most recurrent_max, 1"),
+        ("slstm", {"forget_activation": "tanh"}, "Input should be 'sigmoid' or 'exp'"),
+    ],
+)
+def test_bad_options_of_a_cell_are_refused(cell: str, options: dict[str, object], reason: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        CELLS.get(cell).Options(**options)
+    assert reason in str(caught.value)
+
+
+def test_the_gate_biases_of_each_block_are_not_drawn() -> None:
+    cell = make("lstm_1997", cells_per_block=5, input_gate_bias=[-3.0])
+    described = cell.parameters(FEATURES)
+    assert (described["bi"].offset, described["bi"].initializer.type) == ((-3.0,), "zeros")
+    assert (described["bo"].offset, described["bo"].initializer) == (0.0, None)
+
+
 @EVERY_CELL
 def test_every_activation_is_an_option(name: str) -> None:
     for activation in activations.names():

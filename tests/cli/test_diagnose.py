@@ -36,7 +36,7 @@ def test_it_has_a_table_or_a_sentence_for_each(runs: Path) -> None:
     shown = " ".join(done.stdout.split())
     for expected in (
         "How much of the gradient reaches the past", "is left 7 steps back", "spectral radius", " Vo ",
-        "keep 1/e of their carry for", "Memory capacity:", "Trained on T=8", "without input", "One sequence of adding",
+        "keep 1/e of their memory for", "Memory capacity:", "Trained on T=8", "without input", "One sequence of adding",
     ):  # fmt: skip
         assert expected in shown
 

@@ -5,6 +5,7 @@ import pytest
 from rnnlab.config.experiment import Experiment
 from rnnlab.config.load import load_experiment
 from rnnlab.config.yaml import dump_yaml
+from rnnlab.core.errors import ConfigError
 from rnnlab.tasks import task_names
 
 FULL = """\
@@ -105,3 +106,13 @@ def test_the_recipe_and_the_network_carry_the_configs_numbers(tmp_path: Path) ->
     assert [recipe.schedule.factor(step) for step in (0, 1, 2)] == [0.5, 1.0, 1.0]
     assert (network.cell.name, network.precision, network.loss) == ("carry", "float64", loaded.build_task().loss)
     assert network.parameters()["layers.1.Uo"].shape == (5, 5)
+
+
+def test_the_loss_of_the_classics(tmp_path: Path) -> None:
+    """It replaces squared error alone, and is part of what the network computes."""
+    experiment = load(tmp_path, "task: adding@hs1997\ntraining: {loss: sigmoid_mse}\n")
+    assert (experiment.network().loss, experiment.build_task().loss) == ("sigmoid_mse", "sigmoid_mse")
+    assert experiment.network().describe()["loss"] == "sigmoid_mse"
+    assert load(tmp_path, "task: adding@hs1997\n").network().loss == "mse"
+    with pytest.raises(ConfigError, match="'sigmoid_mse', expected null: task parity has binary cross-entropy"):
+        load(tmp_path, "task: parity\ntraining: {loss: sigmoid_mse}\n")

@@ -23,6 +23,9 @@ def rows(loss: AbstractLoss) -> tuple[np.ndarray, np.ndarray]:
     [
         ("mse", [[1.0, -2.0]], [[3.0, 0.0]], (4 + 4) / 2, [[-2.0, -2.0]]),
         ("mse", [[0.5]], [[0.0]], 0.25, [[1.0]]),
+        # sigmoid(ln 3) = 3/4, its slope 3/16: 2·(3/4 - 1)·3/16, and for two outputs half of it
+        ("sigmoid_mse", [[math.log(3)]], [[1.0]], 1 / 16, [[-3 / 32]]),
+        ("sigmoid_mse", [[math.log(3), 0.0]], [[1.0, 0.5]], 1 / 32, [[-3 / 64, 0.0]]),
         # softmax(ln 1, ln 3) = (1/4, 3/4)
         ("cross_entropy", [[0.0, math.log(3)]], [0], math.log(4), [[-0.75, 0.75]]),
         ("cross_entropy", [[5.0, 5.0 + math.log(3)]], [1], math.log(4 / 3), [[0.25, -0.25]]),
@@ -56,6 +59,7 @@ def test_keras_agrees(keras, loss: AbstractLoss) -> None:
     outputs, targets = rows(loss)
     theirs = {
         "mse": lambda: keras.losses.mean_squared_error(targets, outputs),
+        "sigmoid_mse": lambda: keras.losses.mean_squared_error(targets, keras.ops.sigmoid(outputs)),
         "cross_entropy": lambda: keras.losses.sparse_categorical_crossentropy(targets, outputs, from_logits=True),
         "binary_cross_entropy": lambda: keras.losses.binary_crossentropy(targets, outputs, from_logits=True),
     }[loss.name]()
@@ -94,4 +98,4 @@ def test_softmax_and_sigmoid() -> None:
 
 
 def test_names() -> None:
-    assert list(LOSSES) == ["mse", "cross_entropy", "binary_cross_entropy"]
+    assert list(LOSSES) == ["mse", "sigmoid_mse", "cross_entropy", "binary_cross_entropy"]

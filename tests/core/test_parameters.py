@@ -5,12 +5,14 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from rnnlab.core.parameters import (
+    Chrono,
     GlorotUniform,
     Identity,
     Normal,
     Orthogonal,
     Parameter,
     Uniform,
+    UniformBetween,
     VectorInitializer,
     Zeros,
     draw_parameters,
@@ -166,3 +168,29 @@ def test_a_scale_is_a_positive_number(kind, scale: object) -> None:
 def test_what_may_draw_a_vector_does(kind: str) -> None:
     initializer = TypeAdapter(VectorInitializer).validate_python({"type": kind})
     assert draw_one(initializer, (5,)).shape == (5,)
+
+
+def test_chrono_is_the_logarithm_of_a_uniform_time_and_the_input_gate_has_its_negative() -> None:
+    """ln U[1, T - 1]: exp of it has the mean T/2 and lies in [1, T - 1]. One draw serves both biases."""
+    layer = {
+        "layers.0.bi": Parameter((40_000,), "bias", opposite="bf"),
+        "layers.0.bf": Parameter((40_000,), "bias", initializer=Chrono(longest=101)),
+        "layers.1.bi": Parameter((3,), "bias", 0.5, opposite="bf"),
+        "layers.1.bf": Parameter((3,), "bias", initializer=Chrono(longest=101)),
+    }
+    drawn = draw(layer)
+    assert np.array_equal(drawn["layers.0.bi"], -drawn["layers.0.bf"])
+    assert np.array_equal(drawn["layers.1.bi"], 0.5 - drawn["layers.1.bf"])
+    times = np.exp(drawn["layers.0.bf"])
+    assert 1 <= times.min() < 1.1
+    assert 99.9 < times.max() <= 100
+    assert times.mean() == pytest.approx(50.5, abs=5 * 99 / np.sqrt(12 * 40_000))
+
+
+def test_a_parameter_with_an_initializer_of_its_own_is_not_drawn_by_its_role() -> None:
+    drawn = draw({"u": Parameter((1000,), "recurrent_kernel", initializer=UniformBetween(low=0.5, high=0.75))})["u"]
+    assert 0.5 <= drawn.min() < drawn.max() <= 0.75
+    fixed = draw({"b": Parameter((2,), "bias", (-1.0, -3.0), Zeros())})["b"]
+    assert fixed.tolist() == [-1.0, -3.0]
+    with pytest.raises(ValidationError, match="expected low < high, got 1 and 1"):
+        UniformBetween(low=1.0)

@@ -14,6 +14,7 @@ from rnnlab.core.parameters import Parameter
 from rnnlab.equations.evaluate import evaluate, pull_back
 from rnnlab.equations.plan import plan_of
 from tests.frozen import Frozen
+from tests.networks import VARIANTS
 
 Array = NDArray[Any]
 BATCH, INPUTS, UNITS = 3, 2, 4
@@ -97,6 +98,7 @@ class Unchanged(_Written):
 
 CELLS_OF_TESTS: list[AbstractCell] = [
     *(CELLS.get(name)(CELLS.get(name).Options(units=UNITS)) for name in CELLS.names()),
+    *(CELLS.get(name)(CELLS.get(name).Options(units=UNITS, **options)) for name, options in VARIANTS),
     *(kind(CellOptions(type=kind.name, units=UNITS)) for kind in (ResetBefore, Peephole, Everything, Unchanged)),
 ]
 

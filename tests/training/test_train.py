@@ -34,10 +34,11 @@ def by_hand(experiment: Experiment) -> tuple[list[dict[str, float]], NumpyModel]
             rng = stream(experiment.seed, "data/train", step)
             batch = task.sample(rng, batch_size=experiment.training.batch_size, timesteps=experiment.timesteps)
             result = model.train_step(batch)
+            outputs = 1 / (1 + np.exp(-result.outputs)) if task.loss == "sigmoid_mse" else result.outputs
             reported.append(
                 {
                     "train/loss": result.loss,
-                    "train/error_rate": 1 - task.correct(result.outputs, batch).mean(),
+                    "train/error_rate": 1 - task.correct(outputs, batch).mean(),
                     "gradient_norm": result.gradient_norm,
                     "learning_rate": result.learning_rate,
                 }
@@ -51,9 +52,10 @@ def by_hand(experiment: Experiment) -> tuple[list[dict[str, float]], NumpyModel]
         (),
         ("cell.type=carry", "cell.layers=2", "precision=float64"),
         ("shape.timesteps=[2, 9]", "training.optimizer=sgd", "seed=3"),
+        ("task=adding@hs1997", "shape.timesteps=[8, 9]", "training.loss=sigmoid_mse"),
         ("task=flip_flop", "training.bptt_steps=3", "training.clip_norm=0.1", "training.schedule=cosine"),
     ],
-    ids=["simple", "carry", "lengths", "sequence"],
+    ids=["simple", "carry", "lengths", "sigmoids", "sequence"],
 )
 def test_the_record_is_what_a_loop_by_hand_gives(fit: Fit, experiment: Make, overrides: tuple[str, ...]) -> None:
     asked = experiment(*overrides)

@@ -1,6 +1,6 @@
 """A network as functions of its parameters that an engine compiles: its layers, its loss and its predictions."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any, final
 
@@ -180,12 +180,19 @@ def head_layer(network: Network, **settings: Any) -> Any:
 
 def loss_of(network: Network) -> Any:
     """Return Keras's loss on raw outputs, its mean over rows."""
-    losses = {
+    losses: dict[str, Callable[[], Any]] = {
         "mse": lambda: keras.losses.MeanSquaredError(dtype=network.precision),
+        "sigmoid_mse": lambda: _SigmoidMeanSquaredError(dtype=network.precision),
         "cross_entropy": lambda: keras.losses.SparseCategoricalCrossentropy(from_logits=True, dtype=network.precision),
         "binary_cross_entropy": lambda: keras.losses.BinaryCrossentropy(from_logits=True, dtype=network.precision),
     }
     return losses[network.loss]()
+
+
+@final
+class _SigmoidMeanSquaredError(keras.losses.MeanSquaredError):
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Any:
+        return super().call(y_true, ops.sigmoid(y_pred))
 
 
 def _along_time(array: Tensor, steps: Tensor) -> Tensor:

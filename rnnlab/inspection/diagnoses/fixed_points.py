@@ -209,9 +209,12 @@ def _described(
 
 
 def _is_bounded(layer: Layer) -> bool:
-    """Return whether every activation has a range that it never reaches the ends of, so that a carry fades."""
+    """Return whether every activation has a range that it never reaches the ends of, so that a memory fades."""
     cell = layer.network.cell
-    return bool(cell.gates) and all(getattr(cell.options, option) in _BOUNDED for option in cell.gates.values())
+    fades = bool(cell.forget) or len(cell.states) == 1
+    return (
+        fades and bool(cell.gates) and all(getattr(cell.options, option) in _BOUNDED for option in cell.gates.values())
+    )
 
 
 def _means(points: Array, count: int, of: int, rng: np.random.Generator) -> Array:

@@ -1,4 +1,4 @@
-"""Values of gates and activations: how far open, how often saturated, and for how long a carry keeps a value."""
+"""Values of gates and activations: how far open, how often saturated, and for how long a memory keeps a value."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -31,8 +31,8 @@ class Gate:
         mean: Their mean.
         low, high: The share of values within a twentieth of the activation's range of its lower or its upper end:
             saturated.
-        kept: (H,) of a forget gate f, for how many steps each unit keeps its carry, ascending: the steps after which
-            1/e is left, -1 / mean ln f; infinite where f is 1. None for other gates.
+        kept: (H,) of the cell's forget gate f, for how many steps each unit keeps its memory, ascending: the steps
+            after which 1/e is left, -1 / mean ln f; infinite where f is 1. None for other gates.
     """
 
     edges: Numbers
@@ -51,7 +51,7 @@ class Gates(AbstractDiagnosis[Mapping[str, Gate]]):
     is_in_report = True
     title = "Values of the gates"
     caption = (
-        "How often a gate or activation takes each value. A forget gate f near 1 keeps the carry, near 0 it drops "
+        "How often a gate or activation takes each value. A forget gate near 1 keeps the memory, near 0 it drops "
         "it; a gate whose values pile up at an end of its range is saturated, and hardly learns any more."
     )
 
@@ -60,7 +60,7 @@ class Gates(AbstractDiagnosis[Mapping[str, Gate]]):
 
     def sentences(self, found: Mapping[str, Gate]) -> list[str]:
         return [
-            f"{name}: half of the units keep 1/e of their carry for {_steps(np.median(one.kept))} or more, the "
+            f"{name}: half of the units keep 1/e of their memory for {_steps(np.median(one.kept))} or more, the "
             f"longest {_steps(one.kept[-1])}."
             for name, one in shortened(found).items()
             if one.kept is not None

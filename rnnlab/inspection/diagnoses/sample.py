@@ -75,7 +75,7 @@ class OneSample(AbstractDiagnosis[Sample]):
         are_classes = task.loss == "cross_entropy"
         if are_classes:
             targets, raw = np.eye(task.output_features)[targets], softmax(raw)
-        elif task.loss == "binary_cross_entropy":
+        elif task.loss in {"binary_cross_entropy", "sigmoid_mse"}:
             raw = sigmoid(raw)
         names, inputs, scaling = (tuple(task.input_names), tuple(task.output_names)), batch.inputs[0], task.scaling
         if in_units := scaling is not None and len(scaling.series) == 1:
