@@ -1,6 +1,7 @@
 """Any cell over a chunk of time: its plan, as calls of NumPy that write into memory which is there already."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
@@ -14,6 +15,33 @@ from rnnlab.backends.numpy.layer import AbstractLayer, OutputGradients, State, T
 from rnnlab.equations.plan import Plan
 
 Array = NDArray[Any]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class _Forward:
+    """The way forward through chunks of one shape: views as the contract of layers has them, and calls."""
+
+    memory: Mapping[str, Sequence[Array]]  # by kind of place
+    inputs: Array
+    first: State
+    after: State
+    sweep: list[Bound]
+    steps: list[tuple[Bound, ...]]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class _Back:
+    """The way back through the same chunks, and the products after it: (sum, operands, memory for the product)."""
+
+    arrays: Arrays
+    last: State
+    first: State
+    sweep: list[Bound]
+    steps: list[tuple[Array, tuple[Bound, ...]]]
+    copies: list[tuple[Array, Array]]
+    products: list[tuple[Array, Array, Array, Array]]
 
 
 @final
@@ -55,106 +83,115 @@ class FastLayer(AbstractLayer):
                 np.add(gradient, part, out=gradient)
 
     def forward(self, inputs: Array, state: State, tape: Tape) -> tuple[Array, State]:
-        tape.kept, layout = inputs.shape, self._layout
-        arrays, sweep, steps = tape.views("forward", inputs.shape, lambda: self._bound_forward(tape))
-        arrays.part(layout.inputs)[...] = self._turned(inputs)
+        tape.kept = inputs.shape
+        bound = self._forward(tape)
+        bound.inputs[...] = inputs
         for name, array in state.items():
-            arrays.part(layout.before[name])[0] = self._turned(array)
-        for function, operands in sweep:
+            bound.first[name][...] = array
+        for function, operands in bound.sweep:
             function(*operands)
-        for calls in steps:
+        for calls in bound.steps:
             for function, operands in calls:
                 function(*operands)
-        after = self._states(arrays)
-        return after[self.plan.output], {name: after[name][-1].copy() for name in state}
+        return bound.after[self.plan.output], {name: bound.after[name][-1].copy() for name in state}
 
     def states(self, tape: Tape) -> State:
-        arrays, _, _ = tape.views("forward", tape.kept, lambda: self._bound_forward(tape))
-        after = self._states(arrays)
+        after = self._forward(tape).after
         return {name: after[name] for name in self.cell.states}
 
     def backward(
         self, tape: Tape, output_gradients: OutputGradients, *, state_gradient: State, need_inputs: bool
     ) -> tuple[Array | None, State]:
-        arrays, sweep, steps = tape.views("backward", tape.kept, lambda: self._bound_backward(tape))
-        flows, turned = arrays.of_kind["flows"], self._turned
-        for name, place in self._layout.given.items():
-            flows[2 * place.number][...] = turned(state_gradient[name]) if name in state_gradient else 0
-        for function, operands in sweep:
+        bound: _Back = tape.views("backward", tape.kept, lambda: self._bound_back(tape))
+        for name, array in bound.last.items():
+            array[...] = state_gradient.get(name, 0)
+        for function, operands in bound.sweep:
             function(*operands)
-        for (into, calls), from_above in zip(steps, reversed(output_gradients), strict=True):
+        for (into, calls), from_above in zip(bound.steps, reversed(output_gradients), strict=True):
             if from_above is not None:
-                np.add(into, turned(from_above), out=into)
+                np.add(into, from_above, out=into)
             for function, operands in calls:
                 function(*operands)
-        self._add_up(arrays)
-        last = len(steps) % 2
-        before = {name: turned(flows[2 * self._layout.given[name].number + last]).copy() for name in self.cell.states}
-        return (self._below(arrays) if need_inputs else None), before
+        for copy, array in bound.copies:
+            copy[...] = array
+        for total, left, right, product in bound.products:
+            np.add(total, np.dot(left, right, product), out=total)
+        for name, place in self._layout.vectors:
+            self.gradients[name][...] += self._turned(bound.arrays.part(place)).sum(axis=(0, 1))
+        before = {name: bound.first[name].copy() for name in self.cell.states}
+        return (self._below(bound.arrays) if need_inputs else None), before
 
     def chunk_rows(self) -> int:
         return rows_in_cache(width_of(self.plan))
 
-    def _bound_forward(self, tape: Tape) -> tuple[Arrays, list[Bound], list[tuple[Bound, ...]]]:
+    def _forward(self, tape: Tape) -> _Forward:
+        bound: _Forward = tape.views("forward", tape.kept, lambda: self._bound_forward(tape))
+        return bound
+
+    def _bound_forward(self, tape: Tape) -> _Forward:
         timesteps, batch_size, _ = tape.kept
-        sizes, calls = self._layout.sizes, self._layout.forward
-        stack = self._arrays(tape, "stack", sizes["before"], (timesteps + 1, batch_size))
-        for_chunk = {
+        layout, calls = self._layout, self._layout.forward
+        stack = self._arrays(tape, "stack", layout.sizes["before"], (timesteps + 1, batch_size))
+        memory = {
             "before": [array[:-1] for array in stack],
             "after": [array[1:] for array in stack],
-            "saved": self._arrays(tape, "saved", sizes["saved"], (timesteps, batch_size)),
+            "saved": self._arrays(tape, "saved", layout.sizes["saved"], (timesteps, batch_size)),
             "swept": self._arrays(self._scratch, "swept", calls.sizes["swept"], (timesteps, batch_size)),
             "work": self._arrays(self._scratch, "work", calls.sizes["work"], (batch_size,)),
         }
-        arrays = Arrays(self._layout.packed, timesteps, for_chunk, self._matrices, self.parameters)
-        arrays.part(self._layout.one)[...] = 1
-        return arrays, *arrays.bind(calls, back=False)
+        arrays = Arrays(layout.packed, timesteps, memory, self._matrices, self.parameters)
+        arrays.part(layout.one)[...] = 1
+        first = {name: self._turned(arrays.part(place)[0]) for name, place in layout.before.items()}
+        after = {name: self._turned(arrays.part(place)) for name, place in layout.after.items()}
+        inputs = self._turned(arrays.part(layout.inputs))
+        return _Forward(memory, inputs, first, after, *arrays.bind(calls, back=False))
 
-    def _bound_backward(self, tape: Tape) -> tuple[Arrays, list[Bound], list[tuple[Array, tuple[Bound, ...]]]]:
+    def _bound_back(self, tape: Tape) -> _Back:
         timesteps, batch_size, _ = tape.kept
-        sizes, calls, scratch = self._layout.sizes, self._layout.backward, self._scratch
-        there, _, _ = tape.views("forward", tape.kept, lambda: self._bound_forward(tape))
-        flows = self._arrays(scratch, "flows", [size for size in sizes["given"] for _ in range(2)], (batch_size,))
-        for number in self._layout.in_place:
+        layout, calls, scratch, turned = self._layout, self._layout.backward, self._scratch, self._turned
+        flows = self._arrays(
+            scratch, "flows", [size for size in layout.sizes["given"] for _ in range(2)], (batch_size,)
+        )
+        for number in layout.in_place:
             flows[2 * number + 1] = flows[2 * number]
-        for_chunk = {
-            **there.of_kind,
-            "kept": self._arrays(scratch, "kept", sizes["kept"], (timesteps, batch_size)),
+        memory = {
+            **self._forward(tape).memory,
+            "kept": self._arrays(scratch, "kept", layout.sizes["kept"], (timesteps, batch_size)),
             "swept": self._arrays(scratch, "back swept", calls.sizes["swept"], (timesteps, batch_size)),
             "work": self._arrays(scratch, "back work", calls.sizes["work"], (batch_size,)),
             "flows": flows,
         }
-        arrays = Arrays(self._layout.packed, timesteps, for_chunk, self._matrices, self.parameters)
+        arrays = Arrays(layout.packed, timesteps, memory, self._matrices, self.parameters)
         sweep, steps = arrays.bind(calls, back=True)
-        into = arrays.of_steps(self._layout.given[self.plan.output], back=True)
-        return arrays, sweep, list(zip(into, steps, strict=True))
+        into = [turned(array) for array in arrays.of_steps(layout.given[self.plan.output], back=True)]
+        last, first = (
+            {name: turned(flows[2 * place.number + step % 2]) for name, place in layout.given.items()}
+            for step in (0, timesteps)
+        )
+        return _Back(arrays, last, first, sweep, list(zip(into, steps, strict=True)), *self._after_loop(arrays))
 
-    def _add_up(self, arrays: Arrays) -> None:
-        """Add what this chunk contributes to the gradients of the parameters."""
-        layout, scratch = self._layout, self._scratch
-        rows = self._by_rows(arrays)
+    def _after_loop(self, arrays: Arrays) -> tuple[list[tuple[Array, Array]], list[tuple[Array, Array, Array, Array]]]:
+        """Return the copies and the products that the gradients of matrices need: a product wants T·B rows."""
+        layout, copies, by_kind = self._layout, list[tuple[Array, Array]](), dict[str, Array]()
+        for kind, span in layout.spans.items() if layout.packed else ():
+            part = arrays.part(span).transpose(1, 0, 2)  # (feature, T, B)
+            copy = self._scratch.array(f"rows of {kind}", part.shape, self._dtype)
+            copies.append((copy, part))
+            by_kind[kind] = copy.reshape(len(copy), -1)
+
+        def rows(place: Place) -> Array:
+            if not layout.packed:
+                return as_rows(arrays.part(place))
+            start = layout.spans[place.kind].start
+            return by_kind[place.kind][place.start - start : place.stop - start].T
+
+        products = []
         for number, (call, total) in enumerate(zip(layout.weights, self._sums, strict=True)):
-            gradient, operand = rows(call.out), rows(call.operands[1])
-            pair = (gradient, operand.T) if layout.packed else (operand.T, gradient)
-            np.add(total, np.dot(*pair, out=scratch.array(f"product {number}", total.shape, self._dtype)), out=total)
-        for name, place in layout.vectors:
-            self.gradients[name][...] += arrays.part(place).sum(axis=(0, 2) if layout.packed else (0, 1))
-
-    def _by_rows(self, arrays: Arrays) -> Callable[[Place], Array]:
-        """Return a function that gives a place as a matrix with T·B rows, or as many columns."""
-        if not self._layout.packed:
-            return lambda place: as_rows(arrays.part(place))
-        copies = {}
-        for kind, span in self._layout.spans.items():
-            part = arrays.part(span)  # (T, feature, B)
-            timesteps, features, batch_size = part.shape
-            copy = self._scratch.array(f"rows of {kind}", (features, timesteps, batch_size), part.dtype)
-            copy[...] = part.transpose(1, 0, 2)
-            copies[kind] = copy.reshape(features, -1)
-        spans = self._layout.spans
-        return lambda place: copies[place.kind][
-            place.start - spans[place.kind].start : place.stop - spans[place.kind].start
-        ]
+            product = self._scratch.array(f"product {number}", total.shape, self._dtype)
+            pair = rows(call.out), rows(call.operands[1])
+            left, right = pair if layout.packed else pair[::-1]
+            products.append((total, left.T, right, product))
+        return copies, products
 
     def _below(self, arrays: Arrays) -> Array:
         """Return dL/d inputs, (T, B, I)."""
@@ -162,9 +199,6 @@ class FastLayer(AbstractLayer):
         parts = [arrays.product(self._matrices[packed], place) for packed, place in layout.below]
         parts += [arrays.part(layout.below_rest)] if layout.below_rest else []
         return self._turned(sum(parts[1:], parts[0]) if parts else np.zeros(shape, self._dtype))
-
-    def _states(self, arrays: Arrays) -> State:
-        return {name: self._turned(arrays.part(place)) for name, place in self._layout.after.items()}
 
     def _turned(self, array: Array) -> Array:
         """Return a view with features and sequences in the order of the layout, or back in that of the contract."""
@@ -181,9 +215,9 @@ class FastLayer(AbstractLayer):
         whole = matrix if self._layout.packed else matrix.T  # (out, in)
         for weight in packed.weights:
             array = arrays[weight.name]
-            view = array[:, None] if array.ndim == 1 else array.T if weight.transposed else array
-            rows, columns = view.shape
-            yield whole[weight.row : weight.row + rows, weight.column : weight.column + columns], view
+            rows, columns = (len(array), 1) if array.ndim == 1 else array.T.shape if weight.transposed else array.shape
+            part = whole[weight.row : weight.row + rows, weight.column : weight.column + columns]
+            yield part[:, 0] if array.ndim == 1 else part.T if weight.transposed else part, array
 
     def _arrays(self, tape: Tape, name: str, sizes: Sequence[int], shape: tuple[int, ...]) -> list[Array]:
         *time, batch_size = shape
