@@ -108,6 +108,11 @@ class TrainingOptions(Options):
         "auto: sqrt if storing all states would take more than 1 GiB",
     )
     evaluate_every: int = Field(100, ge=1, le=MOST_STEPS, description="steps between evaluations on the validation set")
+    evaluate_at: list[Annotated[int, Field(ge=1, le=MOST_STEPS)]] = Field(
+        [],
+        max_length=1000,
+        description="further steps with an evaluation; a run that was made longer has the former last step here",
+    )
     stop_when_solved: bool = Field(True, description="stop as soon as the success rule of the task is met")
     stop_on_plateau: PlateauOptions | None = Field(
         None, description="stop when the validation loss no longer improves; null: never"

@@ -13,6 +13,7 @@ from rnnlab.config.document import Document
 from rnnlab.config.errors import KeyPath, LocatedError, dotted, shown
 from rnnlab.core.code_files import IN_A_FILE
 from rnnlab.core.errors import UsageError
+from rnnlab.core.options import Short
 from rnnlab.core.registry import Registry, nearest
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -234,6 +235,19 @@ def _models(
         if isinstance(data, dict) and len(models) > 1:
             models.sort(key=lambda one: one.model_fields["type"].default != data.get("type"))
     return models, member
+
+
+def short_for(model: type[BaseModel], path: Sequence[str], data: Any) -> str | None:
+    """Return the option that a text at `path` inside `model` is short for, e.g. `type`; None where it is none."""
+    *block, key = path
+    try:
+        owners, _ = _models(model, block, data)
+    except (KeyError, TypeError, ValidationError, UsageError):  # reported when the config is checked
+        return None
+    marks = (mark for one in owners if (field := one.model_fields.get(key)) for mark in field.metadata)
+    return next(
+        (mark.key if isinstance(mark, Short) else "type" for mark in marks if isinstance(mark, Short | Member)), None
+    )
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:

@@ -1,6 +1,7 @@
 """A config as read: every value with its position, not yet checked against what rnnlab knows."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, final
@@ -8,6 +9,7 @@ from typing import Any, final
 from rnnlab.config.errors import KeyPath, LocatedError, Position, dotted, kind, location
 from rnnlab.core.errors import UsageError
 
+InFull = Callable[[tuple[str, ...]], str | None]
 Scalar = None | bool | int | float | str
 # Up to 64 keys joined by dots, as in `training.steps`.
 DOTTED_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*){0,63}")
@@ -41,31 +43,57 @@ class Node:
         is_item = isinstance(self.value, list) and isinstance(key, int) and key < len(self.value)
         return self.value[key] if is_item else None  # type: ignore[index, return-value]
 
-    def merged_with(self, over: "Node") -> "Node":
-        """Return `over` merged into this value: mappings key by key; any other value of `over` replaces this one."""
-        if not (isinstance(self.value, dict) and isinstance(over.value, dict)):
+    def merged_with(self, over: "Node", in_full: "InFull | None" = None, *, at: tuple[str, ...] = ()) -> "Node":
+        """Return `over` merged into this value: mappings key by key; any other value of `over` replaces this one.
+
+        Args:
+            over: The value.
+            in_full: See `with_value`.
+            at: The path of this value.
+        """
+        if not isinstance(over.value, dict):
             return over
-        merged = dict(self.value)
+        own = self._in_full(in_full, at)
+        if not isinstance(own.value, dict):
+            return over
+        merged = dict(own.value)
         for key, node in over.value.items():
-            merged[key] = merged[key].merged_with(node) if key in merged else node
+            merged[key] = merged[key].merged_with(node, in_full, at=(*at, key)) if key in merged else node
         return replace(over, value=merged)
 
-    def with_value(self, path: tuple[str, ...], node: "Node", *, at: KeyPath = ()) -> "Node":
+    def with_value(
+        self, path: tuple[str, ...], node: "Node", in_full: "InFull | None" = None, *, at: tuple[str, ...] = ()
+    ) -> "Node":
         """Return a copy with `node` at `path`; mappings on the way are created where there is nothing, or null.
+
+        Args:
+            path: Where to.
+            node: What.
+            in_full: Returns the key that a text at a path is short for, `type` for `cell: simple`: keys are then set
+                beside it. None: there is no such text.
+            at: The path of this value.
 
         Raises:
             UsageError: A value on the way is not a mapping; `where` is left to the caller.
         """
         if not path:
             return node
+        own = self._in_full(in_full, at)
+        if own is not self:
+            return own.with_value(path, node, in_full, at=at)
         if self.value is not None and not isinstance(self.value, dict):
             problem = f"{dotted(at)} is {kind(self.plain())} ({self.position}), not a mapping"
             raise UsageError(problem, hint=f"write `{dotted(at)}:` as a mapping, or set all of it")
         value = self.value or {}
         child = value.get(path[0]) or Node(None, node.position, node.key_position)
-        changed = child.with_value(path[1:], node, at=(*at, path[0]))
+        changed = child.with_value(path[1:], node, in_full, at=(*at, path[0]))
         created = node.position if self.value is None else self.position
         return replace(self, value={**value, path[0]: changed}, position=created)
+
+    def _in_full(self, in_full: "InFull | None", at: tuple[str, ...]) -> "Node":
+        """Return a text that is short for a mapping as that mapping; any other value as it is."""
+        key = in_full(at) if in_full and at and isinstance(self.value, str) else None
+        return replace(self, value={key: replace(self, key_position=self.position)}) if key else self
 
 
 def node_of(value: Any, position: Position) -> Node:

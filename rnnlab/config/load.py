@@ -78,7 +78,9 @@ def check_document(document: Document, *, default_name: str, is_stored: bool = F
         shape = _shape(checker, shape, options) if options else None
     raise_all(checker.errors())
     assert experiment
-    changes: dict[str, Any] = {"task": options, "shape": shape}
+    training = experiment.training
+    training = training.model_copy(update={"schedule": training.schedule.completed(training.steps)})
+    changes: dict[str, Any] = {"task": options, "shape": shape, "training": training}
     # What is not used must not make two experiments different.
     if experiment.backend != KerasBackend.name:
         changes |= {"engine": DEFAULT_ENGINE, "keras": KerasOptions()}

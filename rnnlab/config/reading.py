@@ -14,6 +14,7 @@ import numpy as np
 
 from rnnlab.config.document import DOTTED_KEY, Document, Node, node_of
 from rnnlab.config.errors import KeyPath, LocatedError, Position, dotted, kind, location, raise_all, shortened, shown
+from rnnlab.config.short import in_full
 from rnnlab.config.yaml import dump_yaml, parse
 from rnnlab.core.errors import ConfigError, UsageError
 from rnnlab.core.named_files import home_expanded, read_named
@@ -66,7 +67,7 @@ def apply_overrides(document: Document, overrides: Sequence[str]) -> Document:
         document: Not changed.
         overrides: `dotted.key=value` each. The value is read as in a file: `1e-3`, `null`, `{type: sgd}`, `[50, 100]`.
             It replaces what was there, a whole mapping too; mappings on the way to the key are created where there is
-            nothing, or null.
+            nothing, or null. `cell.units=9` keeps a `cell: carry`, which is short for `cell: {type: carry}`.
 
     Example:
         >>> document = Document(Node({"seed": Node(1, Position("x.yaml", 1, 7))}, Position("x.yaml", 1, 1)))
@@ -84,7 +85,7 @@ def apply_overrides(document: Document, overrides: Sequence[str]) -> Document:
             if found:
                 errors += found
                 continue
-            root = root.with_value(path, replace(node, key_position=position))
+            root = root.with_value(path, replace(node, key_position=position), in_full(root))
         except ConfigError as error:
             errors += [LocatedError.at(position, (), fault.problem, hint=fault.hint) for fault in error.faults]
         except UsageError as error:
@@ -177,8 +178,8 @@ def _read_file(path: Path, *, where: str, chain: tuple[Path, ...], seen: list[Pa
     merged = Node({}, Position(str(path), 1, 1))
     for name, place in _bases(own.child(KEY)):
         base = _read_file(path.parent / home_expanded(name), where=place, chain=(*chain, path), seen=seen)
-        merged, errors = merged.merged_with(base.root), [*errors, *base.errors]
-    return Document(merged.merged_with(Document(own).without(KEY).root), raw, tuple(errors))
+        merged, errors = merged.merged_with(base.root, in_full(merged)), [*errors, *base.errors]
+    return Document(merged.merged_with(Document(own).without(KEY).root, in_full(merged)), raw, tuple(errors))
 
 
 def _bases(node: Node | None) -> list[tuple[str, str]]:

@@ -18,6 +18,7 @@ from rnnlab.config.errors import KeyPath, Position, kind, raise_all
 from rnnlab.config.experiment import Experiment
 from rnnlab.config.load import check_document
 from rnnlab.config.reading import read_document
+from rnnlab.config.short import in_full
 from rnnlab.core.errors import ConfigError, UsageError
 from rnnlab.core.options import check_name
 from rnnlab.sweeps.axes import Values, combinations, faults_of, random_combinations
@@ -79,7 +80,7 @@ def trial_document(base: Document, name: str, values: Values, origin: Document |
         if node is None or node.plain() != value:
             node = node_of(value, position)
         with _at((origin or base).where(source)):
-            root = root.with_value(tuple(key.split(".")), replace(node, key_position=position))
+            root = root.with_value(tuple(key.split(".")), replace(node, key_position=position), in_full(root))
     file = Position(base.root.position.source)
     root = root.with_value(("name",), Node(name, file))
     backend, numpy = root.child("backend"), root.child("numpy") or Node({}, file)

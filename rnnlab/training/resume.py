@@ -112,12 +112,29 @@ def _with_changes(run: RunFolder, overrides: Sequence[str]) -> Experiment:
                 where=f"--set {override}",
                 hint="to train with other values, start a new run: `rnnlab train CONFIG --set …`",
             )
-    changed = Run(run).experiment(overrides) if overrides else experiment
+    changed = _made_longer(experiment, Run(run).experiment(overrides), run.read_status()) if overrides else experiment
     for key, file in changed.task.files.items():
         if file.sha256 != experiment.task.files[key].sha256:
             where = f"--set task.{key}={file.path}"
             raise UsageError("has another content than the file that the run was trained on", where=where)
     return changed
+
+
+def _made_longer(before: Experiment, now: Experiment, status: Status) -> Experiment:
+    """Return an experiment with a larger budget so that training it from its start gives what resuming gives.
+
+    Raises:
+        UsageError: Under the schedule, which stays as it was, more steps would change nothing.
+    """
+    steps, training = before.training.steps, now.training
+    if training.steps > steps and now.recipe().schedule.factor(training.steps - 1) == 0:
+        problem = f"under schedule {training.schedule.type} of {steps:,} steps, the learning rate of more steps is 0"
+        hint = "start a new run with this number of steps, or with a training.schedule that does not end at 0"
+        raise UsageError(problem, where=f"--set training.steps={training.steps}", hint=hint)
+    if training.steps > steps == status.step and steps % training.evaluate_every:
+        update = {"evaluate_at": sorted({*training.evaluate_at, steps})}  # where the training was evaluated at its end
+        return now.model_copy(update={"training": training.model_copy(update=update)})
+    return now
 
 
 def _resume(

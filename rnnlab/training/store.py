@@ -15,6 +15,7 @@ from rnnlab.storage import RunFolder, Status, disk
 from rnnlab.storage.checkpoint import Checkpoint, Part
 from rnnlab.storage.fields import storable
 from rnnlab.storage.metrics import Value
+from rnnlab.storage.provenance import Process
 from rnnlab.storage.summary import Summary
 from rnnlab.training.events import record_line
 from rnnlab.training.stopping import EXIT_CODES, Reason, state_of
@@ -59,7 +60,7 @@ class Store:
             if note:
                 self._log.append(note.encode())
             if trainer.experiment.logging.tensorboard:
-                self._events = EventFile(run, run.read_metrics().records)
+                self._events = EventFile(run, run.read_metrics().records, run.read_provenance(status.id).processes)
                 opened.callback(self._events.close)
             self._files = opened.pop_all()
         if resumed_from:
@@ -75,7 +76,7 @@ class Store:
         self._metrics.write(record)
         self._log.append(record_line(record).encode())
         if self._events:
-            self._events.add(record)
+            self._events.add(record, time.time())
 
     def is_due(self, step: int) -> bool:
         """Return whether to save now that these steps are done, the first time at once."""
@@ -175,9 +176,10 @@ class EventFile:
     Args:
         run: The run, with the lock on it; the file goes to `tensorboard/` in its folder.
         before: The records so far.
+        processes: The processes that trained the run, this one too.
     """
 
-    def __init__(self, run: RunFolder, before: Sequence[Mapping[str, Any]]) -> None:
+    def __init__(self, run: RunFolder, before: Sequence[Mapping[str, Any]], processes: Sequence[Process]) -> None:
         from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
         folder = run.inner("tensorboard", make=True)
@@ -188,11 +190,11 @@ class EventFile:
                     with suppress(FileNotFoundError):
                         disk.unlink(path)
             self._writer = EventFileWriter(str(folder), flush_secs=_FLUSH_SECONDS, filename_suffix=f".{run.attempt}")
-        for record in before:
-            self.add(record)
+        for record, moment in zip(before, moments(before, processes), strict=True):
+            self.add(record, moment)
 
-    def add(self, record: Mapping[str, Any]) -> None:
-        """Add the numbers of a record."""
+    def add(self, record: Mapping[str, Any], moment: float) -> None:
+        """Add the numbers of a record that was made at a moment, in seconds since 1970."""
         from tensorboard.compat.proto.event_pb2 import Event
         from tensorboard.compat.proto.summary_pb2 import Summary
 
@@ -201,15 +203,27 @@ class EventFile:
             for name, value in record.items()
             if name not in {"step", "seconds"} and isinstance(value, int | float) and not isinstance(value, bool)
         ]
-        # Seconds of training are the clock, so that a resumed run has no gap in time.
-        self._writer.add_event(
-            Event(wall_time=float(record["seconds"]), step=record["step"], summary=Summary(value=values))
-        )
+        self._writer.add_event(Event(wall_time=moment, step=record["step"], summary=Summary(value=values)))
 
     def close(self) -> None:
         """Write what is left."""
         with suppress(OSError):  # derived from the record, which is safe
             self._writer.close()
+
+
+def moments(records: Sequence[Mapping[str, Any]], processes: Sequence[Process]) -> list[float]:
+    """Return when each record was made, in seconds since 1970: from its seconds and the start of its process.
+
+    Args:
+        records: In order; `seconds` are those of training, without the time between two processes.
+        processes: That made them, in order.
+    """
+    found, number, before = [], 0, 0.0  # `before`: seconds of training when the process began
+    for place, record in enumerate(records):
+        while number + 1 < len(processes) and record["step"] > processes[number + 1].step:
+            number, before = number + 1, float(records[place - 1]["seconds"]) if place else 0.0
+        found.append(processes[number].started.timestamp() + float(record["seconds"]) - before)
+    return found
 
 
 def in_short(error: BaseException) -> str:

@@ -186,7 +186,8 @@ class Trainer:
         """Return whether the validation set is to be scored before the next step."""
         step = self.place.step
         at_end = self._is_solved() or step >= self.options.steps
-        return not self.bad and step != self.place.evaluated and (at_end or step % self.options.evaluate_every == 0)
+        is_due = at_end or step % self.options.evaluate_every == 0 or step in self.options.evaluate_at
+        return not self.bad and step != self.place.evaluated and is_due
 
     def reason_to_end(self) -> Reason | None:
         """Return why there is no next step, None where there is one."""

@@ -23,6 +23,7 @@ from rnnlab.core.table import Table, table
 from rnnlab.runs import runs_root
 from rnnlab.runs.run import Run
 from rnnlab.storage.metrics import CUT, TORN
+from rnnlab.storage.provenance import backends
 
 _READ: dict[str, Callable[[Run], Any]] = {
     "summary": lambda run: run.stored_summary if run.has_ended else None,
@@ -69,7 +70,9 @@ def _show(parts: Parts) -> None:
     show("")
     if run.state in {"stale", "interrupted", "failed"}:
         show(f"to resume it:  rnnlab train --resume {quote(str(run.path))}")
-    show(f"to repeat it:  rnnlab train {quote(str(run.path / 'resolved.yaml'))}")
+    many = parts.provenance is not None and len(backends(parts.provenance)) > 1
+    within = "   (within rounding: several backends computed this run)" if many else ""
+    show(f"to repeat it:  rnnlab train {quote(str(run.path / 'resolved.yaml'))}{within}")
 
 
 def _files(run: Run) -> Table:

@@ -6,7 +6,7 @@ of every checkpoint.
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar, Generic, TypeVar, final
+from typing import Any, ClassVar, Generic, Self, TypeVar, final
 
 from pydantic import Field
 
@@ -20,6 +20,19 @@ class ScheduleOptions(Options):
     warmup_steps: int = Field(
         default=0, ge=0, le=1_000_000_000, description="steps of linear rise to the full rate, before any decay"
     )
+
+    def completed(self, total_steps: int) -> Self:
+        """Return these options with a number for `decay_steps`, should it be left out: all steps after the warm-up.
+
+        So a run that is made longer keeps the schedule that it began with.
+
+        Args:
+            total_steps: Steps of the whole training.
+        """
+        if getattr(self, "decay_steps", 0) is not None:
+            return self
+        # At least 1: a training cut short inside its warm-up never gets as far as the decay.
+        return self.model_copy(update={"decay_steps": max(1, total_steps - self.warmup_steps)})
 
 
 OptionsT = TypeVar("OptionsT", bound=ScheduleOptions)

@@ -26,8 +26,7 @@ class Cosine(AbstractSchedule[CosineOptions]):
     rate comes at the step after the last of the training, so that no step is wasted on a rate of zero.
 
     Source: Loshchilov and Hutter 2017, "SGDR: stochastic gradient descent with warm restarts", eq. 5.
-    Differs: No restarts. A d left out follows the length of the training, so give d where a training may later be made
-        longer.
+    Differs: No restarts. A d left out is fixed when a training begins: a run that is made longer keeps it.
 
     Example:
         >>> schedule = Cosine(CosineOptions(decay_steps=3, final_fraction=0.5), total_steps=100)

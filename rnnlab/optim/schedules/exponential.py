@@ -23,8 +23,8 @@ class Exponential(AbstractSchedule[ExponentialOptions]):
 
     s steps since the warm-up, d `decay_steps`, r `decay_rate`.
 
-    Differs: Keras's ExponentialDecay has no default for its numbers. A d left out follows the length of the training,
-        so give d where a training may later be made longer.
+    Differs: Keras's ExponentialDecay has no default for its numbers. A d left out is fixed when a training begins: a
+        run that is made longer keeps it.
 
     Example:
         >>> schedule = Exponential(ExponentialOptions(decay_steps=2, decay_rate=0.25), total_steps=100)
