@@ -145,7 +145,7 @@ def _as_known(error: Exception) -> RnnlabError | None:
         command = context.command_path if context is not None else "rnnlab"
         # Typer lets pydantic check values, whose messages start with these words.
         problem = " ".join(error.format_message().replace("Value error, ", "").split()).removesuffix(".")
-        return UsageError(problem, hint=f"see `{command} --help`")
+        return UsageError(problem, hint=_meant(problem, command) or f"see `{command} --help`")
     if isinstance(error, MemoryError):
         hint = "lower training.batch_size, shape.timesteps or cell.units, or set training.bptt_steps"
         return EnvironmentFault("out of memory", hint=hint)
@@ -154,6 +154,30 @@ def _as_known(error: Exception) -> RnnlabError | None:
     if isinstance(error, RuntimeError) and str(error) == "can't start new thread":
         return EnvironmentFault("cannot start a thread", hint=MORE_PROCESSES)
     return _of_system(error) if isinstance(error, OSError) and error.errno in _SYSTEM_ERRORS else None
+
+
+def _meant(problem: str, command: str) -> str:
+    """Return what to write in place of what other programs understand; nothing where that is not known."""
+    if (match := re.search(r"extra arguments?(?:\(s\))? \(([\w.]+=\S*)", problem)) is not None:
+        return f"write --set {match[1].removesuffix(')')}"
+    if (match := re.match(r"No such command '([^' ]+)'", problem)) is not None:
+        if match[1].endswith((".yaml", ".yml")):
+            return f"write rnnlab train {match[1]}"
+        return f"write {_COMMANDS_ELSEWHERE[match[1]]}" if match[1] in _COMMANDS_ELSEWHERE else ""
+    if (match := re.match(r"No such option: -+([\w.-]+)", problem)) is not None:
+        if match[1] in {"config", "c"}:
+            return f"the config is no option: write {command} CONFIG"
+        from rnnlab.cli.options import setting_for  # imports every task, cell and rule
+
+        return f"write --set {key}=…" if (key := setting_for(match[1])) else ""
+    return ""
+
+
+_COMMANDS_ELSEWHERE = {
+    "resume": "rnnlab train --resume RUN", "run": "rnnlab train CONFIG", "fit": "rnnlab train CONFIG",
+    "ls": "rnnlab list", "test": "rnnlab evaluate RUN", "eval": "rnnlab evaluate RUN", "tune": "rnnlab sweep CONFIG",
+    "benchmark": "rnnlab bench", "models": "rnnlab cells", "validate": "rnnlab check CONFIG",
+}  # fmt: skip
 
 
 def _of_system(error: OSError) -> EnvironmentFault:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from rnnlab.config.spelling import right_key
 from rnnlab.core.errors import RnnlabError, UsageError
 from rnnlab.core.named_files import home_expanded
 from rnnlab.runs.find import run_names, runs_root
@@ -59,10 +60,20 @@ def complete_config(incomplete: str) -> list[str]:
 
 def complete_setting(incomplete: str) -> list[str]:
     """Return the completions of `--set`: the dotted keys of a config, those of every task and cell included."""
+    return [f"{key}=" for key in _known_keys() if key.startswith(incomplete)]
+
+
+def setting_for(option: str) -> str | None:
+    """Return the key of a config that is meant by an option that does not exist: `--lr`, `--training.steps`."""
+    known = _known_keys()
+    return option if option in known else right_key(option, known)
+
+
+def _known_keys() -> list[str]:
     from rnnlab.config.experiment import config_schema  # imports every task, cell and rule
 
     schema = config_schema()
-    return [f"{key}=" for key in dict.fromkeys(_keys(schema, schema["$defs"])) if key.startswith(incomplete)]
+    return list(dict.fromkeys(_keys(schema, schema["$defs"])))
 
 
 def _keys(schema: Mapping[str, Any], known: Mapping[str, Any], prefix: str = "") -> Iterator[str]:

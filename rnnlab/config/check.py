@@ -1,7 +1,7 @@
 """Plain data checked against typed options: pydantic's errors in plain words, with their positions."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from typing import Any, TypeVar, final, get_args
 
@@ -11,6 +11,7 @@ from pydantic_core.core_schema import no_info_plain_validator_function
 
 from rnnlab.config.document import Document
 from rnnlab.config.errors import KeyPath, LocatedError, dotted, shown
+from rnnlab.config.spelling import right_key
 from rnnlab.core.code_files import IN_A_FILE
 from rnnlab.core.errors import UsageError
 from rnnlab.core.options import Short
@@ -218,6 +219,8 @@ def _hint_for_unknown(model: type[BaseModel], path: KeyPath, data: Any) -> str:
         kinds = member.registry.members().items()
         if owners := [name for name, kind in kinds if key in kind.Options.model_fields]:
             return f"an option of {', '.join(owners)}, not of {chosen.model_fields['type'].default}"
+    if "training" in model.model_fields and (better := right_key(str(key), _dotted_keys(model, data))):
+        return f"write {better}"
     return nearest(str(key), [field.alias or name for name, field in chosen.model_fields.items()])
 
 
@@ -235,6 +238,18 @@ def _models(
         if isinstance(data, dict) and len(models) > 1:
             models.sort(key=lambda one: one.model_fields["type"].default != data.get("type"))
     return models, member
+
+
+def _dotted_keys(model: type[BaseModel], data: Any) -> Iterator[str]:
+    """Yield the keys of the options in `model`, those of its blocks too, as far as `data` chooses them."""
+    for name in model.model_fields:
+        yield name
+        try:
+            inner = _models(model, [name], {name: {}} | data)[0]
+        except (TypeError, ValidationError, UsageError):
+            continue
+        if inner != [model]:
+            yield from (f"{name}.{key}" for one in inner[:1] for key in _dotted_keys(one, data.get(name) or {}))
 
 
 def short_for(model: type[BaseModel], path: Sequence[str], data: Any) -> str | None:

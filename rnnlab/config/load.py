@@ -9,6 +9,7 @@ from rnnlab.backends import BACKENDS
 from rnnlab.backends.keras import KerasBackend, KerasOptions
 from rnnlab.backends.keras.engines import DEFAULT_ENGINE, ENGINES
 from rnnlab.backends.numpy import NumpyBackend, NumpyOptions
+from rnnlab.config import spelling
 from rnnlab.config.blocks import ShapeOptions
 from rnnlab.config.check import Checker
 from rnnlab.config.code import SWEEP, folder_of, trace_cell, with_code_files
@@ -107,16 +108,20 @@ def _check_name(checker: Checker, valid: dict[str, Any]) -> None:
 def _check_backend(checker: Checker, valid: dict[str, Any]) -> None:
     backends, engines = BACKENDS.names(), ENGINES.names()
     backend, engine = valid.get("backend", NumpyBackend.name), valid.get("engine", DEFAULT_ENGINE)
-    if backend in engines:
-        hint = f"write `backend: keras` and `engine: {backend}`"
-        checker.add(("backend",), f"{backend!r} is an engine of Keras, not a backend", hint=hint)
+    is_set = not checker.document.position(("backend",)).line
+    if (meant := spelling.ENGINES.get(backend, backend)) in engines:
+        pair = ("--set backend=keras --set engine={}" if is_set else "`backend: keras` and `engine: {}`").format(meant)
+        checker.add(("backend",), f"{backend!r} is an engine of Keras, not a backend", hint=f"write {pair}")
     elif backend not in backends:
         checker.add(("backend",), f"unknown backend {backend!r}", hint=nearest(backend, backends))
     elif backend != NumpyBackend.name and "training" in valid and valid["training"].recompute == "sqrt":
         problem = f"got 'sqrt', which backend {backend} does not support"
         checker.add(("training", "recompute"), problem, hint="remove it, or set `backend: numpy`")
     if engine not in engines:
-        checker.add(("engine",), f"unknown engine {engine!r}", hint=nearest(engine, engines))
+        hint = nearest(spelling.ENGINES.get(engine, engine), engines)
+        if engine in backends:
+            hint = f"{engine} is a backend: write backend: {engine}, without an engine"
+        checker.add(("engine",), f"unknown engine {engine!r}", hint=hint)
 
 
 def _check_loss(checker: Checker, valid: dict[str, Any]) -> None:
