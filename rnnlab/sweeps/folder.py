@@ -30,6 +30,7 @@ from rnnlab.storage.holder import Pause, wait_a_moment
 from rnnlab.storage.jsonfile import LIMIT, read_model, sealed, write_json
 from rnnlab.storage.lock import acquire
 from rnnlab.storage.reading import kind
+from rnnlab.sweeps.growth import grow
 from rnnlab.sweeps.plan import CheckedSweep, Plan, Trial
 from rnnlab.sweeps.records import CancelRequest, Failure
 
@@ -56,10 +57,11 @@ class SweepFolder:
 
     @classmethod
     def create(cls, path: Path, checked: CheckedSweep) -> Self:
-        """Make the sweep at `path`, or return the same sweep if it is there already; several processes may do so.
+        """Make the sweep at `path`; one that is there gets the trials that it lacks. Several processes may do so.
 
         Raises:
-            UsageError: The folder has another sweep, or other files.
+            UsageError: The folder has a sweep with other trials, or other files.
+            RunLockedError: Another process changes the sweep.
             EnvironmentFault: It takes no files; nothing was made.
         """
         check_name(path.absolute().name)
@@ -73,9 +75,8 @@ class SweepFolder:
             for trial in plan.trials:
                 sweep.write_config(trial, checked.experiments[trial.name])
             write_atomic(path / "plan.json", data)
-        elif not (stored := sweep.read_plan()).same_as(plan):
-            hint = "choose another folder with --into DIR, or resume the one there: `rnnlab sweep resume SWEEP`"
-            raise UsageError(f"already has another sweep: {_difference(stored, plan)}", where=str(path), hint=hint)
+        elif not sweep.read_plan().same_as(plan):
+            sweep._grow(checked)
         return sweep
 
     def is_sweep(self) -> bool:
@@ -183,6 +184,23 @@ class SweepFolder:
             return "damaged"
         return request.token if request.sweep == plan.id else ""
 
+    def _grow(self, checked: CheckedSweep) -> None:
+        """Add what the sweep lacks; the plan is written last, so that a process that is killed has changed nothing."""
+        with locked(self.study if self.read_plan().is_search else self.path / "configs", "changed"):
+            try:
+                growth = grow(self.read_plan(), checked.plan)
+            except UsageError as error:
+                hint = "choose another folder with --into DIR, or resume the one there: `rnnlab sweep resume SWEEP`"
+                raise UsageError(
+                    f"already has another sweep: {error.problem}", where=str(self.path), hint=hint
+                ) from None
+            for trial, name in growth.added:
+                experiment = checked.experiments[name].model_copy(update={"name": trial.name})
+                self.write_config(trial, experiment)
+            data = _encoded(growth.plan)
+            write_atomic(self.path / "sweep.yaml", checked.config)
+            write_atomic(self.path / "plan.json", data)
+
     def _require_empty(self) -> None:
         ensure_folder(self.path)
         with reported("look at", self.path):
@@ -249,12 +267,3 @@ def _encoded(plan: Plan) -> bytes:
         problem = f"the plan of {len(plan.trials):,} trials takes {len(data):,} bytes, expected at most {LIMIT:,}"
         raise UsageError(problem, hint="take fewer trials, or fewer axes")
     return data
-
-
-def _difference(stored: Plan, new: Plan) -> str:
-    """Describe the first difference of two plans."""
-    if len(stored.trials) != len(new.trials):
-        return f"it has {len(stored.trials):,} trials, this config {len(new.trials):,}"
-    pairs = zip(stored.trials, new.trials, strict=True)
-    changed = [f"its trial {old.name} differs from {trial.name} of this config" for old, trial in pairs if old != trial]
-    return changed[0] if changed else "its config differs, though the trials are the same"

@@ -209,7 +209,7 @@ def run(
         cluster.require()
     sweep = SweepFolder.create(into or runs_root(runs) / plan.name, checked)
     if script:
-        for trial in plan.trials:  # each command can be run anywhere, and repeated
+        for trial in sweep.read_plan().trials:  # each command can be run anywhere, and repeated
             given, made = (shlex.quote(str(path.absolute())) for path in (sweep.config(trial), sweep.run(trial).path))
             show_text(f"rnnlab train {given} --into {made} --quiet --no-plots\n")
     else:
