@@ -190,10 +190,9 @@ class SweepFolder:
             try:
                 growth = grow(self.read_plan(), checked.plan)
             except UsageError as error:
+                problem = f"already has another sweep: {error.problem}"
                 hint = "choose another folder with --into DIR, or resume the one there: `rnnlab sweep resume SWEEP`"
-                raise UsageError(
-                    f"already has another sweep: {error.problem}", where=str(self.path), hint=hint
-                ) from None
+                raise UsageError(problem, where=str(self.path), hint=hint) from None
             for trial, name in growth.added:
                 experiment = checked.experiments[name].model_copy(update={"name": trial.name})
                 self.write_config(trial, experiment)

@@ -1,7 +1,6 @@
 """A sweep that grows: the same command with more values, seeds or trials trains what is new, and keeps the rest."""
 
 import json
-import re
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import final
@@ -41,20 +40,20 @@ def grow(stored: Plan, new: Plan) -> Growth:
     left: defaultdict[str, list[Trial]] = defaultdict(list)
     for trial in stored.trials:
         left[trial.sha256].append(trial)
-    added = []
+    added: list[tuple[Trial, str]] = []
     for trial in new.trials:
         if left[trial.sha256]:
             left[trial.sha256].pop()
         else:
             number = len(stored.trials) + len(added) + 1
-            name = re.sub(r"^[0-9]+", lambda digits, number=number: f"{number:0{len(digits[0])}d}", trial.name)
+            digits, *rest = trial.name.split("-", 1)
+            name = "-".join([f"{number:0{len(digits)}d}", *rest])
             added.append((trial.model_copy(update={"number": number, "name": name}), trial.name))
     if missing := [trial for trials in left.values() for trial in trials]:
         first = min(missing, key=lambda trial: trial.number)
-        problem = (
-            f"{len(missing):,} of its {len(stored.trials):,} trials are not in this config, the first {first.name}"
-        )
-        raise UsageError(f"{problem}: a sweep can get more values and seeds, and keeps those that it has")
+        count = f"{len(missing):,} of its {len(stored.trials):,} trials"
+        rule = "a sweep can get more values and seeds, and keeps those that it has"
+        raise UsageError(f"{count} are not in this config, the first {first.name}: {rule}")
     changes = {
         "options": new.options,
         "config_sha256": new.config_sha256,

@@ -28,19 +28,11 @@ def test_a_sweep_that_was_half_made_is_made_whole(place: Path) -> None:
     assert load_experiment(made(Path("tiny")).config(TWO.trials[0])).experiment == EXPERIMENT
 
 
-@pytest.mark.parametrize(
-    ("other", "message"),
-    [
-        (plan([trial(1), trial(2, "0002-x")]), "its trial 0002-seed1 differs from 0002-x of this config — "),
-        (plan(TWO.trials, b"other"), "its config differs, though the trials are the same — "),
-    ],
-    ids=["trial", "bytes"],
-)
-def test_another_sweep_in_the_same_folder_is_an_error(place: Path, other: Plan, message: str) -> None:
+def test_another_sweep_in_the_same_folder_is_an_error(place: Path) -> None:
     made(Path("tiny"))
     with pytest.raises(UsageError) as caught:
-        made(Path("tiny"), other)
-    assert message in str(caught.value)
+        made(Path("tiny"), plan([trial(1), trial(3)]))
+    assert "1 of its 2 trials are not in this config, the first 0002-seed1: a sweep can get more" in str(caught.value)
     assert SweepFolder(Path("tiny")).read_plan() == TWO
 
 
