@@ -23,7 +23,7 @@ ENGINES = {"pytorch": "torch", "tf": "tensorflow"}
 
 
 def right_key(wrong: str, known: Iterable[str]) -> str | None:
-    """Return the dotted key that is meant by one that does not exist; None where it cannot be told.
+    """Return the dotted key that is meant by one that does not exist; None where that is not known.
 
     Args:
         wrong: Dotted key, or its last part.

@@ -1,6 +1,6 @@
 """A file of the user's that a task reads: where it is, and what it contains.
 
-A config says where by a path, relative to the config. A run stores the SHA-256 of the content too, and that identifies
+A config has its path, relative to the config. A run stores the SHA-256 of the content too, and that identifies
 the file: when the project has moved, the file is looked for, and only the same content counts as found.
 """
 
@@ -99,7 +99,7 @@ class DataFile(Options):
 
 
 def is_place(key: str, config: Mapping[str, Any]) -> bool:
-    """Return whether a dotted key of a stored config is only where a file is: its SHA-256 tells which one it is.
+    """Return whether a dotted key of a stored config is only where a file is; its SHA-256 identifies it.
 
     Example:
         >>> config = {"task.csv.path": "a.csv", "task.csv.sha256": "3b0c"}
