@@ -26,7 +26,7 @@ from rnnlab.config.blocks import (
 from rnnlab.config.check import EMPTY, Member
 from rnnlab.core import activations
 from rnnlab.core.batch import Lengths
-from rnnlab.core.code_files import without_path
+from rnnlab.core.code_files import CodeFile, without_path
 from rnnlab.core.errors import VerificationError
 from rnnlab.core.options import Options
 from rnnlab.optim.rules import OPTIMIZERS
@@ -149,12 +149,14 @@ class Experiment(Options):
     def sha256(self) -> str:
         """Return the SHA-256 of all that determines the results: equal for equal experiments, however they are written.
 
-        It does not depend on the name, on where the files of the task are, on how often checkpoints are saved, how long
-        a process may train, what is recomputed or what is logged.
+        It does not depend on the name, on where the files of the task and the cell are, on how often checkpoints are
+        saved, how long a process may train, what is recomputed or what is logged.
         """
         resolved = self.resolved()
         del resolved["logging"], resolved["name"]
         resolved["task"] = self.task.definition()
+        if file := CodeFile.of(self.cell.type):
+            resolved["cell"]["type"] = f"{file.name}@{file.sha256}"
         resolved["training"] = {key: value for key, value in resolved["training"].items() if key not in WITHOUT_EFFECT}
         canonical = json.dumps(resolved, sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(canonical.encode()).hexdigest()

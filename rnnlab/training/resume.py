@@ -38,7 +38,8 @@ def resume(
     Args:
         run: The run; its own config is what is trained.
         overrides: A new budget, `training.steps=5000`, `training.max_seconds=600`, or another backend, `backend=keras`,
-            `engine=jax`, which resumes with the same weights and optimiser slots; nothing else can be changed.
+            `engine=jax`, which resumes with the same weights and optimiser slots, or where the data are now,
+            `task.csv=PATH`; nothing else can be changed.
         argv: The command line, for the provenance.
         stop: Through it the training can be asked to stop.
         force_unlock: Take the lock from its holder, even if that process seems alive.

@@ -50,7 +50,7 @@ def command(
         typer.Option(
             "--resume",
             metavar="RUN",
-            help="Resume this run; only its budget, backend and engine can be changed.",
+            help="Resume this run; only its budget, backend, engine and the place of its data can be changed.",
             autocompletion=complete_run,
         ),
     ] = None,
