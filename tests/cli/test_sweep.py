@@ -123,11 +123,10 @@ def test_errors_before_anything_is_made(x: Path, arguments: tuple[str, ...], cod
 def test_another_sweep_of_that_name_is_an_error(x: Path) -> None:
     assert rnnlab("sweep", "x.yaml", "-q", "--script").code == 0
     before = everything(Path("runs"))
-    result = rnnlab("sweep", "x.yaml", "--set", "sweep.seeds=3")
+    result = rnnlab("sweep", "x.yaml", "--set", "sweep.seeds=1")
     assert (result.code, result.stdout) == (2, "")
-    assert result.stderr == (
-        "rnnlab: error[E_USAGE]: runs/x: already has another sweep: it has 4 trials, this config 6 — choose another "
-        "folder with --into DIR, or resume the one there: `rnnlab sweep resume SWEEP`\n"
+    assert result.stderr.startswith(
+        "rnnlab: error[E_USAGE]: runs/x: already has another sweep: 2 of its 4 trials are not"
     )
     assert everything(Path("runs")) == before
 

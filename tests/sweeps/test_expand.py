@@ -101,7 +101,7 @@ def test_errors_of_trials_point_to_their_values_and_are_reported_once(place: Pat
     ]
 
 
-TEXT_CELL = BASE.replace("{units: 4}", "carry")
+LISTED_CELL = BASE.replace("{units: 4}", "[8]")
 
 
 @pytest.mark.parametrize(
@@ -110,8 +110,11 @@ TEXT_CELL = BASE.replace("{units: 4}", "carry")
         ("  axes: {engine: [jax, torch]}\n", BASE, ["7:3 sweep: is the same training as trial 0001-jax (trial 0002"]),
         (
             "  axes: {cell.units: [1, 2]}\n",
-            TEXT_CELL,
-            [f"7:{23 + 3 * n} sweep.axes.'cell.units'[{n}]: cell is text (/x.yaml:3:7), not a mapping" for n in (0, 1)],
+            LISTED_CELL,
+            [
+                f"7:{23 + 3 * n} sweep.axes.'cell.units'[{n}]: cell is a list (/x.yaml:3:7), not a mapping"
+                for n in (0, 1)
+            ],
         ),
         (
             "  axes: {two words: [1]}\n  sedes: 3\n",

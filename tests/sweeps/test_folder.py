@@ -31,7 +31,7 @@ def test_a_sweep_that_was_half_made_is_made_whole(place: Path) -> None:
 def test_another_sweep_in_the_same_folder_is_an_error(place: Path) -> None:
     made(Path("tiny"))
     with pytest.raises(UsageError) as caught:
-        made(Path("tiny"), plan([trial(1), trial(3)]))
+        made(Path("tiny"), plan([trial(1), trial(2).model_copy(update={"sha256": "f" * 64})]))
     assert "1 of its 2 trials are not in this config, the first 0002-seed1: a sweep can get more" in str(caught.value)
     assert SweepFolder(Path("tiny")).read_plan() == TWO
 

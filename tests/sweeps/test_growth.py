@@ -42,9 +42,10 @@ def test_a_single_seed_becomes_many(place: Path) -> None:
 
 
 def test_random_trials_are_drawn_on(place: Path) -> None:
-    text = TINY + "sweep: {{method: random, trials: {}, axes: {{cell.units: {{from: 1, to: 40}}}}}}\n"
-    first = make_sweep(place, text.format(3)).read_plan().trials
-    assert make_sweep(place, text.format(5)).read_plan().trials[:3] == first
+    text = TINY + "sweep: {method: random, trials: 3, axes: {cell.units: {from: 1, to: 40}}}\n"
+    first = make_sweep(place, text).read_plan().trials
+    more = make_sweep(place, text.replace("3, axes", "5, axes")).read_plan().trials
+    assert (len(more), more[:3]) == (5, first)
 
 
 @pytest.mark.parametrize(
