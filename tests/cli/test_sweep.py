@@ -125,9 +125,8 @@ def test_another_sweep_of_that_name_is_an_error(x: Path) -> None:
     before = everything(Path("runs"))
     result = rnnlab("sweep", "x.yaml", "--set", "sweep.seeds=1")
     assert (result.code, result.stdout) == (2, "")
-    assert result.stderr.startswith(
-        "rnnlab: error[E_USAGE]: runs/x: already has another sweep: 2 of its 4 trials are not"
-    )
+    problem = "already has another sweep: 2 of its 4 trials are not in this config, the first 0002-H2-seed1: "
+    assert result.stderr.startswith(f"rnnlab: error[E_USAGE]: runs/x: {problem}")
     assert everything(Path("runs")) == before
 
 
