@@ -15,10 +15,16 @@ from rnnlab.backends.numpy import NumpyBackend, NumpyOptions
 from rnnlab.backends.numpy.compiled import _code, _layer, _product
 from rnnlab.backends.numpy.compiled import _functions as functions
 from rnnlab.backends.numpy.compiled._code import Code, Vector
+from rnnlab.backends.numpy.compiled._layer import CompiledLayer
 from rnnlab.backends.numpy.compiled._machine import Program, vector_bytes
 from rnnlab.backends.numpy.compiled._product import gather, pack, product
+from rnnlab.backends.numpy.layer import Tape
+from rnnlab.backends.numpy.reference import ReferenceLayer
+from rnnlab.cells.base import AbstractCell
 from rnnlab.core import activations
+from rnnlab.equations.plan import plan_of
 from tests.cli.program import rnnlab
+from tests.equations.test_derivative import CELLS_OF_TESTS
 from tests.networks import batch, network, parameters
 
 PRECISION = pytest.mark.parametrize("precision", ["float32", "float64"])
@@ -160,3 +166,27 @@ def test_without_llvm_a_training_begins_nothing(monkeypatch: pytest.MonkeyPatch,
     assert result.code == 2
     assert "numpy.compiled: llvmlite is not installed, which makes machine code — pip install" in result.stderr
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("cell", CELLS_OF_TESTS, ids=lambda cell: cell.name)
+def test_any_equation_is_computed_as_the_reference_computes_it(cell: AbstractCell) -> None:
+    """Three panels of columns, no input or state of which fills a vector, and gradients from every side."""
+    rng, plan, timesteps = np.random.default_rng(5), plan_of(cell, 3), 4
+    sizes = cell.state_sizes()
+    given = {name: rng.normal(0, 0.5, parameter.shape) for name, parameter in cell.parameters(3).items()}
+    state, later = ({name: rng.normal(0, 0.5, (37, size)) for name, size in sizes.items()} for _ in range(2))
+    inputs = rng.normal(0, 1, (timesteps, 37, 3))
+    from_above = [None if step == 1 else rng.normal(0, 1, (37, cell.options.units)) for step in range(timesteps)]
+    found = []
+    for kind in (CompiledLayer, ReferenceLayer):
+        gradients = {name: np.zeros_like(array) for name, array in given.items()}
+        layer, tape = kind(plan, given, gradients), Tape()
+        layer.begin(np.dtype("f8"))
+        outputs, after = layer.forward(inputs, state, tape)
+        states = {name: array.copy() for name, array in layer.states(tape).items()}
+        below, before = layer.backward(tape, from_above, state_gradient=later, need_inputs=True)
+        layer.finish()
+        found.append([outputs, below, *(each[name] for each in (after, states, before) for name in sizes)])
+        found[-1] += list(gradients.values())
+    for ours, right in zip(*found, strict=True):
+        np.testing.assert_allclose(ours, right, rtol=0, atol=1e-12 * max(1, np.abs(right).max()))

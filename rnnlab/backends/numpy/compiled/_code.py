@@ -75,6 +75,19 @@ class Place:
         """Return the vector that begins here."""
         return Vector(self._code, self._code.builder.load(self.value, align=self._code.size, typ=self._code.vector))
 
+    def read_first(self, count: int) -> "Vector":
+        """Return the vector that begins here, of which only the first lanes are read; the others are 0."""
+        code = self._code
+        if count == code.lanes:
+            return self.read()
+        lanes = ir.VectorType(ir.IntType(1), code.lanes)
+        kind = ir.FunctionType(code.vector, [_POINTER, ir.IntType(32), lanes, code.vector])
+        name = f"llvm.masked.load.v{code.lanes}f{8 * code.size}.p0"
+        function = code.function.module.declare_intrinsic(name, (), kind)
+        mask = ir.Constant(lanes, [lane < count for lane in range(code.lanes)])
+        align = ir.Constant(ir.IntType(32), code.size)
+        return Vector(code, code.builder.call(function, [self.value, align, mask, code.constant(0.0).value]))
+
     def read_whole(self, index: Number) -> Number:
         """Return one of the whole numbers, of 64 bits, that follow from here."""
         at = self._code.builder.gep(self.value, [index.value], source_etype=_WHOLE)

@@ -87,16 +87,18 @@ class CompiledLayer(AbstractLayer):
     def forward(self, inputs: Array, state: State, tape: Tape) -> tuple[Array, State]:
         tape.kept = inputs.shape
         chunk, inputs = self._chunk(tape), inputs.astype(self.dtype, copy=False)
+        if inputs.strides[2] != inputs.itemsize:
+            inputs = np.ascontiguousarray(inputs)
         _, batch_size, _ = inputs.shape
         for name, block in chunk.first.items():
             if name in state:
                 _put(state[name][chunk.rows], block)
-        by_step, by_row, by_feature = (stride // inputs.itemsize for stride in inputs.strides)
+        by_step, by_row, _ = (stride // inputs.itemsize for stride in inputs.strides)
         at = chunk.places
         pack_weights, forth, _ = _functions(self.plan, self.dtype, chunk.columns)
         weights = self._weights(chunk.columns, pack_weights)
         places = weights, _address(self._vectors), at["record"], at["work"], _address(inputs), at["outputs"]
-        forth(*places, *chunk.sizes, batch_size, by_step, by_row, by_feature)
+        forth(*places, *chunk.sizes, batch_size, by_step, by_row)
         after = {name: _taken(chunk.states[name][:, -1], batch_size) for name in self.cell.states}
         return chunk.outputs[:, :batch_size], after
 
@@ -133,7 +135,8 @@ class CompiledLayer(AbstractLayer):
 
     def chunk_rows(self) -> int:
         products = [node for stage in self.plan.forward for node in stage.products]
-        return rows_in_cache(sum(node.width for node in products))
+        # A panel's share of a chunk is what must stay in the cache, so that a chunk can be larger than NumPy's.
+        return 2 * rows_in_cache(sum(node.width for node in products))
 
     def _parts_of_matrices(self) -> tuple[list[tuple[Array, Array]], list[tuple[Array, Array]]]:
         """Return where each parameter goes: pairs (place, parameter) to copy, and then pairs to add."""

@@ -14,7 +14,7 @@ from rnnlab.backends.numpy.compiled._product import gather, padded, product
 from rnnlab.equations.graph import Node
 
 _PLACE, _WHOLE = ctypes.c_void_p, ctypes.c_int64
-FORTH = [_PLACE] * 6 + [_WHOLE] * 6
+FORTH = [_PLACE] * 6 + [_WHOLE] * 5
 BACK = [_PLACE] * 10 + [_WHOLE] * 3
 PACK = [_PLACE] * 2
 
@@ -126,16 +126,16 @@ class _Steps:
 
 @final
 class Forth(_Steps):
-    """forward(weights, vectors, record, work, inputs, outputs; T, panels, B, strides of the inputs).
+    """forward(weights, vectors, record, work, inputs, outputs; T, panels, B, strides of the inputs' steps and rows).
 
-    A panel has W columns; each has its own records of T+1 steps. The inputs, (T, B, I), are of any strides; columns
-    beyond B are copies of the last sequence, so that their values are harmless. Outputs are (T, panels·W, H), a row
-    being as long as whole vectors.
+    A panel has W columns; each has its own records of T+1 steps. The inputs are (T, B, I), features side by side;
+    columns beyond B are copies of the last sequence, so that their values are harmless. Outputs are (T, panels·W, H), a
+    row being as long as whole vectors.
     """
 
     def __init__(self, module: ir.Module, layout: Layout, **how: Any) -> None:
         precision = how.pop("precision")
-        code = Code(module, "forward", places=6, numbers=6, precision=precision)
+        code = Code(module, "forward", places=6, numbers=5, precision=precision)
         super().__init__(code, layout, layout.forward, **how)
 
     def write(self) -> None:
@@ -157,13 +157,18 @@ class Forth(_Steps):
         code.done()
 
     def _take_inputs(self, inputs: Place, step: Number, panel: Number, sizes: Sequence[Number]) -> None:
-        batch_size, by_step, by_row, by_feature = sizes
-        here = inputs + by_step * step
-        with self.code.loop(self.columns) as column:
-            row = (panel * self.columns + column).at_most(batch_size - 1)
-            source = here + by_row * row
-            with self.code.loop(self.layout.inputs.count) as feature:
-                (source + by_feature * feature).copy_to(self.place(self.layout.inputs, feature) + column)
+        """Write (W, I) as (I, W)."""
+        batch_size, by_step, by_row = sizes
+        code, lanes = self.code, self.code.lanes
+
+        def some(feature: Number, count: int) -> None:
+            for column in range(0, self.columns, lanes):
+                rows = ((panel * self.columns + (column + n)).at_most(batch_size - 1) for n in range(lanes))
+                vectors = [(inputs + by_step * step + by_row * row + feature).read_first(count) for row in rows]
+                for n, vector in enumerate(code.transposed(vectors)[:count]):
+                    (self.place(self.layout.inputs, feature + n) + column).write(vector)
+
+        code.tiles(self.layout.inputs.count, lanes, some)
 
 
 @final
