@@ -61,7 +61,8 @@ def read_table(file: CsvFile) -> Table:
     try:
         sha256 = sha256_of(path, MOST_BYTES, hint=hint)
         # One table for a content, wherever the config is that names it.
-        return _read(sha256, CsvFile(**{**file.model_dump(), "path": str(path), "sha256": None}))
+        same = CsvFile(**{**file.model_dump(), "path": str(path), "sha256": None})
+        return _read(sha256, same.model_dump_json(), same)  # as text too: False is equal to 0
     except FileNotFoundError as error:
         raise fault(path, "no such file", hint="a path in a config is relative to the config file") from error
     except UsageError as error:
@@ -69,7 +70,7 @@ def read_table(file: CsvFile) -> Table:
 
 
 @lru_cache(maxsize=_KEPT)
-def _read(sha256: str, file: CsvFile) -> Table:
+def _read(sha256: str, _: str, file: CsvFile) -> Table:
     return _parsed(sha256, read_named(Path(file.path), MOST_BYTES, hint="read it again"), file)
 
 
@@ -136,7 +137,9 @@ class _Columns:
         path, names = Path(file.path), layout.names
         times = () if file.time is None else file.time if isinstance(file.time, tuple) else (file.time,)
         time = [find_column(one, names, path=path) for one in times]
-        group = find_column(file.group, names, path=path) if file.group not in {None, False} else None
+        group = (
+            find_column(file.group, names, path=path) if file.group is not None and file.group is not False else None
+        )
         ignored = {find_column(one, names, path=path) for one in file.ignore}
         others = {*time, *([] if group is None else [group])}
         kept = [k for k in range(len(names)) if k not in ignored | others]

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tests.cli.program import Result, rnnlab
+from tests.small import needs_pandas
 
 SERIES = "x,y\n" + "".join(f"{n % 7},{n % 5 + n % 3}\n" for n in range(120))
 CONFIG = """\
@@ -32,6 +33,7 @@ def done(result: Result) -> str:
     return result.stdout
 
 
+@needs_pandas
 def test_the_home_folder_in_a_config(here: Path, home: Path) -> None:
     (home / "data" / "x.csv").write_text(SERIES)
     (home / "base.yaml").write_text(CONFIG.replace("PATH", "~/data/x.csv"))
@@ -89,6 +91,7 @@ NEEDING_DATA = (
 )
 
 
+@needs_pandas
 def test_a_moved_project_works_as_before(project: Path) -> None:
     (run,) = (project / "runs").iterdir()
     assert "path: ../../x.csv\n" in (run / "resolved.yaml").read_text()
@@ -102,6 +105,7 @@ def test_a_moved_project_works_as_before(project: Path) -> None:
     ]
 
 
+@needs_pandas
 def test_data_that_are_gone_are_asked_for_only_where_they_are_needed(project: Path) -> None:
     (project / "x.csv").rename(project / "renamed.csv")
     for command in NEEDING_NO_DATA:
@@ -118,6 +122,7 @@ def test_data_that_are_gone_are_asked_for_only_where_they_are_needed(project: Pa
     done(rnnlab("evaluate", "latest"))  # from now on it is known where they are
 
 
+@needs_pandas
 def test_other_data_are_never_taken_for_those_of_the_run(project: Path) -> None:
     other = SERIES.replace("6", "9", 1)
     (project / "x.csv").write_text(other)
@@ -170,6 +175,7 @@ def test_a_sweep_behind_a_link(here: Path, home: Path) -> None:
     done(rnnlab("sweep", "s.yaml", "-q"))
 
 
+@needs_pandas
 def test_a_moved_sweep_finds_its_data(here: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (here / "A").mkdir()
     (here / "A" / "x.csv").write_text(SERIES)

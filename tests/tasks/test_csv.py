@@ -233,8 +233,9 @@ def test_blocks_of_a_column_are_series_unless_the_times_go_on(tmp_path: Path) ->
     two = [f"{'AB'[t // 20]},{t}.5" for t in range(40)]
     assert "column s has 2 values in 2 blocks" in refused(tmp_path, ["s,x", *two], ignore=("s",), target="x")
     assert len(read(tmp_path, ["s,x", *two], ignore=("s",), target="x", group=False).series) == 1
-    grouped = read(tmp_path, ["s,x", *two], group="s", target="x")
-    assert grouped.series == (("A", slice(0, 20)), ("B", slice(20, 40)))
+    for group in ("s", 0):  # which is not False
+        grouped = read(tmp_path, ["s,x", *two], group=group, target="x")
+        assert grouped.series == (("A", slice(0, 20)), ("B", slice(20, 40)))
     months = [f"{'AB'[t // 20]},2020-{1 + t // 20:02}-{t % 20 + 1:02},{t}.5" for t in range(40)]
     assert len(read(tmp_path, ["m,d,x", *months], ignore=("m", "d"), target="x").series) == 1
 
