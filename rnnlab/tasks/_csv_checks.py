@@ -14,6 +14,7 @@ from rnnlab.tasks._csv_options import CsvFile
 from rnnlab.tasks._csv_order import parsed_times
 
 _NUMBERED = re.compile(r"(\D*)(\d+)")
+_CLOCK = re.compile(r"\d{1,2}[:h.]\d\d")
 _TIME_NAMES = re.compile(r"(?i)(date|time|timestamp|year|month|day|hour|datetime|jahr|datum)s?")
 _TURN = (
     "a row is a time step here, a column a feature: turn it (pandas: df.T), or write a row per step with `csv.group`"
@@ -47,22 +48,39 @@ def _are_ordered(texts: Sequence[str]) -> bool:
 
 
 def check_series(pd: Any, frame: Any, layout: Layout, unused: Sequence[int], file: CsvFile, *, numbers: Array) -> None:
-    """Raise if a column that is left out names several series under each other."""
+    """Raise if a column that is left out names several series, one under the other or side by side."""
     if file.group is not None:
         return
     for k in unused:
         if layout.numeric[k]:
             continue
         codes, found = pd.factorize(frame[k])
+        if all(_CLOCK.match(str(one)) for one in found):  # beside a date, which has each of them once
+            continue
+        others = [one for one in unused if one != k]
+        if 1 < len(found) <= len(codes) // 5 and (row := _at_the_same_time(pd, frame, codes, others)):
+            problem = f"lines {numbers[row - 1]} and {numbers[row]} have the same time and another {layout.names[k]}"
+            hint = f"are there several series? set `csv.group: {layout.names[k]}`; or `csv.group: false` for one"
+            raise fault(Path(file.path), problem, line=int(numbers[row]), hint=hint)
         blocks = 1 + int((np.diff(codes) != 0).sum())
         if not 1 < len(found) == blocks <= len(codes) // 5:
             continue
         cuts = np.flatnonzero(np.diff(codes)) + 1
-        if not _begins_again(pd, frame, [one for one in unused if one != k], cuts):
+        if not _begins_again(pd, frame, others, cuts):
             continue
         problem = f"column {layout.names[k]} has {blocks} values in {blocks} blocks: windows would run across them"
         line, hint = int(numbers[cuts[0]]), f"set `csv.group: {layout.names[k]}`; or `csv.group: false` for one series"
         raise fault(Path(file.path), problem, line=line, hint=hint)
+
+
+def _at_the_same_time(pd: Any, frame: Any, codes: Array, others: Sequence[int]) -> int | None:
+    """Return a row of the same time as the one above, where a time and one of the codes belong to one row alone."""
+    for k in others:
+        for times in parsed_times(pd, frame[k]).values() if not frame[k].isna().any() else ():
+            same = np.flatnonzero(times[1:] == times[:-1])
+            if len(same) and not pd.DataFrame({"time": times, "code": codes}).duplicated().any():
+                return int(same[0]) + 1
+    return None
 
 
 def _begins_again(pd: Any, frame: Any, others: Sequence[int], cuts: Array) -> bool:

@@ -1,6 +1,7 @@
 """Read a CSV file of numbers by pandas, once per process and content; an error names the line and column at fault."""
 
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,6 +21,7 @@ from rnnlab.tasks._csv_lines import BLANKS, Lines, is_number, missing_values
 from rnnlab.tasks._csv_options import Column, CsvFile
 from rnnlab.tasks._csv_order import by_series, filled, times_of
 
+_THOUSANDS = re.compile(r"[+-]?\d{1,3}([.,' ]\d{3})+([.,]\d+)?")
 _KEPT = 4  # tables that a process remembers
 
 
@@ -230,7 +232,9 @@ def _no_numbers(frame: Any, layout: Layout, columns: _Columns, path: Path, *, nu
     more = f"; so are {count - 1:,} more cells" if count > 1 else ""
     problem = f"{quoted(frame[k][row])} in column {k} ({layout.names[k]}) is not a number{more}"
     hint = "correct it, leave the column out by `ignore`, or name it in `csv.na_values` if it is a missing value"
-    if not layout.numeric[k]:
+    if _THOUSANDS.fullmatch(frame[k][row].strip()):
+        hint = "take what separates thousands out of the file"
+    elif not layout.numeric[k]:
         hint = "leave the column out by `ignore`, or is it the `time` or the `group`?"
     return fault(path, problem, line=int(numbers[row]), hint=hint)
 

@@ -132,7 +132,8 @@ def test_days_and_months_that_can_be_exchanged(tmp_path: Path) -> None:
         (["a,b", *FORTY, "NOAA: annual mean"], {}, "42: 'NOAA: annual mean' is a line of text, not a row of 2 cells"),
         (["a,b", *FORTY, "inf,3"], {}, "42: an infinite number in column 0 (a)"),
         (["Station 5", "a,b", *FORTY], {}, "1: 'Station 5' is a line of text, not a row of 2 cells"),
-        (["x;y", *(f"1.{t + 100},5;2" for t in range(40))], {}, "2: '1.100,5' in column 0 (x) is not a number"),
+        (["x;y", *(f"1.{t + 100},5;2" for t in range(40))], {},
+         "2: '1.100,5' in column 0 (x) is not a number; so are 39 more cells — take what separates thousands out"),
         (["price,close", "ticker,A", "date,", *(f"2020-01-{t:02},{t}.5" for t in range(1, 29))], {},
          "1: the first 3 rows have no number"),
         (["a,3", *FORTY], {}, "1: the first row mixes names and numbers: 'a' in column 0, '3' in column 1"),
@@ -238,6 +239,21 @@ def test_blocks_of_a_column_are_series_unless_the_times_go_on(tmp_path: Path) ->
         assert grouped.series == (("A", slice(0, 20)), ("B", slice(20, 40)))
     months = [f"{'AB'[t // 20]},2020-{1 + t // 20:02}-{t % 20 + 1:02},{t}.5" for t in range(40)]
     assert len(read(tmp_path, ["m,d,x", *months], ignore=("m", "d"), target="x").series) == 1
+
+
+def test_series_side_by_side_are_not_one(tmp_path: Path) -> None:
+    """As sorted by date: the same time comes once for each name. A clock beside the date is no name."""
+    mixed = [f"2020-02-{t // 2 + 1:02},{'AB'[t % 2]},{t}.5" for t in range(56)]
+    message = refused(tmp_path, ["d,s,x", *mixed], ignore=("d", "s"), target="x")
+    assert message.startswith(
+        "3: lines 2 and 3 have the same time and another s — are there several series? set `csv.group: s`"
+    )
+    assert len(read(tmp_path, ["d,s,x", *mixed], time="d", group="s", target="x").series) == 2
+    hours = [f"2020-02-{t // 4 + 1:02},{6 * (t % 4):02}:00,{t}.5" for t in range(100)]
+    assert len(read(tmp_path, ["d,clock,x", *hours], ignore=("d", "clock"), target="x").values) == 100
+    assert len(read(tmp_path, ["d,clock,x", *hours], time=("d", "clock"), target="x").values) == 100
+    days = [f"2020-02-{t // 4 + 1:02},{'work' if t // 4 % 7 < 5 else 'free'},{t}.5" for t in range(100)]
+    assert len(read(tmp_path, ["d,kind,x", *days], ignore=("d", "kind"), target="x").series) == 1
 
 
 def test_a_content_is_parsed_once_in_a_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
