@@ -104,13 +104,11 @@ def _made(request: Request) -> AbstractContender:
     return known.load()(request.work, engine=known.engine, threads=request.threads)
 
 
-def _save_gradients(request: Request) -> float | None:
-    """Write the gradients of the first step and return its loss; None for another function."""
+def _save_gradients(request: Request) -> float:
+    """Write the gradients of the first step and return its loss."""
     contender = _made(request)
     with contender.running():
         figures = contender.figures()
-    if figures is None:
-        return None
     arrays: dict[str, Any] = {name: np.asarray(array) for name, array in figures.gradients.items()}
     np.savez(request.gradients, **arrays)
     return figures.loss

@@ -47,7 +47,7 @@ class Trial:
         results: What `rnnlab.bench.child.measure` returned; empty if it failed.
         failure: Why there are no results.
         cores_of_others: Processors kept busy by other programs meanwhile; None where the system does not report it.
-        difference: The largest relative difference from the reference; None for another function, or a failure.
+        difference: The largest relative difference from the reference; None for a failure.
         differs: Which value has that difference.
     """
 

@@ -19,7 +19,7 @@ class Row:
     Attributes:
         contender: What was measured.
         threads: How many it could use.
-        marks: `failed`, `wrong` (gradients), `other` (another function) and `loaded` (other programs were busy).
+        marks: `failed`, `wrong` (gradients) and `loaded` (other programs were busy).
         why: Why it failed, or what differs by how much.
         median_s: The median over the rounds of each round's median step; None if it failed in the first.
         min_s: The fastest step of all.
@@ -45,7 +45,7 @@ class Row:
     @property
     def is_ranked(self) -> bool:
         """Whether its time can be compared: it computes the same function, correctly."""
-        return self.median_s is not None and not {"failed", "wrong", "other"} & set(self.marks)
+        return self.median_s is not None and not {"failed", "wrong"} & set(self.marks)
 
     @property
     def seconds(self) -> float:
@@ -160,7 +160,7 @@ def _row(trials: Sequence[Trial]) -> Row:
     failed = next((trial.failure for trial in trials if trial.failure), "")
     wrong = next((f"{one.differs} is off by {one.difference:.1e}" for one in trials if one.is_wrong), "")
     loaded = any((trial.cores_of_others or 0) > TOO_BUSY for trial in trials)
-    applies = {"failed": failed, "wrong": wrong, "other": not contender.same_function, "loaded": loaded}
+    applies = {"failed": failed, "wrong": wrong, "loaded": loaded}
     row = Row(contender, trials[0].threads, tuple(mark for mark, does in applies.items() if does), failed or wrong)
     results = [trial.results for trial in trials if trial.results]
     if not results:

@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 from rnnlab.backends.base import Network, Training
 from rnnlab.backends.numpy import NumpyBackend
 from rnnlab.cells import CELLS
-from rnnlab.cells.base import CellOptions
+from rnnlab.cells.base import AbstractCell, CellOptions
 from rnnlab.core.batch import Batch, last_step_mask
+from rnnlab.core.code_files import without_path
 from rnnlab.core.errors import UsageError
 from rnnlab.core.registry import nearest
 from rnnlab.core.streams import stream
+from rnnlab.equations.plan import plan_of
 from rnnlab.optim.rules.adam import Adam, AdamOptions
 from rnnlab.optim.schedules.constant import SCHEDULE
 
@@ -108,7 +110,7 @@ class Work:
 
     def __str__(self) -> str:
         layers = f" {self.cell.layers} layers" if self.cell.layers > 1 else ""
-        return f"{self.shape}{layers}, {self.cell.type}"
+        return f"{self.shape}{layers}, {without_path(self.cell.type)}"
 
     def network(self, precision: str = "float32") -> Network:
         """Return the network."""
@@ -120,6 +122,20 @@ class Work:
             loss="mse",
             precision=precision,
         )
+
+    @property
+    def cell_of_it(self) -> AbstractCell:
+        """The cell, configured."""
+        return self.network().cell
+
+    @property
+    def layer_inputs(self) -> list[int]:
+        """The features that each layer reads."""
+        return [self.shape.input_features, *[self.shape.units] * (self.cell.layers - 1)]
+
+    def names(self, layer: int) -> dict[str, str]:
+        """Return the full name of each parameter of one layer by the cell's own."""
+        return {name: f"layers.{layer}.{name}" for name in self.network().layer_parameters(layer)}
 
     def parameters(self) -> dict[str, Array]:
         """Return the parameters from which every contender starts, float32."""
@@ -161,15 +177,15 @@ class Work:
         Differs: Elementwise work, the head and the update are left out: a lower bound.
 
         Example:
-            >>> Work.of("simple", NAMED["S"]).operations()  # 6·50·64·32² + 4·50·64·16·32
-            26214400
+            >>> Work.of("ugrnn", NAMED["S"]).operations()  # 2·(6·50·64·32² + 4·50·64·16·32)
+            52428800
         """
-        network = self.network()
         times = 0
-        for layer in range(self.cell.layers):
-            for parameter in network.layer_parameters(layer).values():
-                passes_back = parameter.role == "recurrent_kernel" or layer > 0
-                times += parameter.size * (6 if passes_back else 4) if parameter.role != "bias" else 0
+        for layer, features in enumerate(self.layer_inputs):
+            plan = plan_of(self.cell_of_it, features)
+            back = [name for stage in plan.backward for node in stage.products for name in node.sum.matrices]
+            back += [name for _, name in plan.input_products] if layer else []
+            times += sum((6 if name in back else 4) * rows * columns for name, (rows, columns) in plan.matrices.items())
         return self.shape.timesteps * self.shape.batch_size * times
 
 

@@ -10,4 +10,5 @@ def _check(name: str, kind: Any) -> None:
     check_cell(kind, name)
 
 
+DEFAULT = "simple"  # the cell of a config that names none
 CELLS = Registry("rnnlab.cells", "CELL", "cell", _check, cell_of_file)

@@ -220,8 +220,8 @@ def value_label(key: str, value: Any) -> str:
     """Return a value for a heading.
 
     Example:
-        >>> value_label("cell.type", "carry"), value_label("shape.timesteps", 50), value_label("training.clip_norm", 1)
-        ('carry', 'T=50', 'clip_norm=1')
+        >>> value_label("cell.type", "janet"), value_label("shape.timesteps", 50), value_label("training.clip_norm", 1)
+        ('janet', 'T=50', 'clip_norm=1')
     """
     text = value if isinstance(value, str) else "…".join(map(str, value)) if isinstance(value, list) else str(value)
     return text if key in _BARE else f"{_LETTERS.get(key, key.rpartition('.')[2])}={text}"

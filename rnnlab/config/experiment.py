@@ -13,7 +13,7 @@ from rnnlab.backends.base import AbstractBackend, Network, Training
 from rnnlab.backends.keras import KerasBackend, KerasOptions
 from rnnlab.backends.keras.engines import DEFAULT_ENGINE, ENGINES
 from rnnlab.backends.numpy import NumpyBackend, NumpyOptions
-from rnnlab.cells import CELLS
+from rnnlab.cells import CELLS, DEFAULT
 from rnnlab.cells.base import AbstractCell, CellOptions, Initializers
 from rnnlab.config.blocks import (
     LARGEST_SEED,
@@ -50,7 +50,7 @@ class Experiment(Options):
     )
     keras: KerasOptions = KerasOptions()
     numpy: NumpyOptions = NumpyOptions()
-    cell: Annotated[CellOptions, Member(CELLS, "simple")] = Field(EMPTY, description="the cell and its size")
+    cell: Annotated[CellOptions, Member(CELLS, DEFAULT)] = Field(EMPTY, description="the cell and its size")
     shape: ShapeOptions = ShapeOptions()
     task: Annotated[TaskOptions, Member(TASKS, find=task_class)] = Field(description="what is to be learnt")
     training: TrainingOptions = TrainingOptions()

@@ -50,7 +50,7 @@ class CodeFile:
         """Return what a text names; None if it is the name of something else.
 
         Example:
-            >>> CodeFile.of("./my_cell.py:MyCell").name, CodeFile.of("simple")
+            >>> CodeFile.of("./my_cell.py:MyCell").name, CodeFile.of("janet")
             ('MyCell', None)
         """
         match = _NAME.fullmatch(text)
@@ -112,8 +112,8 @@ def without_path(text: Any) -> Any:
     """Return the class of a file for its full name; anything else as it is.
 
     Example:
-        >>> without_path("/home/me/my_cell.py:MyCell@" + "0" * 64), without_path("simple")
-        ('MyCell', 'simple')
+        >>> without_path("/home/me/my_cell.py:MyCell@" + "0" * 64), without_path("janet")
+        ('MyCell', 'janet')
     """
     file = CodeFile.of(text) if isinstance(text, str) else None
     return file.name if file else text

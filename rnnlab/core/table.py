@@ -97,9 +97,9 @@ def table(
         text: The headings of columns of text; the first column always is one, and all others are numbers.
 
     Example:
-        >>> made = table(["cell", "loss", "title"], [["carry", 0.01, "simplified LSTM"]], text=["title"])
+        >>> made = table(["cell", "loss", "title"], [["janet", 0.01, "simplified LSTM"]], text=["title"])
         >>> [column.is_number for column in made.columns], made.texts
-        ([False, True, False], [['carry', '0.01', 'simplified LSTM']])
+        ([False, True, False], [['janet', '0.01', 'simplified LSTM']])
     """
     left = {*columns[:1], *text}
     made = [one if isinstance(one, Column) else Column(one, is_number=one not in left) for one in columns]

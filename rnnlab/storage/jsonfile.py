@@ -133,8 +133,8 @@ def look_up(data: Any, key: str) -> Any:
     """Return the value at a dotted key, None where there is none.
 
     Example:
-        >>> look_up({"cell": {"type": "carry"}}, "cell.type"), look_up({"cell": 1}, "cell.type")
-        ('carry', None)
+        >>> look_up({"cell": {"type": "janet"}}, "cell.type"), look_up({"cell": 1}, "cell.type")
+        ('janet', None)
     """
     for part in key.split("."):
         data = data.get(part) if isinstance(data, dict) else None
@@ -145,8 +145,8 @@ def flatten(data: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
     """Yield each value of nested mappings with its dotted key.
 
     Example:
-        >>> dict(flatten({"cell": {"type": "carry", "units": 8}, "shape": {"timesteps": [20, 24]}}))
-        {'cell.type': 'carry', 'cell.units': 8, 'shape.timesteps': [20, 24]}
+        >>> dict(flatten({"cell": {"type": "janet", "units": 8}, "shape": {"timesteps": [20, 24]}}))
+        {'cell.type': 'janet', 'cell.units': 8, 'shape.timesteps': [20, 24]}
     """
     for key, value in data.items():
         if isinstance(value, dict):

@@ -35,14 +35,14 @@ def combinations(options: SweepOptions, *, seed: int) -> list[Values]:
 
     Example:
         >>> options = SweepOptions.model_validate({
-        ...     "axes": {"cell.type": ["simple", "carry"], "cell.forget_bias": [0.0, 2.0]},
-        ...     "when": {"cell.forget_bias": {"cell.type": "carry"}},
+        ...     "axes": {"cell.type": ["indrnn", "janet"], "cell.forget_bias": [0.0, 2.0]},
+        ...     "when": {"cell.forget_bias": {"cell.type": "janet"}},
         ... })
         >>> for values in combinations(options, seed=0):
         ...     print(values)
-        {'cell.type': 'simple'}
-        {'cell.type': 'carry', 'cell.forget_bias': 0.0}
-        {'cell.type': 'carry', 'cell.forget_bias': 2.0}
+        {'cell.type': 'indrnn'}
+        {'cell.type': 'janet', 'cell.forget_bias': 0.0}
+        {'cell.type': 'janet', 'cell.forget_bias': 2.0}
     """
     if options.method == "grid":
         return list({json.dumps(values): values for values in _grid(options)}.values())

@@ -42,7 +42,8 @@ def estimate(experiments: Mapping[str, Experiment]) -> Estimate:
     sequences = sum(one.training.steps * one.training.batch_size for one in everything)
     if any(one.backend != "numpy" for one in everything):
         return Estimate(steps, sequences, None, (0, 0))
-    examples = {_shape(one): one for one in reversed(everything)}
+    shapes = [_shape(one) for one in everything]
+    examples = dict(zip(reversed(shapes), reversed(everything), strict=True))
     seconds: dict[Shape, float] = {}
     start = time.perf_counter()
     for shape in sorted(examples, key=_operations, reverse=True):  # the largest take most of the time
@@ -50,7 +51,8 @@ def estimate(experiments: Mapping[str, Experiment]) -> Estimate:
         if time.perf_counter() - start > _SECONDS:
             break
     rate = sum(seconds.values()) / sum(map(_operations, seconds))
-    total = sum(seconds.get(_shape(one), rate * _operations(_shape(one))) * _steps(one) for one in everything)
+    each = (seconds.get(shape, rate * _operations(shape)) for shape in shapes)
+    total = sum(one * _steps(experiment) for one, experiment in zip(each, everything, strict=True))
     return Estimate(steps, sequences, total, (len(seconds), len(examples)))
 
 

@@ -141,8 +141,8 @@ def trial_name(number: int, values: Mapping[str, Any], *, total: int) -> str:
     """Return the name of trial `number` of `total`: its number, then its values in short.
 
     Example:
-        >>> trial_name(7, {"cell.type": "carry", "shape.timesteps": 50, "seed": 3}, total=100)
-        '0007-carry-T50-seed3'
+        >>> trial_name(7, {"cell.type": "janet", "shape.timesteps": 50, "seed": 3}, total=100)
+        '0007-janet-T50-seed3'
         >>> trial_name(12, {"training.optimizer.learning_rate": 0.00012345, "task": "adding@urnn"}, total=20_000)
         '00012-lr0.000123-adding_urnn'
     """

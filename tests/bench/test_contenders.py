@@ -21,8 +21,14 @@ IN_THIS_PROCESS = [
     (CONTENDERS["fit/tensorflow"], "carry", 1),
     (CONTENDERS["tensorflow_loop"], "simple", 1),
     (CONTENDERS["tensorflow_loop"], "carry", 2),
+    (CONTENDERS["tensorflow_loop"], "lstm_1997", 1),
 ]
-ON_TORCH = [(CONTENDERS["torch_rnn"], "simple", 2), (CONTENDERS["torch_loop"], "carry", 2)]
+ON_TORCH = [
+    (CONTENDERS["torch_rnn"], "simple", 2),
+    (CONTENDERS["torch_lstm"], "lstm", 2),
+    (CONTENDERS["torch_gru"], "gru", 2),
+    *((CONTENDERS["torch_loop"], cell, 2) for cell in CELLS.names()),
+]
 
 
 def work(cell: str, **options: object) -> Work:
@@ -111,7 +117,13 @@ def test_the_contenders_of_a_work(monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(map(str, entered[carry])) == [*own, "fit/jax", "fit/tensorflow", "jax_scan", "tensorflow_loop"]
     assert list(map(str, choose([simple], ["none"])[simple])) == own
     assert list(map(str, choose([simple], ["jax"])[simple])) == [*own, "jax_scan"]
-    assert list(map(str, choose([work("simple", activation="linear")], ["jax"]).popitem()[1])) == own
+    monkeypatch.setattr("rnnlab.bench.contenders.is_installed", lambda name: name in {"numpy", "torch"})
+    for cell, options, layer in [
+        ("lstm", {}, ["torch_lstm"]), ("lstm", {"activation": "relu"}, []), ("gru", {}, ["torch_gru"]),
+        ("gru", {"reset_after": False}, []), ("simple", {"activation": "relu"}, ["torch_rnn"]), ("carry", {}, []),
+    ]:  # fmt: skip
+        (found,) = choose([work(cell, **options)], None).values()
+        assert sorted(map(str, found)) == sorted(["numpy", "torch_loop", *layer])
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ from rnnlab.bench.work import NAMED, Work
 
 CARRY, SIMPLE = Work.of("carry", NAMED["M"]), Work.of("simple", NAMED["M"])
 NUMPY, JAX, TORCH = CONTENDERS["numpy"], CONTENDERS["keras/jax"], CONTENDERS["torch_loop"]
-LSTM = CONTENDERS["torch_lstm"]
 
 
 def trial(contender: Contender, ms: float, *, threads: int = 1, work: Work = CARRY, **more: Any) -> Trial:

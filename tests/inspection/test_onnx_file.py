@@ -73,12 +73,13 @@ def test_it_agrees_and_names_its_axes(cell: str, layers: int, sequences: bool, p
 
 
 @pytest.mark.onnx
-@pytest.mark.parametrize("precision", ["float32", "float64"])
 @pytest.mark.parametrize("name", activations.names())
 @pytest.mark.parametrize("cell", CELLS.names())
-def test_it_knows_every_activation(cell: str, name: str, precision: str) -> None:
+def test_it_knows_every_activation(cell: str, name: str) -> None:
+    """In float32 as operators, with gates between 0 and 1; in float64, which has no rounding to grow, all as loops."""
+    assert_agrees(session(net := network(cell, activation=name, sequences=True, precision="float32")), net)
     gates = {key: name for key in CELLS.get(cell).Options.model_fields if key == "recurrent_activation"}
-    net = network(cell, activation=name, **gates, sequences=True, precision=precision)
+    net = network(cell, activation=name, **gates, sequences=True, precision="float64")
     assert_agrees(session(net), net)
 
 

@@ -5,15 +5,13 @@ The library of a contender is imported in its own process only.
 
 import importlib
 import importlib.util
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import final
 
 from rnnlab.backends.keras.engines import ENGINES
 from rnnlab.bench.contenders.base import AbstractContender
 from rnnlab.bench.work import Work
-from rnnlab.cells import CELLS
-from rnnlab.core import activations
 from rnnlab.core.errors import UsageError
 from rnnlab.core.registry import nearest
 
@@ -30,9 +28,7 @@ class Contender:
         framework: Its name for `--against`; empty for rnnlab's own backends.
         engine: The engine of Keras, or empty.
         setting: What a config sets to use it; empty for other libraries.
-        same_function: Whether it computes the cell's equations; if not, it is shown but not ranked.
-        cells: Returns the cells that it computes.
-        activations: The activations that it knows.
+        only: The values of the cell's options that it computes; an option that is not named may have any.
     """
 
     name: str
@@ -41,9 +37,7 @@ class Contender:
     framework: str = ""
     engine: str = ""
     setting: str = ""
-    same_function: bool = True
-    cells: Callable[[], Sequence[str]] = lambda: ("simple", "carry")
-    activations: frozenset[str] = frozenset(activations.names())
+    only: Mapping[str, Sequence[object]] = field(default_factory=dict, hash=False)
 
     def __str__(self) -> str:
         return f"{self.name}/{self.engine}" if self.engine else self.name
@@ -55,8 +49,7 @@ class Contender:
 
     def suits(self, work: Work) -> bool:
         """Return whether it can do this work."""
-        used = {work.cell.activation, getattr(work.cell, "recurrent_activation", work.cell.activation)}
-        return work.cell.type in self.cells() and used <= self.activations
+        return all(getattr(work.cell, name, None) in values for name, values in self.only.items())
 
     def load(self) -> type[AbstractContender]:
         """Return its class; this imports its library."""
@@ -71,30 +64,22 @@ def _on_engines(contender: Contender) -> list[Contender]:
     return [replace(contender, engine=name, packages=(*contender.packages, name)) for name in names]
 
 
-_SIMPLE, _CARRY = (lambda: ("simple",)), (lambda: ("carry",))
+_GATED = {"activation": ("tanh",), "recurrent_activation": ("sigmoid",)}
 _TABLE = (
-    Contender("numpy", "base:Numpy", ("numpy",), setting="backend numpy", cells=CELLS.names),
-    Contender(
-        "compiled", "base:Compiled", ("numpy", "llvmlite"), cells=CELLS.names,
-        setting="backend numpy, numpy.compiled true,",
-    ),
-    *_on_engines(Contender("keras", "keras:Keras", ("keras",), setting="backend keras", cells=CELLS.names)),
+    Contender("numpy", "base:Numpy", ("numpy",), setting="backend numpy"),
+    Contender("compiled", "base:Compiled", ("numpy", "llvmlite"), setting="backend numpy, numpy.compiled true,"),
+    *_on_engines(Contender("keras", "keras:Keras", ("keras",), setting="backend keras")),
     *_on_engines(Contender("fit", "keras:Fit", ("keras",), "keras")),
-    Contender(
-        "jax_scan", "jax:JaxScan", ("jax",), "jax", activations=frozenset({"tanh", "sigmoid", "relu", "hard_sigmoid"})
-    ),
-    Contender(
-        "tensorflow_loop", "tensorflow:TensorflowLoop", ("tensorflow",), "tensorflow",
-        activations=frozenset({"tanh", "sigmoid", "relu", "softsign"}),
-    ),
-    Contender(
-        "torch_loop", "torch:TorchLoop", ("torch",), "torch", cells=_CARRY,
-        activations=frozenset({"tanh", "sigmoid", "relu", "softsign", "hard_sigmoid"}),
-    ),
-    Contender("torch_lstm", "torch:TorchLstm", ("torch",), "torch", cells=_CARRY, same_function=False),
-    Contender(
-        "torch_rnn", "torch:TorchRnn", ("torch",), "torch", cells=_SIMPLE, activations=frozenset({"tanh", "relu"})
-    ),
+    Contender("jax_scan", "jax:JaxScan", ("jax",), "jax"),
+    Contender("tensorflow_loop", "tensorflow:TensorflowLoop", ("tensorflow",), "tensorflow"),
+    Contender("torch_gru", "torch:TorchGru", ("torch",), "torch", only={
+        "type": ("gru",), "reset_after": (True,), **_GATED,
+    }),
+    Contender("torch_loop", "torch:TorchLoop", ("torch",), "torch"),
+    Contender("torch_lstm", "torch:TorchLstm", ("torch",), "torch", only={"type": ("lstm",), **_GATED}),
+    Contender("torch_rnn", "torch:TorchRnn", ("torch",), "torch", only={
+        "type": ("simple",), "activation": ("tanh", "relu"),
+    }),
 )  # fmt: skip
 CONTENDERS = {str(contender): contender for contender in _TABLE}
 
@@ -105,6 +90,11 @@ _INSTALL = {
     "tensorflow": "pip install tensorflow",
     "torch": "pip install 'rnnlab[torch]'",
 }
+
+
+def with_peers() -> list[str]:
+    """Return the cells that another library has a layer for."""
+    return sorted({str(cell) for one in _TABLE for cell in one.only.get("type", ())})
 
 
 def is_installed(package: str) -> bool:

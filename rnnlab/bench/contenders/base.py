@@ -1,18 +1,14 @@
 """The contender contract: one training step, written for one library. And rnnlab's own backends, `numpy` first."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar, final
 
-import numpy as np
 from threadpoolctl import threadpool_info
 
 from rnnlab.backends.base import AbstractBackend
 from rnnlab.backends.numpy import NumpyBackend, NumpyOptions
 from rnnlab.bench.work import Array, Figures, Work
-
-_GATES = "ifko"  # the two with the recurrent activation first, so that one call computes both
 
 
 class AbstractContender(ABC):
@@ -37,8 +33,8 @@ class AbstractContender(ABC):
         """Train on the batch, and return when that is done."""
 
     @abstractmethod
-    def figures(self) -> Figures | None:
-        """Return loss and gradients at the present parameters; None if it computes another function."""
+    def figures(self) -> Figures:
+        """Return loss and gradients at the present parameters."""
 
     @abstractmethod
     def tensor(self, matrix: Array) -> Any:
@@ -107,31 +103,3 @@ class Compiled(AbstractNumpy):
     """`numpy: {compiled: true}`: the steps are machine code."""
 
     options = NumpyOptions(compiled=True)
-
-
-def packed(work: Work) -> dict[str, Array]:
-    """Return the work's parameters, those of a carry cell as W (I, 4H), U (H, 4H), b (4H,) and Vo (H, H) per layer.
-
-    Every framework packs the gates of its own LSTM side by side in this way.
-    """
-    parameters = work.parameters()
-    if work.cell.type != "carry":
-        return parameters
-    together = {name: parameters[name] for name in parameters if name.endswith(".Vo") or name.startswith("head.")}
-    for layer in range(work.cell.layers):
-        for kind in "WUb":
-            parts = [parameters[f"layers.{layer}.{kind}{gate}"] for gate in _GATES]
-            together[f"layers.{layer}.{kind}"] = np.concatenate(parts, axis=-1)
-    return together
-
-
-def unpacked(work: Work, arrays: Mapping[str, Any]) -> dict[str, Array]:
-    """Return arrays shaped like those of `packed`, its gradients, by the names of the parameters."""
-    found: dict[str, Array] = {}
-    for name, array in arrays.items():
-        if work.cell.type == "carry" and not name.endswith("Vo") and not name.startswith("head."):
-            parts = np.split(np.asarray(array), len(_GATES), axis=-1)
-            found |= {f"{name}{gate}": part for gate, part in zip(_GATES, parts, strict=True)}
-        else:
-            found[name] = np.asarray(array)
-    return found

@@ -1,15 +1,32 @@
 """Plain JAX: `lax.scan` over time, `value_and_grad`, a hand-written Adam, all in one `jit`."""
 
+from collections.abc import Callable, Sequence
 from typing import Any, final
 
 import jax
 from jax import Array as Tensor
 from jax import numpy as jnp
 
-from rnnlab.bench.contenders.base import AbstractContender, packed, unpacked
+from rnnlab.bench.contenders.base import AbstractContender
+from rnnlab.bench.recurrence import AbstractNamespace, Recurrence
 from rnnlab.bench.work import BETA_1, BETA_2, CLIP_NORM, EPSILON, LEARNING_RATE, Array, Figures, Work
 
 Tensors = dict[str, Tensor]
+_NAMES = {"softsign": "soft_sign"}
+
+
+@final
+class _Namespace(AbstractNamespace):
+    def own_activation(self, name: str) -> Callable[[Tensor], Tensor] | None:
+        found: Callable[[Tensor], Tensor] | None = getattr(jax.nn, _NAMES.get(name, name), None)
+        return found
+
+    def joined(self, arrays: Sequence[Tensor]) -> Tensor:
+        return jnp.concatenate(arrays, axis=-1)
+
+    def parts(self, array: Tensor, sizes: Sequence[int]) -> Sequence[Tensor]:
+        ends = [sum(sizes[: number + 1]) for number in range(len(sizes) - 1)]
+        return jnp.split(array, ends, axis=-1)
 
 
 @final
@@ -19,8 +36,11 @@ class JaxScan(AbstractContender):
     def __init__(self, work: Work, *, engine: str = "", threads: int = 1) -> None:
         super().__init__(work, engine=engine, threads=threads)
         batch = work.batch()
+        self._layers = [
+            Recurrence(_Namespace(jnp), work.cell_of_it, features, early=False) for features in work.layer_inputs
+        ]
         self._x, self._y = jnp.asarray(batch.inputs.swapaxes(0, 1)), jnp.asarray(batch.targets)
-        parameters = {name: jnp.asarray(array) for name, array in packed(work).items()}
+        parameters = {name: jnp.asarray(array) for name, array in work.parameters().items()}
         zeros = [{name: jnp.zeros_like(value) for name, value in parameters.items()} for _ in range(2)]
         self._state = (parameters, *zeros, jnp.zeros((), "int32"))
         self._train = jax.jit(self._updated, donate_argnums=0)
@@ -30,7 +50,7 @@ class JaxScan(AbstractContender):
 
     def figures(self) -> Figures:
         loss, found = jax.jit(jax.value_and_grad(self._loss))(self._state[0], self._x, self._y)
-        return Figures(float(loss), unpacked(self.work, found))
+        return Figures(float(loss), found)
 
     def tensor(self, matrix: Array) -> Any:
         return jnp.asarray(matrix)
@@ -48,24 +68,13 @@ class JaxScan(AbstractContender):
         return moved, means, squares, count
 
     def _loss(self, p: Tensors, x: Tensor, y: Tensor) -> Tensor:
-        zero, layers = jnp.zeros((x.shape[1], self.work.shape.units)), self.work.cell.layers
-        states, _ = jax.lax.scan(lambda states, x: (self._layers(p, x, states), None), [(zero, zero)] * layers, x)
-        return jnp.mean((states[-1][0] @ p["head.W"] + p["head.b"] - y) ** 2)
+        for number, layer in enumerate(self._layers):
+            weights = layer.weights({name: p[full] for name, full in self.work.names(number).items()})
+            zeros = tuple(jnp.zeros((x.shape[1], size)) for size in layer.sizes)
 
-    def _layers(self, p: Tensors, x: Tensor, states: list[Any]) -> list[Any]:
-        """Return every layer's state after one step."""
-        after = []
-        for number, (h, before) in enumerate(states):
-            own = {name: p[f"layers.{number}.{name}"] for name in ("W", "U", "b")}
-            x, c = self._cell(x @ own["W"] + h @ own["U"] + own["b"], before, p.get(f"layers.{number}.Vo"))
-            after.append((x, c))
-        return after
+            def run(states: Any, xs: Any, layer: Recurrence = layer, weights: Any = weights) -> Any:
+                after = layer.step(xs, weights, states)
+                return after, after[layer.output]
 
-    def _cell(self, total: Tensor, c: Tensor, Vo: Tensor | None) -> tuple[Tensor, Tensor]:
-        options, units = self.work.cell.model_dump(), self.work.shape.units
-        act = getattr(jax.nn, options["activation"])
-        if Vo is None:
-            return act(total), c
-        i, f = jnp.split(getattr(jax.nn, options["recurrent_activation"])(total[:, : 2 * units]), 2, axis=1)
-        k, o = jnp.split(total[:, 2 * units :], 2, axis=1)
-        return act(o + c @ Vo), i * act(k) + c * f
+            last, x = jax.lax.scan(run, zeros, layer.before(weights, x))
+        return jnp.mean((last[layer.output] @ p["head.W"] + p["head.b"] - y) ** 2)

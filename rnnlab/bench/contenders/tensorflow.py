@@ -1,14 +1,36 @@
 """Plain TensorFlow: `tf.while_loop` over time under a `GradientTape`, in one `tf.function`, without Keras."""
 
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, final
 
 import tensorflow as tf
 
-from rnnlab.bench.contenders.base import AbstractContender, packed, unpacked
+from rnnlab.bench.contenders.base import AbstractContender
+from rnnlab.bench.recurrence import AbstractNamespace, Recurrence
 from rnnlab.bench.work import BETA_1, BETA_2, CLIP_NORM, EPSILON, LEARNING_RATE, Array, Figures, Work
 
 Tensor = Any
+_MATH = ("log", "logical_and", "logical_or")  # not in `tf` itself
+
+
+@final
+class _Namespace(AbstractNamespace):
+    def __getattr__(self, name: str) -> Any:
+        return getattr(tf.math if name in _MATH else tf, name)
+
+    def own_activation(self, name: str) -> Callable[[Tensor], Tensor] | None:
+        return getattr(tf.nn, name, None)
+
+    def joined(self, arrays: Sequence[Tensor]) -> Tensor:
+        return tf.concat(arrays, -1)
+
+    def parts(self, array: Tensor, sizes: Sequence[int]) -> Sequence[Tensor]:
+        found: Sequence[Tensor] = tf.split(array, sizes, axis=-1)
+        return found
+
+    def clip(self, x: Tensor, low: float, high: float) -> Tensor:
+        return tf.clip_by_value(x, low, high)
 
 
 @final
@@ -22,7 +44,10 @@ class TensorflowLoop(AbstractContender):
             tf.config.threading.set_intra_op_parallelism_threads(threads)
         batch = work.batch()
         self._x, self._y = tf.constant(batch.inputs.swapaxes(0, 1).copy()), tf.constant(batch.targets)
-        self._p = {name: tf.Variable(array) for name, array in packed(work).items()}
+        self._p = {name: tf.Variable(array) for name, array in work.parameters().items()}
+        self._layers = [
+            Recurrence(_Namespace(tf), work.cell_of_it, features, early=False) for features in work.layer_inputs
+        ]
         self._means, self._squares = ([tf.Variable(tf.zeros_like(p)) for p in self._p.values()] for _ in range(2))
         self._count = tf.Variable(0.0)
         # Autograph would rewrite Python loops over tensors; there are none.
@@ -33,7 +58,7 @@ class TensorflowLoop(AbstractContender):
 
     def figures(self) -> Figures:
         loss, found = self._measure()
-        return Figures(float(loss), unpacked(self.work, dict(zip(self._p, found, strict=True))))
+        return Figures(float(loss), {name: one.numpy() for name, one in zip(self._p, found, strict=True)})
 
     def tensor(self, matrix: Array) -> Any:
         return tf.constant(matrix)
@@ -57,26 +82,17 @@ class TensorflowLoop(AbstractContender):
     def _features(self) -> Tensor:
         """Return the top layer's last output, (B, H)."""
         shape, p = self.work.shape, {name: tf.convert_to_tensor(value) for name, value in self._p.items()}
-        zeros = [tf.zeros((shape.batch_size, shape.units)) for _ in range(2 * self.work.cell.layers)]
+        named = [{name: p[full] for name, full in self.work.names(n).items()} for n in range(len(self._layers))]
+        weights = [layer.weights(own) for layer, own in zip(self._layers, named, strict=True)]
+        zeros = [tuple(tf.zeros((shape.batch_size, size)) for size in layer.sizes) for layer in self._layers]
 
-        def body(t: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        def body(t: Tensor, states: Any) -> tuple[Tensor, Any]:
             x, after = self._x[t], []
-            for layer in range(self.work.cell.layers):
-                h, c = states[2 * layer : 2 * layer + 2]
-                W, U, b = (p[f"layers.{layer}.{name}"] for name in "WUb")
-                x, c = self._cell(x @ W + h @ U + b, c, p.get(f"layers.{layer}.Vo"))
-                after += [x, c]
+            for layer, own, before in zip(self._layers, weights, states, strict=True):
+                after.append(layer.step((x,), own, before))
+                x = after[-1][layer.output]
             return t + 1, after
 
         steps = shape.timesteps
         _, states = tf.while_loop(lambda t, _: t < steps, body, (tf.constant(0), zeros), maximum_iterations=steps)
-        return states[-2]
-
-    def _cell(self, total: Tensor, c: Tensor, Vo: Tensor | None) -> tuple[Tensor, Tensor]:
-        options, units = self.work.cell.model_dump(), self.work.shape.units
-        act = getattr(tf.nn, options["activation"])
-        if Vo is None:
-            return act(total), c
-        gates, k, o = tf.split(total, [2 * units, units, units], axis=1)
-        i, f = tf.split(getattr(tf.nn, options["recurrent_activation"])(gates), 2, axis=1)
-        return act(o + c @ Vo), i * act(k) + c * f
+        return states[-1][self._layers[-1].output]

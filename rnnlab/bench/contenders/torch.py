@@ -1,16 +1,48 @@
-"""PyTorch: `nn.RNN`, `nn.LSTM`, and a loop over time under autograd for a cell that `torch.nn` does not have."""
+"""PyTorch: `nn.RNN`, `nn.LSTM` and `nn.GRU`, and a loop over time under autograd for any cell."""
 
 from abc import abstractmethod
-from typing import final
+from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar, final
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from rnnlab.bench.contenders.base import AbstractContender, packed, unpacked
+from rnnlab.bench.contenders.base import AbstractContender
+from rnnlab.bench.recurrence import AbstractNamespace, Recurrence
 from rnnlab.bench.work import BETA_1, BETA_2, CLIP_NORM, EPSILON, LEARNING_RATE, Array, Figures, Work
 
-_OTHER_NAMES = {"hard_sigmoid": "hardsigmoid"}
+_NAMES = {
+    "hard_sigmoid": functional.hardsigmoid, "relu": torch.relu, "sigmoid": torch.sigmoid,
+    "softsign": functional.softsign, "tanh": torch.tanh,
+}  # fmt: skip
+
+
+@final
+class _Namespace(AbstractNamespace):
+    def own_activation(self, name: str) -> Callable[[Tensor], Tensor] | None:
+        return _NAMES.get(name)
+
+    def joined(self, arrays: Sequence[Tensor]) -> Tensor:
+        return torch.cat(list(arrays), -1) if len(arrays) > 1 else arrays[0]
+
+    def parts(self, array: Tensor, sizes: Sequence[int]) -> Sequence[Tensor]:
+        found: Sequence[Tensor] = array.split(sizes, -1)
+        return found
+
+    def added(self, total: Tensor, *products: Tensor) -> Tensor:
+        for x, matrix in zip(products[::2], products[1::2], strict=True):
+            total = torch.addmm(total, x, matrix)
+        return total
+
+    def maximum(self, a: Tensor, b: Tensor | float) -> Tensor:
+        return torch.maximum(a, b) if isinstance(b, Tensor) else a.clamp_min(b)
+
+    def minimum(self, a: Tensor, b: Tensor | float) -> Tensor:
+        return torch.minimum(a, b) if isinstance(b, Tensor) else a.clamp_max(b)
+
+    def repeat(self, x: Tensor, repeats: int, axis: int) -> Tensor:
+        return x.repeat_interleave(repeats, axis)
 
 
 class AbstractTorch(AbstractContender):
@@ -21,7 +53,7 @@ class AbstractTorch(AbstractContender):
         torch.set_num_threads(threads)
         batch = work.batch()
         self._inputs, self._targets = torch.from_numpy(batch.inputs.swapaxes(0, 1).copy()), torch.tensor(batch.targets)
-        self._p = self._prepare({name: torch.tensor(array) for name, array in packed(work).items()})
+        self._p = self._prepare({name: torch.tensor(array) for name, array in work.parameters().items()})
         for tensor in self._p.values():
             tensor.requires_grad_()
         self._optimizer = torch.optim.Adam(
@@ -34,11 +66,11 @@ class AbstractTorch(AbstractContender):
         torch.nn.utils.clip_grad_norm_(self._p.values(), CLIP_NORM)
         self._optimizer.step()
 
-    def figures(self) -> Figures | None:
+    def figures(self) -> Figures:
         self._optimizer.zero_grad()
         loss = self._loss()
         loss.backward()
-        return Figures(loss.item(), unpacked(self.work, {name: self._gradient(name) for name in self._p}))
+        return Figures(loss.item(), self._named({name: tensor.grad for name, tensor in self._p.items()}))
 
     def kernels(self) -> str:
         return str(torch.backends.cpu.get_cpu_capability())
@@ -50,12 +82,13 @@ class AbstractTorch(AbstractContender):
         outputs = torch.addmm(self._p["head.b"], self._features(), self._p["head.W"])
         return functional.mse_loss(outputs, self._targets)
 
-    def _gradient(self, name: str) -> Tensor:
-        return self._p[name].grad
-
-    @abstractmethod
     def _prepare(self, given: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return the tensors to train by name, made from the packed parameters."""
+        """Return the tensors to train by name, made from the parameters."""
+        return given
+
+    def _named(self, gradients: Mapping[str, Tensor]) -> dict[str, Array]:
+        """Return the gradients of the tensors to train as those of the parameters."""
+        return {name: gradient.numpy() for name, gradient in gradients.items()}
 
     @abstractmethod
     def _features(self) -> Tensor:
@@ -64,54 +97,72 @@ class AbstractTorch(AbstractContender):
 
 @final
 class TorchLoop(AbstractTorch):
-    """One product per step for all gates; the product with the inputs, of all steps, before the loop."""
+    """The cell's own equation, one step after the other; the products of the inputs, of all steps, before the loop."""
 
     def _prepare(self, given: dict[str, Tensor]) -> dict[str, Tensor]:
-        options = self.work.cell.model_dump()
-        names = options["activation"], options["recurrent_activation"]
-        self._act, self._gate = (getattr(functional, _OTHER_NAMES.get(name, name)) for name in names)
+        self._layers = [
+            Recurrence(_Namespace(torch), self.work.cell_of_it, features, early=True)
+            for features in self.work.layer_inputs
+        ]
         return given
 
     def _features(self) -> Tensor:
         outputs = self._inputs
-        for layer in range(self.work.cell.layers):
-            outputs = self._run_layer(outputs, *(self._p[f"layers.{layer}.{name}"] for name in ("W", "U", "b", "Vo")))
+        for number, layer in enumerate(self._layers):
+            weights = layer.weights({name: self._p[full] for name, full in self.work.names(number).items()})
+            states = tuple(outputs.new_zeros(outputs.shape[1], size) for size in layer.sizes)
+            seen = []
+            for xs in zip(*(one.unbind() for one in layer.before(weights, outputs)), strict=True):
+                states = layer.step(xs, weights, states)
+                seen.append(states[layer.output])
+            outputs = torch.stack(seen) if number < len(self._layers) - 1 else states[layer.output][None]
         return outputs[-1]
-
-    def _run_layer(self, inputs: Tensor, W: Tensor, U: Tensor, b: Tensor, Vo: Tensor) -> Tensor:
-        units, outputs = len(U), []
-        h = c = inputs.new_zeros(inputs.shape[1], units)
-        for x in (inputs @ W + b).unbind():
-            gates, k, o = torch.addmm(x, h, U).split([2 * units, units, units], dim=1)
-            i, f = self._gate(gates).chunk(2, dim=1)
-            h, c = self._act(torch.addmm(o, c, Vo)), i * self._act(k) + c * f
-            outputs.append(h)
-        return torch.stack(outputs)  # (T, B, H)
 
 
 class AbstractTorchLayer(AbstractTorch):
-    """A layer of `torch.nn`, its loop in C++; its second bias stays zero. Its matrices are stored (out, in)."""
+    """A layer of `torch.nn`, its loop in C++; its matrices are stored (out, in), the gates one upon another.
+
+    Its second bias stays zero, but for the part that the GRU multiplies by r.
+
+    Attributes:
+        gates: The letters of the cell's gates, in the order of the layer.
+        second: The names of the biases beside the products with the state; empty where the layer needs none.
+    """
+
+    gates: ClassVar[tuple[str, ...]]
+    second: ClassVar[tuple[str, ...]] = ()
 
     _layer: torch.nn.RNNBase
 
     def _features(self) -> Tensor:
         return self._layer(self._inputs)[0][-1]
 
-    def _gradient(self, name: str) -> Tensor:
-        gradient = super()._gradient(name)
-        return gradient if name.startswith("head.") else gradient.t()
-
     def _prepare(self, given: dict[str, Tensor]) -> dict[str, Tensor]:
-        cell, shape = self.work.cell, self.work.shape
-        self._layer = self._make(shape.input_features, shape.units, cell.layers)
-        named = {}
-        for layer in range(cell.layers):
-            getattr(self._layer, f"bias_hh_l{layer}").requires_grad_(False).zero_()
-            for ours, theirs in {"W": "weight_ih", "U": "weight_hh", "b": "bias_ih"}.items():
-                name = f"layers.{layer}.{ours}"
-                named[name] = getattr(self._layer, f"{theirs}_l{layer}")
-                named[name].data.copy_(given[name].t())
+        shape, named = self.work.shape, {}
+        self._layer = self._make(shape.input_features, shape.units, self.work.cell.layers)
+        for layer in range(self.work.cell.layers):
+            for theirs, ours in self._together().items():
+                tensor = getattr(self._layer, f"{theirs}_l{layer}")
+                parts = [given.get(f"layers.{layer}.{name}", torch.zeros(shape.units)) for name in ours]
+                tensor.data.copy_(torch.cat(parts, -1).t())
+                named[f"{theirs}_l{layer}"] = tensor
+            if not self.second:
+                getattr(self._layer, f"bias_hh_l{layer}").requires_grad_(False).zero_()
         return named | {name: given[name] for name in ("head.W", "head.b")}
+
+    def _named(self, gradients: Mapping[str, Tensor]) -> dict[str, Array]:
+        found = {name: gradients[name].numpy() for name in ("head.W", "head.b")}
+        for layer in range(self.work.cell.layers):
+            for theirs, ours in self._together().items():
+                parts = gradients[f"{theirs}_l{layer}"].chunk(len(ours))
+                found |= {f"layers.{layer}.{name}": part.t().numpy() for name, part in zip(ours, parts, strict=True)}
+        return found
+
+    def _together(self) -> dict[str, tuple[str, ...]]:
+        """Return which parameters lie side by side in which tensor."""
+        tensors = {"weight_ih": "W", "weight_hh": "U", "bias_ih": "b"}
+        found = {theirs: tuple(f"{letter}{gate}" for gate in self.gates) for theirs, letter in tensors.items()}
+        return found | ({"bias_hh": self.second} if self.second else {})
 
     @abstractmethod
     def _make(self, inputs: int, units: int, layers: int) -> torch.nn.RNNBase:
@@ -122,16 +173,28 @@ class AbstractTorchLayer(AbstractTorch):
 class TorchRnn(AbstractTorchLayer):
     """`torch.nn.RNN`."""
 
+    gates = ("",)
+
     def _make(self, inputs: int, units: int, layers: int) -> torch.nn.RNNBase:
         return torch.nn.RNN(inputs, units, num_layers=layers, nonlinearity=self.work.cell.activation)
 
 
 @final
 class TorchLstm(AbstractTorchLayer):
-    """`torch.nn.LSTM`, another function beside the carry cell: as many gates, but no matrix from carry to output."""
+    """`torch.nn.LSTM`."""
+
+    gates = tuple("ifgo")
 
     def _make(self, inputs: int, units: int, layers: int) -> torch.nn.RNNBase:
         return torch.nn.LSTM(inputs, units, num_layers=layers)
 
-    def figures(self) -> None:
-        return None
+
+@final
+class TorchGru(AbstractTorchLayer):
+    """`torch.nn.GRU`, which resets after its product."""
+
+    gates = tuple("rzn")
+    second = ("", "", "bhn")
+
+    def _make(self, inputs: int, units: int, layers: int) -> torch.nn.RNNBase:
+        return torch.nn.GRU(inputs, units, num_layers=layers)

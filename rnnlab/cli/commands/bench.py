@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from rnnlab.backends.base import allotted_cpus
-from rnnlab.bench.contenders import choose
+from rnnlab.bench.contenders import choose, with_peers
 from rnnlab.bench.measure import Trial, measure
 from rnnlab.bench.report import Report, milliseconds
 from rnnlab.bench.work import NAMED, TOLERANCE, Shape, Work, read_shape
@@ -24,10 +24,10 @@ from rnnlab.cli.options import JsonOption, OptionalConfigArgument, QuietOption, 
 from rnnlab.cli.render.bench import as_document
 from rnnlab.cli.render.output import show_text
 from rnnlab.config.load import load_experiment
+from rnnlab.core.code_files import CodeFile
 from rnnlab.core.errors import EnvironmentFault, UsageError, VerificationError
 from rnnlab.training.resources import in_words, memory_available
 
-_CELLS = ["simple", "carry"]
 _THREADS = (1, 2)
 
 
@@ -40,7 +40,7 @@ def command(
     config: OptionalConfigArgument = None,
     overrides: SetOption = None,
     shapes: Annotated[str | None, _list("Shapes, by name or spelled out: M,T5xB4xD2xH3.", "N,S,M,L")] = None,
-    cells: Annotated[str | None, _list("Cells, for each shape.", "simple,carry")] = None,
+    cells: Annotated[str | None, _list("Cells, for each shape, by name or path.", "those of torch.nn")] = None,
     threads: Annotated[str | None, _list("How many threads each contender uses.", "1,2 if two are available")] = None,
     rounds: Annotated[
         int, typer.Option(parser=whole_number_to(1000), metavar="INTEGER", help="How often each contender is measured.")
@@ -75,7 +75,8 @@ def _works(
         if overrides:
             raise UsageError("there is no CONFIG to override", where="--set", hint="name a config first")
         read = [read_shape(text) for text in shapes or NAMED]
-        return list(dict.fromkeys(Work.of(cell, shape) for shape in read for cell in cells or _CELLS))
+        cells = [_located(cell) for cell in cells] if cells else with_peers()
+        return list(dict.fromkeys(Work.of(cell, shape) for shape in read for cell in cells))
     if shapes or cells:
         raise UsageError(
             "CONFIG already defines the shape and the cell", hint="leave out CONFIG, or --shapes and --cells"
@@ -88,6 +89,11 @@ def _works(
         units=experiment.cell.units,
     )
     return [Work(experiment.cell, shape)]
+
+
+def _located(cell: str) -> str:
+    file = CodeFile.of(cell)
+    return str(file.located(Path())) if file else cell
 
 
 def _thread_counts(given: list[str] | None) -> list[int]:

@@ -17,7 +17,6 @@ _NUMBERS = ("ms", "min", "p90", "times", "limit", "first s", "MiB")
 _LEGEND = {
     "failed": "failed: its process ended without an answer",
     "wrong": "wrong: its gradients differ from the reference, and it is not ranked",
-    "other": "other: another function, not ranked",
     "loaded": f"loaded: other programs kept more than {TOO_BUSY} processors busy; the result is not reliable",
 }
 
