@@ -11,8 +11,11 @@ from rnnlab.bench.child import Request, measure
 from rnnlab.bench.contenders import CONTENDERS, Contender, choose
 from rnnlab.bench.work import TOLERANCE, Figures, Work, largest_difference, read_shape, reference
 from rnnlab.cells import CELLS
+from rnnlab.core.code_files import CodeFile
 from rnnlab.core.errors import UsageError
+from rnnlab.core.text import jsonable
 from tests.backends.swapped_gates import in_the_kernel
+from tests.test_readme import of_kind
 
 SHAPE = read_shape("T5xB4xD2xH3")
 # Those whose library this process may import; JAX is tested as a child process, in `test_measure.py`.
@@ -68,6 +71,15 @@ def test_the_same_work(contender: Contender, cell: str, layers: int) -> None:
 def test_the_same_work_on_torch(contender: Contender, cell: str, layers: int) -> None:
     pytest.importorskip("torch", reason="the outside reference needs the extra `peers`")
     assert_the_same_work(contender, work(cell, layers=layers))
+
+
+@pytest.mark.peers
+def test_a_cell_in_a_file_has_peers(tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="the outside reference needs the extra `peers`")
+    (tmp_path / "my_cell.py").write_text(of_kind("python")[0])
+    cell = str(CodeFile(Path("my_cell.py"), "Leaky").located(tmp_path))
+    assert str(work(cell)).endswith(", Leaky")
+    assert_the_same_work(CONTENDERS["torch_loop"], Work.from_json(jsonable(work(cell, layers=2))))
 
 
 @pytest.mark.parametrize("pair", ["if", "fk", "ko"])
