@@ -146,8 +146,12 @@ class AbstractTorchLayer(AbstractTorch):
                 parts = [given.get(f"layers.{layer}.{name}", torch.zeros(shape.units)) for name in ours]
                 tensor.data.copy_(torch.cat(parts, -1).t())
                 named[f"{theirs}_l{layer}"] = tensor
-            if not self.second:
-                getattr(self._layer, f"bias_hh_l{layer}").requires_grad_(False).zero_()
+            second = getattr(self._layer, f"bias_hh_l{layer}")
+            if self.second:
+                trained = torch.tensor([bool(name) for name in self.second]).repeat_interleave(shape.units)
+                second.register_hook(trained.mul)
+            else:
+                second.requires_grad_(False).zero_()
         return named | {name: given[name] for name in ("head.W", "head.b")}
 
     def _named(self, gradients: Mapping[str, Tensor]) -> dict[str, Array]:
