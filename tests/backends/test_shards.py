@@ -1,6 +1,7 @@
 """However a batch is divided among rows, time and processes, the numbers are those of the whole."""
 
 import os
+import threading
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnnlab.backends.numpy import NumpyBackend, NumpyModel, NumpyOptions
+from rnnlab.backends.numpy import NumpyBackend, NumpyModel, NumpyOptions, parallel
 from rnnlab.backends.numpy.chunks import chunks, shard_count
 from tests.networks import batch, network, parameters, training
 
@@ -43,6 +44,16 @@ def assert_same_bits(got: dict[str, Any], expected: dict[str, Any]) -> None:
     assert got.keys() == expected.keys()
     for name, value in got.items():
         assert np.array_equal(value, expected[name]), name
+
+
+def test_threads_change_no_bit_where_there_is_no_fork(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = network("carry", layers=2, precision="float32")
+    data = batch(net, batch_size=7, timesteps=30, ragged=True)
+    alone = numbers(model(net, shards=3, compiled=True), data)
+    monkeypatch.setattr(parallel, "can_fork", lambda: False)
+    threaded = model(net, shards=3, compiled=True, processes=2)
+    assert_same_bits(numbers(threaded, data), alone)
+    assert {thread.name.partition("-")[0] for thread in threading.enumerate()} >= {"ThreadPoolExecutor"}
 
 
 @CELLS

@@ -7,7 +7,7 @@ out, its gradient likewise the other way, and what lies between is kept on a tap
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from math import prod
-from typing import Any, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -71,7 +71,12 @@ class AbstractLayer(ABC):
         plan: Of the configured cell.
         parameters: Views of this layer's parameters by the cell's names; an update changes them in place.
         gradients: Views of the same shapes; a pass from `begin` to `finish` adds to them.
+
+    Attributes:
+        releases_lock: Whether it goes through time without the interpreter's lock, so that threads gain something.
     """
+
+    releases_lock: ClassVar[bool] = False
 
     def __init__(self, plan: Plan, parameters: Mapping[str, Array], gradients: Mapping[str, Array]) -> None:
         self.plan, self.cell, self.parameters, self.gradients = plan, plan.cell, parameters, gradients

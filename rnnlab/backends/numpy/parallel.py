@@ -1,6 +1,7 @@
-"""All batch shards of a model, computed here one after another or side by side in a process pool: bit-identical."""
+"""All batch shards of a model, one after another or side by side in processes or threads: bit-identical."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from math import prod
 from typing import Any, final
 
@@ -42,7 +43,10 @@ class ParallelShards:
         processes: int,
     ) -> None:
         self._network, self._parameters, self._layer_class = network, parameters, layer_class
-        self._count, self._processes = shards, processes if can_fork() else 1
+        self._count = shards
+        # A forked process is as fast as a thread or faster, for what is left to the interpreter waits for no lock.
+        self._executor = ThreadPoolExecutor(processes) if layer_class.releases_lock and not can_fork() else None
+        self._processes = processes if can_fork() or self._executor else 1
         self._shards: list[Shard] = []
         self._memory: Arrays = {}  # shared memory by name, flat
         self._pool: ProcessPool | None = None
@@ -90,6 +94,16 @@ class ParallelShards:
         if min(self._processes, count) == 1:
             meanwhile()
             return self._of_shards(range(count), count, arrays | {"outputs": outputs}, how)
+        if self._executor:
+            threads, given = min(self._processes, count), (count, arrays | {"outputs": outputs}, how)
+            own, *others = (range(thread, count, threads) for thread in range(threads))
+            started = [self._executor.submit(self._of_shards, numbers, *given) for numbers in others]
+            try:
+                meanwhile()
+                losses = self._of_shards(own, *given)
+            finally:
+                wait(started)
+            return _dealt([losses, *(one.result() for one in started)], count)
         dtypes = {"inputs": self._network.dtype}
         there = {name: self._share(name, array, dtypes.get(name, array.dtype)) for name, array in arrays.items()}
         answer = self._share("outputs", outputs, outputs.dtype)
@@ -105,10 +119,7 @@ class ParallelShards:
             self._pool = None
             raise
         outputs[...] = answer
-        losses = [0.0] * count
-        for number, part in enumerate(parts):
-            losses[number :: len(parts)] = part
-        return losses
+        return _dealt(parts, count)
 
     def _part(self, number: int, given: tuple[int, Layouts, Learning | None]) -> list[float]:
         """Compute the part of one process of the pool."""
@@ -154,3 +165,11 @@ class ParallelShards:
         if self._pool:
             self._pool.close()
         self._pool = None
+
+
+def _dealt(parts: Sequence[Sequence[float]], count: int) -> list[float]:
+    """Return the losses of all shards, of which the parts have every n-th each."""
+    losses = [0.0] * count
+    for number, part in enumerate(parts):
+        losses[number :: len(parts)] = part
+    return losses

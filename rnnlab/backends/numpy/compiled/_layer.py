@@ -59,6 +59,8 @@ class CompiledLayer(AbstractLayer):
     what a step reads and writes then stays in the first cache.
     """
 
+    releases_lock = True
+
     def __init__(self, plan: Plan, parameters: Mapping[str, Array], gradients: Mapping[str, Array]) -> None:
         super().__init__(plan, parameters, gradients)
         self.dtype = next(iter(parameters.values())).dtype
