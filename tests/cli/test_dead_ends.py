@@ -21,6 +21,7 @@ LEARNING_RATE = "training.optimizer.learning_rate"
         (["train", "x.yaml", "--batch-size", "3"], "write --set training.batch_size=…"),
         (["x.yaml"], "write rnnlab train x.yaml"),
         (["resume", "latest"], "write rnnlab train --resume RUN"),
+        (["plot", "latest", "--kind", "spectrum"], "`rnnlab diagnose RUN --only spectrum` prints it"),
     ],
     ids=" ".join,
 )

@@ -54,7 +54,10 @@ def command(
     runs: RunsOption = None,
 ) -> None:
     if kind not in _KINDS:
-        raise UsageError(f"'{kind[:60]}' is not a kind of figure", where="--kind", hint=nearest(kind, _KINDS))
+        hint = nearest(kind, _KINDS)
+        if kind in diagnoses():
+            hint = f"`rnnlab diagnose RUN --only {kind}` prints it"
+        raise UsageError(f"'{kind[:60]}' is not a kind of figure", where="--kind", hint=hint)
     ending = _ending(out)
     comparison = compare(runs_named(runs_root(runs), names, fewest=1), metric)
     for one in comparison.damaged:
