@@ -121,8 +121,9 @@ def sweep_path(root: Path, text: str) -> Path:
     Raises:
         RunNotFoundError: There is no such sweep.
     """
-    for path in (home_expanded(text), root / text) if text else ():
+    for folder in (Path(), root) if text else ():
         with suppress(RnnlabError, ValueError):  # what cannot be a path is no sweep
+            path = folder / home_expanded(text)
             if kind(path, follow=True) == "folder" and kind(path / "plan.json") == "file":
                 return path
     hint = "`rnnlab sweep CONFIG` makes one; a sweep is given by its path, or by its name below the runs"
@@ -157,7 +158,7 @@ def _here(text: str) -> RunFolder | None:
 def _resolved(text: str) -> Path:
     try:
         return home_expanded(text).resolve(strict=True)
-    except (OSError, ValueError, RuntimeError) as fault:
+    except (OSError, ValueError, RuntimeError, UsageError) as fault:
         problem = f"there is no run '{text[:200]}'"
         raise RunNotFoundError(problem, hint=_ALL_RUNS) from fault
 

@@ -39,15 +39,16 @@ def _meant(root: Path, name: str) -> list[RunFolder | Damaged]:
     except VerificationError as fault:
         return [Damaged(name, f"{fault.where}: {fault.problem}")]
     except RunNotFoundError:
-        inside = _inside(home_expanded(name)) if name else []
+        inside = _inside(name) if name else []
         if not inside:
             raise
         return [*inside]
 
 
-def _inside(folder: Path) -> list[RunFolder]:
+def _inside(name: str) -> list[RunFolder]:
     """Return the runs in a folder."""
     try:
+        folder = home_expanded(name)
         found = [RunFolder(folder / name) for name in run_names(folder)]
     except RnnlabError:
         return []
