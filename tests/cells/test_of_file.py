@@ -147,6 +147,18 @@ def test_a_changed_file_is_not_imported(spied: Path) -> None:
     assert not (spied / "executed").exists()
 
 
+@pytest.mark.parametrize("more", [[], ["--set", "shape.timesteps=7"]])
+def test_a_run_that_names_a_file_without_its_hash_is_damaged(spied: Path, more: list[str]) -> None:
+    run = package.open_run(spied / "runs/one").folder
+    data = run.read_resolved()
+    data["cell"]["type"] = str(spied / "cells/my_cell.py:Leaky")
+    run.write_resolved(data, run.read_status().id)
+    done = rnnlab("evaluate", "one", *more)
+    assert done.code == 4
+    assert "no SHA-256" in done.stderr
+    assert not (spied / "executed").exists()
+
+
 def hostile(folder: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return where a stored run finds its file: in a place that anyone who wrote the run may have chosen."""
     if kind == "in the run":
