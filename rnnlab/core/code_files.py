@@ -26,7 +26,7 @@ PREFIX = "rnnlab_file_"  # of the names of modules
 _MOST_BYTES = 1 << 20
 _NAME = re.compile(r"(?P<path>.+\.py):(?P<name>[^\W\d]\w*)(?:@(?P<sha256>[0-9a-f]{64}))?")
 _SOURCE = "__source__"  # of a module: the bytes it was made from
-_MARKS = ("status.json", "plan.json")  # files of a run and of a sweep
+_MARKS = (("status.json", "resolved.yaml"), ("plan.json", "sweep.yaml"))  # files of a run and of a sweep
 _HINT = "name a file and a class in it: ./my_cell.py:MyCell"
 
 
@@ -151,7 +151,8 @@ def _read_again(file: CodeFile) -> bytes:
             return source
     hint = f"if it is elsewhere, and you trust it: {VARIABLE}=FOLDER/{file.path.name} rnnlab …"
     real = Path(os.path.realpath(file.path))
-    if real != file.path or any((folder / mark).exists() for folder in real.parents for mark in _MARKS):
+    marks = ([folder / name for name in names] for folder in real.parents for names in _MARKS)
+    if real != file.path or any(all(mark.exists() for mark in of_folder) for of_folder in marks):
         raise UsageError("no code is run from the folder of a run, or through a link", where=str(file.path), hint=hint)
     try:
         source = _read(file.path)

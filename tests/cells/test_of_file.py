@@ -180,7 +180,8 @@ def test_a_run_cannot_choose_what_is_executed(folder: Path, monkeypatch: pytest.
         pytest.skip("only root can give a file to another user")
     (folder / "cells/my_cell.py").write_text(SPY)
     (folder / "runs/one").mkdir(parents=True)
-    (folder / "runs/one/status.json").write_text("{}")
+    for name in ("status.json", "resolved.yaml"):
+        (folder / "runs/one" / name).write_text("")
     digest = sha256((folder / "cells/my_cell.py").read_bytes()).hexdigest()
     evil = CodeFile(hostile(folder, kind, monkeypatch), "Leaky", digest)
     with pytest.raises(UsageError, match="RNNLAB_CODE"):
