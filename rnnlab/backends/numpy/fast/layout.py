@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from itertools import permutations
+from itertools import islice, permutations
 from typing import final
 
 import numpy as np
@@ -13,6 +13,8 @@ from rnnlab.backends.numpy.fast.passes import Pass, endings
 from rnnlab.equations.graph import Node
 from rnnlab.equations.plan import Plan
 from rnnlab.equations.schedule import Stage
+
+_ORDERS = 1000  # tried at most, those of six states
 
 
 @final
@@ -43,7 +45,8 @@ class Layout:
         steps, back = _nodes(plan.forward), _nodes(plan.backward)
         sums = [node for node in steps if node.operation == "linear"]
         self.packed = _shares_operands(sums)
-        names = min(permutations(plan.sizes), key=lambda names: self._place_states(names, plan, sums))
+        orders = islice(permutations(plan.sizes), _ORDERS)
+        names = min(orders, key=lambda names: self._place_states(names, plan, sums))
         self._place_states(names, plan, sums)
         self.after = {name: replace(place, kind="after") for name, place in self.before.items()}
         self.given = dict(zip(names, side_by_side("given", (plan.sizes[n] for n in names), packed=False), strict=True))
