@@ -41,5 +41,5 @@ class CsvFile(DataFile):
         (), description="names or indices of columns to leave out, such as a date"
     )
     target: Column | None = Field(
-        None, description="name of the column to predict, or its index in the file, from 0; null: the only one"
+        None, description="name of the column to predict, or its index in the file, from 0; null: the first"
     )

@@ -147,9 +147,6 @@ class _Columns:
         kept = [k for k in range(len(names)) if k not in ignored | others]
         if not kept:
             raise fault(path, "every column is ignored")
-        if file.target is None and len(kept) > 1:
-            listed = ", ".join(names[k] for k in kept[:8]) + (", …" if len(kept) > 8 else "")
-            raise fault(path, f"{len(kept)} columns, of which one is to be predicted", hint=f"set `target`: {listed}")
         target = kept[0] if file.target is None else find_column(file.target, names, path=path)
         if target not in kept:
             why = "ignored" if target in ignored else "the time or the group"

@@ -48,6 +48,7 @@ class Recorded:
         table = read_table(file)
         self.prepared = prepare(table, self.path, train_fraction, horizon, scaling)
         self.scaling = self.prepared.scaling
+        self._is_target_set = file.target is not None
         self.names, self.target, self.features = table.names, table.target, len(table.names)
         self._part: Part = "validation"
 
@@ -77,13 +78,17 @@ class Recorded:
         return too_short(timesteps, 1) or (longest if timesteps[1] > self._longest else None)
 
     def warnings(self, timesteps: Lengths) -> list[str]:
-        """Return which parts have few distinct windows of these lengths."""
+        """Return which parts have few distinct windows of these lengths, and what is predicted if that is not set."""
+        found = []
+        if len(self.names) > 1 and not self._is_target_set:
+            listed = ", ".join(self.names[:8]) + (", …" if len(self.names) > 8 else "")
+            found += [f"no `target` is set: {self.names[self.target]} is predicted, the first of {listed}"]
         counts = {part: int(self.part(part)._starts(timesteps[1])[1].sum()) for part in PARTS}
         few = [f"{count} for {part}" for part, count in counts.items() if count < FEW]
         length = f"T={timesteps[1]} and horizon {self.horizon}"
-        if not few:
-            return []
-        return [f"few distinct windows of {length}: {', '.join(few)}; scores repeat them, and mean little"]
+        if few:
+            found += [f"few distinct windows of {length}: {', '.join(few)}; scores repeat them, and mean little"]
+        return found
 
     def sample(self, rng: np.random.Generator, *, batch_size: int, timesteps: Lengths) -> Batch:
         longest, values = timesteps[1], self.prepared.values

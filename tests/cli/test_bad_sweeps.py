@@ -107,6 +107,7 @@ def test_a_script_for_any_scheduler_runs_nothing_but_trials(here: Path, hostile:
     ]
 
 
+@needs_pandas
 def test_values_are_trained_as_they_are(here: Path, hostile: Path) -> None:
     before = {path.name for path in here.iterdir()}
     assert rnnlab("sweep", "x.yaml", "-q", "--into", hostile / "s", "-j", "1").code == 0

@@ -137,7 +137,6 @@ def test_days_and_months_that_can_be_exchanged(tmp_path: Path) -> None:
         (["price,close", "ticker,A", "date,", *(f"2020-01-{t:02},{t}.5" for t in range(1, 29))], {},
          "1: the first 3 rows have no number"),
         (["a,3", *FORTY], {}, "1: the first row mixes names and numbers: 'a' in column 0, '3' in column 1"),
-        (["a,b", *FORTY], {"target": None}, " 2 columns, of which one is to be predicted — set `target`: a, b"),
         (["a,b", *FORTY], {"target": "B"}, " no column named 'B' — known: a, b"),
         (["a,a", *FORTY], {"target": "a"}, " 2 columns are named 'a' — give its index instead"),
         (["a,b", *FORTY], {"target": 2}, " no column 2 — the columns are 0 to 1"),

@@ -213,6 +213,15 @@ def test_few_distinct_windows_are_counted(tmp_path: Path) -> None:
 
 
 @needs_pandas
+def test_a_target_that_is_not_set_is_named(tmp_path: Path) -> None:
+    path = table(tmp_path, ["a,b,c", *(f"{t % 7},{t % 5}.5,1" for t in range(400))])
+    task = forecast(csv={"path": path, "ignore": ["a"]})
+    assert task.output_names == ("b",)
+    assert task.warnings((4, 4)) == ["no `target` is set: b is predicted, the first of b, c"]
+    assert forecast(csv={"path": path, "target": "b"}).warnings((4, 4)) == []
+
+
+@needs_pandas
 def test_no_window_runs_from_one_series_into_the_next_and_each_has_its_scale(tmp_path: Path) -> None:
     level = {"A": 10.0, "B": 1000.0, "C": -5.0}
     rows = {name: base + stream(4, name).normal(size=80) for name, base in level.items()}
