@@ -77,6 +77,15 @@ def _rows(
                 "bounds": _bounds(field),
                 "description": field.get("description", ""),
             }
+            for block in _blocks(field, known):  # a mapping is one of the forms
+                yield from _rows(block, known, prefix=f"{prefix}{name}.", default={})
+
+
+def _blocks(field: Mapping[str, Any], known: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    for form in field.get("anyOf", []):
+        if "properties" in (block := known.get(str(form.get("$ref", "")).rpartition("/")[2], {})):
+            yield block
+        yield from _blocks(form, known)
 
 
 _WORDS = {
@@ -91,7 +100,11 @@ def _kind(field: Mapping[str, Any]) -> str:
     if "discriminator" in field:
         return ", ".join(field["discriminator"]["mapping"])
     if "anyOf" in field:
-        return " or ".join(_kind(one) for one in field["anyOf"])
+        return " or ".join(dict.fromkeys(_kind(one) for one in field["anyOf"]))
+    if "const" in field:
+        return _value(field["const"])
+    if "$ref" in field:
+        return "mapping"
     return _WORDS.get(field.get("type", ""), "")
 
 
