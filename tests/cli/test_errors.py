@@ -27,7 +27,7 @@ BROKEN = {
     "5000 digits": f"task: adding\nseed: {'9' * 5000}",
     "no task": "name: x",
     "unknown task": "task: addding",
-    "unknown cell": "task: adding\ncell: lstm",
+    "unknown cell": "task: adding\ncell: lstn",
     "unknown backend": "task: adding\nbackend: torch",
     "shape against the task": "task: adding\nshape: {input_features: 3}",
     "steps that the task cannot bear": "task: temporal_order\nshape: {timesteps: 3}",
