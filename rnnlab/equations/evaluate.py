@@ -19,11 +19,16 @@ def evaluate(
         xp: The array namespace.
         parameters: One layer's parameters by name.
     """
-    found: dict[Node, Any] = dict(values)
-    for node in ordered(ends, values):
+    found: dict[Node, Array | float] = dict(values)
+    compute(ordered(ends, values), found, xp=xp, parameters=parameters)
+    return found
+
+
+def compute(nodes: Iterable[Node], found: dict[Node, Array | float], *, xp: Any, parameters: Arrays) -> None:
+    """Add the values of nodes, each after its operands, to those that are found already."""
+    for node in nodes:
         if node not in found:
             found[node] = _value(node, [found[operand] for operand in node.operands], xp, parameters)
-    return found
 
 
 def pull_back(
@@ -89,7 +94,7 @@ def _value(node: Node, operands: list[Any], xp: Any, parameters: Arrays) -> Any:
         case "repeat":
             value = xp.repeat(operands[0], node.detail, axis=-1)
         case "group_sum":
-            value = xp.sum(xp.reshape(operands[0], (operands[0].shape[0], -1, node.detail)), axis=-1)
+            value = xp.sum(xp.reshape(operands[0], (*operands[0].shape[:-1], -1, node.detail)), axis=-1)
         case "where":  # of two numbers NumPy would make float64
             dtype = next(iter(parameters.values())).dtype
             numbers = [xp.full((), one, dtype=dtype) if isinstance(one, float) else one for one in operands[1:]]

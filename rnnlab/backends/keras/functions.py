@@ -9,7 +9,7 @@ import keras
 from rnnlab.backends.base import Network
 from rnnlab.backends.keras import Plan
 from rnnlab.backends.keras.engines.base import AbstractEngine, Tensor
-from rnnlab.backends.keras.handwritten import HANDWRITTEN
+from rnnlab.backends.keras.derived import DerivedLayer
 from rnnlab.backends.keras.layers import Carry, EquationCell
 from rnnlab.cells.base import AbstractCell
 from rnnlab.cells.carry import CarryOptions
@@ -150,9 +150,8 @@ class NetworkFunctions:
 
     def _handwritten_layers(self) -> list[Any]:
         cell = self.network.cell
-        kind, features = HANDWRITTEN.get(cell.name), [self.network.input_features]
-        features += [cell.options.units] * (cell.options.layers - 1)
-        return [kind(self._engine, cell, input_features=count) for count in features]
+        features = [self.network.input_features] + [cell.options.units] * (cell.options.layers - 1)
+        return [DerivedLayer(self._engine, cell, input_features=count) for count in features]
 
     def _scope(self, values: Sequence[Tensor]) -> Any:
         return keras.StatelessScope(state_mapping=list(zip(self.variables.values(), values, strict=True)))
