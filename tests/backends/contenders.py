@@ -5,17 +5,15 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
-import pytest
 
 from rnnlab.backends.base import AbstractBackend, AbstractModel, Network
 from rnnlab.backends.keras import KerasBackend, KerasOptions
 from rnnlab.backends.numpy import NumpyBackend, NumpyOptions
-from rnnlab.core.errors import RnnlabError
 from tests.networks import network, parameters, training
 
 NUMPY = ("numpy-fast", "numpy-compiled", "numpy-reference")
 # Laid-out steps are compiled one by one, so that path is left out where there are many.
-LOOPING = (*NUMPY, "keras-handwritten", "keras-loop")
+LOOPING = (*NUMPY, "keras-derived", "keras-loop")
 ALL = (*LOOPING, "keras-unrolled")
 Kind = Literal["outputs", "gradients", "trained"]
 TOLERANCES: dict[str, dict[Kind, float]] = {
@@ -47,12 +45,7 @@ class Contender:
 
     def build(self, net: Network, given: Arrays | None = None, **recipe: Any) -> AbstractModel:
         """Return a model of these parameters, or of those of `tests.networks`."""
-        try:
-            return self.backend.build(net, parameters=given or parameters(net), training=training(**recipe))
-        except RnnlabError as error:  # until every engine derives its own from the equation
-            if "unknown hand-written layer" in str(error):
-                pytest.skip(str(error))
-            raise
+        return self.backend.build(net, parameters=given or parameters(net), training=training(**recipe))
 
 
 def reference(net: Network, given: Arrays | None = None, **recipe: Any) -> AbstractModel:

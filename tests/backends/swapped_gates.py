@@ -42,15 +42,14 @@ def in_the_kernel(patch: pytest.MonkeyPatch, pair: str) -> None:
     patch.setattr(FastLayer, "__init__", wrong_init)
 
 
-def in_the_handwritten_layer(patch: pytest.MonkeyPatch, pair: str) -> None:
+def in_the_derived_layer(patch: pytest.MonkeyPatch, pair: str) -> None:
     """Make the mistake in the layer that Keras's engines run."""
-    from rnnlab.backends.keras.handwritten.carry import HandwrittenCarry
+    from rnnlab.backends.keras.derived.layer import DerivedLayer
 
-    forward, backward = HandwrittenCarry.forward, HandwrittenCarry.backward
+    call = DerivedLayer.__call__
 
-    def wrong_backward(self: Any, parameters: Any, *given: Any, **named: Any) -> Any:
-        found, of_inputs = backward(self, swapped(parameters, pair), *given, **named)
-        return swapped(found, pair), of_inputs
+    def wrong(self: Any, parameters: Any, *given: Any, **named: Any) -> Any:
+        own = swapped(dict(zip(self.names, parameters, strict=True)), pair)
+        return call(self, [own[name] for name in self.names], *given, **named)
 
-    patch.setattr(HandwrittenCarry, "forward", lambda self, p, *given: forward(self, swapped(p, pair), *given))
-    patch.setattr(HandwrittenCarry, "backward", wrong_backward)
+    patch.setattr(DerivedLayer, "__call__", wrong)

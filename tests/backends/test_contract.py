@@ -34,7 +34,7 @@ EVERY, EVERY_CUT = (True, "mse", None, "float32"), (True, "binary_cross_entropy"
 WAYS = {
     "numpy-fast": (LAST, LAST_CUT, EVERY, EVERY_CUT),
     "numpy-compiled": (LAST, LAST_CUT, EVERY, EVERY_CUT),
-    "keras-handwritten": (LAST, LAST_CUT, EVERY, EVERY_CUT),
+    "keras-derived": (LAST, LAST_CUT, EVERY, EVERY_CUT),
     "keras-loop": (LAST_CUT, EVERY),
     "keras-unrolled": (EVERY_CUT,),
 }
@@ -67,7 +67,7 @@ def test_outputs_states_loss_and_gradients(
 
 @pytest.mark.parametrize("sequences", [False, True], ids=["last", "sequence"])
 @EVERY_CELL
-@only(*NUMPY, "keras-handwritten")
+@only(*NUMPY, "keras-derived")
 def test_padding_never_counts(contender: Contender, cell: str, sequences: bool) -> None:
     """A ragged batch gives the weighted mean of its sequences alone, whatever lies in the padding."""
     net = contender.network(cell, sequences=sequences)
@@ -155,7 +155,7 @@ def test_state_goes_out_and_in(contender: Contender) -> None:
 
 @pytest.mark.parametrize(
     ("contender", "cell"),
-    [*itertools.product((*NUMPY, "keras-handwritten"), CELLS.names()), ("keras-loop", "simple")],
+    [*itertools.product((*NUMPY, "keras-derived"), CELLS.names()), ("keras-loop", "simple")],
     indirect=["contender"],
 )
 def test_long_predictions_run_in_stretches(contender: Contender, cell: str) -> None:
@@ -197,7 +197,7 @@ def test_every_form_of_a_cell(contender: Contender, cell: str, options: dict[str
         ("numpy-compiled", "simple"),
         ("numpy-compiled", "carry"),
         ("keras-loop", "simple"),
-        ("keras-handwritten", "carry"),
+        ("keras-derived", "carry"),
     ],
     indirect=["contender"],
 )
@@ -222,7 +222,7 @@ def test_every_activation(contender: Contender, cell: str, name: str) -> None:
         ("adamw", {"weight_decay": 0.01}),
     ],
 )
-@only("numpy-fast", "numpy-compiled", "keras-handwritten")
+@only("numpy-fast", "numpy-compiled", "keras-derived")
 def test_twenty_steps_of_every_optimiser(contender: Contender, rule: str, options: dict[str, Any]) -> None:
     net = contender.network("simple")
     data = batch(net, ragged=True, timesteps=4)
@@ -236,7 +236,7 @@ def test_twenty_steps_of_every_optimiser(contender: Contender, rule: str, option
     assert_close(model.state_dict(), expected.state_dict(), net, "trained")
 
 
-@only("numpy-fast", "numpy-compiled", "keras-handwritten")
+@only("numpy-fast", "numpy-compiled", "keras-derived")
 def test_training_resumes_elsewhere(contender: Contender) -> None:
     """Five steps on the reference, five here, five there are fifteen there."""
     net = contender.network("carry")

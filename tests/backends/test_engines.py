@@ -18,7 +18,7 @@ def test_the_contract_holds_on_the_other_engines(engine: str, other: str) -> Non
         pytest.skip("this process has been started for one engine")
     if importlib.util.find_spec(other) is None:
         pytest.skip(f"needs the extra `{other}`")
-    chosen = ["tests/backends", "-k", "keras-handwritten and not activation", "--engine", other]
+    chosen = ["tests/backends", "-k", "keras-derived and not activation", "--engine", other]
     env = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     child = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *chosen],

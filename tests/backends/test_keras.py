@@ -1,5 +1,6 @@
 """Carry as a layer of Keras's own kind, and whole runs on the Keras backend, on the engine under test."""
 
+import re
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,8 @@ import numpy as np
 import pytest
 
 import rnnlab
+from rnnlab.cells import CELLS
+from rnnlab.core.errors import UsageError
 from tests.backends.contenders import TOLERANCES, assert_same_bits
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras's own
@@ -59,7 +62,7 @@ def test_carry_is_saved_and_loaded_by_keras(keras: Any, tmp_path: Path) -> None:
 
     inputs = keras.Input(shape=(None, 3))
     options = {"recurrent_activation": "tanh", "forget_bias": 0.5}
-    model = keras.Model(inputs, Carry(4, return_sequences=True, cell_options=options)(inputs))
+    model = keras.Model(inputs, Carry(4, return_sequences=True, **options)(inputs))
     model.save(tmp_path / "carry.keras")
     loaded = keras.models.load_model(tmp_path / "carry.keras")
     x = np.random.default_rng(0).normal(size=(2, 7, 3)).astype("float32")
@@ -72,7 +75,7 @@ def test_carry_keeps_all_its_arguments(keras: Any, tmp_path: Path) -> None:
     options = {"kernel_initializer": keras.initializers.GlorotUniform(seed=3), "activation": "relu"}
     ways = {"go_backwards": True, "return_sequences": True, "return_state": True, "unroll": True}
     inputs = keras.Input((7, 3))
-    layer = Carry(4, cell_options=options, zero_output_for_mask=True, **ways)
+    layer = Carry(4, zero_output_for_mask=True, **options, **ways)
     keras.Model(inputs, layer(inputs)).save(tmp_path / "carry.keras")
     loaded = keras.models.load_model(tmp_path / "carry.keras").layers[-1]
     names = [*ways, "zero_output_for_mask"]
@@ -81,6 +84,52 @@ def test_carry_keeps_all_its_arguments(keras: Any, tmp_path: Path) -> None:
     again.build((None, 7, 3))  # draws by the same seed
     assert np.array_equal(numbers(again.cell.weights[0]), numbers(layer.cell.weights[0]))
     assert loaded.cell.get_config()["activation"] == "relu"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reported"),
+    [
+        ({"dropout": 0.2}, "the cell 'carry' has no argument 'dropout' — put keras.layers.Dropout between the layers"),
+        ({"recurrent_dropout": 0.2}, "no argument 'recurrent_dropout' — put keras.layers.Dropout between the layers"),
+        ({"kernel_regularizer": "l2"}, "no argument 'kernel_regularizer' — set weight_decay in the optimizer, or"),
+        ({"forget_bais": 2.0}, "no argument 'forget_bais' — did you mean 'forget_bias'?"),
+        ({"forget_bias": "much"}, "an argument of the cell 'carry' cannot be used: forget_bias: "),
+        ({"activation": "swish"}, "an argument of the cell 'carry' cannot be used: activation: "),
+    ],
+)
+def test_an_argument_that_a_cell_does_not_have(keras: Any, arguments: dict[str, Any], reported: str) -> None:
+    from rnnlab.backends.keras import Carry
+
+    with pytest.raises(UsageError, match=re.escape(reported)):
+        Carry(4, **arguments)
+
+
+def test_every_cell_is_a_layer(keras: Any) -> None:
+    """By the name of its class, with the options of the cell as arguments, in the place of any layer."""
+    from rnnlab.backends import keras as layers
+
+    names = ["".join(part.capitalize() for part in name.split("_")) for name in CELLS.names()]
+    assert {"Carry", "Gru", "Lstm", "Simple"} <= set(names)
+    for name in names:
+        made = getattr(layers, name)(4, activation="tanh", return_sequences=True)
+        assert made(np.ones((2, 3, 5), "float32")).shape == (2, 3, 4)
+        assert keras.layers.RNN(getattr(layers, f"{name}Cell")(4))(np.ones((2, 3, 5), "float32")).shape == (2, 4)
+    with pytest.raises(AttributeError, match="no attribute 'Zebra'"):
+        layers.Zebra  # noqa: B018
+
+
+def test_biases_that_begin_in_a_way_of_their_own(keras: Any) -> None:
+    """Chrono: bf is ln U[1, 99], and bi its negative, in every layer made; another layer draws others."""
+    from rnnlab.backends.keras import LstmCell
+
+    one, other = LstmCell(50, chrono=100), LstmCell(50, chrono=100)
+    for cell in (one, other):
+        cell.build((None, 3))
+    bi, bf, again = (numbers(cell.weights[place]) for cell, place in ((one, 2), (one, 5), (other, 5)))
+    assert [weight.name for weight in one.weights[2:6:3]] == ["bi", "bf"]
+    assert np.array_equal(bi, -bf)
+    assert not np.array_equal(bf, again)
+    assert 0 <= bf.min() < 2 < 4 < bf.max() <= np.log(99)
 
 
 def test_carry_reads_backwards_in_stretches_and_by_hand(keras: Any) -> None:
@@ -153,7 +202,7 @@ def test_a_run_records_what_computed_it_and_is_evaluated_elsewhere(
         "name": "keras",
         "engine": engine,
         "version": metadata.version(engine),
-        "path": "handwritten",
+        "path": "derived",
         "xla": engine != "torch",
     }
     assert len(reported["devices"]) >= 1

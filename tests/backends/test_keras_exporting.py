@@ -86,12 +86,13 @@ def test_the_keras_file_is_loaded_by_keras(keras: Any, tmp_path: Path, cell: str
 
 
 @in_saving
-@pytest.mark.parametrize("cell", ["simple", "carry"])
+@pytest.mark.parametrize("cell", ["simple", "carry", "lstm", "gru"])
 def test_the_weights_fit_a_model_written_by_hand(keras: Any, tmp_path: Path, cell: str) -> None:
     from rnnlab.backends.keras import Carry
     from rnnlab.backends.keras.exporting import weights_file
 
-    net, kind = network(cell, layers=2, precision="float32"), {"simple": keras.layers.SimpleRNN, "carry": Carry}[cell]
+    net, stock = network(cell, layers=2, precision="float32"), keras.layers
+    kind = {"simple": stock.SimpleRNN, "carry": Carry, "lstm": stock.LSTM, "gru": stock.GRU}[cell]
     layers = [kind(5, return_sequences=True), kind(5), keras.layers.Dense(2)]
     model = keras.Sequential([keras.Input((None, 3)), *layers])
     (tmp_path / "x.weights.h5").write_bytes(weights_file(built(net)))

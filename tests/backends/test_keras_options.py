@@ -5,38 +5,32 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from rnnlab.backends.keras import KerasBackend, KerasOptions, Plan, plan
+from rnnlab.backends.keras import KerasBackend, KerasOptions, Way, way
 from tests.networks import batch, network, parameters, training
 
 
 @pytest.mark.parametrize(
     ("options", "engine", "expected"),
     [
-        ({}, "tensorflow", Plan("handwritten", xla=True)),
-        ({}, "jax", Plan("handwritten", xla=True)),
-        ({}, "torch", Plan("handwritten", xla=False)),
-        ({"xla": False}, "tensorflow", Plan("handwritten", xla=False)),
-        ({"xla": False}, "jax", Plan("handwritten", xla=True)),
-        ({"path": "handwritten", "xla": True}, "torch", Plan("handwritten", xla=False)),
-        ({"path": "loop"}, "tensorflow", Plan("loop", xla=False)),
-        ({"path": "loop"}, "jax", Plan("loop", xla=True)),
-        ({"path": "unrolled", "xla": True}, "tensorflow", Plan("unrolled", xla=True)),
-        ({"path": "unrolled"}, "torch", Plan("unrolled", xla=False)),
+        ({}, "tensorflow", Way("derived", xla=True)),
+        ({}, "jax", Way("derived", xla=True)),
+        ({}, "torch", Way("derived", xla=False)),
+        ({"xla": False}, "tensorflow", Way("derived", xla=False)),
+        ({"xla": False}, "jax", Way("derived", xla=True)),
+        ({"path": "derived", "xla": True}, "torch", Way("derived", xla=False)),
+        ({"path": "loop"}, "tensorflow", Way("loop", xla=False)),
+        ({"path": "loop"}, "jax", Way("loop", xla=True)),
+        ({"path": "unrolled", "xla": True}, "tensorflow", Way("unrolled", xla=True)),
+        ({"path": "unrolled"}, "torch", Way("unrolled", xla=False)),
     ],
 )
-@pytest.mark.parametrize("cell", ["simple", "carry"])
-def test_the_plan(cell: str, options: dict[str, Any], engine: str, expected: Plan) -> None:
-    assert plan(KerasOptions(**options), SimpleNamespace(name=cell), engine=engine) == expected
-
-
-def test_a_cell_without_a_handwritten_layer_takes_the_loop() -> None:
-    assert plan(KerasOptions(), SimpleNamespace(name="gru"), engine="tensorflow") == Plan("loop", xla=False)
+def test_the_way(options: dict[str, Any], engine: str, expected: Way) -> None:
+    assert way(KerasOptions(**options), engine=engine) == expected
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.backends.contenders import Contender
-from tests.backends.swapped_gates import in_the_cell, in_the_handwritten_layer, in_the_kernel
+from tests.backends.swapped_gates import in_the_cell, in_the_derived_layer, in_the_kernel
 from tests.backends.test_contract import test_outputs_states_loss_and_gradients as assert_all_agree
 from tests.backends.test_gradients import assert_gradients
 from tests.backends.test_outside import loop_of_tensorflow
@@ -15,16 +15,15 @@ from tests.networks import batch, network
 
 __all__ = ["loop_of_tensorflow"]
 AGREEMENT: dict[str, Any] = {"sequences": True, "loss": "mse", "bptt_steps": None, "precision": "float32"}
-PLACES = {"numpy-reference": in_the_cell, "numpy-fast": in_the_kernel, "keras-handwritten": in_the_handwritten_layer}
+PLACES = {"numpy-reference": in_the_cell, "numpy-fast": in_the_kernel, "keras-derived": in_the_derived_layer}
 
 
-@pytest.mark.parametrize("contender", ["numpy-fast", "keras-handwritten"], indirect=True)
+@pytest.mark.parametrize("contender", ["numpy-fast", "keras-derived"], indirect=True)
 @pytest.mark.parametrize("pair", ["if", "ok"])
 def test_one_mistake_everywhere_is_seen_from_outside_alone(
     contender: Contender, pair: str, keras: Any, loop_of_tensorflow: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for make_mistake in (in_the_cell, in_the_handwritten_layer):  # the fast layer follows the cell's equation
-        make_mistake(monkeypatch, pair)
+    in_the_cell(monkeypatch, pair)  # every engine follows its equation
     assert_all_agree(contender, "carry", **AGREEMENT)
     assert_gradients(network("carry"), batch(network("carry")))
     with pytest.raises(AssertionError, match="Not equal to tolerance"):
@@ -33,7 +32,7 @@ def test_one_mistake_everywhere_is_seen_from_outside_alone(
         assert_like_the_plain_loop(contender, loop_of_tensorflow)
 
 
-@pytest.mark.parametrize("contender", ["numpy-fast", "keras-handwritten"], indirect=True)
+@pytest.mark.parametrize("contender", ["numpy-fast", "keras-derived"], indirect=True)
 def test_a_mistake_in_one_place_is_seen_by_the_others(
     contender: Contender, request: pytest.FixtureRequest, keras: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -41,8 +41,8 @@ def steps_taught(contender: Contender, window: int | None) -> list[int]:
         ("numpy-fast", (1, 20, 30, 50, 81, 99, 100, None)),
         ("numpy-compiled", (20, 30, 99, 100)),
         ("numpy-reference", (30, 99)),
-        ("keras-handwritten", (30, 99)),
-        pytest.param("keras-handwritten", (1, 20, 50, 100, None), marks=pytest.mark.soak),
+        ("keras-derived", (30, 99)),
+        pytest.param("keras-derived", (1, 20, 50, 100, None), marks=pytest.mark.soak),
         ("keras-loop", (99,)),
         pytest.param("keras-loop", (20, 30, 100, None), marks=pytest.mark.soak),
     ],
@@ -74,7 +74,7 @@ def torch_gradients(net: Network, data: Batch, window: int) -> dict[str, Any]:
 @pytest.mark.parametrize("sequences", [False, True], ids=["last", "sequence"])
 @pytest.mark.parametrize(
     "contender",
-    ["numpy-fast", "numpy-compiled", "numpy-reference", "keras-handwritten", "keras-loop"],
+    ["numpy-fast", "numpy-compiled", "numpy-reference", "keras-derived", "keras-loop"],
     indirect=True,
 )
 def test_gradients_are_those_of_pytorch_with_detached_states(contender: Contender, sequences: bool) -> None:

@@ -39,7 +39,7 @@ def torch_adamw(net: Network, gradients: Callable[[Arrays], Arrays]) -> Arrays:
     return {name: tensor.numpy() for name, tensor in own.items()}
 
 
-@pytest.mark.parametrize("contender", ["numpy-fast", "numpy-compiled", "keras-handwritten"], indirect=True)
+@pytest.mark.parametrize("contender", ["numpy-fast", "numpy-compiled", "keras-derived"], indirect=True)
 @pytest.mark.parametrize("cell", ["simple", "carry"])
 def test_weight_decay_spares_biases(contender: Contender, cell: str) -> None:
     net = contender.network(cell)
@@ -61,7 +61,7 @@ def test_weight_decay_spares_biases(contender: Contender, cell: str) -> None:
     assert min(moved[name] for name in start if not is_bias(name)) > 5e-3 >= 5 * TOLERANCES[net.precision]["trained"]
 
 
-@pytest.mark.parametrize("contender", ["numpy-fast", "keras-handwritten"], indirect=True)
+@pytest.mark.parametrize("contender", ["numpy-fast", "keras-derived"], indirect=True)
 def test_weight_decay_is_that_of_keras_with_biases_excluded(contender: Contender, keras: Any) -> None:
     net = contender.network("carry")
     data, start = batch(net), parameters(net)

@@ -1,6 +1,8 @@
-"""The Keras backend: real Keras models on TensorFlow, with the parameters, batches and numbers of the NumPy backend.
+"""The Keras backend: TensorFlow, JAX and PyTorch, with the parameters, batches and numbers of the NumPy backend.
 
-`CarryCell` and `Carry` are Keras layers of their own: `keras.layers.RNN(CarryCell(64))(x)`. They are imported, and
+Every cell of the registry is a Keras layer by itself, and a Keras cell: `Carry(64)(x)` is
+`keras.layers.RNN(CarryCell(64))(x)`, and so for `Lstm` and the others. `EquationRNN` and `EquationCell` are those of a
+cell whose name is given: `EquationRNN("carry", 64)`, `EquationRNN("./my_cell.py:MyCell", 64)`. They are imported, and
 Keras with them, when first used; the rest is light to import.
 """
 
@@ -8,55 +10,50 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, final
+from functools import partial
+from typing import Any, Literal, final
 
 from numpy.typing import NDArray
 from pydantic import Field
 
 from rnnlab.backends.base import AbstractBackend, AbstractModel, Network, Training
 from rnnlab.backends.keras.engines import DEFAULT_ENGINE, running_engine, start
-from rnnlab.backends.keras.handwritten import HANDWRITTEN
-from rnnlab.cells.base import AbstractCell
+from rnnlab.cells import CELLS
 from rnnlab.core.errors import UsageError
 from rnnlab.core.options import Options
 
-if TYPE_CHECKING:
-    from rnnlab.backends.keras.layers import Carry as Carry
-    from rnnlab.backends.keras.layers import CarryCell as CarryCell
-
-__all__ = ["BACKEND", "Carry", "CarryCell", "KerasBackend", "KerasOptions", "Plan", "plan"]
-Path = Literal["loop", "unrolled", "handwritten"]
+__all__ = ["BACKEND", "KerasBackend", "KerasOptions", "Way", "way"]
+Path = Literal["loop", "unrolled", "derived"]
 
 
 class KerasOptions(Options):
     """How Keras computes; not used with `backend: numpy`."""
 
-    path: Literal["auto", "loop", "unrolled", "handwritten"] = Field(
+    path: Literal["auto", "loop", "unrolled", "derived"] = Field(
         "auto",
-        description="loop: stock layers and automatic gradients; unrolled: the same without a loop; "
-        "handwritten: the whole sequence with a gradient of its own; auto: handwritten where there is one",
+        description="derived, as auto: the whole sequence with the gradient that is derived from the cell's equation; "
+        "loop: Keras's layers and automatic gradients; unrolled: the same without a loop",
     )
-    xla: bool | None = Field(None, description="compile by XLA; null: with the handwritten path, and always on JAX")
+    xla: bool | None = Field(None, description="compile by XLA; null: with the derived path, and always on JAX")
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Way:
     """How a network is computed: chosen by config and engine alone, so that a run repeats bit-identically."""
 
     path: Path
     xla: bool
 
 
-def plan(options: KerasOptions, cell: AbstractCell, *, engine: str) -> Plan:
+def way(options: KerasOptions, *, engine: str) -> Way:
     """Return the path and whether XLA compiles it.
 
-    Measured on TensorFlow and two CPU cores, the handwritten path under XLA was the fastest at every shape tried; XLA
-    made the automatic gradient of a loop slower, up to six times. On PyTorch there is no XLA.
+    Measured on TensorFlow and two CPU cores, the derived path under XLA was the fastest at every shape tried; XLA made
+    the automatic gradient of a loop slower, up to six times. On PyTorch there is no XLA.
     """
-    has_own = cell.name in HANDWRITTEN.names()
-    path: Path = ("handwritten" if has_own else "loop") if options.path == "auto" else options.path
-    xla = path == "handwritten" if options.xla is None else options.xla
-    return Plan(path, xla=engine == "jax" or (xla and engine == "tensorflow"))
+    path: Path = "derived" if options.path == "auto" else options.path
+    xla = path == "derived" if options.xla is None else options.xla
+    return Way(path, xla=engine == "jax" or (xla and engine == "tensorflow"))
 
 
 @final
@@ -79,7 +76,7 @@ class KerasBackend(AbstractBackend):
         yield
 
     def facts(self, network: Network) -> dict[str, Any]:
-        chosen = plan(self.options, network.cell, engine=self.engine)
+        chosen = way(self.options, engine=self.engine)
         return {"name": self.name, **start(self.engine).facts(), "path": chosen.path, "xla": chosen.xla}
 
     def build(
@@ -93,17 +90,22 @@ class KerasBackend(AbstractBackend):
         engine = start(self.engine)
         from rnnlab.backends.keras.model import KerasModel
 
-        chosen = plan(self.options, network.cell, engine=self.engine)
-        return KerasModel(network, training, parameters=parameters, engine=engine, plan=chosen)
+        chosen = way(self.options, engine=self.engine)
+        return KerasModel(network, training, parameters=parameters, engine=engine, way=chosen)
 
 
 BACKEND = KerasBackend
 
 
 def __getattr__(name: str) -> Any:
-    if name in {"Carry", "CarryCell"}:
-        start(running_engine() or os.environ.get("KERAS_BACKEND", DEFAULT_ENGINE))
-        from rnnlab.backends.keras import layers
+    """Return the layer or the cell of this name."""
+    cells = {"".join(part.capitalize() for part in cell.split("_")): cell for cell in CELLS.names()}
+    cell = cells.get(name.removesuffix("Cell"), "")
+    if not cell and name not in {"EquationCell", "EquationRNN"}:
+        raise AttributeError(f"module 'rnnlab.backends.keras' has no attribute {name!r}")
+    start(running_engine() or os.environ.get("KERAS_BACKEND", DEFAULT_ENGINE))
+    from rnnlab.backends.keras import layers
 
+    if not cell:
         return getattr(layers, name)
-    raise AttributeError(f"module 'rnnlab.backends.keras' has no attribute {name!r}")
+    return partial(layers.EquationCell if name.endswith("Cell") else layers.EquationRNN, cell)

@@ -12,7 +12,8 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from rnnlab.backends.base import Network
-from rnnlab.backends.keras.functions import head_layer, recurrent_layer
+from rnnlab.backends.keras.functions import head_layer
+from rnnlab.backends.keras.stock import keras_weights, recurrent_layer
 from rnnlab.core.errors import EnvironmentFault
 from rnnlab.core.scaling import Scaling
 
@@ -46,7 +47,7 @@ def keras_model(network: Network, parameters: Mapping[str, NDArray[Any]], scalin
         factor, mean = (one[0].tolist() for one in (scaling.outputs.divisor, scaling.outputs.mean))
         x = keras.layers.Rescaling(factor, mean, dtype=network.precision, name="in_units")(x)
     model = keras.Model(inputs, x, name=cell.name)
-    model.set_weights([parameters[name] for name in network.parameters()])
+    model.set_weights(keras_weights(network, parameters))
     return model
 
 

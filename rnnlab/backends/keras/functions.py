@@ -7,12 +7,11 @@ from typing import Any, final
 import keras
 
 from rnnlab.backends.base import Network
-from rnnlab.backends.keras import Plan
+from rnnlab.backends.keras import Way
+from rnnlab.backends.keras.derived.layer import DerivedLayer
+from rnnlab.backends.keras.derived.packs import Namespace
 from rnnlab.backends.keras.engines.base import AbstractEngine, Tensor
-from rnnlab.backends.keras.derived import DerivedLayer
-from rnnlab.backends.keras.layers import Carry, EquationCell
-from rnnlab.cells.base import AbstractCell
-from rnnlab.cells.carry import CarryOptions
+from rnnlab.backends.keras.stock import keras_weights, recurrent_layer
 
 States = list[list[Tensor]]
 ops = keras.ops
@@ -23,25 +22,26 @@ class NetworkFunctions:
     """The layers of a network, its loss and its predictions.
 
     Attributes:
-        model: The `keras.Model`, (B, T, I) to the raw outputs of every step (B, T, O).
-        variables: Its weights by the parameters' full names, in their fixed order.
+        variables: The parameters by their full names, in their fixed order.
     """
 
-    def __init__(self, network: Network, *, engine: AbstractEngine, plan: Plan, bptt_steps: int | None) -> None:
+    def __init__(self, network: Network, *, engine: AbstractEngine, way: Way, bptt_steps: int | None) -> None:
         self.network, self.bptt_steps, self._engine = network, bptt_steps, engine
-        self.layers = [
-            recurrent_layer(network.cell, network.precision, unroll=plan.path == "unrolled")
-            for _ in range(network.cell.options.layers)
-        ]
+        cell, precision = network.cell, network.precision
+        features = [network.input_features] + [cell.options.units] * (cell.options.layers - 1)
         self._head, self._loss = head_layer(network), loss_of(network)
-        inputs = keras.Input((None, network.input_features), dtype=network.precision)
-        x = inputs
-        for layer in self.layers:
-            x = layer(x)[0]
-        self.model = keras.Model(inputs, self._head(x))
-        weights = [variable for layer in [*self.layers, self._head] for variable in layer.weights]
-        self.variables = dict(zip(network.parameters(), weights, strict=True))
-        self._handwritten = self._handwritten_layers() if plan.path == "handwritten" else []
+        self._head.build((None, cell.options.units))
+        self._derived, self._layers = list[DerivedLayer](), list[Any]()
+        if way.path == "derived":
+            self._derived = [DerivedLayer(engine, cell, input_features=count) for count in features]
+        else:
+            self._layers = [recurrent_layer(cell, precision, unroll=way.path == "unrolled") for _ in features]
+            for layer, count in zip(self._layers, features, strict=True):
+                layer.build((None, None, count))
+        self.variables = {
+            name: keras.Variable(ops.zeros(parameter.shape, precision), dtype=precision)
+            for name, parameter in network.parameters().items()
+        }
 
     def loss(self, values: Sequence[Tensor], arrays: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """Return Σ weight · loss over the scored steps, and the raw outputs.
@@ -70,28 +70,28 @@ class NetworkFunctions:
             return self._head(features), after
 
     def states(self, values: Sequence[Tensor], inputs: Tensor) -> list[list[Tensor]]:
-        """Return for each layer its states after every step, (T, B, H) each: by the cell's own equation."""
+        """Return for each layer its states after every step, (T, B, size) each: by the cell's own equation."""
         cell, x, seen = self.network.cell, ops.transpose(inputs, (1, 0, 2)), []
+        xp, sizes = Namespace(inputs.dtype), cell.state_sizes()
         named = dict(zip(self.variables, values, strict=True))
         for number, before in enumerate(self.initial_state(inputs.shape[0])):
             prefix = f"layers.{number}."
             own = {name.removeprefix(prefix): value for name, value in named.items() if name.startswith(prefix)}
 
             def step(flowing: list[Tensor], at: list[Tensor], own: Any = own) -> tuple[list[Tensor], list[Tensor]]:
-                taken = cell.step(ops, own, at[0], dict(zip(cell.states, flowing, strict=True)))
-                after = [taken.state[name] for name in cell.states]
+                taken = cell.step(xp, own, at[0], dict(zip(sizes, flowing, strict=True)))
+                after = [taken.state[name] for name in sizes]
                 return after, [taken.output, *after]
 
-            widths = [cell.options.units] * (1 + len(before))
+            widths = [cell.options.units, *sizes.values()]
             _, (x, *states) = self._engine.scan(step, before, [x], widths=widths)
             seen.append(states)
         return seen
 
     def initial_state(self, batch_size: int) -> States:
-        """Return zeros, (B, H) for each array of each layer's state."""
+        """Return zeros, (B, size) for each array of each layer's state."""
         cell, precision = self.network.cell, self.network.precision
-        shape = (batch_size, cell.options.units)
-        return [[ops.zeros(shape, dtype=precision) for _ in cell.states] for _ in range(cell.options.layers)]
+        return [list(cell.initial_state(ops, batch_size, precision).values()) for _ in range(cell.options.layers)]
 
     def _features(
         self,
@@ -103,13 +103,13 @@ class NetworkFunctions:
         lengths: Tensor | None = None,
     ) -> tuple[Tensor, States]:
         """Return the last layer's outputs, (B, T, H) or the last step's (B, H), and the states after."""
-        if not self._handwritten:
+        if not self._derived:
             return self._through_layers(inputs, state, every_step=every_step, lengths=lengths)
         x, after, start, flows = ops.transpose(inputs, (1, 0, 2)), [], 0, self._flows(inputs, lengths)
-        for number, (layer, before) in enumerate(zip(self._handwritten, state, strict=True)):
+        for number, (layer, before) in enumerate(zip(self._derived, state, strict=True)):
             own = values[start : start + len(layer.names)]
             start += len(layer.names)
-            is_last = number == len(self._handwritten) - 1
+            is_last = number == len(self._derived) - 1
             x, final_state = layer(own, x, before, every_step=every_step or not is_last, flows=flows)
             after.append(final_state)
         return (ops.transpose(x, (1, 0, 2)) if every_step else x), after
@@ -139,7 +139,7 @@ class NetworkFunctions:
         parts, starts = [], [0, *range(timesteps % window or window, timesteps, window)]
         for start, stop in pairwise([*starts, timesteps]):
             x, after = inputs[:, start:stop], []
-            for layer, before in zip(self.layers, state, strict=True):
+            for layer, before in zip(self._layers, state, strict=True):
                 x, *final_state = layer(x, initial_state=before, mask=None if mask is None else mask[:, start:stop])
                 after.append([ops.stop_gradient(array) for array in final_state])
             state = after
@@ -148,28 +148,12 @@ class NetworkFunctions:
         whole = _along_time(whole, ops.mod(steps + late, timesteps)) if is_shifted else whole
         return (whole if every_step else whole[:, -1]), state
 
-    def _handwritten_layers(self) -> list[Any]:
-        cell = self.network.cell
-        features = [self.network.input_features] + [cell.options.units] * (cell.options.layers - 1)
-        return [DerivedLayer(self._engine, cell, input_features=count) for count in features]
-
     def _scope(self, values: Sequence[Tensor]) -> Any:
-        return keras.StatelessScope(state_mapping=list(zip(self.variables.values(), values, strict=True)))
-
-
-def recurrent_layer(cell: AbstractCell, precision: str, **settings: Any) -> Any:
-    """Return a layer that gives the output of every step (B, T, H) and its last states, unless `settings` differ.
-
-    Its weights have the order of the cell's own parameters.
-    """
-    options = cell.options
-    whole: dict[str, Any] = {"return_sequences": True, "return_state": True, "dtype": precision} | settings
-    if cell.name == "simple":
-        return keras.layers.SimpleRNN(options.units, activation=options.activation, **whole)
-    if isinstance(options, CarryOptions):
-        gates = options.model_dump(include={"activation", "recurrent_activation", "forget_bias"})
-        return Carry(options.units, cell_options=gates, **whole)
-    return keras.layers.RNN(EquationCell(options.type, options.model_dump(), dtype=precision), **whole)
+        """Return the scope in which the Keras layers compute with these values."""
+        weights = [variable for layer in [*self._layers, self._head] for variable in layer.weights]
+        named = dict(zip(self.variables, values, strict=True))
+        given = keras_weights(self.network, named) if self._layers else [named["head.W"], named["head.b"]]
+        return keras.StatelessScope(state_mapping=list(zip(weights, given, strict=True)))
 
 
 def head_layer(network: Network, **settings: Any) -> Any:

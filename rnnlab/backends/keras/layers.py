@@ -1,210 +1,218 @@
-"""Cells as Keras layers: usable in any Keras model, saved and loaded by Keras itself.
+"""Any cell as a Keras cell and a Keras layer: usable in any Keras model, saved and loaded by Keras itself.
 
 Importing this module imports Keras, on the engine chosen by then (`KERAS_BACKEND`, TensorFlow otherwise).
 """
 
-from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, final
 
 import keras
+import numpy as np
+from pydantic import ValidationError
 
+from rnnlab.backends.keras.derived.packs import Namespace
 from rnnlab.cells import CELLS
 from rnnlab.cells.base import AbstractCell
-from rnnlab.cells.carry import Carry as CarryEquations
-from rnnlab.cells.carry import CarryOptions
+from rnnlab.core.errors import UsageError
 from rnnlab.core.parameters import Parameter
+from rnnlab.core.registry import nearest
 
 Tensor = Any
+ops = keras.ops
+_ROLES = {
+    "kernel": "kernel_initializer",
+    "recurrent_kernel": "recurrent_initializer",
+    "bias": "bias_initializer",
+}
+_OF_LAYER = ("name", "dtype", "trainable", "autocast", "activity_regularizer")
+_OF_RNN = ("return_sequences", "return_state", "go_backwards", "stateful", "unroll", "zero_output_for_mask")
+# Arguments of Keras's own recurrent layers that no cell has -> what to write instead.
+_INSTEAD = {
+    "dropout": "put keras.layers.Dropout between the layers",
+    "recurrent_dropout": "put keras.layers.Dropout between the layers",
+    "regularizer": "set weight_decay in the optimizer, or call the layer's add_loss",
+    "constraint": "set clipnorm or weight_decay in the optimizer",
+    "use_bias": "leave it out: the cell has its biases",
+    "unit_forget_bias": "set forget_bias, where the cell has it",
+    "implementation": "leave it out",
+    "cell_options": "give each option as an argument of its own",
+}
 
 
-class AbstractEquationCell(keras.layers.Layer):
-    """A Keras cell whose step is the equation of an rnnlab cell, evaluated on `keras.ops`.
+@final
+@keras.saving.register_keras_serializable(package="rnnlab")
+class EquationCell(keras.layers.Layer):
+    """A Keras cell whose step is the equation of an rnnlab cell, for `keras.layers.RNN`.
 
     Its weights have the names, shapes and order of the cell's own parameters.
+
+    Args:
+        cell: Its name, e.g. `carry`; or the configured cell.
+        units: H.
+        kernel_initializer: Of each matrix that the inputs are multiplied with.
+        recurrent_initializer: Of each matrix that the state is multiplied with.
+        bias_initializer: Of each bias.
+        arguments: The cell's own options, e.g. `activation`; and `name`, `dtype` or `trainable` of a layer.
+
+    Call arguments:
+        inputs: (B, I).
+        states: One array for each state, (B, its size).
+
+    Raises:
+        UsageError: There is no such cell or no such argument, or the cell does not take a value.
     """
 
-    @property
-    @abstractmethod
-    def equations(self) -> AbstractCell:
-        """The rnnlab cell, configured."""
+    def __init__(
+        self,
+        cell: str | AbstractCell,
+        units: int | None = None,
+        *,
+        kernel_initializer: Any = "glorot_uniform",
+        recurrent_initializer: Any = "orthogonal",
+        bias_initializer: Any = "zeros",
+        **arguments: Any,
+    ) -> None:
+        super().__init__(**{name: arguments.pop(name) for name in _OF_LAYER if name in arguments})
+        given = arguments if units is None else {"units": units, **arguments}
+        if given and not isinstance(cell, str):
+            raise UsageError("a configured cell takes no options", hint="give its name")
+        self.equation = _configured(cell, given) if isinstance(cell, str) else cell
+        initializers = (kernel_initializer, recurrent_initializer, bias_initializer)
+        self._initializers = dict(zip(_ROLES, map(keras.initializers.get, initializers), strict=True))
+        self._seed = keras.initializers.RandomUniform().seed  # which `keras.utils.set_random_seed` determines
 
     @property
     def state_size(self) -> list[int]:
-        """H for each array of the state."""
-        return [self.equations.options.units] * len(self.equations.states)
+        """The features of each array of the state."""
+        return list(self.equation.state_sizes().values())
 
     @property
     def output_size(self) -> int:
         """H."""
-        return self.equations.options.units
+        return self.equation.options.units
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Create the weights for inputs of `input_shape[-1]` features."""
         features = input_shape[-1]
         assert features is not None
+        described = self.equation.parameters(features)
         self._named = {
-            name: self.add_weight(shape=parameter.shape, name=name, initializer=self.initializer_of(name, parameter))
-            for name, parameter in self.equations.parameters(features).items()
+            name: self.add_weight(shape=parameter.shape, name=name, initializer=self._initializer(described, name))
+            for name, parameter in described.items()
         }
         self.built = True
 
-    def initializer_of(self, name: str, parameter: Parameter) -> Any:
-        """Return the Keras initialiser of the weight `name`; the backend overwrites it with what rnnlab drew."""
-        return keras.initializers.Constant(parameter.offset)
-
     def call(self, inputs: Tensor, states: Sequence[Tensor], training: bool = False) -> tuple[Tensor, list[Tensor]]:
-        """Return the output (B, H) and the new states, from inputs (B, I) and states (B, H)."""
-        cell = self.equations
-        step = cell.step(keras.ops, self._named, inputs, dict(zip(cell.states, states, strict=True)))
-        return step.output, [step.state[name] for name in cell.states]
+        """Return the output (B, H) and the new states, from inputs (B, I) and states (B, its size)."""
+        names = list(self.equation.state_sizes())
+        state = dict(zip(names, states, strict=True))
+        step = self.equation.step(Namespace(self.compute_dtype), self._named, inputs, state)
+        return step.output, [step.state[name] for name in names]
 
     def get_initial_state(self, batch_size: int | None = None) -> list[Tensor]:
-        """Return zeros, (B, H) for each array of the state."""
-        return [keras.ops.zeros((batch_size, size), dtype=self.compute_dtype) for size in self.state_size]
-
-
-@final
-@keras.saving.register_keras_serializable(package="rnnlab")
-class EquationCell(AbstractEquationCell):
-    """Any rnnlab cell by its name, for the Keras backend.
-
-    Args:
-        cell: The name, e.g. `simple`.
-        options: Its options as plain data.
-    """
-
-    def __init__(self, cell: str, options: dict[str, Any], **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self._config = {"cell": cell, "options": options}
-        kind = CELLS.get(cell)
-        self._equations: AbstractCell = kind(kind.Options.model_validate(options))
-
-    @property
-    def equations(self) -> AbstractCell:
-        return self._equations
+        """Return zeros, (B, its size) for each array of the state."""
+        return [ops.zeros((batch_size, size), dtype=self.compute_dtype) for size in self.state_size]
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make this cell again."""
-        return {**super().get_config(), **self._config}
-
-
-@final
-@keras.saving.register_keras_serializable(package="rnnlab")
-class CarryCell(AbstractEquationCell):
-    """The carry cell for `keras.layers.RNN`; the equations are those of `rnnlab.cells.carry`.
-
-    Args:
-        units: H.
-        activation: Of the output and of k, one of rnnlab's names.
-        recurrent_activation: Of the gates i and f.
-        forget_bias: Added to the initial bf.
-        kernel_initializer: Of Wi, Wf, Wk, Wo, each (I, H).
-        recurrent_initializer: Of Ui, Uf, Uk, Uo and Vo, each (H, H).
-        bias_initializer: Of bi, bf, bk, bo, each (H,).
-
-    Call arguments:
-        inputs: (B, I).
-        states: `[h, c]`, each (B, H).
-    """
-
-    def __init__(
-        self,
-        units: int,
-        activation: str = "tanh",
-        recurrent_activation: str = "sigmoid",
-        forget_bias: float = 1.0,
-        kernel_initializer: Any = "glorot_uniform",
-        recurrent_initializer: Any = "orthogonal",
-        bias_initializer: Any = "zeros",
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self._options = CarryOptions(
-            units=units,
-            activation=activation,
-            recurrent_activation=recurrent_activation,
-            forget_bias=float(forget_bias),
-        )
-        self._equations = CarryEquations(self._options)
-        self._initializers = {
-            "kernel": keras.initializers.get(kernel_initializer),
-            "recurrent_kernel": keras.initializers.get(recurrent_initializer),
-            "bias": keras.initializers.get(bias_initializer),
+        options = self.equation.options
+        drawn = {_ROLES[role]: keras.initializers.serialize(one) for role, one in self._initializers.items()}
+        return {
+            **super().get_config(),
+            "cell": options.type,
+            **options.model_dump(mode="json", include={*_own_options(type(self.equation))}),
+            **drawn,
         }
 
-    @property
-    def equations(self) -> CarryEquations:
-        return self._equations
-
-    def initializer_of(self, name: str, parameter: Parameter) -> Any:
+    def _initializer(self, described: Mapping[str, Parameter], name: str) -> Callable[..., Tensor]:
+        """Return what draws a weight, by the rules of `rnnlab.core.parameters`."""
+        parameter, place = described[name], list(described).index(name)
+        offset = np.asarray(parameter.offset)
+        if parameter.opposite:
+            other = self._initializer(described, parameter.opposite)
+            return lambda shape, dtype=None: ops.cast(offset, dtype) - other(shape, dtype=dtype)
+        if own := parameter.initializer:
+            rng = np.random.default_rng([self._seed, place])
+            value = own.draw(rng, parameter.shape) + offset
+            return lambda _, dtype=None: ops.convert_to_tensor(value, dtype=dtype)
         drawn = self._initializers[parameter.role]
         config = drawn.get_config()
         if isinstance(config.get("seed"), int):  # one seed would give matrices of one shape the same numbers
-            config["seed"] += list(self._equations.parameters(1)).index(name)
-        own = type(drawn).from_config(config)
-        return lambda shape, dtype=None: own(shape, dtype=dtype) + parameter.offset
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make this cell again."""
-        options = self._options
-        serialize = keras.initializers.serialize
-        return {
-            **super().get_config(),
-            "units": options.units,
-            "activation": options.activation,
-            "recurrent_activation": options.recurrent_activation,
-            "forget_bias": options.forget_bias,
-            "kernel_initializer": serialize(self._initializers["kernel"]),
-            "recurrent_initializer": serialize(self._initializers["recurrent_kernel"]),
-            "bias_initializer": serialize(self._initializers["bias"]),
-        }
+            config["seed"] += place
+        again = type(drawn).from_config(config)
+        return lambda shape, dtype=None: again(shape, dtype=dtype) + ops.cast(offset, dtype)
 
 
 @final
 @keras.saving.register_keras_serializable(package="rnnlab")
-class Carry(keras.layers.RNN):
-    """`keras.layers.RNN(CarryCell(units))` as one layer, as `keras.layers.LSTM` is to its cell.
+class EquationRNN(keras.layers.RNN):
+    """Any rnnlab cell as one layer, as `keras.layers.LSTM` is one.
 
     Args:
+        cell: Its name, e.g. `carry`; or the configured cell.
         units: H.
         return_sequences: Give the output of every step, (B, T, H), or of the last, (B, H).
-        return_state: Give the last h and c too.
+        return_state: Give the last state too.
         go_backwards: Read the sequence from its end.
         stateful: Carry the state from one batch to the next.
         unroll: Lay the steps out instead of looping.
-        cell_options: The other arguments of `CarryCell`.
+        zero_output_for_mask: Give zeros for steps that are masked.
+        arguments: Those of `EquationCell`.
+
+    Raises:
+        UsageError: As `EquationCell`.
     """
 
     def __init__(
         self,
-        units: int,
+        cell: str | AbstractCell,
+        units: int | None = None,
         return_sequences: bool = False,
         return_state: bool = False,
         go_backwards: bool = False,
         stateful: bool = False,
         unroll: bool = False,
-        cell_options: dict[str, Any] | None = None,
-        **kwargs: Any,
+        zero_output_for_mask: bool = False,
+        **arguments: Any,
     ) -> None:
-        self._cell_options = dict(cell_options or {})
+        of_layer = {name: arguments.pop(name) for name in _OF_LAYER if name in arguments}
         super().__init__(
-            CarryCell(units, dtype=kwargs.get("dtype"), **self._cell_options),
+            EquationCell(cell, units, dtype=of_layer.get("dtype"), **arguments),
             return_sequences=return_sequences,
             return_state=return_state,
             go_backwards=go_backwards,
             stateful=stateful,
             unroll=unroll,
-            **kwargs,
+            zero_output_for_mask=zero_output_for_mask,
+            **of_layer,
         )
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make this layer again."""
-        config = super().get_config()
-        config.pop("cell", None)
-        return {**config, "units": self.cell.output_size, "cell_options": self._cell_options}
+        of_cell = {name: value for name, value in self.cell.get_config().items() if name not in _OF_LAYER}
+        return {**super().get_config(), **of_cell}
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "Carry":
+    def from_config(cls, config: dict[str, Any]) -> "EquationRNN":
         """Return the layer that `get_config` describes; it makes its cell itself."""
         return cls(**config)
+
+
+def _own_options(kind: type[AbstractCell]) -> list[str]:
+    """Return which options of a cell are arguments; Keras stacks layers, and draws weights, in its own way."""
+    return [name for name in kind.Options.model_fields if name not in {"type", "layers", "initializers"}]
+
+
+def _configured(cell: str, arguments: Mapping[str, Any]) -> AbstractCell:
+    kind: type[AbstractCell] = CELLS.get(cell)
+    known = _own_options(kind)
+    for name in arguments:
+        if name not in known:
+            instead = next((hint for part, hint in _INSTEAD.items() if name == part or name.endswith(f"_{part}")), "")
+            hint = instead or nearest(name, [*known, *_ROLES.values(), *_OF_RNN, *_OF_LAYER])
+            raise UsageError(f"the cell {cell!r} has no argument {name!r}", hint=hint)
+    try:
+        return kind(kind.Options.model_validate({"type": cell, **arguments}))
+    except ValidationError as error:
+        faults = (f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+        raise UsageError(f"an argument of the cell {cell!r} cannot be used: {'; '.join(faults)}") from error

@@ -1,4 +1,4 @@
-"""A network as a Keras model, trained by Keras's own optimiser."""
+"""A network on Keras, trained by Keras's own optimiser."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -7,7 +7,7 @@ from typing import Any, final
 import numpy as np
 
 from rnnlab.backends.base import AbstractModel, Network, Prediction, StepResult, Training, nothing
-from rnnlab.backends.keras import Plan
+from rnnlab.backends.keras import Way
 from rnnlab.backends.keras.engines.base import AbstractEngine, Array
 from rnnlab.backends.keras.functions import NetworkFunctions
 from rnnlab.backends.keras.optimizer import KerasOptimizer
@@ -19,11 +19,7 @@ _PREDICT_ROWS = 64  # larger batches are filled up to a multiple: those of a val
 
 @final
 class KerasModel(AbstractModel):
-    """Keras layers under one `keras.Model`, updated by Keras's own optimiser by the gradient of Keras's own loss.
-
-    Attributes:
-        model: The `keras.Model`: (B, T, I) to the raw outputs of every step (B, T, O).
-    """
+    """Recurrent layers and a head, updated by Keras's own optimiser by the gradient of Keras's own loss."""
 
     def __init__(
         self,
@@ -32,16 +28,16 @@ class KerasModel(AbstractModel):
         *,
         parameters: Mapping[str, Array],
         engine: AbstractEngine,
-        plan: Plan,
+        way: Way,
     ) -> None:
         super().__init__(network, training)
         self._engine = engine
         bptt_steps = training.bptt_steps if training else None
-        self._functions = NetworkFunctions(network, engine=engine, plan=plan, bptt_steps=bptt_steps)
-        self.model, self._variables = self._functions.model, self._functions.variables
+        self._functions = NetworkFunctions(network, engine=engine, way=way, bptt_steps=bptt_steps)
+        self._variables = self._functions.variables
         self._assign(parameters)
         variables = list(self._variables.values())
-        self._gradients = engine.compile_gradients(self._functions.loss, xla=plan.xla)
+        self._gradients = engine.compile_gradients(self._functions.loss, xla=way.xla)
         # Without XLA, whose compiling takes longer than it saves on the few predictions of a training.
         self._record: Callable[..., Any] = engine.compile_function(self._functions.states, xla=False)
         self._stretch: Callable[..., Any] = engine.compile_function(self._functions.stretch, xla=False)
@@ -49,7 +45,7 @@ class KerasModel(AbstractModel):
         self._updates = 0  # the optimiser's own count; to ask a device for it takes a tenth of a small step
         if self._optimizer:
             width = network.cell.options.units * network.cell.options.layers
-            self._step = engine.compile_step(self._functions.loss, self._optimizer, width=width, xla=plan.xla)
+            self._step = engine.compile_step(self._functions.loss, self._optimizer, width=width, xla=way.xla)
 
     def train_step(self, batch: Batch, *, meanwhile: Callable[[], None] = nothing) -> StepResult:
         if self.training is None or self._optimizer is None:
@@ -121,12 +117,12 @@ class KerasModel(AbstractModel):
         return np.where(batch.mask[:, :, None], outputs[:, : batch.mask.shape[1]], 0)
 
     def _states(self, inputs: Array) -> dict[str, Array]:
-        """Return every state after every step, (B, T, H)."""
+        """Return every state after every step, (B, T, size)."""
         states = self._record(self._values(), self._engine.tensor(inputs.astype(self.network.dtype)))
         return {
             f"layers.{number}.{name}": self._engine.array(array).swapaxes(0, 1)
             for number, of_layer in enumerate(states)
-            for name, array in zip(self.network.cell.states, of_layer, strict=True)
+            for name, array in zip(self.network.cell.state_sizes(), of_layer, strict=True)
         }
 
     def _values(self) -> list[Any]:

@@ -7,7 +7,7 @@ import numpy as np
 
 from rnnlab.backends.base import AbstractBackend
 from rnnlab.backends.keras import KerasBackend
-from rnnlab.backends.keras.layers import CarryCell
+from rnnlab.backends.keras.stock import gradients_of, keras_weights, recurrent_layer
 from rnnlab.bench.contenders.base import AbstractContender, AbstractOwn
 from rnnlab.bench.work import BETA_1, BETA_2, CLIP_NORM, EPSILON, LEARNING_RATE, Array, Figures, Work
 
@@ -28,7 +28,7 @@ class Keras(AbstractOwn):
 
 @final
 class Fit(AbstractContender):
-    """`SimpleRNN`, or `RNN(CarryCell)`, under `model.fit`: Keras's loop, gradient, optimiser and clipping."""
+    """Keras's own layer, or `RNN` of the cell, under `model.fit`: Keras's loop, gradient, optimiser and clipping."""
 
     calls = 16  # batches per epoch: each epoch of `fit` has a cost of its own, which users pay too
 
@@ -38,7 +38,7 @@ class Fit(AbstractContender):
         self._x, self._y = np.tile(batch.inputs, (self.calls, 1, 1)), np.tile(batch.targets, (self.calls, 1))
         stack = [keras.Input(batch.inputs.shape[1:]), *(self._layer(n < layers - 1) for n in range(layers))]
         self._model = keras.Sequential([*stack, keras.layers.Dense(1)])
-        self._model.set_weights(list(work.parameters().values()))
+        self._model.set_weights(keras_weights(work.network(), work.parameters()))
         self._compile(keras.optimizers.Adam(LEARNING_RATE, BETA_1, BETA_2, epsilon=EPSILON, global_clipnorm=CLIP_NORM))
 
     def step(self) -> None:
@@ -49,8 +49,8 @@ class Fit(AbstractContender):
         weights, size = self._model.get_weights(), self.work.shape.batch_size
         self._compile(keras.optimizers.SGD(_LARGE))
         loss = self._fit(self._x[:size], self._y[:size]).history["loss"][0]
-        moved = zip(self.work.parameters(), weights, self._model.get_weights(), strict=True)
-        return Figures(loss, {name: (before - after) / _LARGE for name, before, after in moved})
+        moved = zip(weights, self._model.get_weights(), strict=True)
+        return Figures(loss, gradients_of(self.work.network(), [(before - after) / _LARGE for before, after in moved]))
 
     def tensor(self, matrix: Array) -> Any:
         return keras.ops.convert_to_tensor(matrix)
@@ -62,7 +62,5 @@ class Fit(AbstractContender):
         self._model.compile(optimizer=optimizer, loss="mse")
 
     def _layer(self, return_sequences: bool) -> Any:
-        options = self.work.cell.model_dump(include={"units", "activation", "recurrent_activation"})
-        if self.work.cell.type == "simple":
-            return keras.layers.SimpleRNN(**options, return_sequences=return_sequences)
-        return keras.layers.RNN(CarryCell(**options), return_sequences=return_sequences)
+        network = self.work.network()
+        return recurrent_layer(network.cell, network.precision, return_sequences=return_sequences, return_state=False)

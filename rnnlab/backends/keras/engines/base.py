@@ -72,7 +72,7 @@ class AbstractEngine(ABC):
 
     @abstractmethod
     def with_gradient(self, forward: Forward, backward: Backward) -> Function:
-        """Return a function of tensors whose gradient is hand-written.
+        """Return a function of tensors with a gradient that is given and not found by the engine.
 
         Args:
             forward: The function: its outputs, and what `backward` needs.

@@ -49,7 +49,7 @@ class TorchEngine(AbstractEngine):
         return flowing, [torch.stack(parts) for parts in zip(*kept, strict=True)]
 
     def with_gradient(self, forward: base.Forward, backward: base.Backward) -> base.Function:
-        class _Handwritten(torch.autograd.Function):
+        class _WithGradient(torch.autograd.Function):
             @staticmethod
             def forward(ctx: Any, *given: Tensor) -> tuple[Tensor, ...]:
                 outputs, saved = forward(*given)
@@ -61,7 +61,7 @@ class TorchEngine(AbstractEngine):
             def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, ...]:
                 return backward(ctx.saved_tensors, gradients)
 
-        applied: base.Function = _Handwritten.apply
+        applied: base.Function = _WithGradient.apply
         return applied
 
     def compile_function(self, function: Callable[..., Any], *, xla: bool) -> Callable[..., Any]:

@@ -36,6 +36,11 @@ class Pack:
         """Return the values of each node."""
         return {node: self.part(array, node) for node in self.nodes}
 
+    def widened(self, array: Tensor, run: Sequence[Node]) -> Tensor:
+        """Return the values of neighbours with zeros for the other nodes."""
+        before, after = self._places[run[0]].start, self.width - self._places[run[-1]].stop
+        return ops.pad(array, [(0, 0)] * (len(array.shape) - 1) + [(before, after)]) if before or after else array
+
     def joined(self, values: Mapping[Node, Tensor]) -> Tensor:
         """Return the array."""
         return side_by_side([values[node] for node in self.nodes])
