@@ -4,7 +4,7 @@ That one is compared with central differences in `test_gradients.py`, and with a
 `test_outside.py`.
 """
 
-import itertools
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,6 @@ from rnnlab.core import activations, namespace
 from rnnlab.core.batch import Batch
 from tests.backends.contenders import LOOPING, NUMPY, TOLERANCES, Contender, assert_close, assert_same_bits, reference
 from tests.networks import LEARNING_RATE, VARIANTS, batch, parameters
-
-EVERY_CELL = pytest.mark.parametrize("cell", CELLS.names())
 
 
 def only(*names: str) -> pytest.MarkDecorator:
@@ -38,14 +36,27 @@ WAYS = {
     "keras-loop": (LAST_CUT, EVERY),
     "keras-unrolled": (EVERY_CUT,),
 }
+# What Keras compiles of the other cells by default; it takes a second each, and the rest is `soak`.
+QUICK = {"keras-derived": ("simple", "carry"), "keras-loop": ("simple", "carry"), "keras-unrolled": ("simple", "carry")}
+QUICK_WAYS = [("keras-derived", EVERY_CUT, CELLS.names()), ("keras-loop", LAST_CUT, ["lstm", "gru"])]
+
+
+def with_cells(name: str, *way: Any, quick: Collection[str] = ()) -> list[Any]:
+    """Every cell, those marked as `soak` that take long."""
+    slow = [cell for cell in CELLS.names() if cell not in {*QUICK.get(name, CELLS.names()), *quick}]
+    return [pytest.param(name, cell, *way, marks=[pytest.mark.soak] * (cell in slow)) for cell in CELLS.names()]
+
+
+def every_way() -> Iterator[Any]:
+    for name, ways in WAYS.items():
+        for way in ways:
+            quick = [cell for other, its, cells in QUICK_WAYS if (other, its) == (name, way) for cell in cells]
+            yield from with_cells(name, *way, quick=quick)
 
 
 @pytest.mark.parametrize(
-    ("contender", "sequences", "loss", "bptt_steps", "precision"),
-    [(name, *way) for name, ways in WAYS.items() for way in ways],
-    indirect=["contender"],
+    ("contender", "cell", "sequences", "loss", "bptt_steps", "precision"), list(every_way()), indirect=["contender"]
 )
-@EVERY_CELL
 def test_outputs_states_loss_and_gradients(
     contender: Contender, cell: str, sequences: bool, loss: str, bptt_steps: int | None, precision: str
 ) -> None:
@@ -66,8 +77,11 @@ def test_outputs_states_loss_and_gradients(
 
 
 @pytest.mark.parametrize("sequences", [False, True], ids=["last", "sequence"])
-@EVERY_CELL
-@only(*NUMPY, "keras-derived")
+@pytest.mark.parametrize(
+    ("contender", "cell"),
+    [one for name in (*NUMPY, "keras-derived") for one in with_cells(name)],
+    indirect=["contender"],
+)
 def test_padding_never_counts(contender: Contender, cell: str, sequences: bool) -> None:
     """A ragged batch gives the weighted mean of its sequences alone, whatever lies in the padding."""
     net = contender.network(cell, sequences=sequences)
@@ -155,7 +169,7 @@ def test_state_goes_out_and_in(contender: Contender) -> None:
 
 @pytest.mark.parametrize(
     ("contender", "cell"),
-    [*itertools.product((*NUMPY, "keras-derived"), CELLS.names()), ("keras-loop", "simple")],
+    [*(one for name in (*NUMPY, "keras-derived") for one in with_cells(name)), ("keras-loop", "simple")],
     indirect=["contender"],
 )
 def test_long_predictions_run_in_stretches(contender: Contender, cell: str) -> None:

@@ -64,14 +64,25 @@ def test_the_model_gives_raw_outputs(cell: str, layers: int, sequences: bool, pr
     assert_agrees(built(net), net)
 
 
-def test_a_simple_network_is_stock_keras() -> None:
-    model = built(network("simple", layers=2, activation="relu"))
+@pytest.mark.parametrize(
+    ("cell", "layer", "options"),
+    [
+        ("simple", "SimpleRNN", {"activation": "relu"}),
+        ("lstm", "LSTM", {"recurrent_activation": "hard_sigmoid"}),
+        ("gru", "GRU", {"reset_after": True}),
+        ("gru", "GRU", {"reset_after": False}),
+    ],
+)
+def test_a_cell_that_keras_has_is_stock_keras(cell: str, layer: str, options: dict[str, Any]) -> None:
+    net = network(cell, layers=2, **options)
+    model = built(net)
     assert [(type(layer).__name__, layer.name) for layer in model.layers] == [
-        ("InputLayer", "inputs"), ("SimpleRNN", "layers_0"), ("SimpleRNN", "layers_1"), ("Dense", "head"),
+        ("InputLayer", "inputs"), (layer, "layers_0"), (layer, "layers_1"), ("Dense", "head"),
     ]  # fmt: skip
     assert [getattr(layer, "return_sequences", None) for layer in model.layers] == [None, True, False, None]
     assert (model.input_shape, model.output_shape) == ((None, None, 3), (None, 2))
     assert "rnnlab" not in model.to_json()
+    assert_agrees(model, net)
 
 
 @in_saving
