@@ -14,10 +14,11 @@ from llvmlite import ir
 from rnnlab.backends.numpy import NumpyBackend, NumpyOptions
 from rnnlab.backends.numpy.compiled import _code, _layer, _product
 from rnnlab.backends.numpy.compiled import _functions as functions
-from rnnlab.backends.numpy.compiled._code import Code, Vector
+from rnnlab.backends.numpy.compiled._code import Code
 from rnnlab.backends.numpy.compiled._layer import CompiledLayer
 from rnnlab.backends.numpy.compiled._machine import Program, vector_bytes
 from rnnlab.backends.numpy.compiled._product import gather, pack, product
+from rnnlab.backends.numpy.compiled._values import Vector
 from rnnlab.backends.numpy.layer import Tape
 from rnnlab.backends.numpy.reference import ReferenceLayer
 from rnnlab.cells.base import AbstractCell
@@ -72,6 +73,22 @@ def test_tanh_is_odd_and_knows_the_limits_and_what_is_no_number() -> None:
     assert y[0] == 0
     assert y[3] == y[4] == pytest.approx(1, abs=3e-7)
     assert np.isnan(y[5])
+
+
+@PRECISION
+def test_exp_and_log_are_numpys(precision: str) -> None:
+    """Also where e^x is no normal number or none at all, and of 0, of infinity and of what has no logarithm."""
+    many = np.concatenate([np.linspace(-120, 120, 2**14), np.linspace(-1, 1, 2**14)])
+    x, digits = np.append(many, np.resize([0, np.inf, -np.inf, np.nan], 64)).astype(precision), np.finfo(precision)
+    with np.errstate(all="ignore"):
+        expected = np.exp(x)
+        logarithms = np.log(expected)
+    np.testing.assert_allclose(
+        apply(functions.exp, x), expected, rtol=8 * digits.eps, atol=4 * digits.smallest_subnormal
+    )
+    found = apply(functions.log, expected)
+    np.testing.assert_allclose(found, logarithms, rtol=4 * digits.eps, atol=digits.eps)
+    assert np.isnan(apply(functions.log, np.full(64, -1, precision))).all()
 
 
 @PRECISION

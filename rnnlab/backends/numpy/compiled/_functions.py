@@ -1,5 +1,6 @@
 """The array namespace that activations are spelled in, for vectors in the making."""
 
+import math
 import operator
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -7,7 +8,7 @@ from typing import Any
 
 from llvmlite import ir
 
-from rnnlab.backends.numpy.compiled._code import Mask, Vector
+from rnnlab.backends.numpy.compiled._values import Mask, Vector
 from rnnlab.equations.graph import Node
 
 Value = Vector | Mask  # a mask is what a comparison gives
@@ -20,6 +21,17 @@ _P = (
     1.48572235717979e-05, 6.37261928875436e-04, 4.89352455891786e-03,
 )  # fmt: skip
 _Q = (1.19825839466702e-06, 1.18534705686654e-04, 2.26843463243900e-03, 4.89352518554385e-03)
+# Polynomials of e^x for |x| <= ½·ln 2 and of log(1 + x). Source: Cephes, single precision, `expf.c` and `logf.c`.
+_EXP = (
+    1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1,
+)  # fmt: skip
+_LOG = (
+    7.0376836292e-2, -1.1514610310e-1, 1.1676998740e-1, -1.2420140846e-1, 1.4249322787e-1,
+    -1.6668057665e-1, 2.0000714765e-1, -2.4999993993e-1, 3.3333331174e-1,
+)  # fmt: skip
+_LN_2, _LOG2_E = (0.693359375, -2.12194440e-4), 1.44269504088896341
+_SMALLEST = 2.0**-126  # that is normal
+_MAGIC = 1.5 * 2.0**23  # added to a small number, it leaves the nearest whole one in the last bits
 
 
 def tanh(x: Vector) -> Vector:
@@ -57,13 +69,29 @@ def sqrt(x: Vector) -> Vector:
 
 
 def exp(x: Vector) -> Vector:
-    """Return e to the power of x."""
-    return _intrinsic(x, "exp")
+    """Return e to the power of x: in float32 2ⁿ times a polynomial of what is left, in float64 that of the library."""
+    if x.code.precision == "float64":
+        return _of_each_lane(x, "exp")
+    x = clip(x, -104.0, 89.0)  # where it is 0, or infinite
+    _, n = _rounded(x * _LOG2_E)
+    rest = x - n * _LN_2[0] - n * _LN_2[1]
+    half, _ = _rounded(n * 0.5)  # 2ⁿ itself may be too large or too small
+    other, _ = _rounded(n - (half - _MAGIC))
+    return (_polynomial(rest, _EXP) * rest * rest + rest + 1.0) * half.power_of_two() * other.power_of_two()
 
 
 def log(x: Vector) -> Vector:
-    """Return the natural logarithm."""
-    return _intrinsic(x, "log")
+    """Return the natural logarithm: in float32 that of a mantissa between √½ and √2 plus that of its power of two."""
+    if x.code.precision == "float64":
+        return _of_each_lane(x, "log")
+    is_small = x < _SMALLEST
+    exponent, mantissa = where(is_small, x * 2.0**24, x).parted()
+    exponent = where(is_small, exponent - 24.0, exponent)
+    rest = mantissa - 1.0
+    square = rest * rest
+    y = _polynomial(rest, _LOG) * rest * square + exponent * _LN_2[1] - 0.5 * square + rest + exponent * _LN_2[0]
+    y = where((x > 0.0) & (x < math.inf), y, x)  # infinity and what is not a number stay so
+    return where(x < 0.0, x.code.constant(math.nan), where(x.equals(0.0), x.code.constant(-math.inf), y))
 
 
 def where(condition: Mask, then: Vector, other: Vector) -> Vector:
@@ -108,6 +136,12 @@ def _polynomial(x: Vector, coefficients: tuple[float, ...]) -> Vector:
     for coefficient in coefficients[1:]:
         total = total * x + coefficient
     return total
+
+
+def _rounded(x: Vector) -> tuple[Vector, Vector]:
+    """Return the nearest whole number, with the magic one added to it and without."""
+    whole = x + _MAGIC
+    return whole, whole - _MAGIC
 
 
 def _of_each_lane(x: Vector, name: str) -> Vector:

@@ -15,8 +15,9 @@ from itertools import accumulate, pairwise
 
 from llvmlite import ir
 
-from rnnlab.backends.numpy.compiled._code import Code, Number, Place, Vector, Whole
+from rnnlab.backends.numpy.compiled._code import Code
 from rnnlab.backends.numpy.compiled._machine import registers
+from rnnlab.backends.numpy.compiled._values import Number, Place, Vector, Whole
 
 _BLOCK = 24 * 2**10  # bytes: most of a first cache of 32 KiB
 _WIDE = 2  # vectors of a tile, where there are two

@@ -7,10 +7,11 @@ from typing import Any, final
 from llvmlite import ir
 
 from rnnlab.backends.numpy.compiled import _functions as functions
-from rnnlab.backends.numpy.compiled._code import Code, Number, Place, Vector, Whole
+from rnnlab.backends.numpy.compiled._code import Code
 from rnnlab.backends.numpy.compiled._layout import Layout
 from rnnlab.backends.numpy.compiled._places import Direction, Loop, Product, Rows
 from rnnlab.backends.numpy.compiled._product import gather, padded, product
+from rnnlab.backends.numpy.compiled._values import Number, Place, Vector, Whole
 from rnnlab.equations.graph import Node
 
 _PLACE, _WHOLE = ctypes.c_void_p, ctypes.c_int64
