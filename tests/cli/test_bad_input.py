@@ -35,7 +35,7 @@ def names(folder: Path | str = ".") -> list[str]:
 
 
 TEXTS = {
-    "no is text": ("cell: no", "x.yaml:2:7 cell: unknown cell 'no' — known: carry, simple"),
+    "no is text": ("cell: no", "x.yaml:2:7 cell: unknown cell 'no' — known: carry,"),
     "a date for a name of a cell": ("cell: 2024-01-01", "x.yaml:2:7 cell: unknown cell '2024-01-01' — known:"),
     "= as a value": ("name: =", f"x.yaml:2:7 name: invalid run name '=': it contains '=' — {USE}"),
     "<< as a value": ("name: <<", f"x.yaml:2:7 name: invalid run name '<<': it contains '<' — {USE}"),
