@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import rnnlab
+from rnnlab.cells import CELLS
 from rnnlab.core.errors import UsageError
 from rnnlab.inspection.diagnoses import diagnose, diagnoses
 
@@ -65,3 +66,24 @@ def test_a_checkpoint_that_is_gone(tmp_path: Path) -> None:
     run = rnnlab.train(TINY, runs=tmp_path)
     with pytest.raises(UsageError, match="has no checkpoint of step 3 — checkpoints: 4, 0; the newest two are kept"):
         diagnose(run, at_step=3)
+
+
+FORMS = {"lstm_1997": {"units": 4, "cells_per_block": 2}}
+
+
+@pytest.mark.parametrize("name", [name for name in CELLS.names() if name not in {"simple", "carry"}])
+def test_every_cell_is_diagnosed(tmp_path: Path, name: str) -> None:
+    """Of a vector of weights the eigenvalues are its values, and a forget gate has a time for which it keeps."""
+    config = {**TINY, "training": {"steps": 2}, "cell": {"type": name, "units": 4, **FORMS.get(name, {})}}
+    run = rnnlab.train(config, runs=tmp_path)
+    found = diagnose(run, ["gates", "gradient", "jacobian", "spectrum", "states"])
+    kind, weights = CELLS.get(name), run.weights("best")
+    assert {key.removeprefix("layers.0.") for key, one in found["gates"].items() if one.kept is not None} == {
+        kind.forget
+    } - {""}
+    for key in ("layers.0.u", "layers.0.pi"):
+        if key in weights:
+            np.testing.assert_allclose(
+                np.sort(found["spectrum"][key].eigenvalues.real), np.sort(weights[key]), rtol=1e-12
+            )
+    assert set(found["states"]) == {f"layers.0.{state}" for state in kind.states}

@@ -11,6 +11,7 @@ from rnnlab.backends.numpy.unrolled import Layer, Unrolled
 from rnnlab.core.figure import GREY, Axis, Line, Panel
 from rnnlab.core.table import Cell, Column, Table, table
 from rnnlab.inspection.diagnoses.base import AbstractDiagnosis, Array, Inspected, Numbers
+from rnnlab.inspection.diagnoses.spectrum import as_matrix
 
 _VISITED = 64  # states
 _TYPICAL = 8  # of these, of which there are the eigenvalues
@@ -125,7 +126,7 @@ def visited_jacobians(unrolled: Unrolled, number: int, *, at: Array) -> Jacobian
     found = jacobians(layer, inputs, states)
     values = np.linalg.eigvals(found[:: max(1, len(found) // _TYPICAL)][:_TYPICAL]).astype(np.complex128)
     described = layer.network.layer_parameters(number)
-    matrices = [layer.parameters[name] for name, one in described.items() if one.role == "recurrent_kernel"]
+    matrices = [as_matrix(layer.parameters[name]) for name, one in described.items() if one.role == "recurrent_kernel"]
     is_single = len(matrices) == 1 and matrices[0].shape[0] == found.shape[1]
     recurrent = np.linalg.eigvals(matrices[0]).astype(np.complex128) if is_single else None
     return Jacobian(np.linalg.svd(found, compute_uv=False), values, recurrent)

@@ -29,23 +29,28 @@ class Spectrum:
 
 @final
 class Spectra(AbstractDiagnosis[Mapping[str, Spectrum]]):
-    """The spectrum of every recurrent matrix, by its full name."""
+    """The spectrum of every recurrent matrix that is square, by its full name; a vector is the diagonal of one."""
 
     position = 30
     needs_sequences = False
 
     def compute(self, inspected: Inspected) -> dict[str, Spectrum]:
         return {
-            f"{layer.name}.{name}": spectrum(layer.parameters[name])
+            f"{layer.name}.{name}": spectrum(as_matrix(layer.parameters[name]))
             for layer in inspected.layers
             for name, parameter in layer.network.layer_parameters(layer.number).items()
-            if parameter.role == "recurrent_kernel"
+            if parameter.role == "recurrent_kernel" and len(set(parameter.shape)) == 1
         }
 
     def table(self, found: Mapping[str, Spectrum]) -> Table:
         numbers = [Column(name, True, ".3f") for name in ("spectral radius", "largest singular value")]
         rows = [(name, one.radius, float(one.singular_values[0])) for name, one in shortened(found).items()]
         return table(["matrix", *numbers], rows)
+
+
+def as_matrix(parameter: NDArray[Any]) -> NDArray[Any]:
+    """Return a recurrent parameter as the matrix that it acts as."""
+    return np.diag(parameter) if parameter.ndim == 1 else parameter
 
 
 def spectrum(matrix: NDArray[Any]) -> Spectrum:
