@@ -87,7 +87,7 @@ def test_the_printed_line_loads_it_in_a_fresh_process(
 def test_a_carry_network_needs_the_module_of_its_layer(here: Path, trained: dict[str, rnnlab.Run]) -> None:
     done = rnnlab.export(trained["carry"], "keras", out=Path("x.keras"))
     assert done.load == "import keras, rnnlab.backends.keras.layers; model = keras.models.load_model('x.keras')"
-    with pytest.raises(AssertionError, match="Could not locate class 'Carry'"):
+    with pytest.raises(AssertionError, match="Could not locate class 'EquationRNN'"):
         computed(done.load.replace(".backends.keras.layers", ""), "x", x=np.ones(1), without=())
 
 
