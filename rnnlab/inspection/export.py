@@ -120,7 +120,6 @@ def export(
         write_atomic(path, content, elsewhere=_ELSEWHERE)
     else:
         write_folder(path, content, elsewhere=_ELSEWHERE)
-    modules = "keras" if network.cell.name == "simple" else "keras, rnnlab.backends.keras.layers"
     return Export(
         path=path,
         format=format,
@@ -130,10 +129,17 @@ def export(
         inputs=(None, None, network.input_features),
         outputs=(None, *([None] if network.return_sequences else []), network.output_features),
         dtype=network.precision,
-        load=_LOADING[format].format(file=repr(str(path)), modules=modules),
+        load=_LOADING[format].format(file=repr(str(path)), modules=_modules(network) if format == "keras" else ""),
         scaling=scaling,
         in_units=inside is not None,
     )
+
+
+def _modules(network: Network) -> str:
+    """Return what registers the layers of a model with Keras."""
+    from rnnlab.backends.keras import stock  # imports Keras
+
+    return "keras" if stock.has_stock_layer(network.cell) else "keras, rnnlab.backends.keras.layers"
 
 
 def _scaling_of(scaling: Scaling | None, series: str | None) -> Scaling | None:

@@ -48,6 +48,11 @@ def _stock(cell: AbstractCell) -> _Stock | None:
     return None
 
 
+def has_stock_layer(cell: AbstractCell) -> bool:
+    """Whether Keras itself has a layer that computes this cell."""
+    return _stock(cell) is not None
+
+
 def recurrent_layer(cell: AbstractCell, precision: str, **settings: Any) -> Any:
     """Return a layer that gives the output of every step (B, T, H) and its last states, unless `settings` differ."""
     whole: dict[str, Any] = {"return_sequences": True, "return_state": True, "dtype": precision} | settings

@@ -48,7 +48,7 @@ class NumpyOptions(Options):
     )
     compiled: bool = Field(
         False,
-        description="make machine code of the steps (pip install 'rnnlab[compiled]'): small networks are up to three "
+        description="make machine code of the steps (pip install 'rnnlab[compiled]'): small networks are up to four "
         "times as fast, the numbers the same but for the last bits",
     )
 
