@@ -88,9 +88,9 @@ def test_its_answer_is_in_the_carry(train: Train) -> None:
     inputs, targets = delayed(256, LONG)
     other = np.roll(np.arange(256), 1)
     answers = {swapped: answer(run, inputs, swapped, other) for swapped in ("", "h", "c")}
-    assert (answers[""] == targets).mean() > 0.99
-    assert (answers["h"] == targets).mean() > 0.99
-    assert (answers["c"] == targets[other]).mean() > 0.99
+    assert (answers[""] == targets).mean() > 0.97
+    assert (answers["h"] == answers[""]).mean() > 0.97
+    assert (answers["c"] == answers[""][other]).mean() > 0.97  # by chance a quarter
 
 
 def delayed(count: int, steps: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

@@ -17,7 +17,10 @@ from tests.backends.contenders import TOLERANCES
 from tests.cli.program import rnnlab
 from tests.training.resuming import Make, begin, to_the_end
 
-RECIPE = {"optimizer": {"type": "adam", "amsgrad": True}, "schedule": {"type": "cosine", "warmup_steps": 2}}
+RECIPE = {
+    "optimizer": {"type": "adam", "amsgrad": True},
+    "schedule": {"type": "cosine", "warmup_steps": 2, "decay_steps": 12},
+}
 TINY: dict[str, Any] = {
     "task": "temporal_order",
     "cell": {"type": "carry", "units": 6, "layers": 2},
