@@ -44,6 +44,33 @@ def test_fast_equals_readable(cell: AbstractCell, precision: str) -> None:
         np.testing.assert_allclose(array, wanted.states[name], rtol=0, atol=tolerance * 10)
 
 
+@pytest.mark.parametrize("timesteps", [1, 2, 8])
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+@CELLS
+def test_one_unit_and_one_sequence_read_no_memory_before_it_is_written(
+    cell: AbstractCell, precision: str, timesteps: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All memory of a layer is nan at first: what is read before it is written, or never written, would be nan.
+
+    With one unit and one sequence the loops inside NumPy are over time, with a stride of its own for every cell.
+    """
+    fewest = 2 if cell.name == "everything" else getattr(cell.options, "cells_per_block", 1)
+    net = network(cell, units=fewest, precision=precision)
+    data, start = batch(net, batch_size=1, timesteps=timesteps), parameters(net)
+    expected_loss, expected = NumpyBackend(reference=True).build(net, parameters=start).loss_and_gradients(data)
+
+    def poisoned(size: int, dtype: np.dtype) -> np.ndarray:
+        return np.full(size, np.nan, dtype)
+
+    monkeypatch.setattr("rnnlab.backends.numpy.layer._empty", poisoned)
+    loss, gradients = NumpyBackend().build(net, parameters=start).loss_and_gradients(data)
+    tolerance = 1e-4 if precision == "float32" else 1e-12
+    assert loss == pytest.approx(expected_loss, rel=tolerance)
+    largest = max(np.abs(array).max() for array in expected.values())
+    for name, array in gradients.items():
+        np.testing.assert_allclose(array, expected[name], rtol=0, atol=tolerance * largest, err_msg=name)
+
+
 @CELLS
 def test_every_gradient_is_that_of_central_differences(cell: AbstractCell) -> None:
     net = network(cell, units=4)
