@@ -24,6 +24,7 @@ MOST_FILES = 64
 KEY = "extends"
 
 _LISTED = 5  # files in a message
+_AXES = ("sweep", "axes")  # whose keys are dotted keys themselves
 _START = "copy a config from configs/, or start with `task: adding`"
 
 
@@ -239,6 +240,8 @@ def _parse_override(override: str, position: Position) -> tuple[tuple[str, ...],
         hint = "join keys by dots, as in training.steps; set a list as a whole: key=[1, 2]"
         raise UsageError(f"{shown(key)} is not a valid key", hint=hint)
     path = tuple(key.split("."))
+    if path[:2] == _AXES and path[2:]:
+        path = (*_AXES, ".".join(path[2:]))
     if path[0] == KEY:
         raise UsageError("`extends` cannot be set on the command line", hint="write it in the config file")
     parsed = parse(text, position, path)

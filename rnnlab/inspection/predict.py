@@ -1,6 +1,6 @@
 """Forecasts of a trained network for the rows of a CSV file and past its end, in the units of the file."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -14,6 +14,7 @@ from rnnlab.core.scaling import Scaling
 from rnnlab.core.system_errors import reported
 from rnnlab.runs.find import open_run
 from rnnlab.runs.run import Run, Which
+from rnnlab.tasks._csv_gaps import stretches
 from rnnlab.tasks._csv_table import read_table
 from rnnlab.tasks._prepared import cut, places
 from rnnlab.tasks.forecast import ForecastOptions
@@ -31,8 +32,8 @@ class SeriesForecast:
     Attributes:
         name: Of the series; empty where the file has one.
         times: (N,) datetime64 or float64, where the file has times; NaT or NaN where the next one is not known.
-        truth: (N,) the target; NaN past the end.
-        forecast: (N,) NaN for the first rows, which have no whole window before them.
+        truth: (N,) the target; NaN past the end, and where the file has none.
+        forecast: (N,) NaN for rows that have no whole window before them: the first, also after a gap in the times.
         last: (N,) the last value that the forecast of a row knows; NaN likewise.
         parts: (N,) `train`, `validation`, `test`, empty for another file, `ahead` past the end.
     """
@@ -73,10 +74,10 @@ class Forecasts:
     series: tuple[SeriesForecast, ...]
 
     def errors(self) -> Mapping[str, tuple[int, float, float]]:
-        """Return of each part the rows, and the mean absolute errors of the network and of the last value again."""
+        """Return of each part the rows that have a truth, and mean absolute errors of network and last value again."""
         found = {}
         for part in dict.fromkeys(str(part) for one in self.series for part in one.parts if part != "ahead"):
-            rows = [(one.parts == part) & np.isfinite(one.forecast) for one in self.series]
+            rows = [(one.parts == part) & np.isfinite(one.forecast + one.truth) for one in self.series]
             pairs = [
                 (np.abs(one.forecast - one.truth)[chosen], np.abs(one.last - one.truth)[chosen])
                 for one, chosen in zip(self.series, rows, strict=True)
@@ -126,10 +127,12 @@ def predict(
         raise UsageError(f"{problem} up to the end", where="--steps", hint=hint)
     if ahead > _MOST_STEPS:
         raise UsageError(f"{ahead:,} rows past the end, expected at most {_MOST_STEPS:,}", where="--steps")
-    (low, high), shortest = experiment.timesteps, min(rows.stop - rows.start for _, rows in table.series)
+    whole = [stretches([rows], table.gaps) for _, rows in table.series]  # between gaps
+    (low, high), shortest = experiment.timesteps, min(rows[-1].stop - rows[-1].start for rows in whole)
     window = min(high, shortest)
     if window < low:
-        problem = f"{shortest:,} rows, fewer than the {low:,} that the network reads"
+        of = " after the last gap in the times" if table.gaps else ""
+        problem = f"{shortest:,} rows{of}, fewer than the {low:,} that the network reads"
         raise UsageError(problem, where=str(file.place), hint="give a file with more rows")
     parts = cut(table, options.train_fraction) if csv is None else {}
     backend = experiment.build_backend()
@@ -142,12 +145,14 @@ def predict(
                 model,
                 arrays.scaling,
                 values,
+                whole=[slice(one.start - rows.start, one.stop - rows.start) for one in whole[number]],
                 place=place,
                 window=window,
                 horizon=options.horizon,
                 ahead=ahead,
             )
             truth = np.append(values[:, table.target], np.full(ahead, np.nan))
+            truth[: len(values)][~table.is_recorded[rows]] = np.nan
             known = np.append(values[:, table.target], forecast[len(values) :])
             last = np.full(len(truth), np.nan)
             last[options.horizon :] = known[: len(truth) - options.horizon]
@@ -156,7 +161,9 @@ def predict(
             labels[: len(values)] = ""
             for part, of_series in parts.items():
                 labels[of_series[number].start - rows.start : of_series[number].stop - rows.start] = part
-            times = None if table.times is None else continued(table.times[rows], ahead)
+            times, end = None, whole[number][-1]
+            if table.times is not None:
+                times = np.append(table.times[rows.start : end.start], continued(table.times[end], ahead))
             found.append(SeriesForecast(name, times, truth, forecast, last, labels))
     time = file.time if isinstance(file.time, tuple) else (file.time,)
     label = " ".join(str(one) for one in time if one is not None)
@@ -169,6 +176,7 @@ def _forecast(
     scaling: Scaling,
     values: Array,
     *,
+    whole: Sequence[slice],
     place: int,
     window: int,
     horizon: int,
@@ -177,7 +185,8 @@ def _forecast(
     """Return the forecast of each row of one series and of those past its end, (N,)."""
     rows = len(values)
     scaled, found = scaling.inputs.scaled(values, place), np.full(rows + max(ahead, horizon), np.nan)
-    ends = np.arange(window - 1, rows)  # the last row of each window
+    last = [one.stop if one.stop == rows else one.stop - horizon for one in whole]  # windows end before it
+    ends = np.concatenate([np.arange(one.start + window - 1, end) for one, end in zip(whole, last, strict=True)])
     size = max(1, _AT_ONCE // (window * values.shape[1]))
     for first in range(0, len(ends), size):
         chosen = ends[first : first + size]

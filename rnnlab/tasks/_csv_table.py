@@ -16,6 +16,7 @@ from rnnlab.core.errors import EnvironmentFault, UsageError
 from rnnlab.core.named_files import read_named, sha256_of
 from rnnlab.core.registry import nearest
 from rnnlab.tasks._csv_checks import check_order, check_series, check_wide
+from rnnlab.tasks._csv_gaps import Gap, gaps_of
 from rnnlab.tasks._csv_layout import Layout, fault, quoted, settle
 from rnnlab.tasks._csv_lines import BLANKS, Lines, is_number, missing_values
 from rnnlab.tasks._csv_options import Column, CsvFile
@@ -36,7 +37,9 @@ class Table:
         target: Which of the kept columns is to be predicted.
         series: Name and rows of each series; one called `""` where there is no `group`.
         times: (rows,) datetime64 or float64, where a column has the times.
+        gaps: Where rows are missing, by the times.
         filled: How many missing cells were filled, by column.
+        is_recorded: (rows,) whether the target is in the file, and was not filled.
         was_sorted: Whether the rows came in the order of their times.
         sha256: Of the bytes of the file.
     """
@@ -46,7 +49,9 @@ class Table:
     target: int
     series: tuple[tuple[str, slice], ...]
     times: Array | None
+    gaps: tuple[Gap, ...]
     filled: dict[str, int]
+    is_recorded: Array
     was_sorted: bool
     sha256: str
 
@@ -100,16 +105,21 @@ def _parsed(sha256: str, content: bytes, file: CsvFile) -> Table:
     is_in_order = bool((order == np.arange(len(order))).all())
     values = np.ascontiguousarray(frame[columns.kept].to_numpy(np.float64))
     values = values if is_in_order else values[order]
+    times = times if times is None or is_in_order else times[order]
     names = tuple(layout.names[k] for k in columns.kept)
+    target = columns.kept.index(columns.target)
+    is_recorded = ~np.isnan(values[:, target])
     values, count = filled(values, series, names=names, file=file, numbers=numbers[order])
     values.setflags(write=False)
     return Table(
         names=names,
         values=values,
-        target=columns.kept.index(columns.target),
+        target=target,
         series=series,
-        times=times if times is None or is_in_order else times[order],
+        times=times,
+        gaps=gaps_of(times, series),
         filled=count,
+        is_recorded=is_recorded,
         was_sorted=times is None or is_in_order or groups is not None,
         sha256=sha256,
     )

@@ -11,6 +11,7 @@ import numpy as np
 from rnnlab.core.batch import Array
 from rnnlab.core.errors import UsageError
 from rnnlab.core.scaling import Scale, Scaling, scaling_fault
+from rnnlab.tasks._csv_gaps import gaps_in_words, stretches
 from rnnlab.tasks._csv_table import Table
 from rnnlab.tasks.base import Part
 
@@ -30,12 +31,14 @@ class Prepared:
         scaling: Of each series.
         values: (rows, I), scaled.
         parts: The rows of each series, by part.
+        stretches: The same, cut at gaps.
     """
 
     table: Table
     scaling: Scaling
     values: Array
     parts: dict[Part, Rows]
+    stretches: dict[Part, Rows]
 
 
 @lru_cache(maxsize=4)
@@ -50,12 +53,20 @@ def prepare(table: Table, path: Path, train_fraction: float, horizon: int, scali
         scaling: That of a network; left out, that of the training part.
 
     Raises:
-        UsageError: A series is too short, its target never changes, or the scaling is of other columns or series.
+        UsageError: A series is too short, or the rows between gaps are; its target never changes; or the scaling is of
+            other columns or series.
     """
     parts = cut(table, train_fraction)
     sizes = [[rows.stop - rows.start for rows in found] for found in zip(*parts.values(), strict=True)]
     if short := [(name, size) for (name, _), size in zip(table.series, sizes, strict=True) if min(size) <= horizon]:
         raise _too_short(short, path, horizon)
+    whole = {part: stretches(rows, table.gaps) for part, rows in parts.items()}
+    for part, found in whole.items():
+        longest = max(one.stop - one.start for one in found)
+        if longest <= horizon and table.times is not None:
+            problem = f"{gaps_in_words(table.times, table.gaps, table.series)}: no more than {longest:,} rows in a row"
+            hint = "fill the missing rows, or leave `csv.time` out for windows that run across gaps"
+            raise UsageError(f"{problem} for {part}, expected at least {horizon + 1}", where=str(path), hint=hint)
     order: Sequence[int] = range(len(table.series))
     if scaling is None:
         scaling = _scaling(table, parts["train"], path)
@@ -65,7 +76,7 @@ def prepare(table: Table, path: Path, train_fraction: float, horizon: int, scali
     for place, (_, rows) in zip(order, table.series, strict=True):
         values[rows] = scaling.inputs.scaled(table.values[rows], place)
     values.setflags(write=False)
-    return Prepared(table, scaling, values, parts)
+    return Prepared(table, scaling, values, parts, whole)
 
 
 def cut(table: Table, train_fraction: float) -> dict[Part, Rows]:

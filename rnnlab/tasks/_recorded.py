@@ -10,6 +10,7 @@ import numpy as np
 from rnnlab.core.batch import Array, Batch, Lengths, draw_lengths, last_step_mask, within_lengths
 from rnnlab.core.errors import UsageError
 from rnnlab.core.scaling import Scaling
+from rnnlab.tasks._csv_gaps import gaps_in_words
 from rnnlab.tasks._csv_options import CsvFile
 from rnnlab.tasks._csv_table import read_table
 from rnnlab.tasks._fitted import Predictor, fitted
@@ -23,12 +24,12 @@ FEW = 30  # distinct windows; fewer are reported
 class Recorded:
     """The series of a CSV file: the first rows of each for training, then some for validation, the last for a test.
 
-    No window and no target crosses a cut, or the end of a series. Every column of every series is normalised by the
-    mean and standard deviation of its training rows; a column that never changes there is only centred. Lengths are
-    uniform and so is the start of a window, over all series. The losses of the reference predictors are exact: they are
-    computed over every window of the validation part, or of the part asked for. One of them is fitted, to all columns
-    of one row of the training part, by `rnnlab.tasks._fitted.fitted`. The lag of the seasonal one is that of the
-    training part, see `rnnlab.tasks._naive.best_lag`.
+    No window and no target crosses a cut, a gap in the times, or the end of a series. Every column of every series is
+    normalised by the mean and standard deviation of its training rows; a column that never changes there is only
+    centred. Lengths are uniform and so is the start of a window, over all series. The losses of the reference
+    predictors are exact: they are computed over every window of the validation part, or of the part asked for. One of
+    them is fitted, to all columns of one row of the training part, by `rnnlab.tasks._fitted.fitted`. The lag of the
+    seasonal one is that of the training part, see `rnnlab.tasks._naive.best_lag`.
 
     Args:
         file: The file.
@@ -73,13 +74,16 @@ class Recorded:
         return other
 
     def timesteps_fault(self, timesteps: Lengths) -> str | None:
-        rows = f"parts of {self._rows()}"
-        longest = f"a window and the target {self.horizon} ahead fit up to {self._longest:,} steps into {rows}"
+        rows = f"parts of {self._rows()}" + (", cut at gaps in the times" if self.prepared.table.gaps else "")
+        longest = f"has windows of at most {self._longest:,} steps, the target {self.horizon} after them, in {rows}"
         return too_short(timesteps, 1) or (longest if timesteps[1] > self._longest else None)
 
     def warnings(self, timesteps: Lengths) -> list[str]:
         """Return which parts have few distinct windows of these lengths, and what is predicted if that is not set."""
-        found = []
+        found, table = [], self.prepared.table
+        if table.gaps and table.times is not None:
+            text = gaps_in_words(table.times, table.gaps, table.series)
+            found += [f"{text}; no window runs across a gap: fill the rows if they should"]
         if len(self.names) > 1 and not self._is_target_set:
             listed = ", ".join(self.names[:8]) + (", …" if len(self.names) > 8 else "")
             found += [f"no `target` is set: {self.names[self.target]} is predicted, the first of {listed}"]
@@ -158,14 +162,13 @@ class Recorded:
 
     @property
     def _longest(self) -> int:
-        """The longest window that fits into each part of some series."""
-        lengths = {part: [rows.stop - rows.start for rows in self.prepared.parts[part]] for part in PARTS}
-        shortest: list[int] = [min(one) for one in zip(*lengths.values(), strict=True)]
-        return max(shortest) - self.horizon
+        """The longest window that each part has."""
+        longest = [max(one.stop - one.start for one in self.prepared.stretches[part]) for part in PARTS]
+        return int(min(longest)) - self.horizon
 
     def _starts(self, longest: int) -> tuple[Array, Array]:
-        """Return the first row of each series in this part, and how many windows begin there or later, (G,)."""
-        rows = self.prepared.parts[self._part]
+        """Return the first row of each stretch of this part, and how many windows begin there or later, (G,)."""
+        rows = self.prepared.stretches[self._part]
         first = np.array([one.start for one in rows])
         lengths = np.array([one.stop - one.start for one in rows])
         return first, np.maximum(0, lengths - longest - self.horizon + 1)
@@ -190,7 +193,7 @@ class Recorded:
 
 @lru_cache(maxsize=4)
 def _fitted(prepared: Prepared, horizon: int) -> Predictor:
-    rows = [(prepared.values[one], one) for one in prepared.parts["train"]]
+    rows = [(prepared.values[one], one) for one in prepared.stretches["train"]]
     now = np.concatenate([values[:-horizon] for values, _ in rows])
     ahead = np.concatenate([values[horizon:, prepared.table.target] for values, _ in rows])
     return fitted(now, ahead)
@@ -202,9 +205,9 @@ def _losses(
 ) -> tuple[float, float, float, int | None, float]:
     """Return the losses of constant, persistence, fitted and, with its lag, seasonal, over all windows of a part."""
     column = prepared.values[:, prepared.table.target]
-    rows, weight = weights_of_rows(prepared.parts[part], horizon=horizon, timesteps=timesteps)
+    rows, weight = weights_of_rows(prepared.stretches[part], horizon=horizon, timesteps=timesteps)
     ahead, now = column[rows + horizon], column[rows]
-    lag = best_lag([column[one] for one in prepared.parts["train"]], horizon=horizon, shortest=timesteps[0])
+    lag = best_lag([column[one] for one in prepared.stretches["train"]], horizon=horizon, shortest=timesteps[0])
     constant, persistence, curve = (
         float(weight @ (ahead - guess) ** 2) for guess in (np.zeros(1), now, predictor(prepared.values[rows]))
     )

@@ -116,7 +116,9 @@ def test_the_rule_is_the_best_naive_forecast_at_the_trained_length(data: Path) -
     assert (by_name["persistence"], by_name["seasonal"]) == pytest.approx(losses)
     assert task.baseline((12, 12)) == min(by_name.values())
     assert "6 for validation, 6 for test" in check("csv: airline.csv, target: 1, ignore: [0]").stderr
-    assert "fit up to 17 steps into parts of 108 train" in refused("csv: airline.csv, target: 1, ignore: [0]", 120)
+    assert "windows of at most 17 steps, the target 1 after them, in parts of 108" in refused(
+        "csv: airline.csv, target: 1, ignore: [0]", 120
+    )
 
 
 @pytest.mark.parametrize(("file", "step"), [("const.csv", 0.1), ("const1.csv", 1.0)])

@@ -126,3 +126,30 @@ def test_what_cannot_be_forecast(sales: package.Run, here: Path) -> None:
     assert json.loads(rnnlab("predict", two.path, "--json").stdout)["series"][0]["parts"][-1] == "ahead"
     result = rnnlab("predict", two.path, "--steps", "2")
     assert (result.code, "which reads a, b" in error_lines(result)[0]) == (2, True)
+
+
+def test_a_filled_cell_is_no_truth_and_is_not_scored(here: Path) -> None:
+    cells = [f"{month},{value!r}" for month, value in zip(MONTHS, SALES.tolist(), strict=True)]
+    cells[72] = f"{MONTHS[72]},"
+    Path("sales.csv").write_text("month,sales\n" + "\n".join(cells))
+    csv = {"path": "sales.csv", "time": "month", "missing": "interpolate"}
+    run = package.train(
+        {**SMALL, "task": {"type": "forecast", "csv": csv}, "shape": {"timesteps": 5}, "precision": "float64"}
+    )
+    found = predict(run)
+    (one,) = found.series
+    assert np.flatnonzero(np.isnan(one.truth)).tolist() == [72, 80]
+    rows, network, _ = found.errors()["test"]
+    kept = [70, 71, *range(73, 80)]
+    assert rows == 9
+    assert network == pytest.approx(np.abs(SALES[kept] - one.forecast[kept]).mean())
+
+
+def test_no_forecast_is_from_rows_on_both_sides_of_a_gap(sales: package.Run, here: Path) -> None:
+    lines = [f"{month},{value}" for month, value in zip(MONTHS, SALES, strict=True)]
+    Path("gap.csv").write_text("month,sales\n" + "\n".join(lines[:40] + lines[49:]))
+    (one,) = predict(sales, csv="gap.csv").series
+    assert np.flatnonzero(np.isnan(one.forecast)).tolist() == [*range(6), *range(40, 46)]
+    assert one.forecast[46] == pytest.approx(by_hand(sales, SALES[49:54]), rel=1e-10)
+    assert one.times is not None
+    assert one.times[-1] == np.datetime64("2006-10")

@@ -133,3 +133,8 @@ def test_a_thousand_options_take_no_time():
     assert edited.data["task"]["k999"] == 999
     assert len(refusal(*[f"seed.k{i}=1" for i in range(1000)])) == 21
     assert time.perf_counter() - start < 2
+
+
+def test_the_key_of_an_axis_has_dots_itself():
+    edited = apply_overrides(document(), ["sweep.axes.cell.units=[4, 8]"])
+    assert edited.data["sweep"] == {"axes": {"cell.units": [4, 8]}}

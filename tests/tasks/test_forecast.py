@@ -198,7 +198,7 @@ def test_one_column_is_a_series(tmp_path: Path) -> None:
     assert (task.input_features, task.default_timesteps) == (1, (7, 7))
     assert task.timesteps_fault((14, 14)) is None
     assert task.timesteps_fault((1, 15)) == (
-        "a window and the target 1 ahead fit up to 14 steps into parts of 30 train, 15 validation, 15 test rows"
+        "has windows of at most 14 steps, the target 1 after them, in parts of 30 train, 15 validation, 15 test rows"
     )
 
 
@@ -241,6 +241,36 @@ def test_no_window_runs_from_one_series_into_the_next_and_each_has_its_scale(tmp
     batch = draw(task.part("train"), 3000, 6)
     seen = {tuple(row) for row in np.column_stack([batch.inputs[:, :, 0], batch.targets]).round(9).tolist()}
     assert seen == windows  # of 3,000 drawn, each of the 162
+
+
+@needs_pandas
+def test_no_window_runs_across_a_gap_in_the_times(tmp_path: Path) -> None:
+    days = np.delete(np.arange(400), np.s_[100:130])
+    rows = ["day,x", *(f"{np.datetime64('2001-01-01') + int(day)},{day}" for day in days)]
+    file = {"path": table(tmp_path, rows), "time": "day"}
+    task = forecast(csv=file)
+    (warning,) = task.warnings((5, 5))
+    assert "1 gap in the times, after 2001-04-10: 31 days to the next row, usual are 1 day" in warning
+    batch = draw(task.part("train"), 4_000, 5)
+    steps = np.diff(np.hstack([batch.inputs[:, :, 0], batch.targets]), axis=1)
+    np.testing.assert_allclose(steps, 1 / task.scaling.inputs.deviation[0, 0])  # type: ignore[union-attr]
+    assert len(np.unique(batch.targets)) == 277 - 5 - 5
+
+
+@needs_pandas
+@pytest.mark.parametrize("unit", ["M", "3M", "Y", "W", "B"])
+def test_even_calendars_have_no_gaps(tmp_path: Path, unit: str) -> None:
+    step = "D" if unit == "B" else unit
+    dates = np.arange(np.datetime64("1999-01", "D"), np.datetime64("2031-01", "D"), np.timedelta64(1, "D"))
+    dates = (
+        dates[np.is_busday(dates)] if unit == "B" else np.unique(dates.astype(f"datetime64[{step}]").astype("M8[D]"))
+    )
+    rows = ["day,x", *(f"{day},{k % 7}" for k, day in enumerate(dates))]
+    task = forecast(csv={"path": table(tmp_path, rows), "time": "day"})
+    assert not [text for text in task.warnings((1, 1)) if "gap" in text]
+    if unit == "B":  # a quarter of a year without a row is one all the same
+        task = forecast(csv={"path": table(tmp_path, rows[:1000] + rows[1065:]), "time": "day"})
+        assert "1 gap in the times" in task.warnings((1, 1))[0]
 
 
 @needs_pandas
