@@ -25,6 +25,10 @@ _TOLERANCES = {"float64": (1e-12, 1e-9, 1e-8), "float32": (1e-5, 1e-4, 1e-3)}
 # A long recurrence can amplify a rounding error beyond any fixed tolerance. How far is measured: the reference runs
 # once more from parameters rounded once, and other backends may differ by this many times what that changes.
 _ROUNDINGS = 32.0
+# That goes up to this difference and no further: beyond it not even a first digit would be compared, and a reference
+# that is wrong in another way at every call would raise the tolerance itself. An array far smaller than the largest of
+# its kind, as a gradient that is zero but for rounding, counts as this part of the largest there.
+_MOST, _PART = 0.5, 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,8 @@ def verify(experiment: Experiment, *, steps: int = 20) -> Iterator[Check]:
         if name != _REFERENCE:
             for what, got in figures(name, parameters).items():
                 rounding = _relative(expected[what], rounded[what])
-                tolerance = max(_fixed_tolerance(what, network.precision), _ROUNDINGS * rounding)
+                raised = min(_ROUNDINGS * rounding, _most(what, expected))
+                tolerance = max(_fixed_tolerance(what, network.precision), raised)
                 yield Check(what, _label(name, experiment), _relative(expected[what], got), rounding, tolerance)
     if experiment.training.bptt_steps is None:  # a truncated gradient is no slope of the loss
         yield from _central_differences(experiment, network, batches[0])
@@ -109,6 +114,13 @@ def _fixed_tolerance(what: str, precision: str) -> float:
     if what.startswith("after"):
         return trained
     return close if what == "loss" or what.startswith("gradient") else exact
+
+
+def _most(what: str, figures: dict[str, Array]) -> float:
+    """Return the largest difference to which rounding may raise the tolerance of an array, in the array's own unit."""
+    kind = what.split()[0]
+    largest = max(_size(array) for name, array in figures.items() if name.split()[0] == kind)
+    return _MOST * max(1.0, _PART * largest / (_size(figures[what]) or 1.0))
 
 
 def _rounded_once(parameters: dict[str, Array], seed: int) -> dict[str, Array]:
@@ -142,5 +154,8 @@ def _central_differences(experiment: Experiment, network: Network, batch: Batch)
 
 
 def _relative(ours: Array, theirs: Array) -> float:
-    scale = float(np.abs(ours).max())
-    return float(np.abs(ours - theirs).max()) / scale if scale else float(np.abs(theirs).max())
+    return float(np.abs(ours - theirs).max()) / (_size(ours) or 1.0)
+
+
+def _size(array: Array) -> float:
+    return float(np.abs(array).max())

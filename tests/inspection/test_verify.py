@@ -4,12 +4,15 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from rnnlab.backends.numpy import NumpyModel
 from rnnlab.cells.base import Step
 from rnnlab.cells.carry import Carry
 from rnnlab.config.experiment import Experiment
 from rnnlab.config.load import load_experiment
+from rnnlab.core.batch import Batch
 from rnnlab.inspection.verify import verify
 from tests.cli.program import rnnlab
 
@@ -67,6 +70,34 @@ def test_two_gates_in_each_others_place_fail(here: Path, monkeypatch: pytest.Mon
     assert reported["passed"] is False
     assert {row["passed"] for row in reported["checks"] if row["what"] == "state layers.0.c"} == {False}
     assert {row["passed"] for row in reported["checks"] if row["against"] == "central differences"} == {True}
+
+
+def test_a_reference_of_garbage_does_not_raise_the_tolerance_without_bound(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The gradient of one parameter differs from call to call, as if its memory had never been written."""
+    right, garbage = NumpyModel.loss_and_gradients, iter([3e31, 5e37, 2e12, 1.0])
+
+    def wrong(self: NumpyModel, batch: Batch) -> tuple[float, dict[str, np.ndarray]]:
+        loss, gradients = right(self, batch)
+        return loss, {**gradients, "layers.0.W": gradients["layers.0.W"] * 0 + next(garbage, 1.0)}
+
+    monkeypatch.setattr(NumpyModel, "loss_and_gradients", wrong)
+    (here / "x.yaml").write_text("task: adding\n")
+    small = ["cell=simple", "cell.units=3", "training.batch_size=2", "shape.timesteps=3"]
+    checks = list(verify(load_experiment(here / "x.yaml", small).experiment, steps=1))
+    (one,) = (check for check in checks if check.what == "gradient of layers.0.W" and check.against == "keras")
+    assert one.rounding > 1e5
+    assert one.tolerance == 0.5
+    assert not one.passed
+
+
+def test_a_gradient_of_rounding_alone_passes(here: Path) -> None:
+    """With one unit, that of the bias of the sLSTM's input gate is zero but for rounding: i / n does not change."""
+    (here / "x.yaml").write_text("task: adding\n")
+    small = ["cell=slstm", "cell.units=1", "training.batch_size=1", "shape.timesteps=8"]
+    checks = list(verify(load_experiment(here / "x.yaml", small).experiment, steps=20))
+    assert [check.what for check in checks if not check.passed] == []
 
 
 def test_a_table_tells_the_same(here: Path) -> None:
