@@ -1,4 +1,4 @@
-"""A cell as a user of another library would write it for speed: its plan as a Python function of that library's arrays.
+"""A cell as a user of another library would write it for speed: its step as a Python function of that library's arrays.
 
 Products that read the same value are one, with the matrices side by side, and so are neighbouring gates with one
 activation. Products of the inputs are computed for all steps before the loop, if a library is faster so.
@@ -13,7 +13,9 @@ from typing import Any, final
 from rnnlab.cells.base import AbstractCell
 from rnnlab.core.activations import AbstractActivation
 from rnnlab.equations.graph import Node, ordered
-from rnnlab.equations.plan import Plan, plan_of
+from rnnlab.equations.plan import step_of
+from rnnlab.equations.schedule import Stage, stages
+from rnnlab.equations.trace import Traced
 
 Tensor = Any
 Step = Callable[..., tuple[Tensor, ...]]
@@ -94,10 +96,12 @@ class Recurrence:
 
     def __init__(self, xp: AbstractNamespace, cell: AbstractCell, input_features: int, *, early: bool) -> None:
         self._xp, self._early = xp, early
-        self._plan = plan = plan_of(cell, input_features)
-        self.sizes = tuple(plan.sizes.values())
-        self.output = list(plan.sizes).index(plan.output)
-        self._packs = [_packs(stage.products) for stage in plan.forward]
+        traced, output = step_of(cell, input_features)  # no plan: a library that derives must see `stop_gradient`
+        self._traced, ends = traced, list(traced.states.values())
+        self.sizes = tuple(node.width for node in ends)
+        self.output = list(traced.states).index(output)
+        self._stages = stages(ends, [])
+        self._packs = [_packs(stage.products) for stage in self._stages]
         self.step = self._written()
 
     def weights(self, parameters: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
@@ -108,7 +112,7 @@ class Recurrence:
             parts = [[_matrix(node, operand, parameters) for node in pack.nodes] for operand in operands]
             found += map(xp.joined, [*parts, [_bias(xp, node, parameters) for node in pack.nodes]])
             found += [_matrix(node, operand, parameters) for node, operand in pack.more]
-        return (*found, *(parameters[name] for name in self._plan.vectors))
+        return (*found, *(parameters[name] for name in self._traced.vectors))
 
     def before(self, weights: tuple[Tensor, ...], inputs: Tensor) -> tuple[Tensor, ...]:
         """Return what `step` reads at each step, each (T, B, …), from inputs (T, B, I)."""
@@ -123,7 +127,7 @@ class Recurrence:
 
     def _written(self) -> Step:
         """Return the step, compiled from Python source; nothing is decided while it runs."""
-        source = _Source(self._plan, self._packs, early=self._early)
+        source = _Source(self._traced, self._stages, packs=self._packs, early=self._early)
         text, names = source.text(), dict[str, Any](xp=self._xp)
         for name, activation in source.activations.items():
             names[name] = self._xp.own_activation(activation.name) or partial(activation.value, self._xp)
@@ -136,21 +140,23 @@ class Recurrence:
 class _Source:
     """The source of a step."""
 
-    def __init__(self, plan: Plan, packs: Sequence[Sequence[_Pack]], *, early: bool) -> None:
-        self._plan, self._packs, self._early = plan, packs, early
+    def __init__(
+        self, traced: Traced, forward: Sequence[Stage], *, packs: Sequence[Sequence[_Pack]], early: bool
+    ) -> None:
+        self._traced, self._forward, self._packs, self._early = traced, forward, packs, early
         self._names: dict[Node, str] = {}
         self._lines: list[str] = []
         self._count = 0
         self.activations: dict[str, AbstractActivation] = {}
 
     def text(self) -> str:
-        plan, weights, xs = self._plan, 0, 0
-        for node in ordered(plan.after.values()):
+        states, weights, xs = self._traced.states, 0, 0
+        for node in ordered(states.values()):
             if node.operation in {"input", "state"}:
-                self._names[node] = "x0" if node.operation == "input" else f"s{list(plan.sizes).index(node.detail)}"
+                self._names[node] = "x0" if node.operation == "input" else f"s{list(states).index(node.detail)}"
         count = sum(pack.count for packs in self._packs for pack in packs)
-        vectors = {name: f"w{count + place}" for place, name in enumerate(plan.vectors)}
-        for stage, packs in zip(plan.forward, self._packs, strict=True):
+        vectors = {name: f"w{count + place}" for place, name in enumerate(self._traced.vectors)}
+        for stage, packs in zip(self._forward, self._packs, strict=True):
             for pack in packs:
                 used = pack.reads_inputs + len(pack.operands)
                 matrices, total = [f"w{weights + place}" for place in range(used)], f"w{weights + used}"
@@ -173,8 +179,8 @@ class _Source:
             for node in stage.block:
                 if node not in self._names:
                     self._add(node, vectors)
-        self._lines.append(f"return {', '.join(self._name(node, vectors) for node in plan.after.values())},")
-        head = f"({_tuple('x', max(1, xs))}, {_tuple('w', count + len(vectors))}, {_tuple('s', len(plan.sizes))})"
+        self._lines.append(f"return {', '.join(self._name(node, vectors) for node in states.values())},")
+        head = f"({_tuple('x', max(1, xs))}, {_tuple('w', count + len(vectors))}, {_tuple('s', len(states))})"
         body = "".join(f"    {line}\n" for line in [f"{head} = xs, ws, states", *self._lines])
         return f"def step(xs, ws, states):\n{body}"
 
@@ -204,7 +210,7 @@ class _Source:
 
     def _readers(self, node: Node) -> Node | None:
         """Return the activation that alone reads a node; None if there is another reader."""
-        nodes = [one for stage in self._plan.forward for one in (*stage.products, *stage.block) if node in one.operands]
+        nodes = [one for stage in self._forward for one in (*stage.products, *stage.block) if node in one.operands]
         return nodes[0] if len(nodes) == 1 and nodes[0].operation == "activation" else None
 
     def _add(self, node: Node, vectors: Mapping[str, str]) -> None:

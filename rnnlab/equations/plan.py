@@ -89,7 +89,7 @@ def plan_of(cell: AbstractCell, input_features: int) -> Plan:
 @lru_cache(maxsize=64)
 def _plan(kind: type[AbstractCell], options: str, input_features: int) -> Plan:
     cell = kind(kind.Options.model_validate_json(options))
-    traced, output = _with_output(trace(cell, input_features))
+    traced, output = step_of(cell, input_features)
     gradients = differentiate(traced)
     ends = _ends(traced, gradients)
     new = without("stop_gradient", ends, traced.graph)
@@ -126,8 +126,15 @@ def _plan(kind: type[AbstractCell], options: str, input_features: int) -> Plan:
     )
 
 
-def _with_output(traced: Traced) -> tuple[Traced, str]:
-    """Return a step with an output among its states, and each state a node of its own; and the output's name."""
+def step_of(cell: AbstractCell, input_features: int) -> tuple[Traced, str]:
+    """Return a step with an output among its states, and each state a node of its own; and the output's name.
+
+    A plan is made from it; only here is `stop_gradient` still among the nodes.
+
+    Raises:
+        UsageError: Its equation has an operation that no engine knows.
+    """
+    traced = trace(cell, input_features)
     graph, states = traced.graph, dict(traced.states)
     name = next((name for name, node in states.items() if node is traced.output), OUTPUT)
     states.setdefault(name, traced.output)

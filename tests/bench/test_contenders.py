@@ -26,6 +26,8 @@ IN_THIS_PROCESS = [
     (CONTENDERS["tensorflow_loop"], "carry", 2),
     (CONTENDERS["tensorflow_loop"], "lstm_1997", 1),
 ]
+# Options with which an equation stops gradients.
+STOPPED = [("lstm_1997", {"truncate": True}), ("lstm_peephole", {"peephole_gradient": False})]
 ON_TORCH = [
     (CONTENDERS["torch_rnn"], "simple", 2),
     (CONTENDERS["torch_lstm"], "lstm", 2),
@@ -71,6 +73,19 @@ def test_the_same_work(contender: Contender, cell: str, layers: int) -> None:
 def test_the_same_work_on_torch(contender: Contender, cell: str, layers: int) -> None:
     pytest.importorskip("torch", reason="the outside reference needs the extra `peers`")
     assert_the_same_work(contender, work(cell, layers=layers))
+
+
+@pytest.mark.parametrize(("cell", "options"), STOPPED)
+def test_stopped_gradients(cell: str, options: dict[str, bool]) -> None:
+    start()
+    assert_the_same_work(CONTENDERS["tensorflow_loop"], work(cell, **options))
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize(("cell", "options"), STOPPED)
+def test_stopped_gradients_on_torch(cell: str, options: dict[str, bool]) -> None:
+    pytest.importorskip("torch", reason="the outside reference needs the extra `peers`")
+    assert_the_same_work(CONTENDERS["torch_loop"], work(cell, layers=2, **options))
 
 
 @pytest.mark.peers

@@ -28,6 +28,10 @@ class _Namespace(AbstractNamespace):
         ends = [sum(sizes[: number + 1]) for number in range(len(sizes) - 1)]
         return jnp.split(array, ends, axis=-1)
 
+    def stop_gradient(self, x: Tensor) -> Tensor:
+        stopped: Tensor = jax.lax.stop_gradient(x)
+        return stopped
+
 
 @final
 class JaxScan(AbstractContender):

@@ -44,6 +44,9 @@ class _Namespace(AbstractNamespace):
     def repeat(self, x: Tensor, repeats: int, axis: int) -> Tensor:
         return x.repeat_interleave(repeats, axis)
 
+    def stop_gradient(self, x: Tensor | float) -> Tensor | float:
+        return x.detach() if isinstance(x, Tensor) else x
+
 
 class AbstractTorch(AbstractContender):
     """Eager PyTorch, sequences time-major (T, B, feature), its own layout; Adam fused, its fastest form."""
