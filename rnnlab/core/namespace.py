@@ -35,3 +35,30 @@ class NumpyNamespace:
 
 
 NUMPY = NumpyNamespace()
+
+
+@final
+class FrozenNamespace:
+    """NUMPY for central differences: what `stop_gradient` is given does not move with the parameters.
+
+    The values of a first run are recorded in order; after `again` the same calls return them.
+    """
+
+    def __init__(self) -> None:
+        self._first, self._next = list[Array](), -1
+
+    def again(self) -> "FrozenNamespace":
+        """Begin once more, with the values of the first run."""
+        self._next = 0
+        return self
+
+    def stop_gradient(self, x: Array) -> Array:
+        """Return the value of the first run."""
+        if self._next < 0:
+            self._first.append(np.array(x))
+            return x
+        self._next += 1
+        return self._first[self._next - 1]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(NUMPY, name)

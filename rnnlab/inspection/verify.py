@@ -13,6 +13,7 @@ from rnnlab.backends.keras import KerasBackend
 from rnnlab.backends.keras.engines import DEFAULT_ENGINE
 from rnnlab.config.experiment import Experiment
 from rnnlab.core.batch import Batch, within_lengths
+from rnnlab.core.namespace import FrozenNamespace
 from rnnlab.core.streams import stream
 
 Array = NDArray[Any]
@@ -131,18 +132,21 @@ def _rounded_once(parameters: dict[str, Array], seed: int) -> dict[str, Array]:
 
 
 def _central_differences(experiment: Experiment, network: Network, batch: Batch) -> Iterator[Check]:
-    """Compare each parameter's gradient with the slope of the loss along one random direction, in float64."""
+    """Compare each parameter's gradient with the slope of the loss along one random direction, in float64.
+
+    What the equation gives to `stop_gradient` has the values of the start in every run, as the gradient assumes.
+    """
     double = replace(network, precision="float64")
-    start = double.draw(experiment.seed)
-    build = BACKENDS.get(_REFERENCE)().build
-    _, gradients = build(double, parameters=start).loss_and_gradients(batch)
+    start, xp = double.draw(experiment.seed), FrozenNamespace()
+    _, gradients = BACKENDS.get(_REFERENCE)().build(double, parameters=start).loss_and_gradients(batch)
+    _loss(double, start, batch=batch, xp=xp)
     for name, value in start.items():
         direction = stream(experiment.seed, f"verify/direction/{name}").normal(size=value.shape)
         direction /= np.linalg.norm(direction)
         slopes = []
         for step in (_STEP, _STEP / 2):
             ahead, behind = (
-                build(double, parameters={**start, name: value + sign * step * direction}).loss_and_gradients(batch)[0]
+                _loss(double, {**start, name: value + sign * step * direction}, batch=batch, xp=xp.again())
                 for sign in (1, -1)
             )
             slopes.append((ahead - behind) / (2 * step))
@@ -151,6 +155,22 @@ def _central_differences(experiment: Experiment, network: Network, batch: Batch)
         difference = abs(float((gradients[name] * direction).sum()) - slope) / scale
         noise = abs(slopes[1] - slopes[0]) / scale
         yield Check(f"gradient of {name}", "central differences", difference, noise, max(_DIFFERENCES, noise))
+
+
+def _loss(network: Network, parameters: dict[str, Array], *, batch: Batch, xp: FrozenNamespace) -> float:
+    """Return the mean loss of a batch by the cell's own `step`, so that `xp` sees what it stops."""
+    x, cell = batch.inputs.swapaxes(0, 1), network.cell  # (T, B, I)
+    for layer in range(cell.options.layers):
+        own = {name: parameters[f"layers.{layer}.{name}"] for name in network.layer_parameters(layer)}
+        state, outputs = cell.initial_state(np, batch.size, network.dtype), []
+        for inputs in x:
+            step = cell.step(xp, own, inputs, state)
+            state = step.state
+            outputs.append(step.output)
+        x = np.stack(outputs)  # (T, B, H)
+    scored = x.swapaxes(0, 1)[batch.mask] @ parameters["head.W"] + parameters["head.b"]  # (N, O)
+    targets = batch.targets[batch.mask] if network.return_sequences else batch.targets
+    return float(network.loss_function.values(scored, targets).mean())
 
 
 def _relative(ours: Array, theirs: Array) -> float:

@@ -11,9 +11,8 @@ from rnnlab.cells import CELLS
 from rnnlab.core import activations
 from rnnlab.core.batch import Batch
 from rnnlab.core.losses import LOSSES
-from rnnlab.core.namespace import NUMPY
+from rnnlab.core.namespace import NUMPY, FrozenNamespace
 from rnnlab.core.streams import stream
-from tests.frozen import Frozen
 from tests.networks import VARIANTS, batch, network, parameters, training
 
 STEP = 1e-5
@@ -30,7 +29,7 @@ def assert_gradients(net: Network, data: Batch, *, bptt_steps: int | None = None
     backend = NumpyBackend(reference=reference)
     _, gradients = backend.build(net, parameters=start, training=recipe).loss_and_gradients(data)
 
-    xp = Frozen()
+    xp = FrozenNamespace()
 
     def loss(moved: dict[str, np.ndarray]) -> float:
         return cut_loss(net, data, start=start, moved=moved, stretch=bptt_steps, xp=xp)
@@ -51,7 +50,7 @@ def assert_gradients(net: Network, data: Batch, *, bptt_steps: int | None = None
             assert abs(got - expected) <= TOLERANCE * max(abs(expected), 1e-2), (name, got, expected)
 
 
-def cut_loss(net: Network, data: Batch, *, start: dict, moved: dict, stretch: int | None, xp: Frozen) -> float:
+def cut_loss(net: Network, data: Batch, *, start: dict, moved: dict, stretch: int | None, xp: FrozenNamespace) -> float:
     """The loss whose gradient truncated back-propagation is.
 
     Each stretch starts from the state that the unmoved parameters reach, so moving them acts within a stretch only; of

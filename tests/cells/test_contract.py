@@ -11,9 +11,8 @@ from rnnlab.cells import CELLS
 from rnnlab.cells.base import AbstractCell, AbstractDerivedByHand, CellOptions, StepGradients
 from rnnlab.cells.carry import Carry
 from rnnlab.core import activations
-from rnnlab.core.namespace import NUMPY
+from rnnlab.core.namespace import NUMPY, FrozenNamespace
 from rnnlab.core.streams import stream
-from tests.frozen import Frozen
 
 FEATURES, UNITS, ROWS = 3, 5, 4
 DIFFERENCE = 1e-6
@@ -57,7 +56,7 @@ def cotangents(cell: AbstractCell) -> tuple[np.ndarray, dict]:
     return normal("d/output", (ROWS, UNITS)), {name: normal(f"d/{name}", (ROWS, size)) for name, size in sizes.items()}
 
 
-def scalar(cell: AbstractCell, point: dict, xp: Frozen) -> float:
+def scalar(cell: AbstractCell, point: dict, xp: FrozenNamespace) -> float:
     """A number whose gradient is the vector-Jacobian product with the cotangents."""
     step = cell.step(xp, point, point["inputs"], {name: point[name] for name in cell.states})
     to_output, to_state = cotangents(cell)
@@ -79,7 +78,7 @@ def assert_vjp(cell: AbstractCell) -> None:
     point = {**parameters, "inputs": inputs, **state}
     gradients = {**back.parameters, "inputs": back.inputs, **back.state}
     assert {name: array.shape for name, array in gradients.items()} == {name: a.shape for name, a in point.items()}
-    xp = Frozen()
+    xp = FrozenNamespace()
     scalar(cell, point, xp)
     for name, n in itertools.product(point, range(3)):
         direction = stream(n, f"test/direction/{name}").normal(size=point[name].shape)

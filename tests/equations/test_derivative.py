@@ -9,11 +9,10 @@ from numpy.typing import NDArray
 
 from rnnlab.cells import CELLS
 from rnnlab.cells.base import AbstractCell, CellOptions, Step
-from rnnlab.core.namespace import NUMPY
+from rnnlab.core.namespace import NUMPY, FrozenNamespace
 from rnnlab.core.parameters import Parameter
 from rnnlab.equations.evaluate import evaluate, pull_back
 from rnnlab.equations.plan import plan_of
-from tests.frozen import Frozen
 from tests.networks import VARIANTS
 
 Array = NDArray[Any]
@@ -121,7 +120,7 @@ def test_the_gradient_of_a_step_is_that_of_central_differences(cell: AbstractCel
         plan, NUMPY, parameters, inputs=inputs, state=state, output_gradient=to_output, state_gradient=to_state
     )
 
-    xp = Frozen()
+    xp = FrozenNamespace()
     cell.step(xp, parameters, inputs, state)
 
     def loss() -> float:
