@@ -51,6 +51,8 @@ class Lstm1997Options(GateOptions):
                 raise ValueError(f"expected {self.blocks} numbers in {name}, one for each block, got {len(values)}")
             if values is not None and self.hidden_bias == "none":
                 raise ValueError(f"expected no {name} with `hidden_bias: none`")
+            if values is not None and name == "output_gate_bias" and not self.output_gate:
+                raise ValueError(f"expected no {name} with `output_gate: false`")
             if values is not None and any(abs(value) > 100 for value in values):
                 raise ValueError(f"expected numbers from -100 to 100 in {name}")
         return self

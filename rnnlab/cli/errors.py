@@ -24,14 +24,20 @@ def report(error: RnnlabError) -> None:
 
 
 def report_bug(error: Exception) -> int:
-    """Print one line that names the error and the file with its traceback, and return the exit code."""
+    """Print one line that names the error and the file with its traceback, and return the exit code.
+
+    An error in a user's own file is no bug of rnnlab: its line is named, and no file is written.
+    """
+    if (own := code_fault(error)) is not None:
+        report(own)
+        return own.exit_code
     try:
         with tempfile.NamedTemporaryFile("w", prefix="rnnlab-bug-", suffix=".txt", delete=False) as file:
             traceback.print_exception(error, file=file)
         where = f"; the traceback is in {file.name}"
     except OSError:
         where = ""
-    if (fault := code_fault(error) or plug_in_fault(error)) is not None:
+    if (fault := plug_in_fault(error)) is not None:
         _line(f"error[{fault.code}]", _shortened(f"{fault}{where}"))
         return fault.exit_code
     text = f"{type(error).__name__}: {error}"[:300]

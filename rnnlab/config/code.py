@@ -8,7 +8,7 @@ from rnnlab.config.check import Checker
 from rnnlab.config.document import Document, Node
 from rnnlab.config.errors import KeyPath, Position
 from rnnlab.config.experiment import Experiment
-from rnnlab.core.code_files import CodeFile
+from rnnlab.core.code_files import CodeFile, code_fault
 from rnnlab.core.errors import UsageError
 from rnnlab.equations.plan import plan_of
 
@@ -40,12 +40,15 @@ def with_code_files(checker: Checker) -> Document:
 
 
 def trace_cell(checker: Checker, experiment: Experiment) -> None:
-    """Add an error if the equation of a cell in a file has something that no engine knows."""
+    """Add an error if a cell in a file fails, or has something in its equation that no engine knows."""
     if CodeFile.of(experiment.cell.type):
-        network = experiment.network()
         try:
+            network = experiment.network()
             plan_of(network.cell, network.input_features)
-        except UsageError as error:
+        except Exception as raised:
+            error = raised if isinstance(raised, UsageError) else code_fault(raised)
+            if error is None:
+                raise
             path: KeyPath = ("cell", "type") if checker.document.node(("cell", "type")) else ("cell",)
             checker.add(path, f"{error.where}: {error.problem}", hint=error.hint)
 

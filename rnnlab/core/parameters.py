@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from numbers import Integral
+from typing import Annotated, Literal, get_args
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -134,6 +135,7 @@ Initializer = Annotated[
     GlorotUniform | Orthogonal | Identity | Uniform | UniformBetween | Normal | Zeros,
     Field(discriminator="type"),
 ]
+_OF_VECTORS: Mapping[str, VectorInitializer] = {"kernel": GlorotUniform(), "recurrent_kernel": Uniform(scale=1.0)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,10 +144,14 @@ class Parameter:
 
     Attributes:
         shape: `(in, out)` for a matrix, as Keras stores it; `(out,)` for a bias.
-        role: The initialiser that draws it, unless it has one of its own.
+        role: The initialiser that draws it, unless it has one of its own. A vector cannot be orthogonal or an
+            identity: as `recurrent_kernel` it is drawn from U[-1, 1], as `kernel` by `glorot_uniform`.
         offset: Added after drawing, e.g. the forget bias; a vector where it differs between units.
         initializer: Its own.
         opposite: Another parameter of the layer, as whose negative it begins; it is not drawn itself.
+
+    Raises:
+        ValueError: The shape or the role is none.
     """
 
     shape: tuple[int, ...]
@@ -153,6 +159,16 @@ class Parameter:
     offset: float | tuple[float, ...] = 0.0
     initializer: Initializer | VectorInitializer | Chrono | None = None
     opposite: str = ""
+
+    def __post_init__(self) -> None:
+        shape: object = self.shape
+        sizes = shape if isinstance(shape, tuple) else ()
+        if len(sizes) not in {1, 2} or not all(isinstance(one, Integral) and int(one) > 0 for one in sizes):
+            raise ValueError(f"expected (in, out) or (out,) as shape, whole numbers of at least 1; got {shape!r}")
+        if self.role not in get_args(Role):
+            raise ValueError(f"expected a role of {', '.join(get_args(Role))}; got {self.role!r}")
+        if len(sizes) == 1 and self.initializer is None:
+            object.__setattr__(self, "initializer", _OF_VECTORS.get(self.role))
 
     @property
     def size(self) -> int:

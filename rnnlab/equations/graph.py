@@ -4,6 +4,7 @@ A value belongs to one sequence of the batch: it has `width` features, so that i
 and vectors of parameters have no batch and fit any.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final
@@ -20,7 +21,7 @@ _FOLDED: dict[str, Callable[[float, float], float]] = {
     "add": lambda a, b: a + b,
     "subtract": lambda a, b: a - b,
     "multiply": lambda a, b: a * b,
-    "divide": lambda a, b: a / b,
+    "divide": lambda a, b: a / b if b else math.nan,
     "maximum": max,
     "minimum": min,
 }

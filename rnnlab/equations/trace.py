@@ -13,6 +13,7 @@ from rnnlab.cells.base import AbstractCell
 from rnnlab.core.activations import AbstractActivation, Relu, Sigmoid, Softsign, Tanh
 from rnnlab.core.errors import UsageError
 from rnnlab.core.registry import nearest
+from rnnlab.equations.contract import described_parameters, run_step
 from rnnlab.equations.graph import Graph, Node
 
 _INSTEAD = {
@@ -228,6 +229,8 @@ class Operations:
 
     def _elementwise(self, operation: str, *operands: Any, detail: Any = None) -> Symbol:
         nodes = self._nodes(*operands)
+        if operation == "divide" and nodes[1].operation == "constant" and not nodes[1].detail:
+            self.fail("a division by zero", "a divisor that cannot be 0")
         return Symbol(self, self._graph.elementwise(operation, *nodes, detail=detail))
 
     def _nodes(self, *values: Any) -> list[Node]:
@@ -256,7 +259,7 @@ def trace(cell: AbstractCell, input_features: int) -> Traced:
     graph, file = Graph(), inspect.getsourcefile(type(cell)) or ""
     xp, matrices, vectors = Operations(graph, file), dict[str, tuple[int, int]](), dict[str, int]()
     parameters = {}
-    for name, parameter in cell.parameters(input_features).items():
+    for name, parameter in described_parameters(cell, input_features).items():
         if len(parameter.shape) == 2:
             matrices[name] = rows, columns = parameter.shape[0], parameter.shape[1]
             parameters[name] = Symbol(xp, None, (name, rows, columns))
@@ -265,7 +268,7 @@ def trace(cell: AbstractCell, input_features: int) -> Traced:
             parameters[name] = Symbol(xp, graph.node("parameter", width=vectors[name], detail=name))
     sizes = cell.state_sizes()
     state = {name: Symbol(xp, graph.node("state", width=size, detail=name)) for name, size in sizes.items()}
-    step = cell.step(xp, parameters, Symbol(xp, graph.node("input", width=input_features)), state)
+    step = run_step(cell, xp, parameters, Symbol(xp, graph.node("input", width=input_features)), state)
     ends = {"output": xp.node(step.output)} | {name: xp.node(step.state[name]) for name in sizes}
     for name, node in ends.items():
         wanted = cell.options.units if name == "output" else sizes[name]

@@ -248,6 +248,7 @@ def test_bad_options_of_carry_are_refused(key: str, value: object, reason: str) 
         ("lstm_1997", {"units": 3, "input_gate_bias": [-1.0, -3.0]}, "expected 3 numbers in input_gate_bias"),
         ("lstm_1997", {"units": 1, "output_gate_bias": [-101.0]}, "expected numbers from -100 to 100"),
         ("lstm_1997", {"units": 1, "output_gate_bias": [-1.0], "hidden_bias": "none"}, "no output_gate_bias with"),
+        ("lstm_1997", {"units": 1, "output_gate_bias": [-1.0], "output_gate": False}, "with `output_gate: false`"),
         ("lstm_1997", {"state_activation": "tahn"}, "did you mean 'tanh'?"),
         ("lstm_peephole", {"peephole_initializer": {"type": "orthogonal"}}, "does not match any of the expected tags"),
         ("indrnn", {"recurrent_min": 2.0, "recurrent_max": 1.0}, "expected recurrent_min of at most recurrent_max, 1"),

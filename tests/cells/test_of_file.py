@@ -2,16 +2,21 @@
 
 import os
 import shutil
+import sys
+import tempfile
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import rnnlab as package
 from rnnlab.cells import CELLS
+from rnnlab.cells._of_file import _own
 from rnnlab.core.code_files import VARIABLE, CodeFile
 from rnnlab.core.errors import UsageError
+from rnnlab.core.parameters import Orthogonal, Parameter, draw_parameters
 from tests.cli.program import child, rnnlab
 from tests.test_readme import of_kind
 
@@ -91,6 +96,24 @@ WRONG = {
     "no Python": ("cells/my_cell.py:Leaky", "class Leaky(\n", "my_cell.py:1"),
     "no step": ("cells/my_cell.py:Leaky", LEAKY.replace("def step", "def walk"), "has no step"),
     "no states": ("cells/my_cell.py:Leaky", LEAKY.replace("states =", "parts ="), "has no `states`"),
+    **{
+        name: ("cells/my_cell.py:Leaky", LEAKY.replace(old, new), f"my_cell.py:{expected}")
+        for name, old, new, expected in [
+            ("no Step", "return Step(", "Step(", "22: `step` returns None, expected rnnlab.cells.base.Step"),
+            ("a tuple", "return Step(output=h, state={", "return (h, {", "22: `step` returns a tuple, expected"),
+            ("no state", 'state={"h": h}', "state={}", "22: `step` returns as states none; expected 'h'"),
+            ("another state", 'state={"h": h}', 'state={"c": h}', "22: `step` returns as states 'c'; expected 'h'"),
+            ("no parameters", "return {", "_ = {", "14: `parameters` returns None, expected a dict"),
+            ("no parameter", 'Parameter((units,), "bias")', "(units,)", "14: `parameters` has a tuple as 'b'"),
+            ("no sizes", "(units,)", "()", "19: ValueError: expected (in, out) or (out,) as shape"),
+            ("three sizes", "(units, units)", "(units, units, units)", "18: ValueError: expected (in, out)"),
+            ("a float", "(units,)", "(units / 1,)", "19: ValueError: expected (in, out) or (out,) as shape"),
+            ("a number", "(units,)", "units", "19: ValueError: expected (in, out) or (out,) as shape"),
+            ("no role", '"bias"', '"offset"', "19: ValueError: expected a role of kernel, recurrent_kernel, bias"),
+            ("by zero", "leak * new", "new / 0", "25: an equation cannot have a division by zero"),
+            ("zero by zero", "leak * new", "xp.ones_like(h) / 0", "25: an equation cannot have a division by zero"),
+        ]
+    },
     "another operation": ("cells/my_cell.py:Leaky", LEAKY.replace("(1 - leak) * h", "xp.roll(h, 1)"), "xp.roll"),
 }
 
@@ -108,12 +131,73 @@ def test_each_mistake_is_one_message_with_its_place(folder: Path, case: str) -> 
     assert not (folder / "runs").exists()
 
 
-def test_an_error_in_a_step_has_its_line(folder: Path) -> None:
+LATE = '_ = hasattr(inputs, "__len__") and 1 / 0\n        p, h, leak ='  # of an array, not when it is traced
+
+
+def test_an_error_in_a_step_has_its_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
     (folder / "cells/my_cell.py").write_text(LEAKY.replace('p["b"])', 'p["bias"])'))
     done = rnnlab("check", "x.yaml")
     line = next(n for n, text in enumerate(LEAKY.splitlines(), 1) if 'p["b"])' in text)
     assert done.code == 2
     assert f"my_cell.py:{line}: KeyError: 'bias'" in done.stderr
+    (folder / "cells/my_cell.py").write_text(LEAKY.replace("p, h, leak =", LATE))
+    assert rnnlab("train", "x.yaml", "--into", "runs/one", "-q").code == 0
+    done = rnnlab("diagnose", "runs/one")
+    assert done.code == 2
+    assert "my_cell.py:23: ZeroDivisionError" in done.stderr
+    assert not [*folder.glob("rnnlab-bug-*")]
+
+
+def test_a_vector_that_the_state_is_multiplied_with(folder: Path) -> None:
+    """It is drawn from U[-1, 1], of variance 1/3, whatever draws the matrices."""
+    source = LEAKY.replace("(units, units)", "(units,)").replace('xp.matmul(h, p["U"])', 'h * p["U"]')
+    (folder / "cells/my_cell.py").write_text(source)
+    assert rnnlab("train", "x.yaml", "--into", "runs/one", "-q").code == 0
+    many = {"u": Parameter((40_000,), "recurrent_kernel")}
+    drawn = draw_parameters(many, initializers={"recurrent_kernel": Orthogonal()}, seed=3, dtype="f8")["u"]
+    assert 0.999 < np.abs(drawn).max() <= 1
+    assert drawn.var() == pytest.approx(1 / 3, rel=0.02)
+
+
+def test_commands_say_what_is_not_known_of_it(folder: Path) -> None:
+    assert rnnlab("train", "x.yaml", "--into", "runs/one", "-q").code == 0
+    done = rnnlab("plot", "runs/one", "--kind", "gates")
+    assert done.code == 2
+    assert "declares no gates" in done.stderr
+    assert "gates" not in rnnlab("diagnose", "runs/one", "--json").stdout
+    found = rnnlab("diagnose", "runs/one", "--only", "fixed-points").stdout
+    assert "without bound" not in found
+    assert "not known" in " ".join(found.split())
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras's own
+def test_it_is_a_keras_layer(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It computes the equation, is saved, and is loaded by a process that has not imported the file, if it may."""
+    keras = pytest.importorskip("keras")
+    from rnnlab.backends.keras import layers
+
+    model = keras.Sequential([keras.Input((2, 1)), layers.EquationRNN("./cells/my_cell.py:Leaky", 3, leak=0.5)])
+    w, u, b = model.get_weights()
+    x = np.array([[[1.0], [-2.0]]])
+    h = 0.5 * np.tanh(x[:, 0] @ w + b)
+    h = 0.5 * h + 0.5 * np.tanh(x[:, 1] @ w + h @ u + b)
+    np.testing.assert_allclose(model.predict(x, verbose=0), h, rtol=1e-5)
+    model.save(folder / "m.keras")
+    name = model.layers[0].get_config()["cell"]
+
+    def load() -> Any:
+        monkeypatch.delitem(sys.modules, CodeFile.of(name).module, raising=False)
+        _own.cache_clear()
+        return keras.saving.load_model(folder / "m.keras")
+
+    np.testing.assert_allclose(load().predict(x, verbose=0), h, rtol=1e-5)
+    (folder / "cells/my_cell.py").write_text(LEAKY + "# changed\n")
+    with pytest.raises(UsageError, match="was changed"):
+        load()
+    for kind in (layers.EquationRNN, layers.EquationCell):
+        with pytest.raises(UsageError, match="without the SHA-256"):
+            kind.from_config({"cell": "./cells/my_cell.py:Leaky", "units": 3})
 
 
 SPY = LEAKY + "\nfrom pathlib import Path\n\nPath('executed').write_text('')\n"

@@ -4,6 +4,7 @@ Importing this module imports Keras, on the engine chosen by then (`KERAS_BACKEN
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, final
 
 import keras
@@ -13,6 +14,7 @@ from pydantic import ValidationError
 from rnnlab.backends.keras.derived.packs import Namespace
 from rnnlab.cells import CELLS
 from rnnlab.cells.base import AbstractCell
+from rnnlab.core.code_files import CodeFile
 from rnnlab.core.errors import UsageError
 from rnnlab.core.parameters import Parameter
 from rnnlab.core.registry import nearest
@@ -47,7 +49,7 @@ class EquationCell(keras.layers.Layer):
     Its weights have the names, shapes and order of the cell's own parameters.
 
     Args:
-        cell: Its name, e.g. `carry`; or the configured cell.
+        cell: Its name, e.g. `carry`; `./my_cell.py:MyCell`, which imports that file; or the configured cell.
         units: H.
         kernel_initializer: Of each matrix that the inputs are multiplied with.
         recurrent_initializer: Of each matrix that the state is multiplied with.
@@ -124,6 +126,12 @@ class EquationCell(keras.layers.Layer):
             **drawn,
         }
 
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "EquationCell":
+        """Return the cell that `get_config` describes."""
+        _require_hash(config)
+        return cls(**config)
+
     def _initializer(self, described: Mapping[str, Parameter], name: str) -> Callable[..., Tensor]:
         """Return what draws a weight, by the rules of `rnnlab.core.parameters`."""
         parameter, place = described[name], list(described).index(name)
@@ -195,7 +203,18 @@ class EquationRNN(keras.layers.RNN):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "EquationRNN":
         """Return the layer that `get_config` describes; it makes its cell itself."""
+        _require_hash(config)
         return cls(**config)
+
+
+def _require_hash(config: Mapping[str, Any]) -> None:
+    """Pass unless a saved model, which anyone may have written, names a file without saying which content it had."""
+    file = CodeFile.of(config["cell"]) if isinstance(config.get("cell"), str) else None
+    if file and not file.sha256:
+        problem = f"a saved layer names {str(file)[:200]} without the SHA-256 of that file"
+        raise UsageError(
+            problem, hint=f"make the layer in Python, EquationRNN({str(file)[:200]!r}, …), and load weights"
+        )
 
 
 def _own_options(kind: type[AbstractCell]) -> list[str]:
@@ -204,6 +223,9 @@ def _own_options(kind: type[AbstractCell]) -> list[str]:
 
 
 def _configured(cell: str, arguments: Mapping[str, Any]) -> AbstractCell:
+    file = CodeFile.of(cell)
+    if file and not file.sha256:  # named by the program that runs: that is what permits to import it
+        cell = str(file.located(Path()))
     kind: type[AbstractCell] = CELLS.get(cell)
     known = _own_options(kind)
     for name in arguments:

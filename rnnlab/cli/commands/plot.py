@@ -103,7 +103,8 @@ def _figure(comparison: Comparison, kind: str, x: str) -> Figure:
     else:
         figure = curves(comparison, x) if kind == "curves" else OF_COMPARISONS[kind](comparison)
     if figure is None:
-        hint = "it needs many groups that differ in two config keys, such as a sweep over cells and lengths"
+        many = "it needs many groups that differ in two config keys, such as a sweep over cells and lengths"
+        hint = diagnoses()[kind].lacks if kind in diagnoses() else many
         nothing = UsageError(f"there is nothing to draw as '{kind}' for these runs", where="--kind", hint=hint)
         raise next(iter(faults.values()), nothing)
     return figure

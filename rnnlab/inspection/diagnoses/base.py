@@ -95,6 +95,7 @@ class AbstractDiagnosis(ABC, Generic[Found]):
     """
 
     position: ClassVar[int] = 100  # among the others, ascending
+    lacks: ClassVar[str] = ""  # why there is no result, where `compute` returns None
     is_default: ClassVar[bool] = True  # False where it is slow, or needs what few runs have
     needs_sequences: ClassVar[bool] = True  # False where the weights, or the record of the training, are enough
     is_in_report: ClassVar[bool] = False

@@ -41,7 +41,7 @@ class FixedPoints:
         eigenvalues: (P, S) of the Jacobian of the whole state, complex, the largest modulus first.
         unstable: (P,) how many eigenvalues are larger than 1: 0 where the point is stable, else it is a saddle.
         index_sum: The sum of sign det(1 - Jacobian). It is 1 where all points are found and states stay bounded.
-        is_bounded: Whether the cell's activations keep its states bounded.
+        is_bounded: Whether the cell's activations keep its states bounded; None where that is not known.
         slow: State of the cell -> (Q, H): points where the search ended, a step is short, and which are not fixed.
         slow_steps: (Q,) the length of a step from these.
         is_cut_short: Whether the search ended before its time, because the state is large.
@@ -54,7 +54,7 @@ class FixedPoints:
     eigenvalues: NDArray[np.complex128]
     unstable: NDArray[np.int64]
     index_sum: int
-    is_bounded: bool
+    is_bounded: bool | None
     slow: Mapping[str, Numbers]
     slow_steps: Numbers
     is_cut_short: bool
@@ -131,6 +131,10 @@ def _sentences(one: FixedPoints) -> list[str]:
 def _completeness(one: FixedPoints) -> str:
     if not one.is_isolated.all():
         return "some have an eigenvalue of 1: there are lines of fixed points, of which these are examples."
+    if one.is_bounded is None:
+        return (
+            f"the index sum is {one.index_sum} (it need not be 1: whether this cell's states are bounded is not known)."
+        )
     if not one.is_bounded:
         return f"the index sum is {one.index_sum} (states can grow without bound, so that it need not be 1)."
     if one.index_sum == 1:
@@ -183,7 +187,14 @@ def fixed_points(
 
 
 def _described(
-    layer: Layer, points: Array, slow: Array, inputs: Array, *, spread: float, is_bounded: bool, is_cut_short: bool
+    layer: Layer,
+    points: Array,
+    slow: Array,
+    inputs: Array,
+    *,
+    spread: float,
+    is_bounded: bool | None,
+    is_cut_short: bool,
 ) -> FixedPoints:
     slow = _distinct(slow, _SLOW * spread)
     slow = slow[[bool((np.linalg.norm(points - one, axis=1) > _SLOW * spread).all()) for one in slow]]
@@ -208,13 +219,15 @@ def _described(
     )
 
 
-def _is_bounded(layer: Layer) -> bool:
-    """Return whether every activation has a range that it never reaches the ends of, so that a memory fades."""
+def _is_bounded(layer: Layer) -> bool | None:
+    """Return whether every activation has a range that it never reaches the ends of, so that a memory fades.
+
+    Of a cell that does not declare where it has activations this is not known.
+    """
     cell = layer.network.cell
     fades = bool(cell.forget) or len(cell.states) == 1
-    return (
-        fades and bool(cell.gates) and all(getattr(cell.options, option) in _BOUNDED for option in cell.gates.values())
-    )
+    known = fades and all(getattr(cell.options, option) in _BOUNDED for option in cell.gates.values())
+    return known if cell.gates else None
 
 
 def _means(points: Array, count: int, of: int, rng: np.random.Generator) -> Array:

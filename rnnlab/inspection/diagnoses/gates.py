@@ -55,8 +55,10 @@ class Gates(AbstractDiagnosis[Mapping[str, Gate]]):
         "it; a gate whose values pile up at an end of its range is saturated, and hardly learns any more."
     )
 
-    def compute(self, inspected: Inspected) -> dict[str, Gate]:
-        return gates(inspected.unrolled)
+    lacks = "the cell declares no gates: `gates` of a class names them"
+
+    def compute(self, inspected: Inspected) -> dict[str, Gate] | None:
+        return gates(inspected.unrolled) if inspected.network.cell.gates else None
 
     def sentences(self, found: Mapping[str, Gate]) -> list[str]:
         return [
