@@ -11,19 +11,21 @@ import os
 import re
 import sys
 import traceback
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Self, final
 
 from rnnlab.core.errors import UsageError
-from rnnlab.core.named_files import home_expanded, read_named
+from rnnlab.core.named_files import home_expanded, read_named, sha256_of
 from rnnlab.core.registry import nearest
 
 VARIABLE = "RNNLAB_CODE"  # files, separated as in PATH: where to look for a file that is not where it was
 IN_A_FILE = r"\.py:[^\W\d]\w*(@[0-9a-f]{64})?$"  # what a name of a class in a file ends with
 PREFIX = "rnnlab_file_"  # of the names of modules
 _MOST_BYTES = 1 << 20
+_MOST_FOLDERS = 12  # around a run, in which a file that is not at its place is looked for
 _NAME = re.compile(r"(?P<path>.+\.py):(?P<name>[^\W\d]\w*)(?:@(?P<sha256>[0-9a-f]{64}))?")
 _SOURCE = "__source__"  # of a module: the bytes it was made from
 _MARKS = (("status.json", "resolved.yaml"), ("plan.json", "sweep.yaml"))  # files of a run and of a sweep
@@ -97,6 +99,22 @@ class CodeFile:
         _import(file, source)
         return file
 
+    def moved_with(self, run: Path) -> "CodeFile":
+        """Return the file where it is after its project was moved, `run` with it; itself where it is at its place.
+
+        It is looked for by the end of its path, the longest first, in the current folder and those around the run; only
+        the same content counts. `load` checks all else.
+        """
+        if _has_hash(self.path, self.sha256):
+            return self
+        tails = [Path(*self.path.parts[n:]) for n in range(1, len(self.path.parts))][-_MOST_FOLDERS:]
+        around = Path(os.path.realpath(run)).parents[:_MOST_FOLDERS]
+        for folder in dict.fromkeys([Path(os.path.realpath(Path.cwd())), *around]):
+            for tail in tails:
+                if _has_hash(folder / tail, self.sha256):
+                    return replace(self, path=folder / tail)
+        return self
+
     def load(self) -> Any:
         """Return the class; a file that is not yet imported is, if it is the same file as when it was named.
 
@@ -136,6 +154,12 @@ def _read(path: Path) -> bytes:
         raise UsageError("no such file", where=str(path), hint=_HINT) from None
     except UsageError as error:
         raise UsageError(error.problem, where=str(path), hint=error.hint) from None
+
+
+def _has_hash(path: Path, sha256: str) -> bool:
+    with suppress(FileNotFoundError, UsageError):
+        return sha256_of(path, _MOST_BYTES, hint=_HINT) == sha256
+    return False
 
 
 def _read_again(file: CodeFile) -> bytes:

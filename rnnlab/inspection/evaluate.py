@@ -87,8 +87,8 @@ def evaluate(
     run = open_run(run)
     _ = run.status  # a run whose status is damaged gets no further record
     more = [] if sequences is None else [f"evaluation.sequences={sequences}"]
-    own = run.experiment()
     experiment = run.experiment([*overrides, *more])
+    own = run.experiment()  # second, so that the options of a cell in a file are of one class
     task = experiment.build_task()
     network = experiment.network()
     _require_same_network(own.network(), network)

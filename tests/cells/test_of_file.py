@@ -278,3 +278,24 @@ def test_a_file_elsewhere_is_named_by_the_environment(spied: Path, monkeypatch: 
     assert rnnlab("evaluate", "one").code == 2
     monkeypatch.setenv(VARIABLE, "moved/my_cell.py")
     assert rnnlab("evaluate", "one").code == 0
+
+
+def test_a_project_is_moved_with_its_cell(spied: Path) -> None:
+    for name in ("cells", "runs", "x.yaml"):
+        (spied / "project").mkdir(exist_ok=True)
+        shutil.move(spied / name, spied / "project" / name)
+    run = "project/runs/one"
+    assert rnnlab("doctor", run).code == 0
+    assert not (spied / "executed").exists()
+    for command in (
+        ["evaluate", run],
+        ["export", run, "--format", "npz", "--out", "one.npz"],
+        ["evaluate", run, "--set", "seed=3"],
+    ):
+        done = child(*command)
+        assert done.code == 0, done.stderr
+    assert child("train", "--resume", run, "--set", "training.steps=6", "-q").code == 0
+    (spied / "project/cells/my_cell.py").write_text(SPY + "# changed\n")
+    (spied / "executed").unlink()
+    assert child("evaluate", run).code == 2
+    assert not (spied / "executed").exists()
