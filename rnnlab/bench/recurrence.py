@@ -123,7 +123,7 @@ class Recurrence:
             if pack.reads_inputs:
                 found.append(inputs @ weights[place] + weights[place + 1 + len(pack.operands)])
             place += pack.count
-        return tuple(found) or (inputs,)
+        return (*found, inputs) if _reads_inputs(self._stages) else tuple(found) or (inputs,)
 
     def _written(self) -> Step:
         """Return the step, compiled from Python source; nothing is decided while it runs."""
@@ -151,9 +151,10 @@ class _Source:
 
     def text(self) -> str:
         states, weights, xs = self._traced.states, 0, 0
+        early = sum(pack.reads_inputs for packs in self._packs for pack in packs) if self._early else 0
         for node in ordered(states.values()):
             if node.operation in {"input", "state"}:
-                self._names[node] = "x0" if node.operation == "input" else f"s{list(states).index(node.detail)}"
+                self._names[node] = f"x{early}" if node.operation == "input" else f"s{list(states).index(node.detail)}"
         count = sum(pack.count for packs in self._packs for pack in packs)
         vectors = {name: f"w{count + place}" for place, name in enumerate(self._traced.vectors)}
         for stage, packs in zip(self._forward, self._packs, strict=True):
@@ -180,7 +181,8 @@ class _Source:
                 if node not in self._names:
                     self._add(node, vectors)
         self._lines.append(f"return {', '.join(self._name(node, vectors) for node in states.values())},")
-        head = f"({_tuple('x', max(1, xs))}, {_tuple('w', count + len(vectors))}, {_tuple('s', len(states))})"
+        count_of_x = max(1, early + _reads_inputs(self._forward))
+        head = f"({_tuple('x', count_of_x)}, {_tuple('w', count + len(vectors))}, {_tuple('s', len(states))})"
         body = "".join(f"    {line}\n" for line in [f"{head} = xs, ws, states", *self._lines])
         return f"def step(xs, ws, states):\n{body}"
 
@@ -248,6 +250,11 @@ class _Source:
 
 def _tuple(letter: str, count: int) -> str:
     return f"({''.join(f'{letter}{number}, ' for number in range(count))})"
+
+
+def _reads_inputs(forward: Sequence[Stage]) -> bool:
+    """Return whether something besides products reads the inputs."""
+    return any(one.operation == "input" for stage in forward for node in stage.block for one in node.operands)
 
 
 def _same(one: Node | None, other: Node | None) -> bool:

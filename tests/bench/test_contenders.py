@@ -97,6 +97,17 @@ def test_a_cell_in_a_file_has_peers(tmp_path: Path) -> None:
     assert_the_same_work(CONTENDERS["torch_loop"], Work.from_json(jsonable(work(cell, layers=2))))
 
 
+@pytest.mark.peers
+def test_inputs_read_by_more_than_products(tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="the outside reference needs the extra `peers`")
+    product, more = 'xp.matmul(inputs, p["W"])', 'xp.matmul(xp.stop_gradient(inputs), p["W"])'
+    text = of_kind("python")[0]
+    assert product in text
+    (tmp_path / "my_cell.py").write_text(text.replace(product, f"{product} + {more}"))
+    cell = str(CodeFile(Path("my_cell.py"), "Leaky").located(tmp_path))
+    assert_the_same_work(CONTENDERS["torch_loop"], Work.from_json(jsonable(work(cell, layers=2))))
+
+
 @pytest.mark.parametrize("pair", ["if", "fk", "ko"])
 def test_swapped_gates_are_detected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pair: str) -> None:
     in_the_kernel(monkeypatch, pair)
