@@ -166,6 +166,7 @@ def test_commands_say_what_is_not_known_of_it(folder: Path) -> None:
     assert done.code == 2
     assert "declares no gates" in done.stderr
     assert "gates" not in rnnlab("diagnose", "runs/one", "--json").stdout
+    assert "declares no gates" in rnnlab("diagnose", "runs/one", "--only", "gates").stderr
     found = rnnlab("diagnose", "runs/one", "--only", "fixed-points").stdout
     assert "without bound" not in found
     assert "not known" in " ".join(found.split())

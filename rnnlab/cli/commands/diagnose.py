@@ -73,6 +73,9 @@ def command(
         show_json("diagnose", found)
     else:
         show(*_parts(found))
+    for name in names or ():
+        if name not in found.results and (why := diagnoses()[name].lacks):
+            warn(f"{name}: {why}")
     if names is None and all(not diagnoses()[name].needs_sequences for name in found.results):
         warn("the data of this run are not there: diagnoses on sequences are left out; `--only gates` shows why")
 
