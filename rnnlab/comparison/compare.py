@@ -23,6 +23,7 @@ from rnnlab.comparison.groups import (
     varying_keys,
 )
 from rnnlab.comparison.pivot import Pivot, pivot, usual_pivot
+from rnnlab.core.code_files import with_code_labels
 from rnnlab.core.errors import UsageError, VerificationError
 from rnnlab.runs.find import Damaged, read_some
 from rnnlab.runs.run import Run
@@ -111,7 +112,8 @@ def compare(
     name = resolve_metric(found, metric)
     results = tuple(sorted(found, key=lambda run: (*_rank(run, name), run.name)))
     headings = run_headings(results)
-    varying = varying_keys([run.config for run in results])
+    configs = {run.name: one for run, one in zip(results, with_code_labels(run.config for run in results), strict=True)}
+    varying = varying_keys(list(configs.values()))
     groups = groups_of(results, name)
     grouped = len(groups) < len(results)
     table = pivot(groups, by=by, over=over) if by and over else usual_pivot(groups)
@@ -123,7 +125,9 @@ def compare(
         metric=name,
         headings=headings,
         differences={
-            key: {run.name: run.config[key] for run in results if key in run.config} for key in varying if key != "name"
+            key: {name: config[key] for name, config in configs.items() if key in config}
+            for key in varying
+            if key != "name"
         },
         groups=groups,
         contrasts=contrasts,

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from rnnlab.comparison.statistics import Interval, bootstrap, interquartile_mean, median, wilson
 from rnnlab.comparison.survival import Times, median_time, never_solves, times_of
+from rnnlab.core.code_files import with_code_labels
 from rnnlab.core.data_file import is_place
 from rnnlab.core.errors import RnnlabError, UsageError
 from rnnlab.core.registry import nearest
@@ -147,13 +148,16 @@ def groups_of(runs: Sequence[Run], metric: str) -> tuple[Group, ...]:
         runs: The runs.
         metric: The full name of the metric they are measured by.
     """
-    varying = varying_keys([run.config for run in runs])
+    configs = with_code_labels(run.config for run in runs)
+    varying = varying_keys(configs)
     keys = [key for key in varying if key not in _FREE and not key.startswith(_FREE_BLOCKS)]
     keys.sort(key=lambda key: _FIRST.index(key) if key in _FIRST else len(_FIRST))
     parts: dict[tuple[Hashable, ...], list[Run]] = {}
-    for run in runs:
-        parts.setdefault(_kinds(run.config, keys), []).append(run)
-    values = [{key: part[0].config[key] for key in keys if key in part[0].config} for part in parts.values()]
+    of_parts: dict[tuple[Hashable, ...], Mapping[str, Any]] = {}
+    for run, config in zip(runs, configs, strict=True):
+        parts.setdefault(kinds := _kinds(config, keys), []).append(run)
+        of_parts.setdefault(kinds, config)
+    values = [{key: config[key] for key in keys if key in config} for config in of_parts.values()]
     headings = _group_headings(values, keys, [part[0].label for part in parts.values()])
     ordered = [tuple(sorted(part, key=_by_seed)) for part in parts.values()]
     groups = [Group(*each, metric) for each in zip(headings, values, ordered, strict=True)]
@@ -191,8 +195,6 @@ def _group_headings(values: Sequence[Mapping[str, Any]], keys: Sequence[str], la
     if not keys:
         return labels
     shown = [[value_label(key, one[key]) for key in keys if key in one] for one in values]
-    if len(set(map(tuple, shown))) < len(shown):  # two versions of one file have one name
-        shown = [[str(one[key]) for key in keys if key in one] for one in values]
     return [" ".join(parts) or "the others" for parts in shown]
 
 

@@ -11,6 +11,8 @@ import os
 import re
 import sys
 import traceback
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -135,6 +137,25 @@ def without_path(text: Any) -> Any:
     """
     file = CodeFile.of(text) if isinstance(text, str) else None
     return file.name if file else text
+
+
+def with_code_labels(configs: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return configs by dotted key, with the class alone for a cell in a file, wherever that is.
+
+    Classes of one name in different files have the first digits of the hash besides.
+
+    Example:
+        >>> texts = ["/a/x.py:One@" + "0" * 64, "/b/x.py:One@" + "0" * 64, "/a/x.py:Two@" + "1" * 64]
+        >>> [one["cell.type"] for one in with_code_labels([{"cell.type": text} for text in texts])]
+        ['One', 'One', 'Two']
+    """
+    configs = list(configs)
+    files = [CodeFile.of(text) if isinstance(text := one.get("cell.type"), str) else None for one in configs]
+    several = Counter(name for name, _ in {(file.name, file.sha256) for file in files if file})
+    return [
+        {**one, "cell.type": file.name + f"@{file.sha256[:7]}" * (several[file.name] > 1)} if file else one
+        for one, file in zip(configs, files, strict=True)
+    ]
 
 
 def require_code_name(text: str) -> None:

@@ -300,3 +300,13 @@ def test_a_project_is_moved_with_its_cell(spied: Path) -> None:
     (spied / "executed").unlink()
     assert child("evaluate", run).code == 2
     assert not (spied / "executed").exists()
+
+
+def test_two_cells_of_one_name_are_told_apart_by_their_hash(folder: Path) -> None:
+    assert rnnlab("train", "x.yaml", "--into", "runs/one", "-q").code == 0
+    (folder / "cells/my_cell.py").write_text(LEAKY + "# changed\n")
+    assert rnnlab("train", "x.yaml", "--into", "runs/two", "-q").code == 0
+    digests = [sha256((LEAKY + more).encode()).hexdigest()[:7] for more in ("", "# changed\n")]
+    differences = rnnlab("compare", "runs/one", "runs/two").stdout.partition("Results")[0]
+    assert all(f"Leaky@{one}" in differences for one in digests)
+    assert str(folder) not in differences
