@@ -112,6 +112,33 @@ def test_a_gradient_of_rounding_alone_passes(here: Path) -> None:
     assert [check.what for check in checks if not check.passed] == []
 
 
+def test_a_relu_at_its_kink_is_left_out_and_counted(here: Path) -> None:
+    """The first layer gives 0 here, so that the second's argument is 0: any slope from 0 to 1 is right."""
+    (here / "x.yaml").write_text("task: adding\n")
+    small = ["cell=indrnn", "cell.units=1", "cell.layers=2", "training.batch_size=1", "shape.timesteps=2"]
+    result = rnnlab("verify", "x.yaml", "--steps", "1", *(word for one in small for word in ("--set", one)))
+    assert (result.code, result.stderr) == (0, "")
+    assert result.stdout.splitlines()[-1] == "27 of 27 within tolerance; 1 left out, where the loss has a kink"
+
+
+@pytest.mark.parametrize("cell", ["indrnn", "carry"])
+def test_a_wrong_gradient_is_not_taken_for_a_kink(here: Path, cell: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    right = NumpyModel.loss_and_gradients
+
+    def wrong(self: NumpyModel, batch: Batch) -> tuple[float, dict[str, np.ndarray]]:
+        loss, gradients = right(self, batch)
+        return loss, {name: array * 1.001 for name, array in gradients.items()}
+
+    monkeypatch.setattr(NumpyModel, "loss_and_gradients", wrong)
+    (here / "x.yaml").write_text("task: adding\n")
+    small = [f"cell={cell}", "cell.units=3", "training.batch_size=4", "shape.timesteps=4"]
+    found = load_experiment(here / "x.yaml", small).experiment
+    start = found.network().draw(found.seed)
+    checks = [check for check in verify(found, steps=1) if check.against == "central differences"]
+    assert len(checks) == len(start)
+    assert not any(check.passed for check in checks)
+
+
 def test_a_table_tells_the_same(here: Path) -> None:
     (here / "x.yaml").write_text(SMALL)
     result = rnnlab("verify", "x.yaml", "--steps", "1")

@@ -43,7 +43,10 @@ def command(
         rows = [(one.what, _against(one), one.difference, one.rounding, one.tolerance) for one in checks]
         numbers = [Column(name, True, form) for name, form in _FORMS.items()]
         show_table(table(["what", "against", *numbers], rows, text=["against"]))
-        show(f"{sum(check.passed for check in checks)} of {len(checks)} within tolerance")
+        compared = [check for check in checks if not check.kink]
+        left = len(checks) - len(compared)
+        rest = f"; {left} left out, where the loss has a kink" if left else ""
+        show(f"{sum(check.passed for check in compared)} of {len(compared)} within tolerance{rest}")
     if wrong is not None:
         expected = f"expected at most {wrong.tolerance:.0e}"
         problem = f"{wrong.what} differs from {wrong.against} by {wrong.difference:.1e}, {expected}"
@@ -52,4 +55,4 @@ def command(
 
 def _against(check: Check) -> str:
     short = check.against.replace("differences", "diff.")  # for 80 columns
-    return short if check.passed else f"{short}: OUT"
+    return f"{short}: kink" if check.kink else short if check.passed else f"{short}: OUT"
