@@ -27,7 +27,6 @@ VARIABLE = "RNNLAB_CODE"  # files, separated as in PATH: where to look for a fil
 IN_A_FILE = r"\.py:[^\W\d]\w*(@[0-9a-f]{64})?$"  # what a name of a class in a file ends with
 PREFIX = "rnnlab_file_"  # of the names of modules
 _MOST_BYTES = 1 << 20
-_MOST_FOLDERS = 12  # around a run, in which a file that is not at its place is looked for
 _NAME = re.compile(r"(?P<path>.+\.py):(?P<name>[^\W\d]\w*)(?:@(?P<sha256>[0-9a-f]{64}))?")
 _SOURCE = "__source__"  # of a module: the bytes it was made from
 _MARKS = (("status.json", "resolved.yaml"), ("plan.json", "sweep.yaml"))  # files of a run and of a sweep
@@ -100,22 +99,6 @@ class CodeFile:
             _fail_changed(self, path, file.sha256)
         _import(file, source)
         return file
-
-    def moved_with(self, run: Path) -> "CodeFile":
-        """Return the file where it is after its project was moved, `run` with it; itself where it is at its place.
-
-        It is looked for by the end of its path, the longest first, in the current folder and those around the run; only
-        the same content counts. `load` checks all else.
-        """
-        if _has_hash(self.path, self.sha256):
-            return self
-        tails = [Path(*self.path.parts[n:]) for n in range(1, len(self.path.parts))][-_MOST_FOLDERS:]
-        around = Path(os.path.realpath(run)).parents[:_MOST_FOLDERS]
-        for folder in dict.fromkeys([Path(os.path.realpath(Path.cwd())), *around]):
-            for tail in tails:
-                if _has_hash(folder / tail, self.sha256):
-                    return replace(self, path=folder / tail)
-        return self
 
     def load(self) -> Any:
         """Return the class; a file that is not yet imported is, if it is the same file as when it was named.
@@ -202,12 +185,23 @@ def _read_again(file: CodeFile) -> bytes:
     try:
         source = _read(file.path)
     except UsageError as error:
+        if moved := _here(file):
+            hint = f"the same file is at {moved}; if you trust it: {VARIABLE}={moved} rnnlab …"
         raise UsageError(f"{error.problem}: the code of {file.name}", where=str(file.path), hint=hint) from None
     if hasattr(os, "geteuid") and file.path.stat().st_uid not in {0, os.geteuid()}:
         raise UsageError("belongs to another user, whose code is not run unasked", where=str(file.path), hint=hint)
     if (now := hashlib.sha256(source).hexdigest()) != file.sha256:
         _fail_changed(file, file.path, now)
     return source
+
+
+def _here(file: CodeFile) -> Path | None:
+    """Return where in the current folder the same file is, as in a project that was moved; None if it is not there.
+
+    It is named and not run: who writes a run chooses the hash too.
+    """
+    ends = (Path(*file.path.parts[n:]) for n in range(1, len(file.path.parts)))
+    return next((end for end in ends if _has_hash(end, file.sha256)), None)
 
 
 def _fail_changed(file: CodeFile, path: Path, now: str) -> None:

@@ -1,13 +1,11 @@
 """A stored run rebuilt: its experiment and its weights, checked against each other."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Literal, final
 
 from numpy.typing import NDArray
 
 from rnnlab.backends.base import Network
-from rnnlab.config.document import node_of
 from rnnlab.config.experiment import Experiment
 from rnnlab.config.load import check_document
 from rnnlab.config.reading import apply_overrides, document_of
@@ -47,10 +45,6 @@ def stored_experiment(folder: RunFolder, overrides: Sequence[str] = (), *, of: s
     file = CodeFile.of(own.cell.type)
     if file and not file.sha256:
         raise VerificationError("is damaged: it has no SHA-256 of the file that its cell is in", where=str(path))
-    if file and (moved := file.moved_with(folder.path)) != file:
-        named = node_of(str(moved), document.position(("cell", "type")))
-        document = replace(document, root=document.root.with_value(("cell", "type"), named))
-        own = check_document(document, default_name=folder.label, is_stored=True)
     if not overrides:
         return own
     return check_document(apply_overrides(document, _in_full(overrides, own)), default_name=folder.label)

@@ -281,25 +281,29 @@ def test_a_file_elsewhere_is_named_by_the_environment(spied: Path, monkeypatch: 
     assert rnnlab("evaluate", "one").code == 0
 
 
-def test_a_project_is_moved_with_its_cell(spied: Path) -> None:
+def test_the_cell_of_a_project_that_was_moved_is_named_and_not_run(
+    spied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever writes a run chooses the hash: a file beside it is not run unasked."""
+    (spied / "project").mkdir()
     for name in ("cells", "runs", "x.yaml"):
-        (spied / "project").mkdir(exist_ok=True)
         shutil.move(spied / name, spied / "project" / name)
-    run = "project/runs/one"
-    assert rnnlab("doctor", run).code == 0
+    monkeypatch.chdir(spied / "project")
+    assert rnnlab("doctor", "runs/one").code == 0
+    done = child("evaluate", "runs/one")
+    assert done.code == 2
+    assert "RNNLAB_CODE=cells/my_cell.py" in done.stderr
     assert not (spied / "executed").exists()
+    assert not (spied / "project/executed").exists()
+    monkeypatch.setenv(VARIABLE, "cells/my_cell.py")
     for command in (
-        ["evaluate", run],
-        ["export", run, "--format", "npz", "--out", "one.npz"],
-        ["evaluate", run, "--set", "seed=3"],
+        ["evaluate", "runs/one"],
+        ["export", "runs/one", "--format", "npz", "--out", "one.npz"],
+        ["evaluate", "runs/one", "--set", "seed=3"],
+        ["train", "--resume", "runs/one", "--set", "training.steps=6", "-q"],
     ):
         done = child(*command)
         assert done.code == 0, done.stderr
-    assert child("train", "--resume", run, "--set", "training.steps=6", "-q").code == 0
-    (spied / "project/cells/my_cell.py").write_text(SPY + "# changed\n")
-    (spied / "executed").unlink()
-    assert child("evaluate", run).code == 2
-    assert not (spied / "executed").exists()
 
 
 def test_two_cells_of_one_name_are_told_apart_by_their_hash(folder: Path) -> None:
