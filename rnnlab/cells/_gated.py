@@ -7,6 +7,16 @@ from rnnlab.core import activations
 from rnnlab.core.parameters import Chrono, Parameter
 
 
+def gate_parameters(gates: str, *, input_features: int, units: int) -> dict[str, Parameter]:
+    """Return W (I, H), U (H, H) and b (H,) of each gate, `Wi`, `Ui`, `bi` and so on."""
+    described: dict[str, Parameter] = {}
+    for gate in gates:
+        described[f"W{gate}"] = Parameter((input_features, units), "kernel")
+        described[f"U{gate}"] = Parameter((units, units), "recurrent_kernel")
+        described[f"b{gate}"] = Parameter((units,), "bias")
+    return described
+
+
 class GateOptions(CellOptions):
     """Options of a cell with gates."""
 

@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from rnnlab.cells._gated import GatedOptions
+from rnnlab.cells._gated import GatedOptions, gate_parameters
 from rnnlab.cells.base import AbstractCell, Array, Arrays, Step
 from rnnlab.core import activations
 from rnnlab.core.parameters import Parameter
@@ -80,14 +80,9 @@ class Gru(AbstractCell):
         self.recurrent_activation = activations.get(options.recurrent_activation)
 
     def parameters(self, input_features: int) -> dict[str, Parameter]:
-        units = self.options.units
-        described: dict[str, Parameter] = {}
-        for gate in "zrn":
-            described[f"W{gate}"] = Parameter((input_features, units), "kernel")
-            described[f"U{gate}"] = Parameter((units, units), "recurrent_kernel")
-            described[f"b{gate}"] = Parameter((units,), "bias")
+        described = gate_parameters("zrn", input_features=input_features, units=self.options.units)
         described["bz"] = self.gated.keeping_bias()
-        return described | ({"bhn": Parameter((units,), "bias")} if self.reset_after else {})
+        return described | ({"bhn": Parameter((self.options.units,), "bias")} if self.reset_after else {})
 
     def step(self, xp: Any, parameters: Arrays, inputs: Array, state: Arrays) -> Step:
         p, x, h = parameters, inputs, state["h"]

@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from rnnlab.cells._gated import GatedOptions
+from rnnlab.cells._gated import GatedOptions, gate_parameters
 from rnnlab.cells.base import AbstractCell, Array, Arrays, Step
 from rnnlab.core import activations
 from rnnlab.core.parameters import Parameter
@@ -74,13 +74,8 @@ class Janet(AbstractCell):
         self.recurrent_activation = activations.get(options.recurrent_activation)
 
     def parameters(self, input_features: int) -> dict[str, Parameter]:
-        units = self.options.units
-        described: dict[str, Parameter] = {}
-        for gate in "fj":
-            described[f"W{gate}"] = Parameter((input_features, units), "kernel")
-            described[f"U{gate}"] = Parameter((units, units), "recurrent_kernel")
-            described[f"b{gate}"] = self.gated.keeping_bias() if gate == "f" else Parameter((units,), "bias")
-        return described
+        described = gate_parameters("fj", input_features=input_features, units=self.options.units)
+        return described | {"bf": self.gated.keeping_bias()}
 
     def step(self, xp: Any, parameters: Arrays, inputs: Array, state: Arrays) -> Step:
         p, x, h = parameters, inputs, state["h"]

@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from rnnlab.cells._gated import GateOptions
+from rnnlab.cells._gated import GateOptions, gate_parameters
 from rnnlab.cells.base import AbstractCell, Array, Arrays, Step
 from rnnlab.core import activations
 from rnnlab.core.parameters import Parameter
@@ -87,13 +87,8 @@ class Slstm(AbstractCell):
         self.recurrent_activation = activations.get(options.recurrent_activation)
 
     def parameters(self, input_features: int) -> dict[str, Parameter]:
-        units = self.options.units
-        described: dict[str, Parameter] = {}
-        for gate in "ifzo":
-            described[f"W{gate}"] = Parameter((input_features, units), "kernel")
-            described[f"U{gate}"] = Parameter((units, units), "recurrent_kernel")
-            described[f"b{gate}"] = Parameter((units,), "bias", self.own.forget_bias if gate == "f" else 0.0)
-        return described
+        described = gate_parameters("ifzo", input_features=input_features, units=self.options.units)
+        return described | {"bf": Parameter((self.options.units,), "bias", self.own.forget_bias)}
 
     def step(self, xp: Any, parameters: Arrays, inputs: Array, state: Arrays) -> Step:
         p, x, h, c, n, m = parameters, inputs, state["h"], state["c"], state["n"], state["m"]

@@ -198,7 +198,7 @@ def _read_again(file: CodeFile) -> bytes:
 def _here(file: CodeFile) -> Path | None:
     """Return where in the current folder the same file is, as in a project that was moved; None if it is not there.
 
-    It is named and not run: who writes a run chooses the hash too.
+    It is named and not run: the author of a run chooses its hash too.
     """
     ends = (Path(*file.path.parts[n:]) for n in range(1, len(file.path.parts)))
     return next((end for end in ends if _has_hash(end, file.sha256)), None)

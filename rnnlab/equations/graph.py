@@ -5,7 +5,7 @@ and vectors of parameters have no batch and fit any.
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -224,10 +224,10 @@ def ordered(ends: Iterable[Node], given: Iterable[Node] = ()) -> list[Node]:
     return list(found)
 
 
-def without(operation: str, ends: Mapping[Any, Node], graph: Graph) -> dict[Node, Node]:
+def without(operation: str, ends: Iterable[Node], graph: Graph) -> dict[Node, Node]:
     """Return for every node below the ends the same one in a graph where `operation` is replaced by its operand."""
     new: dict[Node, Node] = {}
-    for node in ordered(ends.values()):
+    for node in ordered(ends):
         operands = tuple(new[operand] for operand in node.operands)
         if node.operation == operation:
             new[node] = operands[0]

@@ -7,7 +7,7 @@ its product has two.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, final
+from typing import final
 
 from rnnlab.cells.base import AbstractCell
 from rnnlab.equations.derivative import Gradients, differentiate
@@ -15,7 +15,7 @@ from rnnlab.equations.graph import Node, ordered, without
 from rnnlab.equations.schedule import Stage, kept, stages
 from rnnlab.equations.trace import Traced, trace
 
-OUTPUT = "output"  # the name of the state that an output gets which is none of the cell's states
+OUTPUT = ""  # the name of the state that an output gets which is none of the cell's states, and no name of theirs
 
 
 @final
@@ -26,7 +26,7 @@ class Plan:
     Attributes:
         cell: Of what.
         input_features: I.
-        sizes: Features of each state by name; an output that is no state of the cell is one more, `output`.
+        sizes: Features of each state by name; an output that is no state of the cell is one more, `OUTPUT`.
         output: Name of the state that is the output.
         matrices: Shape of each matrix of parameters, (in, out), by name.
         vectors: Size of each vector of parameters, by name.
@@ -91,8 +91,7 @@ def _plan(kind: type[AbstractCell], options: str, input_features: int) -> Plan:
     cell = kind(kind.Options.model_validate_json(options))
     traced, output = step_of(cell, input_features)
     gradients = differentiate(traced)
-    ends = _ends(traced, gradients)
-    new = without("stop_gradient", ends, traced.graph)
+    new = without("stop_gradient", _ends(traced, gradients), traced.graph)
     after = {name: new[node] for name, node in traced.states.items()}
     matrices = {
         name: [(new[operand], new[gradient]) for operand, gradient in pairs]
@@ -147,12 +146,11 @@ def step_of(cell: AbstractCell, input_features: int) -> tuple[Traced, str]:
     return whole, name
 
 
-def _ends(traced: Traced, gradients: Gradients) -> dict[Any, Node]:
+def _ends(traced: Traced, gradients: Gradients) -> list[Node]:
     nodes = [*traced.states.values(), *gradients.states.values()]
     nodes += [node for pairs in gradients.matrices.values() for pair in pairs for node in pair]
     nodes += [node for nodes in gradients.vectors.values() for node in nodes]
-    nodes += [gradients.inputs] if gradients.inputs else []
-    return dict(enumerate(nodes))
+    return nodes + ([gradients.inputs] if gradients.inputs else [])
 
 
 def _input_gradient(node: Node | None) -> tuple[list[tuple[Node, str]], Node | None]:

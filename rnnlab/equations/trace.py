@@ -269,14 +269,13 @@ def trace(cell: AbstractCell, input_features: int) -> Traced:
     sizes = cell.state_sizes()
     state = {name: Symbol(xp, graph.node("state", width=size, detail=name)) for name, size in sizes.items()}
     step = run_step(cell, xp, parameters, Symbol(xp, graph.node("input", width=input_features)), state)
-    ends = {"output": xp.node(step.output)} | {name: xp.node(step.state[name]) for name in sizes}
-    for name, node in ends.items():
-        wanted = cell.options.units if name == "output" else sizes[name]
-        if node.width != wanted:
-            problem = f"{name} has {node.width} features after a step of the cell {cell.name!r}, not {wanted}"
+    output, states = xp.node(step.output), {name: xp.node(step.state[name]) for name in sizes}
+    wanted = [("the output", output, cell.options.units), *((name, states[name], size) for name, size in sizes.items())]
+    for what, node, size in wanted:
+        if node.width != size:
+            problem = f"{what} has {node.width} features after a step of the cell {cell.name!r}, not {size}"
             raise UsageError(problem, where=file, hint="its `step` and its `state_sizes` must agree")
-    output = ends.pop("output")
-    return Traced(graph, output, ends, sizes, matrices, vectors)
+    return Traced(graph, output, states, sizes, matrices, vectors)
 
 
 def _sized(x: Symbol) -> str:

@@ -145,7 +145,7 @@ def table(runs: str | Path | None = None) -> Any:
     """
     library = next((name for name in ("pandas", "polars") if find_spec(name)), "")
     if not library:
-        raise EnvironmentFault("a frame needs pandas or polars", hint="pip install 'rnnlab[pandas]'")
+        raise EnvironmentFault("a frame needs pandas or polars", hint="pip install 'rnnlab[data]'")
     found = read_runs(_folder(runs))
     rows = [_row(run) for run in found.runs]
     found.save_index()

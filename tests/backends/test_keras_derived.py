@@ -8,10 +8,13 @@ import pytest
 
 from rnnlab.cells.base import AbstractCell
 from tests.backends.contenders import Contender, assert_close, reference
-from tests.equations.test_derivative import Everything, Peephole, ResetBefore, Unchanged
+from tests.equations.test_derivative import Everything, NamedOutput, Peephole, ResetBefore, Unchanged
 from tests.networks import batch
 
-ODD = [kind(kind.Options(type=kind.name, units=4, layers=2)) for kind in (Everything, Peephole, ResetBefore, Unchanged)]
+ODD = [
+    kind(kind.Options(type=kind.name, units=4, layers=2))
+    for kind in (Everything, NamedOutput, Peephole, ResetBefore, Unchanged)
+]
 
 
 def ways(cell: AbstractCell) -> list[Any]:

@@ -284,7 +284,7 @@ def test_a_file_elsewhere_is_named_by_the_environment(spied: Path, monkeypatch: 
 def test_the_cell_of_a_project_that_was_moved_is_named_and_not_run(
     spied: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever writes a run chooses the hash: a file beside it is not run unasked."""
+    """The author of a run chooses its hash too, so a file beside it is not run unasked."""
     (spied / "project").mkdir()
     for name in ("cells", "runs", "x.yaml"):
         shutil.move(spied / name, spied / "project" / name)

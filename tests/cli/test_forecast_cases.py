@@ -96,7 +96,7 @@ def test_forecasts_in_the_units_of_the_file(data: Path) -> None:
 
 
 def test_the_rule_is_the_best_naive_forecast_at_the_trained_length(data: Path) -> None:
-    """05: one yardstick; of 144 months the season is among the references, and few windows are said."""
+    """05: the rule is the best reference's loss, the season's among them; few windows are reported."""
     for task, timesteps in (
         ("csv: airline.csv, target: Passengers, ignore: [Month]", 12),
         ("csv: load.csv, target: load, horizon: 12", 24),

@@ -12,7 +12,7 @@ from rnnlab.cells.base import AbstractCell, CellOptions, Step
 from rnnlab.core.namespace import NUMPY, FrozenNamespace
 from rnnlab.core.parameters import Parameter
 from rnnlab.equations.evaluate import evaluate, pull_back
-from rnnlab.equations.plan import plan_of
+from rnnlab.equations.plan import OUTPUT, plan_of
 from tests.networks import VARIANTS
 
 Array = NDArray[Any]
@@ -95,10 +95,25 @@ class Unchanged(_Written):
         return Step(output=h, state={"h": h, "c": h})
 
 
+class NamedOutput(_Written):
+    """A state that is called `output` and is not the output."""
+
+    name = "named_output"
+    states = ("output", "c")
+
+    def step(self, xp: Any, parameters: Mapping[str, Any], inputs: Any, state: Mapping[str, Any]) -> Step:
+        h = xp.tanh(inputs @ parameters["W0"] + state["output"] @ parameters["U0"])
+        c = xp.sigmoid(state["c"] @ parameters["U1"] + parameters["b1"]) * h
+        return Step(output=h * c, state={"output": h, "c": c})
+
+
 CELLS_OF_TESTS: list[AbstractCell] = [
     *(CELLS.get(name)(CELLS.get(name).Options(units=UNITS)) for name in CELLS.names()),
     *(CELLS.get(name)(CELLS.get(name).Options(units=UNITS, **options)) for name, options in VARIANTS),
-    *(kind(CellOptions(type=kind.name, units=UNITS)) for kind in (ResetBefore, Peephole, Everything, Unchanged)),
+    *(
+        kind(CellOptions(type=kind.name, units=UNITS))
+        for kind in (ResetBefore, Peephole, Everything, Unchanged, NamedOutput)
+    ),
 ]
 
 
@@ -159,7 +174,7 @@ def test_the_stages_give_the_step_and_its_gradient(cell: AbstractCell) -> None:
             assert all(o in known or not o.has_batch for o in node.operands)
             known |= {node: evaluate([node], known, xp=NUMPY, parameters=parameters)[node]}
     for name, node in plan.after.items():
-        expected = step.output if name == "output" else step.state[name]
+        expected = step.output if name == OUTPUT else step.state[name]
         np.testing.assert_allclose(known[node], expected, rtol=1e-12)
     np.testing.assert_allclose(known[plan.after[plan.output]], step.output, rtol=1e-12)
     back = leaves | {node: known[node] for node in plan.given_back}

@@ -9,7 +9,7 @@ from tests.comparison.runs_by_hand import SOLVED, UNSOLVED, make_run
 
 
 def test_a_row_a_run(tmp_path: Path) -> None:
-    pandas = pytest.importorskip("pandas", reason="needs the extra `pandas`")
+    pandas = pytest.importorskip("pandas", reason="needs the extra `data`")
     make_run(
         tmp_path, "20260101T000000Z-carry-aaaaaa", summary={**SOLVED, "metrics": {"loss": 0.08, "error_rate": 0.5}}
     )
@@ -30,7 +30,7 @@ def test_a_row_a_run(tmp_path: Path) -> None:
 
 
 def test_of_a_sweep_by_path_or_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("pandas", reason="needs the extra `pandas`")
+    pytest.importorskip("pandas", reason="needs the extra `data`")
     (tmp_path / "tiny" / "trials").mkdir(parents=True)
     (tmp_path / "tiny" / "plan.json").write_text("{}")
     make_run(tmp_path / "tiny" / "trials", "0001-seed0", summary=SOLVED)
@@ -41,7 +41,7 @@ def test_of_a_sweep_by_path_or_name(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_neither_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rnnlab.runs.columns.find_spec", lambda _: None)
-    with pytest.raises(EnvironmentFault, match=r"pip install 'rnnlab\[pandas\]'"):
+    with pytest.raises(EnvironmentFault, match=r"pip install 'rnnlab\[data\]'"):
         table(tmp_path)
 
 
