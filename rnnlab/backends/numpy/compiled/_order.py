@@ -43,7 +43,7 @@ def in_memory_order(operands: Iterable[Operand], known: Mapping[Node, Rows], one
 
 @final
 class Order:
-    """Orders the stages of one direction.
+    """Arranges the stages of one direction.
 
     Args:
         given: Where nodes are that are known.

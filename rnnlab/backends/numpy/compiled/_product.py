@@ -116,7 +116,7 @@ def product(
 
 
 def padded(count: int, lanes: int) -> int:
-    """Return the numbers that whole vectors have, which hold `count`."""
+    """Return `count` rounded up to whole vectors."""
     return -(-count // lanes) * lanes
 
 
