@@ -4,12 +4,12 @@ A backend is a folder or file in `rnnlab/backends` that exports `BACKEND`. Param
 handed in; weights and optimiser slots go in and out as plain NumPy arrays, so that files are the same everywhere.
 """
 
-import os
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -156,6 +156,32 @@ class StepResult:
 
 
 @dataclass(frozen=True, slots=True)
+class BlockResult:
+    """What a block of K updates reports, in order; each number is what `StepResult` has of one update.
+
+    It ends early, after the first update whose loss or gradient norm is not finite; that update changed no weights.
+
+    Attributes:
+        losses: (K,), float64.
+        gradient_norms: (K,), float64.
+        learning_rates: (K,), float64.
+        outputs: Raw outputs of each sequence before the update that learnt from it, (K*B, O) or (K*B, T, O).
+    """
+
+    losses: NDArray[np.float64]
+    gradient_norms: NDArray[np.float64]
+    learning_rates: NDArray[np.float64]
+    outputs: Array
+
+    @classmethod
+    def of(cls, steps: Sequence[StepResult]) -> Self:
+        """Return the results of single updates, one or more, as those of a block."""
+        numbers = np.array([(step.loss, step.gradient_norm, step.learning_rate) for step in steps], np.float64)
+        outputs = steps[0].outputs if len(steps) == 1 else np.concatenate([step.outputs for step in steps])
+        return cls(numbers[:, 0], numbers[:, 1], numbers[:, 2], outputs)
+
+
+@dataclass(frozen=True, slots=True)
 class Prediction:
     """What a network gives for inputs.
 
@@ -187,6 +213,23 @@ class AbstractModel(ABC):
             batch: What to learn from.
             meanwhile: Called once, when others are at work on the step where there are others.
         """
+
+    def train_block(self, batch: Batch, *, updates: int, meanwhile: Callable[[], None] = nothing) -> BlockResult:
+        """Run `train_step` so many times; the results are the same however many updates a block has.
+
+        Args:
+            batch: `updates` times B sequences: update k, from 0, learns from rows k*B up to (k+1)*B.
+            updates: How many, 1 or more.
+            meanwhile: Called once, as in `train_step`.
+        """
+        size = batch.size // updates
+        steps: list[StepResult] = []
+        for number in range(updates):
+            rows = batch.rows(number * size, (number + 1) * size)
+            steps.append(self.train_step(rows, meanwhile=nothing if number else meanwhile))
+            if not (math.isfinite(steps[-1].loss) and math.isfinite(steps[-1].gradient_norm)):
+                break
+        return BlockResult.of(steps)
 
     @abstractmethod
     def loss_and_gradients(self, batch: Batch) -> tuple[float, dict[str, Array]]:
@@ -240,12 +283,15 @@ class AbstractBackend(ABC):
             EnvironmentFault: The engine is not installed.
         """
 
+    def train_blocks(
+        self, models: Sequence[AbstractModel], batches: Sequence[Batch], *, updates: int
+    ) -> list[BlockResult]:
+        """Run a block of so many updates in each of these models of this backend, each with its own batch.
 
-def allotted_cpus() -> int:
-    """Return the processors allotted to this process, at least 1.
+        The numbers of a model do not depend on the others: they are those of `train_block`.
+        """
+        return [model.train_block(batch, updates=updates) for model, batch in zip(models, batches, strict=True)]
 
-    `SLURM_CPUS_PER_TASK` if a job sets it, and never more than the affinity allows.
-    """
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    asked = os.environ.get("SLURM_CPUS_PER_TASK", "")
-    return min(int(asked), allowed) if asked.isdecimal() and int(asked) > 0 else allowed
+    def population(self, network: Network, training: Training, *, batch_size: int) -> int:
+        """Return how many networks like this are trained fastest in one call of `train_blocks`; 1: it gains nothing."""
+        return 1

@@ -32,6 +32,17 @@ class Batch:
         """The number of sequences, B."""
         return len(self.inputs)
 
+    def rows(self, start: int, stop: int) -> "Batch":
+        """Return the sequences from `start` up to `stop`, as views.
+
+        Example:
+            >>> some = Batch(np.ones((4, 2, 1)), np.arange(4), np.ones((4, 2), bool), np.full(4, 2))
+            >>> some.rows(1, 3).targets.tolist()
+            [1, 2]
+        """
+        part = slice(start, stop)
+        return Batch(self.inputs[part], self.targets[part], self.mask[part], self.lengths[part])
+
 
 def range_text(timesteps: Lengths) -> str:
     """Return the shortest and the longest length as a text.

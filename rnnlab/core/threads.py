@@ -1,4 +1,4 @@
-"""Threads that libraries start by themselves: where the system allows fewer, these end the process without an error."""
+"""Processors, and threads that libraries start by themselves: where the system allows fewer, the process ends."""
 
 import os
 import sys
@@ -7,6 +7,16 @@ from _thread import start_new_thread
 
 MORE_PROCESSES = "raise the limit on processes and threads (ulimit -u; in a container its limit on pids)"
 _START_SECONDS = 2.0  # in which a thread begins, also on a busy machine
+
+
+def allotted_cpus() -> int:
+    """Return the processors allotted to this process, at least 1.
+
+    `SLURM_CPUS_PER_TASK` if a job sets it, and never more than the affinity allows.
+    """
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    asked = os.environ.get("SLURM_CPUS_PER_TASK", "")
+    return min(int(asked), allowed) if asked.isdecimal() and int(asked) > 0 else allowed
 
 
 def startable_threads(most: int) -> int:

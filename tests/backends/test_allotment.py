@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from rnnlab.backends.base import allotted_cpus
+from rnnlab.core.threads import allotted_cpus
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,6 @@ from rnnlab.backends.base import (
     Prediction,
     StepResult,
     Training,
-    allotted_cpus,
     nothing,
 )
 from rnnlab.backends.numpy.compiled import compiled_layer, describe_compiler
@@ -31,6 +30,7 @@ from rnnlab.backends.numpy.reference import ReferenceLayer
 from rnnlab.backends.numpy.shard import below
 from rnnlab.core.batch import Batch
 from rnnlab.core.options import Options
+from rnnlab.core.threads import allotted_cpus
 from rnnlab.optim.clipping import clip_by_global_norm, clip_by_value
 
 Array = NDArray[Any]

@@ -14,7 +14,6 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from rnnlab.backends.base import allotted_cpus
 from rnnlab.bench.contenders import choose, with_peers
 from rnnlab.bench.measure import Trial, measure
 from rnnlab.bench.report import Report, milliseconds
@@ -26,6 +25,7 @@ from rnnlab.cli.render.output import show_text
 from rnnlab.config.load import load_experiment
 from rnnlab.core.code_files import CodeFile
 from rnnlab.core.errors import EnvironmentFault, UsageError, VerificationError
+from rnnlab.core.threads import allotted_cpus
 from rnnlab.training.resources import in_words, memory_available
 
 _THREADS = (1, 2)

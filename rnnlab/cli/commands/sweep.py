@@ -18,7 +18,6 @@ from typing import Annotated, Any, final
 import typer
 from typer.core import TyperGroup
 
-from rnnlab.backends.base import allotted_cpus
 from rnnlab.cli.commands import _sweep_slurm as cluster
 from rnnlab.cli.errors import note
 from rnnlab.cli.options import (
@@ -36,6 +35,7 @@ from rnnlab.cli.render.output import show_text
 from rnnlab.cli.render.sweep import follow, show_plan, show_status
 from rnnlab.cli.signals import asking
 from rnnlab.core.errors import RunLockedError, StoppedError, TrialsFailedError, UsageError
+from rnnlab.core.threads import allotted_cpus
 from rnnlab.runs import runs_root
 from rnnlab.sweeps import SweepFolder, find_sweep
 from rnnlab.sweeps.expand import check_sweep

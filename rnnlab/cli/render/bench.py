@@ -4,13 +4,13 @@ import platform
 from collections.abc import Iterator
 from typing import Any, Literal
 
-from rnnlab.backends.base import allotted_cpus
 from rnnlab.bench.measure import TOO_BUSY
 from rnnlab.bench.report import Report, Row, milliseconds, three_digits
 from rnnlab.bench.work import Work
 from rnnlab.cli.render.output import as_json, printable
 from rnnlab.cli.render.tables import as_markdown, markdown_text, table_lines
 from rnnlab.core.table import Column, Table, table
+from rnnlab.core.threads import allotted_cpus
 from rnnlab.storage.provenance import describe_cpu
 
 _NUMBERS = ("ms", "min", "p90", "times", "limit", "first s", "MiB")

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from rnnlab.backends.base import allotted_cpus
 from rnnlab.cli.errors import note
 from rnnlab.cli.render.output import console, show, show_json, show_text
 from rnnlab.cli.render.progress import duration, undisturbed
@@ -19,6 +18,7 @@ from rnnlab.config.blocks import Range
 from rnnlab.core.code_files import without_path
 from rnnlab.core.table import table
 from rnnlab.core.text import counted
+from rnnlab.core.threads import allotted_cpus
 from rnnlab.sweeps.estimate import estimate
 from rnnlab.sweeps.plan import CheckedSweep
 from rnnlab.sweeps.pool import TrialStepped

@@ -10,11 +10,10 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from rnnlab.backends.base import allotted_cpus
 from rnnlab.backends.keras.engines.base import AbstractEngine
 from rnnlab.core.errors import EnvironmentFault, UsageError
 from rnnlab.core.registry import Registry
-from rnnlab.core.threads import MORE_PROCESSES, startable_threads
+from rnnlab.core.threads import MORE_PROCESSES, allotted_cpus, startable_threads
 
 ENGINES = Registry("rnnlab.backends.keras.engines", "ENGINE", "engine")
 DEFAULT_ENGINE = "tensorflow"
