@@ -1,0 +1,28 @@
+"""Every page of the docs: its blocks are run in order, in an empty folder, and must give what they show."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.docs.blocks import Tour, blocks
+
+ROOT = Path(__file__).parents[2]
+GENERATED = ROOT / "docs" / "reference"
+PAGES = [path for path in sorted((ROOT / "docs").rglob("*.md")) if GENERATED not in path.parents]
+TEXTS = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in PAGES}
+
+
+def needs(page: str) -> list[str]:
+    return [block.text for block in blocks(page) if block.kind == "needs"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.extras if needs(text) else ())
+        for name, text in TEXTS.items()
+        if list(blocks(text)) and "slurm" not in needs(text)  # tests/slurm has a cluster
+    ],
+)
+def test_the_blocks_give_what_they_show(name: str, tmp_path: Path) -> None:
+    Tour(name, tmp_path).run(TEXTS[name])
