@@ -58,3 +58,11 @@ def test_json_of_a_card() -> None:
         for (name, shape), role in zip(shapes.items(), roles.values(), strict=True)
     ]
     assert (card["states"], card["version"], card["differs"]) == (["h"], 1, "")
+
+
+def test_the_plan_of_a_cell() -> None:
+    lines = rnnlab("cells", "carry", "--plan").lines
+    assert "  c_next = p5*p6 + c*p7" in lines
+    assert "  dVo = sum of cᵀ·g1" in lines
+    bad = rnnlab("cells", "--plan")
+    assert (bad.code, "rnnlab cells NAME --plan" in bad.err) == (2, True)

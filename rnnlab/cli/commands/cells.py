@@ -16,9 +16,12 @@ from rnnlab.cli.render.card import facts, option_rows, option_table
 from rnnlab.cli.render.output import show, show_json
 from rnnlab.cli.render.tables import show_table
 from rnnlab.core.code_files import CodeFile
+from rnnlab.core.errors import UsageError
 from rnnlab.core.parameters import Parameter
 from rnnlab.core.table import table
 from rnnlab.core.text import docstring_section
+from rnnlab.equations.plan import plan_of
+from rnnlab.equations.text import plan_text
 
 Kind = type[AbstractCell]
 
@@ -37,12 +40,19 @@ def command(
             autocompletion=_complete,
         ),
     ] = None,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Show how the cell's step and its gradient are computed.")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
+    if plan and (name is None or json):
+        raise UsageError("--plan shows one cell, as text", hint="rnnlab cells NAME --plan")
     if name is not None:
         file = CodeFile.of(name)
         kind: Kind = CELLS.get(str(file.located(Path())) if file else name)
-        if json:
+        if plan:
+            show(*plan_text(plan_of(_configured(kind, 32), 1)))
+        elif json:
             show_json("cell", _described(kind))
         else:
             _show_card(kind, _described(kind), name)
@@ -114,7 +124,11 @@ _I, _H = 1009, 10_007
 
 
 def _parameters(kind: Kind, inputs: int, units: int) -> dict[str, Parameter]:
-    return kind(kind.Options(units=units)).parameters(inputs)  # type: ignore[call-arg]  # a cell's options set its type
+    return _configured(kind, units).parameters(inputs)
+
+
+def _configured(kind: Kind, units: int) -> AbstractCell:
+    return kind(kind.Options(units=units))  # type: ignore[call-arg]  # a cell's options set its type
 
 
 def _letter(size: int) -> str:
