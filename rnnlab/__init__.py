@@ -1,7 +1,7 @@
 """rnnlab: train, evaluate and compare small recurrent networks on published synthetic tasks.
 
 import rnnlab
-run = rnnlab.train("configs/quickstart.yaml")
+run = rnnlab.train("quickstart")
 run.summary.loss, run.records, run.weights("best")
 """
 

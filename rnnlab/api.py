@@ -32,7 +32,7 @@ def train(
     """Train what a config describes and return the run.
 
     Args:
-        config: Path of a YAML file, or the same as a mapping.
+        config: Path of a YAML file, the name of a shipped config, or the same as a mapping.
         overrides: Changes, as after `--set`: `["training.steps=500"]`.
         runs: The folder for the run folder; left out, `RNNLAB_RUNS` or `runs` here.
         watch: Called with every event; it may raise to stop the training.

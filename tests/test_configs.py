@@ -1,5 +1,6 @@
 """Every shipped config is complete, commented and trains."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -40,7 +41,8 @@ def test_trains_two_steps_of_two_trials(path: Path, tmp_path: Path) -> None:
 def test_says_what_it_is(path: Path) -> None:
     lines = path.read_text().splitlines()
     assert lines[0] == "# yaml-language-server: $schema=schema.json"
-    assert lines[1].startswith("# ")
+    assert re.fullmatch(r"# .{15,62}\.", lines[1]), "one line on what it shows, for `rnnlab configs`"
+    assert any(re.fullmatch(r"# Time: about \d+ (s|min)\.", line) for line in lines)
     name = check_sweep(path).plan.name if path in SWEEPS else load_experiment(path).experiment.name
     assert name == path.stem.replace("_", "-")
 

@@ -1,17 +1,17 @@
 """Options that several commands share, and what a shell offers for them: runs, sweeps, config files, config keys."""
 
-import difflib
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from rnnlab.config.shipped import shipped_configs
 from rnnlab.config.spelling import right_key
-from rnnlab.core.errors import RnnlabError, UsageError
+from rnnlab.core.errors import RnnlabError
 from rnnlab.core.named_files import home_expanded
 from rnnlab.runs.find import run_names, runs_root
 from rnnlab.storage.status import FOLDER_NAME
@@ -47,15 +47,17 @@ def complete_run_or_sweep(context: typer.Context, incomplete: str) -> list[str]:
 
 
 def complete_config(incomplete: str) -> list[str]:
-    """Return the completions of a config: YAML files that begin so, and those in folders that begin so."""
+    """Return the completions of a config: YAML files that begin so, those in folders that begin so, shipped ones."""
+    shipped = [name for name in shipped_configs() if name.startswith(incomplete)]
     start = Path(incomplete or ".")
     folder, begun = (start, "") if incomplete.endswith("/") or not incomplete else (start.parent, start.name)
     try:
         near = [path for path in folder.iterdir() if path.name.startswith(begun) and path.name[0] != "."]
         paths = sorted(near) + sorted(inner for path in near if path.is_dir() for inner in path.iterdir())
     except OSError:
-        return []
-    return [str(path) for path in paths if path.suffix in {".yaml", ".yml"} and str(path).isprintable()][:_OFFERED]
+        return shipped
+    found = [str(path) for path in paths if path.suffix in {".yaml", ".yml"} and str(path).isprintable()]
+    return (found + shipped)[:_OFFERED]
 
 
 def complete_setting(incomplete: str) -> list[str]:
@@ -105,7 +107,7 @@ def _verbose(wanted: bool) -> bool:
 
 _CONFIG = typer.Argument(
     metavar="CONFIG",
-    help="The YAML file.",
+    help="A YAML file, or the name of a shipped config: quickstart.",
     show_default=False,
     parser=home_expanded,
     autocompletion=complete_config,
@@ -192,16 +194,3 @@ def whole_number_to(most: int) -> Callable[[str | int], int]:
         return number
 
     return parse
-
-
-def require_config(arguments: Sequence[str], commands: Iterable[str]) -> None:
-    """Pass if the first argument can be a config, not a mistyped command, which has no ending and a name after it.
-
-    Raises:
-        UsageError: It is like one of the commands.
-    """
-    match arguments:
-        case [name, argument] if "." not in name and not argument.startswith("-"):
-            for close in difflib.get_close_matches(name, commands, n=1):
-                hint = f"did you mean `rnnlab sweep {close} {argument}`?"
-                raise UsageError(f"there is no command '{name}'", hint=hint)

@@ -37,7 +37,7 @@ def load_experiment(path: Path, overrides: Sequence[str] = ()) -> Loaded:
     """Read, override and check a config file.
 
     Args:
-        path: The YAML file.
+        path: The YAML file, or the name of a shipped config.
         overrides: `training.steps=500` and the like; the value is read as YAML.
 
     Raises:

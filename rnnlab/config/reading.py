@@ -14,6 +14,7 @@ import numpy as np
 
 from rnnlab.config.document import DOTTED_KEY, Document, Node, node_of
 from rnnlab.config.errors import KeyPath, LocatedError, Position, dotted, kind, location, raise_all, shortened, shown
+from rnnlab.config.shipped import located, shipped_configs
 from rnnlab.config.short import in_full
 from rnnlab.config.yaml import dump_yaml, parse
 from rnnlab.core.errors import ConfigError, UsageError
@@ -25,18 +26,18 @@ KEY = "extends"
 
 _LISTED = 5  # files in a message
 _AXES = ("sweep", "axes")  # whose keys are dotted keys themselves
-_START = "copy a config from configs/, or start with `task: adding`"
+_START = "start with `task: adding`, or with what `rnnlab configs quickstart` prints"
 
 
 def read_document(path: Path, overrides: Sequence[str] = ()) -> Document:
     r"""Read the config file `path` and all files that it extends, and apply overrides.
 
-    `extends: base.yaml`, or a list of files, each relative to the file that names it: the base is read first and this
-    file is merged into it. Mappings are merged key by key; any other value, lists too, replaces the base's. Of several
-    bases, each is merged into those before it.
+    `extends: base.yaml`, or a list of files, each relative to the file that names it, or the name of a shipped config:
+    the base is read first and this file is merged into it. Mappings are merged key by key; any other value, lists too,
+    replaces the base's. Of several bases, each is merged into those before it.
 
     Args:
-        path: The YAML file.
+        path: The YAML file, or the name of a shipped config.
         overrides: See `apply_overrides`.
 
     Raises:
@@ -155,17 +156,19 @@ def _parsed(text: str, source: str, *, hint: str) -> tuple[Node, list[LocatedErr
     return parsed.root, parsed.errors
 
 
-def _read_file(path: Path, *, where: str, chain: tuple[Path, ...], seen: list[Path]) -> Document:
+def _read_file(name: Path, *, where: str, chain: tuple[Path, ...], seen: list[Path]) -> Document:
     """Return the content of a file merged into that of its bases.
 
     Args:
-        path: The file.
+        name: The file, relative to the one that names it; or the name of a shipped config.
         where: Where it is named.
         chain: The files that lead to it by `extends`.
         seen: All files read so far, to which this one is added.
     """
-    seen.append(path)
+    path = name
     try:
+        path = located(name, chain[-1].parent if chain else Path())
+        seen.append(path)
         if chain and os.path.realpath(path) in map(os.path.realpath, chain):
             raise UsageError("a file cannot extend itself", hint="remove one of these `extends`")
         if len(seen) > MOST_FILES:
@@ -177,8 +180,8 @@ def _read_file(path: Path, *, where: str, chain: tuple[Path, ...], seen: list[Pa
         raise ConfigError([UsageError(problem, where=where, hint=error.hint)]) from error
     own, errors = _parsed(_decode(raw, str(path)), str(path), hint=_START)
     merged = Node({}, Position(str(path), 1, 1))
-    for name, place in _bases(own.child(KEY)):
-        base = _read_file(path.parent / home_expanded(name), where=place, chain=(*chain, path), seen=seen)
+    for base_name, place in _bases(own.child(KEY)):
+        base = _read_file(home_expanded(base_name), where=place, chain=(*chain, path), seen=seen)
         merged, errors = merged.merged_with(base.root, in_full(merged)), [*errors, *base.errors]
     return Document(merged.merged_with(Document(own).without(KEY).root, in_full(merged)), raw, tuple(errors))
 
@@ -220,16 +223,23 @@ def _decode(raw: bytes, source: str) -> str:
 
 
 def _nearest_yaml(path: Path) -> str:
+    shipped = difflib.get_close_matches(path.stem, shipped_configs(), n=1)
     try:
         # A folder of ten thousand results must not slow down a message.
         known = sorted(islice((entry.name for entry in path.parent.iterdir() if entry.suffix == ".yaml"), 1000))
     except (OSError, ValueError):
+        if shipped:
+            return f"did you mean {shipped[0]}, which comes with rnnlab?"
         return f"the folder {path.parent} does not exist or cannot be listed"
     close = difflib.get_close_matches(path.name, known, n=1) or [name for name in known if Path(name).stem == path.name]
     if close:
         return f"did you mean {path.parent / close[0]}?"
+    if shipped:
+        return f"did you mean {shipped[0]}, which comes with rnnlab?"
     listed = ", ".join(known[:_LISTED]) + ("…" if len(known) > _LISTED else "")
-    return f"the folder has {listed}" if known else "give the path of a YAML file; the folder has none"
+    return (
+        f"the folder has {listed}" if known else "give the path of a YAML file, or a name that `rnnlab configs` lists"
+    )
 
 
 def _parse_override(override: str, position: Position) -> tuple[tuple[str, ...], Node, list[LocatedError]]:

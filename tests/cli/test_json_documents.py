@@ -67,6 +67,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("verify", ["verify", "demo.yaml"]),
         ("tasks", ["tasks"]),
         *(("task", ["tasks", name]) for name in ("adding", "copy_memory", "embedded_reber", "flip_flop", "forecast")),
+        ("configs", ["configs"]),
         ("cells", ["cells"]),
         *(("cell", ["cells", name]) for name in ("simple", "carry")),
         ("sweep-plan", ["sweep", "pair.yaml", "--dry-run"]),

@@ -64,7 +64,7 @@ def test_nothing_to_list_says_how_to_start(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     for root in (tmp_path / "empty", tmp_path / "missing"):
         answer = rnnlab("list", "--runs", root, "--filter", "loss<1")
-        hint = "start one with `rnnlab train configs/quickstart.yaml`"
+        hint = "start one with `rnnlab train quickstart`"
         assert answer == (0, f"no runs in {root} yet; {hint}\n", "")
         assert rnnlab("list", "--runs", root, "--json").json == {"format": "rnnlab-list/1", "runs": [], "damaged": []}
     (tmp_path / "file").touch()

@@ -13,8 +13,8 @@ from rnnlab.cli.main import load_command
 from tests.cli.program import TINY, child, rnnlab
 
 COMMANDS = [
-    "bench", "cells", "check", "compare", "diagnose", "doctor", "evaluate", "export", "list", "plot", "predict",
-    "report", "schema", "show", "sweep", "tasks", "train", "verify",
+    "bench", "cells", "check", "compare", "configs", "diagnose", "doctor", "evaluate", "export", "list", "plot",
+    "predict", "report", "schema", "show", "sweep", "tasks", "train", "verify",
 ]  # fmt: skip
 FRAMEWORKS = {"tensorflow", "keras", "matplotlib", "scipy", "torch", "jax", "pandas"}
 # Runs the program and writes the names of all modules it has loaded, however it ends.

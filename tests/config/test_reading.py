@@ -16,7 +16,7 @@ from rnnlab.config.reading import document_of_data, read_document
 from rnnlab.config.yaml import dump_yaml
 from rnnlab.core.errors import ConfigError
 
-START = "copy a config from configs/, or start with `task: adding`"
+START = "start with `task: adding`, or with what `rnnlab configs quickstart` prints"
 EMPTY = f"the config is empty — {START}"
 
 
@@ -109,12 +109,12 @@ def test_a_file_without_permission():
 
 def test_a_missing_file_names_the_nearest():
     assert refusal("quikstart.yaml") == [
-        "quikstart.yaml: no such file — give the path of a YAML file; the folder has none"
+        "quikstart.yaml: no such file — did you mean quickstart, which comes with rnnlab?"
     ]
     write(quickstart="a: 1", zebra="a: 1")
     assert refusal("quikstart.yaml") == ["quikstart.yaml: no such file — did you mean quickstart.yaml?"]
     assert refusal("zebra") == ["zebra: no such file — did you mean zebra.yaml?"]
-    assert refusal("adding") == ["adding: no such file — the folder has quickstart.yaml, zebra.yaml"]
+    assert refusal("adder") == ["adder: no such file — the folder has quickstart.yaml, zebra.yaml"]
     assert refusal("no/x.yaml") == ["no/x.yaml: no such file — the folder no does not exist or cannot be listed"]
     assert refusal("\x1b[31m.yaml")[0].startswith("\\x1b[31m.yaml: no such file")
 

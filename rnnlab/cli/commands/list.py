@@ -110,7 +110,7 @@ def _limited(runs: list[Run], limit: int | None, *, newest: bool, json: bool) ->
 def _notes(table: RunTable, shown: int, matching: int, root: Path, *, newest: bool) -> Iterator[str]:
     total, damaged = len(table.runs), len(table.damaged)
     if not total:
-        yield f"no runs in {root} yet; start one with `rnnlab train configs/quickstart.yaml`"
+        yield f"no runs in {root} yet; start one with `rnnlab train quickstart`"
     elif shown < matching:
         which, of = "newest" if newest else "first", "" if matching == total else f" that match, of {total:,}"
         yield f"the {which} {shown:,} of {matching:,} runs{of} in {root}; --limit 0 shows all"

@@ -16,9 +16,9 @@ from time import monotonic, sleep
 from typing import Annotated, Any, final
 
 import typer
-from typer.core import TyperGroup
 
 from rnnlab.cli.commands import _sweep_slurm as cluster
+from rnnlab.cli.commands._sweep_group import ConfigOrCommand
 from rnnlab.cli.errors import note
 from rnnlab.cli.options import (
     ConfigArgument,
@@ -28,7 +28,6 @@ from rnnlab.cli.options import (
     SetOption,
     complete_sweep,
     path_option,
-    require_config,
     whole_number_to,
 )
 from rnnlab.cli.render.output import show_text
@@ -50,18 +49,8 @@ _CANCEL_SECONDS = 20.0  # to wait for running trials
 _number = whole_number_to(MOST)
 
 
-class _ConfigOrCommand(TyperGroup):
-    """Takes anything that is not a command for a config to run."""
-
-    def parse_args(self, context: Any, arguments: list[str]) -> list[str]:
-        if arguments and arguments[0] not in {*self.commands, *context.help_option_names}:
-            require_config(arguments, self.commands)
-            arguments = ["run", *arguments]
-        return super().parse_args(context, arguments)
-
-
 app = typer.Typer(
-    cls=_ConfigOrCommand,
+    cls=ConfigOrCommand,
     subcommand_metavar="CONFIG|COMMAND ...",
     no_args_is_help=True,
     rich_markup_mode=None,
