@@ -3,24 +3,32 @@
 import rnnlab
 run = rnnlab.train("quickstart")
 run.summary.loss, run.records, run.weights("best")
+print(rnnlab.compare(rnnlab.sweep("configs/vanishing_sweep.yaml")))
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rnnlab.api import Comparison as Comparison
+    from rnnlab.api import Run as Run
+    from rnnlab.api import Sweep as Sweep
+    from rnnlab.api import compare as compare
     from rnnlab.api import diagnose as diagnose
     from rnnlab.api import evaluate as evaluate
     from rnnlab.api import export as export
     from rnnlab.api import open_run as open_run
     from rnnlab.api import predict as predict
     from rnnlab.api import resume as resume
+    from rnnlab.api import sweep as sweep
     from rnnlab.api import table as table
     from rnnlab.api import train as train
-    from rnnlab.runs.run import Run as Run
 
 __version__ = "0.1.0"
-__all__ = ["Run", "__version__", "diagnose", "evaluate", "export", "open_run", "predict", "resume", "table", "train"]
+__all__ = [
+    "Comparison", "Run", "Sweep", "__version__", "compare", "diagnose", "evaluate", "export", "open_run", "predict",
+    "resume", "sweep", "table", "train",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

@@ -10,6 +10,9 @@ import numpy as np
 import pytest
 
 import rnnlab
+from rnnlab.config.load import load_experiment
+from rnnlab.config.overrides import Overrides, override_texts
+from rnnlab.config.yaml import dump_yaml
 from rnnlab.core.errors import ConfigError, RunNotFoundError
 from rnnlab.training.events import Event, Stepped
 from tests.small import SMALL, Fit
@@ -40,7 +43,8 @@ def test_the_package_of_runs_is_there_after_importing_rnnlab() -> None:
 
 def test_only_what_is_promised_is_there() -> None:
     assert rnnlab.__all__ == [
-        "Run", "__version__", "diagnose", "evaluate", "export", "open_run", "predict", "resume", "table", "train",
+        "Comparison", "Run", "Sweep", "__version__", "compare", "diagnose", "evaluate", "export", "open_run", "predict",
+        "resume", "sweep", "table", "train",
     ]  # fmt: skip
     assert dir(rnnlab) == sorted(rnnlab.__all__)  # what a shell offers to complete
     with pytest.raises(AttributeError, match="module 'rnnlab' has no attribute 'trian'"):
@@ -70,7 +74,6 @@ def test_a_run_is_opened_by_path_part_or_latest(fit: Fit, tmp_path: Path) -> Non
     assert rnnlab.open_run("first", runs=runs).path == first.path
     assert rnnlab.open_run(second.path).path == second.path
     assert rnnlab.open_run(str(first.path)).path == first.path
-    assert repr(first) == f"Run({str(first.path)!r}, state='completed')"
     with pytest.raises(RunNotFoundError, match="no run has a name with 'third'"):
         rnnlab.open_run("third", runs=runs)
 
@@ -117,6 +120,50 @@ def test_a_fault_in_a_mapping_names_its_key(tmp_path: Path) -> None:
         "config cell.unit: unknown key 'unit' — did you mean 'units'?",
         "config seed: got -1, expected at least 0",
     ]
+
+
+def test_overrides_are_texts_or_a_mapping(tmp_path: Path) -> None:
+    """A mapping in a mapping keeps the keys that it does not name, as a file does that extends another."""
+    (path := tmp_path / "small.yaml").write_text(dump_yaml(SMALL))
+    texts = ["cell.units=3", "training.clip_norm=0.5", "shape.timesteps=[2, 5]", "task=parity", "name='1e3'"]
+    nested = {
+        "cell": {"units": np.int64(3)}, "training": {"clip_norm": 0.5}, "shape.timesteps": (2, 5), "task": "parity",
+        "name": "1e3",
+    }  # fmt: skip
+    one, other = (load_experiment(path, override_texts(given)).experiment for given in (texts, nested))
+    assert one == other
+    assert (one.cell.units, one.name, one.training.batch_size) == (3, "1e3", 6)
+    run = rnnlab.train(SMALL, {"training": {"steps": 2}, "cell.units": 3}, runs=tmp_path / "runs")
+    assert (run.summary.steps, run.config["cell.units"], run.config["training.batch_size"]) == (2, 3, 6)
+    assert rnnlab.resume(run, {"training.steps": 4}).summary.steps == 4
+    scored = rnnlab.evaluate(run, {"shape.timesteps": 7, "evaluation": {"sequences": 8}})
+    assert scored.sequences_in_words == "8 test sequences of parity, T=7"
+    assert run.experiment({"shape": {"timesteps": 9}}).timesteps == (9, 9)
+
+
+def test_an_axis_in_a_mapping_is_one_value() -> None:
+    axes = {"sweep": {"axes": {"training.optimizer.learning_rate": {"from": 1e-4, "to": 1e-2}, "seed": [1, 2]}}}
+    assert override_texts(axes) == [
+        'sweep.axes.training.optimizer.learning_rate={"from": 0.0001, "to": 0.01}',
+        "sweep.axes.seed=[1, 2]",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "problem"),
+    [
+        ({"cell": {"unit": 3}}, "--set cell.unit=3: unknown key 'unit' — did you mean 'units'?"),
+        ({"seed": float("nan")}, "overrides seed: got nan, expected a mapping"),
+        ({"extends": "x.yaml"}, '--set extends="x.yaml": `extends` cannot be set'),
+        ("cell.units", "--set cell.units: expected key=value"),
+    ],
+)
+def test_what_is_wrong_in_overrides_is_named(tmp_path: Path, overrides: Overrides, problem: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        rnnlab.train(SMALL, overrides, runs=tmp_path / "runs")
+    (fault,) = caught.value.faults
+    assert str(fault).startswith(problem)
+    assert not (tmp_path / "runs").exists()
 
 
 def test_the_mapping_given_is_not_changed(fit: Fit) -> None:

@@ -7,6 +7,8 @@ Runs that differ only in their seed are one group (`groups`); groups of several 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from shutil import get_terminal_size
+from textwrap import wrap
 from typing import Any, final
 
 from rnnlab.comparison.comparability import comparability_warnings, unfinished_warnings
@@ -23,15 +25,19 @@ from rnnlab.comparison.groups import (
     varying_keys,
 )
 from rnnlab.comparison.pivot import Pivot, pivot, usual_pivot
+from rnnlab.comparison.tables import notes, tables
 from rnnlab.core.code_files import with_code_labels
 from rnnlab.core.errors import UsageError, VerificationError
+from rnnlab.core.table import Table
+from rnnlab.core.table_lines import table_lines
+from rnnlab.core.text import counted, visible
 from rnnlab.runs.find import Damaged, read_some
 from rnnlab.runs.run import Run
 from rnnlab.storage import RunFolder
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison:
     """Runs side by side.
 
@@ -59,6 +65,29 @@ class Comparison:
     pivot: Pivot | None
     warnings: tuple[str, ...]
     conclusion: str
+
+    def __repr__(self) -> str:
+        groups = f" in {counted(len(self.groups), 'group')}" if self.is_grouped else ""
+        return f"<Comparison of {counted(len(self.results), 'run')}{groups} by {self.metric}>"
+
+    def __str__(self) -> str:
+        width = get_terminal_size().columns
+        parts = ["\n".join(table_lines(one, width)) for one in self.tables()]
+        texts = map(visible, (*notes(self), *self.warnings, self.conclusion))
+        return "\n\n".join([*parts, *("\n".join(wrap(text, width)) for text in texts)])
+
+    def _repr_html_(self) -> str:
+        """Show the comparison in a notebook, with its curves where matplotlib is installed."""
+        from rnnlab.figures.notebook import as_html, comparison_html
+
+        try:
+            return comparison_html(self)
+        except Exception:  # nothing may be raised while an error or a list is shown
+            return as_html(repr(self))
+
+    def tables(self, most_rows: int | None = None) -> list[Table]:
+        """Return what differs, the results, and the differences of groups, as `rnnlab compare` shows them."""
+        return tables(self, most_rows)
 
     @property
     def is_grouped(self) -> bool:

@@ -1,9 +1,8 @@
 """The tables of a comparison, for every format: what differs, what the results are, and how sure differences are."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from rnnlab.comparison.compare import Comparison
 from rnnlab.comparison.contrasts import Contrast
 from rnnlab.comparison.groups import Group, seed_of, short_name, value_label
 from rnnlab.comparison.pivot import Pivot
@@ -13,13 +12,16 @@ from rnnlab.core.text import counted, listed
 from rnnlab.runs.run import Run
 from rnnlab.storage.summary import LOSS
 
+if TYPE_CHECKING:  # a comparison makes its tables
+    from rnnlab.comparison.compare import Comparison
+
 RESULTS = "Results"  # the title of the table with one row per run
 _Row = TypeVar("_Row")
 _MOST_VALUES = 6
 _MOST_COLUMNS = 4  # runs that are columns; more are rows
 
 
-def tables(comparison: Comparison, most_rows: int | None = None) -> list[Table]:
+def tables(comparison: "Comparison", most_rows: int | None = None) -> list[Table]:
     """Return the tables of a comparison: of groups, where runs repeat a config, else of runs.
 
     Args:
@@ -38,7 +40,7 @@ def tables(comparison: Comparison, most_rows: int | None = None) -> list[Table]:
     return [*parts, _contrasts(comparison.contrasts, most_rows)] if comparison.contrasts else parts
 
 
-def notes(comparison: Comparison) -> list[str]:
+def notes(comparison: "Comparison") -> list[str]:
     """Return how the tables are to be read; nothing where they explain themselves."""
     if not _shows_groups(comparison):
         return []
@@ -66,11 +68,11 @@ def notes(comparison: Comparison) -> list[str]:
     return found
 
 
-def _correction(comparison: Comparison) -> str:
+def _correction(comparison: "Comparison") -> str:
     return f"All p are corrected by Holm's method for all {counted(comparison.tests, 'test')} of the comparison."
 
 
-def _shows_groups(comparison: Comparison) -> bool:
+def _shows_groups(comparison: "Comparison") -> bool:
     return comparison.is_grouped and len(comparison.results) > _MOST_COLUMNS
 
 
@@ -88,14 +90,14 @@ def _title(title: str, shown: int | None, count: int, noun: str) -> str:
     return f"{title} (the first {shown} of {counted(count, noun)})" if shown is not None and count > shown else title
 
 
-def _run_differences(comparison: Comparison, most: int | None) -> Table:
+def _run_differences(comparison: "Comparison", most: int | None) -> Table:
     columns: dict[str, Callable[[Run], Cell]] = {"run": lambda run: comparison.headings[run.name]}
     for key, of_run in comparison.differences.items():
         columns[key] = lambda run, of_run=of_run: value_text(of_run[run.name]) if run.name in of_run else None  # type: ignore[misc]
     return _made("Config differences", columns, comparison.results, most)
 
 
-def run_table(comparison: Comparison, most_rows: int | None = None) -> Table:
+def run_table(comparison: "Comparison", most_rows: int | None = None) -> Table:
     """Return the results, one row per run, best first."""
     names = [name for run in comparison.results[:most_rows] for name in run.metrics() if name.startswith("validation/")]
     columns: dict[str, Callable[[Run], Cell]] = {
@@ -144,7 +146,7 @@ def _ratio(value: float | None, baseline: float | None) -> float | None:
     return value / baseline if value is not None and baseline else None
 
 
-def record_table(comparison: Comparison) -> Table:
+def record_table(comparison: "Comparison") -> Table:
     """Return all that is known of each run, for other programs: its group, the values in which runs differ, results."""
     groups = {run.name: group.heading for group in comparison.groups for run in group.results}
     keys = [key for key in comparison.differences if key != "seed"]

@@ -124,20 +124,27 @@ def document_of_data(data: Mapping[str, Any], source: str = "config") -> Documen
         {'task': 'adding', 'shape': {'timesteps': [5, 9]}}
     """
     errors: list[UsageError] = []
-    plain = _plain(data, (), source=source, errors=errors)
+    plain = plain_data(data, (), source=source, errors=errors)
     raise_all(errors)
     return Document(node_of(plain, Position(source)), dump_yaml(plain).encode())
 
 
-def _plain(value: object, path: KeyPath, *, source: str, errors: list[UsageError]) -> Any:
-    """Return what a script naturally has, tuples, paths and NumPy's numbers, as what YAML would have read."""
+def plain_data(value: object, path: KeyPath, *, source: str, errors: list[UsageError]) -> Any:
+    """Return what a script naturally has, tuples, paths and NumPy's numbers, as what YAML would have read.
+
+    Args:
+        value: The data.
+        path: Its place in the whole.
+        source: Where it comes from, for messages.
+        errors: To which every error is added.
+    """
     value = value.item() if isinstance(value, np.generic) else str(value) if isinstance(value, Path) else value
     if isinstance(value, Mapping):
         if other := [key for key in value if not isinstance(key, str)]:
             errors.append(UsageError(f"a key must be text, got {other[0]!r}", where=location(Position(source), path)))
-        return {key: _plain(item, (*path, str(key)), source=source, errors=errors) for key, item in value.items()}
+        return {key: plain_data(item, (*path, str(key)), source=source, errors=errors) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item, (*path, number), source=source, errors=errors) for number, item in enumerate(value)]
+        return [plain_data(item, (*path, number), source=source, errors=errors) for number, item in enumerate(value)]
     is_number = isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
     if not (is_number or isinstance(value, str) or value is None):
         got = str(value) if isinstance(value, float) else type(value).__name__

@@ -1,7 +1,7 @@
 """Scoring a trained run again: on fresh sequences of the same definition, at other lengths, with other weights."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import Literal
 
 from rnnlab.backends.base import AbstractModel, Network
 from rnnlab.config.experiment import Experiment
+from rnnlab.config.overrides import Overrides, override_texts
 from rnnlab.core.batch import range_text
 from rnnlab.core.errors import UsageError
 from rnnlab.runs.find import open_run
@@ -63,7 +64,7 @@ class Evaluation:
 
 def evaluate(
     run: Run | str | Path,
-    overrides: Sequence[str] = (),
+    overrides: Overrides = (),
     *,
     weights: Which = "best",
     sequences: int | None = None,
@@ -73,7 +74,8 @@ def evaluate(
 
     Args:
         run: The run, or its path or name.
-        overrides: Changes to its config, e.g. `["shape.timesteps=400"]`. The network itself cannot be changed.
+        overrides: Changes to its config, `{"shape.timesteps": 400}` or `["shape.timesteps=400"]`. The network itself
+            cannot be changed.
         weights: `best` by validation loss, or `last`.
         sequences: How many to score; the run's own number when left out.
         on: `test`: sequences that played no part in the training; of a task with parts, of its test part.
@@ -87,7 +89,7 @@ def evaluate(
     run = open_run(run)
     _ = run.status  # a run whose status is damaged gets no further record
     more = [] if sequences is None else [f"evaluation.sequences={sequences}"]
-    experiment = run.experiment([*overrides, *more])
+    experiment = run.experiment([*override_texts(overrides), *more])
     own = run.experiment()  # second, so that the options of a cell in a file are of one class
     task = experiment.build_task()
     network = experiment.network()

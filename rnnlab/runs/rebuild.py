@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from rnnlab.backends.base import Network
 from rnnlab.config.experiment import Experiment
 from rnnlab.config.load import check_document
+from rnnlab.config.overrides import Overrides, override_texts
 from rnnlab.config.reading import apply_overrides, document_of
 from rnnlab.core.code_files import CodeFile
 from rnnlab.core.errors import ConfigError, VerificationError
@@ -30,7 +31,7 @@ class Weights(dict[str, NDArray[Any]]):
         self.step, self.scaling = step, scaling
 
 
-def stored_experiment(folder: RunFolder, overrides: Sequence[str] = (), *, of: str) -> Experiment:
+def stored_experiment(folder: RunFolder, overrides: Overrides = (), *, of: str) -> Experiment:
     """Return the experiment of the run with the id `of`, with changes; see `Run.experiment`.
 
     The file is checked like a config that a user wrote: no aliases, no tags, no key twice; and errors name the line.
@@ -47,7 +48,8 @@ def stored_experiment(folder: RunFolder, overrides: Sequence[str] = (), *, of: s
         raise VerificationError("is damaged: it has no SHA-256 of the file that its cell is in", where=str(path))
     if not overrides:
         return own
-    return check_document(apply_overrides(document, _in_full(overrides, own)), default_name=folder.label)
+    changed = apply_overrides(document, _in_full(override_texts(overrides), own))
+    return check_document(changed, default_name=folder.label)
 
 
 def _in_full(overrides: Sequence[str], own: Experiment) -> list[str]:

@@ -5,14 +5,12 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from copy import copy
 from functools import cached_property
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, final
 
 from pydantic import ValidationError
 
 from rnnlab.core.errors import RnnlabError, VerificationError
-from rnnlab.core.text import visible
 from rnnlab.runs.index import Ended, Index
 from rnnlab.storage.folder import RunFolder
 from rnnlab.storage.holder import is_held
@@ -24,6 +22,7 @@ from rnnlab.storage.summary import Summary, best_record
 if TYPE_CHECKING:  # NumPy is imported only by what builds a network: `rnnlab list` does not wait for it
     from rnnlab.backends.base import AbstractModel, Network
     from rnnlab.config.experiment import Experiment
+    from rnnlab.config.overrides import Overrides
     from rnnlab.runs.rebuild import Weights
     from rnnlab.storage.provenance import Provenance
 
@@ -54,18 +53,24 @@ class Run:
         self._remembered = index.ended(folder.name) if index else None
 
     def __repr__(self) -> str:
-        return f"Run({str(self.path)!r}, state={self.state!r})"
+        try:
+            return f"<Run {self.name!r}: {self._in_words()}>"
+        except Exception:  # nothing may be raised while an error or a list is shown
+            return f"<Run {self.name!r}: cannot be read>"
+
+    def _in_words(self) -> str:
+        summary = self.stored_summary
+        loss = [] if summary.loss is None else [f"loss={summary.loss:.4g}"]
+        return ", ".join([self.state, f"{summary.steps:,} steps", *loss, *(["solved"] if summary.solved else [])])
 
     def _repr_html_(self) -> str:
-        """Show the run in a notebook; text from its files is text and no markup."""
-        keys = ("task", "cell", "steps", "loss", "baseline", "solved", "seconds")
-        rows = {"run": str(self.path), "state": self.state} | {key: getattr(self.summary, key) for key in keys}
-        cells = "".join(
-            f"<tr><th style='text-align:left'>{escape(key)}</th><td>{escape(visible(str(value)))}</td></tr>"
-            for key, value in rows.items()
-            if value is not None
-        )
-        return f"<table>{cells}</table>"
+        """Show the run in a notebook, with its curve where matplotlib is installed."""
+        from rnnlab.figures.notebook import as_html, run_html
+
+        try:
+            return run_html(self)
+        except Exception:
+            return as_html(repr(self))
 
     def called(self, name: str) -> Self:
         """Return this run under another name, as where two folders of one name are compared."""
@@ -185,8 +190,8 @@ class Run:
             index.learn_config(self.folder.name, (self.id, config))
         return config
 
-    def experiment(self, overrides: Sequence[str] = ()) -> "Experiment":
-        """Return what was trained, complete; with overrides such as `shape.timesteps=400`, what they make of it.
+    def experiment(self, overrides: "Overrides" = ()) -> "Experiment":
+        """Return what was trained, complete; with overrides such as `{"shape.timesteps": 400}`, what they make of it.
 
         Raises:
             VerificationError: The stored config is missing, damaged, or of something this rnnlab cannot build.

@@ -38,12 +38,25 @@ def check_sweep(path: Path, overrides: Sequence[str] = ()) -> CheckedSweep:
     Raises:
         ConfigError: All that is wrong with the sweep or any of its trials, each error at its place in the file.
     """
-    checker = Checker(read_document(path, overrides))
+    return check_sweep_document(read_document(path, overrides), default_name=path.stem)
+
+
+def check_sweep_document(document: Document, *, default_name: str) -> CheckedSweep:
+    """Check all trials of a sweep; nothing is created.
+
+    Args:
+        document: The config.
+        default_name: The name of the sweep, where the config has none.
+
+    Raises:
+        ConfigError: As from `check_sweep`.
+    """
+    checker = Checker(document)
     document = with_code_files(checker)
     raise_all(checker.errors())
     options = _options(document)
     base = document.without(SECTION)
-    name = _name(base, path)
+    name = _name(base, default_name)
     values = _values(document, options)
     experiments = _experiments(base, document, values)
     is_search = options.method == "tpe"
@@ -112,8 +125,8 @@ def _options(document: Document) -> SweepOptions:
     return options
 
 
-def _name(base: Document, path: Path) -> str:
-    name = base.data.get("name", path.stem)
+def _name(base: Document, default: str) -> str:
+    name = base.data.get("name", default)
     with _at(base.where(("name",))):
         if not isinstance(name, str):
             raise UsageError(f"got {kind(name)}, expected text")

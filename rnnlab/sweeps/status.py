@@ -8,6 +8,7 @@ from math import isfinite
 from typing import Literal, cast, final, get_args
 
 from rnnlab.core.errors import VerificationError
+from rnnlab.core.text import counted
 from rnnlab.runs.find import damaged
 from rnnlab.runs.run import Run
 from rnnlab.storage.jsonfile import look_up
@@ -58,7 +59,7 @@ class TrialStatus:
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SweepStatus:
     """The status of a sweep, with that of each trial in the plan's order."""
 
@@ -97,6 +98,16 @@ class SweepStatus:
             (not one.solved, sign * one.result, one.trial.number) for one in self.trials if one.result is not None
         ]
         return self.trials[min(results)[-1] - 1] if results else None
+
+    @property
+    def in_words(self) -> str:
+        """How many trials are in each state, e.g. `5 completed (4 solved), 1 failed, of 6 trials`."""
+        counts, solved = self.counts, f" ({self.solved:,} solved)" if self.solved else ""
+        parts = [f"{counts[state]:,} {state}" + solved * (state == "completed") for state in ORDER if counts[state]]
+        return f"{', '.join(parts)}, of {counted(self.plan.total, 'trial')}"
+
+    def __repr__(self) -> str:
+        return f"<SweepStatus of {self.sweep.path.name!r}: {self.in_words}>"
 
     @property
     def seconds_left(self) -> float | None:

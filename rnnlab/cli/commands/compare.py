@@ -19,8 +19,8 @@ from typing import Annotated
 
 import typer
 
-from rnnlab.cli.commands._runs import runs_named
 from rnnlab.cli.errors import warn
+from rnnlab.cli.named import run_named
 from rnnlab.cli.options import Format, JsonOption, RunsArgument, RunsOption
 from rnnlab.cli.render.comparison import (
     comparison_csv,
@@ -38,6 +38,7 @@ from rnnlab.core.text import listed
 from rnnlab.runs.filter import Filter, Value, parse
 from rnnlab.runs.find import no_collection, runs_root
 from rnnlab.runs.run import Run
+from rnnlab.sweeps.named import runs_named
 
 _WRITERS: dict[Format, Callable[[Comparison], None]] = {
     Format.TABLE: show_comparison,
@@ -87,7 +88,9 @@ def command(
         raise UsageError("--json and another --format", hint="give only one of them")
     conditions = {text: parse(text, option=_FAIL_IF) for text in fail_if or []}
     with no_collection():
-        comparison = compare(runs_named(runs_root(runs), names), metric, by=by, over=over, baseline=baseline)
+        comparison = compare(
+            runs_named(runs_root(runs), names, find=run_named), metric, by=by, over=over, baseline=baseline
+        )
         met = {text: found for text, condition in conditions.items() if (found := failures(comparison, condition))}
         for one in comparison.damaged:
             warn(f"{one.name} is damaged and left out: {one.reason}")

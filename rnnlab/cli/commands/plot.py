@@ -11,8 +11,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from rnnlab.cli.commands._runs import runs_named
 from rnnlab.cli.errors import warn
+from rnnlab.cli.named import run_named
 from rnnlab.cli.options import RunsArgument, RunsOption, path_option
 from rnnlab.cli.render.output import show
 from rnnlab.comparison import Comparison, compare
@@ -27,6 +27,7 @@ from rnnlab.runs import runs_root
 from rnnlab.storage import RunFolder
 from rnnlab.storage.files import write_atomic
 from rnnlab.storage.reading import kind as kind_of
+from rnnlab.sweeps.named import runs_named
 
 _KINDS = [*OF_COMPARISONS, *(name for name, one in diagnoses().items() if one.title)]
 
@@ -59,7 +60,7 @@ def command(
             hint = f"`rnnlab diagnose RUN --only {kind}` prints it"
         raise UsageError(f"'{kind[:60]}' is not a kind of figure", where="--kind", hint=hint)
     ending = _ending(out)
-    comparison = compare(runs_named(runs_root(runs), names, fewest=1), metric)
+    comparison = compare(runs_named(runs_root(runs), names, fewest=1, find=run_named), metric)
     for one in comparison.damaged:
         warn(f"{one.name} is damaged and left out: {one.reason}")
     data = picture(_figure(comparison, kind, x), ending)

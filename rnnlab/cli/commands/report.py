@@ -12,8 +12,8 @@ from typing import Annotated
 
 import typer
 
-from rnnlab.cli.commands._runs import runs_named
 from rnnlab.cli.errors import warn
+from rnnlab.cli.named import run_named
 from rnnlab.cli.options import RunsArgument, RunsOption, path_option
 from rnnlab.cli.render.output import show
 from rnnlab.comparison import compare
@@ -25,6 +25,7 @@ from rnnlab.runs import runs_root
 from rnnlab.storage.files import write_atomic
 from rnnlab.storage.reading import kind
 from rnnlab.sweeps.folder import find_sweep
+from rnnlab.sweeps.named import runs_named
 
 _MARK = f'name="generator" content="{GENERATOR} '.encode()
 _HEAD = 4096  # bytes of a page in which its generator is named
@@ -55,7 +56,7 @@ def command(
 ) -> None:
     if not force:
         _require_own(out)
-    comparison = compare(runs_named(runs_root(runs), names, fewest=1), metric, by=by, over=over)
+    comparison = compare(runs_named(runs_root(runs), names, fewest=1, find=run_named), metric, by=by, over=over)
     chosen = [name for name, one in diagnoses().items() if one.is_in_report]
     inside = diagnose_representatives(comparison, chosen) if diagnose else Representatives({}, {}, "")
     notes = [f"{name} was not diagnosed: {fault}" for name, fault in inside.faults.items()]

@@ -60,7 +60,7 @@ def _show_trials(checked: CheckedSweep, document: dict[str, object] | None) -> N
         how = "measured with {:,} of {:,} network shapes".format(*cost.measured)
         seconds = f"at most about {duration(cost.seconds / workers)} {on}, {how}"
     most = f"at most {counted(cost.steps, 'step')} and {counted(cost.sequences, 'sequence')}"
-    show(f"{_trials(plan.total)}, {most}; {seconds}")
+    show(f"{counted(plan.total, 'trial')}, {most}; {seconds}")
 
 
 def _show_search(checked: CheckedSweep, document: dict[str, object] | None) -> None:
@@ -76,15 +76,11 @@ def _show_search(checked: CheckedSweep, document: dict[str, object] | None) -> N
         else:
             show(f"  {key} in {jsonlib.dumps(axis)}")
     samples = f"{len(checked.experiments):,} random combinations were checked"
-    show(f"{_trials(plan.total)}, at most {steps:,} steps; {samples}")
+    show(f"{counted(plan.total, 'trial')}, at most {steps:,} steps; {samples}")
 
 
 def _text(value: object) -> str:
     return str(without_path(value)) if isinstance(value, str) else jsonlib.dumps(value)
-
-
-def _trials(count: int) -> str:
-    return f"{count:,} trial{'s' * (count != 1)}"
 
 
 def show_status(status: SweepStatus, jobs: Mapping[str, Job] | None = None, *, json: bool, clear: bool = False) -> None:
@@ -141,11 +137,9 @@ def _status_json(status: SweepStatus, jobs: Mapping[str, Job]) -> dict[str, obje
 
 
 def _status_lines(status: SweepStatus) -> list[str]:
-    counts, best, failures, seconds = status.counts, status.best, status.failures, status.seconds_left
-    solved = f" ({status.solved:,} solved)" if status.solved else ""
-    parts = [f"{counts[state]:,} {state}" + solved * (state == "completed") for state in ORDER if counts[state]]
+    best, failures, seconds = status.best, status.failures, status.seconds_left
     left = f"; about {duration(seconds)} left" if seconds is not None else ""
-    lines = [f"{status.sweep.path}: {', '.join(parts)}, of {_trials(status.plan.total)}{left}"]
+    lines = [f"{status.sweep.path}: {status.in_words}{left}"]
     if best:
         among = " among the solved trials" if best.solved and status.solved < status.counts["completed"] else ""
         lines.append(f"best {status.plan.options.metric.name}{among}: {figure(best.result)} in {best.trial.name}")
@@ -176,7 +170,8 @@ def _headline(start: SweepStarted) -> str:
     workers = min(start.workers, total - before)
     finished = f"{before:,} already finished, " if before else ""
     with_workers = f" with {workers:,} worker{'s' * (workers != 1)}" if workers else ""
-    return f"sweep {start.status.sweep.path}: {_trials(total)}, {finished}{total - before:,} to train{with_workers}"
+    trials = f"{counted(total, 'trial')}, {finished}{total - before:,} to train{with_workers}"
+    return f"sweep {start.status.sweep.path}: {trials}"
 
 
 def _failure(status: TrialStatus) -> str:

@@ -1,41 +1,46 @@
-"""The runs that a command line names: runs, sweeps, whole folders of runs."""
+"""The runs that names mean: runs, sweeps, whole folders of runs."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from rnnlab.cli.named import run_named
 from rnnlab.core.errors import RnnlabError, RunNotFoundError, UsageError, VerificationError
 from rnnlab.core.named_files import home_expanded
 from rnnlab.core.text import counted
-from rnnlab.runs.find import Damaged, run_names
+from rnnlab.runs.find import Damaged, find_run, run_names
+from rnnlab.runs.run import Run
 from rnnlab.storage import RunFolder
 from rnnlab.sweeps.folder import trials_of
 
+Find = Callable[[Path, str], Run]
 
-def runs_named(root: Path, names: Sequence[str], *, fewest: int = 2) -> list[RunFolder | Damaged]:
+
+def runs_named(
+    root: Path, names: Sequence[str], *, fewest: int = 2, find: Find = find_run
+) -> list[RunFolder | Damaged]:
     """Return the runs that some names mean, in order: a run, or all of a sweep or of a folder.
 
     Args:
         root: The folder of the runs.
         names: Paths, or parts of names below `root`.
         fewest: How many runs are needed.
+        find: Finds one run.
 
     Raises:
         RunNotFoundError: A name means none, or several.
         UsageError: They are too few.
     """
-    found = [run for name in names for run in _meant(root, name)]
+    found = [run for name in names for run in _meant(root, name, find)]
     if len(found) < fewest:
         problem = f"expected at least {counted(fewest, 'run')}, got {len(found)}"
         raise UsageError(problem, hint="`rnnlab list` shows the runs")
     return found
 
 
-def _meant(root: Path, name: str) -> list[RunFolder | Damaged]:
+def _meant(root: Path, name: str, find: Find) -> list[RunFolder | Damaged]:
     if (trials := trials_of(root, name)) is not None:
         return [*trials]
     try:
-        return [run_named(root, name).folder]
+        return [find(root, name).folder]
     except VerificationError as fault:
         return [Damaged(name, f"{fault.where}: {fault.problem}")]
     except RunNotFoundError:
