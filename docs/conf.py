@@ -13,6 +13,8 @@ sys.path.insert(0, str(HERE))
 
 from generator import write_reference  # noqa: E402
 
+from rnnlab.backends.keras.engines import start  # noqa: E402
+
 project = "rnnlab"
 author = "The rnnlab authors"
 copyright = author
@@ -32,6 +34,13 @@ myst_enable_extensions = ["deflist"]
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"
+autodoc_typehints_description_target = "documented"
+default_role = "literal"  # the docstrings are Markdown in this
+napoleon_use_ivar = True
+# A type in a signature is a link where its class is on a page. Those of other projects would
+# have to be downloaded, and the lower layers are on no page.
+_LOWER = "core|backends|storage|runs|tasks|optim|config"
+nitpick_ignore_regex = [("py:.*", rf"(?!rnnlab\.).*|rnnlab\.({_LOWER})\..*")]
 
 
 def name_files(_: Sphinx, __: str, source: list[str]) -> None:
@@ -42,6 +51,7 @@ def name_files(_: Sphinx, __: str, source: list[str]) -> None:
 
 
 def setup(app: Sphinx) -> None:
-    """Write the reference pages, before Sphinx looks for pages."""
+    """Write the reference pages, before Sphinx looks for pages, and import Keras without its messages."""
+    start()
     write_reference(HERE / "reference")
     app.connect("source-read", name_files)

@@ -3,22 +3,25 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from generator import commands, config, members, python, stored
+
 PAGES: dict[str, Callable[[], str]] = {
-    "config": lambda: "# Config keys\n",
-    "commands": lambda: "# Commands\n",
-    "exit_codes": lambda: "# Exit codes\n",
-    "json": lambda: "# JSON formats\n",
-    "run_folder": lambda: "# The run folder\n",
-    "tasks": lambda: "# Tasks\n",
-    "cells": lambda: "# Cells\n",
-    "training_rules": lambda: "# Optimisers, schedules and initialisers\n",
-    "python": lambda: "# The Python API\n",
-    "keras_layer": lambda: "# The Keras layers\n",
+    "config": config.page,
+    "commands": commands.page,
+    "exit_codes": stored.exit_codes,
+    "json": stored.json_formats,
+    "run_folder": stored.run_folder,
+    "tasks": members.tasks,
+    "cells": members.cells,
+    "training_rules": members.rules,
+    "python": python.python,
+    "contracts": python.contracts,
+    "keras_layers": python.keras_layers,
 }
 
 
 def write_reference(folder: Path) -> None:
-    """Write every page into `folder`; one without changes keeps its time, so that Sphinx does not read it."""
+    """Write every page into `folder`; one without changes keeps its time, so that Sphinx does not read it again."""
     folder.mkdir(exist_ok=True)
     for name, text_of in PAGES.items():
         path, text = folder / f"{name}.md", text_of()

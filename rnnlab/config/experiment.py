@@ -44,7 +44,7 @@ class Experiment(Options):
     name: str = Field("run", description="name of the run; default: the name of the file")
     seed: int = Field(0, ge=0, le=LARGEST_SEED, description="seed of all random streams of the run")
     precision: Literal["float32", "float64"] = Field("float32", description="of parameters and states")
-    backend: str = Field("numpy", description="numpy or keras")
+    backend: str = Field("numpy", description="what trains the network: numpy or keras")
     engine: str = Field(
         DEFAULT_ENGINE, description="what Keras runs on: tensorflow, jax or torch; ignored with backend numpy"
     )

@@ -40,7 +40,7 @@ def test_the_options_are_those_of_the_model() -> None:
         "recurrent_activation", "forget_bias",
     ]  # fmt: skip
     assert options["units"] == {
-        "name": "units", "type": "whole number", "default": "32", "bounds": "1 ≤ x ≤ 65536",
+        "name": "units", "type": "whole number", "default": "32", "bounds": "1 ≤ x ≤ 65,536",
         "description": "H, the size of each layer's state",
     }  # fmt: skip
     assert (options["forget_bias"]["default"], options["forget_bias"]["bounds"]) == ("1.0", "-100 ≤ x ≤ 100")

@@ -41,7 +41,7 @@ def test_a_card() -> None:
     lines = words("copy_memory")
     assert lines[0] == "copy_memory@urnn: Copy ten symbols over a delay"
     assert "solved validation error_rate at most 0.01" in lines
-    assert "symbols 10 how many symbols are to be copied (whole number, 1 ≤ x ≤ 1000)" in lines
+    assert "symbols 10 how many symbols are to be copied (whole number, 1 ≤ x ≤ 1,000)" in lines
     assert "memoryless: at a blank, how often each answer is right (baseline) 0.4517" in lines
     assert "counts the steps, guesses the symbols 0.1733" in lines
     assert lines[lines.index("counts the steps, remembers 9 symbols 0.01733") + 1] == "oracle 0"

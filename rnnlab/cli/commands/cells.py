@@ -53,11 +53,11 @@ def command(
         if plan:
             show(*plan_text(plan_of(_configured(kind, 32), 1)))
         elif json:
-            show_json("cell", _described(kind))
+            show_json("cell", described(kind))
         else:
-            _show_card(kind, _described(kind), name)
+            _show_card(kind, described(kind), name)
         return
-    cells = [_described(kind) for kind in CELLS.members().values()]
+    cells = [described(kind) for kind in CELLS.members().values()]
     warn_of_broken(CELLS)
     if json:
         show_json("cells", {"cells": [{key: cell[key] for key in _SUMMARY} for cell in cells]})
@@ -91,7 +91,7 @@ def _show_card(kind: Kind, card: dict[str, Any], name: str) -> None:
 _SUMMARY = ("name", "title", "states", "parameter_count")
 
 
-def _described(kind: Kind) -> dict[str, Any]:
+def described(kind: Kind) -> dict[str, Any]:
     """Return all that is known of a cell, as plain data."""
     parameters = _parameters(kind, _I, _H)
     shapes = {name: [_letter(size) for size in parameter.shape] for name, parameter in parameters.items()}

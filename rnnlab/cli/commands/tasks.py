@@ -45,9 +45,9 @@ def command(
     if name is not None:
         task = _build(task_class(name))
         if json:
-            show_json("task", _described(task))
+            show_json("task", described(task))
         else:
-            _show_card(task, _described(task))
+            _show_card(task, described(task))
         return
     warn_of_broken(TASKS)
     tasks = [summary for known in task_names() if (summary := _summary_if_sound(task_class(known)))]
@@ -110,7 +110,7 @@ def _summary(task: AbstractTask) -> dict[str, Any]:
     }
 
 
-def _described(task: AbstractTask) -> dict[str, Any]:
+def described(task: AbstractTask) -> dict[str, Any]:
     """Return all that is known of a task, as plain data."""
     card, kind, (low, high) = task.card, type(task), task.default_timesteps
     shape = {"timesteps": low if low == high else [low, high]}

@@ -66,13 +66,14 @@ def _rows(
         if name == "type":
             continue
         inner = known.get(str(field.get("$ref", "")).rpartition("/")[2], {})
-        start = default.get(name, field.get("default", "required"))
+        absent = "required" if name in schema.get("required", []) else {}
+        start = default.get(name, field.get("default", absent))
         if "properties" in inner:
             yield from _rows(inner, known, prefix=f"{prefix}{name}.", default=start if start != "required" else {})
         else:
             yield {
                 "name": prefix + name,
-                "type": _kind(field),
+                "type": kind(field),
                 "default": _value(start),
                 "bounds": _bounds(field),
                 "description": field.get("description", ""),
@@ -94,13 +95,13 @@ _WORDS = {
 }  # fmt: skip
 
 
-def _kind(field: Mapping[str, Any]) -> str:
+def kind(field: Mapping[str, Any]) -> str:
     if "enum" in field:
         return ", ".join(map(str, field["enum"]))
     if "discriminator" in field:
         return ", ".join(field["discriminator"]["mapping"])
     if "anyOf" in field:
-        return " or ".join(dict.fromkeys(_kind(one) for one in field["anyOf"]))
+        return " or ".join(dict.fromkeys(kind(one) for one in field["anyOf"]))
     if "const" in field:
         return _value(field["const"])
     if "$ref" in field:
@@ -109,14 +110,22 @@ def _kind(field: Mapping[str, Any]) -> str:
 
 
 def _bounds(field: Mapping[str, Any]) -> str:
-    """Return the interval as `1 ≤ x ≤ 64`; of several types, that of the one with bounds."""
+    """Return the interval as `1 ≤ x ≤ 65,536`; of several types, that of the one with bounds."""
     fields = [field, *field.get("anyOf", [])]
-    found = {key: value for one in reversed(fields) for key, value in one.items()}
-    low = f"{found['minimum']:g} ≤ " if "minimum" in found else ""
-    low = f"{found['exclusiveMinimum']:g} < " if "exclusiveMinimum" in found else low
-    high = f" ≤ {found['maximum']:g}" if "maximum" in found else ""
-    high = f" < {found['exclusiveMaximum']:g}" if "exclusiveMaximum" in found else high
+    found = {key: _number(value) for one in reversed(fields) for key, value in one.items() if key in _ENDS}
+    low = f"{found['minimum']} ≤ " if "minimum" in found else ""
+    low = f"{found['exclusiveMinimum']} < " if "exclusiveMinimum" in found else low
+    high = f" ≤ {found['maximum']}" if "maximum" in found else ""
+    high = f" < {found['exclusiveMaximum']}" if "exclusiveMaximum" in found else high
     return f"{low}x{high}" if low or high else ""
+
+
+_ENDS = ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum")
+
+
+def _number(value: float) -> str:
+    """Return a whole number with all its digits."""
+    return f"{value:,}" if isinstance(value, int) else f"{value:g}"
 
 
 def _value(value: Any) -> str:

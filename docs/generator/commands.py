@@ -1,0 +1,50 @@
+"""The page of all commands, from the program's own help."""
+
+import inspect
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import typer
+
+from generator.markdown import block, code, definitions, escaped, paragraphs
+from rnnlab.cli.main import app, load_command
+
+_START = """\
+# Commands
+
+Each command prints its result on stdout and everything else on stderr; `--json` makes the result one JSON object of a
+[documented format](json.md). How a command ended is in its [exit code](exit_codes.md). `-h` and `--help` print what
+is on this page.
+"""
+
+
+def commands() -> Iterator[tuple[str, Any]]:
+    """Yield every command with its full name, `rnnlab sweep status`; a group before its commands."""
+    for name in sorted(typer.main.get_command(app).commands):  # type: ignore[attr-defined]
+        command = load_command(name)
+        yield f"rnnlab {name}", command
+        for inner in getattr(command, "commands", {}).values():
+            yield f"rnnlab {name} {inner.name}", inner
+
+
+def page() -> str:
+    """Return the page."""
+    parts = [_START]
+    for name, command in commands():
+        context = typer.Context(command, info_name=name)
+        parts += [
+            f"{'#' * name.count(' ')}# `{name}`\n",
+            block(" ".join([name, *command.collect_usage_pieces(context)])),
+        ]
+        parts.append(paragraphs(inspect.cleandoc(command.help or "").replace("\b\n", "")))
+        parts.append(definitions(_parameters(command, context)))
+    return "\n".join(parts)
+
+
+def _parameters(command: Any, context: Any) -> Iterator[tuple[str, str]]:
+    for parameter in command.params:
+        if (record := parameter.get_help_record(context)) is not None and parameter.name != "help":
+            term, about = record
+            about = re.sub(r" *\[(env var: [^;\]]+; )?default: \(?([^\])]+)\)?\]$", r" \1Default: \2.", about)
+            yield code(term), escaped(about)
