@@ -96,6 +96,7 @@ _WORDS = {
 
 
 def kind(field: Mapping[str, Any]) -> str:
+    """Return the type of a field of a JSON Schema in words, or its values where they are enumerated."""
     if "enum" in field:
         return ", ".join(map(str, field["enum"]))
     if "discriminator" in field:
