@@ -106,7 +106,8 @@ def _opened(path: Path, limit: int, hint: str) -> Iterator[tuple[int, os.stat_re
 def _require_regular(status: os.stat_result, hint: str) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise UsageError("is a folder, a pipe or a device, expected a regular file", hint=hint)
-    if status.st_dev in {Path(name).stat().st_dev for name in _OF_THE_SYSTEM if Path(name).is_dir()}:
+    # In a bare chroot they are plain folders of the disk.
+    if status.st_dev in {Path(name).stat().st_dev for name in _OF_THE_SYSTEM if os.path.ismount(name)}:
         raise UsageError(f"is in {' or '.join(_OF_THE_SYSTEM)}, expected a file on a disk", hint=hint)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnlab.backends.base import Network
-from rnnlab.backends.keras.engines import start
+from rnnlab.backends.keras.engines import DEFAULT_ENGINE, start, usual_engine
 from rnnlab.core.errors import RnnlabError, UsageError
 from rnnlab.core.named_files import home_expanded
 from rnnlab.core.registry import nearest
@@ -195,8 +195,9 @@ def _content(
         return file.getvalue()
     if format == "onnx":
         return onnx_file(network, arrays, scaling)
-    start()
-    from rnnlab.backends.keras import exporting  # imports Keras and TensorFlow
+    # Files of Keras are the same on all engines; only TensorFlow has SavedModels, and Keras's double precision.
+    start(DEFAULT_ENGINE if format == "savedmodel" or network.precision == "float64" else usual_engine())
+    from rnnlab.backends.keras import exporting  # imports Keras
 
     writers: Mapping[str, Callable[[Any], bytes | dict[str, bytes]]] = {
         "keras": exporting.keras_file,

@@ -24,19 +24,22 @@ def train(here: Path, *lines: str) -> Result:
 
 
 @pytest.mark.parametrize(
-    ("engine", "missing", "reported"),
+    ("engine", "missing", "hint"),
     [
-        ("jax", "jax", "jax is not installed, and engine jax needs it — pip install 'rnnlab[jax]'"),
-        ("torch", "torch", "torch is not installed, and engine torch needs it — pip install 'rnnlab[torch]'"),
-        ("tensorflow", "keras", "keras is not installed, and engine tensorflow needs it — pip install tensorflow"),
+        ("jax", ["jax"], "pip install 'rnnlab[jax]', or set engine: tensorflow"),
+        ("torch", ["torch"], "pip install 'rnnlab[torch]', or set engine: tensorflow"),
+        ("torch", ["torch", "tensorflow"], "pip install 'rnnlab[torch]', or set engine: jax"),
+        ("tensorflow", ["keras"], "pip install 'rnnlab[tensorflow]'"),
+        ("tensorflow", ["keras", "tensorflow"], "pip install 'rnnlab[tensorflow]'"),
     ],
 )
 def test_an_engine_that_is_not_installed(
-    here: Path, monkeypatch: pytest.MonkeyPatch, engine: str, missing: str, reported: str
+    here: Path, monkeypatch: pytest.MonkeyPatch, engine: str, missing: list[str], hint: str
 ) -> None:
     monkeypatch.delitem(sys.modules, "keras", raising=False)  # as in a process that has only begun
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == missing else object())
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name in missing else object())
     result = train(here, f"engine: {engine}")
+    reported = f"{missing[0]} is not installed, and engine {engine} needs it — {hint}"
     assert (result.code, result.stderr) == (2, f"rnnlab: error[E_USAGE]: {reported}\n")
     assert "keras" not in sys.modules
 
@@ -66,7 +69,7 @@ def test_an_engine_that_is_broken(
     assert (result.code, result.stderr) == (
         5,
         f"rnnlab: error[E_ENVIRONMENT]: Keras on tensorflow cannot be imported: {reported} — "
-        "repair or reinstall it: pip install tensorflow\n",
+        "repair or reinstall it: pip install 'rnnlab[tensorflow]'\n",
     )
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from rnnlab.backends.base import AbstractBackend, AbstractModel, Network, Training
-from rnnlab.backends.keras.engines import DEFAULT_ENGINE, running_engine, start
+from rnnlab.backends.keras.engines import DEFAULT_ENGINE, running_engine, start, usual_engine
 from rnnlab.cells import CELLS
 from rnnlab.core.errors import UsageError
 from rnnlab.core.options import Options
@@ -103,7 +103,7 @@ def __getattr__(name: str) -> Any:
     cell = cells.get(name.removesuffix("Cell"), "")
     if not cell and name not in {"EquationCell", "EquationRNN"}:
         raise AttributeError(f"module 'rnnlab.backends.keras' has no attribute {name!r}")
-    start(running_engine() or os.environ.get("KERAS_BACKEND", DEFAULT_ENGINE))
+    start(running_engine() or os.environ.get("KERAS_BACKEND") or usual_engine())
     from rnnlab.backends.keras import layers
 
     if not cell:

@@ -8,7 +8,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import keras
-import tensorflow as tf
 from numpy.typing import NDArray
 
 from rnnlab.backends.base import Network
@@ -71,6 +70,8 @@ def weights_file(model: Model) -> bytes:
 
 def saved_model(model: Model) -> dict[str, bytes]:
     """Return the files of a SavedModel, for `tf.saved_model.load`; its endpoint `serve` takes any B and T."""
+    import tensorflow as tf
+
     with _temporary_folder(model) as folder:
         root = folder / "model"
         try:

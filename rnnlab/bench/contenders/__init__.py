@@ -86,8 +86,8 @@ CONTENDERS = {str(contender): contender for contender in _TABLE}
 _NONE = "none"
 _INSTALL = {
     "jax": "pip install 'rnnlab[jax]'",
-    "keras": "pip install keras",
-    "tensorflow": "pip install tensorflow",
+    "keras": "pip install 'rnnlab[tensorflow]'",
+    "tensorflow": "pip install 'rnnlab[tensorflow]'",
     "torch": "pip install 'rnnlab[torch]'",
 }
 

@@ -20,11 +20,6 @@ DEFAULT_ENGINE = "tensorflow"
 # More than any engine starts; one that cannot start a thread aborts the process. Measured: 18 and 24 on one and two
 # processors (TensorFlow), 16 and 22 (JAX), 2 and 5 (PyTorch).
 _THREADS, _THREADS_PER_CPU = 16, 8
-_INSTALL = {
-    "tensorflow": "pip install tensorflow",
-    "jax": "pip install 'rnnlab[jax]'",
-    "torch": "pip install 'rnnlab[torch]'",
-}
 
 
 def start(engine: str = DEFAULT_ENGINE) -> AbstractEngine:
@@ -55,7 +50,7 @@ def start(engine: str = DEFAULT_ENGINE) -> AbstractEngine:
             raise
         except Exception as error:  # incompatible libraries raise anything
             what = str(error) if isinstance(error, ImportError) else f"{type(error).__name__}: {error}"
-            hint = f"repair or reinstall it: {_INSTALL[engine]}"
+            hint = f"repair or reinstall it: {_install(engine)}"
             raise EnvironmentFault(f"Keras on {engine} cannot be imported: {what}", hint=hint) from error
         if not verbose:
             logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns about every second model of a process
@@ -81,10 +76,26 @@ def running_engine() -> str | None:
     return keras.backend.backend() if keras else None
 
 
+def usual_engine() -> str:
+    """Return the engine for what runs on any: that of this process, else TensorFlow, else what is installed."""
+    return running_engine() or next(filter(_is_installed, (DEFAULT_ENGINE, *ENGINES.names())), DEFAULT_ENGINE)
+
+
 def _require(engine: str) -> None:
-    missing = [name for name in (engine, "keras") if importlib.util.find_spec(name) is None]
+    missing = [name for name in ("keras", engine) if not _is_installed(name)]
     if missing:
-        raise UsageError(f"{missing[0]} is not installed, and engine {engine} needs it", hint=_INSTALL[engine])
+        other = usual_engine()
+        instead = f", or set engine: {other}" if missing == [engine] and _is_installed(other) else ""
+        problem = f"{missing[0]} is not installed, and engine {engine} needs it"
+        raise UsageError(problem, hint=_install(engine) + instead)
+
+
+def _is_installed(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None
+
+
+def _install(engine: str) -> str:
+    return f"pip install 'rnnlab[{engine}]'"  # each engine is an extra
 
 
 def _require_threads(engine: str) -> None:
