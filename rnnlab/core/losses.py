@@ -1,14 +1,18 @@
 """The loss of one scored step, with its gradient with respect to the network's raw outputs.
 
 A network's output is linear: for the two cross-entropies and for `sigmoid_mse` it is a logit. Every loss works on rows,
-one row per scored step; the loss of a batch is the mean over its rows.
+one row per scored step; the loss of a batch is the mean over its rows. Like a cell's, the equations are written once,
+against an array namespace `xp`: NumPy computes them here, and machine code is made of them.
 """
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from rnnlab.core.activations import Sigmoid
+from rnnlab.core.namespace import NUMPY
 
 Array = NDArray[Any]
 
@@ -27,12 +31,31 @@ class AbstractLoss(ABC):
     integer_targets: ClassVar[bool]
 
     @abstractmethod
-    def values(self, outputs: Array, targets: Array) -> Array:
-        """Return the loss of each row, shape (N,), from outputs (N, O) and targets (N, O) or (N,)."""
+    def value(self, xp: Any, outputs: Any, targets: Any) -> Any:
+        """Return the loss of each row, spelled in functions of `xp`; `targets` is (N, O) in any case.
+
+        Args:
+            xp: The array namespace.
+            outputs: (N, O).
+            targets: (N, O); of classes a one where the class is.
+        """
 
     @abstractmethod
+    def slope(self, xp: Any, outputs: Any, targets: Any) -> Any:
+        """Return d value / d outputs of each row, (N, O); the arguments are those of `value`."""
+
+    @final
+    def values(self, outputs: Array, targets: Array) -> Array:
+        """Return the loss of each row, shape (N,), from outputs (N, O) and targets (N, O) or (N,)."""
+        return np.asarray(self.value(NUMPY, outputs, self._expanded(targets, outputs)))
+
+    @final
     def gradient(self, outputs: Array, targets: Array) -> Array:
         """Return d value / d outputs of each row, shape (N, O); not divided by N."""
+        return np.asarray(self.slope(NUMPY, outputs, self._expanded(targets, outputs)))
+
+    def _expanded(self, targets: Array, outputs: Array) -> Array:
+        return targets[..., None] == np.arange(outputs.shape[-1]) if self.integer_targets else targets
 
     def answers(self, outputs: Array) -> Array:
         """Return what a task compares with its targets: the raw outputs (…, O), unless the loss says otherwise."""
@@ -51,13 +74,11 @@ class MeanSquaredError(AbstractLoss):
     title = "mean squared error"
     integer_targets = False
 
-    def values(self, outputs: Array, targets: Array) -> Array:
-        return np.asarray(np.mean(np.square(outputs - targets), axis=-1))
+    def value(self, xp: Any, outputs: Any, targets: Any) -> Any:
+        return xp.mean(xp.square(outputs - targets), axis=-1)
 
-    def gradient(self, outputs: Array, targets: Array) -> Array:
-        difference = outputs - targets
-        difference *= 2.0 / outputs.shape[-1]
-        return difference
+    def slope(self, xp: Any, outputs: Any, targets: Any) -> Any:
+        return (outputs - targets) * (2.0 / outputs.shape[-1])
 
 
 class SigmoidMeanSquaredError(AbstractLoss):
@@ -75,12 +96,12 @@ class SigmoidMeanSquaredError(AbstractLoss):
     title = "mean squared error of the outputs' sigmoids"
     integer_targets = False
 
-    def values(self, outputs: Array, targets: Array) -> Array:
-        return np.asarray(np.mean(np.square(sigmoid(outputs) - targets), axis=-1))
+    def value(self, xp: Any, outputs: Any, targets: Any) -> Any:
+        return xp.mean(xp.square(Sigmoid()(xp, outputs) - targets), axis=-1)
 
-    def gradient(self, outputs: Array, targets: Array) -> Array:
-        y = sigmoid(outputs)
-        return np.asarray((y - targets) * y * (1 - y) * (2.0 / outputs.shape[-1]))
+    def slope(self, xp: Any, outputs: Any, targets: Any) -> Any:
+        y = Sigmoid()(xp, outputs)
+        return (y - targets) * y * (1 - y) * (2.0 / outputs.shape[-1])
 
     def answers(self, outputs: Array) -> Array:
         return sigmoid(outputs)
@@ -98,16 +119,13 @@ class CrossEntropy(AbstractLoss):
     title = "cross-entropy, in nats"
     integer_targets = True
 
-    def values(self, outputs: Array, targets: Array) -> Array:
-        shifted = outputs - outputs.max(axis=-1, keepdims=True)
-        chosen = np.take_along_axis(shifted, targets[..., None], axis=-1)[..., 0]
-        return np.asarray(np.log(np.exp(shifted).sum(axis=-1)) - chosen)
+    def value(self, xp: Any, outputs: Any, targets: Any) -> Any:
+        shifted = outputs - xp.max(outputs, axis=-1, keepdims=True)
+        return xp.log(xp.sum(xp.exp(shifted), axis=-1)) - xp.sum(shifted * targets, axis=-1)
 
-    def gradient(self, outputs: Array, targets: Array) -> Array:
-        probabilities = softmax(outputs)
-        rows = np.arange(len(targets))
-        probabilities[rows, targets] -= 1
-        return probabilities
+    def slope(self, xp: Any, outputs: Any, targets: Any) -> Any:
+        shifted = xp.exp(outputs - xp.max(outputs, axis=-1, keepdims=True))
+        return shifted / xp.sum(shifted, axis=-1, keepdims=True) - targets
 
 
 class BinaryCrossEntropy(AbstractLoss):
@@ -122,13 +140,12 @@ class BinaryCrossEntropy(AbstractLoss):
     title = "binary cross-entropy, in nats"
     integer_targets = False
 
-    def values(self, outputs: Array, targets: Array) -> Array:
-        return np.asarray(np.mean(np.logaddexp(0, outputs).astype(outputs.dtype) - targets * outputs, axis=-1))
+    def value(self, xp: Any, outputs: Any, targets: Any) -> Any:
+        softplus = xp.maximum(outputs, 0.0) + xp.log(1 + xp.exp(-xp.abs(outputs)))  # ln(1 + eʸ), which never overflows
+        return xp.mean(softplus - targets * outputs, axis=-1)
 
-    def gradient(self, outputs: Array, targets: Array) -> Array:
-        difference = sigmoid(outputs) - targets
-        difference /= outputs.shape[-1]
-        return difference
+    def slope(self, xp: Any, outputs: Any, targets: Any) -> Any:
+        return (Sigmoid()(xp, outputs) - targets) / outputs.shape[-1]
 
 
 def softmax(logits: Array) -> Array:

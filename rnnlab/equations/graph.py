@@ -11,7 +11,7 @@ from typing import Any, final
 
 from rnnlab.core.activations import AbstractActivation
 
-LEAVES = {"input", "state", "gradient", "parameter", "constant"}
+LEAVES = {"input", "state", "gradient", "parameter", "number", "constant"}
 # What costs an engine less than to keep the result until it goes back.
 CHEAP = {
     "add", "subtract", "multiply", "negative", "absolute", "maximum", "minimum", "where", "copy",
@@ -50,9 +50,10 @@ class Node:
 
     Attributes:
         operation: `input`; `state` (`detail`: its name); `gradient` of the loss by a state after the step (its name);
-            `parameter`, a vector (its name); `constant` (the number); `linear` (a `Sum`); `activation` (an
-            `AbstractActivation`); `repeat` (each feature so many times in a row) and `group_sum` (of so many features
-            in a row); or the name of an element-wise function of `keras.ops`.
+            `parameter`, a vector (its name); `constant` (the number); `number`, known when it is computed (its name);
+            `linear` (a `Sum`); `activation` (an `AbstractActivation`); `repeat` (each feature so many times in a row),
+            `group_sum` and `group_max` (of so many features in a row); `one_hot` (of a class); or the name of an
+            element-wise function of `keras.ops`.
         operands: What it is computed from.
         width: Features; 0 for a constant.
         detail: As above.

@@ -64,6 +64,11 @@ class Symbol:
     def __init__(self, xp: "Operations", node: Node | None, matrix: tuple[str, int, int] | None = None) -> None:
         self.xp, self.node, self.matrix = xp, node, matrix
 
+    @property
+    def shape(self) -> tuple[int]:
+        """The features."""
+        return (self.xp.node(self).width,)
+
     def __add__(self, other: Any) -> "Symbol":
         return self.xp.add(self, other)
 

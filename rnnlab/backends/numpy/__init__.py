@@ -28,6 +28,7 @@ from rnnlab.backends.numpy.parallel import ParallelShards
 from rnnlab.backends.numpy.pool import NamedVector
 from rnnlab.backends.numpy.reference import ReferenceLayer
 from rnnlab.backends.numpy.shard import below
+from rnnlab.backends.numpy.updating import Update
 from rnnlab.core.batch import Batch
 from rnnlab.core.options import Options
 from rnnlab.core.threads import allotted_cpus
@@ -115,8 +116,9 @@ class NumpyModel(AbstractModel):
         self, network: Network, training: Training | None, *, parameters: NamedVector, shards: ParallelShards
     ) -> None:
         super().__init__(network, training)
-        self._parameters, self._shards, self._decays = parameters, shards, network.in_matrices()
-        self._slots = training.optimizer.initial_slots(self._parameters.flat.size, network.dtype) if training else {}
+        self._parameters, self._shards = parameters, shards
+        self._slots = training.optimizer.initial_slots(parameters.flat.size, network.dtype) if training else {}
+        self._update: Update | None = None
 
     @np.errstate(over="ignore", invalid="ignore")  # the caller sees divergence in the result
     def train_step(self, batch: Batch, *, meanwhile: Callable[[], None] = nothing) -> StepResult:
@@ -127,11 +129,15 @@ class NumpyModel(AbstractModel):
         norm = clip_by_global_norm(gradients.flat, training.clip_norm if training.clip_norm is not None else np.inf)
         if training.clip_value is not None:
             clip_by_value(gradients.flat, training.clip_value)
-        rate = training.learning_rate * training.schedule.factor(int(self._slots["step"][0]))
+        done = int(self._slots["step"][0])
+        rate = training.learning_rate * training.schedule.factor(done)
         if math.isfinite(loss) and math.isfinite(norm):  # else the weights stay those of the last good step
-            training.optimizer.update(
-                self._parameters.flat, gradients.flat, self._slots, learning_rate=rate, decays=self._decays
-            )
+            if self._update is None:  # the gradients of all steps are in the same memory
+                vectors = {"parameters": self._parameters.flat, "gradients": gradients.flat}
+                decays = self.network.in_matrices()
+                self._update = Update(training.optimizer, {**vectors, **self._slots, "decays": decays})
+            self._update.step(done + 1, rate)
+            self._slots["step"][0] = done + 1
         return StepResult(loss=loss, outputs=outputs, gradient_norm=norm, learning_rate=rate)
 
     def loss_and_gradients(self, batch: Batch) -> tuple[float, dict[str, Array]]:

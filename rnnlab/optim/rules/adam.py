@@ -1,12 +1,11 @@
 """Adam: momentum over a running root mean square, both corrected for starting at zero."""
 
-import math
-from typing import Final, Literal, TypeVar, final
+from typing import Any, Final, Literal, TypeVar, final
 
 import numpy as np
 from pydantic import Field
 
-from rnnlab.optim.rules.base import AbstractOptimizer, OptimizerOptions, Slots, Vector
+from rnnlab.optim.rules.base import AbstractOptimizer, Arrays, OptimizerOptions
 
 
 class AbstractAdamOptions(OptimizerOptions):
@@ -35,31 +34,21 @@ class AbstractAdam(AbstractOptimizer[FamilyT]):
         """Return the two moments' slots, and the one that amsgrad adds."""
         return ("momentum", "velocity", "velocity_hat") if self.options.amsgrad else ("momentum", "velocity")
 
-    def _move(
-        self, parameters: Vector, gradients: Vector, slots: Slots, *, scratch: Vector, learning_rate: float
-    ) -> None:
-        root = self._update_moments(gradients, slots, scratch)
-        np.sqrt(root, out=scratch)
-        scratch += self.options.epsilon
-        np.divide(slots["momentum"], scratch, out=scratch)
-        step = int(slots["step"][0])  # what makes up for moments that started at zero: η_t/η
-        scratch *= learning_rate * (math.sqrt(1 - self.options.beta_2**step) / (1 - self.options.beta_1**step))
-        parameters -= scratch
+    def numbers(self, step: Any, learning_rate: Any) -> dict[str, Any]:
+        own = self.options
+        correction = np.sqrt(1 - own.beta_2**step) / (1 - own.beta_1**step)  # for moments that started at zero: η_t/η
+        rate = learning_rate * correction
+        return {"rate": rate, "new_1": 1 - own.beta_1, "new_2": 1 - own.beta_2, "epsilon": own.epsilon}
 
-    def _update_moments(self, gradients: Vector, slots: Slots, scratch: Vector) -> Vector:
-        """Move m, v and v̂ by one step and return the mean square to divide by."""
-        momentum, velocity = slots["momentum"], slots["velocity"]
+    def move(self, xp: Any, at: Arrays, numbers: Arrays) -> dict[str, Any]:
+        g, m, v, n = at["gradients"], at["momentum"], at["velocity"], numbers
         # The additions are in Keras's order, so that float32 rounds as it does there.
-        np.subtract(gradients, momentum, out=scratch)
-        scratch *= 1 - self.options.beta_1
-        momentum += scratch
-        np.square(gradients, out=scratch)
-        scratch -= velocity
-        scratch *= 1 - self.options.beta_2
-        velocity += scratch
-        if not self.options.amsgrad:
-            return velocity
-        return np.maximum(slots["velocity_hat"], velocity, out=slots["velocity_hat"])
+        m = m + (g - m) * n["new_1"]
+        v = v + (xp.square(g) - v) * n["new_2"]
+        after = {"momentum": m, "velocity": v}
+        if self.options.amsgrad:
+            v = after["velocity_hat"] = xp.maximum(at["velocity_hat"], v)
+        return {"parameters": at["parameters"] - m / (xp.sqrt(v) + n["epsilon"]) * n["rate"], **after}
 
 
 @final

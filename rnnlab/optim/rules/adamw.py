@@ -1,12 +1,11 @@
 """AdamW: Adam, with a decay of the weights, but not of biases, that the gradient's scale does not touch."""
 
-from typing import Final, Literal, final
+from typing import Any, Final, Literal, final
 
-import numpy as np
 from pydantic import Field
 
 from rnnlab.optim.rules.adam import AbstractAdam, AbstractAdamOptions
-from rnnlab.optim.rules.base import Mask, Vector
+from rnnlab.optim.rules.base import Arrays
 
 
 class AdamwOptions(AbstractAdamOptions):
@@ -49,12 +48,13 @@ class Adamw(AbstractAdam[AdamwOptions]):
     name, keras_name = "adamw", "AdamW"
     Options = AdamwOptions
 
-    def _decay(self, parameters: Vector, decays: Mask | None, *, scratch: Vector, learning_rate: float) -> None:
-        # Not `parameters *= 1 - η·λ`: float32 would round 1 - 4e-6 by nearly one per cent of the decay, at every step.
-        np.multiply(parameters, learning_rate * self.options.weight_decay, out=scratch)
-        if decays is not None:
-            scratch *= decays
-        parameters -= scratch
+    def numbers(self, step: Any, learning_rate: Any) -> dict[str, Any]:
+        return {**super().numbers(step, learning_rate), "decay": learning_rate * self.options.weight_decay}
+
+    def move(self, xp: Any, at: Arrays, numbers: Arrays) -> dict[str, Any]:
+        # Not θ·(1 - η·λ): float32 would round 1 - 4e-6 by nearly one per cent of the decay, at every step.
+        parameters = at["parameters"] - at["parameters"] * numbers["decay"] * at["decays"]
+        return super().move(xp, {**at, "parameters": parameters}, numbers)
 
 
 OPTIMIZER: Final = Adamw

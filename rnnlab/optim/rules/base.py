@@ -1,10 +1,12 @@
-"""What every update rule is: options, named slots, and one in-place update of one flat vector.
+"""What every update rule is: options, named slots, and one equation for a parameter.
 
 All parameters of a network lie in one contiguous vector of P numbers, and so do their gradients: a step is a dozen
-array operations at most, whatever the number of layers.
+array operations at most, whatever the number of layers. The equation is written once, against an array namespace `xp`
+as that of a cell is: NumPy computes it here, and machine code is made of it.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any, ClassVar, Generic, TypeVar, final
 
 import numpy as np
@@ -16,6 +18,7 @@ from rnnlab.core.options import Options
 Vector = NDArray[np.floating[Any]]
 Mask = NDArray[np.bool_]
 Slots = dict[str, NDArray[Any]]
+Arrays = Mapping[str, Any]
 
 
 class OptimizerOptions(Options):
@@ -29,10 +32,10 @@ OptionsT = TypeVar("OptionsT", bound=OptimizerOptions)
 
 
 class AbstractOptimizer(ABC, Generic[OptionsT]):
-    """An update rule: moves the parameters against the gradients, in place.
+    """An update rule: moves the parameters against the gradients.
 
-    The rule keeps no memory of its own but a scratch vector: all that a later step depends on is in the slots, so to
-    save the slots is to save the optimiser. One instance serves one thread.
+    The rule keeps no memory of its own: all that a later step depends on is in the slots, so to save the slots is to
+    save the optimiser.
 
     Args:
         options: The rule's numbers. The learning rate in them is the base rate; each step is given its own.
@@ -48,26 +51,31 @@ class AbstractOptimizer(ABC, Generic[OptionsT]):
 
     def __init__(self, options: OptionsT) -> None:
         self.options = options
-        self._scratch: Vector = np.empty(0)
 
     @abstractmethod
     def slot_names(self) -> tuple[str, ...]:
         """Return the names of the vectors kept between steps, those of Keras's optimiser variables."""
 
     @abstractmethod
-    def _move(
-        self, parameters: Vector, gradients: Vector, slots: Slots, *, scratch: Vector, learning_rate: float
-    ) -> None:
-        """Apply the equation; `slots["step"]` already counts this step, `scratch` is a spare (P,) vector."""
-
-    def _decay(self, parameters: Vector, decays: Mask | None, *, scratch: Vector, learning_rate: float) -> None:
-        """Shrink the parameters before they are moved; most rules do not.
+    def numbers(self, step: Any, learning_rate: Any) -> dict[str, Any]:
+        """Return the numbers of the equation at a step, by name, in double precision.
 
         Args:
-            parameters: (P,).
-            decays: As `update` has it.
-            scratch: A spare (P,) vector.
-            learning_rate: The rate of this step.
+            step: Which step this is, from 1; or an array of steps, for which numbers may be arrays.
+            learning_rate: The rate of this step, or of each.
+        """
+
+    @abstractmethod
+    def move(self, xp: Any, at: Arrays, numbers: Arrays) -> dict[str, Any]:
+        """Return the parameters and the slots after a step.
+
+        Args:
+            xp: The array namespace.
+            at: By name `parameters`, `gradients`, `decays` (whether a parameter decays) and the slots, all of one size.
+            numbers: What `numbers` returned.
+
+        Returns:
+            `parameters` and the slots, by name.
         """
 
     @final
@@ -113,11 +121,8 @@ class AbstractOptimizer(ABC, Generic[OptionsT]):
             )
         slots["step"] += 1
         # A NumPy float64 scalar would lift float32 arithmetic to float64; a Python number does not.
-        rate, scratch = float(learning_rate), self._scratch_like(parameters)
-        self._decay(parameters, decays, scratch=scratch, learning_rate=rate)
-        self._move(parameters, gradients, slots, scratch=scratch, learning_rate=rate)
-
-    def _scratch_like(self, parameters: Vector) -> Vector:
-        if self._scratch.shape != parameters.shape or self._scratch.dtype != parameters.dtype:
-            self._scratch = np.empty_like(parameters)
-        return self._scratch
+        numbers = {name: float(one) for name, one in self.numbers(int(slots["step"][0]), learning_rate).items()}
+        vectors = {"parameters": parameters, **{name: slots[name] for name in self.slot_names()}}
+        at = {**vectors, "gradients": gradients, "decays": True if decays is None else decays}
+        for name, new in self.move(np, at, numbers).items():
+            vectors[name][...] = new

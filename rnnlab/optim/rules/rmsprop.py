@@ -1,11 +1,10 @@
 """RMSprop: divide each gradient by a running root mean square of itself."""
 
-from typing import Final, Literal, final
+from typing import Any, Final, Literal, final
 
-import numpy as np
 from pydantic import Field
 
-from rnnlab.optim.rules.base import AbstractOptimizer, OptimizerOptions, Slots, Vector
+from rnnlab.optim.rules.base import AbstractOptimizer, Arrays, OptimizerOptions
 
 
 class RmspropOptions(OptimizerOptions):
@@ -55,42 +54,22 @@ class Rmsprop(AbstractOptimizer[RmspropOptions]):
         average = ("average_gradient",) if self.options.centered else ()
         return ("velocity", *momentum, *average)
 
-    def _move(
-        self, parameters: Vector, gradients: Vector, slots: Slots, *, scratch: Vector, learning_rate: float
-    ) -> None:
-        velocity = slots["velocity"]
-        np.square(gradients, out=scratch)
-        self._blend(velocity, scratch)
+    def numbers(self, step: Any, learning_rate: Any) -> dict[str, Any]:
+        own = self.options
+        numbers = {"rate": learning_rate, "kept": own.rho, "new": 1 - own.rho, "epsilon": own.epsilon}
+        return numbers | {"momentum": own.momentum} if own.momentum else numbers
+
+    def move(self, xp: Any, at: Arrays, numbers: Arrays) -> dict[str, Any]:
+        g, n = at["gradients"], numbers
+        scale = at["velocity"] * n["kept"] + xp.square(g) * n["new"]
+        after = {"velocity": scale}
         if self.options.centered:
-            self._variance(gradients, slots, scratch)
-            scratch += self.options.epsilon
-        else:
-            np.add(velocity, self.options.epsilon, out=scratch)
-        np.sqrt(scratch, out=scratch)
-        np.divide(gradients, scratch, out=scratch)
-        scratch *= learning_rate
+            average = after["average_gradient"] = at["average_gradient"] * n["kept"] + g * n["new"]
+            scale = xp.maximum(scale - xp.square(average), 0.0)
+        move = g / xp.sqrt(scale + n["epsilon"]) * n["rate"]
         if self.options.momentum:
-            momentum = slots["momentum"]
-            momentum *= self.options.momentum
-            momentum += scratch
-            parameters -= momentum
-        else:
-            parameters -= scratch
-
-    def _blend(self, mean: Vector, fresh: Vector) -> None:
-        """Move the running mean towards `fresh`, which is overwritten."""
-        mean *= self.options.rho
-        fresh *= 1 - self.options.rho
-        mean += fresh
-
-    def _variance(self, gradients: Vector, slots: Slots, scratch: Vector) -> None:
-        """Leave max(v - a², 0) in `scratch`."""
-        average = slots["average_gradient"]
-        np.copyto(scratch, gradients)
-        self._blend(average, scratch)
-        np.square(average, out=scratch)
-        np.subtract(slots["velocity"], scratch, out=scratch)
-        np.maximum(scratch, 0, out=scratch)
+            move = after["momentum"] = at["momentum"] * n["momentum"] + move
+        return {"parameters": at["parameters"] - move, **after}
 
 
 OPTIMIZER: Final = Rmsprop

@@ -1,11 +1,10 @@
 """Gradient descent, plain, with momentum, or with Nesterov's momentum."""
 
-from typing import Final, Literal, Self, final
+from typing import Any, Final, Literal, Self, final
 
-import numpy as np
 from pydantic import Field, model_validator
 
-from rnnlab.optim.rules.base import AbstractOptimizer, OptimizerOptions, Slots, Vector
+from rnnlab.optim.rules.base import AbstractOptimizer, Arrays, OptimizerOptions
 
 
 class SgdOptions(OptimizerOptions):
@@ -67,22 +66,16 @@ class Sgd(AbstractOptimizer[SgdOptions]):
         """Return the velocity's slot, if there is momentum."""
         return ("momentum",) if self.options.momentum else ()
 
-    def _move(
-        self, parameters: Vector, gradients: Vector, slots: Slots, *, scratch: Vector, learning_rate: float
-    ) -> None:
-        np.multiply(gradients, learning_rate, out=scratch)
+    def numbers(self, step: Any, learning_rate: Any) -> dict[str, Any]:
+        return {"rate": learning_rate, "momentum": self.options.momentum}
+
+    def move(self, xp: Any, at: Arrays, numbers: Arrays) -> dict[str, Any]:
+        parameters, move, momentum = at["parameters"], at["gradients"] * numbers["rate"], numbers["momentum"]
         if not self.options.momentum:
-            parameters -= scratch
-            return
-        velocity = slots["momentum"]
-        velocity *= self.options.momentum
-        velocity -= scratch
-        if self.options.nesterov:
-            parameters -= scratch
-            np.multiply(velocity, self.options.momentum, out=scratch)
-            parameters += scratch
-        else:
-            parameters += velocity
+            return {"parameters": parameters - move}
+        velocity = at["momentum"] * momentum - move
+        ahead = parameters - move + velocity * momentum if self.options.nesterov else parameters + velocity
+        return {"parameters": ahead, "momentum": velocity}
 
 
 OPTIMIZER: Final = Sgd
