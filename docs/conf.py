@@ -2,6 +2,7 @@
 
 import re
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 from sphinx.application import Sphinx
@@ -39,7 +40,7 @@ default_role = "literal"  # the docstrings are Markdown in this
 napoleon_use_ivar = True
 # A type in a signature is a link where its class is on a page. Those of other projects would
 # have to be downloaded, and the lower layers are on no page.
-_LOWER = "core|backends|storage|runs|tasks|optim|config"
+_LOWER = "core|backends|storage|runs|tasks|optim|config|comparison|sweeps"
 nitpick_ignore_regex = [("py:.*", rf"(?!rnnlab\.).*|rnnlab\.({_LOWER})\..*")]
 
 
@@ -52,6 +53,6 @@ def name_files(_: Sphinx, __: str, source: list[str]) -> None:
 
 def setup(app: Sphinx) -> None:
     """Write the reference pages, before Sphinx looks for pages, and import Keras without its messages."""
-    start()
+    start(next(engine for engine in ("tensorflow", "jax", "torch") if find_spec(engine)))
     write_reference(HERE / "reference")
     app.connect("source-read", name_files)

@@ -5,7 +5,8 @@ from typing import get_args
 import rnnlab
 from rnnlab.cells import CELLS
 from rnnlab.core.errors import RnnlabError
-from rnnlab.training.events import Event
+from rnnlab.sweeps import runner
+from rnnlab.training import events as training
 
 _PYTHON = """\
 # The Python API
@@ -61,8 +62,9 @@ def python() -> str:
         *(_directive("autoclass", f"rnnlab.{name}", "members") for name in names if name[0].isupper()),
     ]
     parts += ["## What they return\n", *(_directive("autoclass", name, "members") for name in _RESULTS)]
-    events = [f"rnnlab.training.events.{kind.__name__}" for kind in get_args(Event)]
-    parts += ["## Events of a training\n", *(_directive("autoclass", name, "members") for name in events)]
+    for title, events in (("training", training.Event), ("sweep", runner.Event)):
+        kinds = [f"{kind.__module__}.{kind.__name__}" for kind in get_args(events)]
+        parts += [f"## Events of a {title}\n", *(_directive("autoclass", name, "members") for name in kinds)]
     errors = sorted((RnnlabError, *RnnlabError.__subclasses__()), key=lambda one: one.exit_code)
     parts += ["## Errors\n", *(_directive("autoexception", f"{one.__module__}.{one.__name__}") for one in errors)]
     return "\n".join(parts)
