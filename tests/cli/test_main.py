@@ -13,7 +13,7 @@ from rnnlab.cli.main import load_command
 from tests.cli.program import TINY, child, rnnlab
 
 COMMANDS = [
-    "bench", "cells", "check", "compare", "configs", "diagnose", "doctor", "evaluate", "export", "list", "plot",
+    "bench", "cells", "check", "compare", "configs", "diagnose", "doctor", "evaluate", "export", "init", "list", "plot",
     "predict", "report", "schema", "show", "sweep", "tasks", "train", "verify",
 ]  # fmt: skip
 FRAMEWORKS = {"tensorflow", "keras", "matplotlib", "scipy", "torch", "jax", "pandas"}
