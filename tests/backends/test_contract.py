@@ -32,13 +32,13 @@ EVERY, EVERY_CUT = (True, "mse", None, "float32"), (True, "binary_cross_entropy"
 WAYS = {
     "numpy-fast": (LAST, LAST_CUT, EVERY, EVERY_CUT),
     "numpy-compiled": (LAST, LAST_CUT, EVERY, EVERY_CUT),
-    "keras-derived": (LAST, LAST_CUT, EVERY, EVERY_CUT),
+    "keras-derived": (LAST_CUT, EVERY, EVERY_CUT),
     "keras-loop": (LAST_CUT, EVERY),
     "keras-unrolled": (EVERY_CUT,),
 }
 # What Keras compiles of the other cells by default; it takes a second each, and the rest is `soak`.
 QUICK = {"keras-derived": ("simple", "carry"), "keras-loop": ("simple", "carry"), "keras-unrolled": ("simple", "carry")}
-QUICK_WAYS = [("keras-derived", EVERY_CUT, CELLS.names()), ("keras-loop", LAST_CUT, ["lstm", "gru"])]
+QUICK_WAYS = [("keras-derived", EVERY_CUT, CELLS.names())]
 
 
 def with_cells(name: str, *way: Any, quick: Collection[str] = ()) -> list[Any]:

@@ -1,6 +1,7 @@
 """Exported networks compute what the NumPy backend computes, as files that Keras and ONNX runtimes read."""
 
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Literal
@@ -19,6 +20,7 @@ from tests.networks import network, parameters
 
 TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
 SIZES = [(1, 1), (2, 7), (5, 40)]  # B, T
+QUICK = {(2, True, "float32"), (1, False, "float64")}
 in_saving = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras's own
 
 
@@ -49,11 +51,9 @@ def assert_agrees(compute: Any, net: Network) -> None:
 every_shape = pytest.mark.parametrize(
     ("cell", "layers", "sequences", "precision"),
     [
-        (cell, layers, sequences, precision)
+        pytest.param(cell, *shape, marks=[] if shape in QUICK else [pytest.mark.soak])
         for cell in CELLS.names()
-        for layers in (1, 2)
-        for sequences in (False, True)
-        for precision in ("float32", "float64")
+        for shape in product((1, 2), (False, True), ("float32", "float64"))
     ],
 )
 
@@ -87,7 +87,7 @@ def test_a_cell_that_keras_has_is_stock_keras(cell: str, layer: str, options: di
 
 @in_saving
 @pytest.mark.parametrize("cell", CELLS.names())
-@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize("precision", ["float32", pytest.param("float64", marks=pytest.mark.soak)])
 def test_the_keras_file_is_loaded_by_keras(keras: Any, tmp_path: Path, cell: str, precision: str) -> None:
     from rnnlab.backends.keras.exporting import keras_file
 

@@ -3,12 +3,15 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
+from unittest.mock import patch
 
 import jsonschema
 import pytest
 
+from tests.cli.program import Result, child, rnnlab
 from tests.comparison.runs_by_hand import UNSOLVED, make_run
 
 CARRY, SIMPLE = "20260101T000000Z-carry-aaaaaa", "20260101T000001Z-simple-bbbbbb"
@@ -16,15 +19,10 @@ SCHEMA = json.loads(files("rnnlab.cli").joinpath("schemas/compare.json").read_te
 TO_SIMPLE = {"cell.type": "simple", "cell.forget_bias": None}
 
 
-def rnnlab(root: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    settings = {"RNNLAB_RUNS": str(root), "COLUMNS": "80", "PYTHONIOENCODING": "utf-8", **environment}
-    return subprocess.run(
-        [sys.executable, "-m", "rnnlab", "compare", *arguments],
-        capture_output=True,
-        encoding="utf-8",
-        env={**os.environ, **settings},
-        check=False,
-    )
+def compared(root: Path, *arguments: str, run: Callable[..., Result] = rnnlab, **environment: str) -> Result:
+    """Compare in this process, or by another `run`."""
+    with patch.dict(os.environ, {"RNNLAB_RUNS": str(root), "COLUMNS": "80", **environment}):
+        return run("compare", *arguments)
 
 
 @pytest.fixture
@@ -35,9 +33,9 @@ def two(tmp_path: Path) -> Path:
 
 
 def test_two_runs_are_columns(two: Path) -> None:
-    done = rnnlab(two, "carry", "simple")
+    done = compared(two, "carry", "simple")
     lines = done.stdout.splitlines()
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.code, done.stderr) == (0, "")
     assert lines[:6] == [
         "Config differences",
         "                   carry   simple",
@@ -58,8 +56,8 @@ def test_two_runs_are_columns(two: Path) -> None:
 def test_no_line_is_wider_than_the_terminal(tmp_path: Path, columns: int, count: int) -> None:
     for n in range(count):
         make_run(tmp_path, f"20260101T000000Z-run{n}-aaaaaa", config={"seed": n, "cell.units": n % 3 + 1})
-    done = rnnlab(tmp_path, *(f"run{n}-" for n in range(count)), COLUMNS=str(columns))
-    assert done.returncode == 0
+    done = compared(tmp_path, *(f"run{n}-" for n in range(count)), COLUMNS=str(columns))
+    assert done.code == 0
     assert max(map(len, done.stdout.splitlines())) <= columns
     assert "\x1b" not in done.stdout
 
@@ -67,13 +65,13 @@ def test_no_line_is_wider_than_the_terminal(tmp_path: Path, columns: int, count:
 def test_more_than_four_runs_are_rows(tmp_path: Path) -> None:
     for n in range(5):
         make_run(tmp_path, f"20260101T000000Z-run{n}-aaaaaa", config={"cell.units": n + 1}, losses=[0.5 - n / 100])
-    lines = rnnlab(tmp_path, *(f"run{n}-" for n in range(5))).stdout.splitlines()
+    lines = compared(tmp_path, *(f"run{n}-" for n in range(5))).stdout.splitlines()
     assert [line.split() for line in lines[3:8]] == [[f"run{n}", str(n + 1)] for n in (4, 3, 2, 1, 0)]
 
 
 def test_without_braille_all_is_ascii(two: Path) -> None:
-    done = rnnlab(two, "carry", "simple", PYTHONIOENCODING="ascii")
-    assert (done.returncode, done.stderr) == (0, "")
+    done = compared(two, "carry", "simple", run=child, PYTHONIOENCODING="ascii")
+    assert (done.code, done.stderr) == (0, "")
     assert done.stdout.isascii()
     assert "           a carry  b simple  - - baseline 0.16" in done.stdout.splitlines()
     assert "cell.forget_bias     1.0        -" in done.stdout
@@ -83,7 +81,7 @@ def test_json_is_what_the_schema_says(tmp_path: Path) -> None:
     make_run(tmp_path, CARRY)
     diverged = {"state": "diverged", "step": 130, "message": "diverged at step 130: loss is nan"}
     make_run(tmp_path, SIMPLE, config=TO_SIMPLE, losses=[0.8, float("nan")], summary=None, **diverged)
-    done = rnnlab(tmp_path, "simple", "carry", "--json")
+    done = compared(tmp_path, "simple", "carry", "--json")
     value = json.loads(done.stdout)
     jsonschema.validate(value, SCHEMA)
     assert done.stderr == "rnnlab: warning: simple diverged at step 130: loss is nan\n"
@@ -99,7 +97,7 @@ def test_json_is_what_the_schema_says(tmp_path: Path) -> None:
 
 
 def test_json_of_groups(four: Path) -> None:
-    value = json.loads(rnnlab(four, str(four), "--json").stdout)
+    value = json.loads(compared(four, str(four), "--json").stdout)
     jsonschema.validate(value, SCHEMA)
     assert [group["heading"] for group in value["groups"]] == ["carry", "simple"]
     assert value["groups"][0]["solved"] == {"runs": 3, "of": 3, "interval": pytest.approx([0.4385, 1], abs=1e-4)}
@@ -119,8 +117,8 @@ def test_json_of_groups(four: Path) -> None:
     ],
 )
 def test_a_wrong_request_has_its_exit_code(two: Path, arguments: list[str], code: int, message: str) -> None:
-    done = rnnlab(two, *arguments)
-    assert (done.returncode, done.stdout) == (code, "")
+    done = compared(two, *arguments)
+    assert (done.code, done.stdout) == (code, "")
     assert message in done.stderr
 
 
@@ -128,21 +126,21 @@ def test_a_damaged_run_is_left_out(two: Path) -> None:
     make_run(two, "20260101T000002Z-third-cccccc")
     (two / CARRY / "metrics.jsonl").unlink()
     (two / SIMPLE / "status.json").write_text("{")
-    done = rnnlab(two, "carry", "simple", "third")
+    done = compared(two, "carry", "simple", "third")
     first, second = done.stderr.splitlines()
     assert first == f"rnnlab: warning: {CARRY} is damaged and left out: metrics.jsonl: is missing"
     assert second.startswith(f"rnnlab: warning: simple is damaged and left out: {two / SIMPLE / 'status.json'}:1: ")
-    assert done.returncode == 4
+    assert done.code == 4
     assert "third solved adding@urnn (T=20) after 2,000 sequences." in done.stdout
-    done = rnnlab(two, "carry", "simple")
-    assert (done.returncode, done.stdout) == (4, "")
+    done = compared(two, "carry", "simple")
+    assert (done.code, done.stdout) == (4, "")
     assert f"error[E_DATA]: no run can be read: {CARRY}: metrics.jsonl: is missing; simple: " in done.stderr
 
 
 def test_text_from_a_run_is_escaped(tmp_path: Path) -> None:
     make_run(tmp_path, CARRY, state="failed", message="\x1b[31mboo\n[bold]")
     make_run(tmp_path, SIMPLE, config={"training.note": "[red]:smile:[/red]"})
-    done = rnnlab(tmp_path, "carry", "simple")
+    done = compared(tmp_path, "carry", "simple")
     assert "\x1b" not in done.stdout + done.stderr
     assert r"rnnlab: warning: carry failed at step 200: \x1b[31mboo\n[bold]" in done.stderr
     assert "[red]:smile:[/red]" in done.stdout
@@ -171,7 +169,7 @@ def four(tmp_path: Path) -> Path:
 
 
 def test_groups_are_shown_in_place_of_many_runs(four: Path) -> None:
-    lines = rnnlab(four, str(four)).stdout.splitlines()
+    lines = compared(four, str(four)).stdout.splitlines()
     at = lines.index("Success")
     assert [line.split() for line in lines[at + 3 : at + 5]] == [
         ["carry", "3", "3/3", "44%", "to", "100%", "2,000"],
@@ -182,29 +180,29 @@ def test_groups_are_shown_in_place_of_many_runs(four: Path) -> None:
 
 
 def test_csv_holds_no_formula_and_keeps_numbers(four: Path) -> None:
-    done = rnnlab(four, str(four), "--format", "csv")
+    done = compared(four, str(four), "--format", "csv")
     head, *rows = list(csv.reader(done.stdout.splitlines()))
     first = dict(zip(head, rows[0], strict=True))
     assert (first["group"], first["loss"], first["solved"], first["training.note"]) == (
         "simple", "-0.5", "false", "a_b|<b>$x$",
     )  # fmt: skip
     assert {row[head.index("training.note")] for row in rows} == {"'=1+1", r"a_b|<b>$x$"}
-    assert (done.returncode, len(rows)) == (0, 6)
+    assert (done.code, len(rows)) == (0, 6)
 
 
 def test_markdown_and_latex_of_groups(four: Path) -> None:
-    markdown = rnnlab(four, str(four), "--format", "markdown").stdout
+    markdown = compared(four, str(four), "--format", "markdown").stdout
     assert r"a\_b\|\<b\>\$x\$" in markdown
     assert "| carry | 3 | 3/3 | 44% to 100% | 2,000 |" in markdown
-    latex = rnnlab(four, str(four), "--format", "latex").stdout
+    latex = compared(four, str(four), "--format", "latex").stdout
     assert r"a\_b|\textless{}b\textgreater{}\$x\$" in latex
     assert r"carry & 3 & 3/3 & 44\% to 100\% & 2,000 \\" in latex
     assert "\x1b" not in markdown + latex
 
 
 def test_two_runs_in_other_formats(two: Path) -> None:
-    assert "| solved | yes | no |" in rnnlab(two, "carry", "simple", "--format", "markdown").stdout
-    assert r"cell.forget\_bias & 1.0 & --- \\" in rnnlab(two, "carry", "simple", "--format", "latex").stdout
+    assert "| solved | yes | no |" in compared(two, "carry", "simple", "--format", "markdown").stdout
+    assert r"cell.forget\_bias & 1.0 & --- \\" in compared(two, "carry", "simple", "--format", "latex").stdout
 
 
 @pytest.mark.parametrize(
@@ -226,8 +224,8 @@ def test_two_runs_in_other_formats(two: Path) -> None:
     ],
 )
 def test_a_gate(four: Path, condition: str, code: int, message: str) -> None:
-    done = rnnlab(four, str(four), "--fail-if", condition)
-    assert done.returncode == code
+    done = compared(four, str(four), "--fail-if", condition)
+    assert done.code == code
     assert message in done.stderr
     assert "Traceback" not in done.stderr
 
@@ -235,13 +233,13 @@ def test_a_gate(four: Path, condition: str, code: int, message: str) -> None:
 def test_an_unknown_number_fails_a_gate(tmp_path: Path) -> None:
     make_run(tmp_path, CARRY)
     make_run(tmp_path, SIMPLE, config=TO_SIMPLE, losses=[0.8, float("nan")], summary=None, state="diverged")
-    done = rnnlab(tmp_path, "carry", "simple", "--fail-if", "loss > 100")
-    assert (done.returncode, "loss > 100: simple (unknown)" in done.stderr) == (9, True)
+    done = compared(tmp_path, "carry", "simple", "--fail-if", "loss > 100")
+    assert (done.code, "loss > 100: simple (unknown)" in done.stderr) == (9, True)
 
 
 @pytest.mark.parametrize(
     "arguments", [("--json", "--format", "csv"), ("--by", "cell.type"), ("--format", "html"), ("--baseline", "none")]
 )
 def test_what_cannot_be_asked(four: Path, arguments: tuple[str, ...]) -> None:
-    done = rnnlab(four, str(four), *arguments)
-    assert (done.returncode, done.stdout) == (2, "")
+    done = compared(four, str(four), *arguments)
+    assert (done.code, done.stdout) == (2, "")

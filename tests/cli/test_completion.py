@@ -1,10 +1,13 @@
 """What a shell is offered: asked by the variables that Typer's own completion scripts set."""
 
+import os
+from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
-from tests.cli.program import child
+from tests.cli.program import Result, child, rnnlab
 from tests.stored_runs import store
 
 
@@ -23,9 +26,10 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "runs"
 
 
-def offered(root: Path, *words: str) -> list[str]:
+def offered(root: Path, *words: str, run: Callable[[], Result] = rnnlab) -> list[str]:
     asked = {"_RNNLAB_COMPLETE": "complete_bash", "COMP_WORDS": " ".join(words), "COMP_CWORD": str(len(words) - 1)}
-    answer = child(environment={**asked, "RNNLAB_RUNS": str(root)})
+    with patch.dict(os.environ, {**asked, "RNNLAB_RUNS": str(root)}):
+        answer = run()
     assert answer.stderr == ""
     return answer.stdout.split()
 
@@ -60,3 +64,7 @@ def offered(root: Path, *words: str) -> list[str]:
 )
 def test_names_that_fit_are_offered(root: Path, words: list[str], expected: list[str]) -> None:
     assert offered(root, "rnnlab", *words) == expected
+
+
+def test_as_a_shell_asks(root: Path) -> None:
+    assert offered(root, "rnnlab", "tr", run=child) == ["train"]

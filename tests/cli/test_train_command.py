@@ -102,10 +102,11 @@ def test_a_diverging_training_keeps_the_last_finite_weights(here: Path) -> None:
     assert run.read_metrics().torn is False
 
 
-def test_eight_trainings_at_once_are_eight_runs(here: Path) -> None:
+@pytest.mark.parametrize("count", [4, pytest.param(8, marks=pytest.mark.soak)])
+def test_trainings_at_once_are_as_many_runs(here: Path, count: int) -> None:
     (here / "x.yaml").write_text(TINY.replace("steps: 20", "steps: 1"))
-    processes = [start("train", "x.yaml", "--json") for _ in range(8)]
+    processes = [start("train", "x.yaml", "--json") for _ in range(count)]
     found = [json.loads(process.communicate(timeout=60)[0]) for process in processes]
-    assert [process.returncode for process in processes] == [0] * 8
-    assert len({one["run"] for one in found}) == len(list((here / "runs").iterdir())) == 8
+    assert [process.returncode for process in processes] == [0] * count
+    assert len({one["run"] for one in found}) == len(list((here / "runs").iterdir())) == count
     assert len({one["loss"] for one in found}) == 1

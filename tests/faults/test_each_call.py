@@ -26,7 +26,7 @@ ERRORS = [
 MEMORY = [Fault(errno.ENOMEM, once, when) for once, when in product((True, False), ("early", "late"))]
 RARER = [Fault(code, once=False) for code in (errno.EDQUOT, errno.EROFS, errno.ESTALE, errno.EMFILE)]
 SOME = [*KILLS, ERRORS[0], ERRORS[4], ERRORS[8], ERRORS[10], ERRORS[12], ERRORS[17], MEMORY[0], MEMORY[3]]
-STRIDE = 23  # of these, the default suite tries one call in so many, each way beginning with another call
+STRIDE = 31  # of these, the default suite tries one call in so many, each way beginning with another call
 LEAST = 150  # a training makes more calls than this
 
 

@@ -13,6 +13,7 @@ from rnnlab.cells.carry import Carry
 from rnnlab.config.experiment import Experiment
 from rnnlab.config.load import load_experiment
 from rnnlab.core.batch import Batch
+from rnnlab.equations.plan import plan_of
 from rnnlab.inspection.verify import verify
 from tests.cli.program import rnnlab
 
@@ -49,7 +50,7 @@ def test_a_right_network_passes(tmp_path: Path, precision: str) -> None:
 def test_what_is_stopped_does_not_move(here: Path, cell: str) -> None:
     """The gradient of a network that stops some is no slope of its loss, unless what is stopped keeps its values."""
     (here / "x.yaml").write_text(SMALL)
-    sets = [f"cell={cell}", "cell.units=3", "cell.layers=2", "precision=float64"]
+    sets = [f"cell={cell}", "cell.units=3", "cell.layers=1", "precision=float64"]
     checks = list(verify(load_experiment(here / "x.yaml", sets).experiment, steps=1))
     assert [check.what for check in checks if not check.passed] == []
     assert max(check.difference for check in checks if check.against == "central differences") < 1e-7
@@ -64,7 +65,13 @@ def test_what_comes_after_the_end_of_a_sequence_is_not_compared(here: Path) -> N
 
 
 def test_two_gates_in_each_others_place_fail(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keras and the central differences compute the cell's `step`, NumPy its own kernel: a slip in either shows."""
+    """Keras and the central differences compute the `step` that is there now, NumPy the plan made of another before.
+
+    No other test has 6 units, so that each plan is known to this one alone.
+    """
+    (here / "x.yaml").write_text(SMALL.replace("units: 5, layers: 2", "units: 6"))
+    net = load_experiment(here / "x.yaml", []).experiment.network()
+    plan_of(net.cell, net.input_features)
     right = Carry.step
 
     def swapped(self: Carry, xp: Any, parameters: Any, inputs: Any, state: Any) -> Step:
@@ -73,7 +80,6 @@ def test_two_gates_in_each_others_place_fail(here: Path, monkeypatch: pytest.Mon
         return right(self, xp, traded, inputs, state)
 
     monkeypatch.setattr(Carry, "step", swapped)
-    (here / "x.yaml").write_text(SMALL)
     result = rnnlab("verify", "x.yaml", "--steps", "2", "--json")
     assert result.code == 4
     assert "E_DATA" in result.stderr
@@ -140,10 +146,10 @@ def test_a_wrong_gradient_is_not_taken_for_a_kink(here: Path, cell: str, monkeyp
 
 
 def test_a_table_tells_the_same(here: Path) -> None:
-    (here / "x.yaml").write_text(SMALL)
+    (here / "x.yaml").write_text(SMALL.replace("layers: 2", "layers: 1"))
     result = rnnlab("verify", "x.yaml", "--steps", "1")
     assert (result.code, result.stderr) == (0, "")
-    # 13 parameters in each of two layers, 2 in the head: as gradient, after training, against central differences;
-    # then the outputs, two states in each layer, and the loss.
-    assert result.stdout.splitlines()[-1] == f"{3 * 28 + 6} of {3 * 28 + 6} within tolerance"
-    assert sum(" central diff. " in line for line in result.stdout.splitlines()) == 28
+    # 13 parameters in the layer, 2 in the head: as gradient, after training, against central differences; then the
+    # outputs, two states, and the loss.
+    assert result.stdout.splitlines()[-1] == f"{3 * 15 + 4} of {3 * 15 + 4} within tolerance"
+    assert sum(" central diff. " in line for line in result.stdout.splitlines()) == 15

@@ -19,10 +19,11 @@ def test_in_a_reused_worker_the_bits_are_those_of_a_fresh_process(place: Path) -
         ("numpy", 0), ("numpy", 1), ("keras", 0), ("keras", 1),
     ]  # fmt: skip
     assert len({sweep.run(one).read_status().pid for one in trials}) == 1  # one worker trained them all
-    alone = {trial.name: RunFolder(place / "alone" / trial.name) for trial in trials}
-    trained = [subprocess.Popen(_command(sweep.config(one), alone[one.name].path)) for one in trials]
-    assert [one.wait() for one in trained] == [0, 0, 0, 0]
-    for trial in trials:
+    seconds = trials[1::2]  # of each backend, after another of the same
+    alone = {trial.name: RunFolder(place / "alone" / trial.name) for trial in seconds}
+    trained = [subprocess.Popen(_command(sweep.config(one), alone[one.name].path)) for one in seconds]
+    assert [one.wait() for one in trained] == [0, 0]
+    for trial in seconds:
         assert account(sweep.run(trial)) == account(alone[trial.name])
     numpy0, numpy1, keras0, keras1 = (account(sweep.run(one))["last"] for one in trials)
     assert numpy0 != numpy1
