@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any, final
 
 from rnnlab.cells import CELLS
 from rnnlab.comparison.groups import varies
+from rnnlab.core.code_files import with_code_labels
 from rnnlab.core.data_file import is_place
 from rnnlab.core.errors import RnnlabError
 from rnnlab.core.losses import LOSSES
+from rnnlab.core.own_classes import is_known, without_place
 from rnnlab.core.text import counted, docstring_section, listed
 from rnnlab.runs.run import Run
 from rnnlab.storage.metrics import CUT, TORN
@@ -43,11 +45,12 @@ def comparability_warnings(
         may_differ: Keys that are meant to differ.
     """
     found, called = [], [headings[run.name] for run in runs]
+    configs = with_code_labels(run.config for run in runs)
     options = dict.fromkeys(key for run in runs for key in run.config if key.startswith("task."))
     for key in dict.fromkeys(["task.type", *options, *_REASONS]):
         if key in may_differ or any(is_place(key, run.config) for run in runs):
             continue
-        is_content, values = key.endswith(".sha256"), [run.config.get(key) for run in runs]
+        is_content, values = key.endswith(".sha256"), [config.get(key) for config in configs]
         if differing := _differing([_short(one) for one in values] if is_content else values, called):
             weight = "not comparable" if key.startswith(_DEFINITION) else "compare with care"
             why = "they read different data" if is_content else _REASONS.get(key, _OPTION)
@@ -78,7 +81,7 @@ def definition(run: Run) -> str:
     """Return the task of a run, options and lengths included, as a text: runs are comparable where it is the same."""
     config = run.config
     defining = [key for key in config if key.startswith(_DEFINITION) and not is_place(key, config)]
-    return json.dumps({key: config[key] for key in defining}, sort_keys=True)
+    return json.dumps(without_place({key: config[key] for key in defining}), sort_keys=True)
 
 
 @final
@@ -104,11 +107,13 @@ class Description:
 
 
 def describe(runs: Sequence[Run]) -> Description | None:
-    """Return the description of runs; None for several tasks, or one that this rnnlab cannot build."""
+    """Return the description of runs; None for several tasks, and one that cannot be built or was not imported."""
     if len({run.config.get("task.type") for run in runs}) != 1:
         return None
     try:
         experiment = runs[0].experiment()
+        if not is_known(experiment.task):
+            return None
         task, lengths = experiment.build_task(), experiment.timesteps
     except RnnlabError:
         return None

@@ -8,6 +8,7 @@ from rnnlab.comparison.contrasts import Contrast
 from rnnlab.comparison.groups import Group, key_label, short_name, value_label
 from rnnlab.comparison.pivot import Overall, Pivot
 from rnnlab.comparison.statistics import smallest_p
+from rnnlab.core.code_files import without_path
 from rnnlab.core.text import counted
 from rnnlab.runs.run import Run
 from rnnlab.storage.summary import LOSS
@@ -89,7 +90,7 @@ def _task(run: Run) -> str:
     """Return the task and its length."""
     steps = run.config.get("shape.timesteps")
     length = "…".join(map(str, steps)) if isinstance(steps, list) else steps
-    return f"{run.config.get('task.type')} (T={length})"
+    return f"{without_path(run.config.get('task.type'))} (T={length})"
 
 
 def _sequences(run: Run) -> str:

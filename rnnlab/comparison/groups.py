@@ -21,7 +21,7 @@ from rnnlab.core.registry import nearest
 from rnnlab.runs.run import Run
 from rnnlab.storage.status import FOLDER_NAME
 from rnnlab.storage.summary import LOSS
-from rnnlab.tasks import task_class
+from rnnlab.tasks import described_task
 
 _SCORE = "validation/"
 
@@ -296,5 +296,5 @@ def higher_is_better(run: Run, metric: str) -> bool:
 @lru_cache(maxsize=256)
 def _is_maximised(task: str, metric: str) -> bool:
     with suppress(RnnlabError):  # of a package that is not installed here
-        return task_class(task).higher_is_better(metric)
+        return described_task(task).higher_is_better(metric)
     return False

@@ -1,17 +1,28 @@
-"""The Python files in which a config names its cells: each with its full path and hash, after it was imported."""
+"""The Python files in which a config names classes: each with its full path and hash, after it was imported."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
+from rnnlab.backends.base import Training
 from rnnlab.cells import CELLS
 from rnnlab.config.check import Checker
 from rnnlab.config.document import Document, Node
 from rnnlab.config.errors import KeyPath, Position
 from rnnlab.config.experiment import Experiment
-from rnnlab.core.code_files import CodeFile, code_fault
+from rnnlab.core.code_files import KEYS, CodeFile, code_fault
 from rnnlab.core.errors import UsageError
+from rnnlab.core.registry import Registry
 from rnnlab.equations.plan import plan_of
+from rnnlab.optim.rules import OPTIMIZERS
+from rnnlab.optim.schedules import SCHEDULES
+from rnnlab.tasks import TASKS
+from rnnlab.tasks._contract import check_draws
 
+_REGISTRIES: dict[str, Registry] = dict(zip(KEYS, (CELLS, TASKS, OPTIMIZERS, SCHEDULES), strict=True))
 SWEEP = "sweep"  # the section that turns a config into many experiments; see `SweepOptions`
 
 
@@ -23,47 +34,82 @@ def folder_of(position: Position) -> Path:
 def with_code_files(checker: Checker) -> Document:
     """Return the document with `./my_cell.py:MyCell` as what rnnlab stores; errors in these files are added.
 
-    They are named by `cell`, by `cell.type`, and anywhere in the section of a sweep.
+    They are named by `cell`, `task` and other blocks with a type, as text or by `type`, and anywhere in the section of
+    a sweep.
     """
     root = checker.document.root
-    assert isinstance(root.value, dict)
-    changed = dict(root.value)
-    for key, node in root.value.items():
-        if key == SWEEP:
-            changed[key] = _located(node, (key,), checker)
-        elif key == "cell" and isinstance(node.value, dict) and (inner := node.child("type")):
-            named = _located(inner, (key, "type"), checker)
-            changed[key] = replace(node, value={**node.value, "type": named})
-        elif key == "cell" and isinstance(node.value, str):
-            changed[key] = _located(node, (key,), checker)
-    return replace(checker.document, root=replace(root, value=changed))
+    for key, registry in _REGISTRIES.items():
+        block = tuple(key.split("."))[:-1]
+        for path in (block, (*block, "type")):
+            node = checker.document.node(path)
+            if node and isinstance(node.value, str):
+                root = root.with_value(path, _located(node, path, checker, registry))
+    if section := checker.document.node((SWEEP,)):
+        root = root.with_value((SWEEP,), _located(section, (SWEEP,), checker, None))
+    return replace(checker.document, root=root)
 
 
-def trace_cell(checker: Checker, experiment: Experiment) -> None:
-    """Add an error if a cell in a file fails, or has something in its equation that no engine knows."""
-    if CodeFile.of(experiment.cell.type):
-        try:
+def check_code(checker: Checker, experiment: Experiment) -> None:
+    """Add an error for each class in a file that fails, or does not what the engines and the training need."""
+    files = experiment.code_files
+    if "cell" in files:
+        with as_errors(checker, "cell"):
             network = experiment.network()
             plan_of(network.cell, network.input_features)
-        except Exception as raised:
-            error = raised if isinstance(raised, UsageError) else code_fault(raised)
-            if error is None:
-                raise
-            path: KeyPath = ("cell", "type") if checker.document.node(("cell", "type")) else ("cell",)
-            checker.add(path, f"{error.where}: {error.problem}", hint=error.hint)
+    if "task" in files:
+        with as_errors(checker, "task"):
+            check_draws(experiment.build_task(), experiment.timesteps, experiment.seed)
+    for block in ("optimizer", "schedule"):
+        if block in files:
+            with as_errors(checker, "training", block):
+                _try_recipe(experiment.recipe())
 
 
-def _located(node: Node, path: KeyPath, checker: Checker) -> Node:
+def _try_recipe(recipe: Training) -> None:
+    """Make one update, with the rule and the schedule that a config has."""
+    parameters, slots = np.ones(2), recipe.optimizer.initial_slots(2, np.float64)
+    rate = recipe.learning_rate * recipe.schedule.factor(0)
+    recipe.optimizer.update(parameters, np.ones(2), slots, learning_rate=rate)
+
+
+@contextmanager
+def as_errors(checker: Checker, *path: str) -> Iterator[None]:
+    """Add what a user's class raises as an error of the block that names it, or of its `type`."""
+    try:
+        yield
+    except Exception as raised:
+        error = raised if isinstance(raised, UsageError) else code_fault(raised)
+        if error is None:
+            raise
+        named = checker.document.node((*path, "type"))
+        if named and CodeFile.of(str(named.value)):
+            path = (*path, "type")
+        checker.add(path, f"{error.where}: {error.problem}" if error.where else error.problem, hint=error.hint)
+
+
+def _located(node: Node, path: KeyPath, checker: Checker, registry: Registry | None) -> Node:
+    """Return a value with each class in a file as what rnnlab stores.
+
+    Args:
+        node: The value.
+        path: Its key.
+        checker: Takes the errors.
+        registry: What the class must be a member of; None: that follows from the key of the axis.
+    """
+    if registry is None and path[:2] == (SWEEP, "axes") and len(path) > 2:
+        registry = next((one for key, one in _REGISTRIES.items() if path[2] in (key, key.removesuffix(".type"))), None)
     if isinstance(node.value, dict):
-        return replace(node, value={key: _located(one, (*path, key), checker) for key, one in node.value.items()})
+        inner = {key: _located(one, (*path, key), checker, registry) for key, one in node.value.items()}
+        return replace(node, value=inner)
     if isinstance(node.value, list):
-        return replace(node, value=[_located(one, (*path, n), checker) for n, one in enumerate(node.value)])
+        return replace(node, value=[_located(one, (*path, n), checker, registry) for n, one in enumerate(node.value)])
     file = CodeFile.of(node.value) if isinstance(node.value, str) else None
     if file is None:
         return node
     try:
         file = file if file.sha256 else file.located(folder_of(node.position))
-        CELLS.get(str(file))
+        if registry:
+            registry.get(str(file))
     except UsageError as error:
         checker.add(path, f"{error.where}: {error.problem}" if error.where else error.problem, hint=error.hint)
         return node

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 from pydantic.json_schema import models_json_schema
 
 from rnnlab.backends import BACKENDS
@@ -26,12 +26,12 @@ from rnnlab.config.blocks import (
 from rnnlab.config.check import EMPTY, Member
 from rnnlab.core import activations
 from rnnlab.core.batch import Lengths
-from rnnlab.core.code_files import CodeFile, without_path
-from rnnlab.core.errors import VerificationError
+from rnnlab.core.code_files import CodeFile, code_files_of, without_path
 from rnnlab.core.options import Options
+from rnnlab.core.own_classes import configured, is_known, without_place
 from rnnlab.optim.rules import OPTIMIZERS
 from rnnlab.optim.schedules import SCHEDULES
-from rnnlab.tasks import TASKS, task_class
+from rnnlab.tasks import TASKS, described_task, task_class
 from rnnlab.tasks.base import AbstractTask, TaskOptions
 
 # Keys of `training` that do not change the results of a run.
@@ -52,7 +52,7 @@ class Experiment(Options):
     numpy: NumpyOptions = NumpyOptions()
     cell: Annotated[CellOptions, Member(CELLS, DEFAULT)] = Field(EMPTY, description="the cell and its size")
     shape: ShapeOptions = ShapeOptions()
-    task: Annotated[TaskOptions, Member(TASKS, find=task_class)] = Field(description="what is to be learnt")
+    task: Annotated[TaskOptions, Member(TASKS, find=described_task)] = Field(description="what is to be learnt")
     training: TrainingOptions = TrainingOptions()
     evaluation: EvaluationOptions = EvaluationOptions()
     logging: LoggingOptions = LoggingOptions()
@@ -84,7 +84,8 @@ class Experiment(Options):
         Raises:
             UsageError, VerificationError: A file that it reads is not there, or has another content.
         """
-        task = task_class(self.task.type)(self.task.with_files_found())
+        kind = task_class(self.task.type)
+        task = kind(configured(kind, self.task).with_files_found())
         task.loss = self.training.loss or task.loss
         return task
 
@@ -108,25 +109,43 @@ class Experiment(Options):
         return str(without_path(self.cell.type))
 
     @property
+    def task_name(self) -> str:
+        """The full name of its task; of one in a file, its class."""
+        return str(without_path(self.task.type))
+
+    @property
+    def code_files(self) -> dict[str, CodeFile]:
+        """The classes in files, by the last key of the block that names it: cell, task, optimizer, schedule."""
+        named = {f"{key}.type": block.type for key, block in self._blocks.items()}
+        return {key.split(".")[-2]: file for key, file in code_files_of(named).items()}
+
+    @property
     def is_complete(self) -> bool:
-        """Whether its cell is known; one in a file that a stored run names is not, until `network` imports it."""
-        return self.cell.model_config.get("extra") != "allow"
+        """Whether all is known; what is in a file that a stored run names is not, until it is built and so imported."""
+        return all(map(is_known, self._blocks.values()))
+
+    @property
+    def _blocks(self) -> dict[str, Any]:
+        training = self.training
+        return {
+            "cell": self.cell,
+            "task": self.task,
+            "training.optimizer": training.optimizer,
+            "training.schedule": training.schedule,
+        }
 
     def _build_cell(self) -> AbstractCell:
         kind: type[AbstractCell] = CELLS.get(self.cell.type)
-        try:
-            options = self.cell if isinstance(self.cell, kind.Options) else kind.Options.model_validate(dict(self.cell))
-        except ValidationError as error:
-            raise VerificationError(f"its options are not those of {self.cell.type}: {error}") from error
-        return kind(options)
+        return kind(configured(kind, self.cell))
 
     def recipe(self) -> Training:
         """Return how parameters are updated."""
         training = self.training
+        rule, schedule = OPTIMIZERS.get(training.optimizer.type), SCHEDULES.get(training.schedule.type)
         return Training(
-            optimizer=OPTIMIZERS.get(training.optimizer.type)(training.optimizer),
+            optimizer=rule(configured(rule, training.optimizer)),
             learning_rate=training.optimizer.learning_rate,
-            schedule=SCHEDULES.get(training.schedule.type)(training.schedule, total_steps=training.steps),
+            schedule=schedule(configured(schedule, training.schedule), total_steps=training.steps),
             clip_norm=training.clip_norm,
             clip_value=training.clip_value,
             bptt_steps=training.bptt_steps,
@@ -149,15 +168,14 @@ class Experiment(Options):
     def sha256(self) -> str:
         """Return the SHA-256 of all that determines the results: equal for equal experiments, however they are written.
 
-        It does not depend on the name, on where the files of the task and the cell are, on how often checkpoints are
+        It does not depend on the name, on where files of data and of code are, on how often checkpoints are
         saved, how long a process may train, what is recomputed or what is logged.
         """
         resolved = self.resolved()
         del resolved["logging"], resolved["name"]
-        resolved["task"] = self.task.definition()
-        if file := CodeFile.of(self.cell.type):
-            resolved["cell"]["type"] = f"{file.name}@{file.sha256}"
-        resolved["training"] = {key: value for key, value in resolved["training"].items() if key not in WITHOUT_EFFECT}
+        training = {key: value for key, value in resolved["training"].items() if key not in WITHOUT_EFFECT}
+        resolved["training"] = training | {key: without_place(training[key]) for key in ("optimizer", "schedule")}
+        resolved |= {"cell": without_place(resolved["cell"]), "task": self.task.definition()}
         canonical = json.dumps(resolved, sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(canonical.encode()).hexdigest()
 

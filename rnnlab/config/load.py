@@ -12,17 +12,20 @@ from rnnlab.backends.numpy import NumpyBackend, NumpyOptions
 from rnnlab.config import spelling
 from rnnlab.config.blocks import ShapeOptions
 from rnnlab.config.check import Checker
-from rnnlab.config.code import SWEEP, folder_of, trace_cell, with_code_files
+from rnnlab.config.code import SWEEP, as_errors, check_code, folder_of, with_code_files
 from rnnlab.config.document import Document
 from rnnlab.config.errors import raise_all, shown
 from rnnlab.config.experiment import Experiment
 from rnnlab.config.reading import read_document
+from rnnlab.core.data_file import DataFile
 from rnnlab.core.errors import UsageError
 from rnnlab.core.losses import LOSSES
 from rnnlab.core.options import check_name
+from rnnlab.core.own_classes import is_known
 from rnnlab.core.registry import nearest
-from rnnlab.tasks import task_class
-from rnnlab.tasks.base import TaskOptions
+from rnnlab.tasks import described_task, task_class
+from rnnlab.tasks._contract import new_task
+from rnnlab.tasks.base import AbstractTask, TaskOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,7 @@ def check_document(document: Document, *, default_name: str, is_stored: bool = F
         document: The config.
         default_name: The name of the experiment, where the config has none.
         is_stored: Whether it is the config of a run, which was checked together with the files that the task reads.
-            They need not be there now, and are only read again when the task is built; nor is a cell's file imported.
+            They need not be there now, and are only read again when the task is built; nor is a file of code imported.
 
     Raises:
         ConfigError: Every error, each with file, line, column and dotted key; those of reading the document included.
@@ -74,7 +77,11 @@ def check_document(document: Document, *, default_name: str, is_stored: bool = F
     _check_backend(checker, valid)
     _check_loss(checker, valid)
     options, shape = _options(checker, valid["task"]) if "task" in valid else None, valid.get("shape")
-    if options and shape and not (is_stored and options.files and shape.is_complete):
+    # What is not known is in a file of code: of a stored run, or with an error that was added.
+    is_settled = options and (not is_known(options) or (is_stored and options.files and shape and shape.is_complete))
+    if is_stored and is_settled and shape and not shape.is_complete:
+        checker.add(("shape",), "is not complete, as that of a run is")
+    if options and shape and not is_settled:
         options = _found(checker, options)
         shape = _shape(checker, shape, options) if options else None
     raise_all(checker.errors())
@@ -89,7 +96,7 @@ def check_document(document: Document, *, default_name: str, is_stored: bool = F
         changes |= {"numpy": NumpyOptions()}
     experiment = experiment.model_copy(update=changes)
     if not is_stored:
-        trace_cell(checker, experiment)
+        check_code(checker, experiment)
         raise_all(checker.errors())
     return experiment
 
@@ -126,15 +133,23 @@ def _check_backend(checker: Checker, valid: dict[str, Any]) -> None:
 
 def _check_loss(checker: Checker, valid: dict[str, Any]) -> None:
     if "task" in valid and "training" in valid and (loss := valid["training"].loss):
-        task = task_class(valid["task"].type)
-        if task.loss != "mse":
+        task = described_task(valid["task"].type)
+        if getattr(task, "loss", "mse") != "mse":
             problem = f"got {loss!r}, expected null: task {task.name} has {LOSSES[task.loss].title}, not squared error"
             checker.add(("training", "loss"), problem, hint="remove training.loss, or choose another task")
 
 
 def _options(checker: Checker, options: TaskOptions) -> TaskOptions | None:
     """Return the options of the task, each of its files with the folder that its path is relative to."""
-    files = {}
+    files: dict[str, Any] = {}
+    if not is_known(options):  # so are the options of what is in it; they are made from these when it is built
+        for key, value in (options.model_extra or {}).items():
+            if isinstance(value, dict) and value.keys() >= {"path", "sha256"}:
+                file = DataFile.model_validate({name: value[name] for name in ("path", "sha256")})
+                files[key] = value | {
+                    "path": str(file.within(folder_of(checker.document.position(("task", key)))).place)
+                }
+        return options.model_copy(update=files)
     for key, file in options.files.items():
         if "://" in file.path:
             problem = f"{shown(file.path)} is a URL, expected the path of a file"
@@ -155,10 +170,10 @@ def _found(checker: Checker, options: TaskOptions) -> TaskOptions | None:
 
 def _shape(checker: Checker, shape: ShapeOptions, options: TaskOptions) -> ShapeOptions | None:
     """Return the shape complete, after errors were added where it differs from the task's."""
-    try:
-        task = task_class(options.type)(options)
-    except UsageError as error:
-        checker.add(("task", *list(options.files)[:1]), str(error))
+    task: AbstractTask | None = None
+    with as_errors(checker, "task", *list(options.files)[:1]):
+        task = new_task(task_class(options.type), options)
+    if task is None:
         return None
     complete = {key: getattr(task, key) for key in ("input_features", "output_features", "return_sequences")}
     for key, expected in complete.items():

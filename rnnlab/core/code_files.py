@@ -12,12 +12,12 @@ import re
 import sys
 import traceback
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Self, final
+from typing import Any, NoReturn, Self, final
 
 from rnnlab.core.errors import UsageError
 from rnnlab.core.named_files import home_expanded, read_named, sha256_of
@@ -25,6 +25,7 @@ from rnnlab.core.registry import nearest
 
 VARIABLE = "RNNLAB_CODE"  # files, separated as in PATH: where to look for a file that is not where it was
 IN_A_FILE = r"\.py:[^\W\d]\w*(@[0-9a-f]{64})?$"  # what a name of a class in a file ends with
+KEYS = ("cell.type", "task.type", "training.optimizer.type", "training.schedule.type")  # of a config, which name them
 PREFIX = "rnnlab_file_"  # of the names of modules
 _MOST_BYTES = 1 << 20
 _NAME = re.compile(r"(?P<path>.+\.py):(?P<name>[^\W\d]\w*)(?:@(?P<sha256>[0-9a-f]{64}))?")
@@ -111,6 +112,16 @@ class CodeFile:
         return getattr(sys.modules[self.module], self.name)
 
 
+def located(name: str) -> str:
+    """Return what a command's argument names: a class in a file with its full path and hash, after it was imported.
+
+    Raises:
+        UsageError: There is no such file or class, or an error was raised in it.
+    """
+    file = CodeFile.of(name)
+    return str(file.located(Path())) if file else name
+
+
 def without_path(text: Any) -> Any:
     """Return the class of a file for its full name; anything else as it is.
 
@@ -123,7 +134,7 @@ def without_path(text: Any) -> Any:
 
 
 def with_code_labels(configs: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return configs by dotted key, with the class alone for a cell in a file, wherever that is.
+    """Return configs by dotted key, with the class alone for one in a file, wherever that is.
 
     Classes of one name in different files have the first digits of the hash besides.
 
@@ -133,12 +144,18 @@ def with_code_labels(configs: Iterable[Mapping[str, Any]]) -> list[Mapping[str, 
         ['One', 'One', 'Two']
     """
     configs = list(configs)
-    files = [CodeFile.of(text) if isinstance(text := one.get("cell.type"), str) else None for one in configs]
-    several = Counter(name for name, _ in {(file.name, file.sha256) for file in files if file})
+    files = [code_files_of(one) for one in configs]
+    several = Counter(name for name, _ in {(file.name, file.sha256) for named in files for file in named.values()})
     return [
-        {**one, "cell.type": file.name + f"@{file.sha256[:7]}" * (several[file.name] > 1)} if file else one
-        for one, file in zip(configs, files, strict=True)
+        {**one, **{key: file.name + f"@{file.sha256[:7]}" * (several[file.name] > 1) for key, file in named.items()}}
+        for one, named in zip(configs, files, strict=True)
     ]
+
+
+def code_files_of(config: Mapping[str, Any]) -> dict[str, CodeFile]:
+    """Return the classes in files that a config by dotted key names, by key."""
+    named = {key: CodeFile.of(text) for key in KEYS if isinstance(text := config.get(key), str)}
+    return {key: file for key, file in named.items() if file}
 
 
 def require_code_name(text: str) -> None:
@@ -206,7 +223,7 @@ def _here(file: CodeFile) -> Path | None:
 
 def _fail_changed(file: CodeFile, path: Path, now: str) -> None:
     problem = f"was changed: SHA-256 {now[:12]}… now, {file.sha256[:12]}… of the {file.name} that is asked for"
-    hint = f"bring that file back (a run has a copy, code.py), or name it: {VARIABLE}=FOLDER/{path.name} rnnlab …"
+    hint = f"bring that file back (a run has a copy), or name it: {VARIABLE}=FOLDER/{path.name} rnnlab …"
     raise UsageError(problem, where=str(path), hint=hint)
 
 
@@ -247,6 +264,18 @@ def code_fault(error: BaseException) -> UsageError | None:
     return (
         UsageError(f"{type(error).__name__}: {error}"[:300], where=lines[-1], hint="fix this line") if lines else None
     )
+
+
+def fail_at(method: Callable[..., Any], problem: str, hint: str) -> NoReturn:
+    """Raise an error that has the place of a method which does not what it must."""
+    code = getattr(getattr(method, "__func__", method), "__code__", None)
+    where = f"{code.co_filename}:{code.co_firstlineno}" if code else ""
+    raise UsageError(f"`{method.__name__}` {problem}", where=where, hint=hint)
+
+
+def kind_of(value: object) -> str:
+    """Return the type of a value that is not of the type expected."""
+    return "None" if value is None else f"a {type(value).__name__}"
 
 
 def _fail(file: CodeFile, error: BaseException, line: int | None) -> None:

@@ -61,6 +61,10 @@ class AbstractLoss(ABC):
         """Return what a task compares with its targets: the raw outputs (…, O), unless the loss says otherwise."""
         return outputs
 
+    def right(self, outputs: Array, targets: Array) -> Array | None:
+        """Return which answers are right, (…) bool, where the loss is one of classes; None of real numbers."""
+        return None
+
 
 class MeanSquaredError(AbstractLoss):
     """(1/O)·Σ (y - t)²; targets (N, O), real.
@@ -127,6 +131,9 @@ class CrossEntropy(AbstractLoss):
         shifted = xp.exp(outputs - xp.max(outputs, axis=-1, keepdims=True))
         return shifted / xp.sum(shifted, axis=-1, keepdims=True) - targets
 
+    def right(self, outputs: Array, targets: Array) -> Array:
+        return np.asarray(outputs.argmax(axis=-1) == targets)
+
 
 class BinaryCrossEntropy(AbstractLoss):
     """(1/O)·Σ [ln(1 + eʸ) - t·y], in nats; targets (N, O), 0 or 1 or a probability between.
@@ -146,6 +153,9 @@ class BinaryCrossEntropy(AbstractLoss):
 
     def slope(self, xp: Any, outputs: Any, targets: Any) -> Any:
         return (Sigmoid()(xp, outputs) - targets) / outputs.shape[-1]
+
+    def right(self, outputs: Array, targets: Array) -> Array:
+        return np.asarray(((outputs > 0) == (targets > 0.5)).all(axis=-1))
 
 
 def softmax(logits: Array) -> Array:

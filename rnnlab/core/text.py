@@ -65,6 +65,11 @@ def listed(names: Sequence[str], most: int) -> str:
     return ", ".join(names[:most]) + f" and {len(names) - most} more" * (len(names) > most)
 
 
+def first_line(kind: type) -> str:
+    """Return the first line of a class's own docstring, without the dot; empty if it has none."""
+    return (inspect.cleandoc(vars(kind).get("__doc__") or "").partition("\n")[0]).removesuffix(".")
+
+
 def docstring_section(kind: type, title: str) -> str:
     """Return the text of one section of a class's docstring as one line; empty if there is no such section."""
     match = re.search(rf"^{title}: (.+?)(?=\n\n|\n\S|\Z)", inspect.getdoc(kind) or "", re.MULTILINE | re.DOTALL)

@@ -9,7 +9,7 @@ from rnnlab.config.experiment import Experiment
 from rnnlab.runs.run import Record
 from rnnlab.storage import Status
 from rnnlab.storage.summary import LOSS, Summary, best_record, mean_speed, validation_scores
-from rnnlab.tasks.base import AbstractTask, Evidence, Threshold
+from rnnlab.tasks.base import AbstractTask, Evidence, NoRule, Threshold
 from rnnlab.training.progress import Best
 from rnnlab.training.stopping import EXIT_CODES
 
@@ -51,14 +51,14 @@ def summary_faults(
         "name": experiment.name,
         "state": status.state,
         "stopped": _reason(summary, status, experiment, records) if status.state == "completed" else status.state,
-        "task": experiment.task.type,
+        "task": experiment.task_name,
         "timesteps": list(experiment.timesteps),
         "backend": experiment.backend,
         "cell": experiment.cell_name,
         "seed": experiment.seed,
         "steps": status.step,
         "sequences": status.step * batch_size,
-        "solved": summary.solved_at is not None,
+        "solved": None if summary.solved_rule == str(NoRule()) else summary.solved_at is not None,
         "solved_rule": str(task.success(experiment.timesteps)) if task else summary.solved_rule,
         **_scores(records, has_diverged=status.state == "diverged"),
     }

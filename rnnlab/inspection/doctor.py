@@ -8,6 +8,7 @@ from typing import Literal, final
 from rnnlab.config.experiment import Experiment
 from rnnlab.core.code_files import CodeFile
 from rnnlab.core.errors import RnnlabError, VerificationError
+from rnnlab.core.own_classes import is_known
 from rnnlab.core.text import counted
 from rnnlab.inspection.agreement import has_ended_in_order, status_fault, summary_faults
 from rnnlab.runs.run import Record, Run
@@ -100,8 +101,8 @@ class _Examination:
         self._check("config.yaml", self._read_config)
         self._check("provenance.json", self._read_provenance)
         self._check("resolved.yaml", self._read_experiment)
-        if self._experiment and (code := CodeFile.of(self._experiment.cell.type)):
-            self._check("code.py", partial(self._read_code, code))
+        for block, code in self._experiment.code_files.items() if self._experiment else ():
+            self._check(f"{block}.py", partial(self._read_code, f"{block}.py", code))
         self._check("metrics.jsonl", self._read_metrics)
         if kind(self.run.path / "evaluations.jsonl") != "missing":
             self._check("evaluations.jsonl", self._read_evaluations)
@@ -160,13 +161,13 @@ class _Examination:
             raise VerificationError("cannot be compared with provenance.json, which is damaged")
         self._experiment = verified_experiment(self.run)
         try:
-            self._task = self._experiment.build_task()
+            self._task = self._experiment.build_task() if is_known(self._experiment.task) else None
         except RnnlabError as fault:  # that is no fault of the run
             self._add("resolved.yaml", "note", f"not compared with its data: {fault.problem}")
         return f"matches provenance.json, SHA-256 {self._experiment.sha256()[:12]}…"
 
-    def _read_code(self, file: CodeFile) -> str:
-        if hash_of(self.run.read_config("code.py")) != file.sha256:
+    def _read_code(self, name: str, file: CodeFile) -> str:
+        if hash_of(self.run.read_config(name)) != file.sha256:
             raise VerificationError(f"is not the file that was trained, SHA-256 {file.sha256[:12]}…")
         return f"a copy of {file.path}, to read"
 
@@ -210,7 +211,7 @@ class _Examination:
         about, most_bytes = None, None
         if self._experiment is not None and self._experiment.is_complete:
             most_bytes = checkpoint_bytes(self._experiment)
-            about = {"network": self._experiment.network().describe(), "task": self._experiment.task.type}
+            about = {"network": self._experiment.network().describe(), "task": self._experiment.task_name}
         checkpoint = self.run.checkpoints().load(step, most_bytes=most_bytes, keep=False)
         require_own(checkpoint, self.status, about)
         if checkpoint.attempt > self.status.attempt:

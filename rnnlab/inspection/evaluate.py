@@ -36,7 +36,7 @@ class Evaluation:
         stream: What was scored: sequences of the `test` stream, or the `validation` set that chose the best weights.
         metrics: `loss` and the task's metrics.
         baseline: The loss of the best predictor without memory, at these lengths.
-        solved: Whether these sequences meet the task's success rule.
+        solved: Whether these sequences meet the task's success rule; None where it has none.
         seconds: How long it took.
     """
 
@@ -47,19 +47,19 @@ class Evaluation:
     stream: Stream
     metrics: Mapping[str, float]
     baseline: float
-    solved: bool
+    solved: bool | None
     seconds: float
 
     def __repr__(self) -> str:
-        solved = "solved" if self.solved else "not solved"
-        scores = f"loss={self.metrics['loss']:.4g}, baseline={self.baseline:.4g}, {solved}"
+        solved = {True: ", solved", False: ", not solved", None: ""}[self.solved]
+        scores = f"loss={self.metrics['loss']:.4g}, baseline={self.baseline:.4g}{solved}"
         return f"<Evaluation of {self.run.name}: {self.weights} weights, {self.sequences_in_words}: {scores}>"
 
     @property
     def sequences_in_words(self) -> str:
         """What was scored, e.g. `1,000 test sequences of adding@urnn, T=30`."""
         count, lengths = self.experiment.evaluation.sequences, f"T={range_text(self.experiment.timesteps)}"
-        return f"{count:,} {self.stream} sequence{'s' * (count != 1)} of {self.experiment.task.type}, {lengths}"
+        return f"{count:,} {self.stream} sequence{'s' * (count != 1)} of {self.experiment.task_name}, {lengths}"
 
 
 def evaluate(
@@ -109,7 +109,7 @@ def evaluate(
     record = {
         "step": arrays.step,
         "weights": weights,
-        "task": experiment.task.type,
+        "task": experiment.task_name,
         "shortest": experiment.timesteps[0],
         "longest": experiment.timesteps[1],
         "sequences": experiment.evaluation.sequences,
@@ -127,7 +127,7 @@ def evaluate(
 
 def score(
     experiment: Experiment, task: AbstractTask, model: AbstractModel, on: Stream = "test"
-) -> tuple[Mapping[str, float], float, bool]:
+) -> tuple[Mapping[str, float], float, bool | None]:
     """Return metrics and baseline of the test sequences of an experiment, and whether they meet the success rule.
 
     Raises:

@@ -10,7 +10,6 @@ from rnnlab.config.experiment import Experiment
 from rnnlab.config.load import check_document
 from rnnlab.config.overrides import Overrides, override_texts
 from rnnlab.config.reading import apply_overrides, document_of
-from rnnlab.core.code_files import CodeFile
 from rnnlab.core.errors import ConfigError, VerificationError
 from rnnlab.core.scaling import Scaling
 from rnnlab.storage.folder import RunFolder
@@ -43,9 +42,11 @@ def stored_experiment(folder: RunFolder, overrides: Overrides = (), *, of: str) 
         own = check_document(document, default_name=folder.label, is_stored=True)
     except ConfigError as error:
         raise VerificationError(f"is damaged: {error.faults[0]}", where=str(path)) from error
-    file = CodeFile.of(own.cell.type)
-    if file and not file.sha256:
-        raise VerificationError("is damaged: it has no SHA-256 of the file that its cell is in", where=str(path))
+    for block, file in own.code_files.items():
+        if not file.sha256:
+            raise VerificationError(
+                f"is damaged: it has no SHA-256 of the file that its {block} is in", where=str(path)
+            )
     if not overrides:
         return own
     changed = apply_overrides(document, _in_full(override_texts(overrides), own))

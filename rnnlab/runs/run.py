@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, final
 from pydantic import ValidationError
 
 from rnnlab.core.errors import RnnlabError, VerificationError
+from rnnlab.core.own_classes import is_known
 from rnnlab.runs.index import Ended, Index
 from rnnlab.storage.folder import RunFolder
 from rnnlab.storage.holder import is_held
@@ -139,8 +140,8 @@ class Run:
         figures: dict[str, Any] = {}
         with suppress(RnnlabError):  # a task that this rnnlab cannot build, e.g. because its file is gone
             experiment = self.experiment()
-            task = experiment.build_task()
-            figures["baseline"] = task.baseline(experiment.timesteps)
+            if is_known(experiment.task):
+                figures["baseline"] = experiment.build_task().baseline(experiment.timesteps)
             if experiment.is_complete:
                 sizes = (parameter.size for parameter in experiment.network().parameters().values())
                 figures["parameters"] = sum(sizes)

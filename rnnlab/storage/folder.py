@@ -6,7 +6,8 @@
     summary.json       the result in figures               log.txt           the log
     weights/           best.safetensors, last.safetensors  checkpoints/      to resume from (see `checkpoint`)
     plots/             pictures                            tensorboard/      event files, where they are asked for
-    lock-0001.json     the lock (see `lock`)               code.py           a cell's file, to read; it is never run
+    lock-0001.json     the lock (see `lock`)               cell.py, task.py, optimizer.py, schedule.py: copies
+                                                          of files of code, to read; never run
 
 A folder with a plain `status.json` of ours is a run; so is a link to one, which a user may have made, whereas a link
 inside is never followed. Paths of files outside are relative: a run may be moved.
@@ -41,10 +42,10 @@ if TYPE_CHECKING:  # imported where it is used, so that runs can be listed witho
     from rnnlab.storage.weights import Arrays, Expected, Loaded
 
 Which = Literal["best", "last"]
-Given = Literal["config.yaml", "code.py"]
+CODE = ("cell.py", "task.py", "optimizer.py", "schedule.py")
 
 # Of a new folder, before it is a run.
-_BEGUN = ("config.yaml", "code.py", "resolved.yaml", "provenance.json", "metrics.jsonl", "log.txt")
+_BEGUN = ("config.yaml", *CODE, "resolved.yaml", "provenance.json", "metrics.jsonl", "log.txt")
 # Of a run, without its locks.
 OWN = (*_BEGUN, "status.json", "evaluations.jsonl", "summary.json", "checkpoints", "weights", "plots", "tensorboard")
 
@@ -144,12 +145,12 @@ class RunFolder:
         with reported("look at", self.path):
             return sum(path.lstat().st_size for path in self.path.rglob("*") if path.is_file())
 
-    def write_config(self, data: bytes, name: Given = "config.yaml") -> None:
-        """Store the config exactly as the user wrote it, or the file that its cell is in, which is never run."""
+    def write_config(self, data: bytes, name: str = "config.yaml") -> None:
+        """Store the config exactly as the user wrote it, or a file of code, which is never run."""
         write_atomic(self.path / name, data, guard=self._guard)
 
-    def read_config(self, name: Given = "config.yaml") -> bytes:
-        """Return the config exactly as the user wrote it, or the file that its cell is in."""
+    def read_config(self, name: str = "config.yaml") -> bytes:
+        """Return the config exactly as the user wrote it, or a file of code."""
         return read_bytes(self.path / name, LARGEST_TEXT)
 
     def write_resolved(self, data: Mapping[str, Any], id: str) -> None:

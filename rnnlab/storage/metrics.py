@@ -63,7 +63,7 @@ EVALUATION: Fields = {
     "seed": _is_count,
     "stream": lambda value: value in ("test", "validation"),
     "baseline": _is_number,
-    "solved": lambda value: type(value) is bool,
+    "solved": lambda value: value is None or type(value) is bool,
 }
 
 

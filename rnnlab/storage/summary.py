@@ -116,7 +116,7 @@ class Summary(Options):
             name=name,
             state=state,
             stopped=state,
-            task=config.get("task.type"),
+            task=without_path(config.get("task.type")),
             timesteps=[timesteps, timesteps] if isinstance(timesteps, int) else timesteps,
             backend=config.get("backend"),
             cell=without_path(config.get("cell.type")),

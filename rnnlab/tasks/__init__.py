@@ -1,22 +1,23 @@
-"""The registry of tasks: one file per task, with all its named definitions."""
+"""The registry of tasks: one file per task, with all its named definitions, and those that a config names by path."""
 
 from typing import Any
 
 from rnnlab.core.errors import UsageError
+from rnnlab.core.own_classes import OwnClasses
 from rnnlab.core.registry import Registry, nearest
-from rnnlab.tasks.base import AbstractTask
+from rnnlab.tasks.base import AbstractTask, TaskOptions
 
 
 def _check(name: str, tasks: Any) -> None:
     """Check that a package outside rnnlab exports what a file in this folder exports: a tuple of tasks of its name."""
     for task in tasks:
-        if not (isinstance(task, type) and issubclass(task, AbstractTask)):
-            raise TypeError(f"{task!r} is not a task")
+        _OWN.require(task)
         if task.name.partition("@")[0] != name:
             raise ValueError(f"the task is called {task.name!r}")
 
 
-TASKS = Registry("rnnlab.tasks", "TASKS", "task", _check)
+_OWN = OwnClasses(AbstractTask, TaskOptions, "rnnlab tasks")
+TASKS = Registry("rnnlab.tasks", "TASKS", "task", _check, _OWN.member)
 
 
 def task_names() -> list[str]:
@@ -28,7 +29,7 @@ def task_names() -> list[str]:
 
 
 def task_class(name: str) -> type[AbstractTask]:
-    """Return the task called `name`: a full name, or a plain one, which means the first definition of its file.
+    """Return the task called `name`: a full name, a plain one, which means the first definition of its file, or a path.
 
     Raises:
         UsageError: There is no such task or definition; the hint names the nearest.
@@ -37,6 +38,18 @@ def task_class(name: str) -> type[AbstractTask]:
         >>> task_class("adding").name
         'adding@urnn'
     """
+    return _task(name, run=True)
+
+
+def described_task(name: str) -> type[AbstractTask]:
+    """Return what `task_class` returns; of a task in a file that was not yet imported, only what its name says."""
+    return _task(name, run=False)
+
+
+def _task(name: str, *, run: bool) -> type[AbstractTask]:
+    if (own := _OWN.member(name, run)) is not None:
+        found: type[AbstractTask] = own
+        return found
     stem, _, variant = name.partition("@")
     if stem not in TASKS.names():
         raise UsageError(f"unknown task {name!r}", hint=nearest(name, [*TASKS.names(), *task_names()]))

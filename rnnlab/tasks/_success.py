@@ -71,4 +71,16 @@ class Threshold:
         return " and ".join(f"validation {metric} at most {bound:g}" for metric, bound in self.at_most.items())
 
 
-SuccessRule = Streak | Threshold
+@dataclass(frozen=True, slots=True)
+class NoRule:
+    """No rule: a task that has none is never counted as solved, nor as not solved."""
+
+    def is_met(self, evidence: Evidence) -> bool:
+        """Return False."""
+        return False
+
+    def __str__(self) -> str:
+        return "none"
+
+
+SuccessRule = Streak | Threshold | NoRule

@@ -2,9 +2,11 @@
 
 A task is one file in this folder. It exports `TASKS`, a tuple of task classes; the file's stem is the plain name and
 means the first of them (`adding` is `adding@urnn`): definitions differ in the literature, and a loss means nothing
-without its definition. Every task is tested by `tests/tasks/test_contract.py` and `test_references.py`.
+without its definition. A task must have the attributes without a default, `sample` and `references`; all that its file
+needs can be imported from here. Every task is tested by what `rnnlab.testing.check_task` does.
 """
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,17 +15,23 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 from pydantic import create_model
 
-from rnnlab.core.batch import Array, Batch, Lengths
+from rnnlab.core.batch import Array, Batch, Lengths, draw_lengths, last_step_mask, within_lengths
 from rnnlab.core.data_file import DataFile
 from rnnlab.core.losses import LOSSES
 from rnnlab.core.options import Options
+from rnnlab.core.own_classes import without_place
 from rnnlab.core.scaling import Scaling
-from rnnlab.tasks._success import Evidence, Streak, SuccessRule, Threshold
+from rnnlab.core.text import first_line
+from rnnlab.tasks._success import Evidence, NoRule, Streak, SuccessRule, Threshold
 
 __all__ = [
     "AbstractTask",
+    "Array",
+    "Batch",
     "Card",
     "Evidence",
+    "Lengths",
+    "NoRule",
     "Part",
     "Published",
     "Reference",
@@ -32,10 +40,13 @@ __all__ = [
     "TaskOptions",
     "Threshold",
     "always",
+    "draw_lengths",
     "last_step",
+    "last_step_mask",
     "mean_loss",
     "reference_scores",
     "too_short",
+    "within_lengths",
 ]
 
 Part = Literal["train", "validation", "test"]
@@ -98,8 +109,8 @@ class TaskOptions(Options):
         return {key: value for key in type(self).model_fields if isinstance(value := getattr(self, key), DataFile)}
 
     def definition(self) -> dict[str, Any]:
-        """Return what determines the sequences: all options but where the files are."""
-        return self.model_dump(exclude={key: {"path"} for key in self.files})
+        """Return what determines the sequences: all options but where files are, of data and of code."""
+        return without_place(self.model_dump())
 
     def with_files_found(self) -> Self:
         """Return the options with each file at the place where its content is, and with its SHA-256.
@@ -119,7 +130,7 @@ class AbstractTask(ABC):
     Attributes:
         name: Full name of the definition, `<stem>` or `<stem>@<source>`.
         Options: Its options: a subclass of `TaskOptions` if it has any besides the length.
-        card: Its title, definition and published results.
+        card: Its title, definition and published results; left out, the title and the definition are its docstring.
         input_features: I, the features of one step.
         output_features: O, the raw outputs of one scored step.
         input_names, output_names: What each of these is, such as a symbol or a column, for pictures; else empty.
@@ -129,7 +140,7 @@ class AbstractTask(ABC):
         loss: Key of `rnnlab.core.losses.LOSSES`; a config can choose another one of the same unit.
         return_sequences: True when steps are scored throughout, False when only the last step is.
         maximised: Names of the metrics of which a higher value is better; of all others, the loss too, a lower one is.
-        solved: The success rule, that of the paper where it has one; see `success`.
+        solved: The success rule, that of the paper where it has one; see `success`. Left out, there is none.
     """
 
     name: ClassVar[str]
@@ -143,11 +154,14 @@ class AbstractTask(ABC):
     forecasts: tuple[int, int] | None = None
     default_timesteps: Lengths
     loss: str
-    return_sequences: ClassVar[bool]
+    return_sequences: ClassVar[bool] = False
     maximised: ClassVar[frozenset[str]] = frozenset()
-    solved: SuccessRule
+    solved: SuccessRule = NoRule()
 
     def __init_subclass__(cls) -> None:
+        if not hasattr(cls, "card"):
+            title = first_line(cls) or cls.__name__
+            cls.card = Card(title, (inspect.getdoc(cls) or "").partition("\n\n")[2].partition("\n\n")[0] or title)
         if "name" in cls.__dict__:
             described = cls.Options.__doc__ if cls.Options is not TaskOptions else "No options besides the length."
             field: Any = (Literal[cls.name], cls.name)  # pydantic finds the class by it
@@ -198,27 +212,37 @@ class AbstractTask(ABC):
         """Return the expected loss of the best reference predictor without memory."""
         return min(reference.loss for reference in self.references(timesteps) if not reference.needs_memory)
 
-    @abstractmethod
-    def correct(self, outputs: Array, batch: Batch) -> Array:
+    def correct(self, outputs: Array, batch: Batch) -> Array | None:
         """Return which sequences are correct by the criterion of the paper, (B,) bool.
+
+        Without a criterion of its own: at all its scored steps the largest output is that of the class, or with binary
+        cross-entropy each output is on the target's side; with squared error there is none, and no error rate.
 
         Args:
             outputs: What `answers` of the loss gives of the raw ones, (B, T, O) if `return_sequences`, else (B, O).
             batch: The batch they belong to.
         """
+        right = LOSSES[self.loss].right(outputs, batch.targets)
+        return right if right is None or not self.return_sequences else np.asarray((right | ~batch.mask).all(axis=1))
 
     def metrics(self, outputs: Array, batch: Batch) -> dict[str, float]:
-        """Return metrics other than `loss`, each a mean over sequences; `error_rate` is always among them."""
-        return {"error_rate": float(1 - self.correct(outputs, batch).mean())}
+        """Return metrics other than `loss`, each a mean over sequences: `error_rate`, if the task has a criterion."""
+        correct = self.correct(outputs, batch)
+        return {} if correct is None else {"error_rate": float(1 - correct.mean())}
 
     @classmethod
     def higher_is_better(cls, metric: str) -> bool:
         """Return whether a higher value of a metric is better; `validation/loss` and `loss` are the same metric."""
         return metric.rpartition("/")[2] in cls.maximised
 
-    @abstractmethod
-    def oracle(self, batch: Batch) -> Array:
-        """Return the raw outputs of a small program that solves the task from `batch.inputs` alone."""
+    def oracle(self, batch: Batch) -> Array | None:
+        """Return the raw outputs of a small program that solves the task from `batch.inputs` alone, if there is one."""
+        return None
+
+    @property
+    def has_oracle(self) -> bool:
+        """Whether there is such a program."""
+        return type(self).oracle is not AbstractTask.oracle
 
     def oracle_loss(self, timesteps: Lengths) -> float:
         """Return the expected loss of the oracle at these lengths: 0 unless part of the task is noise."""
@@ -240,9 +264,20 @@ def too_short(timesteps: Lengths, least: int, why: str = "") -> str | None:
     return None if timesteps[0] >= least else f"{needed}: {why}" if why else needed
 
 
-def always(value: float) -> Callable[[Batch], Array]:
-    """Return the predictor that always gives the same output, (B, 1)."""
-    return lambda batch: np.full((batch.size, 1), value)
+def always(*outputs: float) -> Callable[[Batch], Array]:
+    """Return the predictor that always gives the same raw outputs, (B, O), or (B, T, O) where each step has a target.
+
+    Example:
+        >>> batch = Batch(np.zeros((1, 2, 3)), np.array([[4]]), np.array([[False, True]]), np.array([2]))
+        >>> always(0.5, 0.25)(batch).shape  # an integer target for each step
+        (1, 2, 2)
+    """
+
+    def predict(batch: Batch) -> Array:
+        of_each_step = batch.targets.ndim == (3 if batch.targets.dtype.kind == "f" else 2)
+        return np.full((*(batch.mask.shape if of_each_step else [batch.size]), len(outputs)), outputs)
+
+    return predict
 
 
 def last_step(batch: Batch) -> Array:
@@ -260,9 +295,9 @@ def mean_loss(task: AbstractTask, outputs: Array, batch: Batch) -> float:
 
 
 def reference_scores(task: AbstractTask, timesteps: Lengths) -> list[tuple[str, float]]:
-    """Return name and loss of each reference predictor and of the oracle, the highest first; the baseline is marked."""
+    """Return name and loss of each reference predictor and of an oracle, the highest first; the baseline is marked."""
     baseline, references = task.baseline(timesteps), task.references(timesteps)
     best = [one for one in references if one.loss == baseline]
     marked = next((one for one in best if not one.needs_memory), best[0])
     scores = [(f"{one.name} (baseline)" if one is marked else one.name, one.loss) for one in references]
-    return [*scores, ("oracle", task.oracle_loss(timesteps))]
+    return [*scores, ("oracle", task.oracle_loss(timesteps))] if task.has_oracle else scores

@@ -115,10 +115,6 @@ class CopyMemory(AbstractTask):
         name = "memoryless: at a blank, how often each answer is right"
         return (Reference(name, memoryless, partial(self._by_input, logits)), *counting)
 
-    def correct(self, outputs: Array, batch: Batch) -> Array:
-        right = outputs.argmax(axis=-1) == batch.targets
-        return np.asarray((right | ~batch.mask).all(axis=1))
-
     def metrics(self, outputs: Array, batch: Batch) -> dict[str, float]:
         recall = np.arange(batch.size)[:, None], self._recall_steps(batch.lengths)
         accuracy = (outputs[recall].argmax(axis=-1) == batch.targets[recall]).mean()

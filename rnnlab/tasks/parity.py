@@ -86,9 +86,6 @@ class Parity(AbstractTask):
         loss = float(odd @ -np.log(np.maximum(odd, TINY)))
         return (Reference("memoryless: the last bit, the parity of a single one", loss, partial(_by_last, logits)),)
 
-    def correct(self, outputs: Array, batch: Batch) -> Array:
-        return np.asarray((outputs > 0)[:, 0] == (batch.targets > 0)[:, 0])
-
     def oracle(self, batch: Batch) -> Array:
         odd = (batch.inputs > 0).sum(axis=1) % 2 == 1  # (B, 1)
         return np.asarray(np.where(odd, CERTAIN, -CERTAIN))

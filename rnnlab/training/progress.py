@@ -13,7 +13,7 @@ from rnnlab.config.blocks import PlateauOptions
 from rnnlab.storage.fields import LARGEST_STEP, Seconds, Step
 from rnnlab.storage.summary import SolvedAt
 from rnnlab.storage.weights import list_differences
-from rnnlab.tasks.base import Evidence, Streak, SuccessRule
+from rnnlab.tasks.base import Evidence, NoRule, Streak, SuccessRule
 
 Array = NDArray[Any]
 
@@ -177,8 +177,8 @@ class Averages(Fields):
         return means
 
 
-def judge(rule: SuccessRule, metrics: Mapping[str, float], sequences: int) -> bool:
-    """Return whether scored sequences meet a success rule outside training.
+def judge(rule: SuccessRule, metrics: Mapping[str, float], sequences: int) -> bool | None:
+    """Return whether scored sequences meet a success rule outside training; None where there is no rule.
 
     A rule over the newest training sequences is applied to these, in proportion to their number.
 
@@ -188,6 +188,8 @@ def judge(rule: SuccessRule, metrics: Mapping[str, float], sequences: int) -> bo
         >>> judge(Streak(sequences=2000), {"error_rate": 0.001, "loss": 0.1}, 1000)
         False
     """
+    if isinstance(rule, NoRule):
+        return None
     if not isinstance(rule, Streak):
         return rule.is_met(Evidence(metrics, np.zeros(0, bool), metrics["loss"]))
     wrong = round(metrics["error_rate"] * sequences)

@@ -7,10 +7,10 @@ from pathlib import Path
 from shlex import quote
 
 from rnnlab.config.experiment import Experiment
-from rnnlab.core.code_files import CodeFile
 from rnnlab.core.errors import DivergedError, RunLockedError, StoppedError
 from rnnlab.storage import RunFolder, Status, provenance, repository
 from rnnlab.storage.summary import Best, SolvedAt, Summary, mean_speed
+from rnnlab.tasks.base import NoRule
 from rnnlab.training.events import Event, Finished, Started
 from rnnlab.training.resources import require_memory, require_space
 from rnnlab.training.stopping import Halt, Reason, Stop, state_of
@@ -84,8 +84,8 @@ def begin(
     status, experiment = Status.start(run.name).changed(attempt=run.attempt), trainer.experiment
     with beginning(run, status):
         run.write_config(config)
-        if file := CodeFile.of(experiment.cell.type):
-            run.write_config(file.source, "code.py")
+        for block, file in experiment.code_files.items():
+            run.write_config(file.source, f"{block}.py")
         run.write_resolved(experiment.resolved(run.path), status.id)
         with trainer.backend.running():  # so that the provenance has the number of threads that training has
             process = trainer.process(argv, attempt=run.attempt)
@@ -209,6 +209,7 @@ def _advice(trainer: Trainer) -> str:
 def _summarize(trainer: Trainer, stopped: Reason, status: Status) -> Summary:
     """Return the result of a training in figures."""
     experiment, place, best = trainer.experiment, trainer.place, trainer.best
+    rule = trainer.task.success(experiment.timesteps)
     seconds = trainer.seconds()
     # Once the loss is not finite, the metrics of the last evaluation are no longer those of this network.
     metrics = _finite(dict.fromkeys(place.metrics, math.nan) if trainer.bad else place.metrics)
@@ -219,7 +220,7 @@ def _summarize(trainer: Trainer, stopped: Reason, status: Status) -> Summary:
         name=experiment.name,
         state=state_of(stopped),
         stopped=stopped,
-        task=trainer.task.name,
+        task=experiment.task_name,
         timesteps=list(experiment.timesteps),
         backend=experiment.backend,
         cell=experiment.cell_name,
@@ -230,8 +231,8 @@ def _summarize(trainer: Trainer, stopped: Reason, status: Status) -> Summary:
         seconds=round(seconds, 3),
         steps_per_second=mean_speed(place.step, seconds),
         baseline=trainer.task.baseline(experiment.timesteps),
-        solved=place.solved_at is not None,
-        solved_rule=str(trainer.task.success(trainer.experiment.timesteps)),
+        solved=None if isinstance(rule, NoRule) else place.solved_at is not None,
+        solved_rule=str(rule),
         solved_at=None if place.solved_at is None else SolvedAt.model_validate(place.solved_at),
         loss=metrics.get("loss"),
         metrics=metrics,

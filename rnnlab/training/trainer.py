@@ -61,7 +61,7 @@ class Trainer:
             self.task, sequences=experiment.evaluation.sequences, timesteps=experiment.timesteps, seed=experiment.seed
         )
         self._gradient = GradientRecorder(experiment, self.network, self.task) if self.options.record else None
-        self.about: dict[str, Any] = {"network": self.network.describe(), "task": self.task.name}
+        self.about: dict[str, Any] = {"network": self.network.describe(), "task": experiment.task_name}
         if self.task.scaling:
             self.about["scaling"] = self.task.scaling.describe()
         self.parameter_count = sum(parameter.size for parameter in self.network.parameters().values())
@@ -141,15 +141,16 @@ class Trainer:
         self._check_finite("gradient norm", result.gradient_norm)
         self.place.updates += not self.bad
         correct = self.task.correct(LOSSES[self.task.loss].answers(result.outputs), batch)
+        error_rate = {} if correct is None else {"train/error_rate": 1 - float(correct.mean())}
         self._averages.add(
             {
                 "train/loss": result.loss,
-                "train/error_rate": 1 - float(correct.mean()),
+                **error_rate,
                 "gradient_norm": result.gradient_norm,
                 "learning_rate": result.learning_rate,
             }
         )
-        if self._success.after_step(correct, result.loss):
+        if correct is not None and self._success.after_step(correct, result.loss):
             self._mark_solved()
         self.is_whole = True
         return Stepped(self.place.step, result.loss)

@@ -13,9 +13,9 @@ import pytest
 
 import rnnlab as package
 from rnnlab.cells import CELLS
-from rnnlab.cells._of_file import _own
 from rnnlab.core.code_files import VARIABLE, CodeFile
 from rnnlab.core.errors import UsageError
+from rnnlab.core.own_classes import _own
 from rnnlab.core.parameters import Orthogonal, Parameter, draw_parameters
 from tests.cli.program import child, rnnlab
 from tests.test_readme import of_kind
@@ -68,7 +68,7 @@ def test_all_that_a_cell_can_do(folder: Path) -> None:
     ):  # fmt: skip
         done = rnnlab(*command)
         assert done.code == 0, (command, done.stderr)
-    assert (folder / "runs/one/code.py").read_text() == LEAKY
+    assert (folder / "runs/one/cell.py").read_text() == LEAKY
     assert "Leaky" in rnnlab("list").stdout
     compared = rnnlab("compare", "runs/one", "runs/two").stdout
     assert "my_cell" not in compared.partition("Results")[2]

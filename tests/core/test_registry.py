@@ -175,8 +175,8 @@ def test_a_broken_plug_in_breaks_nothing_else(install) -> None:
     ("source", "expected"),
     [
         ("TASKS = 3", "TypeError: 'int' object is not iterable"),
-        ("TASKS = (3,)", "TypeError: 3 is not a task"),
-        ("TASKS = (int,)", "TypeError: <class 'int'> is not a task"),
+        ("TASKS = (3,)", "TypeError: 3 is not a subclass of rnnlab.tasks.base.AbstractTask"),
+        ("TASKS = (int,)", "TypeError: int is not a subclass of rnnlab.tasks.base.AbstractTask"),
         ("from rnnlab.tasks.parity import TASKS", "ValueError: the task is called 'parity'"),
     ],
 )

@@ -4,7 +4,6 @@ Importing this module imports Keras, on the engine chosen by then (`KERAS_BACKEN
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, final
 
 import keras
@@ -14,7 +13,7 @@ from pydantic import ValidationError
 from rnnlab.backends.keras.derived.packs import Namespace
 from rnnlab.cells import CELLS
 from rnnlab.cells.base import AbstractCell
-from rnnlab.core.code_files import CodeFile
+from rnnlab.core.code_files import CodeFile, located
 from rnnlab.core.errors import UsageError
 from rnnlab.core.parameters import Parameter
 from rnnlab.core.registry import nearest
@@ -223,9 +222,8 @@ def _own_options(kind: type[AbstractCell]) -> list[str]:
 
 
 def _configured(cell: str, arguments: Mapping[str, Any]) -> AbstractCell:
-    file = CodeFile.of(cell)
-    if file and not file.sha256:  # named by the program that runs: that is what permits to import it
-        cell = str(file.located(Path()))
+    if (file := CodeFile.of(cell)) and not file.sha256:  # named by the program that runs, which may import it
+        cell = located(cell)
     kind: type[AbstractCell] = CELLS.get(cell)
     known = _own_options(kind)
     for name in arguments:

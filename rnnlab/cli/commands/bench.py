@@ -23,7 +23,7 @@ from rnnlab.cli.options import JsonOption, OptionalConfigArgument, QuietOption, 
 from rnnlab.cli.render.bench import as_document
 from rnnlab.cli.render.output import show_text
 from rnnlab.config.load import load_experiment
-from rnnlab.core.code_files import CodeFile
+from rnnlab.core.code_files import located
 from rnnlab.core.errors import EnvironmentFault, UsageError, VerificationError
 from rnnlab.core.threads import allotted_cpus
 from rnnlab.training.resources import in_words, memory_available
@@ -75,7 +75,7 @@ def _works(
         if overrides:
             raise UsageError("there is no CONFIG to override", where="--set", hint="name a config first")
         read = [read_shape(text) for text in shapes or NAMED]
-        cells = [_located(cell) for cell in cells] if cells else with_peers()
+        cells = [located(cell) for cell in cells] if cells else with_peers()
         return list(dict.fromkeys(Work.of(cell, shape) for shape in read for cell in cells))
     if shapes or cells:
         raise UsageError(
@@ -89,11 +89,6 @@ def _works(
         units=experiment.cell.units,
     )
     return [Work(experiment.cell, shape)]
-
-
-def _located(cell: str) -> str:
-    file = CodeFile.of(cell)
-    return str(file.located(Path())) if file else cell
 
 
 def _thread_counts(given: list[str] | None) -> list[int]:

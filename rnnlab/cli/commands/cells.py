@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from math import prod
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -15,7 +14,7 @@ from rnnlab.cli.options import JsonOption
 from rnnlab.cli.render.card import facts, option_rows, option_table
 from rnnlab.cli.render.output import show, show_json
 from rnnlab.cli.render.tables import show_table
-from rnnlab.core.code_files import CodeFile
+from rnnlab.core.code_files import located
 from rnnlab.core.errors import UsageError
 from rnnlab.core.parameters import Parameter
 from rnnlab.core.table import table
@@ -48,8 +47,7 @@ def command(
     if plan and (name is None or json):
         raise UsageError("--plan shows one cell, as text", hint="rnnlab cells NAME --plan")
     if name is not None:
-        file = CodeFile.of(name)
-        kind: Kind = CELLS.get(str(file.located(Path())) if file else name)
+        kind: Kind = CELLS.get(located(name))
         if plan:
             show(*plan_text(plan_of(_configured(kind, 32), 1)))
         elif json:

@@ -48,7 +48,7 @@ def command(
                 "state": found.status.state,
                 "steps": result.step,
                 "weights": result.weights,
-                "task": experiment.task.type,
+                "task": experiment.task_name,
                 "timesteps": [low, high],
                 "stream": result.stream,
                 "sequences": experiment.evaluation.sequences,
@@ -63,4 +63,5 @@ def command(
     rows = [(name, value, result.baseline if name == "loss" else None) for name, value in result.metrics.items()]
     show(f"{found.name}: {result.weights} weights (step {result.step:,}) on {result.sequences_in_words}", "")
     show_table(table(["", "score", "baseline"], rows))
-    show("", "meets the success rule" if result.solved else "does not meet the success rule")
+    if result.solved is not None:
+        show("", "meets the success rule" if result.solved else "does not meet the success rule")

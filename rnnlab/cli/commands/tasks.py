@@ -3,6 +3,7 @@
 from typing import Annotated, Any
 
 import typer
+from pydantic import ValidationError
 
 from rnnlab.cli.errors import warn, warn_of_broken
 from rnnlab.cli.options import JsonOption
@@ -11,10 +12,13 @@ from rnnlab.cli.render.output import console, show, show_json
 from rnnlab.cli.render.tables import show_table
 from rnnlab.config.yaml import dump_yaml
 from rnnlab.core.batch import range_text
+from rnnlab.core.code_files import CodeFile, located
+from rnnlab.core.errors import UsageError
 from rnnlab.core.losses import LOSSES
 from rnnlab.core.table import Column, table
 from rnnlab.core.text import docstring_section
 from rnnlab.tasks import TASKS, task_class, task_names
+from rnnlab.tasks._contract import check_draws, new_task
 from rnnlab.tasks.base import AbstractTask, reference_scores
 
 _SHORT = {"mse": "mse", "cross_entropy": "ce", "binary_cross_entropy": "bce"}
@@ -35,7 +39,7 @@ def command(
         str | None,
         typer.Argument(
             metavar="NAME",
-            help="A task: adding, or adding@hs1997.",
+            help="A task: adding, adding@hs1997, ./my_task.py:MyTask.",
             show_default=False,
             autocompletion=_complete,
         ),
@@ -43,11 +47,13 @@ def command(
     json: JsonOption = False,
 ) -> None:
     if name is not None:
-        task = _build(task_class(name))
+        task = _build(task_class(located(name)))
+        if CodeFile.of(name):
+            check_draws(task, task.default_timesteps)
         if json:
             show_json("task", described(task))
         else:
-            _show_card(task, described(task))
+            _show_card(task, described(task), name if CodeFile.of(name) else task.name)
         return
     warn_of_broken(TASKS)
     tasks = [summary for known in task_names() if (summary := _summary_if_sound(task_class(known)))]
@@ -72,10 +78,14 @@ def _summary_if_sound(kind: type[AbstractTask]) -> dict[str, Any] | None:
 
 
 def _build(kind: type[AbstractTask]) -> AbstractTask:
-    return kind(kind.Options(type=kind.name))
+    try:
+        return new_task(kind, kind.Options.model_validate({}))
+    except ValidationError as error:
+        keys = ", ".join(".".join(map(str, fault["loc"])) for fault in error.errors())
+        raise UsageError(f"an option without a default: {keys}", hint="give it one") from error
 
 
-def _show_card(task: AbstractTask, card: dict[str, Any]) -> None:
+def _show_card(task: AbstractTask, card: dict[str, Any], name: str) -> None:
     steps = range_text(task.default_timesteps)
     many = ("B, T", "the steps marked in the example") if task.return_sequences else ("B", "the last step")
     pairs = [
@@ -86,7 +96,7 @@ def _show_card(task: AbstractTask, card: dict[str, Any]) -> None:
         ("solved", card["solved_rule"]),
         *(("published", f"{one.result} [{one.source}]") for one in card["published"]),
     ]
-    show(f"{task.name}: {card['title']}", "", facts(pairs), "")
+    show(f"{name}: {card['title']}", "", facts(pairs), "")
     if card["options"]:
         show_table(option_table(card["options"]))
         show("")
@@ -94,7 +104,7 @@ def _show_card(task: AbstractTask, card: dict[str, Any]) -> None:
     show_table(table([f"reference predictor ({steps} steps)", loss], reference_scores(task, task.default_timesteps)))
     show("", "An example, of a length that fits here (bars: from the lowest to the highest value of a row):")
     show(*(f"  {line}" for line in draw_example(task, min(console().width, 100) - 2)), "")
-    show("In a config:", *(f"  {line}" for line in card["config"].splitlines()))
+    show("In a config:", *(f"  {line}" for line in card["config"].replace(task.options.type, name).splitlines()))
     others = [f"{name} ({task_class(name).card.title})" for name in card["other_definitions"]]
     if others:
         show("", f"Other definitions: {'; '.join(others)}")
@@ -128,7 +138,7 @@ def described(task: AbstractTask) -> dict[str, Any]:
             {"name": one.name, "loss": one.loss, "needs_memory": one.needs_memory}
             for one in task.references((low, high))
         ],
-        "oracle_loss": task.oracle_loss((low, high)),
+        "oracle_loss": task.oracle_loss((low, high)) if task.has_oracle else None,
         "published": card.published,
         "options": option_rows(kind.Options),
         "config": dump_yaml({"task": task.options.model_dump(), "shape": shape}),

@@ -14,6 +14,7 @@ from rnnlab.comparison.contrasts import Contrast
 from rnnlab.comparison.groups import Group, has_baseline, seed_of
 from rnnlab.comparison.pivot import Pivot
 from rnnlab.comparison.tables import notes, record_table, tables
+from rnnlab.core.code_files import without_path
 from rnnlab.runs.run import Run
 
 _MOST_CURVES = 8
@@ -95,7 +96,7 @@ def _run(run: Run, comparison: Comparison) -> dict[str, Any]:
         "heading": comparison.headings[run.name],
         "state": run.state,
         "message": run.message,
-        "task": run.config.get("task.type"),
+        "task": without_path(run.config.get("task.type")),
         "timesteps": run.config.get("shape.timesteps"),
         "seed": seed_of(run),
         **{name: getattr(summary, name) for name in _FIGURES},

@@ -12,13 +12,14 @@ from rnnlab.cli.render.output import can_show, console, show, show_json
 from rnnlab.cli.render.tables import show_table
 from rnnlab.core.code_files import without_path
 from rnnlab.core.errors import RnnlabError
+from rnnlab.core.own_classes import is_known
 from rnnlab.core.table import Table, table
 from rnnlab.runs.run import Record, Run
 from rnnlab.storage.fields import storable
 from rnnlab.storage.provenance import Provenance, backends
 from rnnlab.storage.repository import Git
 from rnnlab.storage.summary import LOSS, Scores, Summary, best_record, validation_scores
-from rnnlab.tasks.base import reference_scores
+from rnnlab.tasks.base import NoRule, reference_scores
 
 Facts = list[tuple[str, str]]
 
@@ -31,7 +32,7 @@ def show_result(run: Run) -> None:
         (name, value, best.get(name), summary.baseline if name == "loss" else None)
         for name, value in summary.metrics.items()
     ]
-    rule = "" if summary.solved else f"; success rule: {summary.solved_rule}"
+    rule = f"; success rule: {summary.solved_rule}" if summary.solved is False else ""
     show(f"{_conclusion(summary)}{rule}", "")
     show_table(table(["", "final", "best", "baseline"], rows))
     show("", *loss_picture(run.records, summary.baseline), f"run  {run.path}")
@@ -46,7 +47,8 @@ def _conclusion(summary: Summary) -> str:
     steps = f"{summary.steps:,} step{'s' * (summary.steps != 1)} in {summary.seconds or 0:.1f} s"
     if at := summary.solved_at:
         return f"SOLVED at step {at.step:,}, after {at.sequences:,} sequences and {at.seconds:.1f} s ({steps})"
-    return f"not solved{_STOPPED.get(summary.stopped, '')} ({steps})"
+    result = "no success rule" if summary.solved_rule == str(NoRule()) else "not solved"
+    return f"{result}{_STOPPED.get(summary.stopped, '')} ({steps})"
 
 
 _STOPPED = {"budget": ": all training steps are done", "plateau": ": the validation loss no longer improved"}
@@ -111,7 +113,7 @@ def trained(config: Mapping[str, Any], parameters: int | None) -> str:
     parts += [f"{layers} layers"] if layers != 1 else []
     parts += [f"{parameters:,} parameters"] if parameters is not None else []
     engine = f"{config.get('backend')} {config.get('precision')}, seed {config.get('seed')}"
-    return f"{', '.join(parts)}, on {config.get('task.type')} (T={length}); {engine}"
+    return f"{', '.join(parts)}, on {without_path(config.get('task.type'))} (T={length}); {engine}"
 
 
 def _state(run: Run, budget: Any) -> str:
@@ -142,10 +144,12 @@ def reference_table(parts: Parts) -> Iterator[Table]:
     found: list[tuple[str, float]] = []
     try:
         experiment = parts.run.experiment()
-        found = reference_scores(experiment.build_task().part("validation"), experiment.timesteps)
+        if is_known(experiment.task):  # else in a file of code, which is not imported for this
+            found = reference_scores(experiment.build_task().part("validation"), experiment.timesteps)
     except RnnlabError:  # e.g. the file of the task is gone
-        if parts.summary and parts.summary.baseline is not None:
-            found = [("baseline", parts.summary.baseline)]
+        pass
+    if not found and parts.summary and parts.summary.baseline is not None:
+        found = [("baseline", parts.summary.baseline)]
     best = _scores(parts)[1].get("loss")
     if best is not None:
         found = sorted([*found, ("▶ this run, at its best", best)], key=lambda score: -score[1])
@@ -173,7 +177,7 @@ def evaluation_table(records: Sequence[Record]) -> Iterator[Table]:
         length = "…".join(dict.fromkeys(str(record.get(end, "—")) for end in ("shortest", "longest")))
         cells = [record.get(name) for name in ("sequences", *metrics, "baseline")]
         about = [record.get(name) for name in ("weights", "step", "stream")]
-        rows.append([*about, length, *cells, bool(record.get("solved"))])
+        rows.append([*about, length, *cells, record.get("solved")])
     if rows:
         heads = ["evaluated", "step", "on", "T", "sequences", *metrics, "baseline", "solved"]
         yield table(heads, rows, text=["solved"])

@@ -142,7 +142,7 @@ def _arrays_at(run: Run, experiment: Experiment, at_step: int) -> dict[str, Arra
         raise UsageError(problem, where="--at-step", hint=f"checkpoints: {known}; the newest two are kept")
     network = experiment.network()
     checkpoint = checkpoints.load(at_step, most_bytes=checkpoint_bytes(experiment))
-    require_own(checkpoint, run.folder.read_status(), {"network": network.describe(), "task": experiment.task.type})
+    require_own(checkpoint, run.folder.read_status(), {"network": network.describe(), "task": experiment.task_name})
     model: Mapping[str, Any] = checkpoint.state.get("model", {})
     arrays = below("parameters/", model)
     if differences := list_differences(arrays, network.shapes()):

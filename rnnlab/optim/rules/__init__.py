@@ -1,5 +1,8 @@
-"""The update rules, one file each: the file's stem is the name in a config."""
+"""The update rules, one file each, and those in files that a config names by path."""
 
+from rnnlab.core.own_classes import OwnClasses
 from rnnlab.core.registry import Registry
+from rnnlab.optim.rules.base import AbstractOptimizer, OptimizerOptions
 
-OPTIMIZERS = Registry(package="rnnlab.optim.rules", attribute="OPTIMIZER", kind="optimizer")
+_OWN = OwnClasses(AbstractOptimizer, OptimizerOptions, "rnnlab schema")
+OPTIMIZERS = Registry("rnnlab.optim.rules", "OPTIMIZER", "optimizer", lambda _, kind: _OWN.require(kind), _OWN.member)

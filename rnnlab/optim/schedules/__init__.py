@@ -1,5 +1,8 @@
-"""The learning-rate schedules, one file each: the file's stem is the name in a config."""
+"""The learning-rate schedules, one file each, and those in files that a config names by path."""
 
+from rnnlab.core.own_classes import OwnClasses
 from rnnlab.core.registry import Registry
+from rnnlab.optim.schedules.base import AbstractSchedule, ScheduleOptions
 
-SCHEDULES = Registry(package="rnnlab.optim.schedules", attribute="SCHEDULE", kind="schedule")
+_OWN = OwnClasses(AbstractSchedule, ScheduleOptions, "rnnlab schema")
+SCHEDULES = Registry("rnnlab.optim.schedules", "SCHEDULE", "schedule", lambda _, kind: _OWN.require(kind), _OWN.member)
