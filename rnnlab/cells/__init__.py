@@ -7,7 +7,7 @@ from rnnlab.cells.base import AbstractCell, CellOptions
 from rnnlab.core.code_files import CodeFile
 from rnnlab.core.own_classes import OwnClasses
 from rnnlab.core.registry import Registry
-from rnnlab.core.text import first_line
+from rnnlab.core.text import own_paragraphs
 
 
 def _check(kind: type) -> None:
@@ -17,7 +17,7 @@ def _check(kind: type) -> None:
 
 
 def _defaults(kind: type, file: CodeFile) -> dict[str, Any]:
-    return {"title": first_line(kind) or file.name, "equations": "", "source": str(file.path)}
+    return {"title": own_paragraphs(kind)[0], "equations": "", "source": str(file.path)}
 
 
 def _check_named(name: str, kind: Any) -> None:

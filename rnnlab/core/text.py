@@ -65,9 +65,10 @@ def listed(names: Sequence[str], most: int) -> str:
     return ", ".join(names[:most]) + f" and {len(names) - most} more" * (len(names) > most)
 
 
-def first_line(kind: type) -> str:
-    """Return the first line of a class's own docstring, without the dot; empty if it has none."""
-    return (inspect.cleandoc(vars(kind).get("__doc__") or "").partition("\n")[0]).removesuffix(".")
+def own_paragraphs(kind: type) -> tuple[str, str]:
+    """Return the first two paragraphs of a class's own docstring as lines; the first without the dot, or its name."""
+    first, second, *_ = [*inspect.cleandoc(vars(kind).get("__doc__") or kind.__name__).split("\n\n"), ""]
+    return " ".join(first.split()).removesuffix("."), " ".join(second.split())
 
 
 def docstring_section(kind: type, title: str) -> str:

@@ -6,8 +6,7 @@
     summary.json       the result in figures               log.txt           the log
     weights/           best.safetensors, last.safetensors  checkpoints/      to resume from (see `checkpoint`)
     plots/             pictures                            tensorboard/      event files, where they are asked for
-    lock-0001.json     the lock (see `lock`)               cell.py, task.py, optimizer.py, schedule.py: copies
-                                                          of files of code, to read; never run
+    lock-0001.json     the lock (see `lock`)               cell.py, task.py … copies of code, never run
 
 A folder with a plain `status.json` of ours is a run; so is a link to one, which a user may have made, whereas a link
 inside is never followed. Paths of files outside are relative: a run may be moved.

@@ -1,12 +1,10 @@
 """The task contract: a generator, its reference predictors, the success rule of its paper and an oracle that solves it.
 
 A task is one file in this folder. It exports `TASKS`, a tuple of task classes; the file's stem is the plain name and
-means the first of them (`adding` is `adding@urnn`): definitions differ in the literature, and a loss means nothing
-without its definition. A task must have the attributes without a default, `sample` and `references`; all that its file
-needs can be imported from here. Every task is tested by what `rnnlab.testing.check_task` does.
+means the first of them (`adding` is `adding@urnn`), for a loss means nothing without its definition. A task must have
+the attributes without a default, `sample` and `references`. `rnnlab.testing.check_task` tests any task.
 """
 
-import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,7 +19,7 @@ from rnnlab.core.losses import LOSSES
 from rnnlab.core.options import Options
 from rnnlab.core.own_classes import without_place
 from rnnlab.core.scaling import Scaling
-from rnnlab.core.text import first_line
+from rnnlab.core.text import own_paragraphs
 from rnnlab.tasks._success import Evidence, NoRule, Streak, SuccessRule, Threshold
 
 __all__ = [
@@ -122,7 +120,7 @@ class TaskOptions(Options):
 
 
 class AbstractTask(ABC):
-    """A synthetic task: it draws batches, gives reference scores for them, and can solve them.
+    """A synthetic task: it draws batches, and gives reference scores for them.
 
     The sections `Source` and `Differs` of a task's docstring are shown on its card: author, year and section, and where
     this definition departs from it and why. What does not depend on the options can be a class attribute.
@@ -133,7 +131,7 @@ class AbstractTask(ABC):
         card: Its title, definition and published results; left out, the title and the definition are its docstring.
         input_features: I, the features of one step.
         output_features: O, the raw outputs of one scored step.
-        input_names, output_names: What each of these is, such as a symbol or a column, for pictures; else empty.
+        input_names, output_names: What each is, such as a symbol or a column, for pictures.
         scaling: How the inputs and outputs relate to the columns of a file; None where there is no file.
         forecasts: Where the target is a later value of an input: which input, and how many steps later.
         default_timesteps: The shortest and longest sequence if the config sets none.
@@ -160,8 +158,7 @@ class AbstractTask(ABC):
 
     def __init_subclass__(cls) -> None:
         if not hasattr(cls, "card"):
-            title = first_line(cls) or cls.__name__
-            cls.card = Card(title, (inspect.getdoc(cls) or "").partition("\n\n")[2].partition("\n\n")[0] or title)
+            cls.card = Card(*own_paragraphs(cls))
         if "name" in cls.__dict__:
             described = cls.Options.__doc__ if cls.Options is not TaskOptions else "No options besides the length."
             field: Any = (Literal[cls.name], cls.name)  # pydantic finds the class by it
