@@ -3,9 +3,7 @@
 import inspect
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple, get_args
-
-from pydantic import BaseModel
+from typing import NamedTuple
 
 _SECTION = re.compile(r"^(Args|Attributes|Call arguments|Differs|Example|Raises|Returns|Source):(?: (.*)|)$")
 
@@ -51,17 +49,15 @@ def options(rows: Iterable[Mapping[str, str]], *, prefix: str = "") -> str:
     return definitions(pairs)
 
 
-def document(model: type[BaseModel], rows: Iterable[Mapping[str, str]]) -> str:
-    """Return the keys of a stored document as a table."""
-    known = attributes(model)
-    heads = ("key", "type", "meaning")
-    return table(
-        heads,
-        (
-            (code(row["name"]), escaped(row["type"]), escaped(row["description"] or known.get(row["name"], "")))
-            for row in rows
-        ),
-    )
+def document(rows: Iterable[Mapping[str, str]]) -> str:
+    """Return the rows of `option_rows` of a stored document as a table."""
+    cells = ((code(row["name"]), escaped(row["type"]), escaped(as_stored(row["description"]))) for row in rows)
+    return table(("key", "type", "meaning"), cells)
+
+
+def as_stored(text: str) -> str:
+    """Return a description with the words of JSON for those of Python."""
+    return re.sub(r"\bNone\b", "`null`", text)
 
 
 class Docstring(NamedTuple):
@@ -95,17 +91,3 @@ def paragraphs(text: str) -> str:
         else:
             parts.append(f"{escaped(' '.join(part.split()))}\n")
     return "\n".join(parts)
-
-
-def attributes(model: type[BaseModel], prefix: str = "") -> dict[str, str]:
-    """Return what the docstrings of a model, its bases and the models in it have about each key, which is dotted."""
-    found: dict[str, str] = {}
-    for one in reversed(model.__mro__):
-        section = docstring(one).sections.get("Attributes", "") if issubclass(one, BaseModel) else ""
-        for names, text in re.findall(r"^ {4}([\w, ]+): (.+(?:\n {8}.*)*)", section, re.MULTILINE):
-            found |= {f"{prefix}{name}": " ".join(text.split()) for name in names.split(", ")}
-    for name, field in model.model_fields.items():
-        for inner in (field.annotation, *get_args(field.annotation)):
-            if isinstance(inner, type) and issubclass(inner, BaseModel):
-                found |= attributes(inner, f"{prefix}{name}.")
-    return found

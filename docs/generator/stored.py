@@ -69,23 +69,31 @@ def json_formats() -> str:
             f"Printed by {code(schema['title'].replace(', ', '`, `'))}; schema {code(path.name)}.\n",
         ]
         about = schema.get("description")
-        rows = [(code(name), escaped(types), escaped(text)) for name, types, text in _keys(schema)]
+        rows = [
+            (code(name), escaped(types), escaped(text)) for name, types, text in _keys(schema, schema.get("$defs", {}))
+        ]
         parts += [f"{about}\n"] * bool(about) + [table(("key", "type", "meaning"), rows)]
     return "\n".join(parts)
 
 
-def _keys(schema: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str, str]]:
-    forms = [schema, *schema.get("anyOf", [])]
-    for form in forms:
+def _keys(field: Mapping[str, Any], known: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str, str]]:
+    """Yield the keys of a schema, those inside too, with their types and descriptions."""
+    for form in _forms(field, known):
         required = form.get("required", [])
         for name, inner in form.get("properties", {}).items():
             full = f"{prefix}{name}" if name in required or not required else f"{prefix}({name})"
             yield full, _types(inner), inner.get("description", "")
-            yield from _keys(inner, f"{full}.")
+            yield from _keys(inner, known, f"{full}.")
         if isinstance(more := form.get("additionalProperties"), dict):
-            yield from _keys(more, f"{prefix}*.")
+            yield from _keys(more, known, f"{prefix}*.")
         if isinstance(items := form.get("items"), dict):
-            yield from _keys(items, f"{prefix.removesuffix('.')}[].")
+            yield from _keys(items, known, f"{prefix.removesuffix('.')}[].")
+
+
+def _forms(field: Mapping[str, Any], known: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    yield known[field["$ref"].rpartition("/")[2]] if "$ref" in field else field
+    for form in field.get("anyOf", []):
+        yield from _forms(form, known)
 
 
 def _types(field: Mapping[str, Any]) -> str:
@@ -120,4 +128,4 @@ def _module(module: ModuleType) -> list[str]:
 
 
 def _document(model: type[BaseModel]) -> list[str]:
-    return [docstring(model).text, document(model, option_rows(model))]
+    return [docstring(model).text, document(option_rows(model))]

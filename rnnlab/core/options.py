@@ -9,6 +9,7 @@ from pydantic_core import CoreSchema
 from pydantic_core.core_schema import no_info_before_validator_function
 
 from rnnlab.core.errors import UsageError
+from rnnlab.core.text import docstring_attributes
 
 _ALLOWED = re.compile(r"[A-Za-z0-9._-]")
 # Windows opens a device under these names, with any ending, in any folder.
@@ -18,7 +19,7 @@ _DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECA
 class Options(BaseModel):
     """Options as read from YAML: frozen, strict, finite numbers and known keys only.
 
-    The description of a field is its help text in the JSON Schema.
+    The description of a field, or what the docstring has of it under `Attributes`, is its help text in the JSON Schema.
     """
 
     model_config = ConfigDict(
@@ -30,6 +31,15 @@ class Options(BaseModel):
         hide_input_in_errors=True,
         validate_default=True,
     )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        found = handler(schema)
+        model = handler.resolve_ref_schema(found)
+        model["description"] = model.get("description", "").partition("\n\nAttributes:")[0]
+        for name in docstring_attributes(cls).keys() & model.get("properties", {}).keys():
+            model["properties"][name].setdefault("description", docstring_attributes(cls)[name])
+        return found
 
 
 @final

@@ -77,6 +77,18 @@ def docstring_section(kind: type, title: str) -> str:
     return " ".join(match[1].split()) if match else ""
 
 
+def docstring_attributes(kind: type) -> dict[str, str]:
+    """Return what the section `Attributes` of a class's docstring, and of its bases', has about each, as one line."""
+    found: dict[str, str] = {}
+    for one in reversed(kind.__mro__):
+        section = re.search(r"^Attributes:\n((?: .*\n?|\n)+)", inspect.cleandoc(one.__doc__ or ""), re.MULTILINE)
+        for names, text in re.findall(
+            r"^ {4}(\w[\w, ]*): (.+(?:\n {8}.*)*)", section[1] if section else "", re.MULTILINE
+        ):
+            found |= dict.fromkeys(names.split(", "), " ".join(text.split()))
+    return found
+
+
 def _escape(match: re.Match[str]) -> str:
     character = match.group()
     code = ord(character)

@@ -32,7 +32,18 @@ Plain = Annotated[dict[Name, Annotated[JsonValue, AfterValidator(_require_bounds
 
 @final
 class NetworkDescription(Options):
-    """As `Network.describe` returns it."""
+    """As `Network.describe` returns it.
+
+    Attributes:
+        cell: The name of the cell; of one in a file, its class.
+        cell_version: The version of its equation.
+        cell_options: Its options.
+        input_features: I.
+        output_features: O.
+        return_sequences: Whether every step has an output, or the last one only.
+        loss: The loss that it was trained with.
+        precision: The type of its numbers.
+    """
 
     cell: Name
     cell_version: Count
@@ -49,7 +60,13 @@ Numbers = Annotated[list[Annotated[list[Finite], Field(max_length=_MOST)]], Fiel
 
 @final
 class ScaleDescription(Options):
-    """As `Scale.describe` returns it: a mean and a deviation per series and column."""
+    """As `Scale.describe` returns it.
+
+    Attributes:
+        names: The columns.
+        mean: A list per series, a number per column.
+        deviation: The same.
+    """
 
     names: Annotated[list[Name], Field(max_length=_MOST)]
     mean: Numbers
@@ -58,7 +75,13 @@ class ScaleDescription(Options):
 
 @final
 class ScalingDescription(Options):
-    """As `Scaling.describe` returns it."""
+    """As `Scaling.describe` returns it.
+
+    Attributes:
+        series: The names of the series.
+        inputs: The scale of the columns that the network reads.
+        outputs: The scale of what it predicts.
+    """
 
     series: Annotated[list[Name], Field(min_length=1, max_length=_MOST)]
     inputs: ScaleDescription
@@ -75,7 +98,15 @@ class ScalingDescription(Options):
 
 @final
 class WeightsDescription(Options):
-    """Of the file of a run's weights; `scaling` where the network was trained on the columns of a file."""
+    """Of the file of a run's weights.
+
+    Attributes:
+        id: The run's.
+        step: Updates done.
+        network: The network.
+        task: The full name of the task.
+        scaling: The scale of the columns, where the network was trained on those of a file.
+    """
 
     id: RunId
     step: Step
@@ -99,7 +130,13 @@ def load_weights(path: Path, expected: Expected | None, *, allow_nonfinite: bool
 
 @final
 class About(Options):
-    """What the weights in a checkpoint are of."""
+    """What the weights in a checkpoint are of.
+
+    Attributes:
+        network: The network.
+        task: The full name of the task.
+        scaling: The scale of the columns, where the network was trained on those of a file.
+    """
 
     network: NetworkDescription
     task: Name
@@ -108,7 +145,17 @@ class About(Options):
 
 @final
 class CheckpointDescription(Options):
-    """Of a checkpoint; `state` is what is not arrays, by the part of the training."""
+    """Of a checkpoint.
+
+    Attributes:
+        kind: That it is a checkpoint.
+        id: The run's.
+        attempt: Which process of the run wrote it, from 1.
+        step: Updates done.
+        metrics_bytes: Length of `metrics.jsonl` at this step; what follows was measured later.
+        about: What the weights are of.
+        state: What is not arrays, by the part of the training.
+    """
 
     kind: Literal["checkpoint"]
     id: RunId

@@ -55,7 +55,13 @@ _HEAVY = ("tensorflow", "keras")
 
 @final
 class Cpu(Options):
-    """A processor: its model, how many logical ones the machine has, and which of them a process may use."""
+    """A processor.
+
+    Attributes:
+        model: Its model.
+        logical_cores: How many logical ones the machine has.
+        affinity: The numbers of those that the process may use.
+    """
 
     model: Name | None
     logical_cores: Count | None
@@ -77,7 +83,12 @@ class ThreadPool(Options):
 
 @final
 class Backend(Options):
-    """What computes, and further facts by name, which only that backend knows."""
+    """What computes, and further facts by name, which only that backend knows.
+
+    Attributes:
+        name: The backend.
+        engine: What Keras runs on.
+    """
 
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, Fact]
@@ -101,9 +112,13 @@ class Process(Options):
         attempt: Which process of the run it is, from 1.
         step: The step from which on it trained.
         versions: Of packages; None for one that is not installed.
-        host, platform, machine, cpu: The machine.
+        host: The machine's name.
+        platform: Its operating system.
+        machine: Its kind of processor.
+        cpu: Its processor.
         blas: The linear algebra and thread libraries in use.
-        threads, slurm: Variables of the environment.
+        threads: Variables of the environment that are about threads.
+        slurm: Variables that Slurm set.
         backend: What computes.
     """
 

@@ -16,7 +16,13 @@ Scores = Annotated[dict[Name, float | None], Field(max_length=1000)]  # None whe
 
 @final
 class SolvedAt(Options):
-    """When the task's success rule was first met."""
+    """When the task's success rule was first met.
+
+    Attributes:
+        step: Updates done.
+        sequences: Training sequences seen.
+        seconds: Seconds of training.
+    """
 
     step: Step
     sequences: Count
@@ -25,7 +31,12 @@ class SolvedAt(Options):
 
 @final
 class Best(Options):
-    """The evaluation with the lowest validation loss."""
+    """The evaluation with the lowest validation loss.
+
+    Attributes:
+        step: Updates done.
+        metrics: The validation metrics, `loss` among them.
+    """
 
     step: Step
     metrics: Scores

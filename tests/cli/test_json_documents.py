@@ -7,7 +7,14 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
+from pydantic.json_schema import models_json_schema
 
+from rnnlab.cli.render.output import as_json
+from rnnlab.storage.provenance import Provenance
+from rnnlab.storage.repository import Git
+from rnnlab.storage.status import Status
+from rnnlab.storage.summary import Summary
+from rnnlab.sweeps.slurm.script import JobArray, Request
 from tests.cli.program import rnnlab
 
 CONFIG = """\
@@ -84,3 +91,32 @@ def test_a_document_fits_its_schema(folder: Path, monkeypatch: pytest.MonkeyPatc
     document = require_schema(name, done.stdout)
     if "run" in document:
         assert Path(document["path"]).name == document["run"]
+
+
+def test_show_has_the_models_of_the_stored_documents() -> None:
+    _, models = models_json_schema([(model, "serialization") for model in (Status, Summary, Provenance)])
+    shown = json.loads(SCHEMAS["show"].read_text())["$defs"]
+    assert {name: set(model["properties"]) for name, model in shown.items()} == {
+        name: set(model["properties"]) for name, model in models["$defs"].items()
+    }
+
+
+def test_a_run_of_a_repository_fits() -> None:
+    git = Git(commit="0" * 40, dirty=True, diff="+1", diff_complete=True)
+    schema = json.loads(SCHEMAS["show"].read_text())
+    provenance = Draft202012Validator({"$ref": "#/$defs/Git", "$defs": schema["$defs"]})
+    provenance.validate(git.model_dump(mode="json"))
+
+
+def test_a_submission_fits() -> None:
+    array = JobArray(number=1, name="tiny-1", request=Request(time="20"), trials=("0001-seed0",), job=12)
+    arrays = [array.model_dump(mode="json", exclude={"format"})]
+    require_schema(
+        "sweep-submission", as_json("sweep-submission", {"sweep": "tiny", "path": "runs/tiny", "arrays": arrays})
+    )
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_every_key_is_described(name: str) -> None:
+    schema = json.loads(SCHEMAS[name].read_text())
+    assert [key for key, field in schema["properties"].items() if not {"description", "$ref"} & field.keys()] == []
