@@ -1,4 +1,4 @@
-"""The vanishing gradient, as README.md and configs/vanishing_*.yaml describe it: trained, and each claim measured.
+"""The vanishing gradient, as the tutorial and configs/vanishing_*.yaml describe it: trained, and each claim measured.
 
 Soak: the seeds 0 to 2 of the claims about who stays at chance, which train to the end of the budget.
 """
@@ -16,7 +16,6 @@ from rnnlab.runs.run import Run
 from rnnlab.tasks import task_class
 
 CONFIGS = Path(__file__).parent.parent / "configs"
-README = (CONFIGS.parent / "README.md").read_text()
 CHANCE = np.log(4)
 DEFAULT_CARRY = ("cell.forget_bias=1.0", "cell.initializers.recurrent_kernel={type: orthogonal, scale: 1.0}")
 LONG, SWAPPED_AT = 400, 200  # steps; the networks are trained on at most 200

@@ -224,10 +224,10 @@ def test_another_file_is_scored_on_the_scale_of_the_network(data: Path) -> None:
     assert (result.code, "reads x, y and predicts y; the file gives y, x and y" in error_lines(result)[0]) == (2, True)
 
 
-def test_the_readme_shows_how_a_file_is_read(data: Path) -> None:
+def test_the_page_on_data_shows_how_a_file_is_read(data: Path) -> None:
     """Every option that it shows, with its value there, reads a file."""
-    readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
-    shown = next(block for block in readme.split("```text\n")[1:] if "csv:" in block).split("```")[0]
+    page = (Path(__file__).parents[2] / "docs" / "tutorial" / "your_data.md").read_text("utf-8")
+    shown = next(block for block in page.split("```text\n")[1:] if "csv:" in block).split("```")[0]
     Path("c.yaml").write_text(f"{shown}\nshape: {{timesteps: 4}}\n")
     rows = [
         f"{day:02}/01/2020;{hour:02}:00;{shop};no;{day}.{hour}"

@@ -100,7 +100,7 @@ class Tour:
                 self._add(block, f"$ {command}\n{shown}--- exit code {done.returncode}\n{done.stdout}{done.stderr}")
 
     def _yaml(self, block: Block) -> None:
-        path = self.folder / ".shown.yaml"
+        path = self.folder / "shown.yaml"
         path.write_text(block.text if block.text.startswith("task:") else f"task: adding\n{block.text}")
         try:
             if re.search("^sweep:", block.text, re.M):
