@@ -62,6 +62,12 @@ def faults(monkeypatch: pytest.MonkeyPatch) -> Faults:
 
 
 @pytest.fixture
+def single_updates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks of one update, so that a test can stop at any."""
+    monkeypatch.setattr("rnnlab.training.blocks.BLOCK_SECONDS", 0.0)
+
+
+@pytest.fixture
 def fit(tmp_path: Path) -> Fit:
     """Train the small config, changed by `key=value` texts."""
     return lambda *overrides, **more: rnnlab.train(SMALL, overrides, runs=tmp_path / "runs", **more)

@@ -172,6 +172,7 @@ def test_the_mapping_given_is_not_changed(fit: Fit) -> None:
     assert repr(SMALL) == kept
 
 
+@pytest.mark.usefixtures("single_updates")
 def test_a_watcher_may_stop_the_training(fit: Fit, tmp_path: Path) -> None:
     def watch(event: Event) -> None:
         if isinstance(event, Stepped) and event.step == 3:

@@ -162,9 +162,7 @@ class BlockResult:
     It ends early, after the first update whose loss or gradient norm is not finite; that update changed no weights.
 
     Attributes:
-        losses: (K,), float64.
-        gradient_norms: (K,), float64.
-        learning_rates: (K,), float64.
+        losses, gradient_norms, learning_rates: (K,), float64.
         outputs: Raw outputs of each sequence before the update that learnt from it, (K*B, O) or (K*B, T, O).
     """
 
@@ -291,6 +289,10 @@ class AbstractBackend(ABC):
         The numbers of a model do not depend on the others: they are those of `train_block`.
         """
         return [model.train_block(batch, updates=updates) for model, batch in zip(models, batches, strict=True)]
+
+    def why_apart(self, one: AbstractModel, other: AbstractModel) -> str:
+        """Return why one call of `train_blocks` cannot compute both models; empty where it can."""
+        return ""
 
     def population(self, network: Network, training: Training, *, batch_size: int) -> int:
         """Return how many networks like this are trained fastest in one call of `train_blocks`; 1: it gains nothing."""

@@ -15,6 +15,7 @@ from rnnlab.config.experiment import Experiment
 from rnnlab.core.batch import Batch, within_lengths
 from rnnlab.core.namespace import FrozenNamespace
 from rnnlab.core.streams import stream
+from rnnlab.training.source import Source
 
 Array = NDArray[Any]
 _REFERENCE = "numpy"
@@ -74,11 +75,9 @@ def verify(experiment: Experiment, *, steps: int = 20) -> Iterator[Check]:
     task = experiment.build_task()
     network = experiment.network()
     parameters = network.draw(experiment.seed)
-    size, source = experiment.training.batch_size, task.part("train")
-    batches = [
-        source.sample(stream(experiment.seed, "data/train", n), batch_size=size, timesteps=experiment.timesteps)
-        for n in range(steps)
-    ]
+    size = experiment.training.batch_size
+    source = Source(task, batch_size=size, timesteps=experiment.timesteps, seed=experiment.seed)
+    batches = [source.batches(step, 1) for step in range(steps)]
 
     def figures(backend: str, start: dict[str, Array]) -> dict[str, Array]:
         built = experiment.model_copy(update={"backend": backend}).build_backend()

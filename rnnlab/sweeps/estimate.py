@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import final
 
 from rnnlab.config.experiment import Experiment
-from rnnlab.core.streams import stream
+from rnnlab.training.blocks import Pace
+from rnnlab.training.source import Source
 
 _SECONDS = 5.0  # for all measurements together
-_STEPS = 3  # measured, after one to warm up
+_BLOCKS = 3  # measured, after one to warm up
 _FORWARD = 1 / 3  # the time of a prediction relative to a training step
 
 Shape = tuple[str, int, int, int, int, int]  # task, timesteps, batch size, units, layers, weights per layer
@@ -60,14 +61,16 @@ def _step_seconds(experiment: Experiment) -> float:
     task = experiment.build_task()
     network, backend = experiment.network(), experiment.build_backend()
     model = backend.build(network, parameters=network.draw(experiment.seed), training=experiment.recipe())
-    source, times = task.part("train"), []
+    size, done, pace = experiment.training.batch_size, 0, Pace()
+    source = Source(task, batch_size=size, timesteps=experiment.timesteps, seed=experiment.seed)
+    times = []
     with backend.running():
-        for number in range(1 + _STEPS):
-            start = time.perf_counter()
-            rng = stream(experiment.seed, "data/train", number)
-            batch = source.sample(rng, batch_size=experiment.training.batch_size, timesteps=experiment.timesteps)
-            model.train_step(batch)
-            times.append(time.perf_counter() - start)
+        for _ in range(1 + _BLOCKS):
+            start, updates = time.perf_counter(), pace.updates(most=source.unit)
+            model.train_block(source.batches(done, updates), updates=updates)
+            times.append((time.perf_counter() - start) / updates)
+            pace.took(times[-1] * updates, updates)
+            done += updates
     return min(times[1:])
 
 

@@ -34,11 +34,11 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Stepped:
-    """One update was done.
+    """A block of updates was done.
 
     Attributes:
         step: Updates done so far.
-        loss: Mean training loss of its batch, before the update.
+        loss: Mean training loss of the newest batch, before its update.
     """
 
     step: int

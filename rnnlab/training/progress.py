@@ -1,8 +1,8 @@
 """What a training remembers from step to step: its place, success, the best so far, and averages."""
 
-from collections import deque
 from collections.abc import Mapping
 from dataclasses import InitVar, asdict, dataclass, field, fields
+from math import fsum, inf
 from typing import Annotated, Any, Protocol
 
 import numpy as np
@@ -13,7 +13,7 @@ from rnnlab.config.blocks import PlateauOptions
 from rnnlab.storage.fields import LARGEST_STEP, Seconds, Step
 from rnnlab.storage.summary import SolvedAt
 from rnnlab.storage.weights import list_differences
-from rnnlab.tasks.base import Evidence, NoRule, Streak, SuccessRule
+from rnnlab.tasks.base import Evidence, NoRule, Streak, SuccessRule, Threshold
 
 Array = NDArray[Any]
 
@@ -78,41 +78,83 @@ class Success:
 
     Args:
         rule: The task's success rule.
-        batch_size: Sequences per training step.
+        batch_size: Sequences per update.
     """
 
     def __init__(self, rule: SuccessRule, batch_size: int) -> None:
-        self._rule = rule
-        window = rule.sequences if isinstance(rule, Streak) else batch_size
+        self._rule, self._size = rule, batch_size
+        window = rule.sequences if isinstance(rule, Streak) else 0
         self._recent: Array = np.zeros(window, bool)  # sequences not seen yet count as wrong
-        self._losses: deque[float] = deque(maxlen=-(-window // batch_size))
+        self._losses: Array = np.zeros(0)  # of the updates that those sequences came from
+        self._most_losses = -(-window // batch_size)
 
     def state(self) -> State:
-        return {"recent": self._recent.copy(), "losses": np.array(self._losses, np.float64)}
+        return {"recent": self._recent.copy(), "losses": self._losses.copy()}
 
     def restore(self, state: State) -> None:
         losses = state["losses"]
         expected = {"recent": (self._recent.shape, "bool"), "losses": (losses.shape[:1], "float64")}
         if differences := list_differences(state, expected):
             raise ValueError("; ".join(differences))
-        self._recent[...] = state["recent"]
-        self._losses.clear()
-        self._losses.extend(losses.tolist())
+        if len(losses) > self._most_losses:
+            raise ValueError("more losses than the rule is about")
+        self._recent, self._losses = state["recent"].copy(), losses.copy()
 
-    def after_step(self, correct: Array, loss: float) -> bool:
-        """Take in a training batch; return whether the rule is met by the training stream."""
-        new = correct[-len(self._recent) :]
-        self._recent[: -len(new)] = self._recent[len(new) :]
-        self._recent[-len(new) :] = new
-        self._losses.append(loss)
-        return isinstance(self._rule, Streak) and self._rule.is_met(self._evidence(None))
+    def may_be_met(self, updates: int) -> bool:
+        """Return False if the training stream cannot meet the rule within so many updates, whatever they give."""
+        if not isinstance(self._rule, Streak):
+            return False
+        staying = self._recent[updates * self._size :]  # in the window until the last of them
+        return len(staying) - int(np.count_nonzero(staying)) <= self._rule.wrong
 
-    def after_validation(self, metrics: Mapping[str, float]) -> bool:
-        """Return whether the rule is met by these metrics."""
-        return not isinstance(self._rule, Streak) and self._rule.is_met(self._evidence(metrics))
+    def first_met(self, correct: Array, losses: Array) -> int | None:
+        """Return the first of some updates after which the training stream meets the rule, counted from 0.
 
-    def _evidence(self, validation: Mapping[str, float] | None) -> Evidence:
-        return Evidence(validation, self._recent, sum(self._losses) / len(self._losses) if self._losses else np.inf)
+        Args:
+            correct: Which of the new sequences are, in order, (K*B,) bool.
+            losses: Training loss of each update, (K,).
+        """
+        rule = self._rule
+        if not isinstance(rule, Streak) or not self.may_be_met(len(losses)):
+            return None
+        wrong = np.concatenate([[0], np.cumsum(~np.concatenate([self._recent, correct]))])
+        ends = len(self._recent) + self._size * np.arange(1, len(losses) + 1)
+        enough = wrong[ends] - wrong[ends - rule.sequences] <= rule.wrong
+        known, most = np.concatenate([self._losses, losses]), self._most_losses
+        if rule.loss_below < inf and enough.any():
+            enough &= _may_be_below(known, rule.loss_below, newest=most)[len(self._losses) :]
+        for update in np.flatnonzero(enough).tolist():
+            end = len(self._losses) + update + 1
+            newest = known[max(0, end - most) : end].tolist()
+            # `fsum` rounds once: the mean is the same wherever a block begins.
+            if rule.loss_below == inf or fsum(newest) / len(newest) < rule.loss_below:
+                return update
+        return None
+
+    def take(self, correct: Array, losses: Array) -> None:
+        """Take in the results of some updates; see `first_met`."""
+        self._recent = _newest(self._recent, correct, len(self._recent))
+        self._losses = _newest(self._losses, losses, self._most_losses)
+
+    def is_met_by(self, metrics: Mapping[str, float]) -> bool:
+        """Return whether the rule is met by these metrics of a validation."""
+        return isinstance(self._rule, Threshold) and self._rule.is_met(Evidence(metrics, self._recent, inf))
+
+
+def _may_be_below(losses: Array, bound: float, *, newest: int) -> Array:
+    """Return after which losses, (N,), the mean of the newest may be below the bound, as far as rounding decides."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        sums = np.concatenate([[0.0], np.cumsum(losses)])
+        ends = np.arange(1, len(sums))
+        starts = np.maximum(0, ends - newest)
+        means = (sums[ends] - sums[starts]) / (ends - starts)
+        return np.asarray(~(means >= bound + 1e-9 * np.abs(sums).max()))
+
+
+def _newest(before: Array, new: Array, count: int) -> Array:
+    """Return the newest of two arrays in order, `count` at most."""
+    together = np.concatenate([before, new])
+    return together[max(0, len(together) - count) :]
 
 
 @dataclass
@@ -164,11 +206,13 @@ class Averages(Fields):
     totals: dict[str, float] = field(default_factory=dict)
     count: Step = 0
 
-    def add(self, values: Mapping[str, float]) -> None:
-        """Add the numbers of one step, with the same names each time."""
-        for name, value in values.items():
-            self.totals[name] = self.totals.get(name, 0.0) + value
-        self.count += 1
+    def add(self, values: Mapping[str, Array]) -> None:
+        """Add the numbers of some updates, (K,) each, with the same names each time."""
+        before = [self.totals.get(name, 0.0) for name in values]
+        rows = np.array([before, *zip(*values.values(), strict=True)])  # (1 + K, names)
+        # One after another, as it is the same then wherever a block begins.
+        self.totals = dict(zip(values, np.add.accumulate(rows)[-1].tolist(), strict=True))
+        self.count += len(rows) - 1
 
     def take(self) -> dict[str, float]:
         """Return the means and start again; no means if nothing was added."""

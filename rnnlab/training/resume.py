@@ -1,6 +1,6 @@
 """Resuming a run: from its newest good checkpoint to the results it would have had without the interruption."""
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from json import dumps
 from pathlib import Path
 
@@ -11,7 +11,8 @@ from rnnlab.runs.unchanged import require_config_as_given, require_own, require_
 from rnnlab.storage import RunFolder, Status, provenance, repository
 from rnnlab.storage.checkpoint import Checkpoint
 from rnnlab.storage.jsonfile import flatten
-from rnnlab.training.events import Event, Finished
+from rnnlab.training.blocks import Training, answering
+from rnnlab.training.events import Finished
 from rnnlab.training.resources import checkpoint_bytes
 from rnnlab.training.stopping import Stop
 from rnnlab.training.store import Store, beginning
@@ -24,6 +25,7 @@ from rnnlab.training.waiting import Notify, silently, waiting
 CHANGEABLE = ("training.steps", "training.max_seconds", "backend", "engine")
 
 
+@answering
 def resume(
     run: RunFolder,
     *,
@@ -32,7 +34,7 @@ def resume(
     stop: Stop | None = None,
     force_unlock: bool = False,
     notify: Notify = silently,
-) -> Generator[Event, None, None]:
+) -> Training:
     """Resume a run that was interrupted, killed, or stopped at its budget; a complete run is left as it is.
 
     Args:
@@ -55,7 +57,7 @@ def resume(
         yield from _resume(held, _with_changes(held, overrides), argv, stop)
 
 
-def train_into(
+def training_into(
     path: Path,
     experiment: Experiment,
     *,
@@ -66,7 +68,7 @@ def train_into(
     force_unlock: bool = False,
     notify: Notify = silently,
     describe: repository.Describe | None = None,
-) -> Generator[Event, None, None]:
+) -> Training:
     """Train an experiment in the folder `path`, however much of it is done: begin it, resume it, or find it complete.
 
     Args:
@@ -94,6 +96,9 @@ def train_into(
         else:
             _require_same(run, verified_experiment(run), experiment)
             yield from _resume(run, experiment, argv, stop)
+
+
+train_into = answering(training_into)
 
 
 def _with_changes(run: RunFolder, overrides: Sequence[str]) -> Experiment:
@@ -138,9 +143,7 @@ def _made_longer(before: Experiment, now: Experiment, status: Status) -> Experim
     return now
 
 
-def _resume(
-    run: RunFolder, experiment: Experiment, argv: Sequence[str], stop: Stop | None
-) -> Generator[Event, None, None]:
+def _resume(run: RunFolder, experiment: Experiment, argv: Sequence[str], stop: Stop | None) -> Training:
     status = run.read_status()
     if status.state == "diverged":
         hint = "resuming would only repeat it: lower the learning rate or set training.clip_norm, in a new run"

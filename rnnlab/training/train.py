@@ -11,6 +11,7 @@ from rnnlab.core.errors import DivergedError, RunLockedError, StoppedError
 from rnnlab.storage import RunFolder, Status, provenance, repository
 from rnnlab.storage.summary import Best, SolvedAt, Summary, mean_speed
 from rnnlab.tasks.base import NoRule
+from rnnlab.training.blocks import Answer, Request, Training, answering
 from rnnlab.training.events import Event, Finished, Started
 from rnnlab.training.resources import require_memory, require_space
 from rnnlab.training.stopping import Halt, Reason, Stop, state_of
@@ -18,6 +19,7 @@ from rnnlab.training.store import Store, beginning, in_short, require_tensorboar
 from rnnlab.training.trainer import Trainer
 
 
+@answering
 def train(
     experiment: Experiment,
     *,
@@ -26,7 +28,7 @@ def train(
     argv: Sequence[str],
     beside: Path | None = None,
     stop: Stop | None = None,
-) -> Generator[Event, None, None]:
+) -> Training:
     """Train an experiment in a new run folder.
 
     Everything that can be wrong with the experiment is found before the folder is made. However the training ends, the
@@ -104,9 +106,7 @@ def begin(
         return Store(run, status=status, trainer=trainer)
 
 
-def train_to_end(
-    trainer: Trainer, store: Store, *, stop: Stop | None = None, notes: Sequence[str] = ()
-) -> Generator[Event, None, None]:
+def train_to_end(trainer: Trainer, store: Store, *, stop: Stop | None = None, notes: Sequence[str] = ()) -> Training:
     """Train until there is a reason to end, and store how it ended; raises what `train` raises.
 
     Args:
@@ -152,8 +152,8 @@ def train_to_end(
     yield Finished(run, summary)
 
 
-def _steps(trainer: Trainer, store: Store, stop: Stop) -> Generator[Event, None, Reason]:
-    """Evaluate, save and train, step after step; return why that ended."""
+def _steps(trainer: Trainer, store: Store, stop: Stop) -> Generator[Event | Request, Answer | None, Reason]:
+    """Evaluate, save and train, block after block; return why that ended."""
 
     def should_stop() -> bool:
         store.look()
@@ -177,7 +177,7 @@ def _steps(trainer: Trainer, store: Store, stop: Stop) -> Generator[Event, None,
             _save(trainer, store)
         if should_stop():
             return "interrupted"
-        yield trainer.train_step()
+        yield (yield from trainer.train_block())
 
 
 def _save(trainer: Trainer, store: Store) -> None:

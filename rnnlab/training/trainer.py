@@ -1,25 +1,28 @@
-"""A network in training: one step, one evaluation, and the whole state between two steps. It knows no run folder."""
+"""A network in training: a block of updates, an evaluation, and the state between them. It knows no run folder."""
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from functools import partial
 from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnlab.backends.base import BlockResult, nothing
 from rnnlab.config.experiment import Experiment
 from rnnlab.core.batch import Batch
 from rnnlab.core.errors import VerificationError
 from rnnlab.core.losses import LOSSES
-from rnnlab.core.streams import stream
 from rnnlab.storage.checkpoint import Part
 from rnnlab.storage.metrics import Value
 from rnnlab.storage.provenance import Process, collect
 from rnnlab.storage.weights import list_differences
+from rnnlab.training.blocks import Answer, Pace, Request
 from rnnlab.training.events import Evaluated, Stepped
 from rnnlab.training.gradient_by_lag import GradientRecorder
 from rnnlab.training.progress import Averages, Best, Place, Stateful, Success
+from rnnlab.training.source import Source
 from rnnlab.training.stopping import Deadline, Reason
 from rnnlab.training.validation import ValidationSet
 
@@ -55,8 +58,10 @@ class Trainer:
         self.backend = experiment.build_backend()
         initial = self.network.draw(experiment.seed)
         self._model = self.backend.build(self.network, parameters=initial, training=recipe)
-        self._source = self.task.part("train")
-        self._drawn_ahead: tuple[int, Batch] | None = None  # a step, and its batch
+        self._source = Source(
+            self.task, batch_size=self.options.batch_size, timesteps=experiment.timesteps, seed=experiment.seed
+        )
+        self._pace = Pace()
         self._validation = ValidationSet(
             self.task, sequences=experiment.evaluation.sequences, timesteps=experiment.timesteps, seed=experiment.seed
         )
@@ -131,29 +136,62 @@ class Trainer:
         if self.is_whole and all(np.isfinite(array).all() for array in current.values()):
             self.good = self.place.updates, current
 
-    def train_step(self) -> Stepped:
-        """Learn from the next batch."""
+    def train_block(self) -> Generator[Request, Answer, Stepped]:
+        """Learn from the next batches: as many as take a moment, and end where something else is due or all is done."""
         self.is_whole = False
-        batch = self._batch_of(self.place.step)
-        result = self._model.train_step(batch, meanwhile=self._draw_next)
-        self.place.step += 1
-        self._check_finite("training loss", result.loss)
-        self._check_finite("gradient norm", result.gradient_norm)
-        self.place.updates += not self.bad
-        correct = self.task.correct(LOSSES[self.task.loss].answers(result.outputs), batch)
-        error_rate = {} if correct is None else {"train/error_rate": 1 - float(correct.mean())}
-        self._averages.add(
-            {
-                "train/loss": result.loss,
-                **error_rate,
-                "gradient_norm": result.gradient_norm,
-                "learning_rate": result.learning_rate,
-            }
-        )
-        if correct is not None and self._success.after_step(correct, result.loss):
-            self._mark_solved()
+        first, updates = self.place.step, self._pace.updates(most=min(self._until_due(), self._source.unit))
+        batch = self._source.batches(first, updates)
+        watched = self.place.solved_at is None and self._success.may_be_met(updates)
+        before = self._model.state_dict() if watched and updates > 1 and self.options.stop_when_solved else None
+        is_last = first + updates >= self.options.steps
+        meanwhile = nothing if is_last else partial(self._source.draw_ahead, first + updates, updates)
+        answer = yield Request(self.backend, self._model, batch, updates, meanwhile)
+        result, done = answer.result, len(answer.result.losses)
+        self._pace.took(answer.seconds, done)
+        correct = self.task.correct(LOSSES[self.task.loss].answers(result.outputs), self._part(batch, done))
+        solved = self._success.first_met(correct, result.losses) if watched and correct is not None else None
+        if solved is not None and before and solved + 1 < done:  # the weights are to be those of that moment
+            done = solved + 1
+            self._model.load_state_dict(before)
+            yield from self._train_again(self._part(batch, done), done)
+        self._take(result, correct, done)
+        if solved is not None:
+            self._mark_solved(first + solved + 1)
         self.is_whole = True
-        return Stepped(self.place.step, result.loss)
+        return Stepped(self.place.step, float(result.losses[done - 1]))
+
+    def _until_due(self) -> int:
+        """Return the most updates until the training ends, is scored or is saved at a step."""
+        step, options = self.place.step, self.options
+        every = filter(None, [options.evaluate_every, options.checkpoint.every_steps])
+        due = [options.steps, *(step + one - step % one for one in every)]
+        return min(due + [at for at in options.evaluate_at if at > step]) - step
+
+    def _part(self, batch: Batch, updates: int) -> Batch:
+        return batch.rows(0, updates * self.options.batch_size)
+
+    def _train_again(self, batch: Batch, updates: int) -> Generator[Request, Answer, None]:
+        """Repeat updates whose results are known."""
+        done, size = 0, self.options.batch_size
+        while done < updates:
+            rest = batch.rows(done * size, updates * size)
+            answer = yield Request(self.backend, self._model, rest, updates - done)
+            done += len(answer.result.losses)
+
+    def _take(self, result: BlockResult, correct: NDArray[np.bool_] | None, done: int) -> None:
+        """Take in the results of the first updates of a block."""
+        losses = result.losses[:done]
+        norms, rates = result.gradient_norms[:done], result.learning_rates[:done]
+        self._check_finite("training loss", float(losses[-1]))
+        self._check_finite("gradient norm", float(norms[-1]))
+        self.place.step += done
+        self.place.updates += done - bool(self.bad)
+        wrong = {}
+        if correct is not None:
+            correct = correct[: done * self.options.batch_size]
+            self._success.take(correct, losses)
+            wrong = {"train/error_rate": 1 - correct.reshape(done, -1).mean(axis=1)}
+        self._averages.add({"train/loss": losses, **wrong, "gradient_norm": norms, "learning_rate": rates})
 
     def evaluate(self, *, between: Callable[[], None], record: Callable[[Mapping[str, Value]], None]) -> Evaluated:
         """Score the validation set, and keep the weights as good, and as the best where they are.
@@ -166,9 +204,9 @@ class Trainer:
         self.is_whole = False
         self.place.metrics, self.place.evaluated = metrics, self.place.step
         self._check_finite("validation loss", metrics["loss"])
-        if self.place.step and self._success.after_validation(metrics):
-            self._mark_solved()
-        measured: dict[str, Value] = {"step": self.place.step, "sequences": self._sequences()}
+        if self.place.step and self._success.is_met_by(metrics):
+            self._mark_solved(self.place.step)
+        measured: dict[str, Value] = {"step": self.place.step, "sequences": self.place.step * self.options.batch_size}
         measured |= {"seconds": round(self.seconds(), 6)} | self._averages.take()
         measured |= {f"validation/{name}": value for name, value in metrics.items()}
         if self._gradient:
@@ -204,28 +242,14 @@ class Trainer:
         """Return what diverged, and when."""
         return f"diverged at step {self.place.step}: {self.bad}, expected a finite number"
 
-    def _batch_of(self, step: int) -> Batch:
-        """Return a step's batch; it comes from a random stream of its own, so when it is drawn changes no number."""
-        if self._drawn_ahead and self._drawn_ahead[0] == step:
-            return self._drawn_ahead[1]
-        rng = stream(self.experiment.seed, "data/train", step)
-        return self._source.sample(rng, batch_size=self.options.batch_size, timesteps=self.experiment.timesteps)
-
-    def _draw_next(self) -> None:
-        step = self.place.step + 1
-        self._drawn_ahead = (step, self._batch_of(step)) if step < self.options.steps else None
-
     def _is_solved(self) -> bool:
         return self.place.solved_at is not None and self.options.stop_when_solved
 
-    def _sequences(self) -> int:
-        return self.place.step * self.options.batch_size
-
-    def _mark_solved(self) -> None:
+    def _mark_solved(self, step: int) -> None:
         """Note when the task was first solved."""
         if self.place.solved_at is None:
-            spent = round(self.seconds(), 3)
-            self.place.solved_at = {"step": self.place.step, "sequences": self._sequences(), "seconds": spent}
+            sequences, spent = step * self.options.batch_size, round(self.seconds(), 3)
+            self.place.solved_at = {"step": step, "sequences": sequences, "seconds": spent}
 
     def _check_finite(self, name: str, value: float) -> None:
         """Note the first number that is not finite."""

@@ -1,6 +1,7 @@
 """Trainings that are stopped, killed and resumed, and all that a run comes to; shared by the tests that do so."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,14 @@ Make = Callable[..., Experiment]
 TIMED = {"seconds", "steps_per_second", "solved_at"}
 
 
+@contextmanager
+def single_updates() -> Iterator[None]:
+    """Make blocks of one update, so that a training can be stopped at any."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("rnnlab.training.blocks.BLOCK_SECONDS", 0.0)
+        yield
+
+
 def to_the_end(events: Iterable[Event]) -> list[Event]:
     return list(events)
 
@@ -34,7 +43,7 @@ def until(events: Iterable[Event], step: int, stop: Stop) -> None:
             if isinstance(event, Stepped | Evaluated) and event.step >= step:
                 stop.ask("a test")
 
-    with pytest.raises(StoppedError):
+    with single_updates(), pytest.raises(StoppedError):
         watched()
 
 
@@ -79,9 +88,10 @@ def resumed(run: RunFolder, **more: Any) -> RunFolder:
 def killed(experiment: Experiment, folder: Path, step: int) -> RunFolder:
     """Leave a run as kill -9 after `step` steps would, its lock held by a process that is gone."""
     events = train_into(folder, experiment, config=b"", argv=[])
-    for event in events:
-        if isinstance(event, Stepped) and event.step == step:
-            break
+    with single_updates():
+        for event in events:
+            if isinstance(event, Stepped) and event.step == step:
+                break
     run = RunFolder(folder)
     left = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     events.close()

@@ -17,6 +17,8 @@ from rnnlab.training import trainer
 from rnnlab.training.train import train
 from tests.small import Fit
 
+pytestmark = pytest.mark.usefixtures("single_updates")
+
 Make = Callable[..., Experiment]
 EXPLODES = [
     "task=adding",

@@ -13,12 +13,19 @@ from rnnlab.training.progress import Averages, Best, Success, judge
 
 def follow(rule: Streak, batches: list[str], losses: list[float] | None = None) -> list[bool]:
     """Return whether the rule is met after each batch, given as text: `1` right, `0` wrong."""
-    success = Success(rule, len(batches[0]))
-    given = losses or [0.0] * len(batches)
-    return [
-        success.after_step(np.array([bit == "1" for bit in batch]), loss)
-        for batch, loss in zip(batches, given, strict=True)
-    ]
+    success, size = Success(rule, len(batches[0])), len(batches[0])
+    correct = np.array([bit == "1" for bit in "".join(batches)])
+    given = np.array(losses or [0.0] * len(batches))
+    met, first = [], []
+    for number in range(len(batches)):
+        rows, one = correct[number * size : (number + 1) * size], given[number : number + 1]
+        # What a block of all the rest would find, and what one of this batch alone does.
+        first.append(success.first_met(correct[number * size :], given[number:]))
+        met.append(success.first_met(rows, one) == 0)
+        assert success.may_be_met(1) or not met[-1]
+        success.take(rows, one)
+    assert first == [next((n for n, is_met in enumerate(met[start:]) if is_met), None) for start in range(len(met))]
+    return met
 
 
 @pytest.mark.parametrize(
@@ -55,10 +62,10 @@ def test_the_loss_is_the_mean_over_the_batches_of_the_streak(window: int, losses
 def test_each_rule_listens_to_its_own_evidence() -> None:
     right = np.ones(4, bool)
     streak, threshold = Success(Streak(4), 4), Success(Threshold({"loss": 0.1}), 4)
-    assert streak.after_step(right, 0.0)
-    assert not streak.after_validation({"loss": 0.0})
-    assert not threshold.after_step(right, 0.0)
-    assert [threshold.after_validation({"loss": loss}) for loss in (0.11, 0.1, math.nan)] == [False, True, False]
+    assert streak.first_met(right, np.zeros(1)) == 0
+    assert not streak.is_met_by({"loss": 0.0})
+    assert threshold.first_met(right, np.zeros(1)) is None
+    assert [threshold.is_met_by({"loss": loss}) for loss in (0.11, 0.1, math.nan)] == [False, True, False]
 
 
 @pytest.mark.parametrize(
@@ -83,10 +90,10 @@ def test_the_best_and_the_plateau(
 def test_averages_begin_anew() -> None:
     averages = Averages()
     assert averages.take() == {}
-    for loss in (1.0, 2.0, 6.0):
-        averages.add({"loss": loss, "norm": 2 * loss})
+    for losses in ([1.0, 2.0], [6.0]):
+        averages.add({"loss": np.array(losses), "norm": 2 * np.array(losses)})
     assert averages.take() == {"loss": 3.0, "norm": 6.0}
-    averages.add({"loss": 5.0})
+    averages.add({"loss": np.array([5.0])})
     assert averages.take() == {"loss": 5.0}
 
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from rnnlab.core.streams import stream
+from rnnlab.training.source import Source
 from tests.small import Fit
 
 RATE = 0.5
@@ -23,6 +23,7 @@ DISTANT_ORDER = [
     "training={steps: 1200, batch_size: 16, evaluate_every: 300, stop_when_solved: false, clip_norm: 1, "
     "optimizer: {type: adam, learning_rate: 0.01}}",
     "evaluation.sequences=100",
+    "seed=1",
 ]
 
 
@@ -96,10 +97,6 @@ def test_lengths_are_drawn_over_the_whole_range(fit: Fit) -> None:
     experiment, task = run.experiment(), run.experiment().build_task()
     assert experiment.timesteps == (2, 4)
     assert run.summary.timesteps == [2, 4]
-    lengths = np.concatenate(
-        [
-            task.sample(stream(0, "data/train", n), batch_size=60, timesteps=experiment.timesteps).lengths
-            for n in range(5)
-        ]
-    )
+    source = Source(task, batch_size=60, timesteps=experiment.timesteps, seed=0)
+    lengths = np.concatenate([source.batches(n, 1).lengths for n in range(5)])
     assert np.bincount(lengths, minlength=5)[2:] == pytest.approx([100] * 3, abs=41)

@@ -16,6 +16,8 @@ from rnnlab.storage import RunFolder
 from rnnlab.training.events import Stepped
 from rnnlab.training.train import train
 
+pytestmark = pytest.mark.usefixtures("single_updates")
+
 TINY = {
     "name": "tiny",
     "task": "adding",

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import rnnlab
-from rnnlab.core.streams import stream
 from rnnlab.tasks import task_class
+from rnnlab.training.source import Source
 from rnnlab.training.validation import ValidationSet
 from tests.small import SMALL, Fit
 
@@ -90,10 +90,7 @@ def test_the_validation_set_is_fixed_and_no_training_sequence_is_in_it(sequences
     ]
     assert sum(map(len, drawn[0])) == sequences
     assert all(np.array_equal(one, other) for one, other in zip(*drawn, strict=True))
-    seen = {row.tobytes() for n in range(200) for row in batch_of(task, n)}
+    source = Source(task, batch_size=20, timesteps=(3, 8), seed=0)
+    seen = {row.tobytes() for row in source.batches(0, 200).inputs}
     assert not seen & {row.tobytes() for batch in drawn[0] for row in batch}
     assert len({row.tobytes() for batch in drawn[0] for row in batch}) == sequences
-
-
-def batch_of(task: Any, n: int) -> np.ndarray:
-    return task.sample(stream(0, "data/train", n), batch_size=20, timesteps=(3, 8)).inputs

@@ -16,6 +16,8 @@ from rnnlab.training.stopping import Stop
 from rnnlab.training.train import train
 from tests.training.resuming import Make, account, begin, damage, killed, resumed, to_the_end
 
+pytestmark = pytest.mark.usefixtures("single_updates")
+
 VARIANTS = {
     "plain": (),
     "mid-schedule": ("training.schedule={type: cosine, warmup_steps: 3}", "training.optimizer=rmsprop"),

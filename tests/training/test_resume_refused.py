@@ -12,6 +12,8 @@ from rnnlab.training.resume import resume
 from tests.training.resuming import Make, begin, damage, resumed, to_the_end
 from tests.training.test_endings import EXPLODES
 
+pytestmark = pytest.mark.usefixtures("single_updates")
+
 
 def refusal(kind: type[RnnlabError], run: RunFolder, **more: Any) -> str:
     before = {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}

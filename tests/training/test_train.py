@@ -28,11 +28,14 @@ def by_hand_model(experiment: Experiment) -> tuple[AbstractTask, NumpyModel]:
 def by_hand(experiment: Experiment) -> tuple[list[dict[str, float]], NumpyModel]:
     """The training loop: one dictionary per step, and the model at the end."""
     task, model = by_hand_model(experiment)
-    reported = []
+    reported, size = [], experiment.training.batch_size
+    # One unit has 65,536 numbers of inputs, or 1,024 batches.
+    unit = min(1024, 65_536 // (size * experiment.timesteps[1] * task.input_features))
+    rng = stream(experiment.seed, "data/train", 0)
+    sequences = task.sample(rng, batch_size=unit * size, timesteps=experiment.timesteps)
     with NumpyBackend().running():
         for step in range(experiment.training.steps):
-            rng = stream(experiment.seed, "data/train", step)
-            batch = task.sample(rng, batch_size=experiment.training.batch_size, timesteps=experiment.timesteps)
+            batch = sequences.rows(step * size, (step + 1) * size)
             result = model.train_step(batch)
             outputs = 1 / (1 + np.exp(-result.outputs)) if task.loss == "sigmoid_mse" else result.outputs
             reported.append(
@@ -87,6 +90,7 @@ def test_the_validation_set_is_one_draw_of_its_own_stream(
     assert first["validation/error_rate"] == 1 - task.correct(outputs, batch).mean()
 
 
+@pytest.mark.usefixtures("single_updates")
 def test_events_in_order(fit: Fit) -> None:
     events: list[Event] = []
     run = fit(watch=events.append)
@@ -188,8 +192,9 @@ def test_it_stops_when_the_training_stream_meets_the_rule(
     monkeypatch.setattr(Parity, "solved", Streak(window))
     task, model = by_hand_model(experiment(*LEARNS_AT_ONCE))
     seen: list[bool] = []
+    sequences = task.sample(stream(0, "data/train", 0), batch_size=1024 * 6, timesteps=(1, 1))
     for step in range(400):
-        batch = task.sample(stream(0, "data/train", step), batch_size=6, timesteps=(1, 1))
+        batch = sequences.rows(6 * step, 6 * (step + 1))
         seen += task.correct(model.train_step(batch).outputs, batch).tolist()
         if len(seen) >= window and all(seen[-window:]):
             break

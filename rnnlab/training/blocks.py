@@ -1,0 +1,113 @@
+"""A training computes its updates in blocks: it asks for one, and who drives the training answers with its results.
+
+Driven alone, each request is answered at once. Those of a population are answered together (see `population`).
+"""
+
+import time
+from collections.abc import Callable, Generator
+from contextlib import closing
+from dataclasses import dataclass
+from functools import wraps
+from typing import ParamSpec, final
+
+from rnnlab.backends.base import AbstractBackend, AbstractModel, BlockResult, nothing
+from rnnlab.core.batch import Batch
+from rnnlab.training.events import Event
+
+BLOCK_SECONDS = 0.05  # that a block should last: little enough to stop soon, much enough to cost nothing
+P = ParamSpec("P")
+_GROWTH = 4  # of a block, compared with the one before
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request for a block of updates.
+
+    Attributes:
+        backend: Of the model.
+        model: Whose weights are updated.
+        batch: `updates` batches.
+        updates: How many; the answer may have fewer.
+        meanwhile: See `AbstractModel.train_block`.
+    """
+
+    backend: AbstractBackend
+    model: AbstractModel
+    batch: Batch
+    updates: int
+    meanwhile: Callable[[], None] = nothing
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the inputs of one update: (B, T, I)."""
+        return self.batch.size // self.updates, *self.batch.inputs.shape[1:]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The results of a block, and the seconds that it took."""
+
+    result: BlockResult
+    seconds: float
+
+
+# What yields events and requests, and gets an answer for each request.
+Training = Generator[Event | Request, Answer | None, None]
+
+
+def answered(training: Training) -> Generator[Event, None, None]:
+    """Yield the events of a training, and compute its blocks; closed, it closes the training.
+
+    An error while a block is computed is raised in the training, which stores how it ended.
+    """
+    with closing(training):
+        try:
+            item = next(training)
+            while True:
+                if not isinstance(item, Request):
+                    yield item
+                    item = next(training)
+                    continue
+                try:
+                    answer = _compute(item)
+                except BaseException as error:
+                    item = training.throw(error)
+                else:
+                    item = training.send(answer)
+        except StopIteration:
+            return
+
+
+def answering(begin: Callable[P, Training]) -> Callable[P, Generator[Event, None, None]]:
+    """Make a function that returns a training return its events; see `answered`."""
+
+    @wraps(begin)
+    def driven(*args: P.args, **kwargs: P.kwargs) -> Generator[Event, None, None]:
+        return answered(begin(*args, **kwargs))
+
+    return driven
+
+
+def _compute(request: Request) -> Answer:
+    began = time.perf_counter()
+    result = request.model.train_block(request.batch, updates=request.updates, meanwhile=request.meanwhile)
+    return Answer(result, time.perf_counter() - began)
+
+
+@final
+class Pace:
+    """How many updates make a block that lasts `BLOCK_SECONDS`; the results do not depend on it."""
+
+    def __init__(self) -> None:
+        self._updates = 1
+
+    def updates(self, most: int) -> int:
+        """Return how many updates to do next, `most` at most."""
+        return min(self._updates, most)
+
+    def took(self, seconds: float, updates: int) -> None:
+        """Note how long some updates took."""
+        fitting = int(BLOCK_SECONDS * updates / seconds) if seconds > 0 else _GROWTH * updates
+        self._updates = max(1, min(fitting, _GROWTH * self._updates))

@@ -1,0 +1,89 @@
+"""The sequences that a network learns from, drawn in units: many batches by one call of the task.
+
+Unit n of the stream `data/train` is a pure function of (seed, n), and how many batches it has is a rule of the config
+alone. So a batch is the same however many updates are computed at a time, and wherever a training is resumed.
+"""
+
+from typing import final
+
+import numpy as np
+
+from rnnlab.core.batch import Batch, Lengths
+from rnnlab.core.streams import stream
+from rnnlab.tasks.base import AbstractTask
+
+_STREAM = "data/train"
+_NUMBERS = 1 << 16  # of inputs in a unit, about: enough that a call of the task costs little per sequence
+_MOST_BATCHES = 1024
+
+
+@final
+class Source:
+    """The batches of a training, in order.
+
+    Args:
+        task: Draws them.
+        batch_size: Sequences per batch.
+        timesteps: The shortest and longest.
+        seed: The run's seed.
+
+    Attributes:
+        unit: How many batches are drawn by one call.
+
+    Example:
+        >>> from rnnlab.tasks.parity import Parity
+        >>> source = Source(Parity(Parity.Options()), batch_size=2, timesteps=(4, 4), seed=0)
+        >>> source.unit, source.batches(1023, 2).inputs.shape
+        (1024, (4, 4, 1))
+    """
+
+    def __init__(self, task: AbstractTask, *, batch_size: int, timesteps: Lengths, seed: int) -> None:
+        self._task, self._size, self._timesteps, self._seed = task.part("train"), batch_size, timesteps, seed
+        self.unit = batches_per_unit(batch_size * timesteps[1] * task.input_features)
+        self._drawn: dict[int, Batch] = {}  # unit -> its batches
+
+    def batches(self, first: int, count: int) -> Batch:
+        """Return batch `first`, from 0, and those after it, `count` in all, one after another in one batch."""
+        numbers = self._units(first, count)
+        self._drawn = {number: self._unit(number) for number in numbers}
+        if len(numbers) == 1:
+            start = (first - numbers[0] * self.unit) * self._size
+            return self._drawn[numbers[0]].rows(start, start + count * self._size)
+        parts = []
+        for number, unit in self._drawn.items():
+            start, stop = (min(max(at - number * self.unit, 0), self.unit) for at in (first, first + count))
+            parts.append(unit.rows(start * self._size, stop * self._size))
+        return joined(parts)
+
+    def draw_ahead(self, first: int, count: int) -> None:
+        """Draw what `batches` will return, at a moment when the processor has nothing else to do."""
+        self._drawn |= {number: self._unit(number) for number in self._units(first, count)}
+
+    def _units(self, first: int, count: int) -> range:
+        return range(first // self.unit, (first + count - 1) // self.unit + 1)
+
+    def _unit(self, number: int) -> Batch:
+        if number in self._drawn:
+            return self._drawn[number]
+        rng = stream(self._seed, _STREAM, number)
+        return self._task.sample(rng, batch_size=self.unit * self._size, timesteps=self._timesteps)
+
+
+def batches_per_unit(numbers: int) -> int:
+    """Return how many batches are drawn by one call of the task, from how many numbers the inputs of one have.
+
+    Example:
+        >>> [batches_per_unit(numbers) for numbers in (1, 200, 64 * 100 * 2, 10**6)]
+        [1024, 327, 5, 1]
+    """
+    return max(1, min(_MOST_BATCHES, _NUMBERS // numbers))
+
+
+def joined(parts: list[Batch]) -> Batch:
+    """Return the sequences of several batches as one batch."""
+    return Batch(
+        np.concatenate([part.inputs for part in parts]),
+        np.concatenate([part.targets for part in parts]),
+        np.concatenate([part.mask for part in parts]),
+        np.concatenate([part.lengths for part in parts]),
+    )
