@@ -238,6 +238,11 @@ class SweepOptions(Options):
     metric: Annotated[MetricOptions, Short("name")] = Field(
         default_factory=MetricOptions, description="metric by which trials are ordered"
     )
+    population: Literal["auto", "off"] | Annotated[int, Field(ge=1, le=64)] = Field(
+        "auto",
+        description="number of trials that a process trains side by side, where they differ only in numbers such as "
+        "the seed or the learning rate; the results of a trial are the same; auto: as many as the backend gains from",
+    )
 
     @property
     def seed_list(self) -> list[int] | None:

@@ -1,7 +1,7 @@
 """The worker processes of a sweep, and the messages to and from them.
 
-Each is started once and trains one trial after another. A new process per trial would be simpler, but starting Python
-and NumPy takes about 0.5 s of processor time, and a small trial 0.02 s.
+Each is started once and trains one trial after another, or some side by side. A new process per trial would be simpler,
+but starting Python and NumPy takes about 0.5 s of processor time, and a small trial 0.01 s.
 """
 
 import os
@@ -36,12 +36,21 @@ _KILL_SECONDS = 10.0  # from the request to stop to the kill
 @final
 @dataclass(frozen=True, slots=True)
 class Train:
-    """To a worker: train this trial next. `report_scores`: send a `Score` at each evaluation."""
+    """To a worker: train this trial now. `report_scores`: send a `Score` at each evaluation."""
 
     sweep: SweepFolder
     trial: Trial
     metric: str
     report_scores: bool
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Interrupt:
+    """To a worker: save a trial and end it, for this reason."""
+
+    trial: str
+    reason: str
 
 
 @final
@@ -71,9 +80,19 @@ class Score:
     value: float
 
 
-ToWorker = Train | str  # text: save the current trial and end it, for this reason
+ToWorker = Train | Interrupt
 # A trial that is `running` is trained by another process; one that is `missing` needs another worker.
 FromWorker = Ready | TrialStepped | Score | TrialStatus
+
+
+@final
+@dataclass(slots=True)
+class Assignment:
+    """A trial that a worker trains, since when, and since when it is to end; 0 while it is not."""
+
+    trial: Trial
+    since: float
+    interrupted: float = 0.0
 
 
 @final
@@ -81,15 +100,15 @@ class Worker:
     """One worker process, seen from the runner.
 
     Attributes:
-        trial: What it trains; None while it waits.
-        has_started: Whether it has sent a message.
-        connection: For messages; closed at this end, it makes the worker save its trial and end.
+        assigned: What it trains, by the trial's name; nothing while it waits.
+        group: What the trials have in common that it trains side by side.
+        started: When it sent its first message; 0 before.
+        connection: For messages; closed at this end, it makes the worker save its trials and end.
     """
 
     def __init__(self) -> None:
-        self.trial: Trial | None = None
-        self.has_started = False
-        self._since, self._interrupted = 0.0, 0.0
+        self.assigned: dict[str, Assignment] = {}
+        self.group, self.started = "", 0.0
         self._output = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the process runs
         self.connection, theirs = Pipe()
         with theirs:
@@ -108,28 +127,30 @@ class Worker:
         """Its process id."""
         return self._process.pid
 
-    @property
-    def seconds(self) -> float:
-        """Since it got its trial, without the time that it took to start, unless that was very long."""
-        seconds = time.monotonic() - self._since
-        return seconds if self.has_started or seconds > _START_SECONDS else 0.0
+    def seconds(self, trial: Trial) -> float:
+        """Return since when it has a trial, without the time that it took to start, unless that was very long."""
+        now, since = time.monotonic(), self.assigned[trial.name].since
+        if self.started:
+            return now - max(since, self.started)
+        return now - since if now - since > _START_SECONDS else 0.0
 
-    @property
-    def is_interrupted(self) -> bool:
-        """Whether it was requested to end its trial."""
-        return self._interrupted > 0
+    def is_interrupted(self, trial: Trial) -> bool:
+        """Return whether it was requested to end a trial."""
+        return self.assigned[trial.name].interrupted > 0
 
-    def train(self, message: Train) -> None:
-        """Give it a trial."""
-        self.trial, self._since, self._interrupted = message.trial, time.monotonic(), 0.0
+    def train(self, message: Train, *, group: str) -> None:
+        """Give it a trial, one of a group."""
+        self.group = group
+        self.assigned[message.trial.name] = Assignment(message.trial, time.monotonic())
         self._send(message)
 
-    def interrupt(self, reason: str) -> None:
-        """Request that it saves its trial and ends it; repeated for some seconds without success, kill it."""
-        if not self.is_interrupted:
-            self._interrupted = time.monotonic()
-            self._send(reason)
-        elif time.monotonic() - self._interrupted > _KILL_SECONDS:
+    def interrupt(self, trial: Trial, reason: str) -> None:
+        """Request that it saves a trial and ends it; repeated for some seconds without success, kill it."""
+        assignment = self.assigned[trial.name]
+        if not assignment.interrupted:
+            assignment.interrupted = time.monotonic()
+            self._send(Interrupt(trial.name, reason))
+        elif time.monotonic() - assignment.interrupted > _KILL_SECONDS:
             self.kill()
 
     def kill(self) -> None:
@@ -142,8 +163,7 @@ class Worker:
             message: FromWorker = self.connection.recv()
         except (EOFError, OSError):
             return None
-        if not self.has_started:
-            self.has_started, self._since = True, time.monotonic()
+        self.started = self.started or time.monotonic()
         return message
 
     def close(self) -> str:
@@ -185,7 +205,7 @@ class WorkerPool:
             EnvironmentFault: It cannot be started.
         """
         for worker in self.workers:
-            if worker.trial is None:
+            if not worker.assigned:
                 return worker
         if len(self.workers) == self._size:
             return None
@@ -200,8 +220,8 @@ class WorkerPool:
         return self.workers[-1]
 
     def busy(self) -> list[Worker]:
-        """Return the workers that have a trial."""
-        return [worker for worker in self.workers if worker.trial is not None]
+        """Return the workers that have a trial, those with the fewest first."""
+        return sorted(filter(lambda one: one.assigned, self.workers), key=lambda one: len(one.assigned))
 
     def read(self, seconds: float) -> Iterator[tuple[Worker, FromWorker | None]]:
         """Wait so long for messages at most, and yield one of each worker that has sent any; None if it has ended."""

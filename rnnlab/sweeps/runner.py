@@ -16,6 +16,7 @@ from rnnlab.storage.files import probe
 from rnnlab.sweeps.folder import SweepFolder
 from rnnlab.sweeps.plan import Trial
 from rnnlab.sweeps.pool import FromWorker, Ready, Score, Train, TrialStepped, Worker, WorkerPool
+from rnnlab.sweeps.populations import Populations
 from rnnlab.sweeps.search import Search, open_search
 from rnnlab.sweeps.status import SweepStatus, TrialStatus, sweep_status, trial_status
 from rnnlab.training.stopping import PRUNER, Stop
@@ -115,6 +116,7 @@ class _Runner:
         self._waiting: deque[Trial] = deque()
         self._pruned: dict[str, int] = {}  # the step at which each was pruned, by the trial's name
         self._elsewhere: dict[str, Trial] = {}  # trials that other processes train
+        self._populations = Populations(sweep, self._plan)
         self._deaths, self._failed_starts = Counter[str](), 0
         self._polled = self._last_end = time.monotonic()
 
@@ -137,7 +139,7 @@ class _Runner:
         return bool(self._waiting) or (self.search is not None and self.search.has_more) or may_end_soon
 
     def _assign(self, pool: WorkerPool) -> Generator[Event, None, None]:
-        while not self.stop.reason and (worker := pool.idle()) is not None and self._fill_waiting():
+        while not self.stop.reason and (worker := self._worker_with_room(pool)):
             trial = self._waiting.popleft()
             status = trial_status(self._sweep, self._plan, trial)  # another runner may have finished it
             if status.is_finished:
@@ -147,8 +149,30 @@ class _Runner:
             else:
                 self._sweep.delete_failure(trial)
                 options = self._plan.options
-                worker.train(Train(self._sweep, trial, options.metric.name, options.pruner is not None))
+                message = Train(self._sweep, trial, options.metric.name, options.pruner is not None)
+                worker.train(message, group=self._group(trial))
                 yield TrialStarted(trial)
+
+    def _worker_with_room(self, pool: WorkerPool) -> Worker | None:
+        """Return a worker that can take the first waiting trial; another one of its group may become the first."""
+        if not self._fill_waiting():
+            return None
+        if worker := pool.idle():
+            return worker
+        for worker in pool.busy():
+            fitting = (trial for trial in self._waiting if self._group(trial) == worker.group)
+            if (trial := next(fitting, None)) and len(worker.assigned) < self._most(trial):
+                self._waiting.remove(trial)
+                self._waiting.appendleft(trial)
+                return worker
+        return None
+
+    def _group(self, trial: Trial) -> str:
+        # What has cost a worker is trained alone: it may have been another's fault.
+        return trial.name if self._deaths[trial.name] else self._populations.group(trial)
+
+    def _most(self, trial: Trial) -> int:
+        return 1 if self._deaths[trial.name] else self._populations.most(trial)
 
     def _fill_waiting(self) -> bool:
         # A search first waits for the trials of other processes, whose results count.
@@ -166,32 +190,33 @@ class _Runner:
         elif isinstance(message, Score):
             if self.search and self.search.should_prune(message.trial, step=message.step, value=message.value):
                 self._pruned.setdefault(message.trial.name, message.step)
-        else:
-            worker.trial = None
+        elif message.trial.name in worker.assigned:
             yield from self._trial_ended(pool, worker, message)
 
     def _trial_ended(self, pool: WorkerPool, worker: Worker, status: TrialStatus) -> Generator[Event, None, None]:
         trial, self._last_end = status.trial, time.monotonic()
+        seconds, is_interrupted = worker.seconds(trial), worker.is_interrupted(trial)
+        del worker.assigned[trial.name]
         if status.state == "missing":
-            self._waiting.appendleft(trial)
+            self._waiting.extendleft([trial, *(one.trial for one in worker.assigned.values())])
             pool.remove(worker)
         elif status.state == "running":
             self._elsewhere[trial.name] = trial
         elif status.state == "failed":
-            yield self._fail(trial, worker, status.reason)
+            yield self._fail(trial, status.reason, seconds)
         elif status.state == "interrupted" and trial.name in self._pruned:
-            yield self._fail(trial, worker, "")
-        elif status.state == "interrupted" and worker.is_interrupted and not self.stop.reason:
-            yield self._fail(trial, worker, self._too_long)
+            yield self._fail(trial, "", seconds)
+        elif status.state == "interrupted" and is_interrupted and not self.stop.reason:
+            yield self._fail(trial, self._too_long, seconds)
         else:
-            yield self._ended(status, worker.seconds)
+            yield self._ended(status, seconds)
 
     def _ended(self, status: TrialStatus, seconds: float | None) -> TrialEnded:
         if self.search:
             self.search.report(status)
         return TrialEnded(status, seconds)
 
-    def _fail(self, trial: Trial, worker: Worker, reason: str) -> TrialEnded:
+    def _fail(self, trial: Trial, reason: str, seconds: float) -> TrialEnded:
         """Store why a trial failed; of one that was to be pruned, at which step."""
         step = self._pruned.get(trial.name)
         if step is not None:
@@ -199,29 +224,31 @@ class _Runner:
         elif self._fail_fast:
             self.stop.ask(f"--fail-fast: {trial.name} failed")
         self._sweep.write_failure(self._plan, trial, reason, pruned=step is not None)
-        return self._ended(TrialStatus(trial, "failed" if step is None else "pruned", reason), worker.seconds)
+        return self._ended(TrialStatus(trial, "failed" if step is None else "pruned", reason), seconds)
 
     def _replace_dead(self, pool: WorkerPool, worker: Worker) -> Generator[Event, None, None]:
-        """Put the trial of a dead worker first in the queue, unless it has cost workers before."""
-        trial, how = worker.trial, pool.remove(worker)
-        if not worker.has_started:
+        """Put the trials of a dead worker first in the queue, but those that have cost a worker before."""
+        how = pool.remove(worker)
+        if not worker.started:
             self._failed_starts += 1
             if self._failed_starts == _MOST_FAILED_STARTS:
                 hint = "try `rnnlab train` with one of the configs"
                 raise EnvironmentFault(f"workers cannot start: {how}", hint=hint)
-            self._waiting.extendleft([trial] if trial else [])
-        elif trial:
+            self._waiting.extendleft(one.trial for one in reversed(worker.assigned.values()))
+            return
+        for one in reversed(worker.assigned.values()):
+            trial, seconds = one.trial, worker.seconds(one.trial)
             self._deaths[trial.name] += 1
-            if worker.is_interrupted and self.stop.reason:
-                yield self._ended(TrialStatus(trial, "interrupted", f"its worker died ({how})"), worker.seconds)
-            elif worker.is_interrupted:
-                yield self._fail(trial, worker, f"{self._too_long}, and not responding")
+            if one.interrupted and self.stop.reason:
+                yield self._ended(TrialStatus(trial, "interrupted", f"its worker died ({how})"), seconds)
+            elif one.interrupted:
+                yield self._fail(trial, f"{self._too_long}, and not responding", seconds)
             elif self._deaths[trial.name] < _MOST_DEATHS:
                 self._waiting.appendleft(trial)
                 reason = f"its worker died ({how}); another resumes it"
-                yield TrialEnded(TrialStatus(trial, "interrupted", reason), worker.seconds)
+                yield TrialEnded(TrialStatus(trial, "interrupted", reason), seconds)
             else:
-                yield self._fail(trial, worker, f"{_MOST_DEATHS} workers died while training it, the last {how}")
+                yield self._fail(trial, f"{_MOST_DEATHS} workers died while training it, the last {how}", seconds)
 
     def _poll_files(self) -> None:
         if time.monotonic() - self._polled < _POLL_SECONDS:
@@ -235,10 +262,10 @@ class _Runner:
                 self._last_end = time.monotonic()
 
     def _interrupt_if_due(self, worker: Worker) -> None:
-        assert worker.trial
-        if self.stop.reason:
-            worker.interrupt(self.stop.reason)
-        elif worker.trial.name in self._pruned:
-            worker.interrupt(PRUNER)
-        elif self._timeout is not None and worker.seconds > self._timeout:
-            worker.interrupt(f"--timeout={self._timeout:g}")
+        for one in list(worker.assigned.values()):
+            if self.stop.reason:
+                worker.interrupt(one.trial, self.stop.reason)
+            elif one.trial.name in self._pruned:
+                worker.interrupt(one.trial, PRUNER)
+            elif self._timeout is not None and worker.seconds(one.trial) > self._timeout:
+                worker.interrupt(one.trial, f"--timeout={self._timeout:g}")
