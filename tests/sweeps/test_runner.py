@@ -33,7 +33,7 @@ def pools(monkeypatch: pytest.MonkeyPatch) -> list[WorkerPool]:
 
 
 def kill(pools: list[WorkerPool], trial: str, number: signal.Signals = signal.SIGKILL) -> None:
-    (worker,) = (worker for worker in pools[0].workers if worker.trial and worker.trial.name == trial)
+    (worker,) = (worker for worker in pools[0].workers if trial in worker.assigned)
     os.kill(worker.pid, number)
 
 
