@@ -269,6 +269,7 @@ def test_doctor_names_what_is_bad(here: Path) -> None:
     assert {"file": "summary.json", "result": "bad", "detail": "is missing"} in found["findings"]
 
 
+@pytest.mark.usefixtures("single_updates")
 def test_on_keras_too_it_ends_the_same(here: Path) -> None:
     """A graph compiled anew, in a process of its own as on a cluster, gives the same bits."""
     (here / "x.yaml").write_text(

@@ -12,7 +12,7 @@ from rnnlab.backends.numpy import NumpyBackend, NumpyModel
 from rnnlab.inspection.doctor import examine
 from rnnlab.sweeps import SweepFolder
 from rnnlab.sweeps.pool import TrialStepped, Worker, WorkerPool
-from rnnlab.sweeps.runner import Event, TrialEnded, TrialStarted, run_sweep
+from rnnlab.sweeps.runner import TrialEnded, TrialStarted, run_sweep
 from rnnlab.sweeps.status import sweep_status
 from rnnlab.training.blocks import Answer, Request
 from rnnlab.training.population import Population
