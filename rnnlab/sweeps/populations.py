@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, final
 
@@ -11,7 +12,7 @@ from rnnlab.config.load import load_experiment
 from rnnlab.core.errors import RnnlabError
 from rnnlab.storage.jsonfile import flatten
 from rnnlab.sweeps.folder import SweepFolder
-from rnnlab.sweeps.plan import Plan, Trial
+from rnnlab.sweeps.plan import CheckedSweep, Plan, Trial
 
 # Keys of which another number changes no shape and no equation.
 _NUMBERS = (
@@ -46,6 +47,37 @@ def most_at_once(experiment: Experiment, options: SweepOptions) -> int:
         return options.population
     backend = experiment.build_backend()
     return backend.population(experiment.network(), experiment.recipe(), batch_size=experiment.training.batch_size)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Some trials of a sweep that differ only in numbers.
+
+    Attributes:
+        trials: Their names, in order.
+        shared: The values that keep them from the other groups.
+        together: How many of them a worker trains side by side, at most.
+    """
+
+    trials: tuple[str, ...]
+    shared: Mapping[str, Any]
+    together: int
+
+
+def groups(checked: CheckedSweep) -> list[Group]:
+    """Return the groups of a sweep, in the order of the plan."""
+    found: dict[str, list[Trial]] = {}
+    for trial in checked.plan.trials:
+        found.setdefault(Populations.group(trial), []).append(trial)
+    return [
+        Group(
+            tuple(trial.name for trial in trials),
+            differences(trials[0].values),
+            min(len(trials), most_at_once(checked.experiments[trials[0].name], checked.plan.options)),
+        )
+        for trials in found.values()
+    ]
 
 
 @final

@@ -22,6 +22,7 @@ from rnnlab.core.threads import allotted_cpus
 from rnnlab.sweeps.estimate import estimate
 from rnnlab.sweeps.plan import CheckedSweep
 from rnnlab.sweeps.pool import TrialStepped
+from rnnlab.sweeps.populations import groups
 from rnnlab.sweeps.runner import Event, SweepEnded, SweepStarted, TrialEnded, TrialStarted
 from rnnlab.sweeps.slurm.jobs import Job
 from rnnlab.sweeps.status import ORDER, SweepStatus, TrialStatus
@@ -46,7 +47,7 @@ def _show_trials(checked: CheckedSweep, document: dict[str, object] | None) -> N
             for trial, experiment in zip(plan.trials, checked.experiments.values(), strict=True)
         ]
         estimated = {"steps": cost.steps, "sequences": cost.sequences, "processor_seconds": cost.seconds}
-        show_json("sweep-plan", {**document, "trials": trials, "estimate": estimated})
+        show_json("sweep-plan", {**document, "trials": trials, "estimate": estimated, "groups": groups(checked)})
         return
     keys = list(dict.fromkeys(key for trial in plan.trials for key in trial.values))
     rows = [[trial.name, *(_text(trial.values.get(key, "—")) for key in keys)] for trial in plan.trials]
@@ -59,8 +60,26 @@ def _show_trials(checked: CheckedSweep, document: dict[str, object] | None) -> N
         on = f"on {workers} processor{'s' * (workers != 1)}"
         how = "measured with {:,} of {:,} network shapes".format(*cost.measured)
         seconds = f"at most about {duration(cost.seconds / workers)} {on}, {how}"
+    show(*_together(checked))
     most = f"at most {counted(cost.steps, 'step')} and {counted(cost.sequences, 'sequence')}"
     show(f"{counted(plan.total, 'trial')}, {most}; {seconds}")
+
+
+def _together(checked: CheckedSweep) -> list[str]:
+    """Return which trials are trained side by side, and why the others are not, a line each."""
+    found = groups(checked)
+    if all(group.together == 1 for group in found):
+        option = checked.plan.options.population
+        why = f"sweep.population is {option}" if option != "auto" else "several at a time would be no faster"
+        if all(len(group.trials) == 1 for group in found):
+            why = "each has values that no other has"
+        return [f"each trial is trained alone: {why}"]
+    lines = []
+    for group in found[:_MOST_LINES]:
+        values = ", ".join(f"{key}={_text(value)}" for key, value in group.shared.items()) or "all"
+        how = f"up to {group.together} side by side" if group.together > 1 else "alone"
+        lines.append(f"{values}: {counted(len(group.trials), 'trial')}, trained {how}")
+    return lines + _more(len(found))
 
 
 def _show_search(checked: CheckedSweep, document: dict[str, object] | None) -> None:
