@@ -241,7 +241,8 @@ class SweepOptions(Options):
     population: Literal["auto", "off"] | Annotated[int, Field(ge=1, le=64)] = Field(
         "auto",
         description="number of trials that a process trains side by side, where they differ only in numbers such as "
-        "the seed or the learning rate; results do not change; auto: as many as the backend gains from, one with method: tpe",
+        "the seed or the learning rate; results do not change; auto: as many as the backend gains from; "
+        "with method: tpe, always 1",
     )
 
     @property
