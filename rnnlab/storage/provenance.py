@@ -170,7 +170,6 @@ class Provenance(Process):
 
 def collect(*, argv: Sequence[str], config_sha256: str, attempt: int, step: int, backend: Mapping[str, Any]) -> Process:
     """Return what is known about this process and machine; for the arguments, see `Process`."""
-    known = ThreadPool.model_fields
     return Process(
         started=within_bounds(datetime.now(UTC)).replace(microsecond=0),
         argv=[storable(one, LONGEST_ARGUMENT) for one in argv[:MOST_ARGUMENTS]],
@@ -182,7 +181,7 @@ def collect(*, argv: Sequence[str], config_sha256: str, attempt: int, step: int,
         platform=storable(platform.platform(), LONGEST_NAME),
         machine=storable(platform.machine(), LONGEST_NAME),
         cpu=describe_cpu(),
-        blas=[ThreadPool(**{key: one[key] for key in known if key in one}) for one in threadpool_info()],
+        blas=list(_pools(frozenset(sys.modules) & frozenset(_HEAVY), str(backend["name"]))),
         threads=_environment(THREAD_VARIABLES),
         slurm=_environment(SLURM_VARIABLES),
         backend=Backend(**backend),
@@ -238,6 +237,13 @@ def describe_cpu() -> Cpu:
 def _versions() -> dict[str, str | None]:
     heavy = {name: str(sys.modules[name].__version__) for name in _HEAVY if name in sys.modules}
     return {"python": platform.python_version(), **{name: _version(name) for name in _PACKAGES}, **heavy}
+
+
+@cache  # looking for them takes as long as a small training; a backend sets the same threads each time
+def _pools(_loaded: frozenset[str], _backend: str) -> tuple[ThreadPool, ...]:
+    """Return the thread pools in use, when of the large packages these are loaded, and by this backend."""
+    known = ThreadPool.model_fields
+    return tuple(ThreadPool(**{key: one[key] for key in known if key in one}) for one in threadpool_info())
 
 
 @cache  # of the packages that this process has loaded, whatever is installed meanwhile

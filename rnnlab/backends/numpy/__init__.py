@@ -4,8 +4,9 @@ Here are its options, its models, clipping and the update; the batch shards go t
 """
 
 import math
+import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import numpy as np
@@ -54,6 +55,30 @@ class NumpyOptions(Options):
     )
 
 
+class _OneThread:
+    """Limits BLAS to one thread while anybody is inside; to look for BLAS takes as long as a small training."""
+
+    def __init__(self) -> None:
+        self._inside, self._lock, self._limits = 0, threading.Lock(), ExitStack()
+
+    def __enter__(self) -> None:
+        from threadpoolctl import threadpool_limits
+
+        with self._lock:
+            if not self._inside:
+                self._limits.enter_context(threadpool_limits(1, user_api="blas"))
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                self._limits.close()
+
+
+_one_thread = _OneThread()  # one for all, as the library is
+
+
 class NumpyBackend(AbstractBackend):
     """Builds NumPy models.
 
@@ -80,9 +105,7 @@ class NumpyBackend(AbstractBackend):
     @contextmanager
     def running(self) -> Iterator[None]:
         """Limit BLAS to one thread: at these sizes a second costs more than it gains, on a busy machine far more."""
-        from threadpoolctl import threadpool_limits
-
-        with threadpool_limits(1, user_api="blas"):
+        with _one_thread:
             yield
 
     def build(
