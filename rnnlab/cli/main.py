@@ -19,6 +19,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from rnnlab import __version__
 from rnnlab.cli.errors import forget_stdout, note, report, report_bug, settle_streams
+from rnnlab.cli.help import Command, write_commands, write_parameters
 from rnnlab.core.errors import EnvironmentFault, RnnlabError, StoppedError, UsageError
 from rnnlab.core.system_errors import limit_hint
 from rnnlab.core.threads import MORE_PROCESSES, settle_threads
@@ -29,6 +30,17 @@ ClickException: Any = typer.BadParameter.__mro__[2]
 _COMMANDS = Path(__file__).with_name("commands")
 
 
+# The order in which a newcomer needs them; a command that is not here comes last.
+_SECTIONS = {
+    "Start": ["init", "configs", "tasks", "cells"],
+    "Train": ["check", "train", "sweep"],
+    "Look at runs": ["list", "show", "evaluate", "diagnose", "predict"],
+    "Compare runs": ["compare", "plot", "report"],
+    "Use elsewhere": ["export", "schema"],
+    "Verify": ["verify", "doctor", "bench"],
+}
+
+
 class _Commands(TyperGroup):
     """The files in `commands/`: listed by name and first line, each imported when its command is called."""
 
@@ -36,6 +48,14 @@ class _Commands(TyperGroup):
         names = sorted(module.name for module in pkgutil.iter_modules([str(_COMMANDS)]) if module.name[0] != "_")
         stubs = {name: TyperCommand(name, help=_summary(name)) for name in names}
         super().__init__(**settings | {"commands": stubs})
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        named = [name for names in _SECTIONS.values() for name in names]
+        sections = {**_SECTIONS, "Other commands": [name for name in self.commands if name not in named]}
+        write_commands(
+            {title: {name: _summary(name) for name in names} for title, names in sections.items()}, formatter
+        )
+        write_parameters(self.get_params(ctx), ctx, formatter)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name, _, rest = super().resolve_command(ctx, args)
@@ -54,7 +74,7 @@ def load_command(name: str) -> Any:
     group: typer.Typer | None = getattr(module, "app", None)
     if group is None:
         group = typer.Typer(rich_markup_mode=None, add_completion=False, **_SETTINGS)
-        group.command(name)(module.command)
+        group.command(name, cls=Command)(module.command)
     command = typer.main.get_command(group)
     command.name, command.help = name, module.__doc__
     return command
@@ -70,11 +90,17 @@ _SETTINGS: dict[str, Any] = {
     "context_settings": {"help_option_names": ["-h", "--help"]},
 }
 
+_EXIT_CODES = """\
+Exit codes: 0 done, 1 a bug in rnnlab, 2 bad command line or config (nothing was created), 3 no such run, 4 stored data
+failed verification, 5 system error (disk full, permission, memory), 6 the run is locked, 7 training diverged, 8 some
+trials of a sweep failed, 9 --fail-if holds, 75 stopped with the state saved, 130 stopped by Ctrl-C."""
+
 app = typer.Typer(
     name="rnnlab",
     cls=_Commands,
     no_args_is_help=True,
     rich_markup_mode=None,  # plain help: it comes at once and reads the same in a log
+    epilog=_EXIT_CODES,
     **_SETTINGS,
 )
 
@@ -93,10 +119,8 @@ def _program(
 ) -> None:
     """Train, evaluate and compare small recurrent networks on published tasks, from one YAML file.
 
-    Exit codes: 0 done, 1 a bug in rnnlab, 2 bad command line or config (nothing was created), 3 no such run,
-    4 stored data failed verification, 5 system error (disk full, permission, memory), 6 the run is locked,
-    7 training diverged, 8 some trials of a sweep failed, 9 --fail-if holds, 75 stopped with the state saved,
-    130 stopped by Ctrl-C.
+    New here? `rnnlab train quickstart` trains a first network in some seconds; `rnnlab init` writes configs to start
+    from. `rnnlab COMMAND --help` describes a command.
     """
 
 

@@ -16,6 +16,7 @@ COMMANDS = [
     "bench", "cells", "check", "compare", "configs", "diagnose", "doctor", "evaluate", "export", "init", "list", "plot",
     "predict", "report", "schema", "show", "sweep", "tasks", "train", "verify",
 ]  # fmt: skip
+SUBCOMMANDS = ["run", "resume", "status", "cancel"]
 FRAMEWORKS = {"tensorflow", "keras", "matplotlib", "scipy", "torch", "jax", "pandas"}
 # Runs the program and writes the names of all modules it has loaded, however it ends.
 SPY = """\
@@ -39,12 +40,47 @@ def loaded_by(folder: Path, *arguments: str) -> set[str]:
 def test_the_help_names_every_command_and_every_exit_code() -> None:
     result = rnnlab("--help")
     assert (result.code, result.stderr) == (0, "")
-    listed = result.stdout.split("Commands:\n")[1]
-    assert [line.split()[0] for line in listed.splitlines() if line[2:3].isalpha()] == COMMANDS
+    listed = listed_in(result.stdout)
+    assert sorted(name for commands in listed.values() for name in commands) == COMMANDS
+    assert list(listed["Start"]) == ["init", "configs", "tasks", "cells"]
+    assert "Other" not in listed, "name a new command in a section of `main.py`"
     text = " ".join(result.stdout.split())
     codes = ["0 done", "1 a bug", "2 bad", "3 no such run", "4 stored", "5 system", "6 the run", "7 training", "8 some"]
     for code in (*codes, "9 --fail-if", "75 stopped with the state saved"):
         assert code in text
+
+
+def listed_in(text: str) -> dict[str, dict[str, str]]:
+    """Return the commands that a help lists, each with its summary, by section."""
+    sections: dict[str, dict[str, str]] = {}
+    for line in text.partition("\nOptions:")[0].splitlines():
+        if line and not line.startswith(" ") and line.endswith(":"):
+            found = sections[line.removesuffix(":")] = {}
+        elif line and sections:
+            name, text = line.split(maxsplit=1)
+            found[name] = text
+    return sections
+
+
+@pytest.mark.parametrize("group", [[], ["sweep"]], ids=["rnnlab", "sweep"])
+def test_each_summary_is_whole_on_one_line_of_80_columns(group: list[str]) -> None:
+    listed = listed_in(child(*group, "--help", environment={"COLUMNS": "80"}).stdout)
+    for command, text in ((command, text) for commands in listed.values() for command, text in commands.items()):
+        help = rnnlab(*group, command, "--help").stdout
+        assert help.splitlines()[2].strip() == text
+        assert text.endswith(".")
+
+
+@pytest.mark.parametrize(
+    "command", [*([name] for name in COMMANDS), *(["sweep", name] for name in SUBCOMMANDS)], ids=" ".join
+)
+def test_the_help_fits_80_columns(command: list[str]) -> None:
+    usage, *lines = rnnlab(*command, "--help").stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "{" not in usage
+    assert "<Path>" not in "".join(lines)
+    assert "<str>" not in "".join(lines)
+    assert "..." not in "".join(lines)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

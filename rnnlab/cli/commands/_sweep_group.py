@@ -6,6 +6,7 @@ from typing import Any, final
 
 from typer.core import TyperGroup
 
+from rnnlab.cli.help import first_line, write_commands, write_parameters
 from rnnlab.core.errors import UsageError
 
 
@@ -18,6 +19,13 @@ class ConfigOrCommand(TyperGroup):
             _require_config(arguments, self.commands)
             arguments = ["run", *arguments]
         return super().parse_args(context, arguments)
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        return ["CONFIG|COMMAND", "..."]
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        write_commands({"Commands": {name: first_line(one.help) for name, one in self.commands.items()}}, formatter)
+        write_parameters(self.get_params(ctx), ctx, formatter)
 
     def shell_complete(self, context: Any, incomplete: str) -> list[Any]:
         """Offer configs beside the commands."""

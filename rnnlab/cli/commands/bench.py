@@ -1,8 +1,9 @@
-"""Time the training step of CONFIG's network, or of a grid of shapes, on every backend and with other libraries.
+"""Time a training step on every backend and with other libraries.
 
-A step is forward, backward, clipping and an Adam update, float32, one output from the last step. Each contender
-runs in a process of its own, in turn, with the same processors and threads, and is ranked only if its gradients
-agree with the reference. Shapes: N is T120 B64 D14 H16, S T50 B64 D16 H32, M T100 B32 D32 H128, L T100 B128 D64 H256.
+It is that of CONFIG's network, or of a grid of shapes. A step is forward, backward, clipping and an Adam update,
+float32, one output from the last step. Each contender runs in a process of its own, in turn, with the same processors
+and threads, and is ranked only if its gradients agree with the reference. Shapes: N is T120 B64 D14 H16, S T50 B64 D16
+H32, M T100 B32 D32 H128, L T100 B128 D64 H256.
 
 The exit code is 4 if the gradients of a contender are wrong, and 5 if its process failed; the results of the others
 are shown in both cases. Ctrl-C stops it and shows the results so far.
@@ -41,13 +42,13 @@ def command(
     overrides: SetOption = None,
     shapes: Annotated[str | None, _list("Shapes, by name or spelled out: M,T5xB4xD2xH3.", "N,S,M,L")] = None,
     cells: Annotated[str | None, _list("Cells, for each shape, by name or path.", "those of torch.nn")] = None,
+    against: Annotated[
+        str | None, _list("Other libraries: torch,jax,tensorflow,keras, or none.", "all that are installed")
+    ] = None,
     threads: Annotated[str | None, _list("How many threads each contender uses.", "1,2 if two are available")] = None,
     rounds: Annotated[
         int, typer.Option(parser=whole_number_to(1000), metavar="INTEGER", help="How often each contender is measured.")
     ] = 3,
-    against: Annotated[
-        str | None, _list("Other libraries: torch,jax,tensorflow,keras, or none.", "all that are installed")
-    ] = None,
     format: Annotated[Literal["table", "markdown"], typer.Option("--format", help="How to print.")] = "table",
     json: JsonOption = False,
     quiet: QuietOption = False,

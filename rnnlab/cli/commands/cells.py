@@ -1,4 +1,4 @@
-"""List the cells, or print the card of one: equations, sources, parameters, options."""
+"""List the cells, or describe one: equations, sources, options."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence

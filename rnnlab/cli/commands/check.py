@@ -1,6 +1,7 @@
-"""Check CONFIG and print it complete, with every default filled in; nothing is trained or created.
+"""Check CONFIG and print it complete; nothing is trained or created.
 
-Of a sweep, all trials are checked and the first is printed; `rnnlab sweep CONFIG --dry-run` shows what each one sets.
+Every default is filled in. Of a sweep, all trials are checked and the first is printed; `rnnlab sweep CONFIG
+--dry-run` shows what each one sets.
 """
 
 from rnnlab.cli.errors import note, warn

@@ -1,4 +1,4 @@
-"""Compare runs: what differs in their configs, their results and curves, and what can be concluded.
+"""Compare runs: what differs, and what can be concluded.
 
 Runs that differ only in their seed are one group. Of each group it shows how many runs solved the task, with Wilson's
 interval, how many sequences that took, and the median and the interquartile mean of the final metric. Groups are

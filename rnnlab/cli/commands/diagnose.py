@@ -1,4 +1,4 @@
-"""Diagnose a trained RUN: the gradient by lag, Jacobians, spectra, gates, states, other lengths, memory.
+"""Look inside a trained RUN: gradient, gates, states, memory.
 
 The network is computed step by step through its cell's own definition in float64, whichever backend trained it, on
 sequences drawn for this. Nothing is written.

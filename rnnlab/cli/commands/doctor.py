@@ -1,6 +1,7 @@
-"""Examine a run: every file's checksum, and whether all files are of one run and agree. Nothing is changed.
+"""Examine the files of a run; nothing is changed.
 
-The exit code is 4 if anything is bad. A run that was killed is not bad: it can be resumed.
+That is, every file's checksum, and whether all files are of one run and agree. The exit code is 4 if anything is bad.
+A run that was killed is not bad: it can be resumed.
 """
 
 import typer

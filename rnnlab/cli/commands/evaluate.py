@@ -1,4 +1,7 @@
-"""Score a trained RUN on test sequences, also at other lengths: --set shape.timesteps=400."""
+"""Score a trained RUN on test sequences.
+
+Also at other lengths: `--set shape.timesteps=400`.
+"""
 
 from typing import Annotated, Literal
 
@@ -16,16 +19,18 @@ from rnnlab.runs import runs_root
 def command(
     run: RunArgument,
     overrides: SetOption = None,
+    on: Annotated[
+        Stream,
+        typer.Option(help="Test: sequences that played no part in training; validation: those that chose the best."),
+    ] = "test",
     weights: Annotated[Literal["best", "last"], typer.Option(help="Best by validation loss, or last.")] = "best",
     sequences: Annotated[
         int | None,
         typer.Option(parser=whole_number, metavar="INTEGER", help="How many sequences; as in the run when left out."),
     ] = None,
-    on: Annotated[
-        Stream,
-        typer.Option(help="Test: sequences that played no part in training; validation: those that chose the best."),
-    ] = "test",
-    backend: Annotated[str | None, typer.Option(help="The backend; that of the run when left out.")] = None,
+    backend: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The backend; that of the run when left out.")
+    ] = None,
     runs: RunsOption = None,
     json: JsonOption = False,
     verbose: VerboseOption = False,

@@ -1,8 +1,9 @@
-"""Write the network of a trained RUN to a file for other programs, whichever backend trained it.
+"""Write the network of a trained RUN to a file for other programs.
 
 The model returns raw outputs (logits, for classes). It has no mask: it reads whole sequences of any length, all
-sequences of a batch having the same length. A network that was trained on a CSV file reads and returns the units of the
-file: its scaling is in the model. In `npz` it is beside the weights, as `inputs.mean` and the like, and it is printed.
+sequences of a batch having the same length. A network that was trained on a CSV file reads and returns the units of
+the file: its scaling is in the model. In `npz` it is beside the weights, as `inputs.mean` and the like, and it is
+printed.
 """
 
 from pathlib import Path
@@ -30,11 +31,11 @@ def command(
             show_default=False,
         ),
     ],
-    weights: Annotated[Which, typer.Option(help="Best by validation loss, or last.")] = "best",
     out: Annotated[
         Path | None,
         path_option("--out", "PATH", "Where to write.", show_default="RUN-WEIGHTS.ENDING in the current folder"),
     ] = None,
+    weights: Annotated[Which, typer.Option(help="Best by validation loss, or last.")] = "best",
     series: Annotated[
         str | None,
         typer.Option(

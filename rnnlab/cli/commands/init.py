@@ -1,6 +1,6 @@
-"""Write a first config, a sweep, a Slurm script and a schema for editors to FOLDER.
+"""Write a first config, a sweep and a Slurm script to FOLDER.
 
-Nothing is overwritten. An editor that knows YAML schemas completes and checks the configs.
+Nothing is overwritten. With the schema that is written too, an editor completes and checks the configs.
 """
 
 from pathlib import Path
@@ -37,7 +37,7 @@ def command(
     folder: Annotated[
         Path,
         typer.Argument(
-            metavar="FOLDER", help="Where to; it is created.", parser=home_expanded, show_default="this folder"
+            metavar="FOLDER", help="Where to, created if missing; this folder when left out.", parser=home_expanded
         ),
     ] = Path(),
 ) -> None:

@@ -55,7 +55,7 @@ def command(
     sweep: Annotated[
         str | None,
         typer.Argument(
-            metavar="[SWEEP]",
+            metavar="SWEEP",
             help="Only the trials of this sweep: its path, or its name below the runs.",
             show_default=False,
             autocompletion=complete_sweep,

@@ -1,7 +1,8 @@
-"""Forecast the series of a CSV file by a trained RUN, past its end too, in the units of the file; and plot it.
+"""Forecast the series of a CSV file by a trained RUN.
 
-The file is that of the run, or another with the same columns. Every row with a whole window before it has a forecast,
-made without seeing it, beside what came: in a table with --out FILE.csv, or with --json.
+The forecast goes past the end of the file, is in its units, and is plotted. The file is that of the run, or another
+with the same columns. Every row with a whole window before it has a forecast, made without seeing it, beside what
+came: in a table with --out FILE.csv, or with --json.
 """
 
 from pathlib import Path
@@ -29,6 +30,15 @@ _MOST_SHOWN = 24
 
 def command(
     run: RunArgument,
+    out: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--out",
+            metavar="FILE",
+            help="A .csv for all rows; a .png, .pdf or .svg for the plot. Repeatable.",
+            show_default="plots/forecast.png of the run",
+        ),
+    ] = None,
     csv: Annotated[
         Path | None,
         typer.Option("--csv", metavar="FILE", help="The file to forecast.", show_default="that of the run"),
@@ -37,15 +47,6 @@ def command(
         int | None,
         typer.Option(
             "--steps", parser=whole_number, metavar="N", help="Rows past the end.", show_default="the horizon"
-        ),
-    ] = None,
-    out: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--out",
-            metavar="FILE",
-            help="A .csv for all rows; a .png, .pdf or .svg for the plot. Repeatable.",
-            show_default="plots/forecast.png of the run",
         ),
     ] = None,
     weights: Annotated[Which, typer.Option(help="Best by validation loss, or last.")] = "best",

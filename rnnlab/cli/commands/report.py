@@ -1,7 +1,7 @@
-"""Write an HTML report of RUNs: results, curves, what the networks do inside, and how to repeat all that.
+"""Write an HTML report of RUNs: results, curves, diagnoses.
 
-The report is one file that loads nothing: it opens from disk and without a network. An older report at the same place
-is replaced.
+It also shows how to repeat all that. The report is one file that loads nothing: it opens from disk and without a
+network. An older report at the same place is replaced.
 """
 
 from collections.abc import Sequence

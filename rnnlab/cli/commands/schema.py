@@ -1,4 +1,4 @@
-"""Print the JSON Schema of a config, for editors that complete and check YAML."""
+"""Print the JSON Schema of a config, for editors that check YAML."""
 
 from rnnlab.cells import CELLS
 from rnnlab.cli.errors import warn_of_broken

@@ -1,6 +1,7 @@
-"""Show one run: its state, its result beside the task's reference scores, its curve, where it comes from, its files.
+"""Show one run: its result, its curve, its files.
 
-A damaged part is named on stderr and left out, and the exit code is then 4.
+The result is beside the task's reference scores. A damaged part is named on stderr and left out, and the exit code is
+then 4.
 """
 
 import stat

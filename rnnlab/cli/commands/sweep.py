@@ -1,34 +1,30 @@
-"""Train all trials of a config with a `sweep:` section, or those that are missing, interrupted or failed.
+"""Train many networks: the trials of a config with a `sweep:`.
 
 `rnnlab sweep CONFIG` is short for `rnnlab sweep run CONFIG`; `rnnlab sweep run --help` lists its options. Each trial is
 an ordinary run in the sweep's folder, which is runs/NAME unless --into gives another; `rnnlab list SWEEP` and `rnnlab
 compare SWEEP` take all of them. A config with the name of a command is given as ./status.
 """
 
-import inspect
 import shlex
-from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
-from functools import wraps
 from pathlib import Path
 from time import monotonic, sleep
-from typing import Annotated, Any, final
+from typing import Annotated
 
 import typer
 
 from rnnlab.cli.commands import _sweep_slurm as cluster
+from rnnlab.cli.commands._sweep_flags import Flags, with_flags
 from rnnlab.cli.commands._sweep_group import ConfigOrCommand
 from rnnlab.cli.errors import note
+from rnnlab.cli.help import Command
 from rnnlab.cli.options import (
     ConfigArgument,
     JsonOption,
-    QuietOption,
     RunsOption,
     SetOption,
     complete_sweep,
     path_option,
-    whole_number_to,
 )
 from rnnlab.cli.render.output import show_text
 from rnnlab.cli.render.sweep import follow, show_plan, show_status
@@ -40,18 +36,16 @@ from rnnlab.sweeps import SweepFolder, find_sweep
 from rnnlab.sweeps.expand import check_sweep
 from rnnlab.sweeps.runner import run_sweep
 from rnnlab.sweeps.search import import_optuna
-from rnnlab.sweeps.slurm.script import MOST, Request
+from rnnlab.sweeps.slurm.script import Request
 from rnnlab.sweeps.status import SweepStatus, sweep_status
 from rnnlab.training.stopping import Stop
 
 _WATCH_SECONDS, _WATCH_SLURM_SECONDS = 2.0, 15.0  # slurmctld serves many users
 _CANCEL_SECONDS = 20.0  # to wait for running trials
-_number = whole_number_to(MOST)
 
 
 app = typer.Typer(
     cls=ConfigOrCommand,
-    subcommand_metavar="CONFIG|COMMAND ...",
     no_args_is_help=True,
     rich_markup_mode=None,
     add_completion=False,
@@ -75,104 +69,32 @@ def command() -> None:
     pass
 
 
-@final
-@dataclass(frozen=True, kw_only=True)
-class _Flags:
-    """The options of `run` and `resume`: how the trials are trained, here or on a cluster."""
-
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            "--workers", "-j", parser=_number, metavar="N", help="Worker processes.",
-            show_default="one per available processor",
-        ),
-    ] = None  # fmt: skip
-    timeout: Annotated[
-        float | None,
-        typer.Option(min=0.001, metavar="SECONDS", help="Save a trial that takes longer, and count it failed."),
-    ] = None
-    fail_fast: Annotated[
-        bool, typer.Option("--fail-fast/--keep-going", help="Stop at the first failed trial, or train the others.")
-    ] = False
-    slurm: Annotated[bool, typer.Option("--slurm", help="Submit the trials to Slurm, and return.")] = False
-    partition: Annotated[str | None, typer.Option(metavar="NAME", help="Slurm: partition.")] = None
-    time: Annotated[
-        str | None,
-        typer.Option(metavar="LIMIT", help="Slurm: time limit per job, as 2:00:00; longer trials are requeued."),
-    ] = None
-    cpus: Annotated[
-        int | None, typer.Option(parser=_number, metavar="N", help="Slurm: CPUs per trial.", show_default="1")
-    ] = None
-    mem: Annotated[str | None, typer.Option(metavar="SIZE", help="Slurm: memory per job, as 2G.")] = None
-    account: Annotated[str | None, typer.Option(metavar="NAME", help="Slurm: account to charge.")] = None
-    array_limit: Annotated[
-        int | None, typer.Option(parser=_number, metavar="N", help="Slurm: how many trials may run at once.")
-    ] = None
-    extra: Annotated[
-        list[str] | None,
-        typer.Option(metavar="'#SBATCH …'", help="Slurm: another line of the script. Repeatable.", show_default=False),
-    ] = None
-    json: JsonOption = False
-    quiet: QuietOption = False
-
-    def request(self, *, slurm: bool) -> Request | None:
-        """Return the resources requested per job, None if none is.
-
-        Args:
-            slurm: Whether the trials are submitted.
-
-        Raises:
-            UsageError: An option is invalid, or not for where the trials are trained.
-        """
-        given = {name: value for name in Request.model_fields if (value := getattr(self, name))}
-        if given and not slurm:
-            option = f"--{next(iter(given)).replace('_', '-')}"
-            raise UsageError("is for jobs on a cluster", where=option, hint="add --slurm")
-        if slurm and self.workers is not None:
-            raise UsageError("is for this machine", where="--workers", hint="with --slurm use --array-limit")
-        return Request(**{**given, "extra": tuple(self.extra or ())}).check() if given else None
-
-
-def _with_flags(command: Callable[..., None]) -> Callable[..., None]:
-    """Return the command with an option for each field of `_Flags`, which it gets as its first parameter."""
-    _, *own = inspect.signature(command).parameters.values()
-    fields = inspect.signature(_Flags).parameters
-
-    @wraps(command)
-    def wrapped(**given: Any) -> None:
-        flags = _Flags(**{name: given.pop(name) for name in fields})
-        command(flags, **given)
-
-    parameters = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in (*own, *fields.values())]
-    vars(wrapped)["__signature__"] = inspect.Signature(parameters)
-    return wrapped
-
-
-@app.command("run")
-@_with_flags
+@app.command("run", cls=Command)
+@with_flags
 def run(
-    flags: _Flags,
+    flags: Flags,
     config: ConfigArgument,
     overrides: SetOption = None,
-    runs: RunsOption = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show every trial and an estimate of the cost; create nothing.")
+    ] = False,
     into: Annotated[
         Path | None,
         path_option("--into", "DIR", "The sweep's own folder.", show_default="NAME below the runs"),
     ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show every trial and an estimate of the cost; create nothing.")
-    ] = False,
+    runs: RunsOption = None,
     script: Annotated[
         bool,
         typer.Option("--script", help="Print one command per trial, for GNU parallel or a scheduler; train nothing."),
     ] = False,
 ) -> None:
-    """Train all trials of CONFIG, or those that are missing, interrupted or failed. `rnnlab sweep CONFIG` is enough.
+    """Train all trials of CONFIG; `rnnlab sweep CONFIG` is short for it.
 
-    All trials are checked before the first starts. Each worker process trains one trial after another, in one thread.
-    Unless the config sets it, trials on NumPy get `numpy: {shards: 1}`, which is fastest with one processor each and
-    determines the last bits of the results. The trial of a worker that dies is resumed by another. Ctrl-C and SIGTERM
-    stop all trials within seconds and save their state; the same command resumes them.
+    Those that are complete stay as they are. All trials are checked before the first starts. Each worker process trains
+    one trial after another, in one thread. Unless the config sets it, trials on NumPy get `numpy: {shards: 1}`, which
+    is fastest with one processor each and determines the last bits of the results. The trial of a worker that dies is
+    resumed by another. Ctrl-C and SIGTERM stop all trials within seconds and save their state; the same command
+    resumes them.
 
     With --slurm the trials become job arrays. A trial that reaches its time limit or is preempted is saved, requeued
     and resumed. The same command submits only what is missing, interrupted or failed.
@@ -205,27 +127,30 @@ def run(
         _train(sweep, flags, request, slurm=flags.slurm)
 
 
-@app.command("resume")
-@_with_flags
-def resume(flags: _Flags, name: _SweepArgument, runs: RunsOption = None) -> None:
-    """Train the trials of SWEEP that are missing, interrupted or failed; its config is not needed any more.
+@app.command("resume", cls=Command)
+@with_flags
+def resume(flags: Flags, name: _SweepArgument, runs: RunsOption = None) -> None:
+    """Train the trials of SWEEP that are missing, interrupted or failed.
 
-    A sweep that was submitted to Slurm is submitted again, by default with the options of the last time; with --workers
-    it is trained here.
+    Its config is not needed any more. A sweep that was submitted to Slurm is submitted again, by default with the
+    options of the last time; with --workers it is trained here.
     """
     sweep = find_sweep(runs_root(runs), name)
     slurm = flags.slurm or (flags.workers is None and cluster.was_submitted(sweep))
     _train(sweep, flags, flags.request(slurm=slurm), slurm=slurm)
 
 
-@app.command("status")
+@app.command("status", cls=Command)
 def status(
     name: _SweepArgument,
     runs: RunsOption = None,
     watch: Annotated[bool, typer.Option("--watch", help="Refresh until no trial is running or queued.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Show how many trials of SWEEP are in each state, why some failed, which is best, and the remaining time."""
+    """Show how many trials of SWEEP are in each state.
+
+    Also why some failed, which is best, and the remaining time.
+    """
     sweep = find_sweep(runs_root(runs), name)
     while True:
         current, jobs = cluster.status_with_jobs(sweep)
@@ -235,9 +160,12 @@ def status(
         sleep(_WATCH_SLURM_SECONDS if jobs else _WATCH_SECONDS)
 
 
-@app.command("cancel")
+@app.command("cancel", cls=Command)
 def cancel(name: _SweepArgument, runs: RunsOption = None) -> None:
-    """Stop SWEEP, on this machine or another: running trials save their state. Its Slurm jobs are cancelled."""
+    """Stop SWEEP; running trials save their state.
+
+    They may be on another machine. Its Slurm jobs are cancelled.
+    """
     sweep = find_sweep(runs_root(runs), name)
     if cluster.cancel_jobs(sweep):
         return
@@ -255,7 +183,7 @@ def cancel(name: _SweepArgument, runs: RunsOption = None) -> None:
     note(f"{sweep.path}: {text}")
 
 
-def _train(sweep: SweepFolder, flags: _Flags, request: Request | None, *, slurm: bool) -> None:
+def _train(sweep: SweepFolder, flags: Flags, request: Request | None, *, slurm: bool) -> None:
     if slurm:
         cluster.submit(sweep, request, json=flags.json)
         return

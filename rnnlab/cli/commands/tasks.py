@@ -1,4 +1,4 @@
-"""List the tasks, or print the card of one: definition, sources, reference scores, an example, a config."""
+"""List the tasks, or describe one: definition, scores, an example."""
 
 from typing import Annotated, Any
 

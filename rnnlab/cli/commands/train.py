@@ -1,4 +1,4 @@
-"""Train the network that CONFIG describes in a new run folder, or resume a run.
+"""Train the network that CONFIG describes, or resume a run.
 
 SIGTERM, SIGINT (Ctrl-C), SIGHUP and SIGUSR1 save the state at the end of the current step and stop with exit code 75.
 `--resume RUN`, or the same command with `--into DIR`, resumes, and the results are bit-identical to those of a run
@@ -43,8 +43,13 @@ from rnnlab.training.train import train
 def command(
     config: OptionalConfigArgument = None,
     overrides: SetOption = None,
-    name: Annotated[str | None, typer.Option(help="Name of the run.", show_default="the config's name")] = None,
-    runs: RunsOption = None,
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Name of the run.", show_default="the config's name")
+    ] = None,
+    into: Annotated[
+        Path | None,
+        path_option("--into", "DIR", "Folder of the run: a run in it is resumed, else one is started."),
+    ] = None,
     resumed: Annotated[
         str | None,
         typer.Option(
@@ -54,16 +59,7 @@ def command(
             autocompletion=complete_run,
         ),
     ] = None,
-    into: Annotated[
-        Path | None,
-        path_option("--into", "DIR", "Folder of the run: a run in it is resumed, else one is started."),
-    ] = None,
-    force_unlock: Annotated[
-        bool, typer.Option("--force-unlock", help="Take the run over from the process that has its lock, alive or not.")
-    ] = False,
-    signal: Annotated[
-        str, typer.Option(envvar="RNNLAB_SIGNAL", metavar="NAME", help="A further signal that saves and stops.")
-    ] = "SIGUSR1",
+    runs: RunsOption = None,
     plots: Annotated[
         bool,
         typer.Option(
@@ -73,8 +69,14 @@ def command(
         ),
     ] = True,
     json: JsonOption = False,
-    verbose: VerboseOption = False,
     quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+    force_unlock: Annotated[
+        bool, typer.Option("--force-unlock", help="Take the run over from the process that has its lock, alive or not.")
+    ] = False,
+    signal: Annotated[
+        str, typer.Option(envvar="RNNLAB_SIGNAL", metavar="NAME", help="A further signal that saves and stops.")
+    ] = "SIGUSR1",
 ) -> None:
     _check_choice(config, resumed=resumed, into=into, name=name, force_unlock=force_unlock)
     naming = [f"name='{_checked(name)}'"] if name is not None else []

@@ -1,4 +1,4 @@
-"""Check that CONFIG gives the same results on every backend, and that its gradients are right.
+"""Check the gradients of CONFIG, and its results on every backend.
 
 Gradients are compared with central differences, and the backends with NumPy: outputs, loss, gradients, and the
 weights after training.

@@ -1,0 +1,98 @@
+"""The options that `rnnlab sweep run` and `rnnlab sweep resume` share."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import Annotated, Any, final
+
+import typer
+
+from rnnlab.cli.options import JsonOption, QuietOption, whole_number_to
+from rnnlab.core.errors import UsageError
+from rnnlab.sweeps.slurm.script import MOST, Request
+
+_number = whole_number_to(MOST)
+
+
+def _slurm(**settings: Any) -> Any:
+    return typer.Option(rich_help_panel="With --slurm", **settings)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Flags:
+    """The options of `run` and `resume`: how the trials are trained, here or on a cluster."""
+
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers", "-j", parser=_number, metavar="N", help="Worker processes.",
+            show_default="one per available processor",
+        ),
+    ] = None  # fmt: skip
+    timeout: Annotated[
+        float | None,
+        typer.Option(min=0.001, metavar="SECONDS", help="Save a trial that takes longer, and count it failed."),
+    ] = None
+    fail_fast: Annotated[
+        bool, typer.Option("--fail-fast/--keep-going", help="Stop at the first failed trial, or train the others.")
+    ] = False
+    slurm: Annotated[bool, typer.Option("--slurm", help="Submit the trials to Slurm, and return.")] = False
+    partition: Annotated[str | None, _slurm(metavar="NAME", help="Partition.")] = None
+    time: Annotated[
+        str | None,
+        _slurm(metavar="LIMIT", help="Time limit per job, as 2:00:00; longer trials are requeued."),
+    ] = None
+    cpus: Annotated[
+        int | None,
+        _slurm(parser=_number, metavar="N", help="CPUs per trial.", show_default="1"),
+    ] = None
+    mem: Annotated[str | None, _slurm(metavar="SIZE", help="Memory per job, as 2G.")] = None
+    account: Annotated[str | None, _slurm(metavar="NAME", help="Account to charge.")] = None
+    array_limit: Annotated[
+        int | None,
+        _slurm(parser=_number, metavar="N", help="How many trials may run at once."),
+    ] = None
+    extra: Annotated[
+        list[str] | None,
+        _slurm(
+            metavar="'#SBATCH …'",
+            help="Another line of the script. Repeatable.",
+            show_default=False,
+        ),
+    ] = None
+    json: JsonOption = False
+    quiet: QuietOption = False
+
+    def request(self, *, slurm: bool) -> Request | None:
+        """Return the resources requested per job, None if none is.
+
+        Args:
+            slurm: Whether the trials are submitted.
+
+        Raises:
+            UsageError: An option is invalid, or not for where the trials are trained.
+        """
+        given = {name: value for name in Request.model_fields if (value := getattr(self, name))}
+        if given and not slurm:
+            option = f"--{next(iter(given)).replace('_', '-')}"
+            raise UsageError("is for jobs on a cluster", where=option, hint="add --slurm")
+        if slurm and self.workers is not None:
+            raise UsageError("is for this machine", where="--workers", hint="with --slurm use --array-limit")
+        return Request(**{**given, "extra": tuple(self.extra or ())}).check() if given else None
+
+
+def with_flags(command: Callable[..., None]) -> Callable[..., None]:
+    """Return the command with an option for each field of `Flags`, which it gets as its first parameter."""
+    _, *own = inspect.signature(command).parameters.values()
+    fields = inspect.signature(Flags).parameters
+
+    @wraps(command)
+    def wrapped(**given: Any) -> None:
+        flags = Flags(**{name: given.pop(name) for name in fields})
+        command(flags, **given)
+
+    parameters = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in (*own, *fields.values())]
+    vars(wrapped)["__signature__"] = inspect.Signature(parameters)
+    return wrapped
