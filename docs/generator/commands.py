@@ -8,6 +8,7 @@ from typing import Any
 import typer
 
 from generator.markdown import block, code, definitions, escaped, paragraphs
+from rnnlab.cli.help import described
 from rnnlab.cli.main import app, load_command
 
 _START = """\
@@ -43,8 +44,7 @@ def page() -> str:
 
 
 def _parameters(command: Any, context: Any) -> Iterator[tuple[str, str]]:
-    for parameter in command.params:
-        if (record := parameter.get_help_record(context)) is not None and parameter.name != "help":
-            term, about = record
+    for records in described(command.params, context).values():
+        for term, about in records:
             about = re.sub(r" *\[(env var: [^;\]]+; )?default: \(?([^\])]+)\)?\]$", r" \1Default: \2.", about)
             yield code(term), escaped(about)

@@ -31,8 +31,8 @@ def usage(parameters: Sequence[Parameter]) -> list[str]:
     return ["[OPTIONS]", *(name if one.required else f"[{name}]" for name, one in zip(names, arguments, strict=True))]
 
 
-def write_parameters(parameters: Sequence[Parameter], ctx: Any, formatter: Any) -> None:
-    """Write the arguments, then each section of options in the order in which it first comes."""
+def described(parameters: Sequence[Parameter], ctx: Any) -> dict[str, list[tuple[str, str]]]:
+    """Return how each parameter is written and what it does: the arguments, then each section of options."""
     sections: dict[str, list[tuple[str, str]]] = {}
     for one in parameters:
         is_argument = one.param_type_name == "argument"
@@ -40,7 +40,12 @@ def write_parameters(parameters: Sequence[Parameter], ctx: Any, formatter: Any) 
         if record is not None:
             title = "Arguments" if is_argument else one.rich_help_panel or "Options"
             sections.setdefault(title, []).append(record)
-    for title, records in sections.items():
+    return sections
+
+
+def write_parameters(parameters: Sequence[Parameter], ctx: Any, formatter: Any) -> None:
+    """Write what `described` returns."""
+    for title, records in described(parameters, ctx).items():
         with formatter.section(title):
             formatter.write_dl(records)
 

@@ -117,6 +117,25 @@ def test_a_sweep_has_panels_with_shades_and_bars_side_by_side(browser: Any, tmp_
     page.context.close()
 
 
+def test_twenty_runs_open_at_once(browser: Any, tmp_path: Path) -> None:
+    """Within 1.5 s from the disk, of at most 1.3 MB: two cells with ten seeds, each evaluated a hundred times."""
+    many = ["training.steps=200", "training.evaluate_every=2", "evaluation.sequences=20"]
+    for number in range(20):
+        overrides = [f"seed={number // 2}", f"cell.type={('carry', 'simple')[number % 2]}"]
+        rnnlab.train(CONFIG, [*many, *overrides], runs=tmp_path / "runs")
+    assert program("report", tmp_path / "runs", "--out", tmp_path / "page.html").code == 0
+    assert (tmp_path / "page.html").stat().st_size <= 1.3e6
+
+    def opened() -> float:
+        visit = Visit(browser, tmp_path / "page.html", viewport={"width": 1100, "height": 900})
+        assert visit.messages == []
+        seconds = visit.page.evaluate("performance.now() / 1000")  # since the navigation began
+        visit.page.context.close()
+        return float(seconds)
+
+    assert min(opened() for _ in range(3)) < 1.5
+
+
 def test_a_click_on_the_legend_hides_a_curve(visit: Visit) -> None:
     button = visit.page.locator("#gradient-0 .legend button").first
     assert button.get_attribute("aria-pressed") == "true"

@@ -3,6 +3,7 @@
 Nothing is overwritten. With the schema that is written too, an editor completes and checks the configs.
 """
 
+from importlib.util import find_spec
 from pathlib import Path
 from shlex import quote
 from typing import Annotated
@@ -29,7 +30,7 @@ _NEXT = [
     ("rnnlab show latest", "its result and its curve"),
     ("rnnlab sweep sweep.yaml", "many networks, in about a minute"),
     ("rnnlab compare sweep", "which settings solve the task"),
-    ("rnnlab report sweep", "all that in an HTML file"),
+    ("rnnlab report sweep", f"all that in an HTML file{'' if find_spec('jinja2') else '; needs rnnlab[plots]'}"),
 ]
 
 
