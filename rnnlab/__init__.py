@@ -3,7 +3,7 @@
 import rnnlab
 run = rnnlab.train("quickstart")
 run.summary.loss, run.records, run.weights("best")
-print(rnnlab.compare(rnnlab.sweep("configs/vanishing_sweep.yaml")))
+print(rnnlab.compare(rnnlab.sweep("vanishing_sweep")))
 """
 
 from importlib import import_module

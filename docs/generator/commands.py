@@ -19,6 +19,8 @@ Each command prints its result on stdout and everything else on stderr; `--json`
 is on this page.
 """
 
+_DEFAULT = r" *\[(env var: [^;\]]+; )?default: \(?([^\])]+)\)?\]$"
+
 
 def commands() -> Iterator[tuple[str, Any]]:
     """Yield every command with its full name, `rnnlab sweep status`; a group before its commands."""
@@ -39,12 +41,11 @@ def page() -> str:
             block(" ".join([name, *command.collect_usage_pieces(context)])),
         ]
         parts.append(paragraphs(inspect.cleandoc(command.help or "").replace("\b\n", "")))
-        parts.append(definitions(_parameters(command, context)))
+        for title, records in described(command.params, context).items():
+            parts += [paragraphs(f"{title}:")] if title not in {"Arguments", "Options"} else []
+            parts.append(
+                definitions(
+                    (code(term), escaped(re.sub(_DEFAULT, r" \1Default: \2.", about))) for term, about in records
+                )
+            )
     return "\n".join(parts)
-
-
-def _parameters(command: Any, context: Any) -> Iterator[tuple[str, str]]:
-    for records in described(command.params, context).values():
-        for term, about in records:
-            about = re.sub(r" *\[(env var: [^;\]]+; )?default: \(?([^\])]+)\)?\]$", r" \1Default: \2.", about)
-            yield code(term), escaped(about)
