@@ -10,6 +10,7 @@ import rnnlab
 from rnnlab.config.experiment import Experiment
 from rnnlab.config.load import load_experiment
 from rnnlab.config.yaml import dump_yaml
+from tests import fast
 from tests.disk_faults import Faults
 from tests.small import SMALL, Fit
 
@@ -21,6 +22,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="tensorflow",
         help="what Keras runs on in tests/backends; one process, one engine",
     )
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out what is not fast before it is imported, where only that is asked for."""
+    is_left_out = config.option.markexpr == "fast" and collection_path.is_file() and not fast.is_fast(collection_path)
+    return True if is_left_out else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the fast subset."""
+    for item in items:
+        fast.mark(item)
 
 
 @pytest.fixture(scope="session")
