@@ -1,8 +1,6 @@
 import csv
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
@@ -144,18 +142,6 @@ def test_text_from_a_run_is_escaped(tmp_path: Path) -> None:
     assert "\x1b" not in done.stdout + done.stderr
     assert r"rnnlab: warning: carry failed at step 200: \x1b[31mboo\n[bold]" in done.stderr
     assert "[red]:smile:[/red]" in done.stdout
-
-
-def test_comparing_loads_nothing_heavy(two: Path) -> None:
-    code = (
-        "import sys; sys.argv = ['rnnlab', 'compare', 'carry', 'simple', '--json']\n"
-        "from rnnlab.cli.main import app\n"
-        "app(standalone_mode=False)\n"
-        "assert not {'tensorflow', 'keras', 'matplotlib', 'scipy'} & set(sys.modules)"
-    )
-    environment = {**os.environ, "RNNLAB_RUNS": str(two)}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.fixture

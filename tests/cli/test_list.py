@@ -1,6 +1,5 @@
 import gc
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
@@ -88,20 +87,6 @@ def test_lines_fit(tmp_path: Path, columns: int) -> None:
 def test_a_name_cannot_steer_the_terminal(tmp_path: Path) -> None:
     store(tmp_path, "x-aaaaaa", summary={"task": "[red]\x1b[31m"})
     assert r"[red]\x1b[31m" in rnnlab("list", "--runs", tmp_path, columns=120).out
-
-
-def test_list_and_show_never_load_a_framework(root: Path) -> None:
-    import subprocess
-
-    for arguments, more in ((["list"], ["numpy"]), (["show", "aaaaaa"], [])):
-        code = (
-            f"import sys; sys.argv = ['rnnlab', *{arguments!r}, '--runs', {str(root)!r}]\n"
-            "from rnnlab.cli.main import main\n"
-            "try:\n    main()\nexcept SystemExit as end:\n"
-            f"    print(end.code, sorted({{'tensorflow', 'keras', 'matplotlib', *{more!r}}} & set(sys.modules)))"
-        )
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-        assert done.stdout.splitlines()[-1] == "0 []"
 
 
 def test_a_run_whose_process_is_gone_is_stale(tmp_path: Path) -> None:
