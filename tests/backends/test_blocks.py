@@ -5,7 +5,7 @@ import pytest
 
 from rnnlab.backends.base import AbstractModel, BlockResult
 from rnnlab.core.batch import Batch
-from tests.backends.contenders import LOOPING, Contender, assert_same_bits
+from tests.backends.contenders import LOOPING, NUMPY, Contender, assert_same_bits
 from tests.networks import batch
 
 UPDATES, SIZE = 5, 3
@@ -27,8 +27,16 @@ def assert_same_results(got: BlockResult, expected: BlockResult) -> None:
         np.testing.assert_array_equal(getattr(got, name), getattr(expected, name), name)
 
 
-@only
-@pytest.mark.parametrize("sequences", [False, True])
+@pytest.mark.parametrize(
+    ("contender", "sequences"),
+    [
+        # Keras compiles four models for each.
+        pytest.param(name, way, marks=[pytest.mark.soak] * (name not in NUMPY and (name != "keras-derived" or way)))
+        for name in LOOPING
+        for way in (False, True)
+    ],
+    indirect=["contender"],
+)
 def test_a_block_is_its_updates_one_by_one(contender: Contender, sequences: bool) -> None:
     net = contender.network("carry", sequences=sequences)
     data = batch(net, batch_size=UPDATES * SIZE, ragged=True, holes=sequences)

@@ -59,15 +59,20 @@ def loop(trial: Trial, seam: Seam, fault: Fault, *, template: Path | None, begin
     raise AssertionError
 
 
+_INTERRUPTED: list[Path] = []  # made by the first test that needs it, as the seam is of one test
+
+
 @pytest.fixture
 def interrupted(trial: Trial, seam: Seam) -> Path:
-    """A run that was killed half-way."""
-    folder = trial.place / "interrupted"
-    trial.run(trial.place / "counted")
-    seam.arm(len(seam.calls) * 2 // 3, Fault())
-    trial.run(folder)
-    assert seam.end_process()
-    return folder
+    """A run that was killed half-way, to be copied."""
+    if not _INTERRUPTED:
+        folder = trial.place / "interrupted"
+        trial.run(trial.place / "counted")
+        seam.arm(len(seam.calls) * 2 // 3, Fault())
+        trial.run(folder)
+        assert seam.end_process()
+        _INTERRUPTED.append(folder)
+    return _INTERRUPTED[0]
 
 
 @pytest.mark.parametrize("fault", SOME, ids=str)

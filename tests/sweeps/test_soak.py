@@ -86,7 +86,7 @@ def note_done(sweep: SweepFolder, done: dict[str, bytes]) -> None:
                 assert done.setdefault(trial.name, data) == data, trial.name
 
 
-@pytest.mark.parametrize(("trials", "calm"), [(12, 0.5), pytest.param(300, 1.5, marks=pytest.mark.soak)])
+@pytest.mark.parametrize(("trials", "calm"), [(8, 0.5), pytest.param(300, 1.5, marks=pytest.mark.soak)])
 def test_killed_at_random_and_restarted_until_done(place: Path, trials: int, calm: float) -> None:
     whole, sweep = (make(place, CONFIG, seeds=trials, name=name) for name in ("whole", "broken"))
     run(whole)
