@@ -35,6 +35,7 @@ myst_enable_extensions = ["deflist"]
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"
+autodoc_default_options = {"exclude-members": "model_config"}
 autodoc_typehints_description_target = "documented"
 default_role = "literal"  # the docstrings are Markdown in this
 napoleon_use_ivar = True

@@ -1,6 +1,7 @@
 """The pages of what is stored and printed for other programs: exit codes, JSON, the run folder."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
@@ -9,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 
 import rnnlab.cli
-from generator.markdown import code, definitions, docstring, document, escaped, table
+from generator.markdown import as_stored, code, definitions, docstring, document, escaped, table
 from rnnlab.cli.render.card import kind, option_rows
 from rnnlab.core.errors import RnnlabError
 from rnnlab.storage import checkpoint, folder, lock, metrics, sealed_yaml, weights
@@ -70,7 +71,8 @@ def json_formats() -> str:
         ]
         about = schema.get("description")
         rows = [
-            (code(name), escaped(types), escaped(text)) for name, types, text in _keys(schema, schema.get("$defs", {}))
+            (code(name), escaped(types), escaped(as_stored(text)))
+            for name, types, text in _keys(schema, schema.get("$defs", {}))
         ]
         parts += [f"{about}\n"] * bool(about) + [table(("key", "type", "meaning"), rows)]
     return "\n".join(parts)
@@ -105,7 +107,8 @@ def _types(field: Mapping[str, Any]) -> str:
 
 def run_folder() -> str:
     """Return the page of the run folder."""
-    parts = [_FOLDER, *_module(folder), "## `status.json`\n", *_document(Status), "## `summary.json`\n"]
+    _, _, files = docstring(folder).text.partition("\n\n")
+    parts = [_FOLDER, files, "## `status.json`\n", *_document(Status), "## `summary.json`\n"]
     parts += [*_document(Summary), "## `provenance.json`\n", *_document(Provenance)]
     parts += ["## `resolved.yaml`\n", *_module(sealed_yaml), "## `metrics.jsonl`\n", *_module(metrics)]
     parts += ["## Arrays: `weights` and `checkpoints`\n", *_module(weights), "### `weights/*.safetensors`\n"]
@@ -128,4 +131,5 @@ def _module(module: ModuleType) -> list[str]:
 
 
 def _document(model: type[BaseModel]) -> list[str]:
-    return [docstring(model).text, document(option_rows(model))]
+    about = re.sub("; immutable.*", ".", as_stored(docstring(model).text))
+    return [about, document(option_rows(model))]
