@@ -15,7 +15,7 @@ from rnnlab.core.code_files import CodeFile
 from rnnlab.core.errors import UsageError
 from rnnlab.core.text import jsonable
 from tests.backends.swapped_gates import in_the_kernel
-from tests.test_readme import of_kind
+from tests.cells.leaky import LEAKY
 
 SHAPE = read_shape("T5xB4xD2xH3")
 # Those whose library this process may import; JAX is tested as a child process, in `test_measure.py`.
@@ -91,7 +91,7 @@ def test_stopped_gradients_on_torch(cell: str, options: dict[str, bool]) -> None
 @pytest.mark.peers
 def test_a_cell_in_a_file_has_peers(tmp_path: Path) -> None:
     pytest.importorskip("torch", reason="the outside reference needs the extra `peers`")
-    (tmp_path / "my_cell.py").write_text(of_kind("python")[0])
+    (tmp_path / "my_cell.py").write_text(LEAKY)
     cell = str(CodeFile(Path("my_cell.py"), "Leaky").located(tmp_path))
     assert str(work(cell)).endswith(", Leaky")
     assert_the_same_work(CONTENDERS["torch_loop"], Work.from_json(jsonable(work(cell, layers=2))))
@@ -101,7 +101,7 @@ def test_a_cell_in_a_file_has_peers(tmp_path: Path) -> None:
 def test_inputs_read_by_more_than_products(tmp_path: Path) -> None:
     pytest.importorskip("torch", reason="the outside reference needs the extra `peers`")
     product, more = 'xp.matmul(inputs, p["W"])', 'xp.matmul(xp.stop_gradient(inputs), p["W"])'
-    text = of_kind("python")[0]
+    text = LEAKY
     assert product in text
     (tmp_path / "my_cell.py").write_text(text.replace(product, f"{product} + {more}"))
     cell = str(CodeFile(Path("my_cell.py"), "Leaky").located(tmp_path))

@@ -1,4 +1,4 @@
-"""A user's cell in a file of his own, the one of the README, named by path: all that a built-in cell can do, safely."""
+"""A user's cell in a file of his own, named by path: all that a built-in cell can do, safely."""
 
 import os
 import shutil
@@ -17,10 +17,9 @@ from rnnlab.core.code_files import VARIABLE, CodeFile
 from rnnlab.core.errors import UsageError
 from rnnlab.core.own_classes import _own
 from rnnlab.core.parameters import Orthogonal, Parameter, draw_parameters
+from tests.cells.leaky import LEAKY
 from tests.cli.program import child, rnnlab
-from tests.test_readme import of_kind
 
-LEAKY = of_kind("python")[0]
 CONFIG = """\
 task: adding
 cell: {type: "cells/my_cell.py:Leaky", units: 3, leak: 0.5}

@@ -10,8 +10,9 @@ from rnnlab.cli.main import app, load_command
 from rnnlab.cli.options import complete_setting
 from tests.docs.test_pages import ROOT, TEXTS
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-ALL = {**TEXTS, "README.md": README}
+README = TEXTS["README.md"]
+ROOTS = [path for name in ("CONTRIBUTING.md", "CHANGELOG.md") if (path := ROOT / name).exists()]
+ALL = {**TEXTS, **{path.name: path.read_text(encoding="utf-8") for path in ROOTS}}
 EVERYWHERE = {"--help", "-h", "--version", "--install-completion", "--show-completion"}
 COMMANDS = {name: load_command(name) for name in typer.main.get_command(app).commands}  # type: ignore[attr-defined]
 KEYS = [setting.removesuffix("=") for setting in complete_setting("")]
@@ -74,7 +75,8 @@ def test_links_of_the_readme_lead_to_files() -> None:
 def test_the_help_of_the_program_has_every_exit_code() -> None:
     from rnnlab.core.errors import RnnlabError
 
-    text = " ".join((typer.main.get_command(app).help or "").split())
+    program = typer.main.get_command(app)
+    text = " ".join(f"{program.help} {program.epilog}".split())
     codes = {0, 130, *(kind.exit_code for kind in (RnnlabError, *RnnlabError.__subclasses__()))}
     assert [code for code in sorted(codes) if not re.search(rf"\b{code} ", text)] == []
 
@@ -82,5 +84,5 @@ def test_the_help_of_the_program_has_every_exit_code() -> None:
 def test_every_page_is_on_the_index() -> None:
     """Sphinx warns of it too; here it is found without Sphinx."""
     listed = set(re.findall(r"^[a-z_]+(?:/[a-z_]+)?$", TEXTS["docs/index.md"], re.MULTILINE))
-    pages = {Path(name).relative_to("docs").with_suffix("").as_posix() for name in TEXTS} - {"index"}
+    pages = {Path(name).relative_to("docs").with_suffix("").as_posix() for name in TEXTS if "/" in name} - {"index"}
     assert pages - listed == set()
