@@ -16,7 +16,7 @@ ALL = {**TEXTS, **{path.name: path.read_text(encoding="utf-8") for path in ROOTS
 EVERYWHERE = {"--help", "-h", "--version", "--install-completion", "--show-completion"}
 COMMANDS = {name: load_command(name) for name in typer.main.get_command(app).commands}  # type: ignore[attr-defined]
 KEYS = [setting.removesuffix("=") for setting in complete_setting("")]
-_BLOCKS = "task|cell|shape|training|evaluation|logging|sweep"
+_BLOCKS = "task|cell|shape|training|evaluation|logging"
 
 
 def options(command: object) -> set[str]:
