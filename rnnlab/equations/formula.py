@@ -1,4 +1,4 @@
-"""Equations of a network's other parts as graphs: of an update rule, of a loss."""
+"""Equations of a network's other parts as graphs: of an update rule, of the output layer with its loss."""
 
 import inspect
 from collections.abc import Mapping
@@ -26,24 +26,38 @@ def formula_of_rule(rule: AbstractOptimizer[Any]) -> Formula:
     return {name: xp.node(value) for name, value in rule.move(xp, at, numbers).items()}
 
 
-def formula_of_loss(loss: AbstractLoss, features: int) -> Formula:
-    """Return the loss of a step, `value`, and its gradient by the outputs, `slope`.
+def formula_of_head(loss: AbstractLoss, *, units: int, features: int) -> Formula:
+    """Return what the output layer and the loss give at a step.
 
-    They are computed from `state` nodes: `outputs`, and `targets`, which is one number where targets are classes.
+    It is computed from `state` nodes: `h`, the last layer's output; `targets`, one number where they are classes; and
+    `outputs`, what there is where the step is not scored; and from `number` nodes: `scored`, whether it is, and
+    `share`, by which the gradient is multiplied. The results are `outputs`, `value`, the loss, `slope`, its gradient by
+    the outputs, and `flow`, that by `h`.
 
     Args:
         loss: Which loss.
+        units: H.
         features: O.
     """
     graph = Graph()
     xp = _Rows(graph, _file(loss))
-    outputs = graph.node("state", width=features, detail="outputs")
+    h, before = (graph.node("state", width=size, detail=name) for name, size in (("h", units), ("outputs", features)))
     targets = graph.node("state", width=1 if loss.integer_targets else features, detail="targets")
     if loss.integer_targets:
         targets = graph.node("one_hot", [targets], width=features)
-    given = (Symbol(xp.elementwise, node) for node in (outputs, targets))
-    y, t = given
-    return {"value": xp.elementwise.node(loss.value(xp, y, t)), "slope": xp.elementwise.node(loss.slope(xp, y, t))}
+    bias = graph.node("parameter", width=features, detail="head.b")
+    y = Symbol(xp.elementwise, graph.add(graph.product(h, "head.W", width=features), bias))
+    t, scored, share = (
+        Symbol(xp.elementwise, node)
+        for node in (targets, graph.node("number", detail="scored"), graph.node("number", detail="share"))
+    )
+    slope = xp.elementwise.node(xp.where(scored, loss.slope(xp, y, t) * share, 0.0))
+    return {
+        "outputs": xp.elementwise.node(xp.where(scored, y, Symbol(xp.elementwise, before))),
+        "value": xp.elementwise.node(xp.where(scored, loss.value(xp, y, t), 0.0)),
+        "slope": slope,
+        "flow": graph.product(slope, "head.W", width=units, transposed=True),
+    }
 
 
 @final

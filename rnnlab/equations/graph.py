@@ -237,3 +237,20 @@ def without(operation: str, ends: Iterable[Node], graph: Graph) -> dict[Node, No
         else:
             new[node] = graph.node(node.operation, operands, width=node.width, detail=node.detail)
     return new
+
+
+def text_of(ends: Iterable[Node]) -> str:
+    """Return a text that is the same for graphs of the same operations, whatever the numbers they are given.
+
+    Example:
+        >>> graph = Graph()
+        >>> text_of([graph.elementwise("exp", graph.node("state", width=2, detail="h"))])
+        "state:2:'h'() exp:2:None(0) -> 1"
+    """
+    ends = list(ends)
+    numbers = {node: number for number, node in enumerate(ordered(ends))}
+    parts = [
+        f"{node.operation}:{node.width}:{node.detail!r}({','.join(str(numbers[one]) for one in node.operands)})"
+        for node in numbers
+    ]
+    return " ".join([*parts, "->", *(str(numbers[node]) for node in ends)])

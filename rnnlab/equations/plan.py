@@ -11,7 +11,7 @@ from typing import final
 
 from rnnlab.cells.base import AbstractCell
 from rnnlab.equations.derivative import Gradients, differentiate
-from rnnlab.equations.graph import Node, ordered, without
+from rnnlab.equations.graph import Node, ordered, text_of, without
 from rnnlab.equations.schedule import Stage, kept, stages
 from rnnlab.equations.trace import Traced, trace
 
@@ -57,6 +57,15 @@ class Plan:
     vector_gradients: Mapping[str, Sequence[Node]]
     input_products: Sequence[tuple[Node, str]]
     input_rest: Node | None
+
+    @property
+    def form(self) -> str:
+        """A text that is the same for plans which differ at most in the numbers that parameters begin with."""
+        nodes = [*self.after.values(), *self.before.values(), *self.kept_back, *self.operands, *self.saved]
+        nodes += [node for node, _ in self.input_products]
+        gradients = {name: len(pairs) for name, pairs in {**self.matrix_gradients, **self.vector_gradients}.items()}
+        names = [*self.sizes.items(), *self.before, *self.matrices.items(), *self.vectors.items(), *gradients.items()]
+        return f"{self.output} {names} {[name for _, name in self.input_products]} {text_of(nodes)}"
 
     @property
     def operands(self) -> list[Node]:

@@ -7,7 +7,7 @@ from typing import Any, final
 from llvmlite import ir
 
 from rnnlab.backends.numpy.compiled._machine import vector_bytes
-from rnnlab.backends.numpy.compiled._values import POINTER, WHOLE, Number, Place, Vector, Whole
+from rnnlab.backends.numpy.compiled._values import POINTER, WHOLE, Mask, Number, Place, Vector, Whole
 
 
 @final
@@ -52,6 +52,19 @@ class Code:
         lanes = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), [0] * self.lanes)
         return Vector(self, self.builder.shuffle_vector(first, nothing, lanes))
 
+    def whole(self, number: int) -> Number:
+        """Return a whole number as one that is known when the function runs."""
+        return Number(self.builder, Number.of(number))
+
+    def real(self, number: Number) -> Vector:
+        """Return a whole number in every lane."""
+        return self.broadcast(self.builder.sitofp(number.value, self.scalar))
+
+    def any(self, mask: Mask) -> Any:
+        """Return whether a condition is true in some lane."""
+        bits = self.builder.bitcast(mask.value, ir.IntType(self.lanes))
+        return self.builder.icmp_unsigned("!=", bits, ir.Constant(bits.type, 0))
+
     def shuffled(self, one: Vector, other: Vector, lanes: Sequence[int]) -> Vector:
         """Return the lanes of two vectors, counted on from the first to the second, in another order."""
         mask = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), list(lanes))
@@ -79,7 +92,7 @@ class Code:
         builder.branch(head)
         builder.position_at_end(head)
         index = builder.phi(WHOLE)
-        index.add_incoming(self._whole(start), before)
+        index.add_incoming(Number.of(start), before)
         number = Number(builder, index)
         builder.cbranch(number + step <= count, body, after)
         builder.position_at_end(body)
@@ -95,7 +108,7 @@ class Code:
             with self.loop(whole, step=size) as start:
                 write(start, size)
         if count > whole:
-            write(Number(self.builder, self._whole(whole)), count - whole)
+            write(Number(self.builder, Number.of(whole)), count - whole)
 
     def sums(
         self, count: Whole, first: Sequence[Vector], add: Callable[[Number, Sequence[Vector]], Sequence[Vector]]
@@ -106,7 +119,7 @@ class Code:
         builder.branch(body)
         builder.position_at_end(body)
         index, sums = builder.phi(WHOLE), [builder.phi(self.vector) for _ in first]
-        index.add_incoming(self._whole(0), before)
+        index.add_incoming(Number.of(0), before)
         new = add(Number(builder, index), [Vector(self, one) for one in sums])
         for phi, value, begin in zip(sums, new, first, strict=True):
             phi.add_incoming(begin.value, before)
@@ -125,11 +138,8 @@ class Code:
 
     def call(self, function: "Code", places: Sequence[Place], numbers: Sequence[Whole]) -> None:
         """Call another function."""
-        self.builder.call(function.function, [*(one.value for one in places), *map(self._whole, numbers)])
+        self.builder.call(function.function, [*(one.value for one in places), *map(Number.of, numbers)])
 
     def done(self) -> None:
         """End the function."""
         self.builder.ret_void()
-
-    def _whole(self, number: Whole) -> Any:
-        return number.value if isinstance(number, Number) else ir.Constant(WHOLE, number)

@@ -68,6 +68,11 @@ def sqrt(x: Vector) -> Vector:
     return _intrinsic(x, "sqrt")
 
 
+def floor(x: Vector) -> Vector:
+    """Return the next whole number below."""
+    return _intrinsic(x, "floor")
+
+
 def exp(x: Vector) -> Vector:
     """Return e to the power of x: in float32 2ⁿ times a polynomial of what is left, in float64 that of the library."""
     if x.code.precision == "float64":

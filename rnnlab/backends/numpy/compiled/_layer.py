@@ -184,7 +184,8 @@ class CompiledLayer(AbstractLayer):
         record[:, :, layout.ones.start] = 1
         output = layout.states[self.plan.output]
         outputs = tape.array("outputs", (timesteps, panels * columns, padded(output.count, lanes)), dtype)
-        work = self._scratch.array("work", (max(layout.forward.work, layout.backward.work), columns), dtype)
+        rows = max(layout.forward.work, layout.kept + layout.inputs.count + layout.backward.work)
+        work = self._scratch.array("work", (rows, columns), dtype)
         flow = self._scratch.array("flow", (panels, 2, layout.flow, columns), dtype)
         kept = self._scratch.array("kept", (timesteps * columns * layout.kept,), dtype)
         features = layout.inputs.count

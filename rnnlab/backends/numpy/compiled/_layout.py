@@ -16,20 +16,21 @@ class Layout:
 
     Args:
         plan: The plan.
-        lanes: Numbers per vector.
+        lanes: Numbers per vector, to which kept gradients are rounded up.
+        inputs_apart: Whether inputs are not on the record but in a buffer of their own.
 
     Attributes:
         states: The rows of each state on the record, and of its gradient in `flow`.
-        inputs, ones: Their rows on the record.
+        inputs, ones: Their rows.
         record, flow: How many rows these have.
         vectors: The first number of each vector of parameters that a loop reads, all one behind the other.
         gathers: How the gradients of the parameters are found after all steps.
-        kept: Columns of the gradients that are kept of all steps.
+        kept: Rows of the gradients that are kept of all steps.
         below: Where the gradient of the inputs is.
         forward, backward: The two directions.
     """
 
-    def __init__(self, plan: Plan, lanes: int) -> None:
+    def __init__(self, plan: Plan, lanes: int, *, inputs_apart: bool = False) -> None:
         self.plan, self._lanes = plan, lanes
         read = [node for stage in plan.forward for one in stage.products for node in one.operands]
         readers = {name: sum(n.operation == "state" and n.detail == name for n in read) for name in plan.sizes}
@@ -38,7 +39,9 @@ class Layout:
         for name in sorted(plan.sizes, key=lambda name: readers[name]):
             self.states[name] = self._on_record(plan.sizes[name])
         self.flow = self.record
-        self.inputs, self.ones = self._on_record(plan.input_features), self._on_record(1)
+        features = plan.input_features
+        self.inputs = Rows("inputs", 0, features) if inputs_apart else self._on_record(features)
+        self.ones = self._on_record(1)
         kept = {node: [Rows("next", self.states[n].start, node.width)] for n, node in plan.after.items()}
         for node in dict.fromkeys([*plan.operands, *plan.saved]):
             if not node.is_leaf and node not in kept:
@@ -75,16 +78,16 @@ class Layout:
             gathers.append(self._gather(known, operands, gradients))
             start = gathers[-1].start
             for gradient in gradients:
-                wanted.setdefault(gradient, []).append(Rows("work", start, gradient.width))
+                wanted.setdefault(gradient, []).append(Rows("kept", start, gradient.width))
                 start += gradient.width
         self.gathers = tuple(gathers)
         for name, node in plan.before.items():
             rows = self.states[name]
             wanted.setdefault(node, []).append(Rows("before", rows.start, rows.count))
-        self.below = Rows("work", self.kept, plan.input_features)
+        self.below = Rows("below", 0, plan.input_features)
         if plan.input_rest is not None:
             wanted.setdefault(plan.input_rest, []).append(self.below)
-        order = Order(known, wanted, ones=self.ones, work=self.kept + plan.input_features)
+        order = Order(known, wanted, ones=self.ones, work=0)
         self.backward = order.direction(plan.backward, plan.input_products, self.below)
 
     def _gathered(self) -> dict[frozenset[Operand], list[Node]]:

@@ -12,7 +12,7 @@ from rnnlab.backends.numpy.compiled._places import ONES, Direction, Loop, Operan
 from rnnlab.equations.graph import Node
 from rnnlab.equations.schedule import Stage
 
-_ACROSS = {"repeat", "group_sum"}  # what reads other rows than its own
+_ACROSS = {"repeat", "group_sum", "group_max", "one_hot"}  # what reads other rows than its own
 
 
 def merged(rows: Iterable[Rows]) -> tuple[Rows, ...]:

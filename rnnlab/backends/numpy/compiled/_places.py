@@ -4,7 +4,9 @@ A value is some rows of a buffer, each row as long as the columns that are compu
 
     record    a step's states before it, its inputs, a row of ones, and what the way back reads
     next      the record of the step after it: its states
+    inputs    a step's inputs where they are not on the record
     flow      the gradients of the states after a step; `before`: those of the states before it
+    kept      the gradients that those of parameters are made of; `below`: the gradient of the inputs
     work      whatever no other step reads
 """
 
@@ -87,7 +89,7 @@ class Gather:
 
     Attributes:
         operands: Where these are.
-        start: The first row of the gradients in `work`, and column where they are kept of all steps.
+        start: The first row of the gradients among those that are kept.
         count: How many rows.
         pieces: The parameters in the product, (rows of the operands, gradients).
     """

@@ -22,6 +22,11 @@ class Number:
     def __init__(self, builder: ir.IRBuilder, value: Any) -> None:
         self._builder, self.value = builder, value
 
+    @staticmethod
+    def of(number: Whole) -> Any:
+        """Return a whole number as the function has it."""
+        return number.value if isinstance(number, Number) else ir.Constant(WHOLE, number)
+
     def __add__(self, other: Whole) -> "Number":
         return Number(self._builder, self._builder.add(self.value, self._same(other)))
 
@@ -56,7 +61,7 @@ class Number:
     __radd__, __rmul__ = __add__, __mul__
 
     def _same(self, other: Whole) -> Any:
-        return other.value if isinstance(other, Number) else ir.Constant(WHOLE, other)
+        return Number.of(other)
 
 
 @final
@@ -67,8 +72,7 @@ class Place:
         self._code, self.value, self.lanes = code, value, code.lanes
 
     def __add__(self, count: Whole) -> "Place":
-        index = count.value if isinstance(count, Number) else ir.Constant(WHOLE, count)
-        moved = self._code.builder.gep(self.value, [index], source_etype=self._code.scalar)
+        moved = self._code.builder.gep(self.value, [Number.of(count)], source_etype=self._code.scalar)
         return Place(self._code, moved)
 
     def read(self) -> "Vector":
@@ -92,6 +96,25 @@ class Place:
         """Return one of the whole numbers, of 64 bits, that follow from here."""
         at = self._code.builder.gep(self.value, [index.value], source_etype=WHOLE)
         return Number(self._code.builder, self._code.builder.load(at, align=8, typ=WHOLE))
+
+    def read_place(self, index: Whole) -> "Place":
+        """Return one of the places whose addresses follow from here."""
+        at = self._code.builder.gep(self.value, [Number.of(index)], source_etype=WHOLE)
+        return Place(self._code, self._code.builder.load(at, align=8, typ=POINTER))
+
+    def read_doubles(self, index: Number) -> "Vector":
+        """Return the numbers from an index on that are float64 here."""
+        code = self._code
+        at = code.builder.gep(self.value, [index.value], source_etype=ir.DoubleType())
+        doubles = code.builder.load(at, align=8, typ=ir.VectorType(ir.DoubleType(), code.lanes))
+        return Vector(code, doubles if code.size == 8 else code.builder.fptrunc(doubles, code.vector))
+
+    def copy_double_to(self, index: Number, other: "Place") -> None:
+        """Put the number at an index, which is a float64 here, there."""
+        code = self._code
+        at = code.builder.gep(self.value, [index.value], source_etype=ir.DoubleType())
+        number = code.builder.load(at, align=8, typ=ir.DoubleType())
+        code.builder.store(number if code.size == 8 else code.builder.fptrunc(number, code.scalar), other.value)
 
     def read_all_over(self) -> "Vector":
         """Return a vector that has the number which lies here in every lane."""
@@ -119,6 +142,9 @@ class Mask:
 
     def __or__(self, other: "Mask") -> "Mask":
         return Mask(self.code, self.code.builder.or_(self.value, other.value))
+
+    def __invert__(self) -> "Mask":
+        return Mask(self.code, self.code.builder.not_(self.value))
 
 
 @final
@@ -159,7 +185,7 @@ class Vector:
     def __le__(self, other: "Vector | float") -> Mask:
         return self._compared("<=", other)
 
-    def equals(self, other: float) -> Mask:
+    def equals(self, other: "Vector | float") -> Mask:
         """Return where it is this number."""
         return self._compared("==", other)
 

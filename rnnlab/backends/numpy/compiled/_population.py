@@ -1,0 +1,200 @@
+"""Networks that share a plan, trained side by side: their numbers are put into columns, and taken from there."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnlab.backends.base import BlockResult, Network
+from rnnlab.backends.base import Training as Recipe
+from rnnlab.backends.numpy.compiled._machine import vector_bytes
+from rnnlab.backends.numpy.compiled._training import GIVEN, Training
+from rnnlab.core.batch import Batch
+from rnnlab.equations.formula import formula_of_rule
+from rnnlab.equations.graph import text_of
+from rnnlab.equations.plan import plan_of
+from rnnlab.optim.rules.base import AbstractOptimizer
+
+Array = NDArray[Any]
+_LINE = 64  # bytes of a line of the cache
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A network of a population.
+
+    Attributes:
+        network: What is computed.
+        recipe: How it is updated.
+        parameters: (P,), changed in place.
+        slots: Of the update rule, likewise, and `step`.
+    """
+
+    network: Network
+    recipe: Recipe
+    parameters: Array
+    slots: Mapping[str, Array]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What networks have in common that are computed by the same machine code.
+
+    Attributes:
+        text: All of it.
+        network, rule: One that is so.
+    """
+
+    text: str
+    network: Network = field(compare=False)
+    rule: AbstractOptimizer[Any] = field(compare=False)
+
+    @classmethod
+    def of(cls, network: Network, recipe: Recipe) -> "Form":
+        """Return the form of a network."""
+        layers, rule = network.cell.options.layers, recipe.optimizer
+        plans = [plan_of(network.cell, network.layer_features(layer)).form for layer in range(min(layers, 2))]
+        formula = formula_of_rule(rule)
+        own = f"{network.output_features} {network.loss} {network.return_sequences} {network.precision} {layers}"
+        return cls(f"{own} {plans} {[*formula]} {text_of(formula.values())}", network, rule)
+
+
+def train_population(members: Sequence[Member], batches: Sequence[Batch], updates: int) -> list[BlockResult]:
+    """Run so many updates of each network with its own batch; they have one form, and there are at most W.
+
+    A network's numbers depend neither on the others nor on how many updates there are.
+    """
+    form, first = Form.of(members[0].network, members[0].recipe), members[0]
+    network, dtype = first.network, first.network.dtype
+    kernel = _kernel(form, vector_bytes() // dtype.itemsize)
+    data = _Data(batches, network, updates, kernel.columns)
+    vectors = {name: _columns([one.slots[name] for one in members], kernel.columns) for name in kernel.slots}
+    vectors["parameters"] = _columns([one.parameters for one in members], kernel.columns)
+    rates = [_rates(one.recipe, int(one.slots["step"][0]), updates) for one in members]
+    numbers = [_numbers(one, rate, kernel.numbers) for one, rate in zip(members, rates, strict=True)]
+    given = data.arrays | vectors | {
+        "numbers": _columns(numbers, kernel.columns),
+        "decays": _columns([network.in_matrices().astype(dtype)], kernel.columns),
+        "alive": np.ones(kernel.columns, dtype),
+        "losses": np.zeros((updates, kernel.columns), dtype),
+        "norms": np.zeros((updates, kernel.columns), dtype),
+        "outputs": np.zeros((*network.empty_outputs(data.rows, data.timesteps).shape, kernel.columns), dtype),
+    }  # fmt: skip
+    window = first.recipe.bptt_steps or 0
+    kernel.run(given, (updates, data.rows // updates, data.timesteps, window), dtype)
+    results = []
+    for column, (member, rate) in enumerate(zip(members, rates, strict=True)):
+        losses, norms = (given[name][:, column].astype(np.float64) for name in ("losses", "norms"))
+        is_bad = ~(np.isfinite(losses) & np.isfinite(norms))
+        count = int(is_bad.argmax()) + 1 if is_bad.any() else updates
+        member.parameters[...] = vectors["parameters"][:, column]
+        for name in kernel.slots:
+            member.slots[name][...] = vectors[name][:, column]
+        member.slots["step"][0] += count - bool(is_bad.any())
+        rows = count * (data.rows // updates)
+        outputs = (
+            np.ascontiguousarray(given["outputs"][:rows, ..., column][..., : data.steps_of(column), :])
+            if network.return_sequences
+            else given["outputs"][:rows, :, column].copy()
+        )
+        results.append(BlockResult(losses[:count], norms[:count], rate[:count], outputs))
+    return results
+
+
+@final
+class _Data:
+    """The batches of all columns; those beyond the last network have the first one's.
+
+    Attributes:
+        rows: Sequences of each column.
+        timesteps: T, the longest of all.
+        arrays: What the kernel is given.
+    """
+
+    def __init__(self, batches: Sequence[Batch], network: Network, updates: int, columns: int) -> None:
+        self.rows, self.timesteps = batches[0].size, max(one.inputs.shape[1] for one in batches)
+        self._steps = [one.inputs.shape[1] for one in batches]
+        lengths = _columns([one.lengths for one in batches], columns)
+        self._kept: list[Array] = []
+        self.arrays: dict[str, Array] = {
+            "inputs by column": self._table([self._padded(one.inputs) for one in batches], columns),
+            "ends": np.ascontiguousarray(lengths.max(axis=1), np.int64),
+            "lengths": lengths.astype(network.dtype),
+        }
+        targets, masks = [one.targets for one in batches], [one.mask for one in batches]
+        if network.return_sequences:
+            targets, masks = [self._padded(one) for one in targets], [self._padded(one) for one in masks]
+        self.arrays["targets by column"] = self._table(targets, columns)
+        self.arrays["mask by column"] = self._table(masks if network.return_sequences else [], columns)
+        scored = [one.mask.reshape(updates, -1).sum(axis=1, dtype=np.int64) for one in batches]
+        self.arrays["share"] = (1 / _columns(scored, columns)).astype(network.dtype)
+
+    def steps_of(self, column: int) -> int:
+        """Return the steps of a column's batch."""
+        return self._steps[column]
+
+    def _padded(self, array: Array) -> Array:
+        missing = self.timesteps - array.shape[1]
+        return np.pad(array, [(0, 0), (0, missing), *[(0, 0)] * (array.ndim - 2)]) if missing else array
+
+    def _table(self, arrays: Sequence[Array], columns: int) -> Array:
+        doubles = [np.ascontiguousarray(array, np.float64) for array in arrays]
+        self._kept += doubles
+        addresses = [array.ctypes.data for array in doubles] or [0]
+        return np.array(addresses + addresses[:1] * (columns - len(addresses)), np.int64)
+
+
+@final
+class _Kernel:
+    """The machine code of a form, and the memory that it needs."""
+
+    def __init__(self, form: Form, columns: int) -> None:
+        training = Training(form.network, form.rule, columns=columns)
+        self.columns, self.numbers, self.slots = columns, training.numbers, form.rule.slot_names()
+        self._sizes: Sequence[tuple[int, int]] = [*training.sizes.values()]
+        self._function: Callable[..., None] = training.function()
+
+    def run(self, given: Mapping[str, Array], numbers: tuple[int, int, int, int], dtype: np.dtype[Any]) -> None:
+        """Run it on these arrays, for K, B, T and the window."""
+        sizes = [
+            -(-(rows + more * numbers[2]) * self.columns * dtype.itemsize // _LINE) * _LINE
+            for rows, more in self._sizes
+        ]
+        memory = np.zeros(sum(sizes) + _LINE, "u1")
+        starts = memory.ctypes.data + -memory.ctypes.data % _LINE + np.cumsum([0, *sizes[:-1]])
+        arrays = [given[name] for name in (*GIVEN, *self.slots)]
+        assert all(array.flags.c_contiguous for array in arrays)
+        table = np.array([*(array.ctypes.data for array in arrays), *starts.tolist()], np.int64)
+        self._function(table.ctypes.data, *numbers)
+
+
+@lru_cache(maxsize=32)
+def _kernel(form: Form, columns: int) -> _Kernel:
+    return _Kernel(form, columns)
+
+
+def _columns(arrays: Sequence[Array], columns: int) -> Array:
+    """Return arrays side by side on a last axis; columns beyond them are as the first."""
+    first = arrays[0]
+    whole = np.empty((*first.shape, columns), first.dtype)
+    for column in range(columns):
+        whole[..., column] = arrays[column] if column < len(arrays) else first
+    return whole
+
+
+def _rates(recipe: Recipe, done: int, updates: int) -> NDArray[np.float64]:
+    factors = [recipe.schedule.factor(step) for step in range(done, done + updates)]
+    return recipe.learning_rate * np.array(factors, np.float64)
+
+
+def _numbers(member: Member, rates: NDArray[np.float64], names: Sequence[str]) -> Array:
+    """Return the numbers of each update, (K, N)."""
+    recipe, steps = member.recipe, int(member.slots["step"][0]) + 1 + np.arange(len(rates))
+    clip = {"clip_norm": recipe.clip_norm, "clip_value": recipe.clip_value}
+    own = recipe.optimizer.numbers(steps, rates) | {name: np.inf if one is None else one for name, one in clip.items()}
+    return np.stack([np.broadcast_to(own[name], rates.shape) for name in names], axis=1).astype(member.network.dtype)
