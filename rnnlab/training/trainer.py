@@ -94,7 +94,11 @@ class Trainer:
             config_sha256=self.experiment.sha256(),
             attempt=attempt,
             step=self.place.step,
-            backend=self.backend.facts(self.network),
+            backend=self.backend.facts(
+                self.network,
+                training=self.experiment.recipe(),
+                batch_size=self.experiment.training.batch_size,
+            ),
         )
 
     def seconds(self) -> float:

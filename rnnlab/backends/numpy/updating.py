@@ -1,6 +1,7 @@
 """An update rule's equation as calls of NumPy that write into memory which is there already."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, final
 
 import numpy as np
@@ -57,7 +58,7 @@ class Update:
                 places[node] = self._taken(free, at["parameters"].size)
                 if node in goals:
                     late.append((goals[node], places[node]))
-            self._calls.append((getattr(np, node.operation), tuple(operands), places[node]))
+            self._calls.append((_function(node), tuple(operands), places[node]))
         self._calls += [(np.positive, (array,), at[name]) for name, array in late]
 
     def _taken(self, free: list[Array], size: int) -> Array:
@@ -75,3 +76,14 @@ class Update:
         if node.operation == "number":
             return self._numbers[node.detail]
         return at[node.detail] if node.operation == "state" else places[node]
+
+
+def _function(node: Node) -> Callable[..., Any]:
+    if node.operation == "activation":
+        return partial(_write, partial(node.activation.value, np))
+    function: Callable[..., Any] = getattr(np, node.operation)
+    return function if isinstance(function, np.ufunc) else partial(_write, function)
+
+
+def _write(function: Callable[..., Array], *operands: Array, out: Array) -> None:
+    out[...] = function(*operands)

@@ -1,67 +1,20 @@
 """Networks that share a plan, trained side by side: their numbers are put into columns, and taken from there."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnlab.backends.base import BlockResult, Network
-from rnnlab.backends.base import Training as Recipe
+from rnnlab.backends.base import BlockResult, Network, Training
 from rnnlab.backends.numpy.compiled._machine import vector_bytes
-from rnnlab.backends.numpy.compiled._training import GIVEN, Training
+from rnnlab.backends.numpy.compiled._updates import GIVEN, Updates
+from rnnlab.backends.numpy.lanes import Form, Member
 from rnnlab.core.batch import Batch
-from rnnlab.equations.formula import formula_of_rule
-from rnnlab.equations.graph import text_of
-from rnnlab.equations.plan import plan_of
-from rnnlab.optim.rules.base import AbstractOptimizer
 
 Array = NDArray[Any]
 _LINE = 64  # bytes of a line of the cache
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Member:
-    """A network of a population.
-
-    Attributes:
-        network: What is computed.
-        recipe: How it is updated.
-        parameters: (P,), changed in place.
-        slots: Of the update rule, likewise, and `step`.
-    """
-
-    network: Network
-    recipe: Recipe
-    parameters: Array
-    slots: Mapping[str, Array]
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Form:
-    """What networks have in common that are computed by the same machine code.
-
-    Attributes:
-        text: All of it.
-        network, rule: One that is so.
-    """
-
-    text: str
-    network: Network = field(compare=False)
-    rule: AbstractOptimizer[Any] = field(compare=False)
-
-    @classmethod
-    def of(cls, network: Network, recipe: Recipe) -> "Form":
-        """Return the form of a network."""
-        layers, rule = network.cell.options.layers, recipe.optimizer
-        plans = [plan_of(network.cell, network.layer_features(layer)).form for layer in range(min(layers, 2))]
-        formula = formula_of_rule(rule)
-        own = f"{network.output_features} {network.loss} {network.return_sequences} {network.precision} {layers}"
-        return cls(f"{own} {plans} {[*formula]} {text_of(formula.values())}", network, rule)
 
 
 def train_population(members: Sequence[Member], batches: Sequence[Batch], updates: int) -> list[BlockResult]:
@@ -69,13 +22,13 @@ def train_population(members: Sequence[Member], batches: Sequence[Batch], update
 
     A network's numbers depend neither on the others nor on how many updates there are.
     """
-    form, first = Form.of(members[0].network, members[0].recipe), members[0]
-    network, dtype = first.network, first.network.dtype
+    form, training = members[0].form, members[0].training
+    network, dtype = form.network, form.network.dtype
     kernel = _kernel(form, vector_bytes() // dtype.itemsize)
     data = _Data(batches, network, updates, kernel.columns)
     vectors = {name: _columns([one.slots[name] for one in members], kernel.columns) for name in kernel.slots}
     vectors["parameters"] = _columns([one.parameters for one in members], kernel.columns)
-    rates = [_rates(one.recipe, int(one.slots["step"][0]), updates) for one in members]
+    rates = [_rates(one.training, int(one.slots["step"][0]), updates) for one in members]
     numbers = [_numbers(one, rate, kernel.numbers) for one, rate in zip(members, rates, strict=True)]
     given = data.arrays | vectors | {
         "numbers": _columns(numbers, kernel.columns),
@@ -85,7 +38,7 @@ def train_population(members: Sequence[Member], batches: Sequence[Batch], update
         "norms": np.zeros((updates, kernel.columns), dtype),
         "outputs": np.zeros((*network.empty_outputs(data.rows, data.timesteps).shape, kernel.columns), dtype),
     }  # fmt: skip
-    window = first.recipe.bptt_steps or 0
+    window = training.bptt_steps or 0
     kernel.run(given, (updates, data.rows // updates, data.timesteps, window), dtype)
     results = []
     for column, (member, rate) in enumerate(zip(members, rates, strict=True)):
@@ -136,7 +89,7 @@ class _Data:
 
     def steps_of(self, column: int) -> int:
         """Return the steps of a column's batch."""
-        return self._steps[column]
+        return int(self._steps[column])
 
     def _padded(self, array: Array) -> Array:
         missing = self.timesteps - array.shape[1]
@@ -154,10 +107,10 @@ class _Kernel:
     """The machine code of a form, and the memory that it needs."""
 
     def __init__(self, form: Form, columns: int) -> None:
-        training = Training(form.network, form.rule, columns=columns)
-        self.columns, self.numbers, self.slots = columns, training.numbers, form.rule.slot_names()
-        self._sizes: Sequence[tuple[int, int]] = [*training.sizes.values()]
-        self._function: Callable[..., None] = training.function()
+        updates = Updates(form.network, form.optimizer, columns=columns)
+        self.columns, self.numbers, self.slots = columns, updates.numbers, form.optimizer.slot_names()
+        self._sizes: Sequence[tuple[int, int]] = [*updates.sizes.values()]
+        self._function: Callable[..., None] = updates.function()
 
     def run(self, given: Mapping[str, Array], numbers: tuple[int, int, int, int], dtype: np.dtype[Any]) -> None:
         """Run it on these arrays, for K, B, T and the window."""
@@ -187,14 +140,18 @@ def _columns(arrays: Sequence[Array], columns: int) -> Array:
     return whole
 
 
-def _rates(recipe: Recipe, done: int, updates: int) -> NDArray[np.float64]:
-    factors = [recipe.schedule.factor(step) for step in range(done, done + updates)]
-    return recipe.learning_rate * np.array(factors, np.float64)
+def _rates(training: Training, done: int, updates: int) -> NDArray[np.float64]:
+    factors = [training.schedule.factor(step) for step in range(done, done + updates)]
+    return training.learning_rate * np.array(factors, np.float64)
 
 
 def _numbers(member: Member, rates: NDArray[np.float64], names: Sequence[str]) -> Array:
     """Return the numbers of each update, (K, N)."""
-    recipe, steps = member.recipe, int(member.slots["step"][0]) + 1 + np.arange(len(rates))
-    clip = {"clip_norm": recipe.clip_norm, "clip_value": recipe.clip_value}
-    own = recipe.optimizer.numbers(steps, rates) | {name: np.inf if one is None else one for name, one in clip.items()}
-    return np.stack([np.broadcast_to(own[name], rates.shape) for name in names], axis=1).astype(member.network.dtype)
+    training, steps = member.training, int(member.slots["step"][0]) + 1 + np.arange(len(rates))
+    clip = {"clip_norm": training.clip_norm, "clip_value": training.clip_value}
+    own = training.optimizer.numbers(steps, rates) | {
+        name: np.inf if one is None else one for name, one in clip.items()
+    }
+    return np.stack([np.broadcast_to(own[name], rates.shape) for name in names], axis=1).astype(
+        member.form.network.dtype
+    )

@@ -15,6 +15,7 @@ steps of a recurrence: Banerjee et al. 2019, "Optimizing deep learning RNN topol
 """
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import accumulate, pairwise
 
 from llvmlite import ir
@@ -210,14 +211,11 @@ def outer(
         for place, total in zip(to, code.sums(steps, [place.read() for place in to], step), strict=True):
             place.write(total)
 
+    def tiles(row: Number, height: int, at: int) -> None:
+        code.tiles(others, across, lambda column, width: tile(row, height, column, width, at))
+
     for at in range(0, columns, code.lanes):
-        code.tiles(
-            rows,
-            down,
-            lambda row, height, at=at: code.tiles(
-                others, across, lambda column, width: tile(row, height, column, width, at)
-            ),
-        )
+        code.tiles(rows, down, partial(tiles, at=at))
     code.done()
     return code
 

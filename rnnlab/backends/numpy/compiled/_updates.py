@@ -10,11 +10,13 @@ from llvmlite import ir
 from rnnlab.backends.base import Network
 from rnnlab.backends.numpy.compiled import _functions as functions
 from rnnlab.backends.numpy.compiled._code import Code
+from rnnlab.backends.numpy.compiled._head import Head
 from rnnlab.backends.numpy.compiled._items import Items
-from rnnlab.backends.numpy.compiled._lanes import Buffers, Head, Layer, add, clear
 from rnnlab.backends.numpy.compiled._machine import Program
 from rnnlab.backends.numpy.compiled._places import Direction, Loop, Rows
+from rnnlab.backends.numpy.compiled._recurrent import Layer
 from rnnlab.backends.numpy.compiled._values import Number, Place, Vector
+from rnnlab.backends.numpy.compiled._weights import Buffers, add, clear
 from rnnlab.equations.formula import formula_of_head, formula_of_rule
 from rnnlab.equations.graph import Node, ordered
 from rnnlab.equations.plan import plan_of
@@ -29,7 +31,7 @@ GIVEN = (
 
 
 @final
-class Training:
+class Updates:
     """Writes the function (table; updates, B, T, window).
 
     The table has the addresses of what is `GIVEN`, then of the rule's slots, then of the buffers in `sizes`.
@@ -46,7 +48,7 @@ class Training:
 
     def __init__(self, network: Network, rule: AbstractOptimizer[Any], *, columns: int) -> None:
         self._network, self._columns = network, columns
-        self._module = ir.Module(name="training")
+        self._module = ir.Module(name="updates")
         self._code = code = Code(self._module, "train", places=1, numbers=4, precision=network.precision)
         table = code.places[0]
         given = (*GIVEN, *rule.slot_names())
@@ -145,7 +147,7 @@ class Training:
             layers[number].backward(end, lengths, window=window, from_above=from_above)
             above, units = layers[number].below, network.cell.options.units * width
 
-            def from_layer(bases: Any, step: Number, to: Place, above: Place = above, units: int = units) -> None:
+            def from_layer(_: Any, step: Number, to: Place, above: Place = above, units: int = units) -> None:
                 add(code, to, above + step * units, units)
 
             from_above = from_layer

@@ -1,0 +1,106 @@
+"""The output layer and the loss where each column is a network of its own."""
+
+from collections.abc import Mapping, Sequence
+from typing import final
+
+from rnnlab.backends.numpy.compiled._code import Code
+from rnnlab.backends.numpy.compiled._items import Items
+from rnnlab.backends.numpy.compiled._order import Order
+from rnnlab.backends.numpy.compiled._places import Gather, Piece, Rows
+from rnnlab.backends.numpy.compiled._product import outer
+from rnnlab.backends.numpy.compiled._recurrent import Layer
+from rnnlab.backends.numpy.compiled._values import Place, Vector
+from rnnlab.backends.numpy.compiled._weights import Buffers, Shapes, Weights, add
+from rnnlab.equations.formula import Formula
+from rnnlab.equations.graph import Node, ordered
+from rnnlab.equations.schedule import stages
+
+
+@final
+class Head:
+    """The output layer and the loss.
+
+    Args:
+        code: The function.
+        buffers: Its memory.
+        formula: What they compute.
+        layer: The layer below.
+        shapes: Where the parameters are, by full name.
+        columns: W.
+
+    Attributes:
+        loss: Where the sum of the losses is.
+    """
+
+    def __init__(
+        self, code: Code, buffers: Buffers, formula: Formula, *, layer: Layer, shapes: Shapes, columns: int
+    ) -> None:
+        self._code, self._columns = code, columns
+        output, ones = layer.layout.states[layer.layout.plan.output], layer.layout.ones
+        self.features, self.units = formula["slope"].width, output.count
+        h, slope = Rows("next", output.start, output.count), Rows("head", 1, self.features)
+        places = {"h": h, "targets": Rows("targets", 0, 0), "outputs": Rows("outputs", 0, self.features)}
+        places |= {name: Rows(name, 0, 1) for name in ("scored", "share")}
+        given = {
+            node: places[node.detail] for node in ordered(formula.values()) if node.operation in {"state", "number"}
+        }
+        wanted: dict[Node, list[Rows]] = {
+            formula["outputs"]: [places["outputs"]],
+            formula["value"]: [Rows("head", 0, 1)],
+            formula["slope"]: [slope],
+            formula["flow"]: [Rows("head", 1 + self.features, self.units)],
+        }
+        direction = Order(given, wanted, ones=ones, work=0).direction(stages([*wanted], []))
+        pieces = (
+            Piece("head.W", False, slice(0, self.units), slice(0, self.features)),
+            Piece("head.b", False, slice(self.units, self.units + 1), slice(0, self.features)),
+        )
+        self._gather = Gather((h, ones), 0, self.features, pieces)
+        self.weights = Weights(
+            code, buffers, name="head", directions=[direction], gathers=[self._gather], shapes=shapes, columns=columns
+        )
+        self._items = Items(
+            code, direction, name="head", starts=self.weights.starts, vectors={}, columns=columns, per_column=True
+        )
+        self._own = buffers.new("head", 1 + self.features + self.units)
+        work, self._scored, self.loss = (
+            buffers.new(name, rows) for name, rows in (("head's work", direction.work), ("scored", 1), ("loss", 1))
+        )
+        self._items.bases |= {"weights": self.weights.joint, "work": work, "head": self._own, "scored": self._scored}
+        self._outer = [
+            outer(
+                code.function.module,
+                f"head {part}",
+                (rows.count, self.features),
+                columns=columns,
+                strides=(0, 0),
+                precision=code.precision,
+            )
+            for part, rows in enumerate(self._gather.operands)
+        ]
+
+    def step(self, bases: Mapping[str, Place], to: Place, scored: Sequence[Vector], **given: Place) -> None:
+        """Do a step if some column has it scored.
+
+        Args:
+            bases: Those of the layer below.
+            to: The gradient of its outputs, to which is added.
+            scored: Whether a column is scored, 1 or 0.
+            given: Where `targets`, `outputs` and `share` are.
+        """
+        code, width = self._code, self._columns
+        condition = code.any(scored[0].differs(0.0))
+        for one in scored[1:]:
+            condition = code.builder.or_(condition, code.any(one.differs(0.0)))
+        with code.where(condition):
+            self._items.bases |= {**given, "record": bases["record"], "next": bases["next"]}
+            for number, one in enumerate(scored):
+                (self._scored + number * code.lanes).write(one)
+            self._items.step()
+            add(code, self.loss, self._own, width)
+            add(code, to, self._own + (1 + self.features) * width, self.units * width)
+            start = 0
+            for rows, function in zip(self._gather.operands, self._outer, strict=True):
+                places = [self._items.place(rows), self._own + width, self.weights.sums + start * width]
+                code.call(function, places, (1,))
+                start += rows.count * self.features

@@ -1,0 +1,186 @@
+"""A recurrent layer over time where each column is a network of its own.
+
+Where a column has no more steps, its states, what is kept and all gradients are zero: nothing flows there, whatever the
+equation gives beyond a sequence's end.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import final
+
+from rnnlab.backends.numpy.compiled import _functions as functions
+from rnnlab.backends.numpy.compiled._code import Code
+from rnnlab.backends.numpy.compiled._items import Items
+from rnnlab.backends.numpy.compiled._layout import Layout
+from rnnlab.backends.numpy.compiled._places import Rows
+from rnnlab.backends.numpy.compiled._product import outer
+from rnnlab.backends.numpy.compiled._values import Mask, Number, Place
+from rnnlab.backends.numpy.compiled._weights import Buffers, Shapes, Weights, clear
+from rnnlab.equations.plan import Plan
+
+
+@final
+class Layer:
+    """One recurrent layer.
+
+    Args:
+        code: The function.
+        buffers: Its memory.
+        plan: Of the cell.
+        name: Of the layer, among others in the module.
+        shapes: Where its parameters are, by the cell's names.
+        inputs: Where its inputs are, and how many rows after one step's those of the next are.
+        columns: W.
+        is_first: Whether nobody wants the gradient of its inputs.
+
+    Attributes:
+        weights: Its matrices.
+        outputs: Where its outputs are, as `inputs`.
+        below: Where the gradients of its inputs are, I rows for each step.
+    """
+
+    def __init__(
+        self,
+        code: Code,
+        buffers: Buffers,
+        plan: Plan,
+        *,
+        name: str,
+        shapes: Shapes,
+        inputs: tuple[Place, int],
+        columns: int,
+        is_first: bool,
+    ) -> None:
+        self._code, self._columns, self._inputs, self._is_first = code, columns, inputs, is_first
+        self.layout = layout = Layout(plan, 1, inputs_apart=True)
+        directions = (layout.forward, layout.backward)
+        self.weights = Weights(
+            code, buffers, name=name, directions=directions, gathers=layout.gathers, shapes=shapes, columns=columns
+        )
+        vectors = {parameter: first for parameter, (first, _) in shapes.items()}
+        self._forth, self._back = (
+            Items(
+                code,
+                direction,
+                name=f"{name} {way}",
+                starts=self.weights.starts,
+                vectors=vectors,
+                columns=columns,
+                adds=plan.input_rest is not None,
+                per_column=True,
+            )
+            for way, direction in zip(("forward", "backward"), directions, strict=True)
+        )
+        self._record = buffers.new(f"record {name}", layout.record, layout.record)
+        self._kept = buffers.new(f"kept {name}", 0, layout.kept)
+        self._flow = buffers.new(f"flow {name}", 2 * layout.flow)
+        self._work = buffers.new(f"work {name}", max(layout.forward.work, layout.backward.work))
+        self.below = buffers.new(f"below {name}", 0, 0 if is_first else plan.input_features)
+        output = layout.states[plan.output]
+        self._output = Rows("flow", output.start, output.count)
+        self.outputs = self._record + (layout.record + output.start) * columns, layout.record
+        module, precision = code.function.module, code.precision
+        self._gathers = [
+            outer(
+                module,
+                f"{name} {number} {part}",
+                (rows.count, one.count),
+                columns=columns,
+                strides=(inputs[1] if rows.buffer == "inputs" else layout.record, layout.kept),
+                precision=precision,
+            )
+            for number, one in enumerate(layout.gathers)
+            for part, rows in enumerate(one.operands)
+        ]
+
+    def begin(self, parameters: Place, timesteps: Number) -> None:
+        """Let both directions read these parameters, and write the ones of every step's record."""
+        with self._code.loop(timesteps) as step:
+            self._set(self._forth.bases, step)
+            for column in range(0, self._columns, self._code.lanes):
+                (self._forth.place(self.layout.ones) + column).write(self._code.constant(1.0))
+        for items in (self._forth, self._back):
+            items.bases |= {"weights": self.weights.joint, "vectors": parameters, "work": self._work}
+
+    def forward(self, timesteps: Number, lengths: Place) -> None:
+        """Go through time; a column's states are zero from its length on."""
+        code, bases, saved = self._code, self._forth.bases, [*self._forth.direction.written.values()]
+        with code.loop(timesteps) as step:
+            self._set(bases, step)
+            self._forth.step()
+            self._clear_beyond(
+                step, lengths, [(self._forth.place(rows), rows.count) for those in saved for rows in those]
+            )
+
+    def backward(
+        self,
+        timesteps: Number,
+        lengths: Place,
+        *,
+        window: Number,
+        from_above: Callable[[Mapping[str, Place], Number, Place], None],
+    ) -> None:
+        """Go back through time, then add to the sums.
+
+        Args:
+            timesteps: T.
+            lengths: Of each column.
+            window: The gradient is cut at every multiple of so many steps before a column's end; 0 for nowhere.
+            from_above: Adds the gradient of a step's output; given the bases, the step, and where it goes.
+        """
+        code, layout, width, bases = self._code, self.layout, self._columns, self._back.bases
+        clear(code, self._flow, layout.flow * width)
+        with code.loop(timesteps) as done:
+            step = timesteps - 1 - done
+            self._set(bases, step)
+            bases["kept"] = self._kept + step * (layout.kept * width)
+            bases["below"] = self.below + step * (layout.inputs.count * width)
+            for name, parity in (("flow", done % 2), ("before", (done + 1) % 2)):
+                bases[name] = self._flow + parity * (layout.flow * width)
+            from_above(bases, step, self._back.place(self._output))
+            for name, rows in layout.states.items():
+                if name not in layout.plan.before:  # it has no influence
+                    clear(code, bases["before"] + rows.start * width, rows.count * width)
+            self._back.step(not self._is_first)
+            ends = [(bases["kept"], layout.kept), (bases["before"], layout.flow)]
+            self._clear_beyond(
+                step, lengths, ends if self._is_first else [*ends, (bases["below"], layout.inputs.count)]
+            )
+            with code.where(window >= 1):
+                self._cut(step, lengths, window)
+        self._gather(timesteps)
+
+    def _set(self, bases: dict[str, Place], step: Number) -> None:
+        bases["record"] = self._record + step * (self.layout.record * self._columns)
+        bases["next"] = bases["record"] + self.layout.record * self._columns
+        bases["inputs"] = self._inputs[0] + step * (self._inputs[1] * self._columns)
+
+    def _clear_beyond(self, step: Number, lengths: Place, those: Iterable[tuple[Place, int]]) -> None:
+        """Write zero to rows where a column is over."""
+        now = self._code.real(step)
+        for column in range(0, self._columns, self._code.lanes):
+            over = (lengths + column).read() <= now
+            with self._code.where(self._code.any(over)):
+                for place, rows in those:
+                    self._clear_where(over, place + column, rows)
+
+    def _cut(self, step: Number, lengths: Place, window: Number) -> None:
+        """Let no gradient of the states through where a window begins."""
+        code = self._code
+        for column in range(0, self._columns, code.lanes):
+            windows = ((lengths + column).read() - code.real(step)) / code.real(window)
+            is_cut = windows.equals(functions.floor(windows))
+            self._clear_where(is_cut, self._back.bases["before"] + column, self.layout.flow)
+
+    def _clear_where(self, mask: Mask, place: Place, rows: int) -> None:
+        with self._code.loop(rows) as row:
+            at = place + row * self._columns
+            at.write(functions.where(mask, self._code.constant(0.0), at.read()))
+
+    def _gather(self, timesteps: Number) -> None:
+        layout, width, functions_left, start = self.layout, self._columns, iter(self._gathers), 0
+        first = {"record": self._record, "next": self._record + layout.record * width, "inputs": self._inputs[0]}
+        for one in layout.gathers:
+            for rows in one.operands:
+                operand, kept = first[rows.buffer] + rows.start * width, self._kept + one.start * width
+                self._code.call(next(functions_left), [operand, kept, self.weights.sums + start * width], (timesteps,))
+                start += rows.count * one.count

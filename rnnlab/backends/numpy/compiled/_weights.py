@@ -1,0 +1,118 @@
+"""The memory of a function for many networks, and their parameters in the form in which products read them."""
+
+from collections.abc import Mapping, Sequence
+from math import prod
+from typing import final
+
+from rnnlab.backends.numpy.compiled._code import Code
+from rnnlab.backends.numpy.compiled._places import Direction, Gather, Piece, Product
+from rnnlab.backends.numpy.compiled._values import Place
+
+Shapes = Mapping[str, tuple[int, tuple[int, ...]]]  # of each parameter: its first row, its shape
+
+
+@final
+class Buffers:
+    """The memory of a function: buffers of rows of W numbers, whose addresses follow each other in a table.
+
+    Attributes:
+        sizes: By name, how many rows a buffer has, and how many more for each time step.
+    """
+
+    def __init__(self, table: Place) -> None:
+        self._table, self.sizes = table, dict[str, tuple[int, int]]()
+
+    def new(self, name: str, rows: int, per_step: int = 0) -> Place:
+        """Return where a new buffer begins."""
+        self.sizes[name] = rows, per_step
+        return self._table.read_place(len(self.sizes) - 1)
+
+
+@final
+class Weights:
+    """The matrices of a direction's products, one for each column, and the sums of their gradients.
+
+    Args:
+        code: The function.
+        buffers: Its memory.
+        name: Of what it is part of.
+        directions: Whose products.
+        gathers: The sums.
+        shapes: Where the parameters are.
+        columns: W.
+    """
+
+    def __init__(
+        self,
+        code: Code,
+        buffers: Buffers,
+        *,
+        name: str,
+        directions: Sequence[Direction],
+        gathers: Sequence[Gather],
+        shapes: Shapes,
+        columns: int,
+    ) -> None:
+        self._code, self._shapes, self._columns, self._gathers = code, shapes, columns, gathers
+        self.starts, size = dict[Product, int](), 0
+        for item in (item for one in directions for item in one.items if isinstance(item, Product)):
+            self.starts[item], size = size, size + prod(item.shape)
+        self.joint = buffers.new(f"joint {name}", size)
+        self._size = sum(one.depth * one.count for one in gathers)
+        self.sums = buffers.new(f"sums {name}", self._size)
+
+    def load(self, parameters: Place) -> None:
+        """Put the parameters into the matrices, and zero into the sums."""
+        for item, start in self.starts.items():
+            taken = set[tuple[int, int]]()
+            for piece in item.pieces:
+                first, shape = self._piece(piece)
+                here = start + piece.rows.start * item.shape[0] + piece.columns.start
+                strides = (1, item.shape[0]) if piece.transposed else (item.shape[0], 1)
+                key = piece.rows.start, piece.columns.start
+                self._move((parameters, first, (shape[1], 1)), (self.joint, here, strides), shape, adds=key in taken)
+                taken.add(key)
+        clear(self._code, self.sums, self._size * self._columns)
+
+    def unload(self, gradients: Place) -> None:
+        """Add the sums to the gradients of the parameters."""
+        start = 0
+        for one in self._gathers:
+            for piece in one.pieces:
+                first, shape = self._piece(piece)
+                here = start + piece.rows.start * one.count + piece.columns.start
+                self._move((self.sums, here, (one.count, 1)), (gradients, first, (shape[1], 1)), shape, adds=True)
+            start += one.depth * one.count
+
+    def _piece(self, piece: Piece) -> tuple[int, tuple[int, int]]:
+        first, shape = self._shapes[piece.name]
+        return first, (shape[0], shape[1]) if len(shape) > 1 else (1, shape[0])
+
+    def _move(
+        self,
+        source: tuple[Place, int, tuple[int, int]],
+        to: tuple[Place, int, tuple[int, int]],
+        shape: tuple[int, int],
+        *,
+        adds: bool,
+    ) -> None:
+        code, width = self._code, self._columns
+        with code.loop(shape[0]) as i, code.loop(shape[1]) as j:
+            one, other = (
+                base + (i * by_row + j * by_column + first) * width for base, first, (by_row, by_column) in (source, to)
+            )
+            for column in range(0, width, code.lanes):
+                value = (one + column).read()
+                (other + column).write((other + column).read() + value if adds else value)
+
+
+def clear(code: Code, place: Place, count: int) -> None:
+    """Write so many zeros."""
+    with code.loop(count, step=code.lanes) as at:
+        (place + at).write(code.constant(0.0))
+
+
+def add(code: Code, place: Place, other: Place, count: int) -> None:
+    """Add so many numbers to as many others."""
+    with code.loop(count, step=code.lanes) as at:
+        (place + at).write((place + at).read() + (other + at).read())

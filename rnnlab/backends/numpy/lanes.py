@@ -1,0 +1,137 @@
+"""Networks side by side, one in each lane of a vector: which can be, when it pays, and the call that trains them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnlab.backends.base import BlockResult, Network, Training
+from rnnlab.backends.numpy.chunks import should_recompute
+from rnnlab.core.batch import Batch
+from rnnlab.equations.formula import formula_of_rule
+from rnnlab.equations.graph import text_of
+from rnnlab.equations.plan import plan_of
+from rnnlab.optim.rules.base import AbstractOptimizer
+
+Array = NDArray[Any]
+_TYPICAL = 100  # time steps, where it is not known how many there will be
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What networks have in common that are computed by the same machine code.
+
+    Attributes:
+        cell, rule, rest: Texts of the layers' equations, of the update rule, and of all else.
+        network, optimizer: One that is so.
+    """
+
+    cell: str
+    rule: str
+    rest: str
+    network: Network = field(compare=False)
+    optimizer: AbstractOptimizer[Any] = field(compare=False)
+
+    @classmethod
+    def of(cls, network: Network, training: Training) -> "Form":
+        """Return the form of a network."""
+        layers = network.cell.options.layers
+        plans = [plan_of(network.cell, network.layer_features(layer)).form for layer in range(min(layers, 2))]
+        formula = formula_of_rule(training.optimizer)
+        rest = (
+            network.output_features, network.loss, network.return_sequences, network.precision, training.bptt_steps
+        )  # fmt: skip
+        rule = f"{[*formula]} {text_of(formula.values())}"
+        return cls(f"{layers} {plans}", rule, f"{rest}", network, training.optimizer)
+
+    def why_apart(self, other: "Form") -> str:
+        """Return why networks of these forms cannot share a call; empty where they can."""
+        parts = {
+            "their cells have other equations or sizes": (self.cell, other.cell),
+            "their update rules have other equations": (self.rule, other.rule),
+            "their outputs, loss, precision or bptt_steps differ": (self.rest, other.rest),
+        }
+        return next((why for why, (one, another) in parts.items() if one != another), "")
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A network that is trained beside others.
+
+    Attributes:
+        form: What it shares with them.
+        training: How it is updated.
+        parameters: (P,), changed in place.
+        slots: Of the update rule, likewise, and `step`.
+    """
+
+    form: Form
+    training: Training
+    parameters: Array
+    slots: Mapping[str, Array]
+
+
+def lanes_of(network: Network) -> int:
+    """Return how many networks there can be in one call: W."""
+    from rnnlab.backends.numpy.compiled._machine import vector_bytes
+
+    return vector_bytes() // network.dtype.itemsize
+
+
+def why_not_in_lanes(network: Network, training: Training, batch_size: int, asked: bool | None) -> str:
+    """Return why a network is not trained in a lane; empty where it is. It depends on the config alone.
+
+    Args:
+        network: The network.
+        training: How it is updated.
+        batch_size: B.
+        asked: What the config asks for; None for what is faster for one network alone.
+    """
+    timesteps = training.longest or _TYPICAL
+    if asked is False:
+        return "machine code of whole updates is off: set numpy.compiled, and not numpy.lanes: false"
+    # The states of one sequence of 16 networks are there at once.
+    if should_recompute(network, training.recompute, batch_size=16, timesteps=timesteps):
+        return "states are recomputed, for training.recompute asks for it, or memory does"
+    if asked is None and not is_faster_alone(network, batch_size, timesteps):
+        return "one network alone is faster otherwise; numpy.lanes: true trains many together"
+    return ""
+
+
+@cache  # called at every block
+def is_faster_alone(network: Network, batch_size: int, timesteps: int) -> bool:
+    """Return whether one network alone is faster in a lane than with its sequences as columns.
+
+    A lane takes B·T·(50 ns + 0.9 ns·P) for an update, P parameters; columns, 16 sequences at a time, take 110 µs and
+    T·⌈B/16⌉·(180 ns + 0.5 ns·P). Both were measured for the carry cell at 4 to 64 units and B from 1 to 64, float32,
+    on one Zen 5 core with vectors of 64 bytes; it is the same rule everywhere, so that a config is computed in one way.
+    """
+    size = sum(parameter.size for parameter in network.parameters().values())
+    in_lane = batch_size * timesteps * (0.05 + 0.0009 * size)
+    return in_lane < 110 + timesteps * -(-batch_size // 16) * (0.18 + 0.0005 * size)
+
+
+def train_together(members: Sequence[Member], batches: Sequence[Batch], updates: int) -> list[BlockResult]:
+    """Run so many updates of each network with its own batch.
+
+    A network's numbers depend neither on the others nor on how many updates there are.
+    """
+    from rnnlab.backends.numpy.compiled._population import train_population
+
+    groups = dict[Form, list[int]]()
+    for number, member in enumerate(members):
+        groups.setdefault(member.form, []).append(number)
+    results = dict[int, BlockResult]()
+    for form, numbers in groups.items():
+        most = lanes_of(form.network)
+        for start in range(0, len(numbers), most):
+            some = numbers[start : start + most]
+            with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+                found = train_population([members[n] for n in some], [batches[n] for n in some], updates)
+            results |= dict(zip(some, found, strict=True))
+    return [results[number] for number in range(len(members))]
