@@ -8,6 +8,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar, Generic, Self, TypeVar, final
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from rnnlab.core.options import Options
@@ -91,3 +93,7 @@ class AbstractSchedule(ABC, Generic[OptionsT]):
         """
         warmup = self.options.warmup_steps
         return (step + 1) / warmup if step < warmup else self._decay(step - warmup)
+
+    def factors(self, step: int, count: int) -> NDArray[np.float64]:
+        """Return `factor` of so many steps in a row, from this one on."""
+        return np.array([self.factor(number) for number in range(step, step + count)])

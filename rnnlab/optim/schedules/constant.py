@@ -2,6 +2,9 @@
 
 from typing import Final, Literal, final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from rnnlab.optim.schedules.base import AbstractSchedule, ScheduleOptions
 
 
@@ -26,6 +29,9 @@ class Constant(AbstractSchedule[ConstantOptions]):
 
     def _decay(self, step: int) -> float:
         return 1.0
+
+    def factors(self, step: int, count: int) -> NDArray[np.float64]:
+        return super().factors(step, count) if step < self.options.warmup_steps else np.ones(count)
 
 
 SCHEDULE: Final = Constant

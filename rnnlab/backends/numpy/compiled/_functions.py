@@ -4,7 +4,6 @@ import math
 import operator
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from llvmlite import ir
 
@@ -150,15 +149,21 @@ def _rounded(x: Vector) -> tuple[Vector, Vector]:
 
 
 def _of_each_lane(x: Vector, name: str) -> Vector:
-    code, builder, module = x.code, x.code.builder, x.code.function.module
-    kind = ir.FunctionType(code.scalar, [code.scalar])
-    function: Any = module.globals.get(name) or ir.Function(module, kind, name)
-    result = x.value
-    for lane in range(code.lanes):
-        index = ir.Constant(ir.IntType(32), lane)
-        value = builder.call(function, [builder.extract_element(x.value, index)])
-        result = builder.insert_element(result, value, index)
-    return Vector(code, result)
+    """Return a function of the C library of each lane, by a function that all places in the module call."""
+    code, module, own = x.code, x.code.function.module, f"{name} of {x.code.lanes}"
+    if own not in module.globals:
+        function = ir.Function(module, ir.FunctionType(code.vector, [code.vector]), own)
+        function.linkage = "internal"
+        function.attributes.add("noinline")
+        builder = ir.IRBuilder(function.append_basic_block())
+        one = module.globals.get(name) or ir.Function(module, ir.FunctionType(code.scalar, [code.scalar]), name)
+        (result,) = given = function.args
+        for lane in range(code.lanes):
+            index = ir.Constant(ir.IntType(32), lane)
+            value = builder.call(one, [builder.extract_element(given[0], index)])
+            result = builder.insert_element(result, value, index)
+        builder.ret(result)
+    return Vector(code, code.builder.call(module.globals[own], [x.value]))
 
 
 def _intrinsic(x: Vector, name: str) -> Vector:

@@ -28,7 +28,8 @@ def train_population(members: Sequence[Member], batches: Sequence[Batch], update
     data = _Data(batches, network, updates, kernel.columns)
     vectors = {name: _columns([one.slots[name] for one in members], kernel.columns) for name in kernel.slots}
     vectors["parameters"] = _columns([one.parameters for one in members], kernel.columns)
-    rates = [_rates(one.training, int(one.slots["step"][0]), updates) for one in members]
+    schedules = [(one.training, int(one.slots["step"][0])) for one in members]
+    rates = [one.learning_rate * one.schedule.factors(done, updates) for one, done in schedules]
     numbers = [_numbers(one, rate, kernel.numbers) for one, rate in zip(members, rates, strict=True)]
     given = data.arrays | vectors | {
         "numbers": _columns(numbers, kernel.columns),
@@ -43,19 +44,15 @@ def train_population(members: Sequence[Member], batches: Sequence[Batch], update
     results = []
     for column, (member, rate) in enumerate(zip(members, rates, strict=True)):
         losses, norms = (given[name][:, column].astype(np.float64) for name in ("losses", "norms"))
-        is_bad = ~(np.isfinite(losses) & np.isfinite(norms))
-        count = int(is_bad.argmax()) + 1 if is_bad.any() else updates
+        ends = np.flatnonzero(~(np.isfinite(losses) & np.isfinite(norms)))
+        count = int(ends[0]) + 1 if len(ends) else updates
         member.parameters[...] = vectors["parameters"][:, column]
         for name in kernel.slots:
             member.slots[name][...] = vectors[name][:, column]
-        member.slots["step"][0] += count - bool(is_bad.any())
-        rows = count * (data.rows // updates)
-        outputs = (
-            np.ascontiguousarray(given["outputs"][:rows, ..., column][..., : data.steps_of(column), :])
-            if network.return_sequences
-            else given["outputs"][:rows, :, column].copy()
-        )
-        results.append(BlockResult(losses[:count], norms[:count], rate[:count], outputs))
+        member.slots["step"][0] += count - (len(ends) > 0)
+        outputs = given["outputs"][: count * data.rows // updates, ..., column]
+        outputs = outputs[:, : batches[column].inputs.shape[1]] if network.return_sequences else outputs
+        results.append(BlockResult(losses[:count], norms[:count], rate[:count], np.ascontiguousarray(outputs)))
     return results
 
 
@@ -71,7 +68,6 @@ class _Data:
 
     def __init__(self, batches: Sequence[Batch], network: Network, updates: int, columns: int) -> None:
         self.rows, self.timesteps = batches[0].size, max(one.inputs.shape[1] for one in batches)
-        self._steps = [one.inputs.shape[1] for one in batches]
         lengths = _columns([one.lengths for one in batches], columns)
         self._kept: list[Array] = []
         self.arrays: dict[str, Array] = {
@@ -86,10 +82,6 @@ class _Data:
         self.arrays["mask by column"] = self._table(masks if network.return_sequences else [], columns)
         scored = [one.mask.reshape(updates, -1).sum(axis=1, dtype=np.int64) for one in batches]
         self.arrays["share"] = (1 / _columns(scored, columns)).astype(network.dtype)
-
-    def steps_of(self, column: int) -> int:
-        """Return the steps of a column's batch."""
-        return int(self._steps[column])
 
     def _padded(self, array: Array) -> Array:
         missing = self.timesteps - array.shape[1]
@@ -138,11 +130,6 @@ def _columns(arrays: Sequence[Array], columns: int) -> Array:
     for column in range(columns):
         whole[..., column] = arrays[column] if column < len(arrays) else first
     return whole
-
-
-def _rates(training: Training, done: int, updates: int) -> NDArray[np.float64]:
-    factors = [training.schedule.factor(step) for step in range(done, done + updates)]
-    return training.learning_rate * np.array(factors, np.float64)
 
 
 def _numbers(member: Member, rates: NDArray[np.float64], names: Sequence[str]) -> Array:

@@ -142,7 +142,8 @@ class Updates:
                 given = {"targets": self._laid["targets"], "outputs": at["outputs"] + row * outputs}
             self._head.step(bases, to, scored, share=share, **given)
 
-        layers, from_above = self._layers, from_loss
+        layers = self._layers
+        from_above: Callable[[Any, Number, Place], None] = from_loss
         for number in range(len(layers) - 1, -1, -1):
             layers[number].backward(end, lengths, window=window, from_above=from_above)
             above, units = layers[number].below, network.cell.options.units * width

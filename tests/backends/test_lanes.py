@@ -1,0 +1,219 @@
+"""Many updates of many networks in one call of machine code, against the loop of updates and against each alone."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rnnlab.backends.base import AbstractModel, BlockResult, Network, Training
+from rnnlab.backends.numpy import NumpyBackend, NumpyModel, NumpyOptions
+from rnnlab.backends.numpy.compiled import _code, _population, _product
+from rnnlab.backends.numpy.lanes import is_faster_alone, lanes_of
+from rnnlab.cells import CELLS
+from rnnlab.core.batch import Batch
+from rnnlab.optim.schedules import SCHEDULES
+from tests.backends.test_updating import RULES
+from tests.networks import VARIANTS, batch, network, parameters, training
+
+LOSSES = ("mse", "sigmoid_mse", "cross_entropy", "binary_cross_entropy")
+CELL = pytest.mark.parametrize(
+    ("cell", "options"), [*((name, {}) for name in CELLS.names()), *VARIANTS], ids=lambda one: str(one)
+)
+IN_LANES = NumpyBackend(options=NumpyOptions(compiled=True, lanes=True), processes=1)
+
+
+def built(net: Network, recipe: Training, count: int, backend: NumpyBackend = IN_LANES) -> list[AbstractModel]:
+    return [backend.build(net, parameters=parameters(net, seed), training=recipe) for seed in range(count)]
+
+
+def drawn(net: Network, updates: int, *, count: int, size: int = 2, **how: Any) -> list[Batch]:
+    """Return a batch for each of so many networks, no two alike."""
+    whole, found = batch(net, batch_size=updates * size, **how), []
+    for seed in range(count):
+        rows = np.random.default_rng(seed).permutation(whole.size)
+        mask = whole.mask[rows]
+        if net.return_sequences:
+            mask[:, 0] = True  # so that each update has a step that is scored
+        found.append(Batch(whole.inputs[rows] * (1 + seed / 8), whole.targets[rows], mask, whole.lengths[rows]))
+    return found
+
+
+def blocks(models: Sequence[AbstractModel], batches: Sequence[Batch], updates: int) -> list[BlockResult]:
+    return IN_LANES.train_blocks(models, batches, updates=updates)
+
+
+def state(model: AbstractModel) -> dict[str, np.ndarray]:
+    return dict(model.state_dict())
+
+
+def assert_as_the_loop(net: Network, recipe: Training, updates: int, *, tolerance: float = 1e-11, **how: Any) -> None:
+    """Train three networks in lanes, and each in NumPy update by update."""
+    models, loops = built(net, recipe, 3), built(net, recipe, 3, NumpyBackend(processes=1))
+    batches = drawn(net, updates, count=3, **how)
+    for model, loop, result, own in zip(models, loops, blocks(models, batches, updates), batches, strict=True):
+        expected = loop.train_block(own, updates=updates)
+        assert result.learning_rates.tolist() == expected.learning_rates.tolist()
+        for name in ("losses", "gradient_norms", "outputs"):
+            found, right = getattr(result, name), getattr(expected, name)
+            np.testing.assert_allclose(found, right, rtol=tolerance, atol=tolerance, err_msg=name)
+        for name, array in state(loop).items():
+            np.testing.assert_allclose(state(model)[name], array, rtol=tolerance, atol=tolerance, err_msg=name)
+
+
+@CELL
+def test_every_cell_learns_as_in_the_loop(cell: str, options: dict[str, Any]) -> None:
+    net = network(cell, units=4, sequences=True, **options)
+    assert_as_the_loop(net, training(momentum=0.5), 3, ragged=True, holes=True)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_every_loss_at_the_last_step(loss: str) -> None:
+    assert_as_the_loop(network("simple", loss=loss), training(), 4, ragged=True)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("sequences", [False, True])
+@pytest.mark.parametrize("loss", LOSSES)
+@CELL
+def test_everything_together(cell: str, options: dict[str, Any], loss: str, sequences: bool) -> None:
+    net = network(cell, units=4, layers=2, loss=loss, sequences=sequences, **options)
+    recipe = training("adam", bptt_steps=3, clip_norm=0.3)
+    assert_as_the_loop(net, recipe, 5, ragged=True, holes=sequences, tolerance=1e-9)
+
+
+@pytest.mark.parametrize(("rule", "options"), RULES)
+def test_twenty_updates_of_every_rule(rule: str, options: dict[str, Any]) -> None:
+    kind = SCHEDULES.get("cosine")
+    schedule = kind(kind.Options(warmup_steps=3, decay_steps=12), total_steps=20)
+    recipe = replace(training(rule, clip_norm=0.2, **options), schedule=schedule, clip_value=0.05)
+    assert_as_the_loop(network("simple", units=3), recipe, 20, tolerance=1e-9)
+
+
+@pytest.mark.parametrize("sequences", [False, True])
+def test_layers_and_windows_of_truncated_gradients(sequences: bool) -> None:
+    net = network("gru", layers=2, units=3, sequences=sequences)
+    assert_as_the_loop(net, training(bptt_steps=3), 3, ragged=True)
+
+
+def test_float32() -> None:
+    net = network("carry", precision="float32", sequences=True)
+    assert_as_the_loop(net, training(), 20, tolerance=2e-5)
+
+
+def test_a_step_of_plain_descent_is_the_gradient_by_central_differences() -> None:
+    net = network("carry", units=2, sequences=True, loss="cross_entropy")
+    recipe = replace(training(), learning_rate=1.0)
+    (model,), (data,) = built(net, recipe, 1), drawn(net, 1, count=1, ragged=True)
+    before = model.parameters()
+    (result,) = blocks([model], [data], 1)
+    after, reference = model.parameters(), NumpyBackend(reference=True)
+
+    def loss(name: str, at: tuple[int, ...], change: float) -> float:
+        moved = {key: array.copy() for key, array in before.items()}
+        moved[name][at] += change
+        return reference.build(net, parameters=moved).loss_and_gradients(data)[0]
+
+    assert result.losses[0] == pytest.approx(loss("head.b", (0,), 0.0), rel=1e-12)
+    for name, array in before.items():
+        for at in np.ndindex(array.shape):
+            slope = (loss(name, at, 1e-6) - loss(name, at, -1e-6)) / 2e-6
+            assert array[at] - after[name][at] == pytest.approx(slope, rel=1e-5, abs=1e-8)
+
+
+@pytest.mark.parametrize("sequences", [False, True])
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_neighbours_and_the_size_of_blocks_change_no_bit(precision: str, sequences: bool) -> None:
+    """Also where a neighbour's numbers are not finite, and its sequences longer."""
+    net = network("carry", precision=precision, sequences=sequences)
+    recipe, count, updates = training("adam", clip_norm=1.0), 8 if precision == "float32" else 4, 21
+    batches = drawn(net, updates, count=count, ragged=True)
+    longer = batch(net, batch_size=2 * updates, timesteps=11)
+    batches[2] = replace(longer, inputs=longer.inputs * np.inf)
+    batches[3] = longer
+    together = built(net, recipe, count)
+    results = blocks(together, batches, updates)
+    assert len(results[2].losses) == 1
+    for number, model in enumerate(built(net, recipe, count)):
+        alone = model.train_block(batches[number], updates=updates)
+        assert np.array_equal(alone.losses, results[number].losses, equal_nan=True)
+        assert np.array_equal(alone.outputs, results[number].outputs, equal_nan=True)
+        for name, array in state(together[number]).items():
+            assert np.array_equal(array, state(model)[name]), name
+    for sizes in ((1, 7, 13), (20, 1)):
+        (model,), done, losses = built(net, recipe, 1), 0, []
+        for size in sizes:
+            losses += model.train_block(batches[0].rows(2 * done, 2 * (done + size)), updates=size).losses.tolist()
+            done += size
+        assert losses == results[0].losses.tolist()
+        assert all(np.array_equal(array, state(model)[name]) for name, array in state(together[0]).items())
+
+
+def test_an_update_that_is_not_finite_ends_the_block_and_changes_nothing() -> None:
+    net, recipe = network("simple", precision="float32"), training(momentum=0.5)
+    (data,) = drawn(net, 5, count=1)
+    data.targets[6] = 1e30  # the third update's: its squared error is infinite in float32
+    (model,), (loop,) = built(net, recipe, 1), built(net, recipe, 1, NumpyBackend(processes=1))
+    (result,), expected = blocks([model], [data], 5), loop.train_block(data, updates=5)
+    assert len(result.losses) == len(expected.losses) == 4
+    assert result.outputs.shape == expected.outputs.shape
+    assert np.isinf(result.losses[-1])
+    assert state(model)["optimizer/step"] == state(loop)["optimizer/step"] == [3]
+
+
+@pytest.mark.parametrize("scale", [1e-25, 1e12])
+def test_gradients_whose_squares_are_no_normal_numbers_are_clipped(scale: float) -> None:
+    net = network("simple", precision="float32", units=2)
+    recipe = replace(training(clip_norm=1e-27), learning_rate=1.0)
+    given = {name: np.zeros_like(array) for name, array in parameters(net).items()}
+    data = replace(batch(net, batch_size=1), targets=np.array([[0.6, 0.8]]) * scale)
+    model = IN_LANES.build(net, parameters=given, training=recipe)
+    result = model.train_block(data, updates=1)
+    # Of zero weights only the output's biases have a gradient, -2/O·targets.
+    assert result.gradient_norms[0] == pytest.approx(scale, rel=1e-6)
+    np.testing.assert_allclose(model.parameters()["head.b"], [0.6e-27, 0.8e-27], rtol=1e-5)
+
+
+@pytest.mark.parametrize(("size", "registers"), [(16, 32), (32, 16)], ids=["as on ARM", "as with AVX"])
+def test_processors_with_smaller_vectors(monkeypatch: pytest.MonkeyPatch, size: int, registers: int) -> None:
+    for module in (_code, _population):
+        monkeypatch.setattr(module, "vector_bytes", lambda: size)
+    monkeypatch.setattr(_product, "registers", lambda: registers)
+    monkeypatch.setattr(_population, "_kernel", _population._kernel.__wrapped__)
+    monkeypatch.setattr("rnnlab.backends.numpy.lanes.lanes_of", lambda net: size // net.dtype.itemsize)
+    assert_as_the_loop(network("carry"), training(), 3, ragged=True)
+
+
+def test_why_networks_cannot_share_a_call() -> None:
+    def model(recipe: Training | None = None, **options: Any) -> NumpyModel:
+        (one,) = built(network("carry", **options), recipe or training(), 1)
+        assert isinstance(one, NumpyModel)
+        return one
+
+    first = model()
+    assert (
+        IN_LANES.why_apart(first, model(replace(training(), learning_rate=1.0, clip_norm=2.0), forget_bias=5.0)) == ""
+    )
+    assert IN_LANES.why_apart(first, model(units=4)) == "their cells have other equations or sizes"
+    assert IN_LANES.why_apart(first, model(training(momentum=0.5))) == "their update rules have other equations"
+    assert "precision" in IN_LANES.why_apart(first, model(precision="float32"))
+    assert "bptt_steps" in IN_LANES.why_apart(first, model(training(bptt_steps=3)))
+
+
+def test_how_many_are_trained_together() -> None:
+    net, online = network("carry", units=4), NumpyBackend(options=NumpyOptions(compiled=True))
+    assert online.population(net, training(), batch_size=1) == lanes_of(net)
+    assert online.population(net, training(), batch_size=64) == 1
+    assert IN_LANES.population(net, training(), batch_size=64) == lanes_of(net)
+    assert IN_LANES.population(net, training(recompute="sqrt"), batch_size=64) == 1
+    assert NumpyBackend().population(net, training(), batch_size=1) == 1
+    assert online.facts(net, training=training(), batch_size=1)["lanes"]
+    assert not online.facts(net, training=training(), batch_size=64)["lanes"]
+
+
+@pytest.mark.parametrize(
+    ("units", "batch_size", "faster"), [(4, 1, True), (4, 32, False), (16, 1, True), (64, 1, False)]
+)
+def test_where_one_network_alone_is_faster(units: int, batch_size: int, faster: bool) -> None:
+    assert is_faster_alone(network("carry", units=units), batch_size, 100) is faster
