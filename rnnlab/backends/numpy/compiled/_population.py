@@ -7,7 +7,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnlab.backends.base import BlockResult, Network, Training
+from rnnlab.backends.base import BlockResult, Network
 from rnnlab.backends.numpy.compiled._machine import vector_bytes
 from rnnlab.backends.numpy.compiled._updates import GIVEN, Updates
 from rnnlab.backends.numpy.lanes import Form, Member
