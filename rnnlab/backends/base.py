@@ -264,9 +264,7 @@ class AbstractBackend(ABC):
     name: ClassVar[str]
 
     @abstractmethod
-    def facts(
-        self, network: Network, *, training: Training | None = None, batch_size: int | None = None
-    ) -> dict[str, Any]:
+    def facts(self, network: Network, training: Training | None = None, *, batch_size: int = 1) -> dict[str, Any]:
         """Return what computes this network and how, for the provenance."""
 
     @abstractmethod

@@ -95,9 +95,7 @@ class Trainer:
             attempt=attempt,
             step=self.place.step,
             backend=self.backend.facts(
-                self.network,
-                training=self.experiment.recipe(),
-                batch_size=self.experiment.training.batch_size,
+                self.network, self.experiment.recipe(), batch_size=self.experiment.training.batch_size
             ),
         )
 

@@ -208,8 +208,8 @@ def test_how_many_are_trained_together() -> None:
     assert IN_LANES.population(net, training(), batch_size=64) == lanes_of(net)
     assert IN_LANES.population(net, training(recompute="sqrt"), batch_size=64) == 1
     assert NumpyBackend().population(net, training(), batch_size=1) == 1
-    assert online.facts(net, training=training(), batch_size=1)["lanes"]
-    assert not online.facts(net, training=training(), batch_size=64)["lanes"]
+    assert online.facts(net, training(), batch_size=1)["lanes"]
+    assert not online.facts(net, training(), batch_size=64)["lanes"]
 
 
 @pytest.mark.parametrize(

@@ -75,9 +75,7 @@ class KerasBackend(AbstractBackend):
         """Set nothing: an engine has its own threads."""
         yield
 
-    def facts(
-        self, network: Network, *, training: Training | None = None, batch_size: int | None = None
-    ) -> dict[str, Any]:
+    def facts(self, network: Network, training: Training | None = None, *, batch_size: int = 1) -> dict[str, Any]:
         chosen = way(self.options, engine=self.engine)
         return {"name": self.name, **start(self.engine).facts(), "path": chosen.path, "xla": chosen.xla}
 

@@ -105,15 +105,13 @@ class NumpyBackend(AbstractBackend):
         self.reference, self.options = reference, options or NumpyOptions()
         self.processes = processes or allotted_cpus()
 
-    def facts(
-        self, network: Network, *, training: Training | None = None, batch_size: int | None = None
-    ) -> dict[str, Any]:
+    def facts(self, network: Network, training: Training | None = None, *, batch_size: int = 1) -> dict[str, Any]:
         path, _ = self._layer_class(network)
         facts = {"name": self.name, "path": path, "processes": self.processes}
         if path != "compiled":
             return facts
         facts |= {"compiler": describe_compiler()}
-        if training is None or batch_size is None:
+        if training is None:
             return facts
         return facts | {"lanes": not why_not_in_lanes(network, training, batch_size, self._lanes)}
 
