@@ -10,7 +10,9 @@ from rnnlab.core.options import build_models
 from rnnlab.core.registry import nearest
 from rnnlab.training.stopping import Stop
 
-_ALWAYS = ("SIGTERM", "SIGINT", "SIGHUP")
+# Windows has neither SIGHUP nor SIGUSR1, and no other system SIGBREAK (Ctrl-Break, and the end of its window).
+_ALWAYS = ("SIGTERM", "SIGINT", "SIGHUP", "SIGBREAK")
+DEFAULT = "SIGUSR1"
 
 
 @contextmanager
@@ -24,8 +26,9 @@ def asking(stop: Stop, *, more: str) -> Iterator[None]:
         KeyboardInterrupt: At the second SIGINT.
     """
     build_models()
-    names = dict.fromkeys((*(name for name in _ALWAYS if hasattr(signal, name)), more))
-    caught = {number: signal.getsignal(number) for number in map(_number, names)}
+    names = dict.fromkeys((*_ALWAYS, more))
+    wanted = [name for name in names if name not in {*_ALWAYS, DEFAULT} or hasattr(signal, name)]
+    caught = {number: signal.getsignal(number) for number in map(_number, wanted)}
 
     def note(number: int, _: FrameType | None) -> None:
         if number == signal.SIGINT and stop.reason:

@@ -48,7 +48,7 @@ def _reason(fault: OSError, path: Path) -> str:
 def _free_space(path: Path) -> str:
     try:
         state = os.statvfs(path.parent)
-    except OSError:
+    except (AttributeError, OSError):  # Windows does not have it
         return ""
     if state.f_files and not state.f_favail:
         return ", no more files can be made there (no free inodes)"

@@ -5,10 +5,15 @@ fail, cut short or kill at the N-th call; a call that went round this module wou
 """
 
 import os
+import time
 from pathlib import Path
 
-# Absent on some systems, where they are not needed either.
-_SAFE = os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+# Absent on some systems, where they are not needed either; without O_BINARY, Windows would change the ends of lines.
+_SAFE = sum(getattr(os, name, 0) for name in ("O_CLOEXEC", "O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))
+CAN_OPEN_FOLDERS = hasattr(os, "O_DIRECTORY")  # on Windows no folder can be, and the system syncs names itself
+# Windows renames nothing, and deletes nothing, that anybody has open: a reader does for milliseconds, a virus scanner
+# for longer. Seconds to wait, in turn, before the next try.
+_PATIENCE = () if CAN_OPEN_FOLDERS else (0.01, 0.1, 0.5, 2.0)
 
 CALLS = (
     "open_new",
@@ -68,6 +73,13 @@ def close(descriptor: int) -> None:
 
 def rename(source: Path, target: Path) -> None:
     """Give `source` the name `target`, in one step, replacing what has it."""
+    for seconds in _PATIENCE:
+        try:
+            source.replace(target)
+        except PermissionError:
+            time.sleep(seconds)
+        else:
+            return
     source.replace(target)
 
 

@@ -122,7 +122,9 @@ def write_all(descriptor: int, data: bytes) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Push the names in `folder` to the disk; raise `OSError` where that fails."""
+    """Push the names in `folder` to the disk, where the system has that; raise `OSError` where it fails."""
+    if not disk.CAN_OPEN_FOLDERS:
+        return
     descriptor = disk.open_folder(folder)
     try:
         disk.fsync(descriptor)

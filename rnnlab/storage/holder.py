@@ -27,6 +27,8 @@ LOOK_SECONDS = 0.2  # between two looks at the lock of another machine
 # Waits for a moment; given who has the lock, in words. It may raise to end the wait.
 Pause = Callable[[str], None]
 
+# To ask on Windows would end the process; there, as on another machine, a process is alive that updates its lock.
+_KNOWS_PROCESSES = hasattr(os, "fork")
 _NAME = re.compile(r"lock-(\d{4,})\.json")
 
 
@@ -63,17 +65,17 @@ class Holder(Options):
 
     def is_here(self) -> bool:
         """Return whether the process is, or was, on this machine, where the system knows whether it is alive."""
-        return self.machine == _machine()
+        return _KNOWS_PROCESSES and self.machine == _machine()
 
     def is_running(self) -> bool:
-        """Return whether the process is there; one that has ended is not, even if not yet waited for.
+        """Return whether a process of this machine is there; one that has ended is not, even if not yet waited for.
 
         Example:
             >>> Holder.here().is_running()
             True
         """
-        if not self.pid or os.name != "posix":
-            return self.pid == os.getpid()
+        if not self.pid:
+            return False
         try:
             os.kill(self.pid, 0)  # sends nothing: only asks
         except (ProcessLookupError, OverflowError):

@@ -131,6 +131,11 @@ def _read(process: "subprocess.Popen[bytes]") -> bytes | None:
     No thread has a part in it: one that begins in too little memory can end unseen, with its creator waiting forever.
     """
     assert process.stdout is not None
+    if not hasattr(select, "poll"):  # on Windows, which can wait for no pipe but by a thread
+        try:
+            return process.communicate(timeout=PATIENCE)[0][: DIFF_LIMIT + 1]
+        except subprocess.TimeoutExpired:
+            return None
     deadline, output = time.monotonic() + PATIENCE, b""
     while len(output) <= DIFF_LIMIT:
         if not select.select([process.stdout], [], [], max(0.0, deadline - time.monotonic()))[0]:

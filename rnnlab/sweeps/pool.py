@@ -190,11 +190,17 @@ class WorkerPool:
     Args:
         size: How many at most.
 
+    Raises:
+        EnvironmentFault: The system is Windows.
+
     Attributes:
         workers: The processes; they start when they are needed.
     """
 
     def __init__(self, size: int) -> None:
+        if not hasattr(os, "fork"):  # a child there inherits no open file
+            hint = "use its Subsystem for Linux (WSL), or train one config after another with `rnnlab train`"
+            raise EnvironmentFault("the worker processes of a sweep do not run on Windows", hint=hint)
         self.workers: list[Worker] = []
         self._size = size
 

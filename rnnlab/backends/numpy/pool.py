@@ -23,7 +23,7 @@ from numpy.typing import DTypeLike, NDArray
 from rnnlab.core.errors import EnvironmentFault
 
 Array = NDArray[Any]
-_HANDLED_BY_THE_PARENT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+_HANDLED_BY_THE_PARENT = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2")  # not all are there on Windows
 _Worker = tuple[int, int, int]  # process id, pipe to write to it, pipe to read from it
 _LENGTH = struct.Struct("q")
 
@@ -181,7 +181,7 @@ def _serve(do: Callable[[int, Any], Any], number: int, read: int, write: int) ->
     """Be a worker until the parent is gone."""
     try:
         for name in _HANDLED_BY_THE_PARENT:
-            signal.signal(name, signal.SIG_IGN)
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
         _close_all_but(read, write)
         while True:
             given = _receive(read)

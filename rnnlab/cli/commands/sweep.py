@@ -28,7 +28,7 @@ from rnnlab.cli.options import (
 )
 from rnnlab.cli.render.output import show_text
 from rnnlab.cli.render.sweep import follow, show_plan, show_status
-from rnnlab.cli.signals import asking
+from rnnlab.cli.signals import DEFAULT, asking
 from rnnlab.core.errors import RunLockedError, StoppedError, TrialsFailedError, UsageError
 from rnnlab.core.threads import allotted_cpus
 from rnnlab.runs import runs_root
@@ -189,7 +189,7 @@ def _train(sweep: SweepFolder, flags: Flags, request: Request | None, *, slurm: 
         return
     stop, workers = Stop(), flags.workers or allotted_cpus()
     events = run_sweep(sweep, workers=workers, timeout=flags.timeout, fail_fast=flags.fail_fast, stop=stop)
-    with asking(stop, more="SIGUSR1"), closing(events):
+    with asking(stop, more=DEFAULT), closing(events):
         ended = follow(events, quiet=flags.quiet)
     status = ended.status
     show_status(status, json=flags.json)

@@ -28,7 +28,7 @@ from rnnlab.cli.options import (
 )
 from rnnlab.cli.render.progress import Events, displayed
 from rnnlab.cli.render.run import show_result, show_summary
-from rnnlab.cli.signals import asking
+from rnnlab.cli.signals import DEFAULT, asking
 from rnnlab.config.load import load_experiment
 from rnnlab.core.errors import DivergedError, StoppedError, UsageError
 from rnnlab.core.options import check_name
@@ -76,7 +76,7 @@ def command(
     ] = False,
     signal: Annotated[
         str, typer.Option(envvar="RNNLAB_SIGNAL", metavar="NAME", help="A further signal that saves and stops.")
-    ] = "SIGUSR1",
+    ] = DEFAULT,
 ) -> None:
     _check_choice(config, resumed=resumed, into=into, name=name, force_unlock=force_unlock)
     naming = [f"name='{_checked(name)}'"] if name is not None else []
