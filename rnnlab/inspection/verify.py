@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rnnlab.backends import BACKENDS
 from rnnlab.backends.base import AbstractModel, Network
 from rnnlab.backends.keras import KerasBackend
-from rnnlab.backends.keras.engines import DEFAULT_ENGINE
+from rnnlab.backends.keras.engines import DEFAULT_ENGINE, usual_engine
 from rnnlab.config.experiment import Experiment
 from rnnlab.core.batch import Batch, within_lengths
 from rnnlab.core.namespace import FrozenNamespace
@@ -69,9 +69,11 @@ def verify(experiment: Experiment, *, steps: int = 20) -> Iterator[Check]:
     Every backend starts from the same parameters and sees the same batches as a training of this config would.
 
     Args:
-        experiment: The config; its own `backend` is not used, its `engine` and `keras` are.
+        experiment: The config; where its backend is not `keras`, Keras runs on the engine that is installed.
         steps: Updates after which the weights are compared, at least 1.
     """
+    if experiment.backend != KerasBackend.name:
+        experiment = experiment.model_copy(update={"engine": usual_engine()})
     task = experiment.build_task()
     network = experiment.network()
     parameters = network.draw(experiment.seed)
