@@ -3,11 +3,10 @@
 from dataclasses import replace
 from typing import Any, Literal
 
-import numpy as np
 import pytest
 
 from rnnlab.core.errors import UsageError
-from rnnlab.optim.rules.base import AbstractOptimizer, OptimizerOptions, Slots, Vector
+from rnnlab.optim.rules.base import AbstractOptimizer, Arrays, OptimizerOptions
 from tests.backends.contenders import Contender, assert_close
 from tests.networks import batch, training
 
@@ -30,12 +29,13 @@ class Lion(AbstractOptimizer[LionOptions]):
     def slot_names(self) -> tuple[str, ...]:
         return ("momentum",)
 
-    def _move(
-        self, parameters: Vector, gradients: Vector, slots: Slots, *, scratch: Vector, learning_rate: float
-    ) -> None:
-        m, options = slots["momentum"], self.options
-        parameters -= learning_rate * np.sign(options.beta_1 * m + (1 - options.beta_1) * gradients)
-        m[...] = options.beta_2 * m + (1 - options.beta_2) * gradients
+    def numbers(self, step: Any, learning_rate: Any) -> dict[str, Any]:
+        return {"rate": learning_rate}
+
+    def move(self, xp: Any, at: Arrays, numbers: Arrays) -> dict[str, Any]:
+        m, g, options, rate = at["momentum"], at["gradients"], self.options, numbers["rate"]
+        step = xp.where(m * options.beta_1 + g * (1 - options.beta_1) > 0, rate, -rate)
+        return {"parameters": at["parameters"] - step, "momentum": m * options.beta_2 + g * (1 - options.beta_2)}
 
 
 class Unknown(Lion):
