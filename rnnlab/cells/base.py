@@ -105,6 +105,9 @@ class AbstractCell(ABC):
         self.options = options
         self.activation = activations.get(options.activation)
 
+    def __repr__(self) -> str:
+        return f"<Cell {self.name}: {self.options.units} units, {self.options.layers} layers>"
+
     @abstractmethod
     def parameters(self, input_features: int) -> dict[str, Parameter]:
         """Return the parameters of one layer, in their fixed order, for inputs of I features."""

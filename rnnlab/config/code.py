@@ -5,8 +5,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from rnnlab.backends.base import Training
 from rnnlab.cells import CELLS
 from rnnlab.config.check import Checker
@@ -16,6 +14,7 @@ from rnnlab.config.experiment import Experiment
 from rnnlab.core.code_files import KEYS, CodeFile, code_fault
 from rnnlab.core.errors import UsageError
 from rnnlab.core.registry import Registry
+from rnnlab.equations.formula import formula_of_rule
 from rnnlab.equations.plan import plan_of
 from rnnlab.optim.rules import OPTIMIZERS
 from rnnlab.optim.schedules import SCHEDULES
@@ -66,10 +65,9 @@ def check_code(checker: Checker, experiment: Experiment) -> None:
 
 
 def _try_recipe(recipe: Training) -> None:
-    """Make one update, with the rule and the schedule that a config has."""
-    parameters, slots = np.ones(2), recipe.optimizer.initial_slots(2, np.float64)
-    rate = recipe.learning_rate * recipe.schedule.factor(0)
-    recipe.optimizer.update(parameters, np.ones(2), slots, learning_rate=rate)
+    """Take the first rate of the schedule that a config has, and trace the update rule."""
+    recipe.optimizer.numbers(1, recipe.learning_rate * recipe.schedule.factor(0))
+    formula_of_rule(recipe.optimizer)
 
 
 @contextmanager

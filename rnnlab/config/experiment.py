@@ -25,7 +25,7 @@ from rnnlab.config.blocks import (
 )
 from rnnlab.config.check import EMPTY, Member
 from rnnlab.core import activations
-from rnnlab.core.batch import Lengths
+from rnnlab.core.batch import Lengths, range_text
 from rnnlab.core.code_files import CodeFile, code_files_of, without_path
 from rnnlab.core.options import Options
 from rnnlab.core.own_classes import configured, is_known, without_place
@@ -64,6 +64,10 @@ class Experiment(Options):
         if info.context is not None:
             info.context[info.field_name] = value
         return value
+
+    def __repr__(self) -> str:
+        parts = f"{self.cell_name} cell, {self.cell.units} units, on {self.task_name}, T={range_text(self.timesteps)}"
+        return f"<Experiment {self.name!r}: {parts}; {self.training.steps:,} steps, backend {self.backend}>"
 
     @property
     def timesteps(self) -> Lengths:

@@ -10,7 +10,7 @@ Array = NDArray[Any]
 Lengths = tuple[int, int]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Batch:
     """B sequences of up to T steps; all beyond a sequence's own length is zero and not scored.
 
@@ -26,6 +26,10 @@ class Batch:
     targets: Array
     mask: Array
     lengths: Array
+
+    def __repr__(self) -> str:
+        scored = f"{int(self.mask.sum()):,} steps scored"
+        return f"<Batch: inputs {self.inputs.shape}, targets {self.targets.shape}, {scored}>"
 
     @property
     def size(self) -> int:

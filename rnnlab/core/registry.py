@@ -138,6 +138,11 @@ def plug_in_fault(error: BaseException) -> EnvironmentFault | None:
     return None
 
 
+def plug_in_packages() -> list[str]:
+    """Return the names of the packages of other authors that are installed and have a member of a registry."""
+    return sorted({package for _, package in _plug_ins(tuple(sys.path))})
+
+
 @cache
 def _modules(package: str) -> tuple[str, ...]:
     modules = pkgutil.iter_modules(import_module(package).__path__)

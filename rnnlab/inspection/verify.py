@@ -1,6 +1,6 @@
 """Whether all backends compute the same numbers for one config, from outputs to weights after training."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,6 +11,7 @@ from rnnlab.backends import BACKENDS
 from rnnlab.backends.base import AbstractModel, Network
 from rnnlab.backends.keras import KerasBackend
 from rnnlab.backends.keras.engines import DEFAULT_ENGINE, usual_engine
+from rnnlab.backends.numpy import NumpyBackend
 from rnnlab.config.experiment import Experiment
 from rnnlab.core.batch import Batch, within_lengths
 from rnnlab.core.namespace import FrozenNamespace
@@ -63,7 +64,7 @@ class Check:
         return self.kink or self.difference <= self.tolerance
 
 
-def verify(experiment: Experiment, *, steps: int = 20) -> Iterator[Check]:
+def verify(experiment: Experiment, *, steps: int = 20, backends: Sequence[str] | None = None) -> Iterator[Check]:
     """Compare the backends with each other, and the gradient with central differences, on a config's own batches.
 
     Every backend starts from the same parameters and sees the same batches as a training of this config would.
@@ -71,6 +72,7 @@ def verify(experiment: Experiment, *, steps: int = 20) -> Iterator[Check]:
     Args:
         experiment: The config; where its backend is not `keras`, Keras runs on the engine that is installed.
         steps: Updates after which the weights are compared, at least 1.
+        backends: Which are compared with NumPy; left out, all.
     """
     if experiment.backend != KerasBackend.name:
         experiment = experiment.model_copy(update={"engine": usual_engine()})
@@ -88,15 +90,14 @@ def verify(experiment: Experiment, *, steps: int = 20) -> Iterator[Check]:
 
     expected = figures(_REFERENCE, parameters)
     rounded = figures(_REFERENCE, _rounded_once(parameters, experiment.seed))
-    for name in BACKENDS.names():
+    for name in BACKENDS.names() if backends is None else backends:
         if name != _REFERENCE:
             for what, got in figures(name, parameters).items():
                 rounding = _relative(expected[what], rounded[what])
                 raised = min(_ROUNDINGS * rounding, _most(what, expected))
                 tolerance = max(_fixed_tolerance(what, network.precision), raised)
                 yield Check(what, _label(name, experiment), _relative(expected[what], got), rounding, tolerance)
-    if experiment.training.bptt_steps is None:  # a truncated gradient is no slope of the loss
-        yield from _central_differences(experiment, network, batches[0])
+    yield from _central_differences(experiment, network, batches[0])
 
 
 def _label(backend: str, experiment: Experiment) -> str:
@@ -141,19 +142,25 @@ def _rounded_once(parameters: dict[str, Array], seed: int) -> dict[str, Array]:
 def _central_differences(experiment: Experiment, network: Network, batch: Batch) -> Iterator[Check]:
     """Compare each parameter's gradient with the slope of the loss along one random direction, in float64.
 
-    What the equation gives to `stop_gradient` has the values of the start in every run, as the gradient assumes.
+    What the equation gives to `stop_gradient` has the values of the start in every run, as the gradient assumes; so
+    have the states in which a window of truncated back-propagation begins.
     """
     double = replace(network, precision="float64")
-    start, xp = double.draw(experiment.seed), FrozenNamespace()
-    _, gradients = BACKENDS.get(_REFERENCE)().build(double, parameters=start).loss_and_gradients(batch)
-    loss = _loss(double, start, batch=batch, xp=xp)
+    start, xp, window = double.draw(experiment.seed), FrozenNamespace(), experiment.training.bptt_steps
+    engine = NumpyBackend(options=experiment.numpy)
+    with engine.running():
+        model = engine.build(double, parameters=start, training=experiment.recipe())
+        _, gradients = model.loss_and_gradients(batch)
+    loss = _loss(double, start, batch=batch, xp=xp, window=window)
     for name, value in start.items():
         direction = stream(experiment.seed, f"verify/direction/{name}").normal(size=value.shape)
         direction /= np.linalg.norm(direction)
         slopes, jumps = [], []
         for step in (_STEP, _STEP / 2):
             ahead, behind = (
-                _loss(double, {**start, name: value + sign * step * direction}, batch=batch, xp=xp.again())
+                _loss(
+                    double, {**start, name: value + sign * step * direction}, batch=batch, xp=xp.again(), window=window
+                )
                 for sign in (1, -1)
             )
             slopes.append((ahead - behind) / (2 * step))
@@ -168,13 +175,18 @@ def _central_differences(experiment: Experiment, network: Network, batch: Batch)
         yield Check(f"gradient of {name}", "central differences", difference, noise, tolerance, kink)
 
 
-def _loss(network: Network, parameters: dict[str, Array], *, batch: Batch, xp: FrozenNamespace) -> float:
+def _loss(
+    network: Network, parameters: dict[str, Array], *, batch: Batch, xp: FrozenNamespace, window: int | None
+) -> float:
     """Return the mean loss of a batch by the cell's own `step`, so that `xp` sees what it stops."""
     x, cell = batch.inputs.swapaxes(0, 1), network.cell  # (T, B, I)
     for layer in range(cell.options.layers):
         own = {name: parameters[f"layers.{layer}.{name}"] for name in network.layer_parameters(layer)}
         state, outputs = cell.initial_state(np, batch.size, network.dtype), []
-        for inputs in x:
+        for t, inputs in enumerate(x):
+            if window is not None:
+                begins = ((batch.lengths - t) % window == 0)[:, None]  # (B, 1)
+                state = {name: np.where(begins, xp.stop_gradient(array), array) for name, array in state.items()}
             step = cell.step(xp, own, inputs, state)
             state = step.state
             outputs.append(step.output)

@@ -29,6 +29,10 @@ class Weights(dict[str, NDArray[Any]]):
         super().__init__(arrays)
         self.step, self.scaling = step, scaling
 
+    def __repr__(self) -> str:
+        shapes = ", ".join(f"{name} {array.shape}" for name, array in self.items())
+        return f"<Weights of step {self.step:,}: {shapes}>"
+
 
 def stored_experiment(folder: RunFolder, overrides: Overrides = (), *, of: str) -> Experiment:
     """Return the experiment of the run with the id `of`, with changes; see `Run.experiment`.

@@ -18,6 +18,7 @@ from pydantic import ConfigDict, Field
 from threadpoolctl import threadpool_info
 
 from rnnlab.core.options import Options
+from rnnlab.core.registry import plug_in_packages
 from rnnlab.storage.fields import (
     LONGEST_NAME,
     Count,
@@ -234,9 +235,13 @@ def describe_cpu() -> Cpu:
     return Cpu(model=storable(_cpu_model(), LONGEST_NAME), logical_cores=os.cpu_count(), affinity=affinity)
 
 
+_MOST_PLUG_INS = 50
+
+
 def _versions() -> dict[str, str | None]:
     heavy = {name: str(sys.modules[name].__version__) for name in _HEAVY if name in sys.modules}
-    return {"python": platform.python_version(), **{name: _version(name) for name in _PACKAGES}, **heavy}
+    others = plug_in_packages()[:_MOST_PLUG_INS]
+    return {"python": platform.python_version(), **{name: _version(name) for name in (*_PACKAGES, *others)}, **heavy}
 
 
 @cache  # looking for them takes as long as a small training; a backend sets the same threads each time

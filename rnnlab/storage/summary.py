@@ -94,6 +94,11 @@ class Summary(Options):
     metrics: Scores
     best: Best | None
 
+    def __repr__(self) -> str:
+        loss = "" if self.loss is None else f", loss={self.loss:.4g}"
+        solved = {True: ", solved", False: ", not solved", None: ""}[self.solved]
+        return f"<Summary of {self.run!r}: {self.state}, {self.steps:,} steps{loss}{solved}>"
+
     @property
     def sequences_to_success(self) -> int | None:
         """Training sequences seen when the success rule was first met."""

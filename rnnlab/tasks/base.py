@@ -71,7 +71,7 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A published result: what was trained, what it reached, where it is printed."""
+    """A published result: what was trained and reached, and where that is printed."""
 
     result: str
     source: str
@@ -167,6 +167,10 @@ class AbstractTask(ABC):
     def __init__(self, options: TaskOptions) -> None:
         self.options = options
 
+    def __repr__(self) -> str:
+        options = ", ".join(f"{key}={value!r}" for key, value in self.options if key != "type")
+        return f"<Task {self.name}{': ' * bool(options)}{options}>"
+
     def timesteps_fault(self, timesteps: Lengths) -> str | None:
         """Return why these lengths cannot be drawn (`needs at least 2 steps`), or None when they can."""
         return too_short(timesteps, 1)
@@ -188,10 +192,7 @@ class AbstractTask(ABC):
         return self
 
     def part(self, part: Part) -> Self:
-        """Return the task that draws from this part of the data; an endless generator returns itself.
-
-        A task with parts draws from its validation part until it is asked for another.
-        """
+        """Return the task that draws from this part; until then one with parts draws from its validation part."""
         return self
 
     @abstractmethod
@@ -284,10 +285,8 @@ def last_step(batch: Batch) -> Array:
 
 def mean_loss(task: AbstractTask, outputs: Array, batch: Batch) -> float:
     """Return the loss of raw outputs on a batch: the mean over its scored steps."""
-    if task.return_sequences:
-        outputs, targets = outputs[batch.mask], batch.targets[batch.mask]
-    else:
-        targets = batch.targets
+    scored = batch.mask if task.return_sequences else slice(None)
+    outputs, targets = outputs[scored], batch.targets[scored]
     return float(LOSSES[task.loss].values(outputs, targets).mean())
 
 

@@ -13,6 +13,7 @@ from rnnlab.cells.carry import Carry
 from rnnlab.core import activations
 from rnnlab.core.namespace import NUMPY, FrozenNamespace
 from rnnlab.core.streams import stream
+from rnnlab.testing.cells import check_step
 
 FEATURES, UNITS, ROWS = 3, 5, 4
 DIFFERENCE = 1e-6
@@ -129,19 +130,10 @@ def test_the_forget_bias_is_added_to_bf_alone() -> None:
     assert offsets == {**dict.fromkeys(PARAMETERS["carry"][0].split(), 0.0), "bf": 2.5}
 
 
-@pytest.mark.parametrize("dtype", ["f4", "f8"])
 @EVERY_CELL
-def test_shapes_and_dtypes(name: str, dtype: str) -> None:
-    cell = make(name)
-    parameters, inputs, state = given(cell, dtype)
-    step, back = cell.step(NUMPY, parameters, inputs, state), gradients_of(cell, parameters, inputs, state)
-    assert list(step.state) == list(cell.states) == list(cell.state_sizes())
-    assert (step.output.shape, step.output.dtype) == ((ROWS, UNITS), np.dtype(dtype))
-    for name, size in cell.state_sizes().items():
-        for array in (step.state[name], back.state[name]):
-            assert (array.shape, array.dtype) == ((ROWS, size), np.dtype(dtype))
-    assert (back.inputs.shape, back.inputs.dtype) == ((ROWS, FEATURES), np.dtype(dtype))
-    assert {array.dtype for array in back.parameters.values()} == {np.dtype(dtype)}
+def test_a_step_is_what_every_engine_needs(name: str) -> None:
+    """Shapes, dtypes, no argument that is written to, rows by themselves: as of a user's cell."""
+    check_step(make(name))
 
 
 @EVERY_CELL
@@ -160,28 +152,7 @@ def test_the_derivative_is_that_of_the_step(name: str, activation: str) -> None:
     assert_vjp(make(name, activation=activation))
 
 
-@EVERY_CELL
-def test_a_row_does_not_see_the_others(name: str) -> None:
-    cell = make(name)
-    parameters, inputs, state = given(cell)
-    together = cell.step(NUMPY, parameters, inputs, state)
-    for row in range(ROWS):
-        alone = cell.step(NUMPY, parameters, inputs[[row]], {s: a[[row]] for s, a in state.items()})
-        np.testing.assert_allclose(alone.output[0], together.output[row], rtol=0, atol=1e-15)
-        for s in cell.states:
-            np.testing.assert_allclose(alone.state[s][0], together.state[s][row], rtol=0, atol=1e-15)
-
-
 BY_HAND = [name for name in CELLS.names() if issubclass(CELLS.get(name), AbstractDerivedByHand)]
-
-
-@EVERY_CELL
-def test_a_step_and_its_derivative_write_to_no_argument(name: str) -> None:
-    cell = make(name)
-    parameters, inputs, state = given(cell)
-    for array in [*parameters.values(), inputs, *state.values()]:
-        array.flags.writeable = False
-    gradients_of(cell, parameters, inputs, state)
 
 
 @pytest.mark.parametrize("name", BY_HAND)

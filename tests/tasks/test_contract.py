@@ -2,18 +2,21 @@
 
 import dataclasses
 import json
+from collections.abc import Callable
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
 import pytest
 
-from rnnlab.core.batch import Batch, last_step_mask, within_lengths
+from rnnlab.core.batch import Batch
 from rnnlab.core.losses import LOSSES
 from rnnlab.core.streams import stream
 from rnnlab.core.text import docstring_section
 from rnnlab.tasks import TASKS, task_class, task_names
 from rnnlab.tasks.base import AbstractTask, mean_loss
-from tests.tasks.drawing import build, draw, lengths_to_try
+from rnnlab.testing.tasks import CHECKS, check_losses
+from tests.tasks.drawing import build, draw
 
 
 def assert_same(left: Batch, right: Batch) -> None:
@@ -50,43 +53,15 @@ def test_options_and_card(task: AbstractTask) -> None:
 # --- batches ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("case", ["default", "fixed", "range", "long"])
-def test_batch_keeps_its_shape(task: AbstractTask, case: str) -> None:
-    timesteps = lengths_to_try(task)[case]
-    fault = task.timesteps_fault(timesteps)
-    if fault is not None:
-        assert case != "default"
-        assert len(fault) > 10
-        return
-    batch = draw(task, timesteps, size=4)
-    steps, outputs = timesteps[1], task.output_features
-    assert batch.inputs.shape == (4, steps, task.input_features)
-    assert batch.inputs.dtype == np.float64
-    assert (batch.mask.shape, batch.mask.dtype) == ((4, steps), bool)
-    assert batch.lengths.shape == (4,)
-    assert batch.lengths.dtype.kind == "i"
-    scored = (4, steps) if task.return_sequences else (4,)
-    if LOSSES[task.loss].integer_targets:
-        assert (batch.targets.shape, batch.targets.dtype.kind) == (scored, "i")
-        assert batch.targets.min() >= 0
-        assert batch.targets.max() < outputs
-    else:
-        assert (batch.targets.shape, batch.targets.dtype) == ((*scored, outputs), np.float64)
-    assert np.isfinite(batch.inputs).all()
-    assert np.isfinite(batch.targets).all()
-    assert timesteps[0] <= batch.lengths.min() <= batch.lengths.max() <= timesteps[1]
+@pytest.mark.parametrize("check", CHECKS, ids=attrgetter("__name__"))
+def test_it_keeps_the_contract(task: AbstractTask, check: Callable[[AbstractTask], None]) -> None:
+    """Of which a user's task is tested by the same checks; see `rnnlab.testing`."""
+    check(task)
 
 
-def test_nothing_lies_beyond_a_length(task: AbstractTask) -> None:
-    batch = draw(task)
-    inside = within_lengths(batch.lengths, batch.inputs.shape[1])
-    assert not batch.inputs[~inside].any()
-    assert not batch.mask[~inside].any()
-    assert batch.mask.any(axis=1).all()
-    if task.return_sequences:
-        assert not batch.targets[~inside].any()
-    else:
-        np.testing.assert_array_equal(batch.mask, last_step_mask(batch.lengths, batch.inputs.shape[1]))
+@pytest.mark.parametrize("precise", [False, True], ids=["default", "precise"])
+def test_losses_are_those_that_it_states(task: AbstractTask, precise: bool) -> None:
+    check_losses(task, precise=precise)
 
 
 def test_impossible_lengths_are_explained(task: AbstractTask) -> None:
@@ -117,9 +92,25 @@ def _with_other_targets(task: AbstractTask, batch: Batch, where: np.ndarray[Any,
 
 
 def test_a_draw_is_a_function_of_seed_stream_and_number(task: AbstractTask) -> None:
-    train, validation, test = task.part("train"), task.part("validation"), task.part("test")
+    train, validation = task.part("train"), task.part("validation")
     assert_same(draw(train), draw(build(task.name).part("train")))
-    assert not np.array_equal(draw(train).inputs, draw(train, n=1).inputs)
-    assert not np.array_equal(draw(train).inputs, draw(validation, name="data/validation").inputs)
-    assert not np.array_equal(draw(test, name="data/test").inputs, draw(validation, name="data/validation").inputs)
     assert_same(draw(validation), draw(task))  # until it is asked for another part, it is its validation part
+
+
+def test_the_oracle_is_better_in_every_metric_by_its_declared_direction(task: AbstractTask) -> None:
+    batch = draw(task)
+    best, worst = (
+        task.metrics(predict(batch), batch)
+        for predict in (task.oracle, task.references(task.default_timesteps)[0].predict)
+    )
+    assert best.keys() == worst.keys()
+    for name, value in best.items():
+        assert value > worst[name] if task.higher_is_better(f"validation/{name}") else value < worst[name], name
+    assert not task.higher_is_better("loss")
+    assert task.maximised <= best.keys()
+
+
+def test_the_baseline_is_the_best_reference_without_memory(task: AbstractTask) -> None:
+    references = task.references(task.default_timesteps)
+    assert task.baseline(task.default_timesteps) == min(one.loss for one in references if not one.needs_memory)
+    assert task.has_oracle

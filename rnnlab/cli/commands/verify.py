@@ -1,7 +1,8 @@
 """Check the gradients of CONFIG, and its results on every backend.
 
 Gradients are compared with central differences, and the backends with NumPy: outputs, loss, gradients, and the
-weights after training.
+weights after training. A cell or a task of your own, ./my_task.py:MyTask in place of CONFIG, is tested as those of
+rnnlab are.
 """
 
 from dataclasses import asdict
@@ -9,13 +10,16 @@ from typing import Annotated
 
 import typer
 
+from rnnlab.cells.base import AbstractCell
 from rnnlab.cli.options import ConfigArgument, JsonOption, SetOption, VerboseOption, whole_number_to
 from rnnlab.cli.render.output import show, show_json
 from rnnlab.cli.render.tables import show_table
 from rnnlab.config.load import load_experiment
+from rnnlab.core.code_files import CodeFile, located
 from rnnlab.core.errors import VerificationError
 from rnnlab.core.table import Column, table
 from rnnlab.inspection.verify import Check, verify
+from rnnlab.testing import check_cell, check_task
 
 _FORMS = {"difference": ".1e", "rounding": ".1e", "tolerance": ".0e"}
 
@@ -34,6 +38,9 @@ def command(
     json: JsonOption = False,
     verbose: VerboseOption = False,
 ) -> None:
+    if own := CodeFile.of(str(config)):
+        _verify_own(str(config), own.name, json=json)
+        return
     checks = list(verify(load_experiment(config, overrides or []).experiment, steps=steps))
     wrong = next((check for check in checks if not check.passed), None)
     if json:
@@ -51,6 +58,18 @@ def command(
         expected = f"expected at most {wrong.tolerance:.0e}"
         problem = f"{wrong.what} differs from {wrong.against} by {wrong.difference:.1e}, {expected}"
         raise VerificationError(problem, where=str(config))
+
+
+def _verify_own(name: str, label: str, *, json: bool) -> None:
+    """Test a class in a file: as a cell if it is one, else as a task."""
+    file = located(name)
+    kind = CodeFile.of(file)
+    is_cell = kind and isinstance(found := kind.load(), type) and issubclass(found, AbstractCell)
+    (check_cell if is_cell else check_task)(name)
+    if json:
+        show_json("verify", {"passed": True, "checks": []})
+    else:
+        show(f"{label} keeps the contract of every {'cell' if is_cell else 'task'}")
 
 
 def _against(check: Check) -> str:

@@ -45,7 +45,7 @@ def diagnoses() -> dict[str, AbstractDiagnosis[Any]]:
 
 
 @final
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Diagnosis:
     """Results of diagnoses of one network.
 
@@ -69,6 +69,9 @@ class Diagnosis:
     timesteps: Lengths
     sequences: int
     results: Mapping[str, Any]
+
+    def __repr__(self) -> str:
+        return f"<Diagnosis of {self.run!r}, {self.weights} weights of step {self.step:,}: {', '.join(self.results)}>"
 
     def __getitem__(self, name: str) -> Any:
         return self.results[name]

@@ -1,0 +1,140 @@
+"""The contract of every cell: its gradient is the slope of its step, and all engines compute the same numbers."""
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.util import find_spec
+from typing import Any, NoReturn
+
+import numpy as np
+
+from rnnlab.backends.keras.engines import ENGINES
+from rnnlab.backends.numpy.reference import step_gradients
+from rnnlab.cells import CELLS
+from rnnlab.cells.base import AbstractCell
+from rnnlab.config.load import check_document
+from rnnlab.config.reading import document_of_data
+from rnnlab.core.batch import Array
+from rnnlab.core.code_files import located
+from rnnlab.core.errors import UsageError, VerificationError
+from rnnlab.core.namespace import NUMPY
+from rnnlab.core.streams import stream
+from rnnlab.equations.contract import described_parameters, run_step
+from rnnlab.inspection.verify import verify
+
+_FEATURES, _ROWS = 3, 4
+_COMPILED = "compiled"  # the backend numpy with `compiled: true`
+# Last step alone and sequences of several lengths, each step scored and two layers, windows of three steps.
+_CONFIGS: Mapping[str, dict[str, Any]] = {
+    "sequences of 4 to 9 steps": {"task": "adding", "shape": {"timesteps": [4, 9]}},
+    "every step scored": {"task": "flip_flop", "shape": {"timesteps": 7}, "cell": {"layers": 2}},
+    "bptt_steps: 3": {"task": "adding", "shape": {"timesteps": [4, 9]}, "training": {"bptt_steps": 3}},
+}
+
+
+def check_cell(
+    cell: str | type[AbstractCell],
+    options: Mapping[str, Any] | None = None,
+    *,
+    engines: Sequence[str] | None = None,
+) -> None:
+    """Pass if a cell keeps the contract of all cells, on every engine that is installed.
+
+    One step returns what it must in float32 and float64, writes to no argument, and treats each sequence by itself. On
+    each engine the gradient agrees with central differences of the step, or of one truncated, and outputs, loss,
+    gradient and trained weights agree with those of NumPy: of sequences of several lengths, in several layers.
+
+    Args:
+        cell: A path, `./my_cell.py:MyCell`, relative to the current folder; the name of a cell, or its class there.
+        options: Its options, where those are not the defaults; units are 5 unless given.
+        engines: Of numpy, compiled, tensorflow, jax and torch; left out, all that are installed, and of those of Keras,
+            which takes one per process, that in use or the first.
+
+    Raises:
+        VerificationError: What is not as it must be, with the numbers.
+        UsageError: It cannot even be computed; with file and line.
+    """
+    name = located(cell) if isinstance(cell, str) else cell.name
+    chosen = {"units": 5, **(options or {})}
+    kind: type[AbstractCell] = CELLS.get(name)
+    check_step(kind(kind.Options.model_validate(chosen)))
+    engines = list(_installed() if engines is None else engines)
+    keras = [engine for engine in engines if engine in ENGINES.names()]
+    if unknown := set(engines) - {"numpy", _COMPILED, *keras}:
+        raise UsageError(f"unknown engine {min(unknown)!r}", hint="of numpy, compiled, tensorflow, jax, torch")
+    runs: list[tuple[bool, str]] = [(compiled, "") for compiled in (False, True) if _named(compiled) in engines]
+    for compiled, engine in [*runs, *((False, engine) for engine in keras)]:
+        for what, config in _CONFIGS.items():
+            precision = "float32" if engine in {"jax", "torch"} else "float64"
+            own = {"type": name, **chosen, **config.get("cell", {})}
+            training = {"batch_size": 4, **config.get("training", {})}
+            more = {"numpy": {"compiled": compiled}, "precision": precision, "engine": engine or "tensorflow"}
+            data = {**config, **more, "cell": own, "training": training}
+            experiment = check_document(document_of_data(data), default_name="check")
+            for check in verify(experiment, steps=3, backends=["keras"] if engine else []):
+                if not check.passed:
+                    problem = f"{engine or _named(compiled)}, {what}: {check.what} differs from {check.against}"
+                    _fail(kind, f"{problem} by {check.difference:.1e}, expected at most {check.tolerance:.0e}")
+
+
+def check_step(cell: AbstractCell) -> None:
+    """One step: shapes, types, rows that do not see each other, and arguments that stay as they are."""
+    for dtype in ("f4", "f8"):
+        arrays = _arrays(cell, dtype)
+        for array in arrays.values():
+            array.flags.writeable = False
+        parameters = {name: arrays[name] for name in described_parameters(cell, _FEATURES)}
+        inputs, state = arrays["/inputs"], {name: arrays[f"/{name}"] for name in cell.states}
+        try:
+            step = run_step(cell, NUMPY, parameters, inputs, state)
+            gradients = step_gradients(
+                cell,
+                parameters,
+                inputs=inputs,
+                state=state,
+                step=step,
+                output_gradient=np.ones_like(step.output),
+                state_gradient={name: np.ones_like(array) for name, array in step.state.items()},
+            )
+        except ValueError as error:
+            if "read-only" not in str(error):
+                raise
+            raise VerificationError("`step` writes to one of its arguments", where=type(cell).__name__) from error
+        results = {"output": (step.output, cell.options.units)}
+        results |= {name: (step.state[name], size) for name, size in cell.state_sizes().items()}
+        for name, (array, size) in results.items():
+            if (array.shape, array.dtype) != ((_ROWS, size), np.dtype(dtype)):
+                expected = f"expected {np.dtype(dtype)} {(_ROWS, size)}"
+                _fail(type(cell), f"`step` returns {name} as {array.dtype} {array.shape}, {expected}")
+        for name, array in gradients.parameters.items():
+            if (array.shape, array.dtype) != (parameters[name].shape, np.dtype(dtype)):
+                _fail(type(cell), f"the gradient of {name} is {array.dtype} {array.shape}, that of its shape expected")
+    for row in range(_ROWS):
+        one = slice(row, row + 1)
+        alone = run_step(cell, NUMPY, parameters, inputs[one], {name: array[one] for name, array in state.items()})
+        pairs = [(alone.output, step.output), *((alone.state[name], step.state[name]) for name in cell.states)]
+        if not all(np.allclose(a[0], b[row], rtol=0, atol=1e-14) for a, b in pairs):
+            _fail(type(cell), "`step` of one sequence depends on the others of the batch")
+
+
+def _arrays(cell: AbstractCell, dtype: str) -> dict[str, Array]:
+    """Return the parameters, the inputs and a state, none of them zero."""
+    shapes = {name: one.shape for name, one in described_parameters(cell, _FEATURES).items()}
+    shapes |= {"/inputs": (_ROWS, _FEATURES)} | {f"/{name}": (_ROWS, n) for name, n in cell.state_sizes().items()}
+    return {name: stream(3, f"test/{name}").normal(0, 0.5, shape).astype(dtype) for name, shape in shapes.items()}
+
+
+def _installed() -> Iterator[str]:
+    yield "numpy"
+    if find_spec("llvmlite"):
+        yield _COMPILED
+    if find_spec("keras"):
+        own = sys.modules["keras"].backend.backend() if "keras" in sys.modules else ""
+        yield from [one for one in ENGINES.names() if one == own or (not own and find_spec(one))][:1]
+
+
+def _named(compiled: bool) -> str:
+    return _COMPILED if compiled else "numpy"
+
+
+def _fail(kind: type, problem: str) -> NoReturn:
+    raise VerificationError(problem, where=kind.__name__)

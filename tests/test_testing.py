@@ -1,0 +1,119 @@
+"""`rnnlab.testing` passes a right cell and task, and finds what is wrong in each that is not."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from rnnlab.core.errors import UsageError, VerificationError
+from rnnlab.testing import check_cell, check_task
+from tests.cli.program import rnnlab
+
+TASK = '''\
+import numpy as np
+
+from rnnlab.tasks.base import AbstractTask, Batch, Reference, Threshold, always, draw_lengths
+from rnnlab.tasks.base import last_step_mask, within_lengths
+
+
+class FirstBit(AbstractTask):
+    """Which bit came first?
+
+    One input per step, -1 or +1 at random; the target at the last step is the first one, as 0 or 1.
+    """
+
+    input_features = output_features = 1
+    default_timesteps = (2, 10)
+    loss = "binary_cross_entropy"
+    solved = Threshold({"error_rate": 0.01})
+
+    def sample(self, rng, *, batch_size, timesteps):
+        lengths = draw_lengths(rng, batch_size, timesteps)
+        bits = rng.integers(0, 2, size=(batch_size, timesteps[1]))
+        inputs = (2.0 * bits - 1) * within_lengths(lengths, timesteps[1])
+        return Batch(inputs[:, :, None], bits[:, :1].astype(float), last_step_mask(lengths, timesteps[1]), lengths)
+
+    def timesteps_fault(self, timesteps):
+        return "needs at least 2 steps" if timesteps[0] < 2 else None
+
+    def references(self, timesteps):
+        return (Reference("both equally likely", float(np.log(2)), always(0.0)),)
+
+    def oracle(self, batch):
+        return np.where(batch.inputs[:, 0] > 0, 1000.0, -1000.0)
+'''
+WRONG = {
+    "states the loss 0.9, measured 0.693": ("float(np.log(2))", "0.9"),
+    "below the baseline": ("bits[:, :1]", "bits[np.arange(batch_size), lengths - 1][:, None]"),
+    "looks beyond its own step": ("always(0.0)", "lambda batch: 0.1 * batch.inputs[:, 0]"),
+    "does not look beyond": ("always(0.0)),)", "always(0.0)), Reference('m', 0.5, always(0.0), needs_memory=True))"),
+    "the losses [0.6931471805599453, 0.7": ("always(0.0)),)", "always(0.0)), Reference('m', 0.7, always(0.0)))"),
+    "is met by 'both equally likely'": ('"error_rate": 0.01', '"error_rate": 0.9'),
+    "'oracle' states the loss 0": ("1000.0, -1000.0", "1.0, -1.0"),
+    "is not met by the oracle": ("[:, 0] > 0", "[:, 0] < 0"),
+    "has a sequence alone, or other targets": ("batch.inputs[:, 0] > 0", "batch.targets > 0.5"),
+    "does `sample` use `rng`?": ("bits = rng", "bits = np.random.default_rng(0)"),
+    "no reason why sequences of 0 steps": ("< 2 else", "< 0 else"),
+}
+CELL = """\
+from rnnlab.cells.base import AbstractCell, Step
+from rnnlab.core.parameters import Parameter
+
+
+class Plain(AbstractCell):
+    states = ("h",)
+
+    def parameters(self, input_features):
+        units = self.options.units
+        return {"W": Parameter((input_features, units), "kernel"), "u": Parameter((units,), "recurrent_kernel")}
+
+    def step(self, xp, parameters, inputs, state):
+        h = self.activation(xp, xp.matmul(inputs, parameters["W"]) + state["h"] * parameters["u"])
+        return Step(output=h, state={"h": h})
+"""
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_right_task_and_a_right_cell_pass(here: Path) -> None:
+    (here / "my.py").write_text(TASK + "\n\n" + CELL.replace("Step\n", "Step\n", 1))
+    check_task("./my.py:FirstBit")
+    done = rnnlab("verify", "./my.py:FirstBit")
+    assert (done.code, done.stderr) == (0, "")
+    engine = ["tensorflow"] if "keras" in sys.modules and sys.modules["keras"].backend.backend() == "tensorflow" else []
+    check_cell("./my.py:Plain", {"layers": 2}, engines=["numpy", *engine])
+
+
+@pytest.mark.parametrize("problem", WRONG)
+def test_a_wrong_task_fails(here: Path, problem: str) -> None:
+    old, new = WRONG[problem]
+    assert old in TASK
+    (here / "my.py").write_text(TASK.replace(old, new))
+    with pytest.raises(VerificationError) as caught:
+        check_task("./my.py:FirstBit")
+    assert problem in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("new", "problem"),
+    [
+        ('h.astype("f8")', "`step` returns output as float64 (4, 5), expected float32 (4, 5)"),
+        ("h - h.mean(axis=0)", "depends on the others of the batch"),
+        ("h * 0.1 + (h > 0)", "differs from central differences"),
+    ],
+)
+def test_a_wrong_cell_fails(here: Path, new: str, problem: str) -> None:
+    (here / "my.py").write_text(CELL.replace("output=h,", f"output={new},"))
+    with pytest.raises((VerificationError, UsageError)) as caught:
+        check_cell("./my.py:Plain", engines=["numpy"])
+    assert problem in str(caught.value)
+
+
+def test_a_step_that_writes_to_its_arguments_fails(here: Path) -> None:
+    (here / "my.py").write_text(CELL.replace("        return Step", "        state['h'] += 1\n        return Step"))
+    with pytest.raises(VerificationError, match="writes to one of its arguments"):
+        check_cell("./my.py:Plain", engines=["numpy"])
