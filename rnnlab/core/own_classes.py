@@ -25,7 +25,7 @@ class OwnClasses:
     Args:
         abstract: The class that it derives from.
         options: The class that its `Options` derive from, which they are if it has none.
-        command: Prints those that there are to learn from, e.g. `rnnlab cells`.
+        command: What has those that there are, to learn from: `rnnlab cells`, or a package.
         check: Raises a TypeError if something that is no method is missing in a class.
         name: Its `name`.
         defaults: Returns what it has of attributes that it lacks.
@@ -85,7 +85,10 @@ def _own(classes: OwnClasses, file: CodeFile) -> type:
 
 @cache
 def _unread(classes: OwnClasses, file: CodeFile) -> type:
-    unknown = type("Options", (classes.options,), {"__module__": __name__}, extra="allow")
+    fields = classes.options.model_fields.items()
+    required = [name for name, field in fields if field.is_required()]  # it may have a default there
+    own = {"__annotations__": dict.fromkeys(required, Any), **dict.fromkeys(required), "__module__": __name__}
+    unknown = type("Options", (classes.options,), own, extra="allow")
     return _derived(classes, file, classes.abstract, unknown)
 
 

@@ -19,6 +19,8 @@ from rnnlab.core.errors import UsageError, VerificationError
 from rnnlab.core.namespace import NUMPY
 from rnnlab.core.streams import stream
 from rnnlab.equations.contract import described_parameters, run_step
+from rnnlab.equations.evaluate import pull_back
+from rnnlab.equations.plan import plan_of
 from rnnlab.inspection.verify import verify
 
 _FEATURES, _ROWS = 3, 4
@@ -86,15 +88,13 @@ def check_step(cell: AbstractCell) -> None:
         inputs, state = arrays["/inputs"], {name: arrays[f"/{name}"] for name in cell.states}
         try:
             step = run_step(cell, NUMPY, parameters, inputs, state)
-            gradients = step_gradients(
-                cell,
-                parameters,
-                inputs=inputs,
-                state=state,
-                step=step,
-                output_gradient=np.ones_like(step.output),
-                state_gradient={name: np.ones_like(array) for name, array in step.state.items()},
-            )
+            flowing: dict[str, Any] = {
+                "output_gradient": np.ones_like(step.output),
+                "state_gradient": {name: np.ones_like(array) for name, array in step.state.items()},
+            }
+            given: dict[str, Any] = {"inputs": inputs, "state": state}
+            by_hand = step_gradients(cell, parameters, **given, step=step, **flowing)
+            derived = pull_back(plan_of(cell, _FEATURES), NUMPY, parameters, **given, **flowing)
         except ValueError as error:
             if "read-only" not in str(error):
                 raise
@@ -105,9 +105,11 @@ def check_step(cell: AbstractCell) -> None:
             if (array.shape, array.dtype) != ((_ROWS, size), np.dtype(dtype)):
                 expected = f"expected {np.dtype(dtype)} {(_ROWS, size)}"
                 _fail(type(cell), f"`step` returns {name} as {array.dtype} {array.shape}, {expected}")
-        for name, array in gradients.parameters.items():
-            if (array.shape, array.dtype) != (parameters[name].shape, np.dtype(dtype)):
-                _fail(type(cell), f"the gradient of {name} is {array.dtype} {array.shape}, that of its shape expected")
+        own, right = ({**one.parameters, "the inputs": one.inputs, **one.state} for one in (by_hand, derived))
+        for name, array in right.items():
+            close = 1e-10 if dtype == "f8" else 1e-4
+            if own[name].dtype != array.dtype or not np.allclose(own[name], array, rtol=close, atol=close):
+                _fail(type(cell), f"`step_vjp` gives another gradient of {name} than is derived from `step`")
     for row in range(_ROWS):
         one = slice(row, row + 1)
         alone = run_step(cell, NUMPY, parameters, inputs[one], {name: array[one] for name, array in state.items()})

@@ -4,5 +4,5 @@ from rnnlab.core.own_classes import OwnClasses
 from rnnlab.core.registry import Registry
 from rnnlab.optim.rules.base import AbstractOptimizer, OptimizerOptions
 
-_OWN = OwnClasses(AbstractOptimizer, OptimizerOptions, "rnnlab schema")
+_OWN = OwnClasses(AbstractOptimizer, OptimizerOptions, "rnnlab.optim.rules")
 OPTIMIZERS = Registry("rnnlab.optim.rules", "OPTIMIZER", "optimizer", lambda _, kind: _OWN.require(kind), _OWN.member)
