@@ -50,7 +50,7 @@ class FirstBit(AbstractTask):
 MEASURED = "float(np.log(2)), always(0.0)"
 WRONG = {
     "states the loss 0.9, measured 0.693": ("float(np.log(2))", "0.9"),
-    "below the baseline": ("bits[:, :1]", "bits[np.arange(batch_size), lengths - 1][:, None]"),
+    "below the baseline": ("2.0 * bits", "2.0 * bits[:, :1]"),
     # ln(1 + e^-0.1), of who knows the first bit and trusts it little.
     "looks beyond its own step": (MEASURED, "0.6443966600735709, lambda batch: 0.1 * batch.inputs[:, 0]"),
     # ln(1 + e^0.5) - 1/4

@@ -62,7 +62,7 @@ class Summary(Options):
         seconds: Seconds of training.
         steps_per_second: Mean speed, evaluations included.
         baseline: Loss of the task's best predictor without memory.
-        solved: Whether the task's success rule was met; None while that is open.
+        solved: Whether the task's success rule was met; None while that is open, and where it has no rule.
         solved_rule: The rule in words.
         solved_at: When it was first met.
         loss: The final validation loss.

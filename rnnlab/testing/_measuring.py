@@ -16,22 +16,25 @@ NUMBERS = 2_000_000  # the most input numbers drawn at once
 def draw(
     task: AbstractTask, timesteps: Lengths | None = None, *, size: int = 32, name: str = "data/train", n: int = 0
 ) -> Batch:
+    """Return batch `n` of a stream."""
     return task.sample(stream(3, name, n), batch_size=size, timesteps=timesteps or task.default_timesteps)
 
 
 def batches(task: AbstractTask, timesteps: Lengths, sequences: int) -> Iterator[Batch]:
+    """Yield so many sequences, in batches that fit the memory."""
     size = max(1, min(sequences, NUMBERS // (timesteps[1] * max(task.input_features, task.output_features))))
     for n, first in enumerate(range(0, sequences, size)):
         yield draw(task, timesteps, size=min(size, sequences - first), n=n)
 
 
 def lengths_to_try(task: AbstractTask) -> dict[str, Lengths]:
+    """Return lengths around a task's own, and ten times as long ones."""
     low, high = task.default_timesteps
     return {"default": (low, high), "fixed": (low, low), "range": (low - low // 4, high), "long": (10 * low, 10 * low)}
 
 
 def short_lengths(task: AbstractTask) -> Lengths:
-    """The cheapest lengths at which a loss can be measured well."""
+    """Return the cheapest lengths at which a loss can be measured well."""
     return next(t for t in ((12, 15), (12, 12), task.default_timesteps) if task.timesteps_fault(t) is None)
 
 

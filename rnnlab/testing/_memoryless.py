@@ -33,33 +33,33 @@ def search(
     Raises:
         VerificationError: One does.
     """
-    seen, targets = present(task.part("train"), timesteps, fitted, name="search/fit")
+    seen, targets = _present(task.part("train"), timesteps, fitted, name="search/fit")
     predictors = {
-        "constant": linear(task, np.zeros_like(seen), targets, given=lambda x: np.zeros_like(x)),
-        "bins": bins(task, seen, targets),
-        "linear": linear(task, seen, targets, given=lambda x: x),
-        "network": network(task, seen, targets, updates=updates),
+        "constant": _linear(task, np.zeros_like(seen), targets, given=lambda x: np.zeros_like(x)),
+        "bins": _bins(task, seen, targets),
+        "linear": _linear(task, seen, targets, given=lambda x: x),
+        "network": _network(task, seen, targets, updates=updates),
     }
     stated, scoring = task.part("validation").baseline(timesteps), task.part("validation")
     for name, predict in predictors.items():
         found = Measured()
-        for batch in drawn(scoring, timesteps, scored, name="search/score"):
-            found.add(task, outputs_at_scored(task, predict, batch), batch)
+        for batch in _drawn(scoring, timesteps, scored, name="search/score"):
+            found.add(task, _outputs_at_scored(task, predict, batch), batch)
         if not found.loss > stated - 3 * found.error - 1e-9:
             problem = f"without memory, a fitted {name} has the loss {found.loss:.6g} ± {found.error:.2g}"
             raise VerificationError(f"{problem}, below the baseline {stated:.6g}", where=type(task).__name__)
 
 
-def present(task: AbstractTask, timesteps: Lengths, steps: int, *, name: str) -> tuple[Array, Array]:
+def _present(task: AbstractTask, timesteps: Lengths, steps: int, *, name: str) -> tuple[Array, Array]:
     """The inputs of scored steps and their targets."""
     both = [
-        (batch.inputs[batch.mask], scored_targets(task, batch)) for batch in drawn(task, timesteps, steps, name=name)
+        (batch.inputs[batch.mask], _scored_targets(task, batch)) for batch in _drawn(task, timesteps, steps, name=name)
     ]
     inputs, targets = zip(*both, strict=True)
     return np.concatenate(inputs), np.concatenate(targets)
 
 
-def drawn(task: AbstractTask, timesteps: Lengths, steps: int, *, name: str) -> list[Batch]:
+def _drawn(task: AbstractTask, timesteps: Lengths, steps: int, *, name: str) -> list[Batch]:
     sequences = max(60, steps // timesteps[1]) if task.return_sequences else steps
     size = max(1, min(sequences, NUMBERS // (timesteps[1] * task.input_features)))
     return [
@@ -68,11 +68,11 @@ def drawn(task: AbstractTask, timesteps: Lengths, steps: int, *, name: str) -> l
     ]
 
 
-def scored_targets(task: AbstractTask, batch: Batch) -> Array:
+def _scored_targets(task: AbstractTask, batch: Batch) -> Array:
     return batch.targets[batch.mask] if task.return_sequences else batch.targets
 
 
-def outputs_at_scored(task: AbstractTask, predict: Predictor, batch: Batch) -> Array:
+def _outputs_at_scored(task: AbstractTask, predict: Predictor, batch: Batch) -> Array:
     found = predict(batch.inputs[batch.mask])
     if not task.return_sequences:
         return found
@@ -81,24 +81,24 @@ def outputs_at_scored(task: AbstractTask, predict: Predictor, batch: Batch) -> A
     return outputs
 
 
-def bins(task: AbstractTask, seen: Array, targets: Array) -> Predictor:
+def _bins(task: AbstractTask, seen: Array, targets: Array) -> Predictor:
     """The mean target, or the frequencies, of each bin: of each symbol, else of 40 quantiles of the best feature."""
     values, place = np.unique(seen, axis=0, return_inverse=True)
     if len(values) <= 300:
-        table = answers(task, place.ravel(), targets, len(values))
+        table = _answers(task, place.ravel(), targets, len(values))
         known = {row.tobytes(): n for n, row in enumerate(values)}
         return lambda given: table[[known.get(row.tobytes(), len(values)) for row in given]]
     edges = np.quantile(seen, np.linspace(0, 1, 41)[1:-1], axis=0)
 
     def of_feature(k: int) -> Predictor:
-        table = answers(task, np.searchsorted(edges[:, k], seen[:, k]), targets, 40)
+        table = _answers(task, np.searchsorted(edges[:, k], seen[:, k]), targets, 40)
         return lambda given: table[np.searchsorted(edges[:, k], given[:, k])]
 
     tried = [of_feature(k) for k in range(seen.shape[1])]
     return min(tried, key=lambda predict: LOSSES[task.loss].values(predict(seen), targets).mean())
 
 
-def answers(task: AbstractTask, place: Array, targets: Array, count: int) -> Array:
+def _answers(task: AbstractTask, place: Array, targets: Array, count: int) -> Array:
     """The best raw outputs of each bin, (count + 1, O): half a sequence of the overall mean is added to each."""
     if LOSSES[task.loss].integer_targets:
         targets = np.eye(task.output_features)[targets]
@@ -112,7 +112,7 @@ def answers(task: AbstractTask, place: Array, targets: Array, count: int) -> Arr
     return np.asarray(np.log(found) if LOSSES[task.loss].integer_targets else np.log(found / (1 - found)))
 
 
-def linear(task: AbstractTask, seen: Array, targets: Array, *, given: Predictor) -> Predictor:
+def _linear(task: AbstractTask, seen: Array, targets: Array, *, given: Predictor) -> Predictor:
     """By Newton steps of a fixed curvature: no loss is more curved than the squared error, whose derivative is 2."""
     known = np.insert(seen, 0, 1.0, axis=1)
     pull = 0.5 * np.linalg.inv(known.T @ known + 1e-4 * len(known) * np.eye(known.shape[1])) @ known.T
@@ -122,7 +122,7 @@ def linear(task: AbstractTask, seen: Array, targets: Array, *, given: Predictor)
     return lambda x: np.insert(given(x), 0, 1.0, axis=1) @ weights
 
 
-def network(task: AbstractTask, seen: Array, targets: Array, *, updates: int) -> Predictor:
+def _network(task: AbstractTask, seen: Array, targets: Array, *, updates: int) -> Predictor:
     """One hidden layer of 32 tanh units, by Adam on batches of 200, its rate decaying to 0."""
     rng, outputs = stream(5, "search/network"), task.output_features
     shapes = [(seen.shape[1], 32), (32,), (32, outputs), (outputs,)]
@@ -130,7 +130,7 @@ def network(task: AbstractTask, seen: Array, targets: Array, *, updates: int) ->
     mean, square = [np.zeros(shape) for shape in shapes], [np.zeros(shape) for shape in shapes]
     for n in range(1, updates + 1):
         rows = rng.integers(0, len(seen), size=200)
-        x, hidden, raw = forward(weights, seen[rows])
+        x, hidden, raw = _forward(weights, seen[rows])
         at_raw = LOSSES[task.loss].gradient(raw, targets[rows]) / len(rows)
         at_hidden = at_raw @ weights[2].T * (1 - hidden**2)
         slopes = [x.T @ at_hidden, at_hidden.sum(axis=0), hidden.T @ at_raw, at_raw.sum(axis=0)]
@@ -139,9 +139,9 @@ def network(task: AbstractTask, seen: Array, targets: Array, *, updates: int) ->
             first[...] += 0.1 * (slope - first)
             second[...] += 0.001 * (slope**2 - second)
             weight[...] -= rate * first / (np.sqrt(second) + 1e-8)
-    return lambda given: forward(weights, given)[2]
+    return lambda given: _forward(weights, given)[2]
 
 
-def forward(weights: list[Array], seen: Array) -> tuple[Array, Array, Array]:
+def _forward(weights: list[Array], seen: Array) -> tuple[Array, Array, Array]:
     hidden = np.tanh(seen @ weights[0] + weights[1])
     return seen, hidden, hidden @ weights[2] + weights[3]
