@@ -1,13 +1,12 @@
 """The contract of every cell: its gradient is the slope of its step, and all engines compute the same numbers."""
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any, NoReturn
 
 import numpy as np
 
-from rnnlab.backends.keras.engines import ENGINES
+from rnnlab.backends.keras.engines import ENGINES, usual_engine
 from rnnlab.backends.numpy.reference import step_gradients
 from rnnlab.cells import CELLS
 from rnnlab.cells.base import AbstractCell
@@ -69,7 +68,12 @@ def check_cell(
             precision = "float32" if engine in {"jax", "torch"} else "float64"
             own = {"type": name, **chosen, **config.get("cell", {})}
             training = {"batch_size": 4, **config.get("training", {})}
-            more = {"numpy": {"compiled": compiled}, "precision": precision, "engine": engine or "tensorflow"}
+            more = {
+                "numpy": {"compiled": compiled},
+                "precision": precision,
+                "backend": "keras" if engine else "numpy",
+                "engine": engine or "tensorflow",
+            }
             data = {**config, **more, "cell": own, "training": training}
             experiment = check_document(document_of_data(data), default_name="check")
             for check in verify(experiment, steps=3, backends=["keras"] if engine else []):
@@ -129,9 +133,8 @@ def _installed() -> Iterator[str]:
     yield "numpy"
     if find_spec("llvmlite"):
         yield _COMPILED
-    if find_spec("keras"):
-        own = sys.modules["keras"].backend.backend() if "keras" in sys.modules else ""
-        yield from [one for one in ENGINES.names() if one == own or (not own and find_spec(one))][:1]
+    if find_spec("keras") and find_spec(engine := usual_engine()):
+        yield engine
 
 
 def _named(compiled: bool) -> str:
