@@ -179,7 +179,7 @@ class BlockResult:
         return cls(numbers[:, 0], numbers[:, 1], numbers[:, 2], outputs)
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(frozen=True, slots=True)
 class Prediction:
     """What a network gives for inputs.
 
@@ -190,9 +190,6 @@ class Prediction:
 
     outputs: Array
     states: dict[str, Array]
-
-    def __repr__(self) -> str:
-        return f"<Prediction: outputs {self.outputs.shape}{''.join(f', {name}' for name in self.states)}>"
 
 
 def nothing() -> None:
