@@ -36,7 +36,8 @@ _RESULTS = (
     "rnnlab.storage.summary.Summary", "rnnlab.storage.summary.Best", "rnnlab.storage.summary.SolvedAt",
     "rnnlab.storage.status.Status", "rnnlab.inspection.evaluate.Evaluation", "rnnlab.inspection.diagnoses.Diagnosis",
     "rnnlab.inspection.export.Export", "rnnlab.inspection.predict.Forecasts",
-    "rnnlab.inspection.predict.SeriesForecast", "rnnlab.config.experiment.Experiment",
+    "rnnlab.inspection.predict.SeriesForecast", "rnnlab.sweeps.status.SweepStatus", "rnnlab.sweeps.status.TrialStatus",
+    "rnnlab.comparison.groups.Group", "rnnlab.comparison.contrasts.Contrast", "rnnlab.config.experiment.Experiment",
     "rnnlab.backends.base.AbstractModel", "rnnlab.backends.base.Prediction",
 )  # fmt: skip
 _BASES = {
