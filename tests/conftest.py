@@ -10,7 +10,6 @@ import rnnlab
 from rnnlab.config.experiment import Experiment
 from rnnlab.config.load import load_experiment
 from rnnlab.config.yaml import dump_yaml
-from rnnlab.core.threads import allotted_cpus
 from tests import fast
 from tests.disk_faults import Faults
 from tests.small import SMALL, Fit
@@ -23,12 +22,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="tensorflow",
         help="what Keras runs on in tests/backends; one process, one engine",
     )
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers() -> int:
-    """Use a process more than there are processors with `-n auto`: tests wait, for Slurm above all."""
-    return allotted_cpus() + 1
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
