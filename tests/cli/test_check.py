@@ -18,7 +18,8 @@ def test_the_config_is_shown_whole(here: Path) -> None:
         "ok: 33 parameters, about 11.9 KiB of memory, baseline 0.1449, success rule: validation loss at most 0.005\n"
     )
     assert result.stdout.startswith(
-        "name: x\nseed: 0\nprecision: float32\nbackend: numpy\nnumpy:\n  shards: null\n  compiled: false\ncell:\n"
+        "name: x\nseed: 0\nprecision: float32\nbackend: numpy\n"
+        "numpy:\n  shards: null\n  compiled: false\n  lanes: null\ncell:\n"
     )
     assert [entry.name for entry in here.iterdir()] == ["x.yaml"]
 
