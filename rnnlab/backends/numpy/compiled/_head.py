@@ -1,4 +1,4 @@
-"""The output layer and the loss where each column is a network of its own."""
+"""The output layer and the loss where each lane is a network of its own, and the columns are sequences of them."""
 
 from collections.abc import Mapping, Sequence
 from typing import final
@@ -30,6 +30,7 @@ class Head:
 
     Attributes:
         loss: Where the sum of the losses is.
+        share: Where it is read by what the gradient is multiplied.
     """
 
     def __init__(
@@ -57,16 +58,18 @@ class Head:
         )
         self._gather = Gather((h, ones), 0, self.features, pieces)
         self.weights = Weights(
-            code, buffers, name="head", directions=[direction], gathers=[self._gather], shapes=shapes, columns=columns
+            code, buffers, name="head", directions=[direction], gathers=[self._gather], shapes=shapes
         )
         self._items = Items(
-            code, direction, name="head", starts=self.weights.starts, vectors={}, columns=columns, per_column=True
+            code, direction, name="head", starts=self.weights.starts, vectors={}, columns=columns, per_lane=True
         )
         self._own = buffers.new("head", 1 + self.features + self.units)
-        work, self._scored, self.loss = (
-            buffers.new(name, rows) for name, rows in (("head's work", direction.work), ("scored", 1), ("loss", 1))
+        work, self._scored, self.share, self.loss = (
+            buffers.new(f"head's {name}", rows)
+            for name, rows in (("work", direction.work), ("scored", 1), ("share", 1), ("loss", 1))
         )
-        self._items.bases |= {"weights": self.weights.joint, "work": work, "head": self._own, "scored": self._scored}
+        self._items.bases |= {"weights": self.weights.joint, "work": work, "head": self._own}
+        self._items.bases |= {"scored": self._scored, "share": self.share}
         self._outer = [
             outer(
                 code.function.module,
@@ -86,7 +89,7 @@ class Head:
             bases: Those of the layer below.
             to: The gradient of its outputs, to which is added.
             scored: Whether a column is scored, 1 or 0.
-            given: Where `targets`, `outputs` and `share` are.
+            given: Where `targets` and `outputs` are.
         """
         code, width = self._code, self._columns
         condition = code.any(scored[0].differs(0.0))
@@ -101,6 +104,6 @@ class Head:
             add(code, to, self._own + (1 + self.features) * width, self.units * width)
             start = 0
             for rows, function in zip(self._gather.operands, self._outer, strict=True):
-                places = [self._items.place(rows), self._own + width, self.weights.sums + start * width]
+                places = [self._items.place(rows), self._own + width, self.weights.sums + start * code.lanes]
                 code.call(function, places, (1,))
                 start += rows.count * self.features

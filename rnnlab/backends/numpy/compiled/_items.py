@@ -19,11 +19,11 @@ class Items:
         code: The function.
         direction: What is computed.
         name: Of its products in the module.
-        starts: Where the matrix of each product begins among the weights: a row, where there is one for each column.
+        starts: Where the matrix of each product begins among the weights: a row, where there is one for each lane.
         vectors: Where each vector of parameters begins among the vectors, likewise.
         columns: W.
         adds: Whether the gradient of the inputs is added to what is there.
-        per_column: Whether each column has parameters of its own.
+        per_lane: Whether each lane of a vector has parameters of its own.
 
     Attributes:
         bases: Where the buffers are, besides `weights` and `vectors`.
@@ -39,11 +39,11 @@ class Items:
         vectors: Mapping[str, int],
         columns: int,
         adds: bool = False,
-        per_column: bool = False,
+        per_lane: bool = False,
     ) -> None:
         self.code, self.direction, self.columns = code, direction, columns
         self.bases = dict[str, Place]()
-        self._starts, self._vectors, self._each = starts, vectors, columns if per_column else 1
+        self._starts, self._vectors, self._each = starts, vectors, code.lanes if per_lane else 1
         self._products = {
             item: product(
                 code.function.module,
@@ -53,7 +53,7 @@ class Items:
                 columns=columns,
                 adds=item.of_inputs and adds,
                 precision=code.precision,
-                per_column=per_column,
+                per_lane=per_lane,
             )
             for number, item in enumerate(direction.items)
             if isinstance(item, Product)
@@ -113,7 +113,7 @@ class Items:
             return self._read(node, 0, column)
         if node.operation == "parameter":
             at = self.bases["vectors"] + (row + self._vectors[node.detail]) * self._each
-            return at.read_all_over() if self._each == 1 else (at + column).read()
+            return at.read_all_over() if self._each == 1 else at.read()
         return self._read(node, row, column) if node.width else self._value(node, row, column, found)
 
     def _read(self, node: Node, row: Whole, column: int) -> Vector:

@@ -1,4 +1,4 @@
-"""Networks that share a plan, trained side by side: their numbers are put into columns, and taken from there."""
+"""Networks that share a plan, trained side by side: their numbers are put into lanes, and taken from there."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
@@ -15,6 +15,7 @@ from rnnlab.core.batch import Batch
 
 Array = NDArray[Any]
 _LINE = 64  # bytes of a line of the cache
+_TOGETHER = (4, 2, 1)  # sequences of a network that are computed at once, so that its weights are read once for all
 
 
 def train_population(members: Sequence[Member], batches: Sequence[Batch], updates: int) -> list[BlockResult]:
@@ -24,23 +25,25 @@ def train_population(members: Sequence[Member], batches: Sequence[Batch], update
     """
     form, training = members[0].form, members[0].training
     network, dtype = form.network, form.network.dtype
-    kernel = _kernel(form, vector_bytes() // dtype.itemsize)
-    data = _Data(batches, network, updates, kernel.columns)
-    vectors = {name: _columns([one.slots[name] for one in members], kernel.columns) for name in kernel.slots}
-    vectors["parameters"] = _columns([one.parameters for one in members], kernel.columns)
+    lanes, batch_size = vector_bytes() // dtype.itemsize, batches[0].size // updates
+    together = next(count for count in _TOGETHER if batch_size % count == 0)
+    kernel = _kernel(form, together)
+    data = _Data(batches, network, updates, lanes=lanes, together=together)
+    vectors = {name: _side_by_side([one.slots[name] for one in members], lanes) for name in kernel.slots}
+    vectors["parameters"] = _side_by_side([one.parameters for one in members], lanes)
     schedules = [(one.training, int(one.slots["step"][0])) for one in members]
     rates = [one.learning_rate * one.schedule.factors(done, updates) for one, done in schedules]
     numbers = [_numbers(one, rate, kernel.numbers) for one, rate in zip(members, rates, strict=True)]
+    _, *output = network.empty_outputs(0, data.timesteps).shape
     given = data.arrays | vectors | {
-        "numbers": _columns(numbers, kernel.columns),
-        "decays": _columns([network.in_matrices().astype(dtype)], kernel.columns),
-        "alive": np.ones(kernel.columns, dtype),
-        "losses": np.zeros((updates, kernel.columns), dtype),
-        "norms": np.zeros((updates, kernel.columns), dtype),
-        "outputs": np.zeros((*network.empty_outputs(data.rows, data.timesteps).shape, kernel.columns), dtype),
+        "numbers": _side_by_side(numbers, lanes),
+        "decays": _side_by_side([network.in_matrices().astype(dtype)], lanes),
+        "alive": np.ones(lanes, dtype),
+        "losses": np.zeros((updates, lanes), dtype),
+        "norms": np.zeros((updates, lanes), dtype),
+        "outputs": np.zeros((data.rows // together, *output, together, lanes), dtype),
     }  # fmt: skip
-    window = training.bptt_steps or 0
-    kernel.run(given, (updates, data.rows // updates, data.timesteps, window), dtype)
+    kernel.run(given, (updates, batch_size, data.timesteps, training.bptt_steps or 0), dtype)
     results = []
     for column, (member, rate) in enumerate(zip(members, rates, strict=True)):
         losses, norms = (given[name][:, column].astype(np.float64) for name in ("losses", "norms"))
@@ -50,7 +53,7 @@ def train_population(members: Sequence[Member], batches: Sequence[Batch], update
         for name in kernel.slots:
             member.slots[name][...] = vectors[name][:, column]
         member.slots["step"][0] += count - (len(ends) > 0)
-        outputs = given["outputs"][: count * data.rows // updates, ..., column]
+        outputs = np.moveaxis(given["outputs"][..., column], -1, 1).reshape(data.rows, *output)[: count * batch_size]
         outputs = outputs[:, : batches[column].inputs.shape[1]] if network.return_sequences else outputs
         results.append(BlockResult(losses[:count], norms[:count], rate[:count], np.ascontiguousarray(outputs)))
     return results
@@ -58,58 +61,55 @@ def train_population(members: Sequence[Member], batches: Sequence[Batch], update
 
 @final
 class _Data:
-    """The batches of all columns; those beyond the last network have the first one's.
+    """The batches of all lanes; those beyond the last network have the first one's.
 
     Attributes:
-        rows: Sequences of each column.
+        rows: Sequences of each lane.
         timesteps: T, the longest of all.
         arrays: What the kernel is given.
     """
 
-    def __init__(self, batches: Sequence[Batch], network: Network, updates: int, columns: int) -> None:
+    def __init__(self, batches: Sequence[Batch], network: Network, updates: int, *, lanes: int, together: int) -> None:
         self.rows, self.timesteps = batches[0].size, max(one.inputs.shape[1] for one in batches)
-        lengths = _columns([one.lengths for one in batches], columns)
+        lengths = _side_by_side([one.lengths for one in batches], lanes)
         self._kept: list[Array] = []
         self.arrays: dict[str, Array] = {
-            "inputs by column": self._table([self._padded(one.inputs) for one in batches], columns),
-            "ends": np.ascontiguousarray(lengths.max(axis=1), np.int64),
+            "inputs by lane": self._table([self._padded(one.inputs) for one in batches], lanes),
+            "ends": lengths.reshape(-1, together * lanes).max(axis=1).astype(np.int64),
             "lengths": lengths.astype(network.dtype),
         }
         targets, masks = [one.targets for one in batches], [one.mask for one in batches]
         if network.return_sequences:
             targets, masks = [self._padded(one) for one in targets], [self._padded(one) for one in masks]
-        self.arrays["targets by column"] = self._table(targets, columns)
-        self.arrays["mask by column"] = self._table(masks if network.return_sequences else [], columns)
+        self.arrays["targets by lane"] = self._table(targets, lanes)
+        self.arrays["mask by lane"] = self._table(masks if network.return_sequences else [], lanes)
         scored = [one.mask.reshape(updates, -1).sum(axis=1, dtype=np.int64) for one in batches]
-        self.arrays["share"] = (1 / _columns(scored, columns)).astype(network.dtype)
+        self.arrays["share"] = (1 / _side_by_side(scored, lanes)).astype(network.dtype)
 
     def _padded(self, array: Array) -> Array:
         missing = self.timesteps - array.shape[1]
         return np.pad(array, [(0, 0), (0, missing), *[(0, 0)] * (array.ndim - 2)]) if missing else array
 
-    def _table(self, arrays: Sequence[Array], columns: int) -> Array:
+    def _table(self, arrays: Sequence[Array], lanes: int) -> Array:
         doubles = [np.ascontiguousarray(array, np.float64) for array in arrays]
         self._kept += doubles
         addresses = [array.ctypes.data for array in doubles] or [0]
-        return np.array(addresses + addresses[:1] * (columns - len(addresses)), np.int64)
+        return np.array(addresses + addresses[:1] * (lanes - len(addresses)), np.int64)
 
 
 @final
 class _Kernel:
     """The machine code of a form, and the memory that it needs."""
 
-    def __init__(self, form: Form, columns: int) -> None:
-        updates = Updates(form.network, form.optimizer, columns=columns)
-        self.columns, self.numbers, self.slots = columns, updates.numbers, form.optimizer.slot_names()
+    def __init__(self, form: Form, together: int) -> None:
+        updates = Updates(form.network, form.optimizer, together=together)
+        self.numbers, self.slots = updates.numbers, form.optimizer.slot_names()
         self._sizes: Sequence[tuple[int, int]] = [*updates.sizes.values()]
         self._function: Callable[..., None] = updates.function()
 
     def run(self, given: Mapping[str, Array], numbers: tuple[int, int, int, int], dtype: np.dtype[Any]) -> None:
         """Run it on these arrays, for K, B, T and the window."""
-        sizes = [
-            -(-(rows + more * numbers[2]) * self.columns * dtype.itemsize // _LINE) * _LINE
-            for rows, more in self._sizes
-        ]
+        sizes = [-(-(fixed + more * numbers[2]) * dtype.itemsize // _LINE) * _LINE for fixed, more in self._sizes]
         memory = np.zeros(sum(sizes) + _LINE, "u1")
         starts = memory.ctypes.data + -memory.ctypes.data % _LINE + np.cumsum([0, *sizes[:-1]])
         arrays = [given[name] for name in (*GIVEN, *self.slots)]
@@ -119,16 +119,16 @@ class _Kernel:
 
 
 @lru_cache(maxsize=32)
-def _kernel(form: Form, columns: int) -> _Kernel:
-    return _Kernel(form, columns)
+def _kernel(form: Form, together: int) -> _Kernel:
+    return _Kernel(form, together)
 
 
-def _columns(arrays: Sequence[Array], columns: int) -> Array:
-    """Return arrays side by side on a last axis; columns beyond them are as the first."""
+def _side_by_side(arrays: Sequence[Array], lanes: int) -> Array:
+    """Return arrays side by side on a last axis; lanes beyond them are as the first."""
     first = arrays[0]
-    whole = np.empty((*first.shape, columns), first.dtype)
-    for column in range(columns):
-        whole[..., column] = arrays[column] if column < len(arrays) else first
+    whole = np.empty((*first.shape, lanes), first.dtype)
+    for lane in range(lanes):
+        whole[..., lane] = arrays[lane] if lane < len(arrays) else first
     return whole
 
 

@@ -3,9 +3,8 @@
     c (M, W) = a (M, K) · x (K, W)                    `product`: weights times the W columns of one time step
     c (M, G) += Σ over the steps t of s_t (M, W) · d_t (W, G)   `gather`: the weights' gradients, for a chunk of time
 
-Where the columns are networks, each has weights of its own: a is (K, M, W), and `outer` takes the place of `gather`:
-
-    c (M, G, W) += Σ over the steps t of s_t (M, 1, W) * d_t (1, G, W)
+Where the lanes are networks, each has weights of its own, a is (K, M, lanes), and the columns are sequences of theirs;
+then `outer` takes the place of `gather`, and the sum is over the sequences of a network, not over all columns.
 
 A library packs its operands at every call, which for so few columns is much of the work; here weights are packed once
 per training step, and all else is made in the order in which it is read. A tile has as many rows and vectors as there
@@ -15,7 +14,6 @@ steps of a recurrence: Banerjee et al. 2019, "Optimizing deep learning RNN topol
 """
 
 from collections.abc import Iterator, Sequence
-from functools import partial
 from itertools import accumulate, pairwise
 
 from llvmlite import ir
@@ -77,7 +75,7 @@ def product(
     columns: int,
     adds: bool,
     precision: str,
-    per_column: bool = False,
+    per_lane: bool = False,
 ) -> Code:
     """Return the function (a, c, x …) for a matrix of this shape, x being as many parts as there are `operands`.
 
@@ -89,7 +87,7 @@ def product(
         columns: W.
         adds: Whether the product is added to c.
         precision: `float32` or `float64`.
-        per_column: Whether each column has a matrix of its own, (K, M, W); else it is as `pack` lays it out.
+        per_lane: Whether each lane has a matrix of its own, (K, M, lanes); else it is as `pack` lays it out.
     """
     code = Code(module, f"product {name}", places=2 + len(operands), numbers=0, precision=precision)
     code.function.linkage = "internal"
@@ -100,25 +98,23 @@ def product(
     for start, size in _blocks(depth, columns * code.size):
 
         def tile(row: Number, height: int, start: int = start, size: int = size) -> None:
-            # From one column of the matrix to the next, and where the tile's first is.
-            by_depth, packed = (
-                (rows, a + (row + start * rows) * columns) if per_column else (height, a + start * rows + row * size)
-            )
-            of_column, stop = (columns if per_column else 1), start + size
+            # How many weights a column of the matrix is, how many numbers each of them, and where the tile's first is.
+            tall, each = (rows, code.lanes) if per_lane else (height, 1)
+            packed, stop = a + (row + start * rows if per_lane else row * size + start * rows) * each, start + size
             to = [c + row * columns + (n * columns + m * code.lanes) for n in range(height) for m in range(vectors)]
             sums = [at.read() if adds or start else code.constant(0.0) for at in to]
             for part, (first, last) in zip(x, pairwise(ends), strict=True):
                 begin, end = max(start, first), min(stop, last)
                 if begin < end:
-                    of_a, of_x = packed + (begin - start) * by_depth * of_column, part + (begin - first) * columns
+                    of_a, of_x = packed + (begin - start) * tall * each, part + (begin - first) * columns
 
                     def add(
                         k: Number, sums: Sequence[Vector], of_a: Place = of_a, of_x: Place = of_x
                     ) -> Sequence[Vector]:
-                        at = of_a + k * (by_depth * of_column)
-                        if per_column:
-                            return _add_each(at, of_x + k * columns, sums, vectors)
-                        return _add_outer(at, 1, of_x + k * columns, sums, vectors)
+                        at = of_a + k * (tall * each)
+                        read = Place.read if per_lane else Place.read_all_over
+                        left = [read(at + n * each) for n in range(height)]
+                        return _add_outer(left, of_x + k * columns, sums, vectors)
 
                     sums = code.sums(end - begin, sums, add)
             for at, total in zip(to, sums, strict=True):
@@ -161,9 +157,12 @@ def gather(
                     s + (first + t) * (stack_rows * columns) + row * columns,
                     own + (first + t) * (columns * width),
                 )
-                return code.sums(
-                    columns, sums, lambda n, sums: _add_outer(of_s + n, columns, of_d + n * width, sums, vectors)
-                )
+
+                def add(n: Number, sums: Sequence[Vector]) -> Sequence[Vector]:
+                    left = [(of_s + n + m * columns).read_all_over() for m in range(height)]
+                    return _add_outer(left, of_d + n * width, sums, vectors)
+
+                return code.sums(columns, sums, add)
 
             for at, total in zip(to, code.sums(count, [at.read() for at in to], step), strict=True):
                 at.write(total)
@@ -178,49 +177,42 @@ def gather(
     return code
 
 
-def _add_outer(column: Place, stride: int, row: Place, sums: Sequence[Vector], vectors: int) -> list[Vector]:
-    """Add a column times a row to the tile of sums."""
-    right = [(row + m * row.lanes).read() for m in range(vectors)]
-    left = [(column + n * stride).read_all_over() for n in range(len(sums) // vectors)]
-    return [total + left[n // vectors] * right[n % vectors] for n, total in enumerate(sums)]
-
-
 def outer(
     module: ir.Module, name: str, shape: tuple[int, int], *, columns: int, strides: tuple[int, int], precision: str
 ) -> Code:
-    """Return the function (s, d, c; T) for M rows and G gradients of each of the W columns by itself.
+    """Return the function (s, d, c; T) for M rows and G gradients of each lane by itself; c is (M, G, lanes).
 
     s_t begins so many rows after s_{t-1} as the first of `strides`, d_t as the second.
     """
     code = Code(module, f"outer {name}", places=3, numbers=1, precision=precision)
     code.function.linkage = "internal"
     (s, d, c), (steps,), (rows, others) = code.places, code.numbers, shape
-    most = registers() * 3 // 4
-    across = _even(others, min(others, 4 if registers() > 16 else 3))
-    down = _even(rows, max(1, most // across))
+    across = _even(others, 4 if registers() > 16 else 3)
+    down = _even(rows, registers() * 3 // 4 // across)
 
-    def tile(row: Number, height: int, column: Number, width: int, at: int) -> None:
-        to = [c + ((row + n) * others + column + m) * columns + at for n in range(height) for m in range(width)]
+    def tile(row: Number, height: int, column: Number, width: int) -> None:
+        to = [c + ((row + n) * others + column + m) * code.lanes for n in range(height) for m in range(width)]
 
         def step(t: Number, sums: Sequence[Vector]) -> Sequence[Vector]:
-            of_s, of_d = s + (t * strides[0] + row) * columns + at, d + (t * strides[1] + column) * columns + at
-            right = [(of_d + m * columns).read() for m in range(width)]
-            left = [(of_s + n * columns).read() for n in range(height)]
-            return [total + left[n // width] * right[n % width] for n, total in enumerate(sums)]
+            of_s, of_d = s + (t * strides[0] + row) * columns, d + (t * strides[1] + column) * columns
+            for at in range(0, columns, code.lanes):
+                right = [(of_d + m * columns + at).read() for m in range(width)]
+                left = [(of_s + n * columns + at).read() for n in range(height)]
+                sums = [total + left[n // width] * right[n % width] for n, total in enumerate(sums)]
+            return sums
 
         for place, total in zip(to, code.sums(steps, [place.read() for place in to], step), strict=True):
             place.write(total)
 
-    def tiles(row: Number, height: int, at: int) -> None:
-        code.tiles(others, across, lambda column, width: tile(row, height, column, width, at))
+    def tiles(row: Number, height: int) -> None:
+        code.tiles(others, across, lambda column, width: tile(row, height, column, width))
 
-    for at in range(0, columns, code.lanes):
-        code.tiles(rows, down, partial(tiles, at=at))
+    code.tiles(rows, down, tiles)
     code.done()
     return code
 
 
-def _add_each(weights: Place, row: Place, sums: Sequence[Vector], vectors: int) -> list[Vector]:
-    """Add a row times its weights, column by column, to the tile of sums."""
+def _add_outer(left: Sequence[Vector], row: Place, sums: Sequence[Vector], vectors: int) -> list[Vector]:
+    """Add a column times a row to the tile of sums."""
     right = [(row + m * row.lanes).read() for m in range(vectors)]
-    return [total + (weights + n * row.lanes).read() * right[n % vectors] for n, total in enumerate(sums)]
+    return [total + left[n // vectors] * right[n % vectors] for n, total in enumerate(sums)]

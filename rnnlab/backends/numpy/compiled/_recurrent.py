@@ -1,4 +1,4 @@
-"""A recurrent layer over time where each column is a network of its own.
+"""A recurrent layer over time where each lane is a network of its own, and the columns are sequences of them.
 
 Where a column has no more steps, its states, what is kept and all gradients are zero: nothing flows there, whatever the
 equation gives beyond a sequence's end.
@@ -16,6 +16,8 @@ from rnnlab.backends.numpy.compiled._product import outer
 from rnnlab.backends.numpy.compiled._values import Mask, Number, Place
 from rnnlab.backends.numpy.compiled._weights import Buffers, Shapes, Weights, clear
 from rnnlab.equations.plan import Plan
+
+_BLOCK = 2**18  # bytes: a part of a second cache
 
 
 @final
@@ -53,9 +55,7 @@ class Layer:
         self._code, self._columns, self._inputs, self._is_first = code, columns, inputs, is_first
         self.layout = layout = Layout(plan, 1, inputs_apart=True)
         directions = (layout.forward, layout.backward)
-        self.weights = Weights(
-            code, buffers, name=name, directions=directions, gathers=layout.gathers, shapes=shapes, columns=columns
-        )
+        self.weights = Weights(code, buffers, name=name, directions=directions, gathers=layout.gathers, shapes=shapes)
         vectors = {parameter: first for parameter, (first, _) in shapes.items()}
         self._forth, self._back = (
             Items(
@@ -66,7 +66,7 @@ class Layer:
                 vectors=vectors,
                 columns=columns,
                 adds=plan.input_rest is not None,
-                per_column=True,
+                per_lane=True,
             )
             for way, direction in zip(("forward", "backward"), directions, strict=True)
         )
@@ -177,10 +177,19 @@ class Layer:
             at.write(functions.where(mask, self._code.constant(0.0), at.read()))
 
     def _gather(self, timesteps: Number) -> None:
-        layout, width, functions_left, start = self.layout, self._columns, iter(self._gathers), 0
+        code, layout, width = self._code, self.layout, self._columns
+        functions_left, start = iter(self._gathers), 0
+        row = width * code.size
+        at_once = max(1, _BLOCK // ((layout.record + layout.kept) * row))  # steps
         first = {"record": self._record, "next": self._record + layout.record * width, "inputs": self._inputs[0]}
-        for one in layout.gathers:
-            for rows in one.operands:
-                operand, kept = first[rows.buffer] + rows.start * width, self._kept + one.start * width
-                self._code.call(next(functions_left), [operand, kept, self.weights.sums + start * width], (timesteps,))
-                start += rows.count * one.count
+        strides = {"record": layout.record, "next": layout.record, "inputs": self._inputs[1]}
+        with code.loop((timesteps + (at_once - 1)) // at_once) as block:
+            step = block * at_once
+            count = (timesteps - step).at_most(at_once)
+            for one in layout.gathers:
+                kept = self._kept + (step * layout.kept + one.start) * width
+                for rows in one.operands:
+                    operand = first[rows.buffer] + (step * strides[rows.buffer] + rows.start) * width
+                    places = operand, kept, self.weights.sums + start * code.lanes
+                    code.call(next(functions_left), places, (count,))
+                    start += rows.count * one.count

@@ -1,4 +1,4 @@
-"""K updates of W networks as one function of machine code, a network per column."""
+"""K updates of networks as one function of machine code, a network in each lane of a vector."""
 
 import ctypes
 import math
@@ -23,9 +23,9 @@ from rnnlab.equations.plan import plan_of
 from rnnlab.optim.rules.base import AbstractOptimizer
 
 _SMALL = 1e-30  # of squares: below, and where they are infinite, the norm is taken of g/max|g|
-# What the caller gives, besides the rule's slots: `by column` are tables of addresses of float64 arrays.
+# What the caller gives, besides the rule's slots: `by lane` are tables of addresses of float64 arrays.
 GIVEN = (
-    "inputs by column", "targets by column", "mask by column", "ends", "lengths", "share", "numbers", "parameters",
+    "inputs by lane", "targets by lane", "mask by lane", "ends", "lengths", "share", "numbers", "parameters",
     "decays", "alive", "losses", "norms", "outputs",
 )  # fmt: skip
 
@@ -37,23 +37,23 @@ class Updates:
     The table has the addresses of what is `GIVEN`, then of the rule's slots, then of the buffers in `sizes`.
 
     Args:
-        network: Of every column.
-        rule: How all are updated; its numbers are given for each update and column.
-        columns: W.
+        network: Of every lane.
+        rule: How all are updated; its numbers are given for each update and lane.
+        together: How many sequences of a batch are computed at once, S; it divides B.
 
     Attributes:
-        sizes: By name, how many rows of W numbers a buffer has, and how many more for each time step.
+        sizes: By name, how many numbers a buffer has, and how many more for each time step.
         numbers: The names of the numbers of an update, in order.
     """
 
-    def __init__(self, network: Network, rule: AbstractOptimizer[Any], *, columns: int) -> None:
-        self._network, self._columns = network, columns
+    def __init__(self, network: Network, rule: AbstractOptimizer[Any], *, together: int) -> None:
+        self._network, self._together = network, together
         self._module = ir.Module(name="updates")
         self._code = code = Code(self._module, "train", places=1, numbers=4, precision=network.precision)
-        table = code.places[0]
+        table, columns = code.places[0], together * code.lanes
         given = (*GIVEN, *rule.slot_names())
         self._at = {name: table.read_place(number) for number, name in enumerate(given)}
-        self._buffers = Buffers(table + len(given) * (8 // code.size))
+        self._buffers = Buffers(table + len(given) * (8 // code.size), columns)
         self.sizes = self._buffers.sizes
         shapes, self._size = dict[str, tuple[int, tuple[int, ...]]](), 0
         for name, parameter in network.parameters().items():
@@ -81,7 +81,8 @@ class Updates:
         units, features = network.cell.options.units, network.output_features
         formula = formula_of_head(network.loss_function, units=units, features=features)
         self._head = Head(code, self._buffers, formula, layer=self._layers[-1], shapes=shapes, columns=columns)
-        self._at |= {name: self._buffers.new(name, rows) for name, rows in (("gradients", self._size), ("clip", 2))}
+        for name, rows in (("gradients", self._size), ("clip", 2)):
+            self._at[name] = self._buffers.new(name, rows, columns=code.lanes)
         self._laid = {
             "targets": self._buffers.new("targets", self._targets, self._targets if network.return_sequences else 0),
             "mask": self._buffers.new("mask", 0, int(network.return_sequences)),
@@ -95,52 +96,57 @@ class Updates:
         return Program(self._module).function("train", [ctypes.c_void_p] + [ctypes.c_int64] * 4)
 
     def _write(self) -> None:
-        code, width, at = self._code, self._columns, self._at
+        code, lanes, at, head = self._code, self._code.lanes, self._at, self._head
         updates, batch_size, timesteps, window = code.numbers
-        parts = [*(layer.weights for layer in self._layers), self._head.weights]
+        parts = [*(layer.weights for layer in self._layers), head.weights]
         with code.loop(updates) as update:
-            self._rule.bases["numbers"] = at["numbers"] + update * (len(self.numbers) * width)
+            self._rule.bases["numbers"] = at["numbers"] + update * (len(self.numbers) * lanes)
             for weights in parts:
                 weights.load(at["parameters"])
-            clear(code, self._head.loss, width)
-            share = at["share"] + update * width
-            with code.loop(batch_size) as sequence:
-                row = update * batch_size + sequence
-                self._sequence(row, at["lengths"] + row * width, share, timesteps=timesteps, window=window)
-            clear(code, at["gradients"], self._size * width)
+            clear(code, head.loss, self._together * lanes)
+            share = (at["share"] + update * lanes).read()
+            for column in range(0, self._together * lanes, lanes):
+                (head.share + column).write(share)
+            with code.loop(batch_size // self._together) as some:
+                self._sequences(update * batch_size + some * self._together, timesteps, window)
+            clear(code, at["gradients"], self._size * lanes)
             for weights in parts:
                 weights.unload(at["gradients"])
-            for column in range(0, width, code.lanes):
-                self._clip(update, share, column)
+            self._clip(update, share)
             self._rule.step()
         code.done()
 
-    def _sequence(self, row: Number, lengths: Place, share: Place, *, timesteps: Number, window: Number) -> None:
-        code, width, at, network = self._code, self._columns, self._at, self._network
-        end, every_step = at["ends"].read_whole(row), network.return_sequences
+    def _sequences(self, row: Number, timesteps: Number, window: Number) -> None:
+        """Go forward and back through the sequences from `row` on of each lane."""
+        code, at, network = self._code, self._at, self._network
+        width, every_step = self._together * code.lanes, network.return_sequences
+        end, lengths = at["ends"].read_whole(row // self._together), at["lengths"] + row * code.lanes
         features, targets = network.input_features, self._targets
-        self._lay_out("inputs", self._inputs, row * timesteps * features, end * features)
         steps: tuple[Any, Any] = (timesteps, end) if every_step else (1, code.whole(1))
-        self._lay_out("targets", self._laid["targets"], row * steps[0] * targets, steps[1] * targets)
-        if every_step:
-            self._lay_out("mask", self._laid["mask"], row * timesteps, end)
+        for n in range(self._together):
+            column = n * code.lanes
+            self._lay_out("inputs", self._inputs + column, (row + n) * timesteps * features, end * features)
+            to = self._laid["targets"] + column
+            self._lay_out("targets", to, (row + n) * steps[0] * targets, steps[1] * targets)
+            if every_step:
+                self._lay_out("mask", self._laid["mask"] + column, (row + n) * timesteps, end)
         for layer in self._layers:
             layer.forward(end, lengths)
 
         def from_loss(bases: Any, step: Number, to: Place) -> None:
-            outputs = network.output_features * width
+            outputs = at["outputs"] + row * (steps[0] * (network.output_features * code.lanes))
             if every_step:
                 scored = [(self._laid["mask"] + step * width + n).read() for n in range(0, width, code.lanes)]
                 given = {
                     "targets": self._laid["targets"] + step * (targets * width),
-                    "outputs": at["outputs"] + (row * timesteps + step) * outputs,
+                    "outputs": outputs + step * (network.output_features * width),
                 }
             else:
                 now = code.real(step + 1)
                 ends = [(lengths + n).read().equals(now) for n in range(0, width, code.lanes)]
                 scored = [functions.as_vector(one) for one in ends]
-                given = {"targets": self._laid["targets"], "outputs": at["outputs"] + row * outputs}
-            self._head.step(bases, to, scored, share=share, **given)
+                given = {"targets": self._laid["targets"], "outputs": outputs}
+            self._head.step(bases, to, scored, **given)
 
         layers = self._layers
         from_above: Callable[[Any, Number, Place], None] = from_loss
@@ -154,27 +160,27 @@ class Updates:
             from_above = from_layer
 
     def _lay_out(self, name: str, to: Place, start: Number, count: Number) -> None:
-        """Put numbers that follow each other in each column's own array into rows."""
-        code, width, table = self._code, self._columns, self._at[f"{name} by column"]
+        """Put numbers that follow each other in each lane's own array into rows of W numbers."""
+        code, table = self._code, self._at[f"{name} by lane"]
+        lanes, width = range(code.lanes), self._together * code.lanes
         with code.loop(count, step=code.lanes) as n:
-            for column in range(0, width, code.lanes):
-                rows = [table.read_place(column + lane).read_doubles(start + n) for lane in range(code.lanes)]
-                for lane, vector in enumerate(code.transposed(rows)):
-                    (to + (n + lane) * width + column).write(vector)
+            rows = [table.read_place(lane).read_doubles(start + n) for lane in lanes]
+            for number, vector in enumerate(code.transposed(rows)):
+                (to + (n + number) * width).write(vector)
         with code.loop(count, start=count - count % code.lanes) as n:
-            for column in range(width):
-                table.read_place(column).copy_double_to(start + n, to + n * width + column)
+            for lane in lanes:
+                table.read_place(lane).copy_double_to(start + n, to + n * width + lane)
 
-    def _clip(self, update: Number, share: Place, column: int) -> None:
-        """Find the loss and the norm of an update, and clip; note which columns are to be updated."""
-        code, width, at = self._code, self._columns, self._at
-        limits = [self._rule.bases["numbers"] + (len(self.numbers) - n) * width + column for n in (2, 1)]
+    def _clip(self, update: Number, share: Vector) -> None:
+        """Find the loss and the norm of an update, and clip; note which lanes are to be updated."""
+        code, lanes, at = self._code, self._code.lanes, self._at
+        limits = [self._rule.bases["numbers"] + (len(self.numbers) - n) * lanes for n in (2, 1)]
         bound, largest_value = (limit.read() for limit in limits)
-        gradients, clip = at["gradients"] + column, at["clip"] + column
+        gradients, clip = at["gradients"], at["clip"]
         squares = self._sum(gradients, lambda g: g * g)
         norm = functions.sqrt(squares)
         clip.write(norm)
-        (clip + width).write(functions.where(norm > bound, bound / norm, code.constant(1.0)))
+        (clip + lanes).write(functions.where(norm > bound, bound / norm, code.constant(1.0)))
         is_fine = (squares > _SMALL) & (squares < math.inf)
         with code.where(code.any(~is_fine)):
             most = self._largest(gradients)
@@ -183,39 +189,40 @@ class Updates:
             norm = functions.where(is_odd, most * unit, functions.where(squares.equals(squares), most, squares))
             scale = functions.where(is_odd & (norm > bound), bound / unit / most, code.constant(1.0))
             clip.write(functions.where(is_fine, clip.read(), norm))
-            (clip + width).write(functions.where(is_fine, (clip + width).read(), scale))
-        norm, scale = clip.read(), (clip + width).read()
+            (clip + lanes).write(functions.where(is_fine, (clip + lanes).read(), scale))
+        norm, scale = clip.read(), (clip + lanes).read()
         with code.loop(self._size) as row:
-            place = gradients + row * width
+            place = gradients + row * lanes
             value = place.read() * scale
             low = functions.where(value < 0.0 - largest_value, 0.0 - largest_value, value)
             place.write(functions.where(low > largest_value, largest_value, low))
-        loss, alive = (self._head.loss + column).read() * (share + column).read(), at["alive"] + column
-        (at["losses"] + update * width + column).write(loss)
-        (at["norms"] + update * width + column).write(norm)
-        goes_on = (functions.abs(loss) < math.inf) & (functions.abs(norm) < math.inf) & (alive.read() > 0.0)
-        alive.write(functions.as_vector(goes_on))
+        losses = [(self._head.loss + n * lanes).read() for n in range(self._together)]
+        loss = sum(losses[1:], losses[0]) * share
+        (at["losses"] + update * lanes).write(loss)
+        (at["norms"] + update * lanes).write(norm)
+        goes_on = (functions.abs(loss) < math.inf) & (functions.abs(norm) < math.inf) & (at["alive"].read() > 0.0)
+        at["alive"].write(functions.as_vector(goes_on))
 
     def _sum(self, place: Place, of: Callable[[Vector], Vector]) -> Vector:
         """Return the sum over all parameters, of four sums side by side."""
-        code, width, whole = self._code, self._columns, self._size // 4
+        code, lanes, whole = self._code, self._code.lanes, self._size // 4
         sums: Sequence[Vector] = [code.constant(0.0)] * 4
 
         def some(k: Number, sums: Sequence[Vector]) -> Sequence[Vector]:
-            return [one + of((place + (k * 4 + n) * width).read()) for n, one in enumerate(sums)]
+            return [one + of((place + (k * 4 + n) * lanes).read()) for n, one in enumerate(sums)]
 
         sums = code.sums(whole, sums, some) if whole else sums
-        rest = [of((place + (4 * whole + n) * width).read()) for n in range(self._size % 4)]
+        rest = [of((place + (4 * whole + n) * lanes).read()) for n in range(self._size % 4)]
         return sum([*rest, *sums[1:]], sums[0])
 
     def _largest(self, place: Place) -> Vector:
         def larger(k: Number, most: Sequence[Vector]) -> Sequence[Vector]:
-            return [functions.maximum(functions.abs((place + k * self._columns).read()), most[0])]
+            return [functions.maximum(functions.abs((place + k * self._code.lanes).read()), most[0])]
 
         return self._code.sums(self._size, [self._code.constant(0.0)], larger)[0]
 
     def _rule_items(self, rule: AbstractOptimizer[Any]) -> Items:
-        """Return the rule as a loop over all parameters, which leaves a column that is over as it is."""
+        """Return the rule as a loop over all parameters, which leaves a lane that has ended as it is."""
         formula = formula_of_rule(rule)
         rows, names = {Node("number", detail="alive"): Rows("alive", 0, 1)}, [*rule.numbers(1, 1.0)]
         (alive,) = rows
@@ -227,6 +234,8 @@ class Updates:
         order = [node for node in ordered(new.values()) if not node.is_leaf and node.width]
         written = {node: [Rows(name, 0, self._size)] for name, node in new.items()}
         direction = Direction((Loop(self._size, tuple(order)),), rows, written, 0)
-        items = Items(self._code, direction, name="rule", starts={}, vectors={}, columns=self._columns, per_column=True)
+        items = Items(
+            self._code, direction, name="rule", starts={}, vectors={}, columns=self._code.lanes, per_lane=True
+        )
         items.bases |= {name: self._at[name] for name in ("alive", "gradients", "decays", *formula)}
         return items

@@ -13,24 +13,29 @@ Shapes = Mapping[str, tuple[int, tuple[int, ...]]]  # of each parameter: its fir
 
 @final
 class Buffers:
-    """The memory of a function: buffers of rows of W numbers, whose addresses follow each other in a table.
+    """The memory of a function: buffers whose addresses follow each other in a table.
+
+    Args:
+        table: The table.
+        columns: W, numbers of a row.
 
     Attributes:
-        sizes: By name, how many rows a buffer has, and how many more for each time step.
+        sizes: By name, how many numbers a buffer has, and how many more for each time step.
     """
 
-    def __init__(self, table: Place) -> None:
-        self._table, self.sizes = table, dict[str, tuple[int, int]]()
+    def __init__(self, table: Place, columns: int) -> None:
+        self._table, self._columns, self.sizes = table, columns, dict[str, tuple[int, int]]()
 
-    def new(self, name: str, rows: int, per_step: int = 0) -> Place:
-        """Return where a new buffer begins."""
-        self.sizes[name] = rows, per_step
+    def new(self, name: str, rows: int, per_step: int = 0, *, columns: int = 0) -> Place:
+        """Return where a new buffer begins; its rows have W numbers, or as many as `columns`."""
+        each = columns or self._columns
+        self.sizes[name] = rows * each, per_step * each
         return self._table.read_place(len(self.sizes) - 1)
 
 
 @final
 class Weights:
-    """The matrices of a direction's products, one for each column, and the sums of their gradients.
+    """The matrices of a direction's products, one for each lane, and the sums of their gradients.
 
     Args:
         code: The function.
@@ -39,7 +44,6 @@ class Weights:
         directions: Whose products.
         gathers: The sums.
         shapes: Where the parameters are.
-        columns: W.
     """
 
     def __init__(
@@ -51,15 +55,14 @@ class Weights:
         directions: Sequence[Direction],
         gathers: Sequence[Gather],
         shapes: Shapes,
-        columns: int,
     ) -> None:
-        self._code, self._shapes, self._columns, self._gathers = code, shapes, columns, gathers
+        self._code, self._shapes, self._gathers = code, shapes, gathers
         self.starts, size = dict[Product, int](), 0
         for item in (item for one in directions for item in one.items if isinstance(item, Product)):
             self.starts[item], size = size, size + prod(item.shape)
-        self.joint = buffers.new(f"joint {name}", size)
+        self.joint = buffers.new(f"joint {name}", size, columns=code.lanes)
         self._size = sum(one.depth * one.count for one in gathers)
-        self.sums = buffers.new(f"sums {name}", self._size)
+        self.sums = buffers.new(f"sums {name}", self._size, columns=code.lanes)
 
     def load(self, parameters: Place) -> None:
         """Put the parameters into the matrices, and zero into the sums."""
@@ -72,7 +75,7 @@ class Weights:
                 key = piece.rows.start, piece.columns.start
                 self._move((parameters, first, (shape[1], 1)), (self.joint, here, strides), shape, adds=key in taken)
                 taken.add(key)
-        clear(self._code, self.sums, self._size * self._columns)
+        clear(self._code, self.sums, self._size * self._code.lanes)
 
     def unload(self, gradients: Place) -> None:
         """Add the sums to the gradients of the parameters."""
@@ -96,14 +99,12 @@ class Weights:
         *,
         adds: bool,
     ) -> None:
-        code, width = self._code, self._columns
-        with code.loop(shape[0]) as i, code.loop(shape[1]) as j:
+        with self._code.loop(shape[0]) as i, self._code.loop(shape[1]) as j:
             one, other = (
-                base + (i * by_row + j * by_column + first) * width for base, first, (by_row, by_column) in (source, to)
+                base + (i * by_row + j * by_column + first) * self._code.lanes
+                for base, first, (by_row, by_column) in (source, to)
             )
-            for column in range(0, width, code.lanes):
-                value = (one + column).read()
-                (other + column).write((other + column).read() + value if adds else value)
+            other.write(other.read() + one.read() if adds else one.read())
 
 
 def clear(code: Code, place: Place, count: int) -> None:
