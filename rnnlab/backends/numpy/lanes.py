@@ -107,12 +107,13 @@ def why_not_in_lanes(network: Network, training: Training, batch_size: int, aske
 def is_faster_alone(network: Network, batch_size: int, timesteps: int) -> bool:
     """Return whether one network alone is faster in a lane than with its sequences as columns.
 
-    A lane takes B·T·(50 ns + 0.9 ns·P) for an update, P parameters; columns, 16 sequences at a time, take 110 µs and
-    T·⌈B/16⌉·(180 ns + 0.5 ns·P). Both were measured for the carry cell at 4 to 64 units and B from 1 to 64, float32,
-    on one Zen 5 core with vectors of 64 bytes; it is the same rule everywhere, so that a config is computed in one way.
+    A lane takes B·T·(50 ns + 1 ns·P) for an update, P parameters, and 0.6 ns·P where B is a multiple of 4; columns, 16
+    sequences at a time, take 110 µs and T·⌈B/16⌉·(180 ns + 0.5 ns·P). Both were measured for the carry cell at 4 to 32
+    units and B from 1 to 64, float32, on one Zen 5 core with vectors of 64 bytes. It is the same rule everywhere, so
+    that a config is computed in one way.
     """
     size = sum(parameter.size for parameter in network.parameters().values())
-    in_lane = batch_size * timesteps * (0.05 + 0.0009 * size)
+    in_lane = batch_size * timesteps * (0.05 + size * (0.001 if batch_size % 4 else 0.0006))
     return in_lane < 110 + timesteps * -(-batch_size // 16) * (0.18 + 0.0005 * size)
 
 
