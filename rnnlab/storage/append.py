@@ -25,17 +25,18 @@ class AppendFile:
         path: The file, created if absent.
         id: The run's, which each record gets.
         guard: Called before each write; raises if this process may no longer write to the file.
+        sync: Whether to push the file's name to the disk.
 
     Raises:
         VerificationError: `path` is no plain file, or has a second name, whose owner would see it change.
         EnvironmentFault: A system error.
     """
 
-    def __init__(self, path: Path, *, id: str = "", guard: Callable[[], None] = always) -> None:
+    def __init__(self, path: Path, *, id: str = "", guard: Callable[[], None] = always, sync: bool = True) -> None:
         self._path, self._id, self._guard = path, id, guard
         self._descriptor = open_plain(path, append=True)
         try:
-            self._unfinished = self._begin()
+            self._unfinished = self._begin(sync)
         except BaseException:
             self.close()
             raise
@@ -89,12 +90,13 @@ class AppendFile:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _begin(self) -> bool:
+    def _begin(self, sync: bool) -> bool:
         state = os.fstat(self._descriptor)
         if state.st_nlink > 1:
             raise VerificationError(f"has {state.st_nlink} names (hard links), expected one", where=str(self._path))
         with reported("append", self._path):
-            sync_folder(self._path.parent)
+            if sync:
+                sync_folder(self._path.parent)
             if not state.st_size:
                 return False
             os.lseek(self._descriptor, -1, os.SEEK_END)

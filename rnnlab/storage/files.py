@@ -35,7 +35,14 @@ def always() -> None:
     """Allow every write."""
 
 
-def write_atomic(path: Path, data: bytes, *, elsewhere: str = ELSEWHERE, guard: Callable[[], None] = always) -> None:
+def write_atomic(
+    path: Path,
+    data: bytes,
+    *,
+    elsewhere: str = ELSEWHERE,
+    guard: Callable[[], None] = always,
+    sync: bool = True,
+) -> None:
     """Make `data` the content of `path`, now and after a power cut, or leave `path` as it was.
 
     The file's mode follows the umask. A link at `path` is replaced, not followed.
@@ -45,6 +52,7 @@ def write_atomic(path: Path, data: bytes, *, elsewhere: str = ELSEWHERE, guard: 
         data: Its new content.
         elsewhere: How the user chooses another place, for the hint.
         guard: Called when only the rename is left to do; raises if this process may no longer write the file.
+        sync: Whether to push the name to the disk too; see `sync_names`.
 
     Raises:
         EnvironmentFault: A system error. The old content is in place, or, where the fault came after the rename,
@@ -63,7 +71,8 @@ def write_atomic(path: Path, data: bytes, *, elsewhere: str = ELSEWHERE, guard: 
             if isinstance(fault, FileNotFoundError):  # who takes a run over removes such files (see `lock`)
                 guard()
             raise
-        sync_folder(path.parent)
+        if sync:
+            sync_folder(path.parent)
 
 
 def create_whole(path: Path, data: bytes) -> None:
@@ -133,6 +142,12 @@ def sync_folder(folder: Path) -> None:
             raise
     finally:
         disk.close(descriptor)
+
+
+def sync_names(folder: Path) -> None:
+    """Push the names in `folder` to the disk, where they were not; raise `EnvironmentFault` where that fails."""
+    with reported("sync", folder):
+        sync_folder(folder)
 
 
 def make_folder(parent: Path, name: str) -> Path:

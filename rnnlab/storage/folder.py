@@ -43,9 +43,8 @@ if TYPE_CHECKING:  # imported where it is used, so that runs can be listed witho
 Which = Literal["best", "last"]
 CODE = ("cell.py", "task.py", "optimizer.py", "schedule.py")
 
-# Of a new folder, before it is a run.
 _BEGUN = ("config.yaml", *CODE, "resolved.yaml", "provenance.json", "metrics.jsonl", "log.txt")
-# Of a run, without its locks.
+# The former of a new folder, before it is a run; these of a run, without its locks.
 OWN = (*_BEGUN, "status.json", "evaluations.jsonl", "summary.json", "checkpoints", "weights", "plots", "tensorboard")
 
 LARGEST_TEXT, _TRIES = 1 << 22, 100  # bytes of a config, which has at most 2^20 as given; names to try
@@ -58,6 +57,7 @@ class RunFolder:
 
     Reading raises `VerificationError` where a file is missing or not what it should be; reading and writing raise
     `EnvironmentFault` on a system error. What is read must be of the run with the id `of`, where that is known.
+    Whoever begins a run pushes the names of its files to the disk by `sync_names` before it writes the status.
 
     Args:
         path: The folder.
@@ -146,7 +146,7 @@ class RunFolder:
 
     def write_config(self, data: bytes, name: str = "config.yaml") -> None:
         """Store the config exactly as the user wrote it, or a file of code, which is never run."""
-        write_atomic(self.path / name, data, guard=self._guard)
+        write_atomic(self.path / name, data, guard=self._guard, sync=False)
 
     def read_config(self, name: str = "config.yaml") -> bytes:
         """Return the config exactly as the user wrote it, or a file of code."""
@@ -154,7 +154,7 @@ class RunFolder:
 
     def write_resolved(self, data: Mapping[str, Any], id: str) -> None:
         """Store the complete experiment of the run with this id."""
-        write_atomic(self.path / "resolved.yaml", sealed(dump_yaml(data), id), guard=self._guard)
+        write_atomic(self.path / "resolved.yaml", sealed(dump_yaml(data), id), guard=self._guard, sync=False)
 
     def read_resolved(self, of: str | None = None) -> dict[str, Any]:
         """Return the complete experiment as plain data, in the order of the file."""
@@ -166,7 +166,7 @@ class RunFolder:
 
     def write_provenance(self, value: "Provenance") -> None:
         """Store where the run comes from."""
-        write_json(self.path / "provenance.json", value.document(), guard=self._guard)
+        write_json(self.path / "provenance.json", value.document(), guard=self._guard, sync=False)
 
     def read_provenance(self, of: str | None = None) -> "Provenance":
         """Return where the run comes from."""
@@ -191,12 +191,12 @@ class RunFolder:
         return read_own(self.path / "summary.json", Summary, of)
 
     def has_summary(self) -> bool:
-        """Return whether there is a result, good or bad."""
+        """Return whether there is a result."""
         return kind(self.path / "summary.json") != "missing"
 
     def metrics_writer(self, id: str) -> AppendFile:
-        """Open the training record of the run with this id, to append to it."""
-        return AppendFile(self.path / "metrics.jsonl", id=id, guard=self._guard)
+        """Open the training record of the run with this id, to append to it; made if missing."""
+        return AppendFile(self.path / "metrics.jsonl", id=id, guard=self._guard, sync=False)
 
     def read_metrics(self, of: str | None = None) -> Metrics:
         """Return the training record."""
@@ -220,8 +220,8 @@ class RunFolder:
         return Metrics([], torn=False) if kind(path) == "missing" else read_metrics(path, of, fields=EVALUATION)
 
     def open_log(self) -> AppendFile:
-        """Open the log, to append lines to it."""
-        return AppendFile(self.path / "log.txt", guard=self._guard)
+        """Open the log, to append lines to it; made if missing."""
+        return AppendFile(self.path / "log.txt", guard=self._guard, sync=False)
 
     def save_weights(self, which: Which, arrays: "Arrays", description: Mapping[str, Json]) -> str:
         """Store the weights and return their SHA-256; see `weights.save_arrays`."""

@@ -27,14 +27,14 @@ _MOST_FAULTS = 4
 LIMIT = 1 << 24  # bytes; the largest of these files has a diff of at most one mebibyte
 
 
-def write_json(path: Path, value: Mapping[str, Any], *, guard: Callable[[], None] = always) -> None:
-    """Write `value` to `path` atomically, sealed.
+def write_json(path: Path, value: Mapping[str, Any], *, guard: Callable[[], None] = always, sync: bool = True) -> None:
+    """Write `value` to `path` atomically, sealed; for the options, see `write_atomic`.
 
     Raises:
         ValueError: A number in `value` is not finite.
         EnvironmentFault: A system error.
     """
-    write_atomic(path, sealed(value), guard=guard)
+    write_atomic(path, sealed(value), guard=guard, sync=sync)
 
 
 def sealed(value: Mapping[str, Any]) -> bytes:

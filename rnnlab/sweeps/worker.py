@@ -128,6 +128,7 @@ class _Worker:
             beside=config.absolute().parent,
             stop=stop,
             describe=self._describe,
+            probed=True,  # by the runner
         )
         report = self._reporter(message, loaded.experiment.training.steps)
         finished = yield from watched(training, report)

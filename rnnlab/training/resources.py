@@ -61,13 +61,14 @@ def memory_needed(experiment: Experiment) -> int | None:
     return _parameters(experiment, network) + max(learning, scoring)
 
 
-def require_space(experiment: Experiment, folder: Path, *, used: int = 0) -> None:
+def require_space(experiment: Experiment, folder: Path, *, used: int = 0, probed: bool = False) -> None:
     """Pass if `folder`, or the nearest one around it that exists, takes files and has space for a run.
 
     Args:
         experiment: What is to be trained.
         folder: Where.
         used: Bytes that the run takes already.
+        probed: Whether it is known that the folder takes files.
 
     Raises:
         EnvironmentFault: It has not; the message has how much is needed and how much is free.
@@ -83,7 +84,8 @@ def require_space(experiment: Experiment, folder: Path, *, used: int = 0) -> Non
             where=str(existing),
             hint=f"free some space, or {ELSEWHERE}",
         )
-    probe(existing)
+    if not probed:
+        probe(existing)
 
 
 def space_needed(experiment: Experiment) -> int:

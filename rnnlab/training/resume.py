@@ -10,6 +10,7 @@ from rnnlab.runs.run import Run
 from rnnlab.runs.unchanged import require_config_as_given, require_own, require_same_data, verified_experiment
 from rnnlab.storage import RunFolder, Status, provenance, repository
 from rnnlab.storage.checkpoint import Checkpoint
+from rnnlab.storage.files import sync_names
 from rnnlab.storage.jsonfile import flatten
 from rnnlab.training.blocks import Training, answering
 from rnnlab.training.events import Finished
@@ -68,6 +69,7 @@ def training_into(
     force_unlock: bool = False,
     notify: Notify = silently,
     describe: repository.Describe | None = None,
+    probed: bool = False,
 ) -> Training:
     """Train an experiment in the folder `path`, however much of it is done: begin it, resume it, or find it complete.
 
@@ -81,12 +83,14 @@ def training_into(
         force_unlock: Take the lock from its holder, even if that process seems alive.
         notify: Shows the user a sentence, where the process has to wait.
         describe: Describes that repository, where doing so for each run would take too long.
+        probed: Whether it is known that the folder around takes files.
 
     Raises:
         UsageError: The folder is the run of another config, or not a run.
         RunLockedError, VerificationError, DivergedError, StoppedError, EnvironmentFault: As from `resume`.
     """
-    trainer = None if RunFolder(path).is_run() else new_trainer(experiment, folder=path.absolute().parent)
+    is_run, around = RunFolder(path).is_run(), path.absolute().parent
+    trainer = None if is_run else new_trainer(experiment, folder=around, probed=probed)
     with RunFolder.ensure(path).locked(force=force_unlock, pause=waiting(path, stop, notify)) as run:
         if not run.has_begun():
             _require_empty(run)
@@ -178,6 +182,7 @@ def _note_attempt(run: RunFolder, trainer: Trainer, *, status: Status, argv: Seq
         notes.append(f"config.yaml {fault.problem}")
     run.write_provenance(before.model_copy(update={"attempts": [*before.attempts, now]}))
     run.write_resolved(trainer.experiment.resolved(run.path), status.id)
+    sync_names(run.path)
     return notes
 
 

@@ -21,6 +21,7 @@ from rnnlab.training.events import record_line
 from rnnlab.training.stopping import EXIT_CODES, Reason, state_of
 from rnnlab.training.trainer import Trainer
 
+_FIRST_SECONDS = 1.0  # after which a training is saved for the first time
 _FLUSH_SECONDS = 5  # of event files
 _AT_ONCE = 130  # the exit code of a process that Ctrl-C ended before its state was saved
 
@@ -79,20 +80,21 @@ class Store:
             self._events.add(record, time.time())
 
     def is_due(self, step: int) -> bool:
-        """Return whether to save now that these steps are done, the first time at once."""
-        now = time.perf_counter()
+        """Return whether to save now that these steps are done; the first time soon, to know that it can be done."""
+        now, saved = time.perf_counter(), -1 if self._saved_at is None else self._saved_at[0]
         steps, seconds = self._often.every_steps, self._often.every_seconds
         return (
-            self._saved_at is None
-            or (steps is not None and step % steps == 0 and step != self._saved_at[0])
+            (self._saved_at is None and now - self._saved >= _FIRST_SECONDS)
+            or (steps is not None and step % steps == 0 and step not in {0, saved})
             or (seconds is not None and now - self._saved >= seconds)
         )
 
-    def save(self, state: Mapping[str, Part] | None) -> None:
+    def save(self, state: Mapping[str, Part] | None, *, closing: bool = False) -> None:
         """Write a checkpoint, the best weights if any were scored, the last good ones, and the step reached.
 
         Args:
             state: What to resume from; None where the training is in the middle of a step, or has diverged.
+            closing: Whether `close` follows, which writes the step reached.
 
         Raises:
             RunLockedError: Another process has taken the run over; nothing was written.
@@ -110,7 +112,8 @@ class Store:
         self._save_weights("last", *self._trainer.good)
         if self._saved_at is not None:
             self._status = self._status.changed(step=self._saved_at[0], saved=self._saved_at[0])
-            self.run.write_status(self._status)
+            if not closing:
+                self.run.write_status(self._status)
         self._saved = time.perf_counter()
         self.save_seconds = max(self.save_seconds, self._saved - began)
 
@@ -136,6 +139,15 @@ class Store:
         """Raise `RunLockedError` if this process is known to have lost the lock; no file is read."""
         if self.run.lock:
             self.run.lock.look()
+
+    @contextmanager
+    def closed_on_error(self) -> Iterator[None]:
+        """Close the files where an error ends the block."""
+        try:
+            yield
+        except BaseException:
+            self.abandon()
+            raise
 
     def abandon(self) -> None:
         """Close the files."""

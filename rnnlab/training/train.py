@@ -9,6 +9,7 @@ from shlex import quote
 from rnnlab.config.experiment import Experiment
 from rnnlab.core.errors import DivergedError, RunLockedError, StoppedError
 from rnnlab.storage import RunFolder, Status, provenance, repository
+from rnnlab.storage.files import sync_names
 from rnnlab.storage.summary import Best, SolvedAt, Summary, mean_speed
 from rnnlab.tasks.base import NoRule
 from rnnlab.training.blocks import Answer, Request, Training, answering
@@ -55,19 +56,20 @@ def train(
         yield from train_to_end(trainer, store, stop=stop)
 
 
-def new_trainer(experiment: Experiment, *, folder: Path, used: int = 0) -> Trainer:
+def new_trainer(experiment: Experiment, *, folder: Path, used: int = 0, probed: bool = False) -> Trainer:
     """Return the trainer of an experiment, if there is the memory for it and in `folder` the space.
 
     Args:
         experiment: What to train.
         folder: Where the run is to be stored.
         used: Bytes that it takes already.
+        probed: Whether it is known that the folder takes files.
 
     Raises:
         EnvironmentFault: There is not, or a package is missing; nothing was made.
     """
     require_memory(experiment)
-    require_space(experiment, folder, used=used)
+    require_space(experiment, folder, used=used, probed=probed)
     if experiment.logging.tensorboard:
         require_tensorboard()
     return Trainer(experiment)
@@ -100,10 +102,11 @@ def begin(
             task=trainer.task.facts(),
         )
         run.write_provenance(about)
-        run.cut_metrics(0)
-        run.open_log().close()
-        run.write_status(status)
-        return Store(run, status=status, trainer=trainer)
+        store = Store(run, status=status, trainer=trainer)
+        with store.closed_on_error():
+            sync_names(run.path)
+            run.write_status(status)
+        return store
 
 
 def train_to_end(trainer: Trainer, store: Store, *, stop: Stop | None = None, notes: Sequence[str] = ()) -> Training:
@@ -180,19 +183,19 @@ def _steps(trainer: Trainer, store: Store, stop: Stop) -> Generator[Event | Requ
         yield (yield from trainer.train_block())
 
 
-def _save(trainer: Trainer, store: Store) -> None:
+def _save(trainer: Trainer, store: Store, *, closing: bool = False) -> None:
     trainer.keep()
-    store.save(trainer.state())
+    store.save(trainer.state(), closing=closing)
 
 
 def _close(trainer: Trainer, store: Store, stopped: Reason, *, message: str = "") -> Summary:
     """Store everything, and return the summary."""
     if trainer.is_whole and not trainer.bad:
-        _save(trainer, store)
+        _save(trainer, store, closing=True)
     else:
         if stopped != "failed":  # an error may have left the weights half updated
             trainer.keep_if_finite()
-        store.save(None)
+        store.save(None, closing=True)
     summary = _summarize(trainer, stopped, store.status)
     store.close(stopped, summary=summary, message=message)
     return summary
