@@ -42,6 +42,7 @@ class Train:
     trial: Trial
     metric: str
     report_scores: bool
+    force_unlock: bool
 
 
 @final

@@ -39,6 +39,16 @@ def _is_number(key: str, value: Any) -> bool:
     return key == "seed" or key.startswith(_NUMBERS) or key.endswith("_bias")
 
 
+def group_of(trial: Trial) -> str:
+    """Return what is the same for all trials that may be trained beside this one, as a text."""
+    return _group(json.dumps(trial.values))
+
+
+@cache
+def _group(values: str) -> str:
+    return json.dumps(differences(json.loads(values)))
+
+
 def most_at_once(experiment: Experiment, options: SweepOptions) -> int:
     """Return how many trials like this a worker trains side by side, at most."""
     if options.population == "off" or options.method == "tpe":  # a search learns from each trial before the next
@@ -69,7 +79,7 @@ def groups(checked: CheckedSweep) -> list[Group]:
     """Return the groups of a sweep, in the order of the plan."""
     found: dict[str, list[Trial]] = {}
     for trial in checked.plan.trials:
-        found.setdefault(Populations.group(trial), []).append(trial)
+        found.setdefault(group_of(trial), []).append(trial)
     return [
         Group(
             tuple(trial.name for trial in trials),
@@ -82,7 +92,7 @@ def groups(checked: CheckedSweep) -> list[Group]:
 
 @final
 class Populations:
-    """The groups of the trials of a sweep, each of which is trained side by side.
+    """How many trials of each group of a sweep a worker trains side by side.
 
     Args:
         sweep: The sweep.
@@ -93,14 +103,9 @@ class Populations:
         self._sweep, self._options = sweep, plan.options
         self._sizes: dict[str, int] = {}
 
-    @staticmethod
-    def group(trial: Trial) -> str:
-        """Return what the trials of a group share."""
-        return _group(json.dumps(trial.values))
-
     def most(self, trial: Trial) -> int:
         """Return how many trials of this one's group a worker trains at once, at most."""
-        group = self.group(trial)
+        group = group_of(trial)
         if group not in self._sizes:
             try:
                 experiment = load_experiment(self._sweep.config(trial)).experiment
@@ -108,8 +113,3 @@ class Populations:
             except RnnlabError:  # the worker reports it
                 return 1
         return self._sizes[group]
-
-
-@cache
-def _group(values: str) -> str:
-    return json.dumps(differences(json.loads(values)))

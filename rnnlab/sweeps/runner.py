@@ -6,9 +6,9 @@ share the trials of a sweep through the locks of the runs.
 
 import time
 from collections import Counter, deque
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 from rnnlab.core.errors import EnvironmentFault
@@ -16,7 +16,7 @@ from rnnlab.storage.files import probe
 from rnnlab.sweeps.folder import SweepFolder
 from rnnlab.sweeps.plan import Trial
 from rnnlab.sweeps.pool import FromWorker, Ready, Score, Train, TrialStepped, Worker, WorkerPool
-from rnnlab.sweeps.populations import Populations
+from rnnlab.sweeps.populations import Populations, group_of
 from rnnlab.sweeps.search import Search, open_search
 from rnnlab.sweeps.status import SweepStatus, TrialStatus, sweep_status, trial_status
 from rnnlab.training.stopping import PRUNER, Stop
@@ -76,6 +76,8 @@ def run_sweep(
     timeout: float | None = None,
     fail_fast: bool = False,
     stop: Stop | None = None,
+    only: Sequence[str] | None = None,
+    force_unlock: bool = False,
 ) -> Generator[Event, None, None]:
     """Train all trials of a sweep that are not finished; close the generator to stop at once.
 
@@ -85,32 +87,43 @@ def run_sweep(
         timeout: Seconds after which a trial is saved and has failed; None for any.
         fail_fast: Stop when the first trial fails.
         stop: Ask it to save the trials and to stop.
+        only: The names of the trials that are to be trained; None for all.
+        force_unlock: Take the locks of trials from their holders, even if these seem alive.
 
     Raises:
         RunLockedError: Another process runs this search.
         VerificationError: The plan or another file of the sweep is damaged.
         EnvironmentFault: Workers cannot be started, or a file cannot be written.
     """
-    runner = _Runner(sweep, stop or Stop(), timeout=timeout, fail_fast=fail_fast)
+    runner = _Runner(sweep, stop or Stop(), timeout=timeout, fail_fast=fail_fast, force_unlock=force_unlock)
     with ExitStack() as stack:
         if sweep.read_plan().is_search:
             runner.search = stack.enter_context(open_search(sweep, runner.stop))
-        status = sweep_status(sweep)
-        if status.finished < status.plan.total:
+        status = _status_of(sweep, only)
+        left = (len(only) if only else status.plan.total) - status.finished
+        if left:
             probe(sweep.path)
         yield SweepStarted(status, workers)
-        with WorkerPool(min(workers, status.plan.total - status.finished)) as pool:
+        with WorkerPool(min(workers, left)) as pool:
             yield from runner.run(pool, status.trials)
-    yield SweepEnded(sweep_status(sweep), runner.stop.reason)
+    yield SweepEnded(_status_of(sweep, only), runner.stop.reason)
+
+
+def _status_of(sweep: SweepFolder, only: Sequence[str] | None) -> SweepStatus:
+    """Return the status of a sweep, of some of its trials alone where these are given."""
+    status = sweep_status(sweep)
+    return replace(status, trials=[one for one in status.trials if only is None or one.trial.name in only])
 
 
 @final
 class _Runner:
-    def __init__(self, sweep: SweepFolder, stop: Stop, *, timeout: float | None, fail_fast: bool) -> None:
+    def __init__(
+        self, sweep: SweepFolder, stop: Stop, *, timeout: float | None, fail_fast: bool, force_unlock: bool
+    ) -> None:
         self.stop = stop
         self.search: Search | None = None
         self._sweep, self._plan = sweep, sweep.read_plan()
-        self._timeout, self._fail_fast = timeout, fail_fast
+        self._timeout, self._fail_fast, self._force_unlock = timeout, fail_fast, force_unlock
         self._too_long = f"not done within --timeout {timeout or 0:g} s"
         self._cancel_request = sweep.cancel_request(self._plan)
         self._waiting: deque[Trial] = deque()
@@ -144,12 +157,12 @@ class _Runner:
             status = trial_status(self._sweep, self._plan, trial)  # another runner may have finished it
             if status.is_finished:
                 yield self._ended(status, None)
-            elif status.state == "running":
+            elif status.state == "running" and not self._force_unlock:
                 self._elsewhere[trial.name] = trial
             else:
                 self._sweep.delete_failure(trial)
                 options = self._plan.options
-                message = Train(self._sweep, trial, options.metric.name, options.pruner is not None)
+                message = Train(self._sweep, trial, options.metric.name, options.pruner is not None, self._force_unlock)
                 worker.train(message, group=self._group(trial))
                 yield TrialStarted(trial)
 
@@ -169,7 +182,7 @@ class _Runner:
 
     def _group(self, trial: Trial) -> str:
         # What has cost a worker is trained alone: it may have been another's fault.
-        return trial.name if self._deaths[trial.name] else self._populations.group(trial)
+        return trial.name if self._deaths[trial.name] else group_of(trial)
 
     def _most(self, trial: Trial) -> int:
         return 1 if self._deaths[trial.name] else self._populations.most(trial)

@@ -127,6 +127,7 @@ class _Worker:
             argv=["rnnlab", "train", str(config), "--into", str(into)],
             beside=config.absolute().parent,
             stop=stop,
+            force_unlock=message.force_unlock,
             describe=self._describe,
             probed=True,  # by the runner
         )

@@ -109,7 +109,7 @@ def test_a_run_of_a_repository_fits() -> None:
 
 
 def test_a_submission_fits() -> None:
-    array = JobArray(number=1, name="tiny-1", request=Request(time="20"), trials=("0001-seed0",), job=12)
+    array = JobArray(number=1, name="tiny-1", request=Request(time="20"), tasks=(("0001-seed0",),), job=12)
     arrays = [array.model_dump(mode="json", exclude={"format"})]
     require_schema(
         "sweep-submission", as_json("sweep-submission", {"sweep": "tiny", "path": "runs/tiny", "arrays": arrays})

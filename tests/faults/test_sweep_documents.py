@@ -51,7 +51,7 @@ def sweeps(tmp_path_factory: pytest.TempPathFactory) -> Path:
     second = plan.trials[1]
     shutil.rmtree(grid.run(second).path)
     grid.write_failure(plan, second, "a test")
-    array = JobArray(number=1, name="grid-x1-1", request=Request(time="90"), trials=(second.name,), job=12)
+    array = JobArray(number=1, name="grid-x1-1", request=Request(time="90"), tasks=((second.name,),), job=12)
     (grid.path / "slurm").mkdir()
     SlurmFolder(grid.slurm).write(array)
     tpe = make_sweep(place, TINY + SEARCH, "search")

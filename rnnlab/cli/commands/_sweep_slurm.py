@@ -5,11 +5,13 @@ from collections.abc import Mapping
 from rnnlab.cli.errors import note, warn
 from rnnlab.cli.render.output import show, show_json, show_text
 from rnnlab.core.errors import EnvironmentFault, VerificationError
-from rnnlab.sweeps import Plan, SweepFolder
+from rnnlab.sweeps import SweepFolder
+from rnnlab.sweeps.plan import CheckedSweep
+from rnnlab.sweeps.populations import most_at_once
 from rnnlab.sweeps.slurm.client import max_array_size
 from rnnlab.sweeps.slurm.jobs import Job, SlurmFolder, jobs_of, with_jobs
 from rnnlab.sweeps.slurm.script import Request, script_text
-from rnnlab.sweeps.slurm.submit import cancel, draft
+from rnnlab.sweeps.slurm.submit import cancel, draft, tasks
 from rnnlab.sweeps.slurm.submit import submit as submit_unfinished
 from rnnlab.sweeps.status import SweepStatus, sweep_status
 
@@ -41,15 +43,16 @@ def submit(sweep: SweepFolder, request: Request | None, *, json: bool) -> None:
         )
 
 
-def show_scripts(plan: Plan, request: Request | None) -> None:
+def show_scripts(checked: CheckedSweep, request: Request | None) -> None:
     """Print the scripts that would be submitted for all trials; nothing is created."""
     try:
         largest = max_array_size()
     except EnvironmentFault as fault:
         largest = _DEFAULT_ARRAY_SIZE
         warn(f"{fault.problem}, so arrays have Slurm's default limit of {largest - 1:,} trials")
-    names = [trial.name for trial in plan.trials]
-    arrays = draft(plan.name, names, request or Request(), max_array_size=largest)
+    plan, experiments = checked.plan, checked.experiments
+    together = tasks(plan.trials, lambda trial: most_at_once(experiments[trial.name], plan.options))
+    arrays = draft(plan.name, together, request or Request(), max_array_size=largest)
     show_text("\n".join(map(script_text, arrays)))
 
 

@@ -6,6 +6,7 @@ compare SWEEP` take all of them. A config with the name of a command is given as
 """
 
 import shlex
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from time import monotonic, sleep
@@ -30,6 +31,7 @@ from rnnlab.cli.render.output import show_text
 from rnnlab.cli.render.sweep import follow, show_plan, show_status
 from rnnlab.cli.signals import DEFAULT, asking
 from rnnlab.core.errors import RunLockedError, StoppedError, TrialsFailedError, UsageError
+from rnnlab.core.registry import nearest
 from rnnlab.core.threads import allotted_cpus
 from rnnlab.runs import runs_root
 from rnnlab.sweeps import SweepFolder, find_sweep
@@ -112,7 +114,7 @@ def run(
         hint = "leave it out: workers on this machine train them; or use method: random"
         raise UsageError(problem, where="--slurm" if flags.slurm else "--script", hint=hint)
     if dry_run:
-        cluster.show_scripts(plan, request) if flags.slurm else show_plan(checked, json=flags.json)
+        cluster.show_scripts(checked, request) if flags.slurm else show_plan(checked, json=flags.json)
         return
     if plan.is_search:
         import_optuna()
@@ -129,7 +131,18 @@ def run(
 
 @app.command("resume", cls=Command)
 @with_flags
-def resume(flags: Flags, name: _SweepArgument, runs: RunsOption = None) -> None:
+def resume(
+    flags: Flags,
+    name: _SweepArgument,
+    runs: RunsOption = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", metavar="TRIAL", help="Train this trial. Repeatable.", show_default="all"),
+    ] = None,
+    force_unlock: Annotated[
+        bool, typer.Option("--force-unlock", help="Take trials over from the processes that have their locks.")
+    ] = False,
+) -> None:
     """Train the trials of SWEEP that are missing, interrupted or failed.
 
     Its config is not needed any more. A sweep that was submitted to Slurm is submitted again, by default with the
@@ -137,7 +150,12 @@ def resume(flags: Flags, name: _SweepArgument, runs: RunsOption = None) -> None:
     """
     sweep = find_sweep(runs_root(runs), name)
     slurm = flags.slurm or (flags.workers is None and cluster.was_submitted(sweep))
-    _train(sweep, flags, flags.request(slurm=slurm), slurm=slurm)
+    if slurm and (only or force_unlock):
+        raise UsageError("is for this machine", where="--only" if only else "--force-unlock", hint="add --workers 1")
+    names = [trial.name for trial in sweep.read_plan().trials]
+    if unknown := [one for one in only or [] if one not in names]:
+        raise UsageError(f"there is no trial '{unknown[0]}'", where="--only", hint=nearest(unknown[0], names))
+    _train(sweep, flags, flags.request(slurm=slurm), slurm=slurm, only=only, force_unlock=force_unlock)
 
 
 @app.command("status", cls=Command)
@@ -183,23 +201,40 @@ def cancel(name: _SweepArgument, runs: RunsOption = None) -> None:
     note(f"{sweep.path}: {text}")
 
 
-def _train(sweep: SweepFolder, flags: Flags, request: Request | None, *, slurm: bool) -> None:
+def _train(
+    sweep: SweepFolder,
+    flags: Flags,
+    request: Request | None,
+    *,
+    slurm: bool,
+    only: Sequence[str] | None = None,
+    force_unlock: bool = False,
+) -> None:
     if slurm:
         cluster.submit(sweep, request, json=flags.json)
         return
     stop, workers = Stop(), flags.workers or allotted_cpus()
-    events = run_sweep(sweep, workers=workers, timeout=flags.timeout, fail_fast=flags.fail_fast, stop=stop)
+    events = run_sweep(
+        sweep,
+        workers=workers,
+        timeout=flags.timeout,
+        fail_fast=flags.fail_fast,
+        stop=stop,
+        only=only,
+        force_unlock=force_unlock,
+    )
     with asking(stop, more=DEFAULT), closing(events):
         ended = follow(events, quiet=flags.quiet)
     status = ended.status
     show_status(status, json=flags.json)
-    if not ended.stop_reason and len(status.trials) < status.plan.total:
+    if status.plan.is_search and not ended.stop_reason and len(status.trials) < status.plan.total:
         note(f"{sweep.path}: the search ended after {len(status.trials):,} trials, as nothing new was proposed")
     _raise_for(status, stop_reason=ended.stop_reason)
 
 
 def _raise_for(status: SweepStatus, *, stop_reason: str) -> None:
-    counts, where, total = status.counts, str(status.sweep.path), status.plan.total
+    counts, where, plan = status.counts, str(status.sweep.path), status.plan
+    total = plan.total if plan.is_search else len(status.trials)
     left = counts["missing"] + counts["interrupted"] + counts["stale"]
     show = f"`rnnlab sweep status {shlex.quote(where)}` shows"
     if stop_reason and not stop_reason.startswith("--fail-fast"):

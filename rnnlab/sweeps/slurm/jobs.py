@@ -1,7 +1,7 @@
 """The jobs of a sweep: its `slurm/` folder, a class with all the file names, and the status of its trials.
 
 0001.json              the first submission: its job arrays and their job ids
-0001-1.sh, 0001-1.txt  the script of its first job array, and the trial of each array task, one per line
+0001-1.sh, 0001-1.txt  the script of its first job array, and the trials of each array task, a task per line
 logs/0001-1-12_7.log   output of task 7 of that array, job 12, of all its restarts
 history/TRIAL.txt      when and where a trial started, ended and was requeued, one line each, by the script
 lock-0001.json         the process that submits or cancels
@@ -78,7 +78,7 @@ class SlurmFolder:
         """Store the script of a job array and its list of trials, and return the script's path."""
         for name in ("logs", "history"):  # the script writes there
             ensure_folder(self.path / name)
-        write_atomic(self.path / f"{array.stem}.txt", "".join(f"{trial}\n" for trial in array.trials).encode())
+        write_atomic(self.path / f"{array.stem}.txt", "".join(f"{' '.join(task)}\n" for task in array.tasks).encode())
         path = self.path / f"{array.stem}.sh"
         write_atomic(path, script_text(array).encode())
         return path
@@ -130,7 +130,7 @@ def jobs_of(sweep: SweepFolder, trials: Iterable[str]) -> dict[str, Job]:
     """
     wanted = set(trials)
     arrays = [array for array in SlurmFolder(sweep.slurm).arrays() if array.has_job]
-    newest = {name: (array, i) for array in arrays for i, name in enumerate(array.trials, 1) if name in wanted}
+    newest = {name: (array, i) for array in arrays for name, i in array.indices() if name in wanted}
     tasks = {(task.job, task.index): task for task in squeue(array.name for array, _ in newest.values())}
     jobs = {}
     for name, (array, index) in newest.items():

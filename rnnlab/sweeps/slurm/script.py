@@ -18,6 +18,7 @@ STARTS_AT_ONE_STEP = 5  # of a job, after which it fails
 MOST = 999_999  # arrays of a sweep, CPUs of a trial, trials at once
 NO_JOB = -1  # the array was not submitted
 _NOTICE = 120  # seconds; saving takes a few, and Slurm checks time limits twice a minute
+_MOST_TOGETHER = 64  # trials of a job
 _LONGEST = 500  # characters of an option
 _WORD = re.compile(r"[\w.@:+-]+(?:,[\w.@:+-]+)*", re.ASCII)
 _ALLOWED = {
@@ -110,9 +111,10 @@ class JobArray(Options):
         description="The job's name, unique, by which squeue finds it."
     )
     request: Request = Field(description="The resources requested per job.")
-    trials: Annotated[tuple[TrialName, ...], Field(min_length=1, max_length=MOST_TRIALS)] = Field(
-        description="The trials of the array's tasks 1, 2, …"
-    )
+    tasks: Annotated[
+        tuple[Annotated[tuple[TrialName, ...], Field(min_length=1, max_length=_MOST_TOGETHER)], ...],
+        Field(min_length=1, max_length=MOST_TRIALS),
+    ] = Field(description="The trials of the array's tasks 1, 2, …: of each, those that it trains side by side.")
     job: Annotated[int, Field(ge=NO_JOB, lt=1 << 32)] | None = Field(
         None, description="Its job id; None until it is known, NO_JOB if it was not submitted."
     )
@@ -125,6 +127,15 @@ class JobArray(Options):
             return request.check()
         except UsageError as error:
             raise ValueError(str(error)) from error
+
+    @property
+    def trials(self) -> tuple[str, ...]:
+        """The trials of all tasks."""
+        return tuple(trial for task in self.tasks for trial in task)
+
+    def indices(self) -> list[tuple[str, int]]:
+        """Return each trial with the number of its task."""
+        return [(trial, number) for number, task in enumerate(self.tasks, 1) for trial in task]
 
     @property
     def stem(self) -> str:
@@ -143,7 +154,7 @@ def script_text(array: JobArray) -> str:
     values = {
         "@NAME@": array.name,
         "@STEM@": array.stem,
-        "@ARRAY@": f"1-{len(array.trials)}" + (f"%{request.array_limit}" if request.array_limit else ""),
+        "@ARRAY@": f"1-{len(array.tasks)}" + (f"%{request.array_limit}" if request.array_limit else ""),
         "@REQUEST@": "\n".join(request.lines()),
         "@RNNLAB@": join([sys.executable, "-P", "-m", "rnnlab"]),
         "@STARTS@": str(STARTS_AT_ONE_STEP),
@@ -156,8 +167,8 @@ def script_text(array: JobArray) -> str:
 
 
 _SCRIPT = r"""#!/bin/bash
-# Task N of this array trains the trial in line N of slurm/@STEM@.txt. A trial resumes from its last checkpoint, however
-# often it is stopped. By hand, from the sweep's folder: sbatch slurm/@STEM@.sh
+# Task N of this array trains the trials in line N of slurm/@STEM@.txt, several side by side. A trial resumes from its
+# last checkpoint, however often it is stopped. By hand, from the sweep's folder: sbatch slurm/@STEM@.sh
 #SBATCH --job-name=@NAME@
 #SBATCH --array=@ARRAY@
 #SBATCH --output=slurm/logs/@STEM@-%A_%a.log
@@ -171,13 +182,20 @@ rnnlab=(@RNNLAB@)
 most_starts=@STARTS@  # of a job at the same step, after which it fails
 
 job="${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID"
-trial=$(sed -n "${SLURM_ARRAY_TASK_ID}p" slurm/@STEM@.txt)
-history="slurm/history/$trial.txt"
+read -r -a trials <<< "$(sed -n "${SLURM_ARRAY_TASK_ID}p" slurm/@STEM@.txt)"
+histories=("${trials[@]/#/slurm/history/}") histories=("${histories[@]/%/.txt}")
 
-log() { echo "$(date -u +%Y-%m-%dT%H:%M:%SZ) $job $*" | tee -a "$history"; }
+log() { echo "$(date -u +%Y-%m-%dT%H:%M:%SZ) $job $*" | tee -a "${histories[@]}"; }
 
-# The training steps of the last checkpoint.
-step() { sed -n 's/^  "step": \([0-9]*\),$/\1/p' "trials/$trial/status.json" 2>/dev/null | grep . || echo 0; }
+# The training steps of the last checkpoint, of all trials together.
+step() {
+    local trial count sum=0
+    for trial in "${trials[@]}"; do
+        count=$(sed -n 's/^  "step": \([0-9]*\),$/\1/p' "trials/$trial/status.json" 2>/dev/null)
+        sum=$((sum + ${count:-0}))
+    done
+    echo "$sum"
+}
 
 # Slurm signals this shell, which forwards the signal to the training: it saves its state and exits with code 75.
 # USR1: the time limit is near, or the job is preempted. TERM: Slurm ends the job, and requeues it itself if it should.
@@ -188,7 +206,11 @@ trap 'forward TERM' TERM
 
 # A signal interrupts `wait`; the loop waits again until it gets the exit code of the training.
 train() {
-    "${rnnlab[@]}" train "configs/$trial.yaml" --into "trials/$trial" --no-plots "$@" &
+    if [ "${#trials[@]}" -eq 1 ]; then
+        "${rnnlab[@]}" train "configs/${trials[0]}.yaml" --into "trials/${trials[0]}" --no-plots "$@" &
+    else
+        "${rnnlab[@]}" sweep resume . --workers 1 "${trials[@]/#/--only=}" "$@" &
+    fi
     training=$! before=nothing
     while [ "$before" != "$signals" ]; do
         before=$signals
@@ -199,7 +221,7 @@ train() {
 
 start=$(step)
 log "starts at step $start on ${SLURMD_NODENAME:-$(uname -n)}"
-if [ "$(grep -c " $job starts at step $start on " "$history")" -gt "$most_starts" ]; then
+if [ "$(grep -c " $job starts at step $start on " "${histories[0]}")" -gt "$most_starts" ]; then
     log "fails: it started $most_starts times at step $start without any progress"
     exit 75
 fi

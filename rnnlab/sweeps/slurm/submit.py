@@ -5,10 +5,12 @@ array without a job id is looked up by its name in squeue, and then in the logs.
 submitted, or ended before any of its tasks started, and its trials are submitted again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rnnlab.storage.status import random_token
 from rnnlab.sweeps.folder import SweepFolder, locked
+from rnnlab.sweeps.plan import Trial
+from rnnlab.sweeps.populations import Populations, group_of
 from rnnlab.sweeps.slurm.client import max_array_size, sbatch, scancel, squeue
 from rnnlab.sweeps.slurm.jobs import SlurmFolder, jobs_of, with_jobs
 from rnnlab.sweeps.slurm.script import NO_JOB, JobArray, Request
@@ -40,7 +42,7 @@ def submit(sweep: SweepFolder, request: Request | None) -> list[JobArray]:
         last = (one.request for one in reversed(before) if one.has_job)
         arrays = draft(
             status.plan.name,
-            [trial.name for trial in left],
+            tasks(left, Populations(sweep, status.plan).most),
             request or next(last, Request()),
             first=before[-1].number + 1 if before else 1,
             max_array_size=max_array_size(),
@@ -57,20 +59,46 @@ def submit(sweep: SweepFolder, request: Request | None) -> list[JobArray]:
     return submitted
 
 
-def draft(name: str, trials: Sequence[str], request: Request, *, first: int = 1, max_array_size: int) -> list[JobArray]:
+def tasks(trials: Sequence[Trial], most: Callable[[Trial], int]) -> list[tuple[str, ...]]:
+    """Return the names of the trials of each task, those that are trained side by side, as evenly as can be.
+
+    Args:
+        trials: The trials.
+        most: How many trials like one are trained side by side, at most.
+
+    Example:
+        >>> def trial(number, seed):
+        ...     name, values = f"{number:04d}", {"seed": seed, "cell.units": 4 + number // 6}
+        ...     return Trial(number=number, name=name, values=values, sha256="0" * 64)
+        >>> tasks([trial(number, number) for number in range(1, 8)], lambda _: 3)
+        [('0001', '0003', '0005'), ('0002', '0004'), ('0006', '0007')]
+    """
+    groups: dict[str, list[Trial]] = {}
+    for trial in trials:
+        groups.setdefault(group_of(trial), []).append(trial)
+    found = []
+    for group in groups.values():
+        count = -(-len(group) // most(group[0]))
+        found += [tuple(trial.name for trial in group[number::count]) for number in range(count)]
+    return sorted(found)
+
+
+def draft(
+    name: str, tasks: Sequence[tuple[str, ...]], request: Request, *, first: int = 1, max_array_size: int
+) -> list[JobArray]:
     """Return job arrays that are not stored yet, each as long as the cluster allows.
 
     Args:
         name: The sweep's name.
-        trials: Names of the trials, in order.
+        tasks: Names of the trials of each task, in order.
         request: The resources per job.
         first: The number of the first array.
         max_array_size: The cluster's MaxArraySize; indices start at 1, so an array has one task less.
     """
     size, token = max_array_size - 1, random_token()
-    parts = [tuple(trials[start : start + size]) for start in range(0, len(trials), size)]
+    parts = [tuple(tasks[start : start + size]) for start in range(0, len(tasks), size)]
     return [
-        JobArray(number=number, name=f"{name}-{token}-{number}", request=request, trials=part)
+        JobArray(number=number, name=f"{name}-{token}-{number}", request=request, tasks=part)
         for number, part in enumerate(parts, first)
     ]
 

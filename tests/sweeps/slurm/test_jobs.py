@@ -82,8 +82,10 @@ def test_the_newest_job_of_each_trial(tmp_path: Path, monkeypatch: pytest.Monkey
     folder = SlurmFolder(sweep.slurm)
     with locked(folder.path, ""):  # which makes the folder
         for number in (1, 2):
+            tasks = tuple((name,) for name in names[: 2 * number - 1])
+            tasks += (names[2 * number - 1 :],) * (number < 2)  # in the older one a task trains two
             array = JobArray(
-                number=number, name="tiny-x", request=Request(), trials=names, job=10 + number, cancelled=True
+                number=number, name="tiny-x", request=Request(), tasks=tasks, job=10 + number, cancelled=True
             )
             folder.write(array)
     jobs = jobs_of(sweep, names)

@@ -1,18 +1,25 @@
 """The scripts of job arrays: as long as the cluster allows, each trial once, and good bash."""
 
+import os
+import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
+from rnnlab.storage import RunFolder
+from rnnlab.sweeps.populations import Populations
 from rnnlab.sweeps.slurm.jobs import SlurmFolder
 from rnnlab.sweeps.slurm.script import JobArray, Request, script_text
-from rnnlab.sweeps.slurm.submit import draft
+from rnnlab.sweeps.slurm.submit import draft, tasks
+from rnnlab.sweeps.status import sweep_status
+from tests.sweeps.trying import SLOW, accounts, make_sweep, run
 
 
 def drafted(trials: int, *, largest: int = 1001, request: Request | None = None) -> list[JobArray]:
     names = [f"{n:04d}" for n in range(1, trials + 1)]
-    return draft("tiny", names, request or Request(), first=3, max_array_size=largest)
+    return draft("tiny", [(name,) for name in names], request or Request(), first=3, max_array_size=largest)
 
 
 @pytest.mark.parametrize(
@@ -53,3 +60,36 @@ def test_the_script(tmp_path: Path) -> None:
     script = SlurmFolder(tmp_path / "slurm").write_script(array)
     assert subprocess.run(["bash", "-n", script], check=False).returncode == 0
     assert script.with_suffix(".txt").read_text().splitlines() == list(array.trials)
+
+
+@pytest.mark.usefixtures("here")
+def test_a_task_with_several_trials(tmp_path: Path) -> None:
+    """Without Slurm: a signal stops both trials, and the next start resumes them."""
+    whole = make_sweep(tmp_path, SLOW + "sweep: {seeds: 3, population: off}\n", "whole")
+    sweep = make_sweep(tmp_path, SLOW + "sweep: {seeds: 3, population: 2}\n", "sweep")
+    plan = sweep.read_plan()
+    (array,) = draft("tiny", tasks(plan.trials, Populations(sweep, plan).most), Request(), max_array_size=9)
+    assert array.tasks == ((plan.trials[0].name, plan.trials[2].name), (plan.trials[1].name,))
+    script = SlurmFolder(sweep.slurm).write_script(array)
+
+    def start(task: int) -> subprocess.Popen[bytes]:
+        variables = {"SLURM_ARRAY_JOB_ID": "12", "SLURM_ARRAY_TASK_ID": str(task)}
+        return subprocess.Popen(["bash", script], cwd=sweep.path, env={**os.environ, **variables})
+
+    with start(1) as first:
+        while not all(RunFolder(sweep.run(plan.trials[n]).path / "checkpoints").path.exists() for n in (0, 2)):
+            time.sleep(0.05)
+        time.sleep(1.2)
+        first.send_signal(signal.SIGUSR1)
+    assert first.returncode == 75
+    assert [one.state for one in sweep_status(sweep).trials] == ["interrupted", "missing", "interrupted"]
+    for task in (1, 2):
+        with start(task) as process:
+            pass
+        assert process.returncode == 0
+    run(whole)
+    assert accounts(sweep) == accounts(whole)
+    lines = (sweep.slurm / "history" / f"{plan.trials[2].name}.txt").read_text().splitlines()
+    assert [line.split(" ", 2)[2].partition(" at step ")[0] for line in lines] == [
+        "starts", "ends with exit code 75", "requeues itself", "is not requeued", "starts", "ends with exit code 0",
+    ]  # fmt: skip
