@@ -20,6 +20,9 @@ from rnnlab.training.stopping import Stop
 from tests.sweeps.test_soak import disturb
 from tests.sweeps.trying import ENDLESS, QUICK, SLOW, accounts, make_sweep, run
 
+BRIEF = SLOW.replace("steps: 8000", "steps: 3000")
+COMPILED = "numpy: {compiled: true}\n"
+
 # Solved early or not at all, at a rate where they diverge, or to the end of the budget; two groups.
 MIXED = """\
 task: adding
@@ -58,12 +61,16 @@ def clean(sweep: SweepFolder) -> bool:
     return not [finding for report in reports for finding in report.findings if finding.result == "bad"]
 
 
-def test_each_ends_as_it_would_alone(place: Path, most_together: Callable[[], int]) -> None:
+@pytest.mark.parametrize("engine", ["", COMPILED], ids=["numpy", "compiled"])
+def test_each_ends_as_it_would_alone(place: Path, most_together: Callable[[], int], engine: str) -> None:
     """Some diverge, some are done early: another takes their place, of the same group alone."""
-    alone = make_sweep(place, MIXED % "off", "alone")
+    if engine:
+        pytest.importorskip("llvmlite", reason="makes machine code")
+    mixed = engine + MIXED
+    alone = make_sweep(place, mixed % "off", "alone")
     states = dict(run(alone))
     assert most_together() == 1
-    together = make_sweep(place, MIXED % 4, "together")
+    together = make_sweep(place, mixed % 4, "together")
     assert dict(run(together, workers=1)) == states
     assert most_together() == 4
     assert set(states.values()) == {"completed", "diverged"}
@@ -90,8 +97,8 @@ def test_a_trial_that_fails_leaves_the_others_alone(place: Path) -> None:
 
 def test_a_stop_saves_all_and_they_resume(place: Path) -> None:
     whole, sweep, stop = (
-        make_sweep(place, with_population(SLOW, 3, "off"), "whole"),
-        make_sweep(place, with_population(SLOW, 3, 3)),
+        make_sweep(place, with_population(BRIEF, 3, "off"), "whole"),
+        make_sweep(place, with_population(BRIEF, 3, 3)),
         Stop(),
     )
     run(whole)
@@ -120,8 +127,8 @@ def test_those_of_a_killed_worker_are_resumed_alone(
 ) -> None:
     """One of them may be the reason."""
     whole, sweep = (
-        make_sweep(place, with_population(SLOW, 3, "off"), "whole"),
-        make_sweep(place, with_population(SLOW, 3, 3)),
+        make_sweep(place, with_population(BRIEF, 3, "off"), "whole"),
+        make_sweep(place, with_population(BRIEF, 3, 3)),
     )
     run(whole)
     pools: list[WorkerPool] = []
@@ -183,18 +190,18 @@ LOTTERY = """\
 task: adding
 shape: {timesteps: [5, 10]}
 cell: {units: 4}
-training: {steps: 4000, batch_size: 1, evaluate_every: 500, stop_when_solved: false, checkpoint: {every_seconds: 0.02}}
+training: {steps: 1500, batch_size: 1, evaluate_every: 500, stop_when_solved: false, checkpoint: {every_seconds: 0.02}}
 evaluation: {sequences: 20}
-sweep: {seeds: 6, population: 3}
+sweep: {seeds: 4, population: 3}
 """
 
 
-def lottery(place: Path, kills: int, calm: float) -> None:
-    whole, sweep = make_sweep(place, LOTTERY.replace("population: 3", "population: off"), "whole"), None
+def lottery(place: Path, config: str, *, kills: int, calm: float) -> None:
+    whole, sweep = make_sweep(place, config.replace("population: 3", "population: off"), "whole"), None
     run(whole)
     expected, killed = accounts(whole), 0
     for number in range(10**6):
-        sweep = make_sweep(place, LOTTERY, f"s{number}")
+        sweep = make_sweep(place, config, f"s{number}")
         killed += disturb(sweep, seed=random.Random(number).randrange(10**9), calm=calm).total()
         assert accounts(sweep) == expected
         assert clean(sweep)
@@ -203,9 +210,10 @@ def lottery(place: Path, kills: int, calm: float) -> None:
 
 
 def test_kill_lottery(place: Path) -> None:
-    lottery(place, 1, 0.5)
+    lottery(place, LOTTERY, kills=1, calm=0.5)
 
 
 @pytest.mark.soak
 def test_long_kill_lottery(place: Path) -> None:
-    lottery(place, 50, 1.0)
+    pytest.importorskip("llvmlite", reason="makes machine code")
+    lottery(place, COMPILED + LOTTERY.replace("1500", "60000").replace("seeds: 4", "seeds: 9"), kills=50, calm=1.0)
