@@ -49,11 +49,6 @@ class Population(Generic[R]):
                     ended.append(result)
         return ended
 
-    def close(self) -> None:
-        """End all trainings at once."""
-        while self._asking:
-            self._asking.pop()[0].close()
-
     def _advance(self, lane: Lane[R], answer: Answer | Exception | None) -> R | None:
         try:
             request = lane.throw(answer) if isinstance(answer, Exception) else lane.send(answer)
