@@ -21,7 +21,6 @@ from rnnlab.training.events import record_line
 from rnnlab.training.stopping import EXIT_CODES, Reason, state_of
 from rnnlab.training.trainer import Trainer
 
-_FIRST_SECONDS = 1.0  # after which a training is saved for the first time
 _FLUSH_SECONDS = 5  # of event files
 _AT_ONCE = 130  # the exit code of a process that Ctrl-C ended before its state was saved
 
@@ -80,12 +79,12 @@ class Store:
             self._events.add(record, time.time())
 
     def is_due(self, step: int) -> bool:
-        """Return whether to save now that these steps are done; the first time soon, to know that it can be done."""
-        now, saved = time.perf_counter(), -1 if self._saved_at is None else self._saved_at[0]
+        """Return whether to save now that these steps are done, the first time at once."""
+        now = time.perf_counter()
         steps, seconds = self._often.every_steps, self._often.every_seconds
         return (
-            (self._saved_at is None and now - self._saved >= _FIRST_SECONDS)
-            or (steps is not None and step % steps == 0 and step not in {0, saved})
+            self._saved_at is None
+            or (steps is not None and step % steps == 0 and step != self._saved_at[0])
             or (seconds is not None and now - self._saved >= seconds)
         )
 
