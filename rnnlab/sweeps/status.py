@@ -61,7 +61,7 @@ class TrialStatus:
 @final
 @dataclass(frozen=True, repr=False)
 class SweepStatus:
-    """The status of a sweep, with that of each trial in the plan's order."""
+    """The status of a sweep, with that of each trial, or of some, in the plan's order."""
 
     sweep: SweepFolder
     plan: Plan
@@ -95,9 +95,9 @@ class SweepStatus:
         """
         sign = 1 if self.plan.options.metric.goal == "minimize" else -1
         results = [
-            (not one.solved, sign * one.result, one.trial.number) for one in self.trials if one.result is not None
+            (not one.solved, sign * one.result, one.trial.number, one) for one in self.trials if one.result is not None
         ]
-        return self.trials[min(results)[-1] - 1] if results else None
+        return min(results)[-1] if results else None
 
     @property
     def in_words(self) -> str:

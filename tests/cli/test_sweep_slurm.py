@@ -55,7 +55,7 @@ def test_status_from_the_run_folders(config: str) -> None:
     folder = Path("runs/tiny/slurm")
     folder.mkdir()
     trials = ["0001-seed0", "0002-seed1", "0003-seed2"]
-    record = {"number": 1, "name": "tiny-x-1", "request": {}, "trials": trials, "job": 12}
+    record = {"number": 1, "name": "tiny-x-1", "request": {}, "tasks": [[trial] for trial in trials], "job": 12}
     write_json(folder / "0001.json", record)
     Path("runs/tiny/trials/0002-seed1/status.json").unlink()
     result = rnnlab("sweep", "status", "tiny")
