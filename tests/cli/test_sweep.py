@@ -64,7 +64,7 @@ def test_a_sweep_is_trained_and_found_complete(x: Path) -> None:
 def test_a_dry_run_shows_every_trial_and_creates_nothing(x: Path) -> None:
     result = rnnlab("sweep", "x.yaml", "--dry-run")
     assert (result.code, result.stderr) == (0, "")
-    head, _, *table, cost = result.stdout.splitlines()
+    head, _, *table, alone, cost = result.stdout.splitlines()
     assert [line.split() for line in (head, *table)] == [
         ["trial", "cell.units", "seed"],
         *([name, name[6], name[-1]] for name in NAMES),
@@ -73,7 +73,13 @@ def test_a_dry_run_shows_every_trial_and_creates_nothing(x: Path) -> None:
         r"4 trials, at most 8 steps and 32 sequences; at most about 0 s on \d+ processors?, "
         r"measured with 2 of 2 network shapes", cost,
     )  # fmt: skip
+    assert alone == "each trial is trained alone: several at a time would be no faster"
+    together = rnnlab("sweep", "x.yaml", "--dry-run", "--set", "sweep.population=3").stdout.splitlines()[-3:-1]
+    assert together == [f"cell.units={units}: 2 trials, trained up to 2 side by side" for units in (2, 3)]
     value = json.loads(rnnlab("sweep", "--dry-run", "x.yaml", "--json").stdout)
+    assert [(group["shared"], group["together"]) for group in value["groups"]] == [
+        ({"cell.units": units}, 1) for units in (2, 3)
+    ]
     assert [trial["config"]["cell"]["units"] for trial in value["trials"]] == [2, 2, 3, 3]
     assert (value["estimate"]["steps"], value["estimate"]["sequences"]) == (8, 32)
     assert [path.name for path in x.parent.iterdir()] == ["x.yaml"]

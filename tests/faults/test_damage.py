@@ -38,7 +38,7 @@ def interrupted(trial: Trial, seam: Seam) -> RunFolder:
     folder = trial.place / "interrupted"
     trial.run(trial.place / "counted")
     last = [n for n, name in enumerate(seam.calls) if name == "rename"]
-    for at in range(last[-8], 1, -1):
+    for at in range(last[-7], 1, -1):
         seam.arm(at, Fault())
         trial.run(folder)
         seam.end_process()
