@@ -22,8 +22,8 @@ task: {type: slow}
 shape: {timesteps: 4}
 cell: {units: 4}
 training:
-  {steps: STEPS, batch_size: 6, evaluate_every: 100, stop_when_solved: false, checkpoint: {every_seconds: 1}}
-evaluation: {sequences: 20}
+  {steps: STEPS, batch_size: 6, evaluate_every: 10, stop_when_solved: false, checkpoint: {every_seconds: 1}}
+evaluation: {sequences: 6}
 sweep: {SWEEP}
 """
 

@@ -1,7 +1,7 @@
-"""A task that sleeps in each batch, and that can kill or fail its trial.
+"""A task that sleeps for each batch that it judges, and that can kill or fail its trial.
 
-It is added like a task of another package, by an entry point. Its seconds per batch are in SLOW_SECONDS, not in the
-config, so that the same trial can be trained without pauses.
+It is added like a task of another package, by an entry point. Its seconds per batch of six are in SLOW_SECONDS, not in
+the config, so that the same trial can be trained without pauses.
 """
 
 import os
@@ -9,9 +9,7 @@ import signal
 import time
 from typing import Literal
 
-import numpy as np
-
-from rnnlab.core.batch import Batch, Lengths
+from rnnlab.core.batch import Array, Batch
 from rnnlab.tasks.base import TaskOptions
 from rnnlab.tasks.parity import Parity
 
@@ -32,16 +30,16 @@ class Slow(Parity):
     def __init__(self, options: SlowOptions) -> None:
         super().__init__(options.model_copy(update={"noise": 0.0}))
         self._ends, self._pause = options.ends, float(os.environ.get("SLOW_SECONDS", "0"))
-        self._left = 3  # batches until the end
+        self._left = 3  # blocks and evaluations until the end
 
-    def sample(self, rng: np.random.Generator, *, batch_size: int, timesteps: Lengths) -> Batch:
-        time.sleep(self._pause)
+    def correct(self, outputs: Array, batch: Batch) -> Array:
+        time.sleep(self._pause * batch.size / 6)
         self._left -= 1
         if not self._left and self._ends == "killed":
             os.kill(os.getpid(), signal.SIGKILL)
         if not self._left and self._ends == "failed":
             raise RuntimeError("poison")
-        return super().sample(rng, batch_size=batch_size, timesteps=timesteps)
+        return super().correct(outputs, batch)
 
 
 TASKS = (Slow,)
