@@ -55,8 +55,7 @@ def write_atomic(
         sync: Whether to push the name to the disk too; see `sync_names`.
 
     Raises:
-        EnvironmentFault: A system error. The old content is in place, or, where the fault came after the rename,
-            the new, whole; nothing is left beside it.
+        EnvironmentFault: A system error; in place is the old content or the new, whole, and nothing beside it.
     """
     temporary = _beside(path)
     with reported(f"write {len(data):,} bytes", path, elsewhere=elsewhere):
