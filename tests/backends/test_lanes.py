@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from rnnlab.backends.base import AbstractModel, BlockResult, Network, Training
 from rnnlab.backends.numpy import NumpyBackend, NumpyModel, NumpyOptions
@@ -95,6 +96,18 @@ def test_twenty_updates_of_every_rule(rule: str, options: dict[str, Any]) -> Non
 def test_layers_and_windows_of_truncated_gradients(sequences: bool) -> None:
     net = network("gru", layers=2, units=3, sequences=sequences)
     assert_as_the_loop(net, training(bptt_steps=3), 3, ragged=True)
+
+
+@pytest.mark.parametrize("size", [1, 3, 4])
+def test_sequences_of_a_network_that_are_computed_together(size: int) -> None:
+    """Four at a time, or one; of two at a time the other tests are."""
+    assert_as_the_loop(network("simple", layers=2, sequences=True), training(), 3, size=size, ragged=True, holes=True)
+    assert_as_the_loop(network("simple"), training(), 3, size=size, ragged=True)
+
+
+def test_lanes_without_machine_code_are_rejected() -> None:
+    with pytest.raises(ValidationError, match="lanes are machine code; set compiled: true"):
+        NumpyOptions(lanes=True)
 
 
 def test_float32() -> None:

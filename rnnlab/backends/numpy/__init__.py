@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from rnnlab.backends.base import (
     AbstractBackend,
@@ -61,6 +61,13 @@ class NumpyOptions(Options):
         description="with compiled, make machine code of whole updates, which trains up to 16 networks of a sweep side "
         "by side; null: where one network alone is faster so, as with batch_size 1; the last bits differ",
     )
+
+    @field_validator("lanes")
+    @classmethod
+    def _lanes_are_compiled(cls, value: bool | None, info: ValidationInfo) -> bool | None:
+        if value and not info.data.get("compiled"):
+            raise ValueError("lanes are machine code; set compiled: true, or leave lanes out")
+        return value
 
 
 class _OneThread:
