@@ -9,8 +9,8 @@ import pytest
 from pydantic import ValidationError
 
 from rnnlab.backends.base import AbstractModel, BlockResult, Network, Training
-from rnnlab.backends.numpy import NumpyBackend, NumpyModel, NumpyOptions
-from rnnlab.backends.numpy.compiled import _code, _population, _product
+from rnnlab.backends.numpy import NumpyBackend, NumpyModel, NumpyOptions, lanes
+from rnnlab.backends.numpy.compiled import _machine, _population, _product
 from rnnlab.backends.numpy.lanes import is_faster_alone, lanes_of
 from rnnlab.cells import CELLS
 from rnnlab.core.batch import Batch
@@ -190,11 +190,11 @@ def test_gradients_whose_squares_are_no_normal_numbers_are_clipped(scale: float)
 
 @pytest.mark.parametrize(("size", "registers"), [(16, 32), (32, 16)], ids=["as on ARM", "as with AVX"])
 def test_processors_with_smaller_vectors(monkeypatch: pytest.MonkeyPatch, size: int, registers: int) -> None:
-    for module in (_code, _population):
-        monkeypatch.setattr(module, "vector_bytes", lambda: size)
+    monkeypatch.setattr(_machine, "vector_bytes", lambda: size)
     monkeypatch.setattr(_product, "registers", lambda: registers)
     monkeypatch.setattr(_population, "_kernel", _population._kernel.__wrapped__)
-    monkeypatch.setattr("rnnlab.backends.numpy.lanes.lanes_of", lambda net: size // net.dtype.itemsize)
+    monkeypatch.setattr(lanes, "lanes_of", lanes_of.__wrapped__)
+    monkeypatch.setattr(_population, "lanes_of", lanes_of.__wrapped__)
     assert_as_the_loop(network("carry"), training(), 3, ragged=True)
 
 
@@ -216,17 +216,19 @@ def test_why_networks_cannot_share_a_call() -> None:
 
 def test_how_many_are_trained_together() -> None:
     net, online = network("carry", units=4), NumpyBackend(options=NumpyOptions(compiled=True))
-    assert online.population(net, training(), batch_size=1) == lanes_of(net)
+    assert online.population(net, training(), batch_size=1) == lanes_of(net, 1)
     assert online.population(net, training(), batch_size=64) == 1
-    assert IN_LANES.population(net, training(), batch_size=64) == lanes_of(net)
+    assert IN_LANES.population(net, training(), batch_size=64) == lanes_of(net, 64)
     assert IN_LANES.population(net, training(recompute="sqrt"), batch_size=64) == 1
     assert NumpyBackend().population(net, training(), batch_size=1) == 1
+    large = network("carry", units=16, precision="float32")
+    assert online.population(large, training(), batch_size=1) <= 8
     assert online.facts(net, training(), batch_size=1)["lanes"]
     assert not online.facts(net, training(), batch_size=64)["lanes"]
 
 
 @pytest.mark.parametrize(
-    ("units", "batch_size", "faster"), [(4, 1, True), (4, 32, False), (16, 1, True), (64, 1, False)]
+    ("units", "batch_size", "faster"), [(4, 1, True), (4, 32, False), (16, 1, True), (32, 1, False)]
 )
 def test_where_one_network_alone_is_faster(units: int, batch_size: int, faster: bool) -> None:
     assert is_faster_alone(network("carry", units=units), batch_size, 100) is faster

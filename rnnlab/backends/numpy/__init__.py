@@ -159,7 +159,7 @@ class NumpyBackend(AbstractBackend):
         return one.why_apart(other)
 
     def population(self, network: Network, training: Training, *, batch_size: int) -> int:
-        return 1 if why_not_in_lanes(network, training, batch_size, self._lanes) else lanes_of(network)
+        return 1 if why_not_in_lanes(network, training, batch_size, self._lanes) else lanes_of(network, batch_size)
 
     @property
     def _lanes(self) -> bool | None:

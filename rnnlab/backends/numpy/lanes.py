@@ -17,6 +17,7 @@ from rnnlab.equations.plan import plan_of
 from rnnlab.optim.rules.base import AbstractOptimizer
 
 Array = NDArray[Any]
+_LARGE = range(1000, 4000)  # parameters
 _TYPICAL = 100  # time steps, where it is not known how many there will be
 
 
@@ -76,11 +77,18 @@ class Member:
     slots: Mapping[str, Array]
 
 
-def lanes_of(network: Network) -> int:
-    """Return how many networks there can be in one call: W."""
+@cache  # called at every block
+def lanes_of(network: Network, batch_size: int) -> int:
+    """Return how many networks there can be in one call: as many as a vector has numbers.
+
+    Vectors of 64 bytes are halved where all weights in them are read at every step of a sequence, and no longer fit a
+    first cache: then it is the second that sets the speed. By measurement at 1,489 weights, 16 networks take as long as
+    twice 8, and one alone twice as long. Where B is a multiple of 4, that many sequences share what is read.
+    """
     from rnnlab.backends.numpy.compiled._machine import vector_bytes
 
-    return vector_bytes() // network.dtype.itemsize
+    is_large = _size(network) in _LARGE and batch_size % 4 > 0
+    return (min(32, vector_bytes()) if is_large else vector_bytes()) // network.dtype.itemsize
 
 
 def why_not_in_lanes(network: Network, training: Training, batch_size: int, asked: bool | None) -> str:
@@ -107,14 +115,18 @@ def why_not_in_lanes(network: Network, training: Training, batch_size: int, aske
 def is_faster_alone(network: Network, batch_size: int, timesteps: int) -> bool:
     """Return whether one network alone is faster in a lane than with its sequences as columns.
 
-    A lane takes B·T·(50 ns + 1 ns·P) for an update, P parameters, and 0.6 ns·P where B is a multiple of 4; columns, 16
-    sequences at a time, take 110 µs and T·⌈B/16⌉·(180 ns + 0.5 ns·P). Both were measured for the carry cell at 4 to 32
-    units and B from 1 to 64, float32, on one Zen 5 core with vectors of 64 bytes. It is the same rule everywhere, so
-    that a config is computed in one way.
+    A lane takes B·T·(50 ns + 0.6 ns·P) for an update, P parameters; 1 ns·P from 4,000 on, unless B is a multiple of 4.
+    Columns, 16 sequences at a time, take 110 µs and T·⌈B/16⌉·(180 ns + 0.5 ns·P). Both were measured for the carry cell
+    at 4 to 32 units and B from 1 to 64, float32, on one Zen 5 core with vectors of 64 bytes. It is the same rule
+    everywhere, so that a config is computed in one way.
     """
-    size = sum(parameter.size for parameter in network.parameters().values())
-    in_lane = batch_size * timesteps * (0.05 + size * (0.001 if batch_size % 4 else 0.0006))
+    size = _size(network)
+    in_lane = batch_size * timesteps * (0.05 + size * (0.001 if size >= _LARGE.stop and batch_size % 4 else 0.0006))
     return in_lane < 110 + timesteps * -(-batch_size // 16) * (0.18 + 0.0005 * size)
+
+
+def _size(network: Network) -> int:
+    return sum(parameter.size for parameter in network.parameters().values())
 
 
 def train_together(members: Sequence[Member], batches: Sequence[Batch], updates: int) -> list[BlockResult]:
@@ -129,7 +141,7 @@ def train_together(members: Sequence[Member], batches: Sequence[Batch], updates:
         groups.setdefault(member.form, []).append(number)
     results = dict[int, BlockResult]()
     for form, numbers in groups.items():
-        most = lanes_of(form.network)
+        most = lanes_of(form.network, batches[numbers[0]].size // updates)
         for start in range(0, len(numbers), most):
             some = numbers[start : start + most]
             with np.errstate(over="ignore", invalid="ignore", divide="ignore"):

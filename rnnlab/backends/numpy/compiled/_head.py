@@ -78,6 +78,7 @@ class Head:
                 columns=columns,
                 strides=(0, 0),
                 precision=code.precision,
+                lanes=code.lanes,
             )
             for part, rows in enumerate(self._gather.operands)
         ]

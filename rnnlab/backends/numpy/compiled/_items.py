@@ -53,7 +53,7 @@ class Items:
                 columns=columns,
                 adds=item.of_inputs and adds,
                 precision=code.precision,
-                per_lane=per_lane,
+                lanes=code.lanes if per_lane else 0,
             )
             for number, item in enumerate(direction.items)
             if isinstance(item, Product)

@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnlab.backends.base import BlockResult, Network
-from rnnlab.backends.numpy.compiled._machine import vector_bytes
 from rnnlab.backends.numpy.compiled._updates import GIVEN, Updates
-from rnnlab.backends.numpy.lanes import Form, Member
+from rnnlab.backends.numpy.lanes import Form, Member, lanes_of
 from rnnlab.core.batch import Batch
 
 Array = NDArray[Any]
@@ -25,9 +24,10 @@ def train_population(members: Sequence[Member], batches: Sequence[Batch], update
     """
     form, training = members[0].form, members[0].training
     network, dtype = form.network, form.network.dtype
-    lanes, batch_size = vector_bytes() // dtype.itemsize, batches[0].size // updates
+    batch_size = batches[0].size // updates
+    lanes = lanes_of(network, batch_size)
     together = next(count for count in _TOGETHER if batch_size % count == 0)
-    kernel = _kernel(form, together)
+    kernel = _kernel(form, lanes, together)
     data = _Data(batches, network, updates, lanes=lanes, together=together)
     vectors = {name: _side_by_side([one.slots[name] for one in members], lanes) for name in kernel.slots}
     vectors["parameters"] = _side_by_side([one.parameters for one in members], lanes)
@@ -101,8 +101,8 @@ class _Data:
 class _Kernel:
     """The machine code of a form, and the memory that it needs."""
 
-    def __init__(self, form: Form, together: int) -> None:
-        updates = Updates(form.network, form.optimizer, together=together)
+    def __init__(self, form: Form, lanes: int, together: int) -> None:
+        updates = Updates(form.network, form.optimizer, lanes=lanes, together=together)
         self.numbers, self.slots = updates.numbers, form.optimizer.slot_names()
         self._sizes: Sequence[tuple[int, int]] = [*updates.sizes.values()]
         self._function: Callable[..., None] = updates.function()
@@ -119,8 +119,8 @@ class _Kernel:
 
 
 @lru_cache(maxsize=32)
-def _kernel(form: Form, together: int) -> _Kernel:
-    return _Kernel(form, together)
+def _kernel(form: Form, lanes: int, together: int) -> _Kernel:
+    return _Kernel(form, lanes, together)
 
 
 def _side_by_side(arrays: Sequence[Array], lanes: int) -> Array:

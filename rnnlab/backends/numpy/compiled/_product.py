@@ -75,7 +75,7 @@ def product(
     columns: int,
     adds: bool,
     precision: str,
-    per_lane: bool = False,
+    lanes: int = 0,
 ) -> Code:
     """Return the function (a, c, x …) for a matrix of this shape, x being as many parts as there are `operands`.
 
@@ -87,9 +87,10 @@ def product(
         columns: W.
         adds: Whether the product is added to c.
         precision: `float32` or `float64`.
-        per_lane: Whether each lane has a matrix of its own, (K, M, lanes); else it is as `pack` lays it out.
+        lanes: Numbers per vector where each lane has a matrix of its own, (K, M, lanes); else it is as `pack` lays it
+            out.
     """
-    code = Code(module, f"product {name}", places=2 + len(operands), numbers=0, precision=precision)
+    code = Code(module, f"product {name}", places=2 + len(operands), numbers=0, precision=precision, lanes=lanes)
     code.function.linkage = "internal"
     (a, c, *x), (rows, depth) = code.places, shape
     vectors = columns // code.lanes
@@ -99,8 +100,8 @@ def product(
 
         def tile(row: Number, height: int, start: int = start, size: int = size) -> None:
             # How many weights a column of the matrix is, how many numbers each of them, and where the tile's first is.
-            tall, each = (rows, code.lanes) if per_lane else (height, 1)
-            packed, stop = a + (row + start * rows if per_lane else row * size + start * rows) * each, start + size
+            tall, each = (rows, lanes) if lanes else (height, 1)
+            packed, stop = a + (row + start * rows if lanes else row * size + start * rows) * each, start + size
             to = [c + row * columns + (n * columns + m * code.lanes) for n in range(height) for m in range(vectors)]
             sums = [at.read() if adds or start else code.constant(0.0) for at in to]
             for part, (first, last) in zip(x, pairwise(ends), strict=True):
@@ -112,7 +113,7 @@ def product(
                         k: Number, sums: Sequence[Vector], of_a: Place = of_a, of_x: Place = of_x
                     ) -> Sequence[Vector]:
                         at = of_a + k * (tall * each)
-                        read = Place.read if per_lane else Place.read_all_over
+                        read = Place.read if lanes else Place.read_all_over
                         left = [read(at + n * each) for n in range(height)]
                         return _add_outer(left, of_x + k * columns, sums, vectors)
 
@@ -178,13 +179,20 @@ def gather(
 
 
 def outer(
-    module: ir.Module, name: str, shape: tuple[int, int], *, columns: int, strides: tuple[int, int], precision: str
+    module: ir.Module,
+    name: str,
+    shape: tuple[int, int],
+    *,
+    columns: int,
+    strides: tuple[int, int],
+    precision: str,
+    lanes: int,
 ) -> Code:
     """Return the function (s, d, c; T) for M rows and G gradients of each lane by itself; c is (M, G, lanes).
 
     s_t begins so many rows after s_{t-1} as the first of `strides`, d_t as the second.
     """
-    code = Code(module, f"outer {name}", places=3, numbers=1, precision=precision)
+    code = Code(module, f"outer {name}", places=3, numbers=1, precision=precision, lanes=lanes)
     code.function.linkage = "internal"
     (s, d, c), (steps,), (rows, others) = code.places, code.numbers, shape
     across = _even(others, 4 if registers() > 16 else 3)

@@ -87,6 +87,7 @@ class Layer:
                 columns=columns,
                 strides=(inputs[1] if rows.buffer == "inputs" else layout.record, layout.kept),
                 precision=precision,
+                lanes=code.lanes,
             )
             for number, one in enumerate(layout.gathers)
             for part, rows in enumerate(one.operands)

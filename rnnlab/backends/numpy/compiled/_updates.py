@@ -39,6 +39,7 @@ class Updates:
     Args:
         network: Of every lane.
         rule: How all are updated; its numbers are given for each update and lane.
+        lanes: How many there are.
         together: How many sequences of a batch are computed at once, S; it divides B.
 
     Attributes:
@@ -46,10 +47,10 @@ class Updates:
         numbers: The names of the numbers of an update, in order.
     """
 
-    def __init__(self, network: Network, rule: AbstractOptimizer[Any], *, together: int) -> None:
+    def __init__(self, network: Network, rule: AbstractOptimizer[Any], *, lanes: int, together: int) -> None:
         self._network, self._together = network, together
         self._module = ir.Module(name="updates")
-        self._code = code = Code(self._module, "train", places=1, numbers=4, precision=network.precision)
+        self._code = code = Code(self._module, "train", places=1, numbers=4, precision=network.precision, lanes=lanes)
         table, columns = code.places[0], together * code.lanes
         given = (*GIVEN, *rule.slot_names())
         self._at = {name: table.read_place(number) for number, name in enumerate(given)}
