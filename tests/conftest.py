@@ -1,5 +1,6 @@
 """The same surroundings for every test: a plain terminal of 80 columns, and runs that go to a temporary folder."""
 
+import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from rnnlab.config.load import load_experiment
 from rnnlab.config.yaml import dump_yaml
 from tests import fast
 from tests.disk_faults import Faults
+from tests.once import Once
 from tests.small import SMALL, Fit
 
 
@@ -31,9 +33,10 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the fast subset."""
+    """Mark the fast subset; put the tests on Slurm first: there one process of xdist runs them all, on one cluster."""
     for item in items:
         fast.mark(item)
+    items.sort(key=lambda item: item.get_closest_marker("slurm") is None)
 
 
 @pytest.fixture(scope="session")
@@ -58,6 +61,13 @@ def plain_surroundings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
         yield
         signal.signal(signal.SIGINT, interrupt)
         signal.signal(signal.SIGHUP, hangup)
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
+    """Commands that are run once for all tests, also of other test processes."""
+    base = tmp_path_factory.getbasetemp()
+    return Once((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "once")
 
 
 @pytest.fixture

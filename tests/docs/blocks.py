@@ -28,10 +28,13 @@ from rnnlab.config.reading import read_document
 from rnnlab.core.errors import RnnlabError
 from rnnlab.sweeps.expand import check_sweep
 from tests.docs.notebook import Notebook
+from tests.once import Once
 
 _FENCE = re.compile(
     r"^```(?P<kind>\w+)(?P<words>[^\n]*)\n(?P<text>.*?)^```$|^<!-- needs: (?P<needs>\w+) -->$", re.M | re.S
 )
+# What more than one page shows, and other tests train; in a folder where the page has run nothing that it depends on.
+_SHARED = re.compile(r"rnnlab (?:train vanishing_\w+ --quiet|verify quickstart)")
 _EXIT_CODES = {kind.code: kind.exit_code for kind in RnnlabError.__subclasses__()}
 
 
@@ -65,6 +68,7 @@ class Tour:
 
     name: str
     folder: Path
+    once: Once | None = None
     untrue: list[str] = field(default_factory=list)
 
     def run(self, page: str, *, provided: tuple[str, ...] = ()) -> None:
@@ -89,15 +93,20 @@ class Tour:
             if to := re.fullmatch(r"cd (\S+)", command):
                 self.folder /= to[1]
                 continue
-            done = subprocess.run(
-                command, shell=True, cwd=self.folder, env=environment(), capture_output=True, text=True, check=False,
-                timeout=300,
-            )  # fmt: skip
+            done = self._run(command)
             expected = block.exit_code if number == len(commands) else None
             printed = [done.stderr, done.stdout + done.stderr] if done.returncode else [done.stdout]
             true = any(re.fullmatch(as_pattern(shown), folded(text)) for text in printed)
             if not true or done.returncode != (exit_code(shown) if expected is None else expected):
                 self._add(block, f"$ {command}\n{shown}--- exit code {done.returncode}\n{done.stdout}{done.stderr}")
+
+    def _run(self, command: str) -> subprocess.CompletedProcess[str]:
+        if self.once and _SHARED.fullmatch(command):
+            return self.once.run(command, environment=environment(), to=self.folder)
+        return subprocess.run(
+            command, shell=True, cwd=self.folder, env=environment(), capture_output=True, text=True, check=False,
+            timeout=300,
+        )  # fmt: skip
 
     def _yaml(self, block: Block) -> None:
         path = self.folder / "shown.yaml"

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs.blocks import Tour, blocks
+from tests.once import Once
 
 ROOT = Path(__file__).parents[2]
 GENERATED = ROOT / "docs" / "reference"
@@ -28,5 +29,5 @@ def needs(page: str) -> set[str]:
         if list(blocks(text)) and "slurm" not in needs(text)  # tests/slurm has a cluster
     ],
 )
-def test_the_blocks_give_what_they_show(name: str, tmp_path: Path) -> None:
-    Tour(name, tmp_path).run(TEXTS[name])
+def test_the_blocks_give_what_they_show(name: str, tmp_path: Path, once: Once) -> None:
+    Tour(name, tmp_path, once).run(TEXTS[name])

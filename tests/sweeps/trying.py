@@ -18,16 +18,16 @@ cell: {units: 4}
 training: {steps: 2, batch_size: 4}
 evaluation: {sequences: 8}
 """
-# About a second of work, saved a few times.
+# About half a second of work, saved a few times.
 SLOW = """\
 task: adding
 shape: {timesteps: [5, 10]}
 cell: {units: 4}
 training:
-  {steps: 8000, batch_size: 4, evaluate_every: 1500, stop_when_solved: false, checkpoint: {every_seconds: 0.2}}
+  {steps: 4000, batch_size: 4, evaluate_every: 800, stop_when_solved: false, checkpoint: {every_seconds: 0.1}}
 evaluation: {sequences: 20}
 """
-ENDLESS = SLOW.replace("steps: 8000", "steps: 1000000000")
+ENDLESS = SLOW.replace("steps: 4000", "steps: 1000000000")
 
 Ends = list[tuple[str, str]]
 
