@@ -206,15 +206,19 @@ READING = (["list"], ["show", "one"], ["doctor", "one"], ["compare", "one", "two
 
 @pytest.fixture
 def spied(folder: Path) -> Path:
-    """Two runs of a cell whose file leaves a trace when it is imported; the next process has not imported it."""
+    """A run of a cell whose file leaves a trace when it is imported; the next process has not imported it."""
     (folder / "cells/my_cell.py").write_text(SPY)
-    for name in ("one", "two"):
-        assert child("train", "x.yaml", "--into", f"runs/{name}", "-q").code == 0
-    (folder / "executed").unlink()
+    train_elsewhere(folder, "one")
     return folder
 
 
+def train_elsewhere(folder: Path, name: str) -> None:
+    assert child("train", "x.yaml", "--into", f"runs/{name}", "-q").code == 0
+    (folder / "executed").unlink()
+
+
 def test_commands_that_only_read_import_nothing(spied: Path) -> None:
+    train_elsewhere(spied, "two")
     for command in READING:
         assert rnnlab(*command).code == 0, command
         assert not (spied / "executed").exists(), command

@@ -55,12 +55,16 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def desk(cluster: Cluster, package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cluster:
     """The cluster, and an empty working folder."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("RNNLAB_RUNS", "runs")
-    monkeypatch.setenv("SLURM_CONF", cluster.environment["SLURM_CONF"])
-    monkeypatch.setenv("PYTHONPATH", f"{ROOT}:{package}")
-    monkeypatch.setattr(sys, "path", [*sys.path, str(package)])
+    go_to(tmp_path, cluster, package, monkeypatch)
     return cluster
+
+
+def go_to(folder: Path, cluster: Cluster, package: Path, patch: pytest.MonkeyPatch) -> None:
+    patch.chdir(folder)
+    patch.setenv("RNNLAB_RUNS", "runs")
+    patch.setenv("SLURM_CONF", cluster.environment["SLURM_CONF"])
+    patch.setenv("PYTHONPATH", f"{ROOT}:{package}")
+    patch.setattr(sys, "path", [*sys.path, str(package)])
 
 
 def write(text: str, *, steps: int) -> Path:

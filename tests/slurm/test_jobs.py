@@ -20,10 +20,12 @@ from rnnlab.sweeps.slurm.submit import submit
 from rnnlab.sweeps.status import TrialStatus, sweep_status
 from tests.cli.program import rnnlab
 from tests.slurm.cluster import Cluster
-from tests.slurm.conftest import sweep_of, undisturbed, wait_until, write
+from tests.slurm.conftest import go_to, sweep_of, undisturbed, wait_until, write
 from tests.training.resuming import account
 
 pytestmark = pytest.mark.slurm
+
+Submitted = tuple[Path, SweepFolder, Plan]
 
 
 def trials(sweep: SweepFolder) -> Sequence[TrialStatus]:
@@ -33,6 +35,18 @@ def trials(sweep: SweepFolder) -> Sequence[TrialStatus]:
 
 def states(sweep: SweepFolder) -> Counter[str]:
     return Counter(one.state for one in trials(sweep))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def limited(cluster: Cluster, package: Path, tmp_path_factory: pytest.TempPathFactory) -> Submitted:
+    """A folder, and a sweep submitted there that reaches its time limit, which Slurm looks at twice a minute only."""
+    folder = tmp_path_factory.mktemp("limited")
+    with pytest.MonkeyPatch.context() as patch:
+        go_to(folder, cluster, package, patch)
+        patch.setenv("SLOW_SECONDS", "0.02")
+        sweep, plan = sweep_of("seeds: 2", steps=1500)
+        submit(sweep, Request(time="1", extra=("#SBATCH --signal=B:USR1@55",)).check())
+    return folder, sweep, plan
 
 
 def test_thirty_trials(desk: Cluster, tmp_path: Path) -> None:
@@ -66,72 +80,6 @@ def has_begun(sweep: SweepFolder, *, step: int = 1) -> bool:
 def slow(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fifty steps a second, whatever the machine."""
     monkeypatch.setenv("SLOW_SECONDS", "0.02")
-
-
-def test_the_time_limit(desk: Cluster, slow: None, tmp_path: Path) -> None:
-    sweep, plan = sweep_of("seeds: 2", steps=1500)
-    submit(sweep, Request(time="1", extra=("#SBATCH --signal=B:USR1@55",)).check())
-    done = [["ends with exit code 0 at step 1500"]] * 2
-    wait_until(lambda: [history(sweep, n, plan)[-1:] for n in (1, 2)] == done, seconds=120)
-    for number, trial in enumerate(plan.trials, 1):
-        lines = history(sweep, number, plan)
-        assert lines[1].startswith("ends with exit code 75 at step ")
-        assert lines[2] == "requeues itself"
-        assert account(sweep.run(trial)) == undisturbed(sweep, trial, tmp_path / "twin")
-        assert sweep.run(trial).read_provenance().attempts[0].slurm["SLURM_RESTART_COUNT"] == "1"
-
-
-def test_preemption(desk: Cluster, slow: None, tmp_path: Path) -> None:
-    sweep, plan = sweep_of("seeds: 2", steps=400)
-    submit(sweep, Request(partition="main"))
-    wait_until(lambda: has_begun(sweep))
-    desk.run("sbatch", "--partition=high", "--exclusive", "--nodes=2", "--output=/dev/null", "--wrap", "sleep 2")
-    wait_until(lambda: states(sweep)["queued"] == 2)
-    wait_until(lambda: states(sweep) == {"completed": 2})
-    for number, trial in enumerate(plan.trials, 1):
-        began = [line for line in history(sweep, number, plan) if line.startswith("starts")]
-        assert [line.split()[3] == "0" for line in began] == [True, False]
-        assert account(sweep.run(trial)) == undisturbed(sweep, trial, tmp_path / "twin")
-
-
-def test_cancelled_and_resumed(desk: Cluster, slow: None, tmp_path: Path) -> None:
-    sweep, plan = sweep_of("seeds: 4", steps=300)
-    (first,) = submit(sweep, Request(array_limit=2))
-    job = first.job
-    wait_until(lambda: [one.step > 0 for one in sweep_status(sweep).trials] == [True, True, False, False])
-    stderr = f"runs/tiny: cancelled job {job}; the state of the trials is saved, `rnnlab sweep resume` resumes them\n"
-    assert rnnlab("sweep", "cancel", "tiny").stderr == stderr
-    wait_until(lambda: [one.state for one in trials(sweep)] == ["interrupted"] * 2 + ["missing"] * 2)
-    assert [one.reason for one in trials(sweep)][1:3] == ["stopped by SIGTERM", f"cancelled (job {job}_3)"]
-    rnnlab("sweep", "resume", "tiny")
-    again = SlurmFolder(sweep.slurm).arrays()[1]
-    assert (again.request, again.trials) == (first.request, first.trials)
-    wait_until(lambda: states(sweep) == {"completed": 4})
-    assert account(sweep.run(plan.trials[0])) == undisturbed(sweep, plan.trials[0], tmp_path / "twin")
-
-
-@pytest.mark.parametrize(("steps", "set_down"), [(600, True), pytest.param(3000, False, marks=pytest.mark.soak)])
-def test_a_lost_node(desk: Cluster, slow: None, tmp_path: Path, steps: int, set_down: bool) -> None:
-    """Its job resumes on another; the old process still runs, as behind a broken network, and must not write.
-
-    Slurm notices a lost daemon within half a minute; the short version sets the node down.
-    """
-    sweep, plan = sweep_of("seeds: 1", steps=steps)
-    submit(sweep, Request())
-    wait_until(lambda: has_begun(sweep))
-    node = history(sweep, 1, plan)[0].split()[-1]
-    desk.kill_node(node)
-    if set_down:
-        desk.run("scontrol", "update", f"nodename={node}", "state=down", "reason=lost")
-    try:
-        wait_until(lambda: sum(line.startswith("starts") for line in history(sweep, 1, plan)) == 2, seconds=120)
-        wait_until(lambda: states(sweep) == {"completed": 1})
-    finally:
-        desk.start_node(node)
-        wait_until(desk.is_idle)
-    (log,) = (sweep.slurm / "logs").iterdir()
-    assert f"error[E_LOCKED]: trials/{plan.trials[0].name}: was taken over by process " in log.read_text()
-    assert account(sweep.run(plan.trials[0])) == undisturbed(sweep, plan.trials[0], tmp_path / "twin")
 
 
 def test_failing_trials(desk: Cluster) -> None:
@@ -230,6 +178,73 @@ def test_killed_before_or_after_sbatch(
     wait_until(lambda: all(len(history(sweep, n, plan)) == 2 for n in (1, 2, 3)))
     assert len(desk.run("squeue", "-h", "-r", "-t", "all", "-o", "%i", "--name", _names(sweep)).split()) == 3
     assert [[line.split()[0] for line in history(sweep, n, plan)] for n in (1, 2, 3)] == [["starts", "ends"]] * 3
+
+
+def test_the_time_limit(desk: Cluster, limited: Submitted, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Submitted before the tests above, which do not disturb it; those below would."""
+    folder, sweep, plan = limited
+    monkeypatch.chdir(folder)
+    done = [["ends with exit code 0 at step 1500"]] * 2
+    wait_until(lambda: [history(sweep, n, plan)[-1:] for n in (1, 2)] == done, seconds=120)
+    for number, trial in enumerate(plan.trials, 1):
+        lines = history(sweep, number, plan)
+        assert lines[1].startswith("ends with exit code 75 at step ")
+        assert lines[2] == "requeues itself"
+        assert account(sweep.run(trial)) == undisturbed(sweep, trial, folder / "twin")
+        assert sweep.run(trial).read_provenance().attempts[0].slurm["SLURM_RESTART_COUNT"] == "1"
+
+
+def test_preemption(desk: Cluster, slow: None, tmp_path: Path) -> None:
+    sweep, plan = sweep_of("seeds: 2", steps=400)
+    submit(sweep, Request(partition="main"))
+    wait_until(lambda: has_begun(sweep))
+    desk.run("sbatch", "--partition=high", "--exclusive", "--nodes=2", "--output=/dev/null", "--wrap", "sleep 2")
+    wait_until(lambda: states(sweep)["queued"] == 2)
+    wait_until(lambda: states(sweep) == {"completed": 2})
+    for number, trial in enumerate(plan.trials, 1):
+        began = [line for line in history(sweep, number, plan) if line.startswith("starts")]
+        assert [line.split()[3] == "0" for line in began] == [True, False]
+        assert account(sweep.run(trial)) == undisturbed(sweep, trial, tmp_path / "twin")
+
+
+def test_cancelled_and_resumed(desk: Cluster, slow: None, tmp_path: Path) -> None:
+    sweep, plan = sweep_of("seeds: 4", steps=200)
+    (first,) = submit(sweep, Request(array_limit=2))
+    job = first.job
+    wait_until(lambda: [one.step > 0 for one in sweep_status(sweep).trials] == [True, True, False, False])
+    stderr = f"runs/tiny: cancelled job {job}; the state of the trials is saved, `rnnlab sweep resume` resumes them\n"
+    assert rnnlab("sweep", "cancel", "tiny").stderr == stderr
+    wait_until(lambda: [one.state for one in trials(sweep)] == ["interrupted"] * 2 + ["missing"] * 2)
+    assert [one.reason for one in trials(sweep)][1:3] == ["stopped by SIGTERM", f"cancelled (job {job}_3)"]
+    rnnlab("sweep", "resume", "tiny")
+    again = SlurmFolder(sweep.slurm).arrays()[1]
+    assert (again.request, again.trials) == (first.request, first.trials)
+    wait_until(lambda: states(sweep) == {"completed": 4})
+    assert account(sweep.run(plan.trials[0])) == undisturbed(sweep, plan.trials[0], tmp_path / "twin")
+
+
+@pytest.mark.parametrize(("steps", "set_down"), [(600, True), pytest.param(3000, False, marks=pytest.mark.soak)])
+def test_a_lost_node(desk: Cluster, slow: None, tmp_path: Path, steps: int, set_down: bool) -> None:
+    """Its job resumes on another; the old process still runs, as behind a broken network, and must not write.
+
+    Slurm notices a lost daemon within half a minute; the short version sets the node down.
+    """
+    sweep, plan = sweep_of("seeds: 1", steps=steps)
+    submit(sweep, Request())
+    wait_until(lambda: has_begun(sweep))
+    node = history(sweep, 1, plan)[0].split()[-1]
+    desk.kill_node(node)
+    if set_down:
+        desk.run("scontrol", "update", f"nodename={node}", "state=down", "reason=lost")
+    try:
+        wait_until(lambda: sum(line.startswith("starts") for line in history(sweep, 1, plan)) == 2, seconds=120)
+        wait_until(lambda: states(sweep) == {"completed": 1})
+    finally:
+        desk.start_node(node)
+        wait_until(desk.is_idle)
+    (log,) = (sweep.slurm / "logs").iterdir()
+    assert f"error[E_LOCKED]: trials/{plan.trials[0].name}: was taken over by process " in log.read_text()
+    assert account(sweep.run(plan.trials[0])) == undisturbed(sweep, plan.trials[0], tmp_path / "twin")
 
 
 def _names(sweep: SweepFolder) -> str:
