@@ -9,21 +9,19 @@ from tests.backends.contenders import LOOPING, NUMPY, Contender, assert_same_bit
 from tests.networks import batch
 
 UPDATES, SIZE = 5, 3
+RESULTS = ("losses", "gradient_norms", "learning_rates", "outputs")
 only = pytest.mark.parametrize("contender", LOOPING, indirect=True)
 
 
 def one_by_one(model: AbstractModel, data: Batch, *, updates: int) -> BlockResult:
-    steps = [model.train_step(data.rows(SIZE * number, SIZE * (number + 1))) for number in range(updates)]
-    return BlockResult(
-        losses=np.array([step.loss for step in steps]),
-        gradient_norms=np.array([step.gradient_norm for step in steps]),
-        learning_rates=np.array([step.learning_rate for step in steps]),
-        outputs=np.concatenate([step.outputs for step in steps]),
-    )
+    """Train in blocks of one update: a single step is computed otherwise where a block is trained in a lane."""
+    rows = [data.rows(SIZE * number, SIZE * (number + 1)) for number in range(updates)]
+    blocks = [model.train_block(one, updates=1) for one in rows]
+    return BlockResult(**{name: np.concatenate([getattr(one, name) for one in blocks]) for name in RESULTS})
 
 
 def assert_same_results(got: BlockResult, expected: BlockResult) -> None:
-    for name in ("losses", "gradient_norms", "learning_rates", "outputs"):
+    for name in RESULTS:
         np.testing.assert_array_equal(getattr(got, name), getattr(expected, name), name)
 
 
