@@ -1,11 +1,12 @@
-"""Commands that several tests need: each is run once for all of them, and what it leaves is copied to whoever asks."""
+"""Commands that several tests need: each is run once for all of them, and what it leaves is copied for each."""
 
 import fcntl
 import json
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import final
@@ -40,16 +41,24 @@ class Once:
             fcntl.flock(lock, fcntl.LOCK_EX)  # another test process may run it just now
             if not (folder / "end.json").exists():
                 (folder / "left").mkdir()
-                done = subprocess.run(
-                    command, shell=True, cwd=folder / "left", env=environment, capture_output=True, text=True,
-                    check=False, timeout=300, preexec_fn=_one_processor,
-                )  # fmt: skip
+                with _one_processor():
+                    done = subprocess.run(
+                        command, shell=True, cwd=folder / "left", env=environment, capture_output=True, text=True,
+                        check=False, timeout=300,
+                    )  # fmt: skip
                 (folder / "end.json").write_text(json.dumps([done.returncode, done.stdout, done.stderr]))
         return folder
 
 
-def _one_processor() -> None:
-    """Allow one: the last bits of a training depend on among how many a batch is divided."""
-    if hasattr(os, "sched_setaffinity"):
-        allowed = sorted(os.sched_getaffinity(0))
-        os.sched_setaffinity(0, {allowed[os.getpid() % len(allowed)]})
+@contextmanager
+def _one_processor() -> Iterator[None]:
+    """Allow one, also to children: the last bits of a training depend on among how many a batch is divided."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    allowed = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {allowed[os.getpid() % len(allowed)]})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, allowed)
