@@ -7,7 +7,7 @@ from typing import Literal, final
 
 from rnnlab.config.experiment import Experiment
 from rnnlab.core.code_files import CodeFile
-from rnnlab.core.errors import RnnlabError, VerificationError
+from rnnlab.core.errors import EnvironmentFault, RnnlabError, VerificationError
 from rnnlab.core.own_classes import is_known
 from rnnlab.core.text import counted
 from rnnlab.inspection.agreement import has_ended_in_order, status_fault, summary_faults
@@ -159,7 +159,12 @@ class _Examination:
     def _read_experiment(self) -> str:
         if any(finding.result == "bad" and finding.file == "provenance.json" for finding in self.findings):
             raise VerificationError("cannot be compared with provenance.json, which is damaged")
-        self._experiment = verified_experiment(self.run)
+        self.run.read_resolved_text(self.status.id)
+        try:
+            self._experiment = verified_experiment(self.run)
+        except EnvironmentFault as fault:  # that is no fault of the run: a package is missing, or it is broken
+            self._add("resolved.yaml", "note", f"cannot be used here: {fault.problem}; {fault.hint}")
+            return "has its checksum"
         try:
             self._task = self._experiment.build_task() if is_known(self._experiment.task) else None
         except RnnlabError as fault:  # that is no fault of the run

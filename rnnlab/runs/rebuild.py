@@ -1,18 +1,22 @@
 """A stored run rebuilt: its experiment and its weights, checked against each other."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Literal, final
 
 from numpy.typing import NDArray
 
 from rnnlab.backends.base import Network
+from rnnlab.config.errors import LocatedError
 from rnnlab.config.experiment import Experiment
 from rnnlab.config.load import check_document
 from rnnlab.config.overrides import Overrides, override_texts
 from rnnlab.config.reading import apply_overrides, document_of
-from rnnlab.core.errors import ConfigError, VerificationError
+from rnnlab.core.arguments import require_one_of
+from rnnlab.core.errors import ConfigError, EnvironmentFault, UsageError, VerificationError
 from rnnlab.core.scaling import Scaling
 from rnnlab.storage.folder import RunFolder
+from rnnlab.storage.provenance import missing_plug_ins
 from rnnlab.storage.run_id import require_id
 
 
@@ -45,6 +49,8 @@ def stored_experiment(folder: RunFolder, overrides: Overrides = (), *, of: str) 
         document = document_of(text, str(path))
         own = check_document(document, default_name=folder.label, is_stored=True)
     except ConfigError as error:
+        if unknown := next((fault for fault in error.faults if _is_of_a_name(fault)), None):
+            raise EnvironmentFault(unknown.problem, where=unknown.where, hint=_where_from(folder, of)) from error
         raise VerificationError(f"is damaged: {error.faults[0]}", where=str(path)) from error
     for block, file in own.code_files.items():
         if not file.sha256:
@@ -55,6 +61,20 @@ def stored_experiment(folder: RunFolder, overrides: Overrides = (), *, of: str) 
         return own
     changed = apply_overrides(document, _in_full(override_texts(overrides), own))
     return check_document(changed, default_name=folder.label)
+
+
+def _is_of_a_name(fault: UsageError) -> bool:
+    """Return whether a part of the run is not known here, such as its cell: the config as stored was complete."""
+    is_name = isinstance(fault, LocatedError) and (fault.path[-1:] == ("type",) or fault.path == ("backend",))
+    return is_name and fault.problem.startswith("unknown ")
+
+
+def _where_from(folder: RunFolder, of: str) -> str:
+    """Return how to get what the run was trained with."""
+    with suppress(VerificationError):  # reported by `rnnlab doctor`
+        if packages := missing_plug_ins(folder.read_provenance(of)):
+            return f"the run was trained with {', '.join(packages)}: install what is missing"
+    return "it is of another version of rnnlab, or of a package that is not installed"
 
 
 def _in_full(overrides: Sequence[str], own: Experiment) -> list[str]:
@@ -71,6 +91,7 @@ def load_weights(
     folder: RunFolder, network: Network, which: Literal["best", "last"], *, of: str, allow_nonfinite: bool = False
 ) -> Weights:
     """Return the weights of the run with the id `of`, which must be of `network`; see `Run.weights`."""
+    require_one_of("weights", which, ("best", "last"))
     path = folder.path / "weights" / f"{which}.safetensors"
     if which == "best" and not folder.has_weights("best") and folder.has_weights("last"):
         # As of a run that diverged before its first evaluation.

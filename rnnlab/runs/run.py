@@ -195,7 +195,8 @@ class Run:
         """Return what was trained, complete; with overrides such as `{"shape.timesteps": 400}`, what they make of it.
 
         Raises:
-            VerificationError: The stored config is missing, damaged, or of something this rnnlab cannot build.
+            VerificationError: The stored config is missing or damaged.
+            EnvironmentFault: It names a cell or another part that is not known here: its package is not installed.
             ConfigError: An override cannot be applied.
         """
         from rnnlab.runs.rebuild import stored_experiment

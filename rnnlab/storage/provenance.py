@@ -209,6 +209,12 @@ def changed_versions(before: Process, now: Process) -> list[str]:
     ]
 
 
+def missing_plug_ins(before: Process) -> list[str]:
+    """Return name and version of the other packages with parts for rnnlab that a process had and this one has not."""
+    own = {"python", *_PACKAGES, *_HEAVY, *plug_in_packages()}
+    return [f"{name} {version or ''}".strip() for name, version in before.versions.items() if name not in own]
+
+
 def backends(provenance: Provenance) -> list[tuple[int, str]]:
     """Return what computed a run, each with the step from which on it did: one, unless the run went on elsewhere."""
     found: list[tuple[int, str]] = []

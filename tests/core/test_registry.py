@@ -125,6 +125,27 @@ def test_a_cell_and_a_task_of_other_packages_are_members(install, tmp_path: Path
     np.testing.assert_allclose(first, np.tanh(weights["layers.0.b"] - weights["layers.0.W"][0]), atol=1e-6)
 
 
+def test_a_run_of_a_package_that_is_no_longer_installed_names_it(install, tmp_path: Path) -> None:
+    """That is no damage: its files are whole, and once the package is back the run is used again."""
+    install("lab_gone", "[rnnlab.cells]\nmirror = lab_gone:Mirror\n", CELL)
+    config = {"task": "parity", "cell": {"type": "mirror", "units": 3}, "training": {"steps": 1}}
+    run = rnnlab.train(config, runs=tmp_path / "runs")
+    (tmp_path / "lab_gone-1.0.dist-info").rename(tmp_path / "elsewhere")
+    _plug_ins.cache_clear()
+    for command in (["evaluate"], ["export", "--format", "npz"], ["train", "--resume"], ["diagnose"]):
+        answer = rnnlab_program(*command, run.path)
+        assert (answer.code, answer.stdout) == (5, "")
+        assert "resolved.yaml:" in answer.stderr
+        assert "unknown cell 'mirror'" in answer.stderr
+        assert "trained with lab_gone 1.0: install" in answer.stderr
+        assert "damaged" not in answer.stderr
+    examined = rnnlab_program("doctor", run.path)
+    assert (examined.code, "lab_gone 1.0" in " ".join(examined.stdout.split())) == (0, True)
+    (tmp_path / "elsewhere").rename(tmp_path / "lab_gone-1.0.dist-info")
+    _plug_ins.cache_clear()
+    assert rnnlab_program("evaluate", run.path).code == 0
+
+
 def test_a_diagnosis_of_another_package_is_a_member(install, tmp_path: Path) -> None:
     install("lab_size", "[rnnlab.inspection.diagnoses]\nsize = lab_size:DIAGNOSIS\n", DIAGNOSIS)
     run = rnnlab.train({"task": "parity", "cell": {"units": 3}, "training": {"steps": 1}}, runs=tmp_path / "runs")
