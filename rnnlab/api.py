@@ -1,7 +1,8 @@
 """What `import rnnlab` offers: functions that make runs and compare them, here, and those that act on one run."""
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import closing
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from rnnlab.config.document import Document
 from rnnlab.config.load import check_document
 from rnnlab.config.overrides import Overrides, override_texts
 from rnnlab.config.reading import apply_overrides, document_of_data, read_document
+from rnnlab.core.arguments import got, require_count
+from rnnlab.core.errors import UsageError
 from rnnlab.core.named_files import home_expanded
 from rnnlab.core.threads import allotted_cpus
 from rnnlab.inspection.diagnoses import diagnose
@@ -37,6 +40,7 @@ __all__ = [
 ]  # fmt: skip
 
 Config = str | Path | Mapping[str, Any]
+Named = Run | Sweep | str | Path
 
 
 def train(
@@ -132,7 +136,7 @@ def sweep(
 
     Raises:
         ConfigError: All that is wrong with the sweep or any of its trials; nothing was created.
-        UsageError: The folder has a sweep with other trials.
+        UsageError: The folder has a sweep with other trials, or `workers` is not 1 or more.
         EnvironmentFault: A system error, or a missing package.
 
     Example:
@@ -142,6 +146,8 @@ def sweep(
         >>> done, [run.summary.seed for run in done.runs]
         (<Sweep 'seeds': 2 completed, of 2 trials>, [0, 1])
     """
+    if workers is not None:
+        require_count("workers", workers)
     document, file = _document(config, overrides)
     checked = check_sweep_document(document, default_name=file.stem if file else "sweep")
     if checked.plan.is_search:
@@ -156,9 +162,8 @@ def sweep(
 
 
 def compare(
-    names: Run | Sweep | str | Path | Sequence[Run | Sweep | str | Path],
+    *names: Named | Iterable[Named],
     metric: str | None = None,
-    *,
     by: str | None = None,
     over: str | None = None,
     baseline: str | None = None,
@@ -167,7 +172,7 @@ def compare(
     """Compare runs: `print` shows the tables and the conclusion, and a notebook the curves too.
 
     Args:
-        names: Runs and sweeps, their paths, or parts of their names; or one sweep.
+        names: Runs and sweeps, their paths, or parts of their names; lists of them too.
         metric: What to order by, such as `error_rate` or `train/loss`; the validation loss when left out.
         by: The config key whose values are the columns of a table of groups; with `over`, or neither.
         over: The key whose values are its rows.
@@ -176,19 +181,25 @@ def compare(
 
     Raises:
         RunNotFoundError: A name means no run, or several.
-        UsageError: There are fewer than two runs, none recorded the metric, or the groups make no such table.
+        UsageError: There are fewer than two runs, or something else; none recorded the metric, or the groups make no
+            such table.
         VerificationError: No run can be read.
 
     Example:
         >>> import tempfile
         >>> config = {"task": "parity", "shape": {"timesteps": 2}, "training": {"steps": 2, "batch_size": 4}}
         >>> folder = tempfile.mkdtemp()
-        >>> found = compare([train(config, {"cell.type": name}, runs=folder) for name in ("simple", "carry")])
+        >>> found = compare(*(train(config, {"cell.type": name}, runs=folder) for name in ("simple", "carry")))
         >>> found, dict(found.differences["cell.type"]) == {run.name: run.config["cell.type"] for run in found.results}
         (<Comparison of 2 runs by validation/loss>, True)
     """
-    given = [names] if isinstance(names, Run | Sweep | str | Path) else names
-    texts = [str(one.path if isinstance(one, Run | Sweep) else one) for one in given]
+    texts = []
+    for one in chain.from_iterable(
+        given if isinstance(given, Iterable) and not isinstance(given, str) else [given] for given in names
+    ):
+        if not isinstance(one, Run | Sweep | str | Path):
+            raise UsageError(f"got {got(one)}, expected runs and sweeps, their paths or parts of their names")
+        texts.append(str(one.path if isinstance(one, Run | Sweep) else one))
     return _compare(runs_named(_root(runs), texts), metric, by=by, over=over, baseline=baseline)
 
 
@@ -196,6 +207,9 @@ def _document(config: Config, overrides: Overrides) -> tuple[Document, Path | No
     """Return a config with overrides, and the file that it is from."""
     if isinstance(config, Mapping):
         return apply_overrides(document_of_data(config), override_texts(overrides)), None
+    if not isinstance(config, str | Path):
+        expected = "the path of a YAML file, the name of a shipped config, or a mapping"
+        raise UsageError(f"got {got(config)}, expected {expected}", where="config")
     file = home_expanded(config)
     return read_document(file, override_texts(overrides)), file
 

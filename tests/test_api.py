@@ -1,10 +1,13 @@
 """What `import rnnlab` offers a script."""
 
+import shutil
 import subprocess
 import sys
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +16,7 @@ import rnnlab
 from rnnlab.config.load import load_experiment
 from rnnlab.config.overrides import Overrides, override_texts
 from rnnlab.config.yaml import dump_yaml
-from rnnlab.core.errors import ConfigError, RunNotFoundError
+from rnnlab.core.errors import ConfigError, RunNotFoundError, UsageError
 from rnnlab.training.events import Event, Stepped
 from tests.small import SMALL, Fit
 
@@ -156,6 +159,7 @@ def test_an_axis_in_a_mapping_is_one_value() -> None:
         ({"seed": float("nan")}, "overrides seed: got nan, expected a mapping"),
         ({"extends": "x.yaml"}, '--set extends="x.yaml": `extends` cannot be set'),
         ("cell.units", "--set cell.units: expected key=value"),
+        ({"training.steps": 10, "training": {"steps": 20}}, "overrides training.steps: is given twice"),
     ],
 )
 def test_what_is_wrong_in_overrides_is_named(tmp_path: Path, overrides: Overrides, problem: str) -> None:
@@ -202,3 +206,61 @@ def test_a_model_predicts_as_its_equation_says(fit: Fit, cell: str) -> None:
             for name, array in step.state.items():
                 np.testing.assert_allclose(prediction.states[f"layers.{n}.{name}"][:, t], array, rtol=0, atol=1e-13)
     np.testing.assert_allclose(prediction.outputs, x @ weights["head.W"] + weights["head.b"], rtol=0, atol=1e-13)
+
+
+CALLS: dict[str, tuple[Callable[[Any], object], str]] = {
+    "no config": (lambda _: rnnlab.train(None), "config: got None, expected the path of a YAML file"),
+    "a list for a config": (lambda _: rnnlab.train([]), "config: got a list, expected the path"),
+    "a number for a config": (lambda _: rnnlab.sweep(5), "config: got 5, expected the path"),
+    "pairs": (lambda _: rnnlab.train(SMALL, [("seed", 5)]), "overrides: got a tuple in a list, expected a mapping"),
+    "no overrides": (lambda run: rnnlab.resume(run, None), "overrides: got None, expected a mapping"),
+    "no run": (lambda _: rnnlab.evaluate(None), "got None, expected a run, its path"),
+    "nothing to compare": (lambda _: rnnlab.compare(None), "got None, expected runs and sweeps"),
+    "no number": (
+        lambda _: rnnlab.sweep(SMALL, workers="x"),
+        "workers: got 'x', expected a whole number of at least 1",
+    ),
+    "no workers": (lambda _: rnnlab.sweep(SMALL, workers=0), "workers: got 0, expected a whole number"),
+    "a file for a format": (lambda run: rnnlab.export(run, "x.onnx"), "format: got 'x.onnx', expected one of keras,"),
+    "a stream": (lambda run: rnnlab.evaluate(run, on="nope"), "on: got 'nope', expected one of test, validation"),
+    "weights": (lambda run: rnnlab.evaluate(run, weights="zzz"), "weights: got 'zzz', expected one of best, last"),
+    "a diagnosis": (lambda run: rnnlab.diagnose(run, "gradeint"), "'gradeint' is not a diagnosis"),
+    "a number to predict": (lambda run: run.model().predict(5), "inputs: got an array of int64 with the shape ()"),
+    "features": (lambda run: run.model().predict(np.ones((2, 3, 4))), "inputs: got an array of float64 with the shape"),
+    "no sequence": (lambda run: run.model().predict(np.ones((0, 3, 1))), "inputs: got an array of float64 with the"),
+    "text": (lambda run: run.model().predict([[["x"]]]), "inputs: got an array of <U1 with the shape (1, 1, 1)"),
+}
+
+
+@pytest.mark.parametrize(("call", "problem"), CALLS.values(), ids=CALLS)
+def test_an_argument_that_cannot_be_is_named(
+    fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Callable[[Any], object], problem: str
+) -> None:
+    """And nothing is written: neither a run nor an evaluation."""
+    monkeypatch.chdir(tmp_path)
+    run = fit()
+    before = sorted(path for path in tmp_path.rglob("*"))
+    with pytest.raises(UsageError) as caught:
+        call(run)
+    assert str(caught.value).startswith(problem)
+    assert sorted(path for path in tmp_path.rglob("*")) == before
+
+
+def test_runs_are_compared_one_by_one_or_as_a_list(fit: Fit) -> None:
+    one, other, third = fit(), fit("seed=1"), fit("cell.units=3")
+    asked = ((one, other, third), ([one, other, third],), ([one, other], str(third.path)))
+    found = [rnnlab.compare(*names, metric="train/loss") for names in asked]
+    names = {one.name, other.name, third.name}
+    assert [({run.name for run in each.results}, each.metric) for each in found] == [(names, "train/loss")] * 3
+
+
+def test_one_diagnosis_is_given_as_text(fit: Fit) -> None:
+    assert list(rnnlab.diagnose(fit(), "spectrum").results) == ["spectrum"]
+
+
+@pytest.mark.parametrize("act", [rnnlab.resume, rnnlab.evaluate, rnnlab.diagnose, rnnlab.predict, rnnlab.compare])
+def test_a_run_whose_folder_was_deleted(fit: Fit, act: Callable[[rnnlab.Run], object]) -> None:
+    run = fit()
+    shutil.rmtree(run.path)
+    with pytest.raises(RunNotFoundError):
+        act(run)

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnlab.core.errors import UsageError
+
 Array = NDArray[Any]
 Lengths = tuple[int, int]
 
@@ -81,3 +83,20 @@ def within_lengths(lengths: Array, timesteps: int) -> Array:
         [[1, 0, 0], [1, 1, 1]]
     """
     return np.asarray(np.arange(timesteps) < lengths[:, None])
+
+
+def checked_inputs(inputs: Array, features: int) -> Array:
+    """Return inputs of a network that reads so many features as an array, (B, T, I).
+
+    Raises:
+        UsageError: They are no such numbers, or none.
+
+    Example:
+        >>> checked_inputs([[[1, 2]]], 2).shape
+        (1, 1, 2)
+    """
+    array = np.asarray(inputs)
+    if array.dtype.kind not in "biuf" or array.ndim != 3 or array.shape[2] != features or not array.size:
+        given, wanted = f"{array.dtype} with the shape {array.shape}", f"(sequences, steps, {features})"
+        raise UsageError(f"got an array of {given}, expected numbers, {wanted}, at least one", where="inputs")
+    return array

@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from rnnlab.backends.base import AbstractModel, Network
 from rnnlab.config.experiment import Experiment
 from rnnlab.config.overrides import Overrides, override_texts
+from rnnlab.core.arguments import require_one_of
 from rnnlab.core.batch import range_text
 from rnnlab.core.errors import UsageError
 from rnnlab.runs.find import open_run
@@ -83,9 +84,12 @@ def evaluate(
 
     Raises:
         ConfigError: An override cannot be applied.
-        UsageError: An override would change the network, or nothing that an evaluation looks at.
+        UsageError: An override would change the network, or nothing that an evaluation looks at; or there are no such
+            weights or sequences.
+        RunNotFoundError: There is no such run.
         VerificationError: The weights are damaged, or of another network; or the task's file is no longer the same.
     """
+    require_one_of("on", on, get_args(Stream))
     run = open_run(run)
     _ = run.status  # a run whose status is damaged gets no further record
     more = [] if sequences is None else [f"evaluation.sequences={sequences}"]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from rnnlab.backends.base import Network
 from rnnlab.backends.keras.engines import DEFAULT_ENGINE, start, usual_engine
+from rnnlab.core.arguments import require_one_of
 from rnnlab.core.errors import RnnlabError, UsageError
 from rnnlab.core.named_files import home_expanded
 from rnnlab.core.registry import nearest
@@ -103,10 +104,11 @@ def export(
         allow_nonfinite: Whether to write weights that contain NaN or infinity too, for inspection.
 
     Raises:
-        UsageError: Nothing may be written at that place, or there is no such series.
+        UsageError: Nothing may be written at that place, or there is no such format or series.
         VerificationError: The weights are damaged, or of another network.
         EnvironmentFault: A system error, or a missing package. What existed before is left as it was.
     """
+    require_one_of("format", format, ENDINGS)
     run = open_run(run)
     path = home_expanded(out) if out is not None else Path(f"{run.name}-{weights}{ENDINGS[format]}")
     _check_place(path, format, force=force)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import final
 
+from rnnlab.core.arguments import got
 from rnnlab.core.errors import RnnlabError, RunNotFoundError, UsageError
 from rnnlab.core.named_files import home_expanded
 from rnnlab.core.system_errors import system_error
@@ -42,9 +43,16 @@ def open_run(run: Run | str | Path, *, runs: str | Path | None = None) -> Run:
         runs: The folder of the runs; left out, `RNNLAB_RUNS` or `runs` here.
 
     Raises:
-        RunNotFoundError: No run, or several, match.
+        RunNotFoundError: No run, or several, match; or the folder of a run itself is no longer there.
+        UsageError: `run` is none of these.
     """
-    return run if isinstance(run, Run) else find_run(runs_root(Path(runs) if runs is not None else None), str(run))
+    if isinstance(run, Run):
+        if kind(run.path, follow=True) != "folder":
+            raise RunNotFoundError("the run's folder is no longer there", where=str(run.path), hint=_ALL_RUNS)
+        return run
+    if not isinstance(run, str | Path):
+        raise UsageError(f"got {got(run)}, expected a run, its path or a part of its name")
+    return find_run(runs_root(Path(runs) if runs is not None else None), str(run))
 
 
 def find_run(root: Path, text: str) -> Run:

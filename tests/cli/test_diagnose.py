@@ -63,7 +63,7 @@ def test_one_kind(runs: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (("--only", "gate"), 2, "--only: 'gate' is not a diagnosis — did you mean 'gates'?"),
+        (("--only", "gate"), 2, "'gate' is not a diagnosis — did you mean 'gates'?"),
         (("--only", ","), 2, "is not a diagnosis"),
         (("--at-step", "1"), 2, "has no checkpoint of step 1"),
         (("--timesteps", "1"), 2, "needs at least 2 steps"),

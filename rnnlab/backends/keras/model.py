@@ -11,7 +11,7 @@ from rnnlab.backends.keras import Way
 from rnnlab.backends.keras.engines.base import AbstractEngine, Array
 from rnnlab.backends.keras.functions import NetworkFunctions
 from rnnlab.backends.keras.optimizer import KerasOptimizer
-from rnnlab.core.batch import Batch
+from rnnlab.core.batch import Batch, checked_inputs
 
 _PREDICT_STEPS = 256  # predictions run in stretches of this many steps, so that their memory does not grow with T
 _PREDICT_ROWS = 64  # larger batches are filled up to a multiple: those of a validation set then have one shape
@@ -62,6 +62,7 @@ class KerasModel(AbstractModel):
         return float(loss), dict(zip(self._variables, arrays, strict=True))
 
     def predict(self, inputs: Array, lengths: Array | None = None, *, states: bool = False) -> Prediction:
+        inputs = checked_inputs(inputs, self.network.input_features)
         batch_size, timesteps, _ = inputs.shape
         ends = np.full(batch_size, timesteps) if lengths is None else lengths
         rows = batch_size + -batch_size % (_PREDICT_ROWS if batch_size > _PREDICT_ROWS else 1)

@@ -33,7 +33,7 @@ from rnnlab.backends.numpy.pool import NamedVector
 from rnnlab.backends.numpy.reference import ReferenceLayer
 from rnnlab.backends.numpy.shard import below
 from rnnlab.backends.numpy.updating import Update
-from rnnlab.core.batch import Batch
+from rnnlab.core.batch import Batch, checked_inputs
 from rnnlab.core.options import Options
 from rnnlab.core.threads import allotted_cpus
 from rnnlab.optim.clipping import clip_by_global_norm, clip_by_value
@@ -238,6 +238,7 @@ class NumpyModel(AbstractModel):
         return loss, gradients.copies()
 
     def predict(self, inputs: Array, lengths: Array | None = None, *, states: bool = False) -> Prediction:
+        inputs = checked_inputs(inputs, self.network.input_features)
         ends = np.full(len(inputs), inputs.shape[1]) if lengths is None else lengths
         outputs = self._shards.predict(inputs, ends)
         return Prediction(outputs, self._shards.states(inputs) if states else {})

@@ -79,7 +79,7 @@ class Diagnosis:
 
 def diagnose(
     run: Run | str | Path,
-    names: Collection[str] | None = None,
+    names: str | Collection[str] | None = None,
     *,
     weights: Which | None = None,
     at_step: int | None = None,
@@ -91,8 +91,8 @@ def diagnose(
 
     Args:
         run: The run, or its path or name.
-        names: Which diagnoses; when left out all that are made by default or, where the data of the task are not there,
-            those of them that need none.
+        names: Which diagnoses, or one; when left out all that are made by default or, where the data of the task are
+            not there, those of them that need none.
         weights: `best` by validation loss, or `last`; when left out the best, or the last where none are stored, as of
             a run that was never evaluated.
         at_step: Weights of the checkpoint of this step instead.
@@ -105,11 +105,12 @@ def diagnose(
         VerificationError: The weights are damaged, or the task's data file is needed and has changed.
     """
     run, known = open_run(run), diagnoses()
+    names = [names] if isinstance(names, str) else names
     wanted = [name for name, one in known.items() if (one.is_default if names is None else name in names)]
     for name in names or ():
         if name not in known:
             hint = nearest(name, known)
-            raise UsageError(f"'{name[:60]}' is not a diagnosis", where="--only", hint=hint)
+            raise UsageError(f"'{name[:60]}' is not a diagnosis", hint=hint)
     experiment = run.experiment([] if timesteps is None else [f"shape.timesteps={timesteps}"])
     network = experiment.network()
     chosen: Which = weights or ("best" if run.folder.has_weights("best") else "last")
