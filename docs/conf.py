@@ -2,7 +2,6 @@
 
 import re
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 from sphinx.application import Sphinx
@@ -13,8 +12,6 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
 from generator import write_reference  # noqa: E402
-
-from rnnlab.backends.keras.engines import start  # noqa: E402
 
 project = "rnnlab"
 author = "The rnnlab authors"
@@ -37,6 +34,7 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "description"
 autodoc_default_options = {"exclude-members": "model_config"}
 autodoc_typehints_description_target = "documented"
+autodoc_mock_imports = ["keras"]  # the signatures of the layers are read without it
 default_role = "literal"  # the docstrings are Markdown in this
 napoleon_use_ivar = True
 # A type in a signature is a link where its class is on a page. Those of other projects would
@@ -53,7 +51,6 @@ def name_files(_: Sphinx, __: str, source: list[str]) -> None:
 
 
 def setup(app: Sphinx) -> None:
-    """Write the reference pages, before Sphinx looks for pages, and import Keras without its messages."""
-    start(next(engine for engine in ("tensorflow", "jax", "torch") if find_spec(engine)))
+    """Write the reference pages, before Sphinx looks for pages."""
     write_reference(HERE / "reference")
     app.connect("source-read", name_files)
