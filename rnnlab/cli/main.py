@@ -92,8 +92,8 @@ _SETTINGS: dict[str, Any] = {
 
 _EXIT_CODES = """\
 Exit codes: 0 done, 1 a bug in rnnlab, 2 bad command line or config (nothing was created), 3 no such run, 4 stored data
-failed verification, 5 system error (disk full, permission, memory), 6 the run is locked, 7 training diverged, 8 some
-trials of a sweep failed, 9 --fail-if holds, 75 stopped with the state saved, 130 stopped by Ctrl-C."""
+failed verification, 5 system error (disk full, permission, memory, a missing package), 6 the run is locked, 7 training
+diverged, 8 some trials of a sweep failed, 9 --fail-if holds, 75 stopped with the state saved, 130 stopped by Ctrl-C."""
 
 app = typer.Typer(
     name="rnnlab",

@@ -17,8 +17,9 @@ from rnnlab.comparison.comparability import describe
 from rnnlab.comparison.tables import RESULTS, run_table, tables, value_text
 from rnnlab.comparison.tables import notes as table_notes
 from rnnlab.config.yaml import dump_yaml
-from rnnlab.core.errors import EnvironmentFault, RnnlabError
+from rnnlab.core.errors import RnnlabError
 from rnnlab.core.figure import COLOURS, DASHES, SHADES, Figure
+from rnnlab.core.packages import missing_package
 from rnnlab.core.table import Table, table
 from rnnlab.core.text import Json, jsonable, visible, visible_lines
 from rnnlab.figures import figure_of, figures_of
@@ -57,7 +58,7 @@ def write_page(
         import jinja2
         import markupsafe
     except ImportError as error:
-        raise EnvironmentFault("reports need the package jinja2", hint="pip install 'rnnlab[plots]'") from error
+        raise missing_package("reports need the package jinja2", extra="plots") from error
 
     folders = _folders(comparison.results)
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from rnnlab.core.errors import EnvironmentFault
 from rnnlab.core.figure import COLOURS, DASHES, GREY, SHADES, Axis, Figure, Heat, Level, Line, Panel, Scale
+from rnnlab.core.packages import missing_package
 from rnnlab.core.text import visible
 
 ENDINGS = ("png", "pdf", "svg")
@@ -75,7 +75,7 @@ def drawn(figure: Figure) -> Iterator[Any]:
         import matplotlib as mpl
         from matplotlib.figure import Figure as Canvas
     except ImportError as error:
-        raise EnvironmentFault("figures need the package matplotlib", hint="pip install 'rnnlab[plots]'") from error
+        raise missing_package("figures need the package matplotlib", extra="plots") from error
     settings: Any = {**mpl.rcParamsDefault, "backend": "agg", **_STYLE}
     with mpl.rc_context(settings):
         columns = 1 if len(figure.panels) <= _MOST_ROWS else 2

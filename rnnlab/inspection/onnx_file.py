@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rnnlab.backends.base import Network
 from rnnlab.cells.base import AbstractCell
 from rnnlab.core.activations import AbstractActivation, Tanh
-from rnnlab.core.errors import EnvironmentFault
+from rnnlab.core.packages import missing_package
 from rnnlab.core.scaling import Scaling
 from rnnlab.equations.graph import Graph, Node, ordered
 from rnnlab.equations.plan import Plan, plan_of
@@ -55,8 +55,7 @@ def onnx_file(network: Network, parameters: Arrays, scaling: Scaling | None = No
     try:
         import onnx
     except ImportError as error:
-        hint = "pip install 'rnnlab[onnx]'"
-        raise EnvironmentFault(f"the package onnx cannot be imported: {error}", hint=hint) from error
+        raise missing_package(f"the package onnx cannot be imported: {error}", extra="onnx") from error
     writer = _Writer(network.dtype)
     x = "inputs"
     if scaling:

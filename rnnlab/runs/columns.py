@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from rnnlab.core.errors import EnvironmentFault, RnnlabError, RunNotFoundError, UsageError
+from rnnlab.core.errors import RnnlabError, RunNotFoundError, UsageError
 from rnnlab.core.named_files import home_expanded
+from rnnlab.core.packages import is_installed, missing_package
 from rnnlab.core.registry import nearest
 from rnnlab.runs.filter import Filter, every
 from rnnlab.runs.find import read_runs, runs_root, sweep_path
@@ -143,9 +143,9 @@ def table(runs: str | Path | None = None) -> Any:
         RunNotFoundError: There is no such folder or sweep.
         EnvironmentFault: Neither library is installed.
     """
-    library = next((name for name in ("pandas", "polars") if find_spec(name)), "")
+    library = next((name for name in ("pandas", "polars") if is_installed(name)), "")
     if not library:
-        raise EnvironmentFault("a frame needs pandas or polars", hint="pip install 'rnnlab[data]'")
+        raise missing_package("a frame needs pandas or polars", extra="data")
     found = read_runs(_folder(runs))
     rows = [_row(run) for run in found.runs]
     found.save_index()

@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING, final
 from rnnlab.config.blocks import LARGEST_SEED, Range
 from rnnlab.config.load import check_document
 from rnnlab.config.reading import document_of
-from rnnlab.core.errors import ConfigError, EnvironmentFault, RnnlabError, VerificationError
+from rnnlab.core.errors import ConfigError, RnnlabError, VerificationError
+from rnnlab.core.packages import missing_package
 from rnnlab.core.streams import stream
 from rnnlab.core.system_errors import system_error
 from rnnlab.storage.files import write_atomic
@@ -238,7 +239,7 @@ def import_optuna() -> ModuleType:
         import optuna
     except ImportError as error:
         problem = "method: tpe needs the package optuna"
-        raise EnvironmentFault(problem, hint="pip install 'rnnlab[optuna]', or method: random") from error
+        raise missing_package(problem, extra="optuna", instead="method: random") from error
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
     return optuna

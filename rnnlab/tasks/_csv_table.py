@@ -12,8 +12,9 @@ import numpy as np
 
 from rnnlab.core.batch import Array
 from rnnlab.core.data_file import MOST_BYTES
-from rnnlab.core.errors import EnvironmentFault, UsageError
+from rnnlab.core.errors import UsageError
 from rnnlab.core.named_files import read_named, sha256_of
+from rnnlab.core.packages import missing_package
 from rnnlab.core.registry import nearest
 from rnnlab.tasks._csv_checks import check_order, check_series, check_wide
 from rnnlab.tasks._csv_gaps import Gap, gaps_of
@@ -129,7 +130,7 @@ def _pandas() -> Any:
     try:
         import pandas as pd
     except ImportError as error:
-        raise EnvironmentFault(f"a CSV file is read by pandas: {error}", hint="pip install 'rnnlab[data]'") from error
+        raise missing_package(f"a CSV file is read by pandas: {error}", extra="data") from error
     return pd
 
 

@@ -3,13 +3,13 @@
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from importlib.util import find_spec
 from typing import Any, Literal, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnnlab.core.errors import EnvironmentFault, RnnlabError, VerificationError
+from rnnlab.core.packages import is_installed, missing_package
 from rnnlab.core.system_errors import reported
 from rnnlab.storage import RunFolder, Status, disk
 from rnnlab.storage.checkpoint import Checkpoint, Part
@@ -175,9 +175,9 @@ def require_tensorboard() -> None:
     Raises:
         EnvironmentFault: The package is not installed.
     """
-    if find_spec("tensorboard") is None:
+    if not is_installed("tensorboard"):
         problem = "logging.tensorboard needs the package tensorboard"
-        raise EnvironmentFault(problem, hint="pip install 'rnnlab[tensorboard]', or set logging.tensorboard=false")
+        raise missing_package(problem, extra="tensorboard", instead="set logging.tensorboard=false")
 
 
 @final

@@ -14,9 +14,10 @@ from rnnlab.storage.summary import Best, SolvedAt, Summary, mean_speed
 from rnnlab.tasks.base import NoRule
 from rnnlab.training.blocks import Answer, Request, Training, answering
 from rnnlab.training.events import Event, Finished, Started
+from rnnlab.training.packages import missing_packages
 from rnnlab.training.resources import require_memory, require_space
 from rnnlab.training.stopping import Halt, Reason, Stop, state_of
-from rnnlab.training.store import Store, beginning, in_short, require_tensorboard
+from rnnlab.training.store import Store, beginning, in_short
 from rnnlab.training.trainer import Trainer
 
 
@@ -70,8 +71,8 @@ def new_trainer(experiment: Experiment, *, folder: Path, used: int = 0, probed: 
     """
     require_memory(experiment)
     require_space(experiment, folder, used=used, probed=probed)
-    if experiment.logging.tensorboard:
-        require_tensorboard()
+    for fault in missing_packages(experiment):
+        raise fault
     return Trainer(experiment)
 
 

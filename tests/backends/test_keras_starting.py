@@ -40,7 +40,9 @@ def test_an_engine_that_is_not_installed(
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name in missing else object())
     result = train(here, f"engine: {engine}")
     reported = f"{missing[0]} is not installed, and engine {engine} needs it — {hint}"
-    assert (result.code, result.stderr) == (2, f"rnnlab: error[E_USAGE]: {reported}\n")
+    assert (result.code, result.stderr) == (5, f"rnnlab: error[E_ENVIRONMENT]: {reported}\n")
+    checked = rnnlab("check", "x.yaml")
+    assert (checked.code, checked.stderr.splitlines()[0]) == (0, f"rnnlab: warning: {reported}")
     assert "keras" not in sys.modules
 
 

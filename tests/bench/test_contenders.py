@@ -12,7 +12,7 @@ from rnnlab.bench.contenders import CONTENDERS, Contender, choose
 from rnnlab.bench.work import TOLERANCE, Figures, Work, largest_difference, read_shape, reference
 from rnnlab.cells import CELLS
 from rnnlab.core.code_files import CodeFile
-from rnnlab.core.errors import UsageError
+from rnnlab.core.errors import EnvironmentFault, RnnlabError, UsageError
 from rnnlab.core.text import jsonable
 from tests.backends.swapped_gates import in_the_kernel
 from tests.cells.leaky import LEAKY
@@ -165,15 +165,21 @@ def test_the_contenders_of_a_work(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("against", "message"),
+    ("against", "kind", "message"),
     [
-        (["torch"], "--against: torch is not installed — pip install 'rnnlab[torch]'"),
-        (["tensorflwo"], "--against: unknown library 'tensorflwo' — did you mean 'tensorflow'?"),
-        (["none", "jax"], "--against: none cannot be combined with others — known: jax, keras, tensorflow, torch"),
+        (["torch"], EnvironmentFault, "--against: torch is not installed — pip install 'rnnlab[torch]'"),
+        (["tensorflwo"], UsageError, "--against: unknown library 'tensorflwo' — did you mean 'tensorflow'?"),
+        (
+            ["none", "jax"],
+            UsageError,
+            "--against: none cannot be combined with others — known: jax, keras, tensorflow, torch",
+        ),
     ],
 )
-def test_libraries_that_cannot_be_measured(monkeypatch: pytest.MonkeyPatch, against: list[str], message: str) -> None:
+def test_libraries_that_cannot_be_measured(
+    monkeypatch: pytest.MonkeyPatch, against: list[str], kind: type[RnnlabError], message: str
+) -> None:
     monkeypatch.setattr("rnnlab.bench.contenders.is_installed", lambda name: name != "torch")
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises(kind) as caught:
         choose([work("simple")], against)
     assert str(caught.value) == message

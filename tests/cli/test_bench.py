@@ -45,7 +45,6 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[Trial]:
             for given, bad in (("0", "0"), ("1,x", "x"), ("3", "3"))
         ),
         (("--against", "torhc"), "--against: unknown library 'torhc' — did you mean 'torch'?"),
-        (("--against", "jax"), "--against: jax is not installed — pip install 'rnnlab[jax]'"),
         (("--set", "seed=1"), "--set: there is no CONFIG to override — name a config first"),
         (
             ("x.yaml", "--shapes", "M"),
@@ -57,7 +56,6 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[Trial]:
 def test_impossible_requests(
     here: Path, monkeypatch: pytest.MonkeyPatch, measured: list[Trial], arguments: tuple[str, ...], message: str
 ) -> None:
-    monkeypatch.setattr("rnnlab.bench.contenders.is_installed", lambda name: name != "jax")
     monkeypatch.setattr("rnnlab.cli.commands.bench.allotted_cpus", lambda: 2)
     (here / "x.yaml").write_text(TINY)
     result = rnnlab("bench", *arguments)

@@ -39,6 +39,6 @@ def test_of_a_sweep_by_path_or_name(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_neither_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rnnlab.runs.columns.find_spec", lambda _: None)
+    monkeypatch.setattr("rnnlab.runs.columns.is_installed", lambda _: False)
     with pytest.raises(EnvironmentFault, match=r"pip install 'rnnlab\[data\]'"):
         table(tmp_path)

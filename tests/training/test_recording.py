@@ -94,7 +94,7 @@ def test_tensorboard_reads_what_was_recorded(tmp_path: Path) -> None:
 
 
 def test_without_tensorboard_nothing_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rnnlab.training.store.find_spec", lambda _: None)
+    monkeypatch.setattr("rnnlab.training.store.is_installed", lambda _: False)
     with pytest.raises(EnvironmentFault, match=r"pip install 'rnnlab\[tensorboard\]'"):
         rnnlab.train(TINY, ["logging.tensorboard=true"], runs=tmp_path)
     assert [path for path in tmp_path.iterdir() if RunFolder(path).is_run()] == []

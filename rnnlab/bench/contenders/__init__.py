@@ -13,6 +13,7 @@ from rnnlab.backends.keras.engines import ENGINES
 from rnnlab.bench.contenders.base import AbstractContender
 from rnnlab.bench.work import Work
 from rnnlab.core.errors import UsageError
+from rnnlab.core.packages import is_installed, missing_package
 from rnnlab.core.registry import nearest
 
 
@@ -84,22 +85,12 @@ _TABLE = (
 CONTENDERS = {str(contender): contender for contender in _TABLE}
 
 _NONE = "none"
-_INSTALL = {
-    "jax": "pip install 'rnnlab[jax]'",
-    "keras": "pip install 'rnnlab[tensorflow]'",
-    "tensorflow": "pip install 'rnnlab[tensorflow]'",
-    "torch": "pip install 'rnnlab[torch]'",
-}
+_EXTRAS = {"jax": "jax", "keras": "tensorflow", "tensorflow": "tensorflow", "torch": "torch"}
 
 
 def with_peers() -> list[str]:
     """Return the cells that another library has a layer for."""
     return sorted({str(cell) for one in _TABLE for cell in one.only.get("type", ())})
-
-
-def is_installed(package: str) -> bool:
-    """Return whether a package can be imported, without importing it."""
-    return importlib.util.find_spec(package) is not None
 
 
 def choose(works: Sequence[Work], against: Sequence[str] | None) -> dict[Work, list[Contender]]:
@@ -110,9 +101,10 @@ def choose(works: Sequence[Work], against: Sequence[str] | None) -> dict[Work, l
         against: The other frameworks to measure, or `none` alone; None for all that are installed.
 
     Raises:
-        UsageError: An unknown framework, or one that is not installed.
+        UsageError: An unknown framework.
+        EnvironmentFault: One that is not installed.
     """
-    wanted = {"", *_INSTALL} if against is None else {"", *_checked(against)}
+    wanted = {"", *_EXTRAS} if against is None else {"", *_checked(against)}
     chosen = [one for one in _TABLE if one.framework in wanted and all(map(is_installed, one.packages))]
     return {work: [one for one in chosen if one.suits(work)] for work in works}
 
@@ -122,11 +114,11 @@ def _checked(frameworks: Sequence[str]) -> Sequence[str]:
     if list(frameworks) == [_NONE]:
         return ()
     if _NONE in frameworks:
-        raise UsageError(f"{_NONE} cannot be combined with others", where=where, hint=f"known: {', '.join(_INSTALL)}")
+        raise UsageError(f"{_NONE} cannot be combined with others", where=where, hint=f"known: {', '.join(_EXTRAS)}")
     for framework in frameworks:
-        if framework not in _INSTALL:
-            hint = nearest(framework, [*_INSTALL, _NONE])
+        if framework not in _EXTRAS:
+            hint = nearest(framework, [*_EXTRAS, _NONE])
             raise UsageError(f"unknown library {framework[:60]!r}", where=where, hint=hint)
         if not is_installed(framework):
-            raise UsageError(f"{framework} is not installed", where=where, hint=_INSTALL[framework])
+            raise missing_package(f"{framework} is not installed", where=where, extra=_EXTRAS[framework])
     return frameworks

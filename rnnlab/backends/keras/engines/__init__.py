@@ -3,7 +3,6 @@
 import contextlib
 import functools
 import importlib
-import importlib.util
 import logging
 import os
 import sys
@@ -11,7 +10,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from rnnlab.backends.keras.engines.base import AbstractEngine
-from rnnlab.core.errors import EnvironmentFault, UsageError
+from rnnlab.core.errors import EnvironmentFault
+from rnnlab.core.packages import is_installed, missing_package
 from rnnlab.core.registry import Registry
 from rnnlab.core.threads import MORE_PROCESSES, allotted_cpus, startable_threads
 
@@ -31,13 +31,13 @@ def start(engine: str = DEFAULT_ENGINE) -> AbstractEngine:
         engine: `tensorflow`, `jax` or `torch`.
 
     Raises:
-        UsageError: There is no such engine, or it is not installed.
-        EnvironmentFault: It is installed and cannot be imported, or this process runs Keras on another engine already.
+        UsageError: There is no such engine.
+        EnvironmentFault: It is not installed, cannot be imported, or this process runs Keras on another engine.
     """
     if engine not in ENGINES.names():
         ENGINES.get(engine)  # raises, and names the nearest
     if "keras" not in sys.modules:
-        _require(engine)
+        require_engine(engine)
         _require_threads(engine)
         verbose = bool(os.environ.get("RNNLAB_VERBOSE"))
         os.environ["KERAS_BACKEND"] = engine
@@ -50,7 +50,7 @@ def start(engine: str = DEFAULT_ENGINE) -> AbstractEngine:
             raise
         except Exception as error:  # incompatible libraries raise anything
             what = str(error) if isinstance(error, ImportError) else f"{type(error).__name__}: {error}"
-            hint = f"repair or reinstall it: {_install(engine)}"
+            hint = f"repair or reinstall it: pip install 'rnnlab[{engine}]'"
             raise EnvironmentFault(f"Keras on {engine} cannot be imported: {what}", hint=hint) from error
         if not verbose:
             logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns about every second model of a process
@@ -78,24 +78,21 @@ def running_engine() -> str | None:
 
 def usual_engine() -> str:
     """Return the engine for what runs on any: that of this process, else TensorFlow, else what is installed."""
-    return running_engine() or next(filter(_is_installed, (DEFAULT_ENGINE, *ENGINES.names())), DEFAULT_ENGINE)
+    return running_engine() or next(filter(is_installed, (DEFAULT_ENGINE, *ENGINES.names())), DEFAULT_ENGINE)
 
 
-def _require(engine: str) -> None:
-    missing = [name for name in ("keras", engine) if not _is_installed(name)]
+def require_engine(engine: str) -> None:
+    """Pass if Keras and this engine are installed.
+
+    Raises:
+        EnvironmentFault: One is not.
+    """
+    missing = [name for name in ("keras", engine) if not is_installed(name)]
     if missing:
         other = usual_engine()
-        instead = f", or set engine: {other}" if missing == [engine] and _is_installed(other) else ""
+        instead = f"set engine: {other}" if missing == [engine] and is_installed(other) else ""
         problem = f"{missing[0]} is not installed, and engine {engine} needs it"
-        raise UsageError(problem, hint=_install(engine) + instead)
-
-
-def _is_installed(package: str) -> bool:
-    return importlib.util.find_spec(package) is not None
-
-
-def _install(engine: str) -> str:
-    return f"pip install 'rnnlab[{engine}]'"  # each engine is an extra
+        raise missing_package(problem, extra=engine, instead=instead)  # each engine is an extra
 
 
 def _require_threads(engine: str) -> None:

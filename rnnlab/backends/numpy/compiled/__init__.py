@@ -5,10 +5,9 @@ call. Its products are made for the few columns that a batch has, with weights p
 elementwise equations are those of `rnnlab.core.activations`, spelled once. The contract is that of every layer.
 """
 
-import importlib.util
 from typing import TYPE_CHECKING, Any
 
-from rnnlab.core.errors import UsageError
+from rnnlab.core.packages import is_installed, missing_package
 
 if TYPE_CHECKING:
     from rnnlab.backends.numpy.layer import AbstractLayer
@@ -18,14 +17,23 @@ def compiled_layer() -> "type[AbstractLayer]":
     """Return the layer of any cell.
 
     Raises:
-        UsageError: What compiles it is not installed.
+        EnvironmentFault: What compiles it is not installed.
     """
-    if importlib.util.find_spec("llvmlite") is None:
-        problem = "llvmlite is not installed, which makes machine code"
-        raise UsageError(problem, where="numpy.compiled", hint="pip install 'rnnlab[compiled]', or leave it out")
+    require_compiler()
     from rnnlab.backends.numpy.compiled._layer import CompiledLayer
 
     return CompiledLayer
+
+
+def require_compiler() -> None:
+    """Pass if machine code can be made.
+
+    Raises:
+        EnvironmentFault: What compiles it is not installed.
+    """
+    if not is_installed("llvmlite"):
+        problem = "llvmlite is not installed, which makes machine code"
+        raise missing_package(problem, extra="compiled", where="numpy.compiled", instead="leave it out")
 
 
 def describe_compiler() -> dict[str, Any]:
