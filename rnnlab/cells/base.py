@@ -84,7 +84,8 @@ class AbstractCell(ABC):
         version: Raised whenever the equation changes; stored with weights and checked on load.
         Options: The typed options block of this cell.
         states: Names of the state's arrays, each (B, H); zero at the start of every sequence.
-        gates: Names of those saved arrays of a step that are an activation's values -> which option names it.
+        gates: Names of those saved arrays of a step that are an activation's values -> the activation, or the option
+            that names it.
         forget: The gate that its memory is multiplied with at each step; empty for a cell without.
         title, source: For `rnnlab cells`.
         memory: How it remembers, for a reader new to it; may be empty.
@@ -126,6 +127,10 @@ class AbstractCell(ABC):
     def state_sizes(self) -> dict[str, int]:
         """Return the features of each array of the state, by name, in the order of `states`: H, unless it differs."""
         return dict.fromkeys(self.states, self.options.units)
+
+    def gate_activations(self) -> dict[str, str]:
+        """Return the name of the activation of each gate."""
+        return {name: getattr(self.options, one, one) for name, one in self.gates.items()}
 
     def initial_state(self, xp: Any, batch_size: int, dtype: Any) -> dict[str, Array]:
         """Return the zero state, each array (B, H)."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import typer
 
 from rnnlab.cli.ascii import ASCII
-from rnnlab.core.code_files import code_fault
+from rnnlab.core.code_faults import code_fault
 from rnnlab.core.errors import ConfigError, RnnlabError
 from rnnlab.core.registry import Registry, plug_in_fault
 from rnnlab.core.text import visible

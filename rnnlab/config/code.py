@@ -11,7 +11,8 @@ from rnnlab.config.check import Checker
 from rnnlab.config.document import Document, Node
 from rnnlab.config.errors import KeyPath, Position
 from rnnlab.config.experiment import Experiment
-from rnnlab.core.code_files import KEYS, CodeFile, code_fault
+from rnnlab.core.code_faults import code_fault
+from rnnlab.core.code_files import KEYS, CodeFile
 from rnnlab.core.errors import UsageError
 from rnnlab.core.registry import Registry
 from rnnlab.equations.formula import formula_of_rule

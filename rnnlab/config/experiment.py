@@ -26,7 +26,7 @@ from rnnlab.config.blocks import (
 from rnnlab.config.check import EMPTY, Member
 from rnnlab.core import activations
 from rnnlab.core.batch import Lengths, range_text
-from rnnlab.core.code_files import CodeFile, code_files_of, without_path
+from rnnlab.core.code_files import CodeFile, all_missing_named, code_files_of, without_path
 from rnnlab.core.options import Options
 from rnnlab.core.own_classes import configured, is_known, without_place
 from rnnlab.optim.rules import OPTIMIZERS
@@ -88,7 +88,8 @@ class Experiment(Options):
         Raises:
             UsageError, VerificationError: A file that it reads is not there, or has another content.
         """
-        kind = task_class(self.task.type)
+        with all_missing_named(self.code_files.values()):
+            kind = task_class(self.task.type)
         task = kind(configured(kind, self.task).with_files_found())
         task.loss = self.training.loss or task.loss
         return task
@@ -98,14 +99,15 @@ class Experiment(Options):
         shape = self.shape
         assert shape.input_features
         assert shape.output_features
-        return Network(
-            cell=self._build_cell(),
-            input_features=shape.input_features,
-            output_features=shape.output_features,
-            return_sequences=bool(shape.return_sequences),
-            loss=self.training.loss or task_class(self.task.type).loss,
-            precision=self.precision,
-        )
+        with all_missing_named(self.code_files.values()):
+            return Network(
+                cell=self._build_cell(),
+                input_features=shape.input_features,
+                output_features=shape.output_features,
+                return_sequences=bool(shape.return_sequences),
+                loss=self.training.loss or task_class(self.task.type).loss,
+                precision=self.precision,
+            )
 
     @property
     def cell_name(self) -> str:

@@ -12,13 +12,14 @@ import re
 import sys
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn, Self, final
 
+from rnnlab.core.code_faults import PREFIX, told
 from rnnlab.core.errors import UsageError
 from rnnlab.core.named_files import home_expanded, read_named, sha256_of
 from rnnlab.core.registry import nearest
@@ -26,7 +27,6 @@ from rnnlab.core.registry import nearest
 VARIABLE = "RNNLAB_CODE"  # files, separated as in PATH: where to look for a file that is not where it was
 IN_A_FILE = r"\.py:[^\W\d]\w*(@[0-9a-f]{64})?$"  # what a name of a class in a file ends with
 KEYS = ("cell.type", "task.type", "training.optimizer.type", "training.schedule.type")  # of a config, which name them
-PREFIX = "rnnlab_file_"  # of the names of modules
 _MOST_BYTES = 1 << 20
 _NAME = re.compile(r"(?P<path>.+\.py):(?P<name>[^\W\d]\w*)(?:@(?P<sha256>[0-9a-f]{64}))?")
 _SOURCE = "__source__"  # of a module: the bytes it was made from
@@ -168,11 +168,11 @@ def require_code_name(text: str) -> None:
         raise UsageError(f"{text[:200]!r} names no class", hint=_HINT)
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, hint: str = _HINT) -> bytes:
     try:
-        return read_named(path, _MOST_BYTES, hint=_HINT)
+        return read_named(path, _MOST_BYTES, hint=hint)
     except FileNotFoundError:
-        raise UsageError("no such file", where=str(path), hint=_HINT) from None
+        raise UsageError("no such file", where=str(path), hint=hint) from None
     except UsageError as error:
         raise UsageError(error.problem, where=str(path), hint=error.hint) from None
 
@@ -190,10 +190,8 @@ def _read_again(file: CodeFile) -> bytes:
     the stored hash, be under its own path (not `/proc/self/cwd/…`), not be a part of a run or sweep, and belong to the
     user or the system. A file that a user names by the environment needs the hash only.
     """
-    for path in filter(None, os.environ.get(VARIABLE, "").split(os.pathsep)):
-        source = _read(home_expanded(path))
-        if hashlib.sha256(source).hexdigest() == file.sha256:
-            return source
+    if (source := _named_elsewhere(file)) is not None:
+        return source
     hint = f"if it is elsewhere, and you trust it: {VARIABLE}=FOLDER/{file.path.name} rnnlab …"
     real = Path(os.path.realpath(file.path))
     marks = ([folder / name for name in names] for folder in real.parents for names in _MARKS)
@@ -210,6 +208,36 @@ def _read_again(file: CodeFile) -> bytes:
     if (now := hashlib.sha256(source).hexdigest()) != file.sha256:
         _fail_changed(file, file.path, now)
     return source
+
+
+def _named_elsewhere(file: CodeFile) -> bytes | None:
+    """Return the content of a file that the environment names; None if it does not."""
+    hint = f"{VARIABLE} has files, without a class, separated by {os.pathsep!r}"
+    for path in filter(None, os.environ.get(VARIABLE, "").split(os.pathsep)):
+        source = _read(home_expanded(path), hint)
+        if hashlib.sha256(source).hexdigest() == file.sha256:
+            return source
+    return None
+
+
+@contextmanager
+def all_missing_named(files: Iterable[CodeFile]) -> Iterator[None]:
+    """Name all of these files that are not where they were in the error of the first, as of a project that was moved.
+
+    Raises:
+        UsageError: As raised inside, unless several are missing.
+    """
+    try:
+        yield
+    except UsageError as error:
+        absent = {file.path: file for file in files if not file.is_loaded and not file.path.exists()}
+        missing = [file for file in absent.values() if _named_elsewhere(file) is None]
+        if len(missing) < 2:
+            raise
+        places = os.pathsep.join(str(_here(file) or f"FOLDER/{file.path.name}") for file in missing)
+        problem = f"no such files: the code of {' and '.join(file.name for file in missing)}"
+        hint = f"if they are elsewhere, and you trust them: {VARIABLE}={places} rnnlab …"
+        raise UsageError(problem, where=", ".join(str(file.path) for file in missing), hint=hint) from error
 
 
 def _here(file: CodeFile) -> Path | None:
@@ -254,31 +282,12 @@ def _import(file: CodeFile, source: bytes) -> None:
         _fail(file, error, lines[-1] if lines else None)
 
 
-def code_fault(error: BaseException) -> UsageError | None:
-    """Return an error that has the line of a user's file in which `error` was raised; None if it was elsewhere."""
-    lines = [
-        f"{frame.f_code.co_filename}:{line}"
-        for frame, line in traceback.walk_tb(error.__traceback__)
-        if str(frame.f_globals.get("__name__")).startswith(PREFIX)
-    ]
-    return (
-        UsageError(f"{type(error).__name__}: {error}"[:300], where=lines[-1], hint="fix this line") if lines else None
-    )
-
-
-def fail_at(method: Callable[..., Any], problem: str, hint: str) -> NoReturn:
-    """Raise an error that has the place of a method which does not what it must."""
-    code = getattr(getattr(method, "__func__", method), "__code__", None)
-    where = f"{code.co_filename}:{code.co_firstlineno}" if code else ""
-    raise UsageError(f"`{method.__name__}` {problem}", where=where, hint=hint)
-
-
-def kind_of(value: object) -> str:
-    """Return the type of a value that is not of the type expected."""
-    return "None" if value is None else f"a {type(value).__name__}"
-
-
-def _fail(file: CodeFile, error: BaseException, line: int | None) -> None:
-    problem = f"cannot be imported: {type(error).__name__}: {error}"[:500]
+def _fail(file: CodeFile, error: BaseException, line: int | None) -> NoReturn:
+    problem = f"cannot be imported: {told(error)}"
     where = f"{file.path}:{line}" if line else str(file.path)
-    raise UsageError(problem, where=where, hint=f"fix this file, from which {file.name} is taken") from error
+    hint = f"fix this file, from which {file.name} is taken"
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        beside = file.path.parent / error.name.partition(".")[0]
+        if beside.is_dir() or beside.with_suffix(".py").exists():
+            hint = "this file must be complete in itself: move that code into it; a package can have several"
+    raise UsageError(problem, where=where, hint=hint) from error

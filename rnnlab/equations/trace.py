@@ -13,7 +13,7 @@ from rnnlab.cells.base import AbstractCell
 from rnnlab.core.activations import AbstractActivation, Relu, Sigmoid, Softsign, Tanh
 from rnnlab.core.errors import UsageError
 from rnnlab.core.registry import nearest
-from rnnlab.equations.contract import described_parameters, run_step
+from rnnlab.equations.contract import check_gates, described_parameters, run_step
 from rnnlab.equations.graph import Graph, Node
 
 _INSTEAD = {
@@ -274,6 +274,7 @@ def trace(cell: AbstractCell, input_features: int) -> Traced:
     sizes = cell.state_sizes()
     state = {name: Symbol(xp, graph.node("state", width=size, detail=name)) for name, size in sizes.items()}
     step = run_step(cell, xp, parameters, Symbol(xp, graph.node("input", width=input_features)), state)
+    check_gates(cell, step)
     output, states = xp.node(step.output), {name: xp.node(step.state[name]) for name in sizes}
     wanted = [("the output", output, cell.options.units), *((name, states[name], size) for name, size in sizes.items())]
     for what, node, size in wanted:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from rnnlab.core.batch import Batch, Lengths, last_step_mask, within_lengths
-from rnnlab.core.code_files import code_fault, fail_at, kind_of
+from rnnlab.core.code_faults import code_fault, fail_at, kind_of
 from rnnlab.core.errors import UsageError
 from rnnlab.core.losses import LOSSES
 from rnnlab.core.registry import nearest
@@ -92,7 +92,8 @@ def require_batch(task: AbstractTask, batch: object, size: int, timesteps: Lengt
             why = f"; loss {task.loss}, return_sequences {task.return_sequences}" if name == "targets" else ""
             fail(f"returns {name} of shape {array.shape}, expected {of}: {shape}{why}")
         if (array.dtype.kind != "i") if kind == _WHOLE else (array.dtype != kind):
-            fail(f"returns {name} of {array.dtype}, expected {kind}", f"convert them: {name}.astype({kind[:3]})")
+            cast = "int" if kind == _WHOLE else kind.removesuffix("64")
+            fail(f"returns {name} of {array.dtype}, expected {kind}", f"convert them: {name}.astype({cast})")
         if not np.isfinite(array).all():
             fail(f"returns {name} that are not finite", "return finite numbers")
     inside = within_lengths(batch.lengths, steps)

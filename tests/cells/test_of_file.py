@@ -309,6 +309,40 @@ def test_the_cell_of_a_project_that_was_moved_is_named_and_not_run(
         assert done.code == 0, done.stderr
 
 
+def test_all_files_of_a_project_that_was_moved_are_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "project/cells").mkdir(parents=True)
+    task = "import rnnlab.tasks.adding as a\n\n\nclass Own(a.TASKS[0]):\n    name = 'own'\n"
+    (folder / "cells/my_task.py").write_text(task)
+    own = CONFIG.replace("task: adding", 'task: {type: "cells/my_task.py:Own"}')
+    (folder / "x.yaml").write_text(own)
+    done = child("train", "x.yaml", "--into", "project/one", "-q")
+    assert done.code == 0, done.stderr
+    for name in ("my_cell.py", "my_task.py"):
+        shutil.move(folder / "cells" / name, folder / "project/cells")
+    monkeypatch.chdir(folder / "project")
+    done = child("evaluate", "one")
+    places = os.pathsep.join(("cells/my_cell.py", "cells/my_task.py"))
+    assert (done.code, f"{VARIABLE}={places} rnnlab" in done.stderr) == (2, True), done.stderr
+    monkeypatch.setenv(VARIABLE, "nope")
+    done = child("evaluate", "one")
+    assert f"nope: no such file — {VARIABLE} has files, without a class" in done.stderr
+    monkeypatch.setenv(VARIABLE, places)
+    assert child("evaluate", "one").code == 0
+
+
+def test_a_file_that_imports_one_beside_it_is_told_so(folder: Path) -> None:
+    (folder / "cells/helper_mod.py").write_text("")
+    (folder / "cells/my_cell.py").write_text("import helper_mod\n" + LEAKY)
+    done = rnnlab("check", "x.yaml")
+    assert done.code == 2
+    assert "my_cell.py:1: cannot be imported: ModuleNotFoundError: No module named 'helper_mod'" in done.stderr
+    assert "must be complete in itself" in done.stderr
+
+
+def test_the_card_of_a_cell_without_equations_has_no_gap(folder: Path) -> None:
+    assert "\n\n\n" not in rnnlab("cells", "cells/my_cell.py:Leaky").stdout
+
+
 def test_two_cells_of_one_name_are_told_apart_by_their_hash(folder: Path) -> None:
     assert rnnlab("train", "x.yaml", "--into", "runs/one", "-q").code == 0
     (folder / "cells/my_cell.py").write_text(LEAKY + "# changed\n")

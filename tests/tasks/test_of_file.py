@@ -128,6 +128,12 @@ WRONG = {
     "no batch": ("return Batch", "Batch", "my_task.py:26: `sample` returns None, expected a Batch"),
     "a shape": ("symbols[:, 0]", "symbols[:, :1]", "returns targets of shape (4, 1), expected (B): (4,)"),
     "a dtype": ("* within", ".astype(int) * within", "returns inputs of int64, expected float64"),
+    "a mask of integers": ("timesteps[1]), lengths)", "timesteps[1]) * 1, lengths)", "convert them: mask.astype(bool)"),
+    "an option changed": (
+        "options.symbols\n\n",
+        "options.symbols\n        options.symbols = 3\n\n",
+        "my_task.py:25: ValidationError: the option symbols cannot be changed — fix this line",
+    ),
     "a class too high": ("symbols[:, 0]", "symbols[:, 0] + 1", "returns classes from 1 to 2, expected 0 to 1"),
     "real classes": ("symbols[:, 0]", "symbols[:, 0] / 1.0", "returns targets of float64, expected integers"),
     "a nan": ("Batch(inputs", "Batch(inputs + np.nan", "returns inputs that are not finite"),

@@ -80,7 +80,7 @@ def _show_card(kind: Kind, card: dict[str, Any], name: str) -> None:
         drawn = one["initializer"] + (f", plus {offset:g}" if offset else "")
         rows.append((one["name"], f"({', '.join(shape)}{',' * (len(shape) == 1)})", drawn))
     parameters = table(["parameter", "shape", "initializer"], rows, text=["shape", "initializer"])
-    show(f"{name}: {kind.title}", "", *(f"  {line}" for line in card["equations"]), "")
+    show(f"{name}: {kind.title}", "", *(f"  {line}" for line in card["equations"]), *[""] * bool(card["equations"]))
     show(facts(pairs), "")
     show_table(parameters, option_table(card["options"]))
     show("", "In a config:", "  cell:", f"    type: {name}")

@@ -226,7 +226,7 @@ def _is_bounded(layer: Layer) -> bool | None:
     """
     cell = layer.network.cell
     fades = bool(cell.forget) or len(cell.states) == 1
-    known = fades and all(getattr(cell.options, option) in _BOUNDED for option in cell.gates.values())
+    known = fades and all(one in _BOUNDED for one in cell.gate_activations().values())
     return known if cell.gates else None
 
 

@@ -108,10 +108,10 @@ def gates(unrolled: Unrolled) -> dict[str, Gate]:
     found: dict[str, Gate] = {}
     for layer in unrolled.layers:
         cell = layer.network.cell
-        for name, option in cell.gates.items():
+        for name, activation in cell.gate_activations().items():
             steps = np.stack([step.saved[name] for step in unrolled.steps[layer.number]], axis=1)
             values = steps[unrolled.visited()]  # (N, H)
-            one = gate(values, _RANGES.get(getattr(cell.options, option)))
+            one = gate(values, _RANGES.get(activation))
             found[f"{layer.name}.{name}"] = replace(one, kept=kept_for(values)) if name == cell.forget else one
     return found
 
