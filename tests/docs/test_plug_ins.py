@@ -1,8 +1,12 @@
 """The package that docs/how_to/plug_ins.md shows is found by its entry points, trained, diagnosed and tested."""
 
 import importlib
+import subprocess
+import sys
 import tomllib
+from importlib.util import find_spec
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
@@ -44,6 +48,16 @@ def test_the_package_of_the_page_does_what_it_shows(installed: Path) -> None:
         assert done.code == 0, (command, done.stderr)
         assert expected in done.stdout
     assert '"rnnlab-mine":"0.1.0"' in (installed.parent / "runs/one/provenance.json").read_text().replace(" ", "")
+
+
+def test_the_files_of_the_page_can_be_built(installed: Path) -> None:
+    """A build tool takes the folder of the project's name, if it is a regular package."""
+    project = tomllib.loads((installed / "pyproject.toml").read_text())["project"]
+    assert (installed / project["name"].replace("-", "_") / "__init__.py").is_file()
+    if find_spec("hatchling"):
+        subprocess.run([sys.executable, "-m", "hatchling", "build", "-t", "wheel"], cwd=installed, check=True)
+        (wheel,) = (installed / "dist").glob("*.whl")
+        assert {f"rnnlab_mine/{name}.py" for name in ("leaky", "recall", "norms")} <= {*ZipFile(wheel).namelist()}
 
 
 @pytest.mark.soak
