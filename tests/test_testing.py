@@ -120,6 +120,47 @@ def test_a_wrong_cell_fails(here: Path, new: str, problem: str) -> None:
     assert problem in str(caught.value)
 
 
+UNUSED = ('"recurrent_kernel")}', '"recurrent_kernel"), "v": Parameter((units,), "bias")}')
+RETURN = "Step(output=h,"
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        (RETURN, "Step(output=xp.log(0 * h),", "output that is not finite"),
+        (RETURN, "Step(output=h * __import__('random').random(),", "another output when it is called again"),
+        ("h = self", "self.k = getattr(self, 'k', 0) + 1; h = self.k * self", "another output when it is called again"),
+        (*UNUSED, "never uses the parameter 'v'"),
+        ("states =", "gates = {'g': 'tanh'}; states =", "my.py:14: `step` saves no 'g', which is one of the cell's"),
+        ("states =", "forget = 'zz'; states =", "Plain.forget is 'zz', expected one of its `gates`"),
+    ],
+)
+def test_what_is_wrong_with_a_step_is_named(here: Path, old: str, new: str, problem: str) -> None:
+    assert old in CELL
+    (here / "my.py").write_text(CELL.replace(old, new))
+    with pytest.raises((VerificationError, UsageError)) as caught:
+        check_cell("./my.py:Plain", engines=["numpy"])
+    assert problem in str(caught.value)
+
+
+@pytest.mark.parametrize(("activation", "is_right"), [("tanh", True), ("activation", True), ("none", False)])
+def test_a_gate_names_an_activation_or_an_option(here: Path, activation: str, is_right: bool) -> None:
+    text = CELL.replace("states =", f"gates = {{'g': {activation!r}}}; states =")
+    (here / "my.py").write_text(text.replace('{"h": h})', '{"h": h}, saved={"g": h})'))
+    (here / "x.yaml").write_text("task: adding\ncell: {type: ./my.py:Plain, units: 3}\nshape: {timesteps: 6}\n")
+    with (here / "x.yaml").open("a") as file:
+        file.write("training: {steps: 2, batch_size: 4}\nevaluation: {sequences: 8}\n")
+    done = rnnlab("train", "x.yaml", "--into", "one", "-q")
+    if is_right:
+        assert done.code == 0, done.stderr
+        assert "layers.0.g" in rnnlab("diagnose", "one", "--only", "gates", "--json").stdout
+    else:
+        assert done.code == 2
+        assert "my.py:Plain: " in done.stderr
+        assert "Plain.gates['g'] is 'none', expected an activation" in done.stderr
+
+
 def test_a_derivative_by_hand_that_is_not_that_of_the_step_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     right = Simple.step_vjp
 

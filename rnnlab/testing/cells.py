@@ -9,7 +9,7 @@ import numpy as np
 from rnnlab.backends.keras.engines import ENGINES, usual_engine
 from rnnlab.backends.numpy.reference import step_gradients
 from rnnlab.cells import CELLS
-from rnnlab.cells.base import AbstractCell
+from rnnlab.cells.base import AbstractCell, Step
 from rnnlab.config.load import check_document
 from rnnlab.config.reading import document_of_data
 from rnnlab.core.batch import Array
@@ -19,7 +19,8 @@ from rnnlab.core.namespace import NUMPY
 from rnnlab.core.streams import stream
 from rnnlab.equations.contract import described_parameters, run_step
 from rnnlab.equations.evaluate import pull_back
-from rnnlab.equations.plan import plan_of
+from rnnlab.equations.graph import ordered
+from rnnlab.equations.plan import Plan, plan_of
 from rnnlab.inspection.verify import verify
 
 _FEATURES, _ROWS = 3, 4
@@ -40,9 +41,10 @@ def check_cell(
 ) -> None:
     """Pass if a cell keeps the contract of all cells, on every engine that is installed.
 
-    One step returns what it must in float32 and float64, writes to no argument, and treats each sequence by itself. On
-    each engine the gradient agrees with central differences of the step, or of one truncated, and outputs, loss,
-    gradient and trained weights agree with those of NumPy: of sequences of several lengths, in several layers.
+    One step returns what it must in float32 and float64, finite and the same when it is called again, uses each
+    parameter, writes to no argument, and treats each sequence by itself. On each engine the gradient agrees with
+    central differences of the step, or of one truncated, and outputs, loss, gradient and trained weights agree with
+    those of NumPy: of sequences of several lengths, in several layers.
 
     Args:
         cell: A path, `./my_cell.py:MyCell`, relative to the current folder; the name of a cell, or its class there.
@@ -84,6 +86,14 @@ def check_cell(
 
 def check_step(cell: AbstractCell) -> None:
     """One step: shapes, types, rows that do not see each other, and arguments that stay as they are."""
+    with np.errstate(all="ignore"):  # a value that is not finite is an error of its own
+        _check_step(cell)
+
+
+def _check_step(cell: AbstractCell) -> None:
+    plan = plan_of(cell, _FEATURES)
+    if unused := [name for name in (*plan.matrices, *plan.vectors) if name not in _used(plan)]:
+        _fail(type(cell), f"`step` never uses the parameter {unused[0]!r}")
     for dtype in ("f4", "f8"):
         arrays = _arrays(cell, dtype)
         for array in arrays.values():
@@ -92,13 +102,15 @@ def check_step(cell: AbstractCell) -> None:
         inputs, state = arrays["/inputs"], {name: arrays[f"/{name}"] for name in cell.states}
         try:
             step = run_step(cell, NUMPY, parameters, inputs, state)
+            again = run_step(cell, NUMPY, parameters, inputs, state)
+            _check_values(cell, step, again, 1e-14 if dtype == "f8" else 1e-6)
             flowing: dict[str, Any] = {
                 "output_gradient": np.ones_like(step.output),
                 "state_gradient": {name: np.ones_like(array) for name, array in step.state.items()},
             }
             given: dict[str, Any] = {"inputs": inputs, "state": state}
             by_hand = step_gradients(cell, parameters, **given, step=step, **flowing)
-            derived = pull_back(plan_of(cell, _FEATURES), NUMPY, parameters, **given, **flowing)
+            derived = pull_back(plan, NUMPY, parameters, **given, **flowing)
         except ValueError as error:
             if "read-only" not in str(error):
                 raise
@@ -120,6 +132,24 @@ def check_step(cell: AbstractCell) -> None:
         pairs = [(alone.output, step.output), *((alone.state[name], step.state[name]) for name in cell.states)]
         if not all(np.allclose(a[0], b[row], rtol=0, atol=1e-14) for a, b in pairs):
             _fail(type(cell), "`step` of one sequence depends on the others of the batch")
+
+
+def _check_values(cell: AbstractCell, step: Step, again: Step, close: float) -> None:
+    """Pass if what a step returns is finite, and the same when it is called again."""
+    other = {"output": again.output, **again.state}
+    for name, array in {"output": step.output, **step.state}.items():
+        if not np.isfinite(array).all():
+            _fail(type(cell), f"`step` returns {name} that is not finite")
+        if not np.allclose(array, other[name], rtol=0, atol=close):
+            hint = "draw no random numbers, and change no attribute"
+            _fail(type(cell), f"`step` returns another {name} when it is called again with the same values: {hint}")
+
+
+def _used(plan: Plan) -> set[str]:
+    """Return the names of the parameters that a step depends on."""
+    nodes = ordered(plan.after.values())
+    names = {node.detail for node in nodes if node.operation == "parameter"}
+    return names.union(*((*node.sum.matrices, *node.sum.biases) for node in nodes if node.operation == "linear"))
 
 
 def _arrays(cell: AbstractCell, dtype: str) -> dict[str, Array]:
