@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -204,27 +204,28 @@ class AbstractModel(ABC):
         self.training = training
 
     @abstractmethod
-    def train_step(self, batch: Batch, *, meanwhile: Callable[[], None] = nothing) -> StepResult:
-        """Run forward, backward, clip and update once; no update where the loss or the gradient is not finite.
+    def _train_once(self, batch: Batch, meanwhile: Callable[[], None]) -> StepResult:
+        """Run forward, backward, clip and update once; no update where the loss or the gradient is not finite."""
 
-        Args:
-            batch: What to learn from.
-            meanwhile: Called once, when others are at work on the step where there are others.
-        """
+    @final
+    def train_step(self, batch: Batch) -> StepResult:
+        """Run one update: a block of one."""
+        one = self.train_block(batch, updates=1)
+        return StepResult(float(one.losses[0]), one.outputs, float(one.gradient_norms[0]), float(one.learning_rates[0]))
 
     def train_block(self, batch: Batch, *, updates: int, meanwhile: Callable[[], None] = nothing) -> BlockResult:
-        """Run `train_step` so many times; the results are the same however many updates a block has.
+        """Run so many updates; the results are the same however many a block has.
 
         Args:
             batch: `updates` times B sequences: update k, from 0, learns from rows k*B up to (k+1)*B.
             updates: How many, 1 or more.
-            meanwhile: Called once, as in `train_step`.
+            meanwhile: Called once, when others are at work where there are others.
         """
         size = batch.size // updates
         steps: list[StepResult] = []
         for number in range(updates):
             rows = batch.rows(number * size, (number + 1) * size)
-            steps.append(self.train_step(rows, meanwhile=nothing if number else meanwhile))
+            steps.append(self._train_once(rows, nothing if number else meanwhile))
             if not (math.isfinite(steps[-1].loss) and math.isfinite(steps[-1].gradient_norm)):
                 break
         return BlockResult.of(steps)

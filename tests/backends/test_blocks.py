@@ -14,10 +14,7 @@ only = pytest.mark.parametrize("contender", LOOPING, indirect=True)
 
 
 def one_by_one(model: AbstractModel, data: Batch, *, updates: int) -> BlockResult:
-    """Train in blocks of one update: a single step is computed otherwise where a block is trained in a lane."""
-    rows = [data.rows(SIZE * number, SIZE * (number + 1)) for number in range(updates)]
-    blocks = [model.train_block(one, updates=1) for one in rows]
-    return BlockResult(**{name: np.concatenate([getattr(one, name) for one in blocks]) for name in RESULTS})
+    return BlockResult.of([model.train_step(data.rows(SIZE * n, SIZE * (n + 1))) for n in range(updates)])
 
 
 def assert_same_results(got: BlockResult, expected: BlockResult) -> None:

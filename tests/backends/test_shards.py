@@ -132,7 +132,7 @@ def test_a_batch_that_is_not_finite_is_seen_in_every_process() -> None:
 def test_meanwhile_comes_once_a_step(processes: int) -> None:
     net, calls = network("simple"), list[int]()
     data = batch(net, batch_size=4, timesteps=6)
-    model(net, shards=2, processes=processes).train_step(data, meanwhile=lambda: calls.append(1))
+    model(net, shards=2, processes=processes).train_block(data, updates=1, meanwhile=lambda: calls.append(1))
     assert calls == [1]
 
 

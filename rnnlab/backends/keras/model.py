@@ -6,7 +6,7 @@ from typing import Any, final
 
 import numpy as np
 
-from rnnlab.backends.base import AbstractModel, Network, Prediction, StepResult, Training, nothing
+from rnnlab.backends.base import AbstractModel, Network, Prediction, StepResult, Training
 from rnnlab.backends.keras import Way
 from rnnlab.backends.keras.engines.base import AbstractEngine, Array
 from rnnlab.backends.keras.functions import NetworkFunctions
@@ -47,7 +47,7 @@ class KerasModel(AbstractModel):
             width = network.cell.options.units * network.cell.options.layers
             self._step = engine.compile_step(self._functions.loss, self._optimizer, width=width, xla=way.xla)
 
-    def train_step(self, batch: Batch, *, meanwhile: Callable[[], None] = nothing) -> StepResult:
+    def _train_once(self, batch: Batch, meanwhile: Callable[[], None]) -> StepResult:
         if self.training is None or self._optimizer is None:
             raise RuntimeError("this model was built without `training`")
         meanwhile()

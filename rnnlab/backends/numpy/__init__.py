@@ -214,7 +214,7 @@ class NumpyModel(AbstractModel):
         return train_together([member], [batch], updates)[0]
 
     @np.errstate(over="ignore", invalid="ignore")  # the caller sees divergence in the result
-    def train_step(self, batch: Batch, *, meanwhile: Callable[[], None] = nothing) -> StepResult:
+    def _train_once(self, batch: Batch, meanwhile: Callable[[], None]) -> StepResult:
         if self.training is None:
             raise RuntimeError("this model was built without `training`")
         training = self.training
