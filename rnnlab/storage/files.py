@@ -74,7 +74,7 @@ def write_atomic(
             sync_folder(path.parent)
 
 
-def create_whole(path: Path, data: bytes) -> None:
+def create_whole(path: Path, data: bytes, *, elsewhere: str = ELSEWHERE) -> None:
     """Make `path` with the content `data`, for this caller alone: it is never visible empty or half written.
 
     Raises:
@@ -89,7 +89,7 @@ def create_whole(path: Path, data: bytes) -> None:
     except FileExistsError:
         raise
     except OSError as fault:
-        raise system_error(f"write {len(data):,} bytes", path, fault) from fault
+        raise system_error(f"write {len(data):,} bytes", path, fault, elsewhere=elsewhere) from fault
     finally:
         with suppress(OSError):
             disk.unlink(temporary)
@@ -149,7 +149,7 @@ def sync_names(folder: Path) -> None:
         sync_folder(folder)
 
 
-def make_folder(parent: Path, name: str) -> Path:
+def make_folder(parent: Path, name: str, *, elsewhere: str = ELSEWHERE) -> Path:
     """Create the folder `name` in `parent`, for this caller alone, and return it.
 
     Raises:
@@ -163,27 +163,27 @@ def make_folder(parent: Path, name: str) -> Path:
     except FileExistsError:
         raise
     except OSError as fault:
-        raise system_error("create the folder", folder, fault) from fault
+        raise system_error("create the folder", folder, fault, elsewhere=elsewhere) from fault
     return folder
 
 
-def ensure_folder(folder: Path) -> None:
+def ensure_folder(folder: Path, *, elsewhere: str = ELSEWHERE) -> None:
     """Create `folder` and its parents where they are missing; any number of processes may do so at once.
 
     Raises:
         EnvironmentFault: A system error, or a file has the name.
     """
-    with reported("look at", folder):
+    with reported("look at", folder, elsewhere=elsewhere):
         there = folder.is_dir()
     if there:
         return
     if folder.parent != folder:
-        ensure_folder(folder.parent)
+        ensure_folder(folder.parent, elsewhere=elsewhere)
     try:
-        make_folder(folder.parent, folder.name)
+        make_folder(folder.parent, folder.name, elsewhere=elsewhere)
     except FileExistsError:
         if not folder.is_dir():
-            hint = f"move it away, or {ELSEWHERE}"
+            hint = f"move it away, or {elsewhere}"
             raise EnvironmentFault("is not a folder, and a folder is needed", where=str(folder), hint=hint) from None
 
 

@@ -47,6 +47,16 @@ def test_the_commands_that_it_names_work(here: Path, monkeypatch: pytest.MonkeyP
     assert folder is not None or (made / "report.html").is_file()
 
 
+def test_a_folder_that_cannot_be_made_or_begins_like_an_option(here: Path) -> None:
+    (here / "file").write_text("")
+    result = rnnlab("init", "file")
+    reported = (
+        "file: is not a folder, and a folder is needed — move it away, or give another folder: `rnnlab init FOLDER`"
+    )
+    assert (result.code, result.stderr) == (5, f"rnnlab: error[E_ENVIRONMENT]: {reported}\n")
+    assert named_by(rnnlab("init", "--", "-x").stdout)[0] == ["cd", "./-x"]
+
+
 def test_an_editor_finds_a_schema_that_fits(started: Path) -> None:
     for name in ("first.yaml", "sweep.yaml"):
         start, _, path = (started / name).read_text(encoding="utf-8").splitlines()[0].partition("$schema=")

@@ -25,6 +25,7 @@ _SLURM = """\
 # the same command submits those that are missing or failed. Your cluster may need --partition and --account too.
 rnnlab sweep sweep.yaml --slurm --time 0:30:00 --mem 1G --array-limit 20 "$@"
 """
+_ELSEWHERE = "give another folder: `rnnlab init FOLDER`"
 _NEXT = [
     ("rnnlab train first.yaml", "a first network, in some seconds"),
     ("rnnlab show latest", "its result and its curve"),
@@ -46,14 +47,15 @@ def command(
     for name in files:
         if (path := folder / name).exists() or path.is_symlink():
             raise UsageError("already exists", where=str(path), hint="give another folder: `rnnlab init FOLDER`")
-    ensure_folder(folder)
+    ensure_folder(folder, elsewhere=_ELSEWHERE)
     for name, text in files.items():
         try:
-            create_whole(folder / name, text.encode())
+            create_whole(folder / name, text.encode(), elsewhere=_ELSEWHERE)
         except FileExistsError:
             raise UsageError("was created by another program just now", where=str(folder / name)) from None
     show(f"{folder}: wrote {', '.join(files)}", "", "next:")
-    enter = [] if folder == Path() else [(f"cd {quote(str(folder))}", "")]
+    start = "./" if str(folder).startswith("-") else ""  # or it is an option of cd
+    enter = [] if folder == Path() else [(f"cd {quote(f'{start}{folder}')}", "")]
     show(facts([(f"  {line}", about or " ") for line, about in enter + _NEXT]))
 
 
