@@ -12,6 +12,7 @@ from rnnlab.config.document import Document
 from rnnlab.config.load import check_document
 from rnnlab.config.overrides import Overrides, override_texts
 from rnnlab.config.reading import apply_overrides, document_of_data, read_document
+from rnnlab.config.shipped import config_path
 from rnnlab.core.arguments import got, require_count
 from rnnlab.core.errors import UsageError
 from rnnlab.core.named_files import home_expanded
@@ -210,7 +211,7 @@ def _document(config: Config, overrides: Overrides) -> tuple[Document, Path | No
     if not isinstance(config, str | Path):
         expected = "the path of a YAML file, the name of a shipped config, or a mapping"
         raise UsageError(f"got {got(config)}, expected {expected}", where="config")
-    file = home_expanded(config)
+    file = config_path(config)
     return read_document(file, override_texts(overrides)), file
 
 

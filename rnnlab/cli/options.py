@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from rnnlab.config.shipped import shipped_configs
+from rnnlab.config.shipped import config_path, shipped_configs
 from rnnlab.config.spelling import right_key
 from rnnlab.core.errors import RnnlabError
 from rnnlab.core.named_files import home_expanded
@@ -109,7 +109,7 @@ _CONFIG = typer.Argument(
     metavar="CONFIG",
     help="A YAML file, or the name of a shipped config: quickstart.",
     show_default=False,
-    parser=home_expanded,
+    parser=config_path,
     autocompletion=complete_config,
 )
 ConfigArgument = Annotated[Path, _CONFIG]

@@ -14,11 +14,11 @@ import numpy as np
 
 from rnnlab.config.document import DOTTED_KEY, Document, Node, node_of
 from rnnlab.config.errors import KeyPath, LocatedError, Position, dotted, kind, location, raise_all, shortened, shown
-from rnnlab.config.shipped import located, shipped_configs
+from rnnlab.config.shipped import config_path, located, shipped_configs
 from rnnlab.config.short import in_full
 from rnnlab.config.yaml import dump_yaml, parse
 from rnnlab.core.errors import ConfigError, UsageError
-from rnnlab.core.named_files import home_expanded, read_named
+from rnnlab.core.named_files import read_named
 
 MOST_BYTES = 1 << 20
 MOST_FILES = 64
@@ -188,7 +188,7 @@ def _read_file(name: Path, *, where: str, chain: tuple[Path, ...], seen: list[Pa
     own, errors = _parsed(_decode(raw, str(path)), str(path), hint=_START)
     merged = Node({}, Position(str(path), 1, 1))
     for base_name, place in _bases(own.child(KEY)):
-        base = _read_file(home_expanded(base_name), where=place, chain=(*chain, path), seen=seen)
+        base = _read_file(config_path(base_name, path.parent), where=place, chain=(*chain, path), seen=seen)
         merged, errors = merged.merged_with(base.root, in_full(merged)), [*errors, *base.errors]
     return Document(merged.merged_with(Document(own).without(KEY).root, in_full(merged)), raw, tuple(errors))
 

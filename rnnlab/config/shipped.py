@@ -5,6 +5,7 @@ from functools import cache
 from pathlib import Path
 
 from rnnlab.core.errors import UsageError
+from rnnlab.core.named_files import home_expanded
 
 _PACKAGE = Path(__file__).parents[1]
 
@@ -20,6 +21,23 @@ def shipped_configs() -> dict[str, Path]:
     inside = _PACKAGE / "configs"  # in a wheel; a checkout has them beside the package
     folder = inside if inside.is_dir() else _PACKAGE.parent / "configs"
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def config_path(text: str | Path, folder: Path = Path()) -> Path:
+    """Return the path of a config as it was given: `./quickstart` is a file here, `quickstart` may be a shipped config.
+
+    Raises:
+        UsageError: The text is empty, or cannot be a path.
+
+    Example:
+        >>> str(config_path("quickstart")), config_path("./quickstart") == Path("quickstart").absolute()
+        ('quickstart', True)
+    """
+    if str(text) == "":
+        problem = "got an empty name, expected the path of a YAML file or a name that `rnnlab configs` lists"
+        raise UsageError(problem)
+    path = home_expanded(text)
+    return (folder / path).absolute() if str(path) in shipped_configs() and str(path) != str(text) else path
 
 
 def located(name: Path, folder: Path = Path()) -> Path:

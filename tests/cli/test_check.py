@@ -54,3 +54,12 @@ def test_a_network_for_a_larger_machine_may_be_checked_here(here: Path) -> None:
     assert result.code == 0
     assert result.stderr.startswith("ok: 545,465,237,505 parameters, about ")
     assert " TiB of memory, " in result.stderr
+
+
+def test_what_has_a_separator_is_a_path(here: Path) -> None:
+    assert rnnlab("check", "quickstart").code == 0
+    result = rnnlab("check", "./quickstart")
+    assert (result.code, f"{here / 'quickstart'}: no such file" in result.stderr) == (2, True)
+    (here / "x.yaml").write_text("extends: ./quickstart\n")
+    assert "no such file" in rnnlab("check", "x.yaml").stderr
+    assert "got an empty name" in rnnlab("check", "").stderr
