@@ -185,8 +185,9 @@ def _read_file(name: Path, *, where: str, chain: tuple[Path, ...], seen: list[Pa
         names = " extends ".join(shortened(str(one)) for one in (*chain, path))
         problem = f"{names}: {error.problem}" if chain else error.problem
         raise ConfigError([UsageError(problem, where=where, hint=error.hint)]) from error
-    own, errors = _parsed(_decode(raw, str(path)), str(path), hint=_START)
-    merged = Node({}, Position(str(path), 1, 1))
+    source = path.stem if path in shipped_configs().values() else str(path)  # not a path inside the installation
+    own, errors = _parsed(_decode(raw, source), source, hint=_START)
+    merged = Node({}, Position(source, 1, 1))
     for base_name, place in _bases(own.child(KEY)):
         base = _read_file(config_path(base_name, path.parent), where=place, chain=(*chain, path), seen=seen)
         merged, errors = merged.merged_with(base.root, in_full(merged)), [*errors, *base.errors]

@@ -63,3 +63,7 @@ def test_what_has_a_separator_is_a_path(here: Path) -> None:
     (here / "x.yaml").write_text("extends: ./quickstart\n")
     assert "no such file" in rnnlab("check", "x.yaml").stderr
     assert "got an empty name" in rnnlab("check", "").stderr
+
+
+def test_an_error_in_a_shipped_config_has_its_name(here: Path) -> None:
+    assert rnnlab("train", "vanishing_sweep").stderr.startswith("rnnlab: error[E_CONFIG]: vanishing_sweep:")
