@@ -41,6 +41,9 @@ def test_each_hint_names_an_extra_that_there_is() -> None:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 named |= set(re.findall(r"rnnlab\[([a-z]+)\]", node.value))
+            elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "missing_package":
+                given = [one.value for one in node.keywords if one.arg == "extra"]
+                named |= {one.value for one in given if isinstance(one, ast.Constant)}
     assert named - extras == set()
     assert {"plots", "compiled", "data", "optuna", "onnx", "tensorboard"} <= named
 

@@ -4,16 +4,16 @@ import traceback
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from pydantic import ValidationError
-
 from rnnlab.core.errors import UsageError
 
 PREFIX = "rnnlab_file_"  # of the names of modules that are such files
 _LONGEST = 300
 
 
-def told(error: BaseException) -> str:
+def error_text(error: BaseException) -> str:
     """Return what was raised, on one line."""
+    from pydantic import ValidationError
+
     text = str(error)
     if isinstance(error, ValidationError):
         text = "; ".join(_of_option(fault["loc"], fault["type"], fault["msg"]) for fault in error.errors())
@@ -32,7 +32,7 @@ def code_fault(error: BaseException) -> UsageError | None:
         for frame, line in traceback.walk_tb(error.__traceback__)
         if str(frame.f_globals.get("__name__")).startswith(PREFIX)
     ]
-    return UsageError(told(error), where=lines[-1], hint="fix this line") if lines else None
+    return UsageError(error_text(error), where=lines[-1], hint="fix this line") if lines else None
 
 
 def fail_at(method: Callable[..., Any], problem: str, hint: str) -> NoReturn:

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn, Self, final
 
-from rnnlab.core.code_faults import PREFIX, told
+from rnnlab.core.code_faults import PREFIX, error_text
 from rnnlab.core.errors import UsageError
 from rnnlab.core.named_files import home_expanded, read_named, sha256_of
 from rnnlab.core.registry import nearest
@@ -283,7 +283,7 @@ def _import(file: CodeFile, source: bytes) -> None:
 
 
 def _fail(file: CodeFile, error: BaseException, line: int | None) -> NoReturn:
-    problem = f"cannot be imported: {told(error)}"
+    problem = f"cannot be imported: {error_text(error)}"
     where = f"{file.path}:{line}" if line else str(file.path)
     hint = f"fix this file, from which {file.name} is taken"
     if isinstance(error, ModuleNotFoundError) and error.name:

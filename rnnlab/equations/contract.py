@@ -58,7 +58,7 @@ def check_gates(cell: AbstractCell, step: Step) -> None:
         if name not in step.saved:
             hint = f"return Step(…, saved={{{name!r}: …}}), or correct `gates`"
             fail_at(cell.step, f"saves no {name!r}, which is one of the cell's `gates`", hint)
-        if activation not in activations.names():
+        if activation not in activations.names() and not hasattr(cell.options, cell.gates[name]):
             problem = f"{kind}.gates[{name!r}] is {activation!r}, expected an activation, or an option that names one"
             raise UsageError(problem, where=_file(cell), hint=f"of {', '.join(activations.names())}")
     if cell.forget and cell.forget not in cell.gates:

@@ -14,6 +14,11 @@ from tests.cli.program import Result, rnnlab
 CONFIG = "task: parity\nbackend: keras\ntraining: {steps: 1}\nevaluation: {sequences: 2}\n"
 
 
+def skip_without(engine: str) -> None:
+    if importlib.util.find_spec(engine) is None:
+        pytest.skip(f"{engine} is not installed")
+
+
 def train(here: Path, *lines: str) -> Result:
     """Train on what the lines add to the config; it must not come far."""
     (here / "x.yaml").write_text(CONFIG + "".join(f"{line}\n" for line in lines))
@@ -85,6 +90,7 @@ def test_an_engine_that_does_not_exist(here: Path) -> None:
 
 @pytest.mark.parametrize("engine", ["jax", "torch"])
 def test_keras_has_double_precision_on_tensorflow_alone(here: Path, engine: str) -> None:
+    skip_without(engine)
     result = train(here, f"engine: {engine}", "precision: float64")
     assert (result.code, result.stderr) == (
         2,
@@ -95,6 +101,7 @@ def test_keras_has_double_precision_on_tensorflow_alone(here: Path, engine: str)
 
 def test_one_process_has_one_engine(here: Path, keras: Any, engine: str) -> None:
     other = "jax" if engine == "torch" else "torch"
+    skip_without(other)
     result = train(here, f"engine: {other}")
     assert (result.code, result.stderr) == (
         5,

@@ -115,7 +115,7 @@ SLOW = """
 import sys, time
 from rnnlab.backends.numpy import NumpyModel
 from rnnlab.cli.main import main
-NumpyModel.train_step = lambda *_, **__: (print("in a step", flush=True), time.sleep(60))
+NumpyModel._train_once = lambda *_: (print("in a step", flush=True), time.sleep(60))
 sys.argv = ["rnnlab", "train", "x.yaml", "--into", "job", "-q"]
 main()
 """

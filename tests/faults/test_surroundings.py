@@ -190,14 +190,14 @@ def test_a_clock_that_is_set_anew_in_the_middle(trial: Trial, monkeypatch: pytes
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_weights_that_turn_bad_at_step_k(trial: Trial, monkeypatch: pytest.MonkeyPatch, k: int, value: float) -> None:
     """The newest checkpoint and the last weights stay finite, and resuming does not go round in circles."""
-    step = NumpyModel.train_step
+    step = NumpyModel._train_once
 
-    def poisoned(model: NumpyModel, batch: Any, **given: Any) -> Any:
+    def poisoned(model: NumpyModel, *given: Any) -> Any:
         if model._slots["step"][0] == k - 1:
             model._parameters.views["layers.0.U"][0, 0] = value
-        return step(model, batch, **given)
+        return step(model, *given)
 
-    monkeypatch.setattr(NumpyModel, "train_step", poisoned)
+    monkeypatch.setattr(NumpyModel, "_train_once", poisoned)
     run = RunFolder(trial.place / "run")
     with pytest.raises(DivergedError, match=f"diverged at step {k}: "):
         begin(trial.asked, run.path)

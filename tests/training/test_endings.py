@@ -98,14 +98,14 @@ def test_an_error_in_the_engine(
     fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, exit_code: int, message: str
 ) -> None:
     """The weights of the last evaluation are kept, because the error may have left newer ones half updated."""
-    real = NumpyModel.train_step
+    real = NumpyModel._train_once
 
-    def fails_later(model: NumpyModel, batch, **given):
+    def fails_later(model: NumpyModel, *given):
         if model._slots["step"][0] == 3:
             raise error
-        return real(model, batch, **given)
+        return real(model, *given)
 
-    monkeypatch.setattr(NumpyModel, "train_step", fails_later)
+    monkeypatch.setattr(NumpyModel, "_train_once", fails_later)
     with pytest.raises(type(error)):
         fit()
     run = rnnlab.open_run("latest", runs=tmp_path / "runs")
