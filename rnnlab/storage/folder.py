@@ -57,7 +57,7 @@ class RunFolder:
 
     Reading raises `VerificationError` where a file is missing or not what it should be; reading and writing raise
     `EnvironmentFault` on a system error. What is read must be of the run with the id `of`, where that is known.
-    Whoever begins a run pushes the names of its files to the disk by `sync_names` before it writes the status.
+    A new run's status is written after `sync_names`, which pushes the names of its files to the disk.
 
     Args:
         path: The folder.

@@ -1,4 +1,4 @@
-"""The contract of cells and tasks, as checks that anybody can run on his own: in a test, or by `rnnlab verify`.
+"""The contract of cells and tasks, as checks to run on your own: in a test, or by `rnnlab verify`.
 
 Example:
     >>> from rnnlab.testing import check_cell, check_task

@@ -1,4 +1,4 @@
-"""An index that is damaged, cannot be written, or is written by two at once: all is told as without it."""
+"""An index that is damaged, cannot be written, or is written by two at once: everything is reported as without it."""
 
 import errno
 import hashlib

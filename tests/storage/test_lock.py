@@ -1,4 +1,4 @@
-"""The lock: one holder, told by name; a dead one is overtaken, and one that was only thought dead finds out."""
+"""The lock: one holder, which is named; a dead one is overtaken, and one that was only thought dead finds out."""
 
 import os
 import subprocess
