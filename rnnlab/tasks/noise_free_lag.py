@@ -9,6 +9,7 @@ from pydantic import Field
 
 from rnnlab.core.batch import Array, Batch, Lengths
 from rnnlab.core.losses import LOSSES
+from rnnlab.tasks._unknown_lag import NoiseFreeLag2c
 from rnnlab.tasks.base import AbstractTask, Card, Published, Reference, Streak, TaskOptions, too_short
 
 # The smallest probability, so that its logarithm is finite; in a softmax it is 0 to 300 digits.
@@ -213,4 +214,4 @@ class NoiseFreeLag2b(AbstractNoiseFreeLag):
         return np.full((1, 1, self.options.symbols - 1), 1 / (self.options.symbols - 1))
 
 
-TASKS = (NoiseFreeLag2a, NoiseFreeLag2b)
+TASKS = (NoiseFreeLag2a, NoiseFreeLag2b, NoiseFreeLag2c)

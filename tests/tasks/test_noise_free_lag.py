@@ -79,3 +79,29 @@ def test_lengths(variant, timesteps, fault):
 def test_alphabet_sets_the_features():
     task = build("2a", symbols=8)
     assert (task.input_features, task.output_features, task.default_timesteps) == (9, 9, (8, 8))
+
+
+def test_2c_is_b_the_symbol_distractors_e():
+    task = build("2c", symbols=4, lag=3)
+    batch = task.sample(stream(1, "t"), batch_size=20_000, timesteps=task.default_timesteps)
+    symbols = batch.inputs.argmax(axis=2)
+    rows = np.arange(len(symbols))
+    assert (symbols[:, 0] == 4).all()  # a1 a2 a3 a4 b e x y
+    assert (symbols[rows, batch.lengths - 1] == 5).all()
+    np.testing.assert_array_equal(symbols[:, 1] - 6, batch.targets)
+    assert batch.targets.mean() == pytest.approx(0.5, abs=0.015)
+    between = (np.arange(symbols.shape[1]) >= 2) & (np.arange(symbols.shape[1]) < batch.lengths[:, None] - 1)
+    np.testing.assert_allclose(np.bincount(symbols[between], minlength=8)[:4] / between.sum(), 0.25, atol=0.01)
+    assert symbols[between].max() < 4
+
+
+def test_the_lag_of_2c_is_geometric():
+    """P(q + 3 + k steps) = 0.1 · 0.9ᵏ, with the mean q + 12; cut at two further distractors, 1 : 0.9 : 0.81."""
+    task = build("2c", symbols=2, lag=5)
+    lengths = task.sample(stream(2, "t"), batch_size=50_000, timesteps=task.default_timesteps).lengths
+    assert lengths.mean() == pytest.approx(17, abs=0.15)
+    shares = np.bincount(lengths, minlength=20)[:12] / len(lengths)
+    np.testing.assert_allclose(shares, [0] * 8 + [0.1, 0.09, 0.081, 0.0729], atol=0.005)
+    cut = task.sample(stream(3, "t"), batch_size=50_000, timesteps=(8, 10)).lengths
+    np.testing.assert_allclose(np.bincount(cut)[8:] / len(cut), np.array([1, 0.9, 0.81]) / 2.71, atol=0.01)
+    assert task.timesteps_fault((7, 10)) == "needs at least 8 steps: b, x or y, the lag of 5, e"

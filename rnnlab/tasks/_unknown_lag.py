@@ -1,0 +1,114 @@
+"""Remember one symbol over a noise-free lag of unknown length: task 2c of 1997, of `noise_free_lag`."""
+
+from typing import ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from rnnlab.core.batch import Array, Batch, Lengths, last_step_mask
+from rnnlab.core.losses import softmax
+from rnnlab.tasks.base import AbstractTask, Card, Published, Reference, Streak, TaskOptions, always, too_short
+
+# A logit so large that the softmax of the other is exactly 0 in either precision.
+CERTAIN = 1e3
+# Extra distractors of task 2c at the default lengths: one sequence in 10 million has more.
+_MOST_EXTRA = 150
+
+
+class DistractorsOptions(TaskOptions):
+    """The number of distractors, and how many follow the symbol to remember in any case."""
+
+    symbols: int = Field(default=50, ge=1, le=10_000, description="p: the distractors are a1 … ap")
+    lag: int = Field(default=50, ge=1, le=100_000, description="q: the least number of distractors in a sequence")
+
+
+class NoiseFreeLag2c(AbstractTask):
+    """b, then x or y, q random distractors a1 … ap or more, then e: which of x and y was it?
+
+    After the q distractors each step is one more with the probability 9/10, else e, the last of T steps. Only the
+    answer at e is scored: without memory ln 2. There are T = q + 3 steps or more, q + 12 in the mean. Input features
+    in the order a1 … ap, b, e, x, y; classes x, y.
+
+    Source: Hochreiter, Schmidhuber 1997, "Long short-term memory", section 5.2, task 2c and table 3.
+    Differs: Cross-entropy over a softmax, where the paper has squared error over sigmoids; its limit of 0.2 on every
+        output applies to the softmax. The longest sequences are left out: `timesteps` selects lengths, by default
+        those with at most 150 further distractors, all but one in 10 million. The steps do not count the answer,
+        which is the last symbol of the paper's string.
+
+    Example:
+        >>> task = NoiseFreeLag2c(NoiseFreeLag2c.Options(symbols=2, lag=3))  # features: a1 a2 b e x y
+        >>> word = np.eye(6)[[2, 5, 0, 1, 1, 0, 3]]  # b y a1 a2 a2 a1 e: one distractor more than three
+        >>> batch = Batch(word[None], np.array([1]), last_step_mask(np.array([7]), 7), np.array([7]))
+        >>> task.oracle(batch).argmax(axis=-1).tolist()
+        [1]
+    """
+
+    name = "noise_free_lag@hs1997_2c"
+    Options = DistractorsOptions
+    options: DistractorsOptions
+    tolerance: ClassVar[float] = 0.2
+    loss = "cross_entropy"
+    output_features = 2
+    output_names = ("x", "y")
+    maximised = frozenset({"accuracy"})
+    solved = Streak(10_000)
+    card = Card(
+        title="Remember one symbol over a lag of unknown length",
+        definition="Inputs: p + 4 one-hot symbols; b, x or y, q random ones of a1 … ap, one more at each step with the "
+        "probability 9/10, then e. Target: the x or y, scored at e only. A sequence is right when both probabilities "
+        "are within 0.2.",
+        published=tuple(
+            Published(
+                f"LSTM, 2 blocks of 1 cell, {weights:,} weights, learning rate 0.01, q = {q}, p = {p}: solved after "
+                f"{sequences} sequences (mean of 20 trials)",
+                "Hochreiter, Schmidhuber 1997, table 3",
+            )
+            for q, p, weights, sequences in (
+                (50, 50, 364, "30,000"),
+                (100, 100, 664, "31,000"),
+                (200, 200, 1264, "33,000"),
+                (500, 500, 3064, "38,000"),
+                (1000, 1000, 6064, "49,000"),
+                (1000, 500, 3064, "49,000"),
+                (1000, 200, 1264, "75,000"),
+                (1000, 100, 664, "135,000"),
+                (1000, 50, 364, "203,000"),
+            )
+        ),
+    )
+
+    def __init__(self, options: DistractorsOptions) -> None:
+        super().__init__(options)
+        self.input_features = options.symbols + 4
+        self.input_names = (*(f"a{n}" for n in range(1, options.symbols + 1)), *"bexy")
+        self.default_timesteps = (options.lag + 3, options.lag + 3 + _MOST_EXTRA)
+
+    def timesteps_fault(self, timesteps: Lengths) -> str | None:
+        return too_short(timesteps, self.options.lag + 3, f"b, x or y, the lag of {self.options.lag}, e")
+
+    def sample(self, rng: np.random.Generator, *, batch_size: int, timesteps: Lengths) -> Batch:
+        (shortest, longest), p, rows = timesteps, self.options.symbols, np.arange(batch_size)
+        # The inverse of the distribution of the extra distractors, cut at the longest sequence.
+        share = rng.random(batch_size) * -np.expm1((longest - shortest + 1) * np.log(0.9))
+        extra = (np.log1p(-share) / np.log(0.9)).astype(np.int64)
+        lengths = shortest + np.minimum(extra, longest - shortest)
+        symbols, answer = rng.integers(0, p, size=(batch_size, longest)), rng.integers(0, 2, size=batch_size)
+        symbols[:, 0], symbols[:, 1], symbols[rows, lengths - 1] = p, p + 2 + answer, p + 1
+        inputs = np.zeros((batch_size, longest, self.input_features))
+        row, step = np.nonzero(np.arange(longest) < lengths[:, None])
+        inputs[row, step, symbols[row, step]] = 1.0
+        return Batch(inputs, answer, last_step_mask(lengths, longest), lengths)
+
+    def references(self, timesteps: Lengths) -> tuple[Reference, ...]:
+        return (Reference("memoryless: both equally likely", float(np.log(2)), always(0.0, 0.0)),)
+
+    def correct(self, outputs: Array, batch: Batch) -> Array:
+        errors = softmax(outputs) - np.eye(2)[batch.targets]
+        return np.asarray((np.abs(errors) < self.tolerance).all(axis=-1))
+
+    def metrics(self, outputs: Array, batch: Batch) -> dict[str, float]:
+        hits = outputs.argmax(axis=-1) == batch.targets
+        return {**super().metrics(outputs, batch), "accuracy": float(hits.mean())}
+
+    def oracle(self, batch: Batch) -> Array:
+        return np.asarray(CERTAIN * batch.inputs[:, 1, -2:])
