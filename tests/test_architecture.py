@@ -13,7 +13,7 @@ TREES = {name: ast.parse(text) for name, text in TEXTS.items()}
 MOST_ESCAPES = 10
 LAYERS = [
     "backends", "bench", "cells", "cli", "comparison", "config", "core", "equations", "figures", "inspection", "optim",
-    "runs", "storage", "sweeps", "tasks", "testing", "training",
+    "reproduction", "runs", "storage", "sweeps", "tasks", "testing", "training",
 ]  # fmt: skip
 _CALLS = ("seed", "rand", "randn", "random", "normal", "uniform", "shuffle", "choice", "permutation", "set_state")
 STATEFUL = {f"{numpy}.random.{name}" for numpy in ("np", "numpy") for name in _CALLS}

@@ -33,7 +33,7 @@ _COMMANDS = Path(__file__).with_name("commands")
 # The order in which a newcomer needs them; a command that is not here comes last.
 _SECTIONS = {
     "Start": ["init", "configs", "tasks", "cells"],
-    "Train": ["check", "train", "sweep"],
+    "Train": ["check", "train", "sweep", "reproduce"],
     "Look at runs": ["list", "show", "evaluate", "diagnose", "predict"],
     "Compare runs": ["compare", "plot", "report"],
     "Use elsewhere": ["export", "schema"],

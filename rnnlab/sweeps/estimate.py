@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -14,7 +14,9 @@ _SECONDS = 5.0  # for all measurements together
 _BLOCKS = 3  # measured, after one to warm up
 _FORWARD = 1 / 3  # the time of a prediction relative to a training step
 
-Shape = tuple[str, int, int, int, int, int]  # task, timesteps, batch size, units, layers, weights per layer
+Shape = tuple[
+    str, int, int, int, int, int, int
+]  # task, timesteps, batch size, units, layers, weights per layer, side by side
 
 
 @final
@@ -43,51 +45,69 @@ def estimate(experiments: Mapping[str, Experiment]) -> Estimate:
     sequences = sum(one.training.steps * one.training.batch_size for one in everything)
     if any(one.backend != "numpy" for one in everything):
         return Estimate(steps, sequences, None, (0, 0))
-    shapes = [_shape(one) for one in everything]
-    examples = dict(zip(reversed(shapes), reversed(everything), strict=True))
+    each, measured = step_seconds(everything)
+    total = sum(one * with_evaluations(experiment) for one, experiment in zip(each, everything, strict=True))
+    return Estimate(steps, sequences, total, measured)
+
+
+def step_seconds(
+    experiments: Sequence[Experiment], *, together: Sequence[int] = (), within: float = _SECONDS
+) -> tuple[list[float], tuple[int, int]]:
+    """Return the seconds of a step of each experiment, how many network shapes were measured, and how many there are.
+
+    Args:
+        experiments: On NumPy.
+        together: How many networks like each are trained side by side; left out, one.
+        within: Seconds after which no further shape is measured.
+    """
+    together = together or [1] * len(experiments)
+    shapes = [_shape(one, count) for one, count in zip(experiments, together, strict=True)]
+    examples = dict(zip(reversed(shapes), reversed(experiments), strict=True))
     seconds: dict[Shape, float] = {}
     start = time.perf_counter()
     for shape in sorted(examples, key=_operations, reverse=True):  # the largest take most of the time
-        seconds[shape] = _step_seconds(examples[shape])
-        if time.perf_counter() - start > _SECONDS:
+        seconds[shape] = _measured(examples[shape], shape[-1])
+        if time.perf_counter() - start > within:
             break
     rate = sum(seconds.values()) / sum(map(_operations, seconds))
-    each = (seconds.get(shape, rate * _operations(shape)) for shape in shapes)
-    total = sum(one * _steps(experiment) for one, experiment in zip(each, everything, strict=True))
-    return Estimate(steps, sequences, total, (len(seconds), len(examples)))
+    return [seconds.get(shape, rate * _operations(shape)) for shape in shapes], (len(seconds), len(examples))
 
 
-def _step_seconds(experiment: Experiment) -> float:
+def _measured(experiment: Experiment, together: int) -> float:
     task = experiment.build_task()
     network, backend = experiment.network(), experiment.build_backend()
-    model = backend.build(network, parameters=network.draw(experiment.seed), training=experiment.recipe())
+    seeds = range(experiment.seed, experiment.seed + together)
+    models = [backend.build(network, parameters=network.draw(seed), training=experiment.recipe()) for seed in seeds]
     size, done, pace = experiment.training.batch_size, 0, Pace()
     source = Source(task, batch_size=size, timesteps=experiment.timesteps, seed=experiment.seed)
     times = []
     with backend.running():
         for _ in range(1 + _BLOCKS):
             start, updates = time.perf_counter(), pace.updates(most=source.unit)
-            model.train_block(source.batches(done, updates), updates=updates)
-            times.append((time.perf_counter() - start) / updates)
-            pace.took(times[-1] * updates, updates)
+            batches = source.batches(done, updates)
+            drawn = time.perf_counter() - start  # once for all, so that it counts for each
+            backend.train_blocks(models, [batches] * together, updates=updates)
+            elapsed = time.perf_counter() - start
+            times.append(((elapsed - drawn) / together + drawn) / updates)
+            pace.took(elapsed, updates)
             done += updates
     return min(times[1:])
 
 
-def _shape(experiment: Experiment) -> Shape:
+def _shape(experiment: Experiment, together: int) -> Shape:
     cell, training = experiment.cell, experiment.training
     inputs = (experiment.task.type, sum(experiment.timesteps) // 2, training.batch_size)
     weights = sum(one.size for one in experiment.network().layer_parameters(1).values())
-    return (*inputs, cell.units, cell.layers, weights)
+    return (*inputs, cell.units, cell.layers, weights, together)
 
 
 def _operations(shape: Shape) -> float:
-    _, timesteps, batch, _, layers, weights = shape
+    _, timesteps, batch, _, layers, weights, _ = shape
     return timesteps * (1 + batch * layers * weights)
 
 
-def _steps(experiment: Experiment) -> float:
-    """Return the steps of an experiment, including its evaluations."""
+def with_evaluations(experiment: Experiment) -> float:
+    """Return the steps of an experiment, including its evaluations: the steps that would take as long."""
     training = experiment.training
     evaluations = 1 + math.ceil(training.steps / training.evaluate_every)
     return training.steps + _FORWARD * evaluations * experiment.evaluation.sequences / training.batch_size

@@ -47,6 +47,7 @@ def offered(root: Path, *words: str, run: Callable[[], Result] = rnnlab) -> list
         (["sweep", "resume", "--runs", "/nowhere", ""], []),
         (["tasks", "adding@"], ["adding@hs1997", "adding@urnn"]),
         (["tasks", "par"], ["parity"]),
+        (["reproduce", "hs1997/table7_"], ["hs1997/table7_100", "hs1997/table7_500", "hs1997/table7_1000"]),
         (["cells", "si"], ["simple"]),
         (["list", "va"], ["vanishing", "var"]),
         (["compare", "va"], ["vanishing", "var"]),

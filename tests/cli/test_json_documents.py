@@ -79,6 +79,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         *(("cell", ["cells", name]) for name in ("simple", "carry")),
         ("sweep-plan", ["sweep", "pair.yaml", "--dry-run"]),
         ("sweep", ["sweep", "status", "pair"]),
+        ("reproduce", ["reproduce"]),
+        ("reproduce", ["reproduce", "hs1997/table7_100", "--dry-run", "--variants"]),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else value,
 )

@@ -14,7 +14,7 @@ from tests.cli.program import TINY, child, rnnlab
 
 COMMANDS = [
     "bench", "cells", "check", "compare", "configs", "diagnose", "doctor", "evaluate", "export", "init", "list", "plot",
-    "predict", "report", "schema", "show", "sweep", "tasks", "train", "verify",
+    "predict", "report", "reproduce", "schema", "show", "sweep", "tasks", "train", "verify",
 ]  # fmt: skip
 SUBCOMMANDS = ["run", "resume", "status", "cancel"]
 FRAMEWORKS = {"tensorflow", "keras", "matplotlib", "scipy", "torch", "jax", "pandas"}

@@ -1,4 +1,4 @@
-"""Check CONFIG and print it complete; nothing is trained or created.
+"""Check CONFIG and print it complete; train and create nothing.
 
 Every default is filled in. A package that the training needs and that is not installed here is a warning, as it may be
 installed where the training runs. Of a sweep, all trials are checked and the first is printed; `rnnlab sweep CONFIG

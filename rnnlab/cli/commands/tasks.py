@@ -17,6 +17,7 @@ from rnnlab.core.errors import UsageError
 from rnnlab.core.losses import LOSSES
 from rnnlab.core.table import Column, table
 from rnnlab.core.text import docstring_section
+from rnnlab.reproduction.rows import rows_of_task
 from rnnlab.tasks import TASKS, task_class, task_names
 from rnnlab.tasks._contract import check_draws, new_task
 from rnnlab.tasks.base import AbstractTask, reference_scores
@@ -94,6 +95,7 @@ def _show_card(task: AbstractTask, card: dict[str, Any], name: str) -> None:
         ("loss", LOSSES[task.loss].title),
         ("solved", card["solved_rule"]),
         *(("published", f"{one.result} [{one.source}]") for one in card["published"]),
+        ("reproduce", "".join(f"rnnlab reproduce {row}\n" for row in card["rows"]).rstrip()),
     ]
     show(f"{name}: {card['title']}", "", facts(pairs), "")
     if card["options"]:
@@ -139,6 +141,7 @@ def described(task: AbstractTask) -> dict[str, Any]:
         ],
         "oracle_loss": task.oracle_loss((low, high)) if task.has_oracle else None,
         "published": card.published,
+        "rows": rows_of_task(task.name),
         "options": option_rows(kind.Options),
         "config": dump_yaml({"task": task.options.model_dump(), "shape": shape}),
         "other_definitions": [

@@ -1,0 +1,193 @@
+"""Repeat published results: the paper's number beside ours.
+
+Without ROW it lists the rows: which number of which paper each repeats, and how far it is. A row is trained like a
+sweep, in runs/reproduce/ROW: what is missing is trained, and what was interrupted is resumed. Each trial is then tested
+on fresh sequences, and the result is compared with the printed one by a rule that the row states beforehand.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from threading import Timer
+from typing import Annotated, Literal
+
+import typer
+
+from rnnlab.cli.errors import note, warn
+from rnnlab.cli.options import JsonOption, QuietOption, RunsOption, whole_number_to
+from rnnlab.cli.render import reproduction as render
+from rnnlab.cli.render.progress import duration
+from rnnlab.cli.render.sweep import follow
+from rnnlab.cli.signals import DEFAULT, asking
+from rnnlab.core.errors import (
+    ConditionError,
+    RnnlabError,
+    StoppedError,
+    TrialsFailedError,
+    VerificationError,
+)
+from rnnlab.core.text import counted, listed
+from rnnlab.core.threads import allotted_cpus
+from rnnlab.reproduction.cost import seconds_left
+from rnnlab.reproduction.results import Result, result_of, test_trial, untested
+from rnnlab.reproduction.rows import Row, row_names, rows_named
+from rnnlab.reproduction.verdict import verdict
+from rnnlab.runs import runs_root
+from rnnlab.sweeps import SweepFolder
+from rnnlab.sweeps.runner import run_sweep
+from rnnlab.training.stopping import Stop
+
+_GLANCE_SECONDS = 1.0  # for the estimates of a list
+_MEASURE_SECONDS = 10.0  # for those by which rows are chosen
+_MOST_NAMED = 5
+_DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)(h|min|m|s)?)+")
+_PART = re.compile(r"(\d+(?:\.\d+)?)(h|min|m|s)?")
+_UNITS = {"h": 3600.0, "min": 60.0, "m": 60.0, "s": 1.0, "": 1.0}
+
+
+def _complete(incomplete: str) -> list[str]:
+    names = row_names()
+    papers = [f"{paper}/" for paper in dict.fromkeys(name.partition("/")[0] for name in names)]
+    return [name for name in [*papers, *names] if name.startswith(incomplete)]
+
+
+def _seconds(given: str | float) -> float:
+    """Return the seconds in `90`, `90s`, `5min`, `1h` or `1h30min`."""
+    text = str(given)
+    if not _DURATION.fullmatch(text) or not (found := sum(float(n) * _UNITS[unit] for n, unit in _PART.findall(text))):
+        raise typer.BadParameter(f"got {text[:60]!r}, expected a time such as 90s, 30min, 1h or 1h30min")
+    return found
+
+
+def command(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="ROW",
+            help="A row, or how the names of several begin: hs1997/table7_100, hs1997; or a row's file, ./my_row.yaml.",
+            show_default=False,
+            autocompletion=_complete,
+        ),
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All rows.")] = False,
+    within: Annotated[
+        float | None,
+        typer.Option(
+            "--within", parser=_seconds, metavar="TIME",
+            help="Train the rows that fit into this time by their estimates, the shortest first, and stop with the "
+            "state saved when it is over: 30min, 1h. Without ROW, of all rows.",
+        ),
+    ] = None,
+    variants: Annotated[bool, typer.Option("--variants", help="Train the variants of the rows as well.")] = False,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers", "-j", parser=whole_number_to(1024), metavar="N", help="Worker processes.",
+            show_default="one per available processor",
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what the rows train and how they are judged; create nothing.")
+    ] = False,
+    fail_if: Annotated[
+        Literal["differs"] | None,
+        typer.Option("--fail-if", help="Exit with code 9 if a row is finished and does not agree.", show_default=False),
+    ] = None,
+    runs: RunsOption = None,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:  # fmt: skip
+    root, count = runs_root(runs), workers or allotted_cpus()
+    is_list = not names and not everything and within is None
+    chosen = rows_named(names or row_names())
+    rows = [one for row in chosen for one in (row, *(row.variants if variants else ()))]
+    results = [result_of(row, root) for row in rows]
+    costs: render.Costs = {}
+    if is_list or dry_run or within is not None:
+        costs = seconds_left(results, workers=count, within=_GLANCE_SECONDS if is_list else _MEASURE_SECONDS)
+    if within is not None:
+        results = _fitting(results, costs, within)
+    if json and (is_list or dry_run):
+        render.show_document(results, costs)
+    elif is_list:
+        render.show_rows(results, costs, workers=count)
+    elif dry_run:
+        render.show_dry_run(results, costs, workers=count)
+    if is_list or dry_run:
+        return
+    stop = Stop()
+    with asking(stop, more=DEFAULT), _limited(stop, within):
+        for one in results:
+            if one.state not in {"finished", "changed"} and not stop.reason:
+                _train(one.row, root, stop, workers=count, quiet=quiet)
+    results = [result_of(one.row, root) for one in results]
+    if json:
+        render.show_document(results, costs)
+    else:
+        render.show_results(results)
+    _raise_for(results, root, stop.reason, fail_if=fail_if is not None)
+
+
+def _fitting(results: Sequence[Result], costs: render.Costs, within: float) -> list[Result]:
+    """Return the rows in the order of their estimates, as long as all fit; those without an estimate come last."""
+    estimates = {title: float("inf") if seconds is None else seconds for title, seconds in costs.items()}
+    order = sorted(results, key=lambda one: estimates[one.row.title])
+    fitting, total = list[Result](), 0.0
+    for one in order:
+        total += estimates[one.row.title]
+        if total <= within:
+            fitting.append(one)
+    if left := [one.row.title for one in order if one not in fitting]:
+        note(f"--within {duration(within)}: left out by their estimates: {listed(left, _MOST_NAMED)}")
+    return fitting
+
+
+@contextmanager
+def _limited(stop: Stop, within: float | None) -> Iterator[None]:
+    """Ask to stop when the time is over."""
+    if within is None:
+        yield
+        return
+    timer = Timer(within, stop.ask, [f"--within {duration(within)}"])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _train(row: Row, root: Path, stop: Stop, *, workers: int, quiet: bool) -> None:
+    sweep = SweepFolder.create(row.folder(root), row.checked)
+    with closing(run_sweep(sweep, workers=workers, stop=stop)) as events:
+        follow(events, quiet=quiet)
+    if not stop.reason and (runs := untested(row, root)):
+        if not quiet:
+            sequences = counted(row.published.test.sequences if row.published.test else 0, "fresh sequence")
+            note(f"{sweep.path}: testing {counted(len(runs), 'trial')} on {sequences} each")
+        for run in runs:
+            if stop.reason:
+                return
+            try:
+                test_trial(row, run)
+            except RnnlabError as error:
+                warn(f"{run.name} could not be tested: {error}")
+
+
+def _raise_for(results: Sequence[Result], root: Path, stop_reason: str, *, fail_if: bool) -> None:
+    open_ = [one.row.title for one in results if one.state not in {"finished", "changed"}]
+    if stop_reason:
+        problem = f"stopped by {stop_reason}: {listed(open_, _MOST_NAMED)} not finished"
+        raise StoppedError(problem, hint="the same command resumes what is left, with all that was trained")
+    if changed := [one for one in results if one.state == "changed"]:
+        names = listed([str(one.row.folder(root)) for one in changed], _MOST_NAMED)
+        problem = f"the results are of another version of the row, and were not used: {names}"
+        raise VerificationError(problem, hint="delete or rename that folder to train the row again")
+    if failed := [one for one in results if one.failed]:
+        trials = sum(len(one.failed) for one in failed)
+        problem = f"{counted(trials, 'trial')} failed or diverged, of {listed([one.row.title for one in failed], 5)}"
+        where = failed[0].row.folder(root)
+        raise TrialsFailedError(problem, hint=f"`rnnlab sweep status {where}` shows why; the same command retries")
+    if fail_if and (wrong := [one.row.title for one in results if (v := verdict(one)) and v.conclusion != "agrees"]):
+        raise ConditionError(f"differs: {listed(wrong, _MOST_NAMED)}", where="--fail-if")

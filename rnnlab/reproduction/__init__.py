@@ -1,0 +1,1 @@
+"""Published results as rows that are trained again: what a paper printed, ours beside it, and whether they agree."""

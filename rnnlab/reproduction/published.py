@@ -1,0 +1,102 @@
+"""The `published:` block of a row: what a paper printed, how it was measured, and when ours agrees with it."""
+
+import re
+from typing import Annotated, Any, Self, final
+
+from pydantic import AfterValidator, Field, field_validator, model_validator
+
+from rnnlab.config.document import DOTTED_KEY
+from rnnlab.core.options import Options
+
+SEQUENCES, SOLVED, TEST = "sequences", "solved", "test"
+_VARIANT = re.compile(r"[a-z][a-z0-9_]{0,29}")
+
+
+def _one_line(text: str) -> str:
+    if text != text.strip() or not text.isprintable():
+        raise ValueError("expected one line without blanks at its ends")
+    return text
+
+
+def _check_range(bounds: list[float]) -> list[float]:
+    if len(bounds) != 2 or bounds[0] > bounds[1]:
+        raise ValueError("expected two numbers, the lower one first")
+    return bounds
+
+
+Text = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_one_line)]
+Bounds = Annotated[list[Annotated[float, Field(ge=-1e12, le=1e12)]], AfterValidator(_check_range)]
+
+
+@final
+class FreshTest(Options):
+    """The test after training."""
+
+    sequences: int = Field(ge=1, le=10_000_000, description="fresh sequences on which each trial is scored at its end")
+
+
+@final
+class Rule(Options):
+    """When our result agrees with the printed one: all that is given must hold."""
+
+    solved: float | None = Field(None, ge=0, le=1, description="least share of trials that solve the task")
+    ratio: Bounds | None = Field(None, description="lowest and highest ratio of our value to the printed one")
+    value: Bounds | None = Field(None, description="lowest and highest value of ours")
+
+    @model_validator(mode="after")
+    def _is_a_rule(self) -> Self:
+        if self.solved is None and self.ratio is None and self.value is None:
+            raise ValueError("expected at least one of solved, ratio and value")
+        return self
+
+
+@final
+class Published(Options):
+    """A printed result; immutable."""
+
+    title: Text = Field(description="what was trained, in a few words")
+    paper: Text = Field(description="authors, year and title")
+    url: str = Field(pattern=r"^https://[!-~]+$", max_length=500, description="where the paper is")
+    place: Text = Field(description="where in the paper: table and row, figure, section")
+    result: Text = Field(description="the result as printed, in words")
+    measure: str = Field(
+        pattern=rf"^({SEQUENCES}|{SOLVED}|[a-z_]+(\.[a-z_]+)+)$",
+        description="what is compared: sequences (the mean number until a trial is solved), solved (the share of "
+        "trials that are), or the mean of a figure of the test (test.error_rate) or of the summary (metrics.loss)",
+    )
+    value: float = Field(ge=-1e15, le=1e15, description="the printed value of the measure")
+    trials: int | None = Field(None, ge=1, le=1_000_000, description="trials of the paper; null: not printed")
+    weights: int | None = Field(None, ge=1, description="number of parameters as printed; null: not printed")
+    test: FreshTest | None = Field(None, description="test after training; null: none")
+    agrees: Rule = Field(description="when ours agrees with it")
+    departures: list[Text] = Field(description="where the row departs from the paper, each a sentence with its reason")
+    variants: dict[str, Annotated[dict[str, Any], Field(min_length=1, max_length=20)]] = Field(
+        default_factory=dict, max_length=20, description="name -> dotted keys of the config that are set otherwise"
+    )
+    notes: str = Field("", max_length=10_000, description="what was tried, where ours differs: paragraphs of text")
+
+    @field_validator("departures")
+    @classmethod
+    def _are_sentences(cls, departures: list[str]) -> list[str]:
+        for text in departures:
+            if text[-1] != ".":
+                raise ValueError(f"expected a sentence that ends with a full stop, got {text[-30:]!r}")
+        return departures
+
+    @field_validator("variants")
+    @classmethod
+    def _have_names_and_keys(cls, variants: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        for name, values in variants.items():
+            if not _VARIANT.fullmatch(name):
+                raise ValueError(f"expected a name of a-z 0-9 _, got {name!r}")
+            if key := next((key for key in values if not DOTTED_KEY.fullmatch(key)), None):
+                raise ValueError(f"expected a dotted key of a config in variant {name}, got {key!r}")
+        return variants
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.measure.startswith(f"{TEST}.") and self.test is None:
+            raise ValueError(f"measure {self.measure} needs a `test`")
+        if self.agrees.ratio is not None and self.value == 0:
+            raise ValueError("agrees.ratio has no meaning with the value 0: write agrees.value")
+        return self

@@ -1,0 +1,263 @@
+"""What a row has reached so far, read from its sweep folder: the trials, their tests, the machine, the time."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from math import isfinite
+from pathlib import Path
+from statistics import fmean, median
+from typing import Any, Literal, final
+
+from rnnlab.comparison.statistics import Interval, wilson
+from rnnlab.core.errors import RnnlabError, UsageError
+from rnnlab.inspection.evaluate import evaluate
+from rnnlab.reproduction.published import SEQUENCES, SOLVED, TEST
+from rnnlab.reproduction.rows import Row
+from rnnlab.runs.run import Run
+from rnnlab.storage.jsonfile import look_up
+from rnnlab.storage.metrics import EVALUATION
+from rnnlab.storage.summary import Summary
+from rnnlab.sweeps.folder import SweepFolder
+from rnnlab.sweeps.growth import grow
+from rnnlab.sweeps.plan import Plan
+from rnnlab.sweeps.status import SweepStatus, TrialStatus, sweep_status
+
+State = Literal["not run", "partly", "running", "finished", "changed"]
+Scores = Mapping[str, Any]
+
+
+@final
+@dataclass(frozen=True)
+class TrialResult:
+    """What one trial reached.
+
+    Attributes:
+        name: The trial.
+        state: As in the status of a sweep.
+        reason: Why it is not completed; may be empty.
+        solved: Whether it met the success rule; None where it has not ended, or there is no rule.
+        sequences: Training sequences until then.
+        summary: The result of its run; None until it has ended.
+        test: Metrics of the test; None where it was not made.
+    """
+
+    name: str
+    state: str
+    reason: str = ""
+    solved: bool | None = None
+    sequences: int | None = None
+    summary: Summary | None = None
+    test: Scores | None = None
+
+
+@final
+@dataclass(frozen=True)
+class Machine:
+    """Where and with what some trials were trained; no host name and no path.
+
+    Attributes:
+        processors: Models, each with its number of logical cores.
+        versions: Of rnnlab, each with its commit where that is known.
+        first, last: When the first trial began and the last one ended.
+    """
+
+    processors: Sequence[str] = ()
+    versions: Sequence[str] = ()
+    first: datetime | None = None
+    last: datetime | None = None
+
+
+@final
+@dataclass(frozen=True)
+class Result:
+    """What a row, or a variant, has reached.
+
+    Attributes:
+        row: Which.
+        state: `changed`: the stored trials are of another version of the row, and nothing is read from them.
+        planned: How many trials it has.
+        trials: Those that have a run folder or a stored failure.
+        machine: Where they were trained.
+        seconds: How long any of them was trained, those side by side counted once.
+    """
+
+    row: Row
+    state: State
+    planned: int
+    trials: Sequence[TrialResult] = ()
+    machine: Machine = field(default_factory=Machine)
+    seconds: float | None = None
+
+    @property
+    def ended(self) -> list[TrialResult]:
+        """The trials that are completed or diverged."""
+        return [one for one in self.trials if one.state in {"completed", "diverged"}]
+
+    @property
+    def failed(self) -> list[TrialResult]:
+        """The trials that failed, diverged or are damaged."""
+        return [one for one in self.trials if one.state in {"failed", "diverged", "damaged"}]
+
+    @property
+    def solved(self) -> list[TrialResult]:
+        """The trials that met the success rule."""
+        return [one for one in self.ended if one.solved]
+
+    @property
+    def has_rule(self) -> bool:
+        """Whether the trials have a success rule."""
+        return any(one.solved is not None for one in self.ended)
+
+    @property
+    def interval(self) -> Interval | None:
+        """The 95 % interval of the share of trials that are solved; None before one has ended."""
+        return wilson(len(self.solved), len(self.ended)) if self.ended else None
+
+    @property
+    def sequences(self) -> list[int]:
+        """Training sequences until success, of the solved trials in ascending order."""
+        return sorted(one.sequences for one in self.solved if one.sequences is not None)
+
+    @property
+    def tested(self) -> list[TrialResult]:
+        """The trials whose test counts: the solved ones; where there is no success rule, those that are completed."""
+        return [one for one in (self.solved if self.has_rule else self.ended) if one.test]
+
+    def of_test(self, metric: str) -> list[float]:
+        """Return a metric of the tests that count, in ascending order."""
+        values = (one.test.get(metric) for one in self.tested if one.test)
+        return sorted(value for value in values if isinstance(value, int | float) and isfinite(value))
+
+    @property
+    def value(self) -> float | None:
+        """Our value of what the row compares; None where there is none."""
+        measure = self.row.published.measure
+        if measure == SOLVED:
+            return len(self.solved) / len(self.ended) if self.ended else None
+        return fmean(found) if (found := self.values) else None
+
+    @property
+    def values(self) -> list[float]:
+        """What `value` is the mean of, in ascending order; nothing where it is a share."""
+        measure = self.row.published.measure
+        if measure == SEQUENCES:
+            return [float(one) for one in self.sequences]
+        kind, _, metric = measure.partition(".")
+        if kind == TEST:
+            return self.of_test(metric)
+        summaries = (one.summary for one in self.ended if one.summary and measure != SOLVED)
+        found = (look_up(one.model_dump(), measure) for one in summaries)
+        return sorted(float(one) for one in found if isinstance(one, int | float) and isfinite(one))
+
+    @property
+    def ratio(self) -> float | None:
+        """Our value relative to the printed one; None where either is missing or the printed one is 0."""
+        printed, ours = self.row.published.value, self.value
+        return ours / printed if ours is not None and printed else None
+
+
+def median_of(values: Sequence[float]) -> float | None:
+    """Return the median; None of nothing."""
+    return float(median(values)) if values else None
+
+
+def mean_of(values: Sequence[float]) -> float | None:
+    """Return the mean; None of nothing."""
+    return fmean(values) if values else None
+
+
+def result_of(row: Row, root: Path) -> Result:
+    """Return what a row has reached, from the runs in the folder of all runs.
+
+    Raises:
+        ConfigError: The row has an error.
+        VerificationError: Its plan is damaged.
+    """
+    plan, sweep = row.checked.plan, SweepFolder(row.folder(root))
+    if not sweep.is_sweep():
+        return Result(row, "not run", len(plan.trials))
+    status = sweep_status(sweep)
+    if _why_changed(status.plan, plan):
+        return Result(row, "changed", len(plan.trials))
+    trials = [_trial(row, status, one) for one in status.trials if one.state != "missing"]
+    runs = [Run(sweep.run(one.trial)) for one in status.trials if one.state == "completed"]
+    is_tested = row.published.test is None or all(one.test for one in trials if one.state == "completed")
+    if not trials:
+        state: State = "not run"
+    elif status.finished == len(plan.trials) and is_tested:
+        state = "finished"
+    else:
+        state = "running" if status.counts["running"] else "partly"
+    return Result(row, state, len(plan.trials), trials, _machine(runs), _seconds(runs))
+
+
+def _why_changed(stored: Plan, plan: Plan) -> str:
+    """Return why a stored plan is not of this version of a row; empty where it is, or can get what it lacks."""
+    try:
+        grow(stored, plan)
+    except UsageError as error:
+        return error.problem
+    return ""
+
+
+def untested(row: Row, root: Path) -> list[Run]:
+    """Return the completed trials of a row that lack its test; none where it has no test."""
+    if row.published.test is None:
+        return []
+    status = sweep_status(SweepFolder(row.folder(root)))
+    runs = (Run(status.sweep.run(one.trial)) for one in status.trials if one.state == "completed")
+    return [run for run in runs if _test(row, run) is None]
+
+
+def test_trial(row: Row, run: Run) -> None:
+    """Score the weights at the end of a trial on the fresh sequences of the row's test, and store the score."""
+    assert row.published.test
+    evaluate(run, weights="last", sequences=row.published.test.sequences)
+
+
+def _trial(row: Row, status: SweepStatus, one: TrialStatus) -> TrialResult:
+    name, state = one.trial.name, one.state
+    if state == "diverged":
+        return TrialResult(name, state, one.reason, solved=False)
+    if state != "completed":
+        return TrialResult(name, state, one.reason)
+    run = Run(status.sweep.run(one.trial))
+    try:
+        summary, test = run.summary, _test(row, run)
+    except RnnlabError as fault:
+        return TrialResult(name, "damaged", str(fault))
+    return TrialResult(name, state, "", summary.solved, summary.sequences_to_success, summary, test)
+
+
+def _test(row: Row, run: Run) -> Scores | None:
+    """Return the newest score of the test that the row asks for, of the weights that the run has now."""
+    wanted = {"step": run.summary.steps, "weights": "last", "stream": "test"}
+    wanted["sequences"] = row.published.test.sequences if row.published.test else 0
+    wanted["shortest"], wanted["longest"] = run.summary.timesteps or (None, None)
+    fitting = [one for one in run.evaluations if all(one.get(key) == value for key, value in wanted.items())]
+    known = {*EVALUATION, "nonfinite"}
+    return {key: value for key, value in fitting[-1].items() if key not in known} if fitting else None
+
+
+def _machine(runs: Sequence[Run]) -> Machine:
+    processors, versions = dict[str, None](), dict[str, None]()
+    for run in runs:
+        git = run.provenance.git
+        commit = f" (commit {git.commit[:10]}{', with changes' * bool(git.dirty)})" if git else ""
+        for one in run.provenance.processes:
+            cores = f", {one.cpu.logical_cores} logical cores" if one.cpu.logical_cores else ""
+            processors[f"{one.cpu.model or one.machine}{cores}"] = None
+            versions[f"rnnlab {one.versions.get('rnnlab')}{commit}"] = None
+    first = min((run.status.started for run in runs), default=None)
+    last = max((run.status.updated for run in runs), default=None)
+    return Machine([*processors], [*versions], first, last)
+
+
+def _seconds(runs: Sequence[Run]) -> float | None:
+    """Return the length of the union of the times in which the runs were trained."""
+    total, until = 0.0, float("-inf")
+    ends = [run.status.updated.timestamp() for run in runs]
+    for start, end in sorted((end - (run.summary.seconds or 0.0), end) for run, end in zip(runs, ends, strict=True)):
+        total += max(0.0, end - max(start, until))
+        until = max(until, end)
+    return total if runs else None

@@ -1,0 +1,204 @@
+"""The rows that rnnlab ships: each a config of a sweep with a `published:` block, one YAML file.
+
+`<paper>/<row>` is the name of `rnnlab/reproduce/<paper>/<row>.yaml`. A file whose name begins with `_` is no row: rows
+extend it.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any, final
+
+from rnnlab.config.check import Checker
+from rnnlab.config.document import Document, node_of
+from rnnlab.config.errors import Position, raise_all
+from rnnlab.config.experiment import Experiment
+from rnnlab.config.reading import read_document
+from rnnlab.config.short import in_full
+from rnnlab.config.yaml import dump_yaml
+from rnnlab.core.code_files import CodeFile
+from rnnlab.core.errors import ConfigError, UsageError
+from rnnlab.core.options import check_name
+from rnnlab.core.registry import nearest
+from rnnlab.reproduction.published import Published
+from rnnlab.sweeps.expand import check_sweep_document
+from rnnlab.sweeps.plan import CheckedSweep
+from rnnlab.tasks import task_class
+
+FOLDER = Path(__file__).parents[1] / "reproduce"
+RESULTS = "reproduce"  # the folder of all results, below the runs
+_BLOCK = "published"
+_ENDINGS = (".yaml", ".yml")
+
+
+@final
+@dataclass(frozen=True)
+class Row:
+    """A printed result and the training that repeats it.
+
+    Attributes:
+        name: `hs1997/table7_100`.
+        published: What was printed; also of a variant.
+        document: The config of the sweep, without that.
+        variant: The name of the variant that this is; empty for the row itself.
+    """
+
+    name: str
+    published: Published
+    document: Document
+    variant: str = ""
+
+    @property
+    def title(self) -> str:
+        """Its name, and that of the variant."""
+        return f"{self.name}, {self.variant}" if self.variant else self.name
+
+    @property
+    def changes(self) -> Mapping[str, Any]:
+        """Dotted key -> value of what the variant sets; empty for the row itself."""
+        return self.published.variants[self.variant] if self.variant else {}
+
+    def folder(self, root: Path) -> Path:
+        """Return the folder of its sweep below that of the runs."""
+        path = root / RESULTS / self.name
+        return path.with_name(f"{path.name}.{self.variant}") if self.variant else path
+
+    @cached_property
+    def checked(self) -> CheckedSweep:
+        """Its trials, checked.
+
+        Raises:
+            ConfigError: One has an error, or not as many parameters as the paper prints.
+        """
+        checked = check_sweep_document(self.document, default_name=self.name.rpartition("/")[2])
+        if checked.plan.is_search:
+            where = self.document.where(("sweep", "method"))
+            raise ConfigError([UsageError("got tpe, but the trials of a row are known beforehand", where=where)])
+        printed = None if self.variant else self.published.weights
+        for one in checked.experiments.values() if printed else ():
+            if (count := parameters_of(one)) != printed:
+                problem = f"the network has {count:,} parameters, the paper prints {printed:,}"
+                raise ConfigError([UsageError(problem, where=self.name, hint="change the network of the row")])
+        return checked
+
+    @property
+    def example(self) -> Experiment:
+        """What its first trial trains."""
+        return next(iter(self.checked.experiments.values()))
+
+    @property
+    def parameters(self) -> int:
+        """How many parameters its network has."""
+        return parameters_of(self.example)
+
+    @property
+    def variants(self) -> "list[Row]":
+        """Its variants."""
+        return [self._changed(name, values) for name, values in self.published.variants.items()]
+
+    def _changed(self, name: str, values: Mapping[str, Any]) -> "Row":
+        root, position = self.document.root, Position(f"{self.name}, variant {name}")
+        for key, value in values.items():
+            root = root.with_value(tuple(key.split(".")), node_of(value, position), in_full(root))
+        return replace(self, document=_without_block(replace(self.document, root=root)), variant=name)
+
+
+def parameters_of(experiment: Experiment) -> int:
+    """Return how many parameters a network has."""
+    return sum(one.size for one in experiment.network().parameters().values())
+
+
+@cache
+def _shipped() -> dict[str, Path]:
+    paths = sorted((path for path in FOLDER.glob("*/*.yaml") if path.name[0] != "_"), key=_in_order)
+    return {f"{path.parent.name}/{path.stem}": path for path in paths}
+
+
+def _in_order(path: Path) -> list[str]:
+    """Return what puts table7_500 before table7_1000."""
+    return [
+        part.rjust(12) if part.isdigit() else part for part in re.split(r"(\d+)", f"{path.parent.name}/{path.stem}")
+    ]
+
+
+def row_names() -> list[str]:
+    """Return the names of all rows that rnnlab ships, those of a table in the order of their numbers."""
+    return list(_shipped())
+
+
+@cache
+def shipped_row(name: str) -> Row:
+    """Return a row that rnnlab ships.
+
+    Raises:
+        ConfigError: It has an error.
+    """
+    return read_row(_shipped()[name], name=name)
+
+
+def rows_of_task(task: str) -> list[str]:
+    """Return the names of the shipped rows for a task, given by its full name.
+
+    Raises:
+        ConfigError: A row has an error.
+    """
+    return [name for name in row_names() if _task(shipped_row(name)) == task]
+
+
+def _task(row: Row) -> str:
+    given = row.document.data.get("task")
+    name = given.get("type") if isinstance(given, dict) else given
+    return task_class(name).name if isinstance(name, str) and not CodeFile.of(name) else ""
+
+
+def read_row(path: Path, *, name: str = "") -> Row:
+    """Return the row in a file; its name is that of folder and file where none is given.
+
+    Raises:
+        ConfigError: It has an error, or no `published:` block.
+        UsageError: No folder can have its name.
+    """
+    document = read_document(path)
+    name = name or f"{path.absolute().parent.name}/{path.stem}"
+    for part in name.split("/"):
+        check_name(part)
+    checker = Checker(document)
+    data = document.data.get(_BLOCK)
+    if data is None:
+        hint = "a row is the config of a sweep with a `published:` block"
+        raise ConfigError([UsageError(f"no `{_BLOCK}` block", where=document.where(()), hint=hint)])
+    published = checker.block(Published, data, (_BLOCK,))
+    raise_all(checker.errors())
+    assert published
+    return Row(name, published, _without_block(document))
+
+
+def rows_named(names: Sequence[str]) -> list[Row]:
+    """Return the rows that some names mean, in order and each once: a row, all that begin so, or a file.
+
+    Raises:
+        UsageError: A name means none.
+        ConfigError: A row has an error.
+    """
+    found: dict[str, Row] = {}
+    for name in names:
+        is_file = name.endswith(_ENDINGS)
+        found |= {row.name: row for row in ([read_row(Path(name))] if is_file else map(shipped_row, _meant(name)))}
+    return list(found.values())
+
+
+def _meant(name: str) -> list[str]:
+    known = row_names()
+    if name in known:
+        return [name]
+    if name and (fitting := [one for one in known if one.startswith(name)]):
+        return fitting
+    raise UsageError(f"there is no row {name[:80]!r}", hint=nearest(name, known) or "`rnnlab reproduce` lists them")
+
+
+def _without_block(document: Document) -> Document:
+    """Return the config of the sweep alone; its bytes do not change with what is written about it."""
+    rest = document.without(_BLOCK)
+    return replace(rest, raw=dump_yaml(rest.data).encode())

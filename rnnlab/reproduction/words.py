@@ -1,0 +1,93 @@
+"""A result in words and numbers, the same for the terminal, Markdown and HTML."""
+
+from collections.abc import Sequence
+
+from rnnlab.core.table import Column, Table, table
+from rnnlab.core.text import counted
+from rnnlab.reproduction.results import Result, mean_of, median_of
+from rnnlab.reproduction.verdict import measured, verdict
+
+Fact = tuple[str, str]  # label and text; a label is not repeated
+
+
+def overview(results: Sequence[Result]) -> Table:
+    """Return a table with a line for each row: the printed value, ours and the verdict."""
+    rows = []
+    for one in results:
+        published, found = one.row.published, verdict(one)
+        ours = f"{len(one.solved)} of {len(one.ended)}" if one.has_rule else None
+        rows.append(
+            (
+                *(one.row.title, measured(published.measure, published.value)),
+                *(ours, measured(published.measure, one.value) if one.ended else None),
+                *(one.ratio, found.conclusion if found else one.state),
+            )
+        )
+    ratio = Column("ratio", is_number=True, form=".2f")
+    text = ["printed", "solved", "ours", "conclusion"]
+    return table(["row", "printed", "solved", "ours", ratio, "conclusion"], rows, text=text)
+
+
+def facts_of(result: Result) -> list[Fact]:
+    """Return what is known of a row, the printed result first."""
+    published, row = result.row.published, result.row
+    experiment, found = row.example, verdict(result)
+    printed = [published.result, f"[{published.paper}, {published.place}; {published.url}]"]
+    network = f"{experiment.cell_name}, {row.parameters:,} weights" + " (as printed)" * (published.weights is not None)
+    facts: list[Fact] = [("printed", text) for text in printed if not row.variant]
+    facts += [("variant", f"{key}: {value}") for key, value in row.changes.items()]
+    facts.append(("network", f"{network}, on {experiment.task_name}"))
+    facts += [("ours", text) for text in _ours(result)]
+    if found:
+        facts.append(("conclusion", f"{found.conclusion}: {found.reason}"))
+    elif result.state == "changed":
+        facts.append(("conclusion", "none: the stored results are of another version of this row"))
+    elif result.trials:
+        facts.append(("conclusion", f"none yet: {len(result.ended)} of {counted(result.planned, 'trial')} ended"))
+    if not row.variant:
+        facts += [("departures", text) for text in published.departures]
+    return facts
+
+
+def failures(result: Result) -> list[Fact]:
+    """Return the trials that did not complete, and why."""
+    return [("failed", f"{one.name} {one.state}: {one.reason}") for one in result.failed]
+
+
+def _ours(result: Result) -> list[str]:
+    if not result.ended:
+        return []
+    texts = [f"{len(result.ended)} of {counted(result.planned, 'trial')} ended"]
+    if result.has_rule and result.interval:
+        low, high = result.interval
+        share = f"{len(result.solved)} of {counted(len(result.ended), 'trial')} solved"
+        texts = [f"{share} (95% interval {low:.0%} to {high:.0%})"]
+    if found := result.sequences:
+        mean, middle = mean_of(found), median_of(found)
+        texts.append(
+            f"sequences until success: mean {mean:,.0f}, median {middle:,.0f}, from {found[0]:,} to {found[-1]:,}"
+        )
+    texts += _test_lines(result)
+    if result.ratio is not None:
+        texts.append(f"ratio to the printed value: {result.ratio:.3g}")
+    return texts
+
+
+def _test_lines(result: Result) -> list[str]:
+    test, tested = result.row.published.test, result.tested
+    if not test or not tested:
+        return []
+    lines = []
+    which = "solved" if result.has_rule else "completed"
+    if wrong := [round(rate * test.sequences) for rate in result.of_test("error_rate")]:
+        lines.append(
+            f"wrong of {test.sequences:,} test sequences: mean {mean_of(wrong):.3g}, median {median_of(wrong):g}, "
+            f"from {wrong[0]:,} to {wrong[-1]:,} ({which} trials)"
+        )
+    others = [f"{name} {mean_of(result.of_test(name)):.3g}" for name in test_metrics(result) if name != "error_rate"]
+    return [*lines, f"means of the test: {', '.join(others)}"] if others else lines
+
+
+def test_metrics(result: Result) -> list[str]:
+    """Return the names of the metrics of the tests that count."""
+    return list(dict.fromkeys(name for one in result.tested for name in one.test or {}))
