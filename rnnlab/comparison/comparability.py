@@ -27,6 +27,7 @@ _DEFINITION = ("task.", "shape.")  # keys by which runs do different tasks
 _REASONS = {
     "task.type": "losses of different tasks are not comparable",
     "shape.timesteps": "the sequence length sets how difficult a task is",
+    "training.loss": "their losses have other units",
     "shape.return_sequences": "they are scored on different steps of a sequence",
     "evaluation.sequences": "they were scored on different validation sets",
     "seed": "each was scored on its own validation set, so a small difference may be chance",
@@ -94,7 +95,7 @@ class Description:
         rule: Its success rule.
         source: Where it was published.
         loss: What the loss is, with its unit.
-        references: Name and loss of each reference predictor that needs memory; none where the lengths differ.
+        references: Name and loss of each reference predictor that needs memory; none where lengths or losses differ.
         cells: The cells.
     """
 
@@ -117,12 +118,13 @@ def describe(runs: Sequence[Run]) -> Description | None:
         task, lengths = experiment.build_task(), experiment.timesteps
     except RnnlabError:
         return None
-    references = task.references(lengths) if is_one_task(runs) else ()
+    loss = "" if varies([run.config.get("training.loss") for run in runs]) else LOSSES[task.loss].title
+    references = task.references(lengths) if is_one_task(runs) and loss and task.knows_scores else ()
     needing = tuple((one.name, one.loss) for one in references if one.needs_memory)
     names, known = {str(run.config.get("cell.type")) for run in runs}, CELLS.members()
     cells = tuple(known[name] for name in sorted(names & known.keys()))
     rule = str(task.success(lengths) if is_one_task(runs) else task.solved)
-    return Description(task, rule, docstring_section(type(task), "Source"), LOSSES[task.loss].title, needing, cells)
+    return Description(task, rule, docstring_section(type(task), "Source"), loss or "several losses", needing, cells)
 
 
 def _differing(values: Sequence[Any], called: Sequence[str]) -> str:

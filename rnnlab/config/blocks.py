@@ -85,8 +85,8 @@ class TrainingOptions(Options):
     batch_size: int = Field(32, ge=1, le=1_048_576, description="B, sequences per step")
     loss: Literal["sigmoid_mse"] | None = Field(
         None,
-        description="sigmoid_mse: the squared error of the outputs' sigmoids, for tasks with squared error and targets "
-        "from 0 to 1, as papers before 2000 have it; null: the task's own loss",
+        description="sigmoid_mse: the squared error of the outputs' sigmoids, the mean over outputs, as papers before "
+        "2000 have it; a class is a target of 1 at its output and 0 at the others; null: the task's own loss",
     )
     clip_norm: float | None = Field(
         None, gt=0, le=1e9, description="maximum of the global norm of the gradient; null: none"

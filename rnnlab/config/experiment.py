@@ -27,6 +27,7 @@ from rnnlab.config.check import EMPTY, Member
 from rnnlab.core import activations
 from rnnlab.core.batch import Lengths, range_text
 from rnnlab.core.code_files import CodeFile, all_missing_named, code_files_of, without_path
+from rnnlab.core.losses import LOSSES
 from rnnlab.core.options import Options
 from rnnlab.core.own_classes import configured, is_known, without_place
 from rnnlab.optim.rules import OPTIMIZERS
@@ -91,7 +92,7 @@ class Experiment(Options):
         with all_missing_named(self.code_files.values()):
             kind = task_class(self.task.type)
         task = kind(configured(kind, self.task).with_files_found())
-        task.loss = self.training.loss or task.loss
+        task.loss = self._loss(task.loss)
         return task
 
     def network(self) -> Network:
@@ -105,7 +106,7 @@ class Experiment(Options):
                 input_features=shape.input_features,
                 output_features=shape.output_features,
                 return_sequences=bool(shape.return_sequences),
-                loss=self.training.loss or task_class(self.task.type).loss,
+                loss=self._loss(task_class(self.task.type).loss),
                 precision=self.precision,
             )
 
@@ -139,6 +140,10 @@ class Experiment(Options):
             "training.optimizer": training.optimizer,
             "training.schedule": training.schedule,
         }
+
+    def _loss(self, own: str) -> str:
+        """Return the loss, where the task's own is `own`."""
+        return LOSSES[own].with_sigmoids if self.training.loss else own
 
     def _build_cell(self) -> AbstractCell:
         kind: type[AbstractCell] = CELLS.get(self.cell.type)

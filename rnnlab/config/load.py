@@ -19,11 +19,10 @@ from rnnlab.config.experiment import Experiment
 from rnnlab.config.reading import read_document
 from rnnlab.core.data_file import DataFile
 from rnnlab.core.errors import UsageError
-from rnnlab.core.losses import LOSSES
 from rnnlab.core.options import check_name
 from rnnlab.core.own_classes import is_known
 from rnnlab.core.registry import nearest
-from rnnlab.tasks import described_task, task_class
+from rnnlab.tasks import task_class
 from rnnlab.tasks._contract import new_task
 from rnnlab.tasks.base import AbstractTask, TaskOptions
 
@@ -75,7 +74,6 @@ def check_document(document: Document, *, default_name: str, is_stored: bool = F
     experiment = checker.block(Experiment, data, (), valid=valid)
     _check_name(checker, valid)
     _check_backend(checker, valid)
-    _check_loss(checker, valid)
     options, shape = _options(checker, valid["task"]) if "task" in valid else None, valid.get("shape")
     # What is not known is in a file of code: of a stored run, or with an error that was added.
     is_settled = options and (not is_known(options) or (is_stored and options.files and shape and shape.is_complete))
@@ -129,14 +127,6 @@ def _check_backend(checker: Checker, valid: dict[str, Any]) -> None:
         if engine in backends:
             hint = f"{engine} is a backend: write backend: {engine}, without an engine"
         checker.add(("engine",), f"unknown engine {engine!r}", hint=hint)
-
-
-def _check_loss(checker: Checker, valid: dict[str, Any]) -> None:
-    if "task" in valid and "training" in valid and (loss := valid["training"].loss):
-        task = described_task(valid["task"].type)
-        if getattr(task, "loss", "mse") != "mse":
-            problem = f"got {loss!r}, expected null: task {task.name} has {LOSSES[task.loss].title}, not squared error"
-            checker.add(("training", "loss"), problem, hint="remove training.loss, or choose another task")
 
 
 def _options(checker: Checker, options: TaskOptions) -> TaskOptions | None:

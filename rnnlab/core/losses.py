@@ -24,11 +24,13 @@ class AbstractLoss(ABC):
         name: Its key.
         title: What it is, with its unit.
         integer_targets: Whether a target is the number of a class.
+        with_sigmoids: The loss of the same targets that a config chooses by `training.loss: sigmoid_mse`.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
-    integer_targets: ClassVar[bool]
+    integer_targets: ClassVar[bool] = False
+    with_sigmoids: ClassVar[str] = "sigmoid_mse"
 
     @abstractmethod
     def value(self, xp: Any, outputs: Any, targets: Any) -> Any:
@@ -61,8 +63,19 @@ class AbstractLoss(ABC):
         """Return what a task compares with its targets: the raw outputs (…, O), unless the loss says otherwise."""
         return outputs
 
-    def right(self, outputs: Array, targets: Array) -> Array | None:
-        """Return which answers are right, (…) bool, where the loss is one of classes; None of real numbers."""
+    def chances(self, answers: Array) -> Array:
+        """Return answers, (…, O), as probabilities: the softmax or sigmoids of logits; with squared error unchanged."""
+        return answers
+
+    def least(self, chances: Array) -> Array:
+        """Return the least expected loss, (…), where target o is 1 with probability (…, o), else 0.
+
+        Of classes the probabilities add up to 1. With squared error it is the mean variance, (1/O)·Σ p·(1 - p).
+        """
+        return np.asarray((chances * (1 - chances)).mean(axis=-1))
+
+    def right(self, answers: Array, targets: Array) -> Array | None:
+        """Return which answers are right, (…) bool, where the targets are classes or 0 and 1; None of real numbers."""
         return None
 
 
@@ -76,7 +89,6 @@ class MeanSquaredError(AbstractLoss):
 
     name = "mse"
     title = "mean squared error"
-    integer_targets = False
 
     def value(self, xp: Any, outputs: Any, targets: Any) -> Any:
         return xp.mean(xp.square(outputs - targets), axis=-1)
@@ -98,7 +110,6 @@ class SigmoidMeanSquaredError(AbstractLoss):
 
     name = "sigmoid_mse"
     title = "mean squared error of the outputs' sigmoids"
-    integer_targets = False
 
     def value(self, xp: Any, outputs: Any, targets: Any) -> Any:
         return xp.mean(xp.square(Sigmoid()(xp, outputs) - targets), axis=-1)
@@ -109,6 +120,37 @@ class SigmoidMeanSquaredError(AbstractLoss):
 
     def answers(self, outputs: Array) -> Array:
         return sigmoid(outputs)
+
+
+class SigmoidsOfClasses(SigmoidMeanSquaredError):
+    """As `SigmoidMeanSquaredError`; targets (N,), integers 0 … O-1: t is 1 at the class, else 0.
+
+    Example:
+        >>> SigmoidsOfClasses().values(np.zeros((1, 4)), np.array([2])).tolist()  # ½² of each output
+        [0.25]
+    """
+
+    name = "sigmoid_mse_classes"
+    integer_targets = True
+    with_sigmoids = "sigmoid_mse_classes"
+
+    def right(self, answers: Array, targets: Array) -> Array:
+        return np.asarray(answers.argmax(axis=-1) == targets)
+
+
+class SigmoidsOfBits(SigmoidMeanSquaredError):
+    """As `SigmoidMeanSquaredError`; targets (N, O), 0 or 1: an answer is right where each output is nearer to its own.
+
+    Example:
+        >>> SigmoidsOfBits().right(np.array([[0.6, 0.4]]), np.array([[1.0, 0.0]])).tolist()
+        [True]
+    """
+
+    name = "sigmoid_mse_bits"
+    with_sigmoids = "sigmoid_mse_bits"
+
+    def right(self, answers: Array, targets: Array) -> Array:
+        return np.asarray(((answers > 0.5) == (targets > 0.5)).all(axis=-1))
 
 
 class CrossEntropy(AbstractLoss):
@@ -122,6 +164,7 @@ class CrossEntropy(AbstractLoss):
     name = "cross_entropy"
     title = "cross-entropy, in nats"
     integer_targets = True
+    with_sigmoids = "sigmoid_mse_classes"
 
     def value(self, xp: Any, outputs: Any, targets: Any) -> Any:
         shifted = outputs - xp.max(outputs, axis=-1, keepdims=True)
@@ -131,8 +174,14 @@ class CrossEntropy(AbstractLoss):
         shifted = xp.exp(outputs - xp.max(outputs, axis=-1, keepdims=True))
         return shifted / xp.sum(shifted, axis=-1, keepdims=True) - targets
 
-    def right(self, outputs: Array, targets: Array) -> Array:
-        return np.asarray(outputs.argmax(axis=-1) == targets)
+    def chances(self, answers: Array) -> Array:
+        return softmax(answers)
+
+    def least(self, chances: Array) -> Array:
+        return np.asarray(-_p_ln_p(chances).sum(axis=-1))
+
+    def right(self, answers: Array, targets: Array) -> Array:
+        return np.asarray(answers.argmax(axis=-1) == targets)
 
 
 class BinaryCrossEntropy(AbstractLoss):
@@ -145,7 +194,7 @@ class BinaryCrossEntropy(AbstractLoss):
 
     name = "binary_cross_entropy"
     title = "binary cross-entropy, in nats"
-    integer_targets = False
+    with_sigmoids = "sigmoid_mse_bits"
 
     def value(self, xp: Any, outputs: Any, targets: Any) -> Any:
         softplus = xp.maximum(outputs, 0.0) + xp.log(1 + xp.exp(-xp.abs(outputs)))  # ln(1 + eʸ), which never overflows
@@ -154,8 +203,14 @@ class BinaryCrossEntropy(AbstractLoss):
     def slope(self, xp: Any, outputs: Any, targets: Any) -> Any:
         return (Sigmoid()(xp, outputs) - targets) / outputs.shape[-1]
 
-    def right(self, outputs: Array, targets: Array) -> Array:
-        return np.asarray(((outputs > 0) == (targets > 0.5)).all(axis=-1))
+    def chances(self, answers: Array) -> Array:
+        return sigmoid(answers)
+
+    def least(self, chances: Array) -> Array:
+        return np.asarray(-(_p_ln_p(chances) + _p_ln_p(1 - chances)).mean(axis=-1))
+
+    def right(self, answers: Array, targets: Array) -> Array:
+        return np.asarray(((answers > 0) == (targets > 0.5)).all(axis=-1))
 
 
 def softmax(logits: Array) -> Array:
@@ -171,6 +226,19 @@ def sigmoid(logits: Array) -> Array:
     return np.asarray(0.5 * np.tanh(0.5 * logits) + 0.5)
 
 
+def _p_ln_p(chances: Array) -> Array:
+    """Return p·ln p, 0 where p is 0."""
+    return np.asarray(chances * np.log(np.where(chances > 0, chances, 1.0)))
+
+
 LOSSES: dict[str, AbstractLoss] = {
-    loss.name: loss for loss in (MeanSquaredError(), SigmoidMeanSquaredError(), CrossEntropy(), BinaryCrossEntropy())
+    loss.name: loss
+    for loss in (
+        MeanSquaredError(),
+        SigmoidMeanSquaredError(),
+        SigmoidsOfClasses(),
+        SigmoidsOfBits(),
+        CrossEntropy(),
+        BinaryCrossEntropy(),
+    )
 }

@@ -36,7 +36,7 @@ class Evaluation:
         step: The training step they are of.
         stream: What was scored: sequences of the `test` stream, or the `validation` set that chose the best weights.
         metrics: `loss` and the task's metrics.
-        baseline: The loss of the best predictor without memory, at these lengths.
+        baseline: The loss of the best predictor without memory, at these lengths; None where it is not known.
         solved: Whether these sequences meet the task's success rule; None where it has none.
         seconds: How long it took.
     """
@@ -47,13 +47,14 @@ class Evaluation:
     step: int
     stream: Stream
     metrics: Mapping[str, float]
-    baseline: float
+    baseline: float | None
     solved: bool | None
     seconds: float
 
     def __repr__(self) -> str:
         solved = {True: ", solved", False: ", not solved", None: ""}[self.solved]
-        scores = f"loss={self.metrics['loss']:.4g}, baseline={self.baseline:.4g}{solved}"
+        baseline = "" if self.baseline is None else f", baseline={self.baseline:.4g}"
+        scores = f"loss={self.metrics['loss']:.4g}{baseline}{solved}"
         return f"<Evaluation of {self.run.name}: {self.weights} weights, {self.sequences_in_words}: {scores}>"
 
     @property
@@ -131,7 +132,7 @@ def evaluate(
 
 def score(
     experiment: Experiment, task: AbstractTask, model: AbstractModel, on: Stream = "test"
-) -> tuple[Mapping[str, float], float, bool | None]:
+) -> tuple[Mapping[str, float], float | None, bool | None]:
     """Return metrics and baseline of the test sequences of an experiment, and whether they meet the success rule.
 
     Raises:

@@ -62,7 +62,7 @@ EVALUATION: Fields = {
     "longest": _is_step,
     "seed": _is_count,
     "stream": lambda value: value in ("test", "validation"),
-    "baseline": _is_number,
+    "baseline": lambda value: value is None or _is_number(value),
     "solved": lambda value: value is None or type(value) is bool,
 }
 

@@ -130,7 +130,7 @@ def check_predictors(task: AbstractTask, batch: Batch, timesteps: Lengths) -> No
         if not math.isfinite(one.loss):
             fail_at(task.references, f"gives {one.name!r} the loss {one.loss}", "state a finite loss")
         _check_outputs(task, _called(one.predict, batch), batch, f"predicts with {one.name!r}")
-    if not math.isfinite(baseline := _called(task.baseline, timesteps)):
+    if (baseline := _called(task.baseline, timesteps)) is not None and not math.isfinite(baseline):
         fail_at(task.baseline, f"returns {baseline}", "return a finite loss")
     if task.has_oracle:
         _check_outputs(task, _called(task.oracle, batch), batch, "of the oracle returns")
@@ -138,7 +138,7 @@ def check_predictors(task: AbstractTask, batch: Batch, timesteps: Lengths) -> No
     correct = _called(task.correct, LOSSES[task.loss].answers(outputs), batch)
     if correct is not None and (getattr(correct, "shape", None), getattr(correct, "dtype", None)) != ((SIZE,), bool):
         fail_at(task.correct, f"returns {kind_of(correct)}, expected (B,) bool", "one truth value for each sequence")
-    metrics: dict[str, float] = _called(task.metrics, outputs, batch)
+    metrics: dict[str, float] = _called(task.metrics, LOSSES[task.loss].answers(outputs), batch)
     rule = _called(task.success, timesteps)
     if isinstance(rule, Streak) and correct is None:
         fail_at(task.correct, "returns None, and the success rule counts correct sequences", "write `correct`")

@@ -34,6 +34,10 @@ class AbstractMarkedNumbers(AbstractTask):
     def correct(self, outputs: Array, batch: Batch) -> Array:
         return np.asarray(np.abs(outputs - batch.targets)[:, 0] < self.tolerance)
 
+    def metrics(self, outputs: Array, batch: Batch) -> dict[str, float]:
+        """Return `error_rate` and `mae`, the mean absolute error."""
+        return super().metrics(outputs, batch) | {"mae": float(np.abs(outputs - batch.targets).mean())}
+
     def oracle(self, batch: Batch) -> Array:
         marked = np.nonzero(batch.inputs[:, :, 1] == 1)
         one, other = batch.inputs[*marked, 0].reshape(batch.size, 2).T
@@ -160,8 +164,9 @@ class AddingHS1997(AbstractMarkedPairs):
     tend to 1/24 and 1/48 as p tends to 0.
 
     Source: Hochreiter, Schmidhuber 1997, "Long short-term memory", section 5.4 and table 7.
-    Differs: A linear output, where the paper has a sigmoid. Below a shortest length T of 20 the early marker is at one
-        of the first T/2 pairs, not of the first 10. If the first pair is marked, by either marker, its value is 0.
+    Differs: A linear output; `training: {loss: sigmoid_mse}` is the paper's sigmoid. Below a shortest length T of 20
+        the early marker is at one of the first T/2 pairs, not of the first 10. If the first pair is marked, by either
+        marker, its value is 0.
 
     Example:
         >>> task = AddingHS1997(AddingHS1997.Options())

@@ -7,7 +7,6 @@ the attributes without a default, `sample` and `references`. `rnnlab.testing.che
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -20,6 +19,7 @@ from rnnlab.core.options import Options
 from rnnlab.core.own_classes import without_place
 from rnnlab.core.scaling import Scaling
 from rnnlab.core.text import own_paragraphs
+from rnnlab.tasks._card import Card, Published, Reference
 from rnnlab.tasks._success import Evidence, NoRule, Streak, SuccessRule, Threshold
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "Threshold",
     "always",
     "draw_lengths",
+    "is_largest",
     "last_step",
     "last_step_mask",
     "mean_loss",
@@ -48,48 +49,6 @@ __all__ = [
 ]
 
 Part = Literal["train", "validation", "test"]
-
-
-@dataclass(frozen=True, slots=True)
-class Reference:
-    """A reference predictor: what a network scores that knows only part of what the task needs.
-
-    Attributes:
-        name: What the predictor knows, e.g. `remembers the second number`; it begins with `fitted` if the predictor was
-            fitted to data, those of training, and with `measured` if its loss was measured on sequences of its own.
-        loss: Its expected loss; exact, unless the name says that it was measured.
-        predict: The predictor itself, from a batch to raw outputs. A test measures that its loss is `loss`.
-        needs_memory: Whether it needs more than the inputs of the step that it answers, e.g. earlier steps or their
-            number. The best reference that does not is the baseline.
-    """
-
-    name: str
-    loss: float
-    predict: Callable[[Batch], Array]
-    needs_memory: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Published:
-    """A published result: what was trained and reached, and where that is printed."""
-
-    result: str
-    source: str
-
-
-@dataclass(frozen=True, slots=True)
-class Card:
-    """The description of a task: what a reader needs to cite and judge it.
-
-    Attributes:
-        title: One line.
-        definition: The generator in words: inputs, distributions, target, which steps are scored.
-        published: Results published for this definition.
-    """
-
-    title: str
-    definition: str
-    published: tuple[Published, ...] = ()
 
 
 class TaskOptions(Options):
@@ -135,7 +94,9 @@ class AbstractTask(ABC):
         scaling: How the inputs and outputs relate to the columns of a file; None where there is no file.
         forecasts: Where the target is a later value of an input: which input, and how many steps later.
         default_timesteps: The shortest and longest sequence if the config sets none.
-        loss: Key of `rnnlab.core.losses.LOSSES`; a config can choose another one of the same unit.
+        loss: Key of `rnnlab.core.losses.LOSSES`; a config can choose another one of the same targets.
+        follows_loss: Whether the losses of references and oracle are those of `loss` where a config chose another one
+            (see `AbstractLoss.least`); if not, they are left out then.
         return_sequences: True when steps are scored throughout, False when only the last step is.
         maximised: Names of the metrics of which a higher value is better; of all others, the loss too, a lower one is.
         solved: The success rule, that of the paper where it has one; see `success`. Left out, there is none.
@@ -153,6 +114,7 @@ class AbstractTask(ABC):
     default_timesteps: Lengths
     loss: str
     return_sequences: ClassVar[bool] = False
+    follows_loss: ClassVar[bool] = False
     maximised: ClassVar[frozenset[str]] = frozenset()
     solved: SuccessRule = NoRule()
 
@@ -206,25 +168,37 @@ class AbstractTask(ABC):
         No predictor that sees only the inputs of the step that it answers has a lower loss than the best of these.
         """
 
-    def baseline(self, timesteps: Lengths) -> float:
-        """Return the expected loss of the best reference predictor without memory."""
+    def baseline(self, timesteps: Lengths) -> float | None:
+        """Return the expected loss of the best reference predictor without memory; None where it is not known."""
+        if not self.knows_scores:
+            return None
         return min(reference.loss for reference in self.references(timesteps) if not reference.needs_memory)
+
+    @property
+    def knows_scores(self) -> bool:
+        """Whether the losses of `references` and `oracle_loss` are those of the loss in use."""
+        return self.follows_loss or self.loss in {"sigmoid_mse", getattr(type(self), "loss", self.loss)}
 
     def correct(self, outputs: Array, batch: Batch) -> Array | None:
         """Return which sequences are correct by the criterion of the paper, (B,) bool.
 
-        Without a criterion of its own: at all its scored steps the largest output is that of the class, or with binary
-        cross-entropy each output is on the target's side; with squared error there is none, and no error rate.
+        Without a criterion of its own: at all its scored steps the largest output is that of the class, or where
+        targets are 0 or 1 each output is on the target's side; of real targets there is none, and no error rate.
 
         Args:
-            outputs: What `answers` of the loss gives of the raw ones, (B, T, O) if `return_sequences`, else (B, O).
+            outputs: What `answers` of the loss gives of the raw ones, (B, T, O) if `return_sequences`, else (B, O):
+                with a cross-entropy the logits, with `sigmoid_mse` the sigmoids. `chances` of the loss gives the
+                probabilities that either is.
             batch: The batch they belong to.
         """
         right = LOSSES[self.loss].right(outputs, batch.targets)
         return right if right is None or not self.return_sequences else np.asarray((right | ~batch.mask).all(axis=1))
 
     def metrics(self, outputs: Array, batch: Batch) -> dict[str, float]:
-        """Return metrics other than `loss`, each a mean over sequences: `error_rate`, if the task has a criterion."""
+        """Return metrics other than `loss`, each a mean over sequences: `error_rate`, if the task has a criterion.
+
+        A metric called `largest_…` is the largest of all sequences instead.
+        """
         correct = self.correct(outputs, batch)
         return {} if correct is None else {"error_rate": float(1 - correct.mean())}
 
@@ -283,6 +257,11 @@ def last_step(batch: Batch) -> Array:
     return np.asarray(batch.inputs[np.arange(batch.size), batch.lengths - 1])
 
 
+def is_largest(metric: str) -> bool:
+    """Return whether a metric is the largest of all sequences, and not a mean over them."""
+    return metric.startswith("largest_")
+
+
 def mean_loss(task: AbstractTask, outputs: Array, batch: Batch) -> float:
     """Return the loss of raw outputs on a batch: the mean over its scored steps."""
     scored = batch.mask if task.return_sequences else slice(None)
@@ -291,7 +270,12 @@ def mean_loss(task: AbstractTask, outputs: Array, batch: Batch) -> float:
 
 
 def reference_scores(task: AbstractTask, timesteps: Lengths) -> list[tuple[str, float]]:
-    """Return name and loss of each reference predictor and of an oracle, the highest first; the baseline is marked."""
+    """Return name and loss of each reference predictor and of an oracle, the highest first; the baseline is marked.
+
+    None where they are not known in the loss in use.
+    """
+    if not task.knows_scores:
+        return []
     baseline, references = task.baseline(timesteps), task.references(timesteps)
     best = [one for one in references if one.loss == baseline]
     marked = next((one for one in best if not one.needs_memory), best[0])

@@ -7,6 +7,7 @@ import numpy as np
 from pydantic import Field
 
 from rnnlab.core.batch import Array, Batch, Lengths, draw_lengths, within_lengths
+from rnnlab.core.losses import LOSSES
 from rnnlab.tasks.base import AbstractTask, Card, Published, Reference, TaskOptions, Threshold, too_short
 
 
@@ -50,6 +51,7 @@ class CopyMemory(AbstractTask):
     name = "copy_memory@urnn"
     Options = CopyMemoryOptions
     loss = "cross_entropy"
+    follows_loss = True
     return_sequences = True
     maximised = frozenset({"recall_accuracy"})
     solved = Threshold({"error_rate": 0.01})
@@ -101,13 +103,14 @@ class CopyMemory(AbstractTask):
         blanks = steps - self.symbols - 1
         shares = np.array([1 - self.symbols / blanks, *[self.symbols / blanks / self.alphabet] * self.alphabet])
         logits = np.log(shares, out=np.full(shares.shape, self.impossible), where=shares > 0)
-        memoryless = -blanks * float(shares @ logits) / steps
+        least = LOSSES[self.loss].least
+        memoryless = blanks * float(least(shares)) / steps
         known = sorted({0, self.symbols // 2, self.symbols - 1})
         names = [
             "counts the steps, guesses the symbols",
             *(f"counts the steps, remembers {k} symbols" for k in known[1:]),
         ]
-        per_symbol = float(np.log(self.alphabet)) / steps
+        per_symbol = float(least(np.array([0.0, *[1 / self.alphabet] * self.alphabet]))) / steps
         counting = tuple(
             Reference(name, (self.symbols - k) * per_symbol, partial(self._logits, known=k), needs_memory=True)
             for name, k in zip(names, known, strict=True)

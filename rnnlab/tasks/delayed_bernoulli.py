@@ -1,13 +1,14 @@
 """Coin flips that depend on two earlier flips: the loss shows how far back a network remembers."""
 
 from functools import partial
+from itertools import product
 from typing import Annotated, Self
 
 import numpy as np
 from pydantic import Field, model_validator
 
 from rnnlab.core.batch import Array, Batch, Lengths, draw_lengths, within_lengths
-from rnnlab.core.losses import softmax
+from rnnlab.core.losses import LOSSES, softmax
 from rnnlab.tasks.base import AbstractTask, Card, Published, Reference, TaskOptions, Threshold, too_short
 
 Lag = Annotated[int, Field(ge=1, le=100_000)]
@@ -61,6 +62,7 @@ class DelayedBernoulli(AbstractTask):
     name = "delayed_bernoulli@pitis2016"
     Options = DelayedBernoulliOptions
     loss = "cross_entropy"
+    follows_loss = True
     return_sequences = True
     input_features = 2
     output_features = 2
@@ -105,28 +107,41 @@ class DelayedBernoulli(AbstractTask):
             f"remembers the flip {first} back": (True, False),
         }
         return tuple(
-            Reference(name, _entropy(first=a, second=b), partial(self._logits, first=a, second=b), needs_memory=a or b)
+            Reference(
+                name, self._loss(first=a, second=b), partial(self._logits, first=a, second=b), needs_memory=a or b
+            )
             for name, (a, b) in known.items()
         )
 
     def correct(self, outputs: Array, batch: Batch) -> Array:
         """Return where every scored probability is nearest to the true one of the four that occur, 1/4 … 1."""
         truth = softmax(self.oracle(batch))[:, :, 1]
-        near = np.abs(softmax(outputs)[:, :, 1] - truth) < 1 / 8
+        near = np.abs(LOSSES[self.loss].chances(outputs)[:, :, 1] - truth) < 1 / 8
         return np.asarray((near | ~batch.mask).all(axis=1))
 
     def metrics(self, outputs: Array, batch: Batch) -> dict[str, float]:
-        """Return `excess_loss` too: the mean KL(true ‖ predicted), in nats, without the noise of the flips."""
+        """Return `excess_loss` too: the loss above that of the true probabilities, without the noise of the flips.
+
+        With cross-entropy it is the mean KL(true ‖ predicted), in nats, else the mean of (predicted - true)².
+        """
         truth, guess = self.oracle(batch)[batch.mask], outputs[batch.mask]
-        gap = _log_softmax(truth) - _log_softmax(guess)
-        excess = (softmax(truth) * gap).sum(axis=-1).mean()
+        if self.loss == "cross_entropy":
+            excess = (softmax(truth) * (_log_softmax(truth) - _log_softmax(guess))).sum(axis=-1).mean()
+        else:
+            excess = np.square(guess - softmax(truth)).mean()
         return super().metrics(outputs, batch) | {"excess_loss": float(excess)}
 
     def oracle(self, batch: Batch) -> Array:
         return self._logits(batch, first=True, second=True)
 
     def oracle_loss(self, timesteps: Lengths) -> float:
-        return _entropy(first=True, second=True)
+        return self._loss(first=True, second=True)
+
+    def _loss(self, *, first: bool, second: bool) -> float:
+        """Return the least mean loss given the flips that are known."""
+        cases = product((0, 1) if first else (0.5,), (0, 1) if second else (0.5,))
+        p = np.array([0.5 + 0.5 * a - 0.25 * b for a, b in cases])
+        return float(LOSSES[self.loss].least(np.stack([1 - p, p], axis=-1)).mean())
 
     def _logits(self, batch: Batch, *, first: bool, second: bool) -> Array:
         each = self._probability(batch.inputs[:, :: self.tau, 1], first=first, second=second)
@@ -141,17 +156,6 @@ class DelayedBernoulli(AbstractTask):
             p[:, :lag] += 0.5 * weight
             p[:, lag:] += weight * (flips[:, :-lag] if known else 0.5)
         return p
-
-
-def _entropy(*, first: bool, second: bool) -> float:
-    """Return the mean entropy, in nats, of y given the flips that are known."""
-    losses = []
-    for a in (0, 1) if first else (0.5,):
-        for b in (0, 1) if second else (0.5,):
-            p = np.array([0.5 + 0.5 * a - 0.25 * b])
-            p = np.concatenate([p, 1 - p])
-            losses.append(-float((p * np.log(np.maximum(p, 1e-300))).sum()))
-    return sum(losses) / len(losses)
 
 
 def _log_softmax(logits: Array) -> Array:

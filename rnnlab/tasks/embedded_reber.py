@@ -9,12 +9,12 @@ import numpy as np
 from pydantic import Field
 
 from rnnlab.core.batch import Array, Batch, Lengths, within_lengths
+from rnnlab.core.losses import LOSSES
 from rnnlab.core.streams import stream
 from rnnlab.tasks._reber import BRANCH, LEGAL, LONGEST, SHORTEST, SYMBOLS, Language, language, states
 from rnnlab.tasks.base import AbstractTask, Card, Part, Published, Reference, TaskOptions, Threshold
 
 SIZE = 256
-LN2 = float(np.log(2))
 # Logits: of an impossible symbol, whose exponential is exactly zero, and of one that is possible and never comes.
 IMPOSSIBLE, NEVER = -1000.0, -80.0
 
@@ -31,6 +31,7 @@ class AbstractEmbeddedReber(AbstractTask):
     Options = EmbeddedReberOptions
     options: EmbeddedReberOptions
     loss = "cross_entropy"
+    follows_loss = True
     return_sequences = True
     input_features = len(SYMBOLS)
     output_features = len(SYMBOLS)
@@ -50,13 +51,16 @@ class AbstractEmbeddedReber(AbstractTask):
         pairs, steps = self._statistics(timesteps)
         odds = pairs / np.maximum(pairs.sum(axis=1, keepdims=True), 1e-300)
         logits = np.log(odds, out=np.full(odds.shape, IMPOSSIBLE), where=odds > 0)
-        entropy = -float((pairs * logits).sum() / pairs.sum())
+        loss = float(pairs.sum(axis=1) @ LOSSES[self.loss].least(odds) / pairs.sum())
         forgets = partial(_grammar, forgetful=True)
         # Two symbols are legal at all but four steps; without the long memory, at all but three.
         return (
-            Reference("memoryless: how often each symbol follows each", entropy, lambda batch: batch.inputs @ logits),
+            Reference("memoryless: how often each symbol follows each", loss, lambda batch: batch.inputs @ logits),
             Reference(
-                "follows the grammar, forgets the second symbol", (1 - 3 / steps) * LN2, forgets, needs_memory=True
+                "follows the grammar, forgets the second symbol",
+                (1 - 3 / steps) * self._even,
+                forgets,
+                needs_memory=True,
             ),
         )
 
@@ -71,6 +75,11 @@ class AbstractEmbeddedReber(AbstractTask):
         last_but_one = np.arange(batch.size), batch.lengths - 2
         wrong = outputs[last_but_one].argmax(axis=-1) != batch.targets[last_but_one]
         return super().metrics(outputs, batch) | {"long_memory_error_rate": float(wrong.mean())}
+
+    @property
+    def _even(self) -> float:
+        """The least loss of a step where two symbols are equally likely."""
+        return float(LOSSES[self.loss].least(np.array([0.5, 0.5, *[0.0] * (len(SYMBOLS) - 2)])))
 
     @abstractmethod
     def _strings(self, rng: np.random.Generator, count: int, timesteps: Lengths) -> tuple[Array, Array]:
@@ -98,12 +107,13 @@ class EmbeddedReber(AbstractEmbeddedReber):
 
     Source: Hochreiter, Schmidhuber 1997, "Long short-term memory", section 5.1, experiment 1; the grammar embedded by
         Cleeremans, Servan-Schreiber, McClelland 1989, after Reber 1967.
-    Differs: The paper's networks have seven sigmoid outputs and squared error; here logits and cross-entropy. Its
-        training set is drawn in the same way, but its test set is of 256 strings that are not in the training set: long
-        ones, as the short ones are almost always in it. Here a validation draws from the language. The success rule
-        is the paper's, every legal next symbol more active than every other, but the paper requires it of all strings
-        of both sets, here of those that a validation draws. Of 2,560 about 640 are not in the training set, 320 of them
-        different (of the paper's 256 about 170 are); and of the different strings of the training set 77 % are drawn.
+    Differs: Cross-entropy over a softmax; `training: {loss: sigmoid_mse}` is the paper's squared error over sigmoids.
+        The paper's training set is drawn in the same way, but its test set has 256 strings that are not in the training
+        set: long ones, as the short ones are almost always in it. Here a validation draws from the language. The
+        success rule is the paper's, every legal next symbol more active than every other, but the paper requires it of
+        all strings of both sets, here of those that a validation draws. Of 2,560 about 640 are not in the training set,
+        320 of them different (of the paper's 256 about 170 are); and of the different strings of the training set 77 %
+        are drawn.
 
     Example:
         >>> task = EmbeddedReber(EmbeddedReber.Options())
@@ -148,7 +158,7 @@ class EmbeddedReber(AbstractEmbeddedReber):
         return _grammar(batch)
 
     def oracle_loss(self, timesteps: Lengths) -> float:
-        return (1 - 4 / language(timesteps).mean_steps) * LN2
+        return (1 - 4 / language(timesteps).mean_steps) * self._even
 
     def _strings(self, rng: np.random.Generator, count: int, timesteps: Lengths) -> tuple[Array, Array]:
         if self._part != "train":
@@ -182,6 +192,7 @@ class EmbeddedReberDistinct(AbstractEmbeddedReber):
     """
 
     name = "embedded_reber@distinct"
+    follows_loss = False  # the loss of the oracle depends on which strings of its set are drawn
     card = Card(
         title="Next symbol of embedded Reber strings, each once",
         definition="As embedded_reber@hs1997, but all strings are different: 256 for training, 256 others for "
@@ -210,12 +221,8 @@ class EmbeddedReberDistinct(AbstractEmbeddedReber):
         return other
 
     def references(self, timesteps: Lengths) -> tuple[Reference, ...]:
-        even = Reference(
-            "follows the grammar at even odds",
-            (1 - 4 / self._statistics(timesteps)[1]) * LN2,
-            _grammar,
-            needs_memory=True,
-        )
+        loss = (1 - 4 / self._statistics(timesteps)[1]) * self._even
+        even = Reference("follows the grammar at even odds", loss, _grammar, needs_memory=True)
         return (*super().references(timesteps), even)
 
     def oracle(self, batch: Batch) -> Array:

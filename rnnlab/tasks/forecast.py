@@ -116,7 +116,7 @@ class Forecast(AbstractTask):
     def success(self, timesteps: Lengths) -> SuccessRule:
         return self._series.success(timesteps)
 
-    def baseline(self, timesteps: Lengths) -> float:
+    def baseline(self, timesteps: Lengths) -> float | None:
         if isinstance(self._series, Weather):
             return super().baseline(timesteps)
         return min(one.loss for one in self.references(timesteps))

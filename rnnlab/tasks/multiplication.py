@@ -16,8 +16,9 @@ class Multiplication(AbstractMarkedPairs):
     variance. At T = 100 these are 0.0592 and 0.0332; they tend to 7/144 and 1/36 as p tends to 0.
 
     Source: Hochreiter, Schmidhuber 1997, "Long short-term memory", section 5.5 and table 8.
-    Differs: A linear output, where the paper has a sigmoid. The paper tests twice, with fewer than 140 and with fewer
-        than 13 of the last 2,000 sequences wrong; the rule here is the first. Markers as in `adding@hs1997`.
+    Differs: A linear output; `training: {loss: sigmoid_mse}` is the paper's sigmoid. The paper tests twice, with fewer
+        than 140 and with fewer than 13 of the last 2,000 sequences wrong; the rule here is the first. Markers as in
+        `adding@hs1997`.
 
     Example:
         >>> from rnnlab.core.batch import Batch, last_step_mask

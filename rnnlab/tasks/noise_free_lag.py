@@ -39,6 +39,7 @@ class AbstractNoiseFreeLag(AbstractTask):
     tolerance: ClassVar[float] = 0.25
     loss = "cross_entropy"
     return_sequences = True
+    follows_loss = True
     maximised = frozenset({"accuracy"})
     solved = Streak(10_000)
 
@@ -63,17 +64,30 @@ class AbstractNoiseFreeLag(AbstractTask):
         return Batch(inputs, string[:, 1:], mask, np.full(batch_size, steps))
 
     def correct(self, outputs: Array, batch: Batch) -> Array:
-        # No output is off by 0.25 just when the target's own probability is above 0.75: the others share the rest.
-        losses = LOSSES[self.loss].values(outputs[:, self.judged], batch.targets[:, self.judged])
-        return np.asarray((losses < -np.log(1 - self.tolerance)).all(axis=1))
+        return np.asarray(self._largest_errors(outputs, batch) < self.tolerance)
 
     def metrics(self, outputs: Array, batch: Batch) -> dict[str, float]:
-        """Return `error_rate` and `accuracy`, the share of last symbols whose output is the greatest."""
+        """Return `accuracy`, the share of last symbols whose output is the greatest, and `largest_error`.
+
+        The latter is the largest absolute error of any output at the judged steps.
+        """
         hits = outputs[:, -1].argmax(axis=-1) == batch.targets[:, -1]
-        return {**super().metrics(outputs, batch), "accuracy": float(hits.mean())}
+        largest = self._largest_errors(outputs, batch).max()
+        return super().metrics(outputs, batch) | {"accuracy": float(hits.mean()), "largest_error": float(largest)}
 
     def oracle(self, batch: Batch) -> Array:
         return self._predict(batch, knows_first=True, counts=True)
+
+    def _largest_errors(self, outputs: Array, batch: Batch) -> Array:
+        """Return the largest absolute error of the probabilities at each string's judged steps, (B,)."""
+        errors = LOSSES[self.loss].chances(outputs[:, self.judged])
+        errors = errors - np.eye(self.output_features)[batch.targets[:, self.judged]]
+        return np.asarray(np.abs(errors).max(axis=(1, 2)))
+
+    def _least(self, *, middle: float = 0.0, ends: tuple[float, float] = (0.0, 0.0)) -> float:
+        """Return the least loss of a step where the next is one of a1 … a(p-1), equally likely, or x, or y."""
+        p = self.options.symbols
+        return float(LOSSES[self.loss].least(np.array([*[middle / (p - 1)] * (p - 1), *ends])))
 
     def _predict(self, batch: Batch, *, knows_first: bool, counts: bool) -> Array:
         """Return the best logits, (B, T, p + 1), if the first symbol is remembered, the steps are counted, or both."""
@@ -105,8 +119,9 @@ class NoiseFreeLag2a(AbstractNoiseFreeLag):
     Without memory only the last of the T steps is uncertain: ln 2/T.
 
     Source: Hochreiter, Schmidhuber 1997, "Long short-term memory", section 5.2, task 2a and table 2.
-    Differs: Cross-entropy over a softmax, where the paper has squared error over sigmoids; its limit of 0.25 on every
-        output applies to the softmax. Strings shorter than p leave the last of the a's unused.
+    Differs: Cross-entropy over a softmax, to which the paper's limit of 0.25 on every output applies; `training: {loss:
+        sigmoid_mse}` is the paper's squared error over sigmoids. Strings shorter than p leave the last of the a's
+        unused.
 
     Example:
         >>> task = NoiseFreeLag2a(NoiseFreeLag2a.Options(symbols=3))  # features and classes: a1 a2 x y
@@ -122,7 +137,7 @@ class NoiseFreeLag2a(AbstractNoiseFreeLag):
     card = Card(
         title="Remember one symbol over a counted lag",
         definition="Inputs: p + 1 one-hot symbols a1 … a(p-1), x, y; the string x a1 … a(p-1) x or y a1 … a(p-1) y. "
-        "Target: the next symbol, scored at every step. A string is right when every probability is within 0.25.",
+        "Target: the next symbol, scored at every step. A string is right when every output is within 0.25.",
         published=tuple(
             Published(result, "Hochreiter, Schmidhuber 1997, table 2")
             for result in (
@@ -141,7 +156,7 @@ class NoiseFreeLag2a(AbstractNoiseFreeLag):
 
     def references(self, timesteps: Lengths) -> tuple[Reference, ...]:
         predict = partial(self._predict, knows_first=False, counts=False)
-        return (Reference("memoryless: guesses the last symbol", float(np.log(2) / timesteps[1]), predict),)
+        return (Reference("memoryless: guesses the last symbol", self._least(ends=(0.5, 0.5)) / timesteps[1], predict),)
 
     def _middle(self, rng: np.random.Generator, shape: tuple[int, int]) -> Array:
         return np.broadcast_to(np.arange(shape[1]), shape)
@@ -162,8 +177,9 @@ class NoiseFreeLag2b(AbstractNoiseFreeLag):
     (T - 1)·H(q), and both leave (T - 1)·ln(p - 1), which cannot be predicted.
 
     Source: Hochreiter, Schmidhuber 1997, "Long short-term memory", section 5.2, task 2b and the text around table 2.
-    Differs: Cross-entropy over a softmax, where the paper has squared error over sigmoids; its limit of 0.25 on every
-        output at the end of the string applies to the softmax. The length may differ from p.
+    Differs: Cross-entropy over a softmax, to which the paper's limit of 0.25 on every output at the end of the string
+        applies; `training: {loss: sigmoid_mse}` is the paper's squared error over sigmoids. The length may differ from
+        p.
 
     Example:
         >>> task = NoiseFreeLag2b(NoiseFreeLag2b.Options(symbols=3))  # features and classes: a1 a2 x y
@@ -178,7 +194,7 @@ class NoiseFreeLag2b(AbstractNoiseFreeLag):
     card = Card(
         title="Remember one symbol over a random lag",
         definition="As noise_free_lag@hs1997_2a with p - 1 random symbols of a1 … a(p-1) in the middle. A string is "
-        "right when every probability at its last step is within 0.25.",
+        "right when every output at its last step is within 0.25.",
         published=(
             Published(
                 "LSTM, p = 100, 1 cell, learning rate 1.0: 100 % of 18 trials solved, mean after 5,680 sequences; "
@@ -190,19 +206,20 @@ class NoiseFreeLag2b(AbstractNoiseFreeLag):
 
     def references(self, timesteps: Lengths) -> tuple[Reference, ...]:
         steps, q = timesteps[1], 1 / (timesteps[1] - 1)
-        when = float(-np.log(q) - (steps - 2) * np.log1p(-q)) / steps
-        which, least = float(np.log(2)) / steps, self.oracle_loss(timesteps)
+        # Only at the first step it is certain, without a count, that the string does not end.
+        first_step, of_middle = self._least(middle=1.0), self.oracle_loss(timesteps)
+        of_neither, of_first = (self._least(middle=1 - q, ends=ends) for ends in ((q / 2, q / 2), (q, 0.0)))
         neither = partial(self._predict, knows_first=False, counts=False)
         first = partial(self._predict, knows_first=True, counts=False)
         place = partial(self._predict, knows_first=False, counts=True)
         return (
-            Reference("memoryless", least + which + when, neither),
-            Reference("remembers the first symbol", least + when, first, needs_memory=True),
-            Reference("counts the steps", least + which, place, needs_memory=True),
+            Reference("memoryless", (first_step + (steps - 1) * of_neither) / steps, neither),
+            Reference("remembers the first symbol", (first_step + (steps - 1) * of_first) / steps, first, True),
+            Reference("counts the steps", of_middle + self._least(ends=(0.5, 0.5)) / steps, place, True),
         )
 
     def oracle_loss(self, timesteps: Lengths) -> float:
-        return float(np.log(self.options.symbols - 1)) * (timesteps[1] - 1) / timesteps[1]
+        return self._least(middle=1.0) * (timesteps[1] - 1) / timesteps[1]
 
     def _middle(self, rng: np.random.Generator, shape: tuple[int, int]) -> Array:
         return rng.integers(0, self.options.symbols - 1, size=shape)

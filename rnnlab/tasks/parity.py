@@ -6,6 +6,7 @@ import numpy as np
 from pydantic import Field
 
 from rnnlab.core.batch import Array, Batch, Lengths, draw_lengths, last_step_mask, within_lengths
+from rnnlab.core.losses import LOSSES
 from rnnlab.tasks.base import AbstractTask, Card, Published, Reference, TaskOptions, Threshold, always, last_step
 
 # A logit whose sigmoid is 1 to rounding, and the smallest probability, so that its logarithm is finite.
@@ -45,6 +46,7 @@ class Parity(AbstractTask):
     Options = ParityOptions
     options: ParityOptions
     loss = "binary_cross_entropy"
+    follows_loss = True
     return_sequences = False
     input_features = 1
     output_features = 1
@@ -79,11 +81,11 @@ class Parity(AbstractTask):
 
     def references(self, timesteps: Lengths) -> tuple[Reference, ...]:
         single = float(timesteps[0] == 1) / (timesteps[1] - timesteps[0] + 1)
+        loss = float(LOSSES[self.loss].least(np.array([(1 + single) / 2])))
         if single == 0:
-            return (Reference("memoryless: both answers equally likely", float(np.log(2)), always(0.0)),)
+            return (Reference("memoryless: both answers equally likely", loss, always(0.0)),)
         odd = np.array([(1 - single) / 2, (1 + single) / 2])  # the probability if the last bit is -1, if it is +1
         logits = np.clip(np.log(np.maximum(odd, TINY) / np.maximum(odd[::-1], TINY)), -CERTAIN, CERTAIN)
-        loss = float(odd @ -np.log(np.maximum(odd, TINY)))
         return (Reference("memoryless: the last bit, the parity of a single one", loss, partial(_by_last, logits)),)
 
     def oracle(self, batch: Batch) -> Array:

@@ -126,8 +126,8 @@ class TwoSequence3a(AbstractTwoSequence):
 
     Source: Hochreiter, Schmidhuber 1997, "Long short-term memory", section 5.3, task 3a and table 4; after Bengio,
         Simard, Frasconi 1994.
-    Differs: A linear output, where the paper has a sigmoid. The rule is the paper's ST2 on the validation set: none
-        misclassified and a mean absolute error of at most 0.01; its set has 256 sequences.
+    Differs: A linear output; `training: {loss: sigmoid_mse}` is the paper's sigmoid. The rule is the paper's ST2 on the
+        validation set: none misclassified and a mean absolute error of at most 0.01; its set has 256 sequences.
 
     Example:
         >>> task = TwoSequence3a(TwoSequence3a.Options())
@@ -171,9 +171,10 @@ class TwoSequence3b(AbstractTwoSequence):
     memory: squared error 1/4.
 
     Source: Hochreiter, Schmidhuber 1997, "Long short-term memory", section 5.3, task 3b and table 5.
-    Differs: A linear output, where the paper has a sigmoid. The rule is the paper's: fewer than 6 of 256 misclassified
-        (a share of at most 5/256) and a mean absolute error of at most 0.04. With N = 1 the best output in squared
-        error misses the first of the two: it is off by 0.2 or more on 2.7 % of the sequences. Sharper outputs meet it.
+    Differs: A linear output; `training: {loss: sigmoid_mse}` is the paper's sigmoid. The rule is the paper's: fewer
+        than 6 of 256 misclassified (a share of at most 5/256) and a mean absolute error of at most 0.04. With N = 1 the
+        best output in squared error misses the first of the two: it is off by 0.2 or more on 2.7 % of the sequences.
+        Sharper outputs meet it.
 
     Example:
         >>> task = TwoSequence3b(TwoSequence3b.Options())
@@ -211,8 +212,9 @@ class TwoSequence3c(AbstractTwoSequence):
     Without memory: the constant ½, squared error 0.3² + 0.1 = 0.19; the best possible is the noise, 0.1.
 
     Source: Hochreiter, Schmidhuber 1997, "Long short-term memory", section 5.3, task 3c and table 6.
-    Differs: A linear output, where the paper has a sigmoid. The rule is the paper's on the validation set: none
-        misclassified (off the noise-free target by 0.1 or more), mean absolute difference from it at most 0.015.
+    Differs: A linear output; `training: {loss: sigmoid_mse}` is the paper's sigmoid. The rule is the paper's on the
+        validation set: none misclassified (off the noise-free target by 0.1 or more), mean absolute difference from it
+        at most 0.015.
 
     Example:
         >>> task = TwoSequence3c(TwoSequence3c.Options())

@@ -40,7 +40,9 @@ def search(
         "linear": _linear(task, seen, targets, given=lambda x: x),
         "network": _network(task, seen, targets, updates=updates),
     }
-    stated, scoring = task.part("validation").baseline(timesteps), task.part("validation")
+    scoring = task.part("validation")
+    if (stated := scoring.baseline(timesteps)) is None:
+        return
     for name, predict in predictors.items():
         found = Measured()
         for batch in _drawn(scoring, timesteps, scored, name="search/score"):
@@ -109,7 +111,7 @@ def _answers(task: AbstractTask, place: Array, targets: Array, count: int) -> Ar
     if task.loss == "mse":
         return np.asarray(found)
     found = np.clip(found, 1e-12, 1 - 1e-12)
-    return np.asarray(np.log(found) if LOSSES[task.loss].integer_targets else np.log(found / (1 - found)))
+    return np.asarray(np.log(found) if task.loss == "cross_entropy" else np.log(found / (1 - found)))
 
 
 def _linear(task: AbstractTask, seen: Array, targets: Array, *, given: Predictor) -> Predictor:

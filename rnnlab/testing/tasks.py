@@ -12,7 +12,7 @@ from rnnlab.core.errors import VerificationError
 from rnnlab.core.streams import stream
 from rnnlab.tasks import task_class
 from rnnlab.tasks._contract import check_draws, new_task, require_batch
-from rnnlab.tasks.base import AbstractTask, Evidence, NoRule, Streak, mean_loss
+from rnnlab.tasks.base import AbstractTask, Evidence, NoRule, Streak, is_largest, mean_loss
 from rnnlab.testing._measuring import Measured, batches, draw, lengths_to_try, short_lengths
 from rnnlab.testing._memoryless import search
 
@@ -207,7 +207,10 @@ def _evidence(task: AbstractTask, predict: Callable[[Batch], Any], timesteps: Le
         right.append(np.zeros(0, bool) if correct is None else correct)
         losses.append(mean_loss(task, outputs, batch))
         metrics.append(task.metrics(outputs, batch))
-    validation = {name: float(np.mean([found[name] for found in metrics])) for name in metrics[0]}
+    validation = {
+        name: float((np.max if is_largest(name) else np.mean)([found[name] for found in metrics]))
+        for name in metrics[0]
+    }
     loss = float(np.mean(losses))
     return Evidence({"loss": loss, **validation}, np.concatenate(right), loss)
 

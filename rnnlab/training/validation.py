@@ -8,7 +8,7 @@ from rnnlab.backends.base import AbstractModel
 from rnnlab.core.batch import Batch, Lengths
 from rnnlab.core.losses import LOSSES
 from rnnlab.core.streams import stream
-from rnnlab.tasks.base import AbstractTask, Part, mean_loss
+from rnnlab.tasks.base import AbstractTask, Part, is_largest, mean_loss
 
 _MOST_SEQUENCES = 256  # per batch
 _MOST_NUMBERS = 4_000_000  # of inputs in a batch
@@ -36,7 +36,7 @@ class ValidationSet:
         self._kept = [self._draw(n) for n in range(len(self._sizes))] if small else None
 
     def score(self, model: AbstractModel, *, between: Callable[[], None] = lambda: None) -> dict[str, float]:
-        """Return `loss`, the mean over all scored steps, and the task's metrics, means over all sequences.
+        """Return `loss`, the mean over all scored steps, and the task's metrics, of all sequences.
 
         Args:
             model: The network.
@@ -51,9 +51,13 @@ class ValidationSet:
                 scored = int(np.count_nonzero(batch.mask))
                 totals["loss"] = totals.get("loss", 0.0) + scored * mean_loss(self._task, outputs, batch)
                 for name, value in self._task.metrics(LOSSES[self._task.loss].answers(outputs), batch).items():
-                    totals[name] = totals.get(name, 0.0) + batch.size * value
+                    if is_largest(name):
+                        totals[name] = float(np.maximum(totals.get(name, value), value))
+                    else:
+                        totals[name] = totals.get(name, 0.0) + batch.size * value
                 steps, sequences = steps + scored, sequences + batch.size
-        return {name: total / (steps if name == "loss" else sequences) for name, total in totals.items()}
+        counts = {"loss": steps} | {name: 1 for name in totals if is_largest(name)}
+        return {name: total / counts.get(name, sequences) for name, total in totals.items()}
 
     def _batches(self) -> Iterator[Batch]:
         yield from self._kept if self._kept is not None else map(self._draw, range(len(self._sizes)))

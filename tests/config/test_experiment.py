@@ -5,7 +5,6 @@ import pytest
 from rnnlab.config.experiment import Experiment
 from rnnlab.config.load import load_experiment
 from rnnlab.config.yaml import dump_yaml
-from rnnlab.core.errors import ConfigError
 from rnnlab.tasks import task_names
 
 FULL = """\
@@ -109,10 +108,11 @@ def test_the_recipe_and_the_network_carry_the_configs_numbers(tmp_path: Path) ->
 
 
 def test_the_loss_of_the_classics(tmp_path: Path) -> None:
-    """It replaces squared error alone, and is part of what the network computes."""
+    """It is the squared error of sigmoids for any targets, and part of what the network computes."""
     experiment = load(tmp_path, "task: adding@hs1997\ntraining: {loss: sigmoid_mse}\n")
     assert (experiment.network().loss, experiment.build_task().loss) == ("sigmoid_mse", "sigmoid_mse")
     assert experiment.network().describe()["loss"] == "sigmoid_mse"
     assert load(tmp_path, "task: adding@hs1997\n").network().loss == "mse"
-    with pytest.raises(ConfigError, match="'sigmoid_mse', expected null: task parity has binary cross-entropy"):
-        load(tmp_path, "task: parity\ntraining: {loss: sigmoid_mse}\n")
+    for task, loss in (("parity", "sigmoid_mse_bits"), ("temporal_order", "sigmoid_mse_classes")):
+        experiment = load(tmp_path, f"task: {task}\ntraining: {{loss: sigmoid_mse}}\n")
+        assert (experiment.network().loss, experiment.build_task().loss) == (loss, loss)

@@ -64,5 +64,7 @@ def test_right_means_every_probability_within_three_tenths():
     chances = np.array([[0.71, 0.29, 0, 0], [0.69, 0.11, 0.1, 0.1], [0.71, 0.29, 0, 0]])
     outputs = np.log(chances + 1e-12)
     assert task.correct(outputs, batch).tolist() == [True, False, False]
-    assert task.metrics(outputs, batch) == pytest.approx({"error_rate": 2 / 3, "accuracy": 2 / 3})
+    assert task.metrics(outputs, batch) == pytest.approx(
+        {"error_rate": 2 / 3, "accuracy": 2 / 3, "largest_error": 0.71}
+    )
     assert str(task.solved) == ("all of the last 2,000 training sequences correct, with a mean training loss below 0.1")

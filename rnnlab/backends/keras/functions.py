@@ -166,6 +166,8 @@ def loss_of(network: Network) -> Any:
     losses: dict[str, Callable[[], Any]] = {
         "mse": lambda: keras.losses.MeanSquaredError(dtype=network.precision),
         "sigmoid_mse": lambda: _SigmoidMeanSquaredError(dtype=network.precision),
+        "sigmoid_mse_classes": lambda: _SigmoidsOfClasses(dtype=network.precision),
+        "sigmoid_mse_bits": lambda: _SigmoidMeanSquaredError(dtype=network.precision),
         "cross_entropy": lambda: keras.losses.SparseCategoricalCrossentropy(from_logits=True, dtype=network.precision),
         "binary_cross_entropy": lambda: keras.losses.BinaryCrossentropy(from_logits=True, dtype=network.precision),
     }
@@ -176,6 +178,12 @@ def loss_of(network: Network) -> Any:
 class _SigmoidMeanSquaredError(keras.losses.MeanSquaredError):
     def call(self, y_true: Tensor, y_pred: Tensor) -> Any:
         return super().call(y_true, ops.sigmoid(y_pred))
+
+
+@final
+class _SigmoidsOfClasses(keras.losses.MeanSquaredError):
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Any:
+        return super().call(ops.one_hot(y_true, y_pred.shape[-1], dtype=y_pred.dtype), ops.sigmoid(y_pred))
 
 
 def _along_time(array: Tensor, steps: Tensor) -> Tensor:

@@ -35,12 +35,13 @@ def command(config: ConfigArgument, overrides: SetOption = None) -> None:
     show_text(dump_yaml(experiment.resolved()))
     needed = memory_needed(experiment)  # unknown for Keras
     memory = "" if needed is None else f"about {in_words(needed)} of memory, "
-    baseline = task.baseline(experiment.timesteps)
+    score = task.baseline(experiment.timesteps)
+    baseline = "" if score is None else f"baseline {score:.4g}, "
     rule = task.success(experiment.timesteps)
     for text in task.warnings(experiment.timesteps):
         warn(text)
     _warn_of_missing([experiment])
-    note(f"ok: {count:,} parameter{'s' * (count != 1)}, {memory}baseline {baseline:.4g}, success rule: {rule}")
+    note(f"ok: {count:,} parameter{'s' * (count != 1)}, {memory}{baseline}success rule: {rule}")
 
 
 def _warn_of_missing(experiments: Iterable[Experiment]) -> None:

@@ -62,7 +62,8 @@ def command(
         return
     baseline = Column("baseline", is_number=True, form=".4g")
     rows = [
-        (one["name"], one["title"], _SHORT[one["loss"]], one["baseline"], range_text(one["timesteps"])) for one in tasks
+        (one["name"], one["title"], _SHORT.get(one["loss"], one["loss"]), one["baseline"], range_text(one["timesteps"]))
+        for one in tasks
     ]
     show_table(table(["task", "what is learned", "loss", baseline, "steps"], rows, text=["what is learned", "loss"]))
     show("", _LEGEND)

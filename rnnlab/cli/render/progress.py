@@ -40,7 +40,9 @@ def headline(event: Started) -> str:
 
 def _goal(event: Started) -> str:
     lengths = event.experiment.timesteps
-    return f"baseline {event.task.baseline(lengths):.4g}; success rule: {event.task.success(lengths)}"
+    baseline = event.task.baseline(lengths)
+    known = "" if baseline is None else f"baseline {baseline:.4g}; "
+    return f"{known}success rule: {event.task.success(lengths)}"
 
 
 def _lines(events: Events) -> Events:

@@ -81,7 +81,7 @@ class OtherLengths(AbstractDiagnosis[Lengths]):
             timesteps=np.array(longest),
             shortest=np.array(shortest),
             loss=np.array([one["loss"] for one in metrics]),
-            baseline=np.array(baselines),
+            baseline=np.array(baselines, np.float64),  # nan where none is known
             metrics={name: np.array([one[name] for one in metrics]) for name in names},
             measure=LOSSES[inspected.task.loss].title,
             solved=tuple(solved),
@@ -104,7 +104,8 @@ class OtherLengths(AbstractDiagnosis[Lengths]):
             Line(heading, one.timesteps, one.loss, place, marker=place)
             for place, (heading, one) in enumerate(found.items())
         ]
-        lines.append(Line("baseline", first.timesteps, first.baseline, GREY, 2))
+        if np.isfinite(first.baseline).all():
+            lines.append(Line("baseline", first.timesteps, first.baseline, GREY, 2))
         values = [float(value) for line in lines for value in line.y if np.isfinite(value)]
         ticks = [f"{length:,}" for length in first.timesteps]
         x = Axis("longest sequence T, steps", log=True, ticks=first.timesteps, tick_labels=ticks)

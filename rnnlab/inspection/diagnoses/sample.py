@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnlab.core.figure import GREY, Axis, Heat, Line, Panel, stairs
-from rnnlab.core.losses import sigmoid, softmax
+from rnnlab.core.losses import LOSSES
 from rnnlab.core.streams import stream
 from rnnlab.core.text import counted
 from rnnlab.inspection.diagnoses.base import AbstractDiagnosis, Inspected, Numbers
@@ -72,11 +72,9 @@ class OneSample(AbstractDiagnosis[Sample]):
         targets, raw = batch.targets, outputs
         if task.return_sequences:
             targets, raw = batch.targets[0][scored], outputs[0][scored]
-        are_classes = task.loss == "cross_entropy"
-        if are_classes:
-            targets, raw = np.eye(task.output_features)[targets], softmax(raw)
-        elif task.loss in {"binary_cross_entropy", "sigmoid_mse"}:
-            raw = sigmoid(raw)
+        loss = LOSSES[task.loss]
+        are_classes, raw = loss.integer_targets, loss.chances(loss.answers(raw))
+        targets = np.eye(task.output_features)[targets] if are_classes else targets
         names, inputs, scaling = (tuple(task.input_names), tuple(task.output_names)), batch.inputs[0], task.scaling
         if in_units := scaling is not None and len(scaling.series) == 1:
             inputs, targets, raw = scaling.inputs.in_units(inputs), *map(scaling.outputs.in_units, (targets, raw))
