@@ -1,0 +1,54 @@
+"""Even pairs: are the first and the last of a string of bits the same?"""
+
+import numpy as np
+
+from rnnlab.core.batch import Array, Lengths
+from rnnlab.tasks._regular import AbstractRegular
+from rnnlab.tasks.base import Card, Published
+
+
+class EvenPairs(AbstractRegular):
+    """n random bits, then an empty symbol: class 0 if the pairs 01 and 10 in the string are even in number, else 1.
+
+    They are even just when the first bit is the last. Inputs are one-hot, 0, 1 and the empty symbol. A single bit has
+    no pair: if those are a share q of all strings, even has the probability (1 + q)/2, and the loss of the best
+    constant is H((1 + q)/2), H the entropy of a coin in nats.
+
+    Source: Delétang et al. 2023, "Neural networks and the Chomsky hierarchy", and its code.
+    Differs: Each sequence has a length of its own, uniform; in the paper all of a batch have the same. The rule, 90 %
+        right, is the paper's for lengths of 41 to 500 after training on 1 to 40.
+
+    Example:
+        >>> task = EvenPairs(EvenPairs.Options())
+        >>> codes = np.array([[0, 0, 1, 1, 0], [0, 1, 1, 0, 1]])  # 01 and 10; 01, 10 and 01
+        >>> task._answers(codes, np.array([5, 5])).tolist()
+        [0, 1]
+        >>> round(task.baseline((2, 41)), 4), task.baseline((2, 2))  # H(41/80), a single bit
+        (0.6928, 0.0)
+    """
+
+    name = "even_pairs@deletang2023"
+    symbols = "01"
+    output_features = 2
+    output_names = ("even", "odd")
+    card = Card(
+        title="Are the first and the last bit the same?",
+        definition="1 to 40 random bits, one-hot, then an empty symbol. Target at the empty symbol: 0 if the pairs 01 "
+        "and 10 are even in number, which they are if the first bit is the last, else 1.",
+        published=(
+            Published(
+                "RNN and LSTM, 256 units, 1,000,000 updates on lengths 1-40: 90 % right or more at 41-500, all seeds",
+                "Delétang et al. 2023",
+            ),
+        ),
+    )
+
+    def _answers(self, codes: Array, n: Array) -> Array:
+        return np.asarray(codes[:, 0] ^ codes[np.arange(len(codes)), n - 1])
+
+    def _shares(self, timesteps: Lengths) -> Array:
+        single = float(timesteps[0] == 2) / (timesteps[1] - timesteps[0] + 1)
+        return np.array([(1 + single) / 2, (1 - single) / 2])
+
+
+TASKS = (EvenPairs,)
