@@ -6,6 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from rnnlab.core.batch import Array, Batch, Lengths, draw_lengths, last_step_mask, within_lengths
+from rnnlab.core.losses import LOSSES
 from rnnlab.tasks.base import AbstractTask, Reference, Threshold, always, too_short
 
 # A logit so large that the softmax of the others is exactly 0 in either precision.
@@ -21,6 +22,7 @@ class AbstractRegular(AbstractTask):
 
     symbols: ClassVar[str]
     loss = "cross_entropy"
+    follows_loss = True
     return_sequences = False
     default_timesteps = (2, 41)
     solved = Threshold({"error_rate": 0.1})
@@ -44,8 +46,8 @@ class AbstractRegular(AbstractTask):
     def references(self, timesteps: Lengths) -> tuple[Reference, ...]:
         shares = self._shares(timesteps)
         logits = np.log(shares, out=np.full(shares.shape, -CERTAIN), where=shares > 0)
-        entropy = abs(float(shares @ logits))
-        return (Reference("constant: how often each answer is right", entropy, always(*logits)),)
+        loss = float(LOSSES[self.loss].least(shares))
+        return (Reference("constant: how often each answer is right", loss, always(*logits)),)
 
     def oracle(self, batch: Batch) -> Array:
         answers = self._answers(batch.inputs.argmax(axis=2), batch.lengths - 1)

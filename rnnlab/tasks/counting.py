@@ -50,7 +50,7 @@ class Counting(AbstractTask):
     name = "counting@suzgun2018"
     Options = CountingOptions
     options: CountingOptions
-    loss = "sigmoid_mse"
+    loss = "sigmoid_mse_bits"
     return_sequences = True
     solved = Threshold({"error_rate": 0.0})
     most: ClassVar[int] = 50
@@ -92,10 +92,6 @@ class Counting(AbstractTask):
                 (CERTAIN, CERTAIN) if letter == 0 else (-between, between)
             )
         return (Reference("memoryless: how often each symbol follows each", loss, partial(_by_letter, after)),)
-
-    def correct(self, outputs: Array, batch: Batch) -> Array:
-        right = ((outputs > 0.5) == (batch.targets > 0.5)).all(axis=-1)
-        return np.asarray((right | ~batch.mask).all(axis=1))
 
     def oracle(self, batch: Batch) -> Array:
         return CERTAIN * (2 * self._legal(batch.inputs) - 1)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from rnnlab.core.batch import Array, Batch, Lengths, within_lengths
+from rnnlab.core.losses import LOSSES
 from rnnlab.tasks._regular import CERTAIN, AbstractRegular
 from rnnlab.tasks.base import Card, Published, Reference
 
@@ -46,7 +47,8 @@ class CycleNavigation(AbstractRegular):
     )
 
     def references(self, timesteps: Lengths) -> tuple[Reference, ...]:
-        forgetful = Reference("misses the first move", float(np.log(3)), self._without_first, needs_memory=True)
+        loss = float(LOSSES[self.loss].least(np.eye(PLACES)[:3].mean(axis=0)))
+        forgetful = Reference("misses the first move", loss, self._without_first, needs_memory=True)
         return (*super().references(timesteps), forgetful)
 
     def _answers(self, codes: Array, n: Array) -> Array:
@@ -65,7 +67,7 @@ class CycleNavigation(AbstractRegular):
             self._answers(np.hstack([np.full_like(codes[:, :1], first), codes[:, 1:]]), batch.lengths - 1)
             for first in range(3)
         ]
-        return CERTAIN * np.eye(PLACES)[np.stack(places)].sum(axis=0)
+        return np.asarray(CERTAIN * np.eye(PLACES)[np.stack(places)].sum(axis=0))
 
 
 TASKS = (CycleNavigation,)

@@ -6,6 +6,7 @@ import numpy as np
 from pydantic import Field
 
 from rnnlab.core.batch import Array, Batch, Lengths, within_lengths
+from rnnlab.core.losses import LOSSES
 from rnnlab.tasks.base import AbstractTask, Card, Published, Reference, TaskOptions, Threshold
 
 TOKENS = "wir01"
@@ -49,6 +50,7 @@ class FlipFlopLanguage(AbstractTask):
     Options = FlipFlopLanguageOptions
     options: FlipFlopLanguageOptions
     loss = "cross_entropy"
+    follows_loss = True
     return_sequences = True
     input_features, output_features = len(TOKENS), 2
     input_names, output_names = TOKENS, ("0", "1")
@@ -94,13 +96,14 @@ class FlipFlopLanguage(AbstractTask):
 
     def references(self, timesteps: Lengths) -> tuple[Reference, ...]:
         low, high = _pairs(timesteps)
-        pairs, ignore, ln2 = (low + high) / 2, self.options.ignore_probability, float(np.log(2))
+        pairs, ignore = (low + high) / 2, self.options.ignore_probability
+        even = float(LOSSES[self.loss].least(np.array([0.5, 0.5])))
         between = (1 - ignore) / 2
         reads = between * (pairs - 2) + 1
         few = float(low == 2) / (high - low + 1)  # the last read right after the first write; else that is one between
         known_first = few + (1 - few) * between
-        neither = Reference("memoryless: both bits equally likely", ln2, partial(_back, look=False))
-        back = (reads - known_first) / reads * ignore * ln2
+        neither = Reference("memoryless: both bits equally likely", even, partial(_back, look=False))
+        back = (reads - known_first) / reads * ignore * even
         if back == 0:
             return (neither,)
         return (neither, Reference("sees one instruction back", back, partial(_back, look=True), needs_memory=True))

@@ -3,6 +3,7 @@
 import numpy as np
 
 from rnnlab.core.batch import Array, Batch, Lengths
+from rnnlab.core.losses import LOSSES
 from rnnlab.tasks._regular import CERTAIN, AbstractRegular
 from rnnlab.tasks.base import Card, Published, Reference, too_short
 
@@ -56,7 +57,8 @@ class ModularArithmetic(AbstractRegular):
     def references(self, timesteps: Lengths) -> tuple[Reference, ...]:
         low, high = _digits(timesteps)
         zero = [0.0, *(float(state[:, 0].sum()) / 3 for state in _distribution(high - 1))][low - 1 : high]
-        loss = (1 - float(np.mean(zero))) * float(np.log(MODULUS))
+        least = LOSSES[self.loss].least(np.full(MODULUS, 1 / MODULUS))
+        loss = (1 - float(np.mean(zero))) * float(least)
         return (*super().references(timesteps), Reference("misses the last digit", loss, _no_last, needs_memory=True))
 
     def _lengths(self, rng: np.random.Generator, batch_size: int, timesteps: Lengths) -> Array:
@@ -108,7 +110,7 @@ def _no_last(batch: Batch) -> Array:
     codes, n = batch.inputs.argmax(axis=2), batch.lengths - 1
     total, product = _state(codes, np.maximum(n - 2, 1))
     is_known = (n > 1) & (codes[np.arange(batch.size), n - 2] == TIMES) & (product == 0)
-    return CERTAIN * is_known[:, None] * np.eye(MODULUS)[total % MODULUS]
+    return np.asarray(CERTAIN * is_known[:, None] * np.eye(MODULUS)[total % MODULUS])
 
 
 def _digits(timesteps: Lengths) -> tuple[int, int]:

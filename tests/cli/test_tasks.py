@@ -20,7 +20,7 @@ def words(*arguments: str, columns: int = 120) -> list[str]:
 
 def test_the_table_names_every_definition_with_its_baseline() -> None:
     lines = words()
-    assert [line.split()[0] for line in lines[2 : 2 + len(task_names())]] == task_names()
+    assert [line.split()[0] for line in lines if line and line.split()[0] in {*task_names()}] == task_names()
     assert "adding@urnn Add two marked numbers mse 0.165 100" in lines
     assert "parity Is the number of ones odd? bce 0.6928 1…40" in lines
 

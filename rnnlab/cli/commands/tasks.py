@@ -22,7 +22,7 @@ from rnnlab.tasks import TASKS, task_class, task_names
 from rnnlab.tasks._contract import check_draws, new_task
 from rnnlab.tasks.base import AbstractTask, reference_scores
 
-_SHORT = {"mse": "mse", "sigmoid_mse": "σ mse", "cross_entropy": "ce", "binary_cross_entropy": "bce"}
+_SHORT = {"mse": "mse", "sigmoid_mse_bits": "σ mse", "cross_entropy": "ce", "binary_cross_entropy": "bce"}
 _LEGEND = (
     "loss: mean squared error (mse), also of sigmoids (σ mse), cross-entropy (ce) or binary cross-entropy (bce) in "
     "nats; baseline: the loss of the best predictor that sees nothing but the step it answers. A name is "
