@@ -55,6 +55,19 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'s' * (count != 1)}"
 
 
+def duration(seconds: float) -> str:
+    """Return a time in its two largest units.
+
+    Example:
+        >>> duration(9.6), duration(61), duration(7261)
+        ('10 s', '1 min 01 s', '2 h 01 min')
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes >= 60:
+        return f"{minutes // 60:,} h {minutes % 60:02} min"
+    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
+
+
 def listed(names: Sequence[str], most: int) -> str:
     """Return the first names, and how many more there are.
 

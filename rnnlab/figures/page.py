@@ -1,17 +1,13 @@
 """The page: one file that loads nothing, and in which text from runs stays text."""
 
-import base64
-import hashlib
 import json
 import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import rnnlab
 from rnnlab.comparison import Comparison
 from rnnlab.comparison.comparability import describe
 from rnnlab.comparison.tables import RESULTS, run_table, tables, value_text
@@ -19,10 +15,10 @@ from rnnlab.comparison.tables import notes as table_notes
 from rnnlab.config.yaml import dump_yaml
 from rnnlab.core.errors import RnnlabError
 from rnnlab.core.figure import COLOURS, DASHES, SHADES, Figure
-from rnnlab.core.packages import missing_package
 from rnnlab.core.table import Table, table
-from rnnlab.core.text import Json, jsonable, visible, visible_lines
+from rnnlab.core.text import Json, jsonable, visible
 from rnnlab.figures import figure_of, figures_of
+from rnnlab.figures.html import rendered, text_of
 from rnnlab.inspection.diagnoses import Diagnosis, diagnoses
 from rnnlab.runs.run import Run
 from rnnlab.storage.jsonfile import flatten
@@ -54,31 +50,20 @@ def write_page(
     Raises:
         EnvironmentFault: Jinja is not installed.
     """
-    try:
-        import jinja2
-        import markupsafe
-    except ImportError as error:
-        raise missing_package("reports need the package jinja2", extra="plots") from error
-
     folders = _folders(comparison.results)
 
     def without_folders(text: str) -> str:
         return reduce(lambda rest, folder: rest.replace(folder, ""), folders, text)
 
-    def escaped(value: Any) -> Any:
-        """Escape what no HTML shows; jinja2 then escapes what is HTML, apart from markup that is our own."""
-        return value if isinstance(value, markupsafe.Markup) else visible_lines(without_folders(str(value)))
-
     names = [name for name, one in diagnoses().items() if one.is_in_report]
     results = figures_of(comparison)
     inside = [figure for name in names if (figure := figure_of(name, found))]
     configs = [_config(one) for one in comparison.results[:_MOST_CONFIGS]]
-    script, style = _text("page.js"), _text("page.css")
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=escaped
-    )
-    page: str = environment.from_string(_text("page.html.jinja")).render(
-        generator=f"{GENERATOR} {rnnlab.__version__}",
+    return rendered(
+        text_of("page.html.jinja"),
+        generator=GENERATOR,
+        script=text_of("page.js"),
+        clean=without_folders,
         title=title,
         summary=[comparison.conclusion, *_conclusions(found)],
         task=describe(comparison.results),
@@ -100,22 +85,8 @@ def write_page(
         configs=configs,
         trainings=[f"rnnlab train {shlex.quote(name)}" for name, _ in configs],
         more_configs=max(0, len(comparison.results) - _MOST_CONFIGS),
-        data=markupsafe.Markup(without_folders(_data([*results, *inside]))),  # noqa: S704  # escaped there
-        script=markupsafe.Markup(script),  # noqa: S704  # our own, like the style
-        style=markupsafe.Markup(style),  # noqa: S704
-        policy=f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; base-uri 'none'; "
-        "form-action 'none'",
+        data=without_folders(_data([*results, *inside])),
     )
-    return page
-
-
-def _text(name: str) -> str:
-    return files("rnnlab.figures").joinpath(name).read_text(encoding="utf-8")
-
-
-def _hash(text: str) -> str:
-    """Return what allows one script or style in a content security policy."""
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
 def _conclusions(found: Mapping[str, Diagnosis]) -> list[str]:

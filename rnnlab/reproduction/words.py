@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 
 from rnnlab.core.table import Column, Table, table
-from rnnlab.core.text import counted
+from rnnlab.core.text import counted, duration
 from rnnlab.reproduction.results import Result, mean_of, median_of
 from rnnlab.reproduction.verdict import measured, verdict
+from rnnlab.storage.jsonfile import flatten
 
+_OTHERS = {"differs": "differ", "not reached": "not reached"}
 Fact = tuple[str, str]  # label and text; a label is not repeated
 
 
@@ -32,10 +34,9 @@ def facts_of(result: Result) -> list[Fact]:
     """Return what is known of a row, the printed result first."""
     published, row = result.row.published, result.row
     experiment, found = row.example, verdict(result)
-    printed = [published.result, f"[{published.paper}, {published.place}; {published.url}]"]
     network = f"{experiment.cell_name}, {row.parameters:,} weights" + " (as printed)" * (published.weights is not None)
-    facts: list[Fact] = [("printed", text) for text in printed if not row.variant]
-    facts += [("variant", f"{key}: {value}") for key, value in row.changes.items()]
+    facts: list[Fact] = [] if row.variant else [("printed", published.result)]
+    facts += [("variant", f"{key}: {value}") for key, value in flatten(dict(row.changes))]
     facts.append(("network", f"{network}, on {experiment.task_name}"))
     facts += [("ours", text) for text in _ours(result)]
     if found:
@@ -44,14 +45,32 @@ def facts_of(result: Result) -> list[Fact]:
         facts.append(("conclusion", "none: the stored results are of another version of this row"))
     elif result.trials:
         facts.append(("conclusion", f"none yet: {len(result.ended)} of {counted(result.planned, 'trial')} ended"))
+    facts += [("failed", f"{one.name} {one.state}: {one.reason}") for one in result.failed]
     if not row.variant:
         facts += [("departures", text) for text in published.departures]
-    return facts
+    return [*facts, *([("time", duration(result.seconds))] if result.seconds is not None else [])]
 
 
-def failures(result: Result) -> list[Fact]:
-    """Return the trials that did not complete, and why."""
-    return [("failed", f"{one.name} {one.state}: {one.reason}") for one in result.failed]
+def machine_of(result: Result) -> list[Fact]:
+    """Return where and when the trials of a row were trained."""
+    machine = result.machine
+    if machine.last is None or result.row.variant:
+        return []
+    return [
+        *(("machine", text) for text in machine.processors),
+        *(("version", text) for text in machine.versions),
+        ("date", f"{machine.last:%Y-%m-%d}"),
+    ]
+
+
+def conclusion(results: Sequence[Result]) -> str:
+    """Return how many rows agree, in a sentence."""
+    found = [one.conclusion for result in results if not result.row.variant and (one := verdict(result))]
+    open_ = sum(not result.row.variant for result in results) - len(found)
+    others = [f"{found.count(kind)} {words}" for kind, words in _OTHERS.items() if kind in found]
+    why = f" ({', '.join(others)})" if others else ""
+    rest = f"; {counted(open_, 'row')} not finished" if open_ else ""
+    return f"{found.count('agrees')} of {counted(len(found), 'row')} agree with the paper{why}{rest}"
 
 
 def _ours(result: Result) -> list[str]:
@@ -91,3 +110,29 @@ def _test_lines(result: Result) -> list[str]:
 def test_metrics(result: Result) -> list[str]:
     """Return the names of the metrics of the tests that count."""
     return list(dict.fromkeys(name for one in result.tested for name in one.test or {}))
+
+
+def by_paper(results: Sequence[Result]) -> dict[str, list[list[Result]]]:
+    """Return the rows of each paper, each with its variants after it."""
+    papers: dict[str, dict[str, list[Result]]] = {}
+    for one in results:
+        papers.setdefault(one.row.published.paper, {}).setdefault(one.row.name, []).append(one)
+    return {paper: [*rows.values()] for paper, rows in papers.items()}
+
+
+def grouped(facts: Sequence[Fact]) -> list[tuple[str, list[str]]]:
+    """Return facts with one label for all texts that have it."""
+    found: dict[str, list[str]] = {}
+    for label, text in facts:
+        found.setdefault(label, []).append(text)
+    return list(found.items())
+
+
+def paragraphs(text: str) -> list[str]:
+    r"""Return the paragraphs of a text, each as one line.
+
+    Example:
+        >>> paragraphs("One\nline.\n\nAnother.\n")
+        ['One line.', 'Another.']
+    """
+    return [" ".join(part.split()) for part in text.split("\n\n") if part.strip()]

@@ -5,7 +5,6 @@ network. An older report at the same place is replaced.
 """
 
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from shlex import join, quote
 from typing import Annotated
@@ -15,20 +14,19 @@ import typer
 from rnnlab.cli.errors import warn
 from rnnlab.cli.named import run_named
 from rnnlab.cli.options import RunsArgument, RunsOption, path_option
+from rnnlab.cli.own_file import require_own
 from rnnlab.cli.render.output import show
 from rnnlab.comparison import compare
-from rnnlab.core.errors import RnnlabError, UsageError
+from rnnlab.core.errors import RnnlabError
 from rnnlab.figures import Representatives, diagnose_representatives
 from rnnlab.figures.page import GENERATOR, write_page
 from rnnlab.inspection.diagnoses import diagnoses
 from rnnlab.runs import runs_root
 from rnnlab.storage.files import write_atomic
-from rnnlab.storage.reading import kind
 from rnnlab.sweeps.folder import find_sweep
 from rnnlab.sweeps.named import runs_named
 
-_MARK = f'name="generator" content="{GENERATOR} '.encode()
-_HEAD = 4096  # bytes of a page in which its generator is named
+_MARK = f'name="generator" content="{GENERATOR} '
 
 
 def command(
@@ -55,7 +53,8 @@ def command(
     runs: RunsOption = None,
 ) -> None:
     if not force:
-        _require_own(out)
+        hint = "choose another place, or add --force to overwrite a file"
+        require_own(out, _MARK, option="--out", what="a report", hint=hint)
     comparison = compare(runs_named(runs_root(runs), names, fewest=1, find=run_named), metric, by=by, over=over)
     chosen = [name for name, one in diagnoses().items() if one.is_in_report]
     inside = diagnose_representatives(comparison, chosen) if diagnose else Representatives({}, {}, "")
@@ -89,21 +88,3 @@ def _shown(folder: Path) -> str:
     """Return a folder relative to the working directory, or its name: another machine has other folders above it."""
     path = folder.absolute()
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else path.name
-
-
-def _require_own(out: Path) -> None:
-    """Pass if there is no file yet, or a report.
-
-    Raises:
-        UsageError: There is something else, or no folder.
-    """
-    found = kind(out)
-    if found == "missing" and kind(out.absolute().parent, follow=True) != "folder":
-        raise UsageError(f"there is no folder {out.parent}", where="--out", hint="create it first")
-    is_ours = found == "missing"
-    if found == "file":
-        with suppress(OSError), out.open("rb") as file:
-            is_ours = _MARK in file.read(_HEAD)
-    if not is_ours:
-        hint = "choose another place, or add --force to overwrite a file"
-        raise UsageError(f"{out} exists and is not a report of rnnlab", where="--out", hint=hint)

@@ -15,9 +15,10 @@ from typing import Annotated, Literal
 import typer
 
 from rnnlab.cli.errors import note, warn
-from rnnlab.cli.options import JsonOption, QuietOption, RunsOption, whole_number_to
+from rnnlab.cli.options import JsonOption, QuietOption, RunsOption, path_option, whole_number_to
+from rnnlab.cli.own_file import require_own
 from rnnlab.cli.render import reproduction as render
-from rnnlab.cli.render.progress import duration
+from rnnlab.cli.render import reproduction_page as page
 from rnnlab.cli.render.sweep import follow
 from rnnlab.cli.signals import DEFAULT, asking
 from rnnlab.core.errors import (
@@ -25,15 +26,18 @@ from rnnlab.core.errors import (
     RnnlabError,
     StoppedError,
     TrialsFailedError,
+    UsageError,
     VerificationError,
 )
-from rnnlab.core.text import counted, listed
+from rnnlab.core.text import counted, duration, listed
 from rnnlab.core.threads import allotted_cpus
 from rnnlab.reproduction.cost import seconds_left
+from rnnlab.reproduction.page import GENERATOR, write_page
 from rnnlab.reproduction.results import Result, result_of, test_trial, untested
 from rnnlab.reproduction.rows import Row, row_names, rows_named
 from rnnlab.reproduction.verdict import verdict
 from rnnlab.runs import runs_root
+from rnnlab.storage.files import write_atomic
 from rnnlab.sweeps import SweepFolder
 from rnnlab.sweeps.runner import run_sweep
 from rnnlab.training.stopping import Stop
@@ -90,6 +94,13 @@ def command(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what the rows train and how they are judged; create nothing.")
     ] = False,
+    report: Annotated[
+        Path | None,
+        path_option("--report", "FILE", "Write an HTML page of the rows, with what is finished.", show_default=False),
+    ] = None,
+    markdown: Annotated[
+        Path | None, path_option("--markdown", "FILE", "Write the same as Markdown.", show_default=False)
+    ] = None,
     fail_if: Annotated[
         Literal["differs"] | None,
         typer.Option("--fail-if", help="Exit with code 9 if a row is finished and does not agree.", show_default=False),
@@ -99,6 +110,11 @@ def command(
     quiet: QuietOption = False,
 ) -> None:  # fmt: skip
     root, count = runs_root(runs), workers or allotted_cpus()
+    if dry_run and (report or markdown):
+        raise UsageError(
+            "creates nothing", where="--dry-run", hint="leave it out, and ROW too where nothing is to be trained"
+        )
+    _require_own(report, markdown)
     is_list = not names and not everything and within is None
     chosen = rows_named(names or row_names())
     rows = [one for row in chosen for one in (row, *(row.variants if variants else ()))]
@@ -114,6 +130,8 @@ def command(
         render.show_rows(results, costs, workers=count)
     elif dry_run:
         render.show_dry_run(results, costs, workers=count)
+    if is_list and not dry_run:
+        _write_pages(chosen, root, report, markdown)
     if is_list or dry_run:
         return
     stop = Stop()
@@ -126,7 +144,28 @@ def command(
         render.show_document(results, costs)
     else:
         render.show_results(results)
+    _write_pages(chosen, root, report, markdown)
     _raise_for(results, root, stop.reason, fail_if=fail_if is not None)
+
+
+def _require_own(report: Path | None, markdown: Path | None) -> None:
+    pages = {"--report": (report, f'name="generator" content="{GENERATOR} '), "--markdown": (markdown, page.MARK)}
+    for option, (path, mark) in pages.items():
+        if path is not None:
+            hint = "choose another place, or delete the file"
+            require_own(path, mark, option=option, what="a page of results", hint=hint)
+
+
+def _write_pages(rows: Sequence[Row], root: Path, report: Path | None, markdown: Path | None) -> None:
+    """Write the pages of these rows and of those of their variants that were trained."""
+    if report is None and markdown is None:
+        return
+    results = [result_of(one, root) for row in rows for one in (row, *row.variants)]
+    results = [one for one in results if one.trials or not one.row.variant]
+    if report is not None:
+        write_atomic(report, write_page(results).encode(), elsewhere="--report FILE")
+    if markdown is not None:
+        write_atomic(markdown, page.page(results).encode(), elsewhere="--markdown FILE")
 
 
 def _fitting(results: Sequence[Result], costs: render.Costs, within: float) -> list[Result]:
@@ -189,5 +228,9 @@ def _raise_for(results: Sequence[Result], root: Path, stop_reason: str, *, fail_
         problem = f"{counted(trials, 'trial')} failed or diverged, of {listed([one.row.title for one in failed], 5)}"
         where = failed[0].row.folder(root)
         raise TrialsFailedError(problem, hint=f"`rnnlab sweep status {where}` shows why; the same command retries")
-    if fail_if and (wrong := [one.row.title for one in results if (v := verdict(one)) and v.conclusion != "agrees"]):
+    if fail_if and (
+        wrong := [
+            one.row.title for one in results if not one.row.variant and (v := verdict(one)) and v.conclusion != "agrees"
+        ]
+    ):
         raise ConditionError(f"differs: {listed(wrong, _MOST_NAMED)}", where="--fail-if")

@@ -15,6 +15,7 @@ from rnnlab.cli.errors import note
 from rnnlab.cli.render.curves import sparkline
 from rnnlab.cli.render.output import console
 from rnnlab.cli.render.run import trained
+from rnnlab.core.text import duration
 from rnnlab.storage.jsonfile import flatten
 from rnnlab.storage.metrics import Value
 from rnnlab.training.events import Evaluated, Event, Started, Stepped, record_line
@@ -134,16 +135,3 @@ def undisturbed() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
     for number in pressed:
         signal.raise_signal(number)
-
-
-def duration(seconds: float) -> str:
-    """Return a time in its two largest units.
-
-    Example:
-        >>> duration(9.6), duration(61), duration(7261)
-        ('10 s', '1 min 01 s', '2 h 01 min')
-    """
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes >= 60:
-        return f"{minutes // 60:,} h {minutes % 60:02} min"
-    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"

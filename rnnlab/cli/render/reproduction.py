@@ -5,10 +5,9 @@ from typing import Any
 
 from rnnlab.cli.render.card import facts
 from rnnlab.cli.render.output import show, show_json
-from rnnlab.cli.render.progress import duration
 from rnnlab.cli.render.tables import show_table
 from rnnlab.core.table import table
-from rnnlab.core.text import counted
+from rnnlab.core.text import counted, duration
 from rnnlab.reproduction.results import Result, mean_of, median_of
 from rnnlab.reproduction.verdict import measured, verdict
 from rnnlab.reproduction.words import facts_of, overview, test_metrics
@@ -50,9 +49,10 @@ def show_dry_run(results: Sequence[Result], costs: Costs, *, workers: int) -> No
 
 def show_row(result: Result, more: Iterable[tuple[str, str]] = ()) -> None:
     """Print all that is known of one row."""
-    show(f"{result.row.title}: {result.row.published.title}", "")
-    taken = [("time", duration(result.seconds))] if result.seconds is not None else []
-    show(facts([*facts_of(result), *taken, *more]))
+    published = result.row.published
+    show(f"{result.row.title}: {published.title}", "")
+    source = [] if result.row.variant else [("source", f"{published.paper}, {published.place}; {published.url}")]
+    show(facts([*source, *facts_of(result), *more]))
 
 
 def show_results(results: Sequence[Result]) -> None:

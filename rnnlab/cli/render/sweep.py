@@ -11,13 +11,13 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from rnnlab.cli.errors import note
 from rnnlab.cli.render.output import console, show, show_json, show_text
-from rnnlab.cli.render.progress import duration, undisturbed
+from rnnlab.cli.render.progress import undisturbed
 from rnnlab.cli.render.run import figure
 from rnnlab.cli.render.tables import show_table, table_lines
 from rnnlab.config.blocks import Range
 from rnnlab.core.code_files import without_path
 from rnnlab.core.table import table
-from rnnlab.core.text import counted
+from rnnlab.core.text import counted, duration
 from rnnlab.core.threads import allotted_cpus
 from rnnlab.sweeps.estimate import estimate
 from rnnlab.sweeps.plan import CheckedSweep
