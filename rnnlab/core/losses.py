@@ -178,7 +178,7 @@ class CrossEntropy(AbstractLoss):
         return softmax(answers)
 
     def least(self, chances: Array) -> Array:
-        return np.asarray(-_p_ln_p(chances).sum(axis=-1))
+        return np.asarray(0.0 - _p_ln_p(chances).sum(axis=-1))
 
     def right(self, answers: Array, targets: Array) -> Array:
         return np.asarray(answers.argmax(axis=-1) == targets)
@@ -207,7 +207,7 @@ class BinaryCrossEntropy(AbstractLoss):
         return sigmoid(answers)
 
     def least(self, chances: Array) -> Array:
-        return np.asarray(-(_p_ln_p(chances) + _p_ln_p(1 - chances)).mean(axis=-1))
+        return np.asarray(0.0 - (_p_ln_p(chances) + _p_ln_p(1 - chances)).mean(axis=-1))
 
     def right(self, answers: Array, targets: Array) -> Array:
         return np.asarray(((answers > 0) == (targets > 0.5)).all(axis=-1))

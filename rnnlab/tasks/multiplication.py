@@ -3,7 +3,7 @@
 import numpy as np
 
 from rnnlab.core.batch import Array, Lengths
-from rnnlab.tasks.adding import AbstractMarkedPairs, first_pair_chance, last_marked
+from rnnlab.tasks.adding import AbstractMarkedPairs, AbstractOwnLength, first_pair_chance, last_marked
 from rnnlab.tasks.base import Card, Published, Reference, Streak, always
 
 
@@ -66,4 +66,46 @@ class Multiplication(AbstractMarkedPairs):
         return np.asarray(one * other)
 
 
-TASKS = (Multiplication,)
+class MultiplicationPascanu(AbstractOwnLength):
+    """Values u ~ U[0, 1] with markers; the target at the last step is the product u₁·u₂ of the two marked.
+
+    Lengths and markers as in `adding@pascanu2013`. The loss of the best constant, ¼, is 1/9 - 1/16 = 7/144; remembering
+    one factor leaves E[u²]·Var(u) = 1/36.
+
+    Source: Pascanu, Mikolov, Bengio 2013, "On the difficulty of training recurrent neural networks", and its code.
+    Differs: As `adding@pascanu2013`; the constant ¼ is right on 61 %.
+
+    Example:
+        >>> from rnnlab.core.batch import Batch, last_step_mask
+        >>> task = MultiplicationPascanu(MultiplicationPascanu.Options())
+        >>> inputs, lengths = np.array([[[0.5, 1.0], [0.9, 0.0], [0.5, 1.0], [0.2, 0.0]]]), np.array([4])
+        >>> batch = Batch(inputs, np.array([[0.25]]), last_step_mask(lengths, 4), lengths)
+        >>> task.oracle(batch).tolist()
+        [[0.25]]
+    """
+
+    name = "multiplication@pascanu2013"
+    card = Card(
+        title="Multiply two marked numbers (2013)",
+        definition="Inputs as in adding@pascanu2013. Target: the product of the two marked values, scored at the last "
+        "step only. Wrong when off by more than 0.2.",
+        published=(
+            Published(
+                "tanh RNN, 50 units, with a regulariser of the gradient's norm, one model for lengths up to 200: 100 % "
+                "success, at 500 steps fewer than 1 % wrong",
+                "Pascanu, Mikolov, Bengio 2013",
+            ),
+        ),
+    )
+
+    def references(self, timesteps: Lengths) -> tuple[Reference, ...]:
+        second = Reference(
+            "remembers the second number", 1 / 36, lambda batch: last_marked(batch) / 2, needs_memory=True
+        )
+        return (Reference("constant: always 1/4", 7 / 144, always(0.25)), second)
+
+    def _combine(self, one: Array, other: Array) -> Array:
+        return np.asarray(one * other)
+
+
+TASKS = (Multiplication, MultiplicationPascanu)

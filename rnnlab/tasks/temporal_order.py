@@ -8,7 +8,7 @@ import numpy as np
 
 from rnnlab.core.batch import Array, Batch, Lengths, draw_lengths, last_step_mask, within_lengths
 from rnnlab.core.losses import LOSSES
-from rnnlab.tasks.base import AbstractTask, Card, Published, Reference, Streak, too_short
+from rnnlab.tasks.base import AbstractTask, Card, Published, Reference, Streak, SuccessRule, Threshold, too_short
 
 SYMBOLS = "EBabcdXY"
 START, TRIGGER, FIRST_DISTRACTOR, FIRST_MARK, NOTHING = 0, 1, 2, 6, 8
@@ -32,7 +32,7 @@ class AbstractTemporalOrder(AbstractTask):
     default_timesteps = (100, 110)
     follows_loss = True
     maximised = frozenset({"accuracy"})
-    solved = Streak(2000, wrong=0, loss_below=0.1)
+    solved: SuccessRule = Streak(2000, wrong=0, loss_below=0.1)
 
     def timesteps_fault(self, timesteps: Lengths) -> str | None:
         least = next(steps for steps in count() if self._fits(steps))
@@ -83,7 +83,7 @@ class AbstractTemporalOrder(AbstractTask):
 
     def _knowing(self, known: int, batch: Batch) -> Array:
         """Return logits that allow only the classes that agree with the last `known` marks."""
-        mark_or_not = batch.inputs[:, :, FIRST_MARK:]
+        mark_or_not = batch.inputs[:, :, -2:]
         rows, places = np.nonzero(mark_or_not.any(axis=2))
         is_y = mark_or_not[rows, places, 1].reshape(batch.size, -1).astype(int)
         seen = 2**known - 1
@@ -171,9 +171,104 @@ class TemporalOrder3(AbstractTemporalOrder):
     )
 
 
+class AbstractOwnLength(AbstractTemporalOrder):
+    """The tasks of 2013: random symbols throughout, and marks in windows of each sequence's own length."""
+
+    input_features, input_names = 6, "cdefAB"
+    default_timesteps = (50, 200)
+    solved = Threshold({"error_rate": 0.01})
+
+    def timesteps_fault(self, timesteps: Lengths) -> str | None:
+        return too_short(timesteps, 10, "a step for the first mark in each tenth")
+
+    def sample(self, rng: np.random.Generator, *, batch_size: int, timesteps: Lengths) -> Batch:
+        longest, rows = timesteps[1], np.arange(batch_size)[:, None]
+        lengths = draw_lengths(rng, batch_size, timesteps)
+        first, end = np.array(self.windows).T[:, None, :] * lengths[:, None] // 100
+        places = rng.integers(first, end)  # (B, marks)
+        is_b = rng.integers(0, 2, size=places.shape)
+        symbols = rng.integers(0, 4, size=(batch_size, longest))
+        symbols[rows, places] = 4 + is_b
+        inputs = np.eye(6)[symbols] * within_lengths(lengths, longest)[:, :, None]
+        return Batch(inputs, _class_of(is_b), last_step_mask(lengths, longest), lengths)
+
+    def correct(self, outputs: Array, batch: Batch) -> Array:
+        return np.asarray(outputs.argmax(axis=-1) == batch.targets)
+
+
+class TemporalOrderPascanu(AbstractOwnLength):
+    """Two marks A or B among random c-f, four classes: AA → 0, AB → 1, BA → 2, BB → 3.
+
+    Of L steps one in [0.1 L, 0.2 L) and one in [0.5 L, 0.6 L) is a mark; 50 to 200 steps. Input features in the order
+    `cdefAB`. Without memory: ln 4; with the second mark alone: ln 2.
+
+    Source: Pascanu, Mikolov, Bengio 2013, "On the difficulty of training recurrent neural networks", and its code.
+    Differs: Each sequence has a length of its own, uniform; in the paper all of a batch have the same. The rule is the
+        paper's, fewer than 1 % of 10,000 sequences wrong, on those that a validation draws.
+
+    Example:
+        >>> task = TemporalOrderPascanu(TemporalOrderPascanu.Options())
+        >>> word = np.eye(6)[["cdefAB".index(symbol) for symbol in "cAdefBccdf"]]
+        >>> batch = Batch(word[None], np.array([1]), last_step_mask(np.array([10]), 10), np.array([10]))
+        >>> task.oracle(batch).argmax(axis=-1).tolist()  # A then B
+        [1]
+    """
+
+    name = "temporal_order@pascanu2013"
+    windows = ((10, 20), (50, 60))
+    output_features = 4
+    output_names = ("AA", "AB", "BA", "BB")
+    card = Card(
+        title="Tell the order of two symbols (2013)",
+        definition="Inputs: 6 one-hot symbols, random c d e f, and A or B at one step in [0.1, 0.2) and at one in "
+        "[0.5, 0.6) of the length. Target: one of 4 classes, the two marks in order, scored at the last step only.",
+        published=(
+            Published(
+                "tanh RNN, 50 units, SGD 0.01, gradient clipped at 1, with a regulariser of the gradient's norm, "
+                "lengths 50-200: 5 of 5 seeds without an error, also at 250 to 5,000 steps",
+                "Pascanu, Mikolov, Bengio 2013",
+            ),
+        ),
+    )
+
+
+class TemporalOrderPascanu3(AbstractOwnLength):
+    """Three marks, eight classes: AAA → 0, AAB → 1, ABA → 2, … BBB → 7.
+
+    As `temporal_order@pascanu2013` with marks in [0.1 L, 0.2 L), [0.3 L, 0.4 L) and [0.6 L, 0.7 L). Without memory:
+    ln 8; with the last mark alone: ln 4; with the last two: ln 2.
+
+    Source: Pascanu, Mikolov, Bengio 2013, "On the difficulty of training recurrent neural networks", and its code.
+    Differs: As `temporal_order@pascanu2013`.
+
+    Example:
+        >>> task = TemporalOrderPascanu3(TemporalOrderPascanu3.Options())
+        >>> word = np.eye(6)[["cdefAB".index(symbol) for symbol in "cBdAefAcdf"]]
+        >>> batch = Batch(word[None], np.array([4]), last_step_mask(np.array([10]), 10), np.array([10]))
+        >>> task.oracle(batch).argmax(axis=-1).tolist()  # B, A, A = binary 100
+        [4]
+    """
+
+    name = "temporal_order@pascanu2013_3"
+    windows = ((10, 20), (30, 40), (60, 70))
+    output_features = 8
+    output_names = ("AAA", "AAB", "ABA", "ABB", "BAA", "BAB", "BBA", "BBB")
+    card = Card(
+        title="Tell the order of three symbols (2013)",
+        definition="As temporal_order@pascanu2013 with three marks, in [0.1, 0.2), [0.3, 0.4) and [0.6, 0.7) of the "
+        "length, and 8 classes.",
+        published=(
+            Published(
+                "tanh RNN, 50 units, set-up as for two marks, one model for lengths up to 200: 100 % success",
+                "Pascanu, Mikolov, Bengio 2013",
+            ),
+        ),
+    )
+
+
 def _class_of(is_y: Array) -> Array:
     """Return the marks (B, k), 0 for X and 1 for Y, read as binary numbers, (B,)."""
     return np.asarray(is_y @ (1 << np.arange(is_y.shape[1])[::-1]))
 
 
-TASKS = (TemporalOrder, TemporalOrder3)
+TASKS = (TemporalOrder, TemporalOrder3, TemporalOrderPascanu, TemporalOrderPascanu3)

@@ -89,3 +89,19 @@ def test_rule_and_shortest_length_in_words(name, rule, fault):
     task = build(name)
     assert (str(task.solved), task.timesteps_fault((1, 9))) == (rule, fault)
     assert task.timesteps_fault((int(fault.split()[3]), 9)) is None
+
+
+@pytest.mark.parametrize("name", ["adding@pascanu2013", "multiplication@pascanu2013"])
+def test_the_marks_of_2013_are_in_the_first_tenth_and_before_the_half(name: str) -> None:
+    task = build(name)
+    batch = task.sample(stream(6, "t"), batch_size=3000, timesteps=(10, 63))
+    rows, places = np.nonzero(batch.inputs[:, :, 1])
+    shares = places.reshape(3000, 2) / batch.lengths[:, None]
+    assert (shares[:, 0] < 0.1).all()
+    assert (shares[:, 1] > 0.1 - 1 / batch.lengths).all()
+    assert (shares[:, 1] < 0.5).all()
+    one, other = batch.inputs[rows, places, 0].reshape(3000, 2).T
+    expected = (one + other) / 2 if name.startswith("adding") else one * other
+    np.testing.assert_allclose(batch.targets[:, 0], expected, rtol=1e-15)
+    edges = expected[:4, None] + np.array([[0.199], [-0.199], [0.201], [-0.201]])
+    assert task.correct(edges, batch.rows(0, 4)).tolist() == [True, True, False, False]  # type: ignore[union-attr]

@@ -68,3 +68,16 @@ def test_right_means_every_probability_within_three_tenths():
         {"error_rate": 2 / 3, "accuracy": 2 / 3, "largest_error": 0.71}
     )
     assert str(task.solved) == ("all of the last 2,000 training sequences correct, with a mean training loss below 0.1")
+
+
+@pytest.mark.parametrize(("name", "windows"), [("pascanu2013", [1, 5]), ("pascanu2013_3", [1, 3, 6])])
+def test_the_marks_of_2013_are_in_tenths_of_each_own_length(name: str, windows: list[int]) -> None:
+    task = task_class(f"temporal_order@{name}")(task_class(f"temporal_order@{name}").Options())
+    batch = task.sample(stream(5, "t"), batch_size=3000, timesteps=(10, 63))
+    marks = batch.inputs[:, :, 4:].any(axis=2)
+    assert (marks.sum(axis=1) == len(windows)).all()
+    tenths = np.nonzero(marks)[1].reshape(-1, len(windows)) / batch.lengths[:, None] * 10
+    assert (tenths > np.array(windows) - 10 / batch.lengths[:, None]).all()
+    assert (tenths < np.array(windows) + 1).all()
+    assert (batch.inputs.sum(axis=2).sum(axis=1) == batch.lengths).all()
+    np.testing.assert_allclose(np.bincount(batch.targets) / 3000, 0.5 ** len(windows), atol=0.03)
