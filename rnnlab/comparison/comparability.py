@@ -32,6 +32,7 @@ _REASONS = {
     "evaluation.sequences": "they were scored on different validation sets",
     "seed": "each was scored on its own validation set, so a small difference may be chance",
 }
+_RULE = "training.success"
 _OPTION = "the task's options are part of its definition"
 
 
@@ -47,14 +48,15 @@ def comparability_warnings(
     """
     found, called = [], [headings[run.name] for run in runs]
     configs = with_code_labels(run.config for run in runs)
-    options = dict.fromkeys(key for run in runs for key in run.config if key.startswith("task."))
-    for key in dict.fromkeys(["task.type", *options, *_REASONS]):
+    own = dict.fromkeys(key for run in runs for key in run.config if key.startswith(("task.", _RULE)))
+    for key in dict.fromkeys(["task.type", *own, *_REASONS]):
         if key in may_differ or any(is_place(key, run.config) for run in runs):
             continue
         is_content, values = key.endswith(".sha256"), [config.get(key) for config in configs]
         if differing := _differing([_short(one) for one in values] if is_content else values, called):
             weight = "not comparable" if key.startswith(_DEFINITION) else "compare with care"
-            why = "they read different data" if is_content else _REASONS.get(key, _OPTION)
+            why = "they are solved by different rules" if key.startswith(_RULE) else _REASONS.get(key, _OPTION)
+            why = "they read different data" if is_content else why
             found.append(f"{weight}: {key} differs ({differing}): {why}")
     return found
 
@@ -123,7 +125,8 @@ def describe(runs: Sequence[Run]) -> Description | None:
     needing = tuple((one.name, one.loss) for one in references if one.needs_memory)
     names, known = {str(run.config.get("cell.type")) for run in runs}, CELLS.members()
     cells = tuple(known[name] for name in sorted(names & known.keys()))
-    rule = str(task.success(lengths) if is_one_task(runs) else task.solved)
+    rules = [{key: run.config[key] for key in run.config if key.startswith(_RULE)} for run in runs]
+    rule = "several" if varies(rules) else str(task.rule(lengths) if is_one_task(runs) else task.asked or task.solved)
     return Description(task, rule, docstring_section(type(task), "Source"), loss or "several losses", needing, cells)
 
 

@@ -6,6 +6,7 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, field_serializer
 
 from rnnlab.config.check import EMPTY, Member
 from rnnlab.config.document import DOTTED_KEY
+from rnnlab.config.success import SuccessOptions
 from rnnlab.core.options import Options, Short
 from rnnlab.optim.rules import OPTIMIZERS
 from rnnlab.optim.rules.base import OptimizerOptions
@@ -113,7 +114,12 @@ class TrainingOptions(Options):
         max_length=1000,
         description="further steps with an evaluation; a run that was made longer has the former last step here",
     )
-    stop_when_solved: bool = Field(True, description="stop as soon as the success rule of the task is met")
+    success: SuccessOptions | None = Field(
+        None,
+        description="when training has succeeded, in place of the task's own rule: {last: 2000, wrong: 0, loss_below: "
+        "0.01} of the last training sequences, or {validation: {error_rate: 0.01}}; null: the task's own",
+    )
+    stop_when_solved: bool = Field(True, description="stop as soon as the success rule is met")
     stop_on_plateau: PlateauOptions | None = Field(
         None, description="stop when the validation loss no longer improves; null: never"
     )

@@ -93,6 +93,7 @@ class Experiment(Options):
             kind = task_class(self.task.type)
         task = kind(configured(kind, self.task).with_files_found())
         task.loss = self._loss(task.loss)
+        task.asked = self.training.success.rule() if self.training.success else None
         return task
 
     def network(self) -> Network:

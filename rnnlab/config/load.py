@@ -96,6 +96,8 @@ def check_document(document: Document, *, default_name: str, is_stored: bool = F
     if not is_stored:
         check_code(checker, experiment)
         raise_all(checker.errors())
+        _check_success(checker, experiment)
+        raise_all(checker.errors())
     return experiment
 
 
@@ -127,6 +129,12 @@ def _check_backend(checker: Checker, valid: dict[str, Any]) -> None:
         if engine in backends:
             hint = f"{engine} is a backend: write backend: {engine}, without an engine"
         checker.add(("engine",), f"unknown engine {engine!r}", hint=hint)
+
+
+def _check_success(checker: Checker, experiment: Experiment) -> None:
+    if rule := experiment.training.success:
+        with as_errors(checker, "training", "success"):
+            rule.require_metrics_of(experiment.build_task(), experiment.timesteps)
 
 
 def _options(checker: Checker, options: TaskOptions) -> TaskOptions | None:

@@ -59,7 +59,7 @@ def summary_faults(
         "steps": status.step,
         "sequences": status.step * batch_size,
         "solved": None if summary.solved_rule == str(NoRule()) else summary.solved_at is not None,
-        "solved_rule": str(task.success(experiment.timesteps)) if task else summary.solved_rule,
+        "solved_rule": str(task.rule(experiment.timesteps)) if task else summary.solved_rule,
         **_scores(records, has_diverged=status.state == "diverged"),
     }
     if experiment.is_complete:
@@ -119,7 +119,7 @@ def _solved_faults(
     summary: Summary, experiment: Experiment, task: AbstractTask | None, records: Sequence[Record]
 ) -> Iterator[str]:
     solved, steps = summary.solved_at, summary.steps
-    rule = task.success(experiment.timesteps) if task else None
+    rule = task.rule(experiment.timesteps) if task else None
     if isinstance(rule, Threshold):  # a rule over the training stream cannot be applied again
         nothing = np.zeros(0, bool)
         met = [one for one in records if one["step"] and rule.is_met(Evidence(_numbers(one), nothing, math.inf))]

@@ -143,7 +143,7 @@ def score(
     sequences = ValidationSet(task, sequences=count, timesteps=experiment.timesteps, seed=experiment.seed, part=on)
     with experiment.build_backend().running():
         metrics = sequences.score(model)
-    return metrics, chosen.baseline(experiment.timesteps), judge(chosen.success(experiment.timesteps), metrics, count)
+    return metrics, chosen.baseline(experiment.timesteps), judge(chosen.rule(experiment.timesteps), metrics, count)
 
 
 def _require_same_network(own: Network, asked: Network) -> None:

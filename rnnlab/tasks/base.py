@@ -7,7 +7,7 @@ the attributes without a default, `sample` and `references`. `rnnlab.testing.che
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, final
 
 import numpy as np
 from pydantic import create_model
@@ -100,6 +100,7 @@ class AbstractTask(ABC):
         return_sequences: True when steps are scored throughout, False when only the last step is.
         maximised: Names of the metrics of which a higher value is better; of all others, the loss too, a lower one is.
         solved: The success rule, that of the paper where it has one; see `success`. Left out, there is none.
+        asked: The rule that a config has in place of it.
     """
 
     name: ClassVar[str]
@@ -117,6 +118,7 @@ class AbstractTask(ABC):
     follows_loss: ClassVar[bool] = False
     maximised: ClassVar[frozenset[str]] = frozenset()
     solved: SuccessRule = NoRule()
+    asked: SuccessRule | None = None
 
     def __init_subclass__(cls) -> None:
         if not hasattr(cls, "card"):
@@ -138,8 +140,13 @@ class AbstractTask(ABC):
         return too_short(timesteps, 1)
 
     def success(self, timesteps: Lengths) -> SuccessRule:
-        """Return the success rule at these lengths: the same at all, unless the task says otherwise."""
+        """Return the task's own success rule at these lengths: the same at all, unless the task says otherwise."""
         return self.solved
+
+    @final
+    def rule(self, timesteps: Lengths) -> SuccessRule:
+        """Return the success rule in use: that of a config, or the task's own."""
+        return self.success(timesteps) if self.asked is None else self.asked
 
     def warnings(self, timesteps: Lengths) -> list[str]:
         """Return what is unusual about the data at these lengths, a sentence each, e.g. how few they are."""

@@ -104,8 +104,9 @@ def space_needed(experiment: Experiment) -> int:
 def checkpoint_bytes(experiment: Experiment) -> int:
     """Return how many bytes the arrays of a checkpoint have at most: P·D·(2 + slots), and the newest losses."""
     once, slots = _once_and_slots(experiment, experiment.network())
-    # A file may not be there; what is learnt from one has no rule over training sequences.
-    rule = None if experiment.task.files else experiment.build_task().solved
+    asked = experiment.training.success
+    # A file may not be there; what is learnt from one has no rule of its own over training sequences.
+    rule = asked.rule() if asked else None if experiment.task.files else experiment.build_task().solved
     window = max(rule.sequences if isinstance(rule, Streak) else 0, experiment.training.batch_size)
     return once * (2 + slots) + window * (1 + _FLOAT64) + _OTHER
 

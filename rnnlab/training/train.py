@@ -213,7 +213,7 @@ def _advice(trainer: Trainer) -> str:
 def _summarize(trainer: Trainer, stopped: Reason, status: Status) -> Summary:
     """Return the result of a training in figures."""
     experiment, place, best = trainer.experiment, trainer.place, trainer.best
-    rule = trainer.task.success(experiment.timesteps)
+    rule = trainer.task.rule(experiment.timesteps)
     seconds = trainer.seconds()
     # Once the loss is not finite, the metrics of the last evaluation are no longer those of this network.
     metrics = _finite(dict.fromkeys(place.metrics, math.nan) if trainer.bad else place.metrics)

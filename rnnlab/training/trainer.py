@@ -71,7 +71,7 @@ class Trainer:
             self.about["scaling"] = self.task.scaling.describe()
         self.parameter_count = sum(parameter.size for parameter in self.network.parameters().values())
         self.place, self.best = Place(), Best(self.options.stop_on_plateau)
-        self._success = Success(self.task.success(experiment.timesteps), self.options.batch_size)
+        self._success = Success(self.task.rule(experiment.timesteps), self.options.batch_size)
         self._averages, self._schedule = Averages(), recipe.schedule
         self.good: tuple[int, Parameters] = 0, self._model.parameters()
         self.is_whole, self.bad = True, ""

@@ -56,7 +56,14 @@ def test_the_metrics_hold_a_record_for_every_evaluation(here: Path) -> None:
     assert [(record["step"], record["sequences"]) for record in records] == [(0, 0), (10, 40), (20, 80)]
     assert [record["seconds"] for record in records] == sorted(record["seconds"] for record in records)
     assert all(0 < record["validation/loss"] < 10 for record in records)
-    assert set(records[0]) == {"step", "sequences", "seconds", "validation/loss", "validation/error_rate"}
+    assert set(records[0]) == {
+        "step",
+        "sequences",
+        "seconds",
+        "validation/loss",
+        "validation/error_rate",
+        "validation/mae",
+    }
     assert set(records[1]) - set(records[0]) == {"train/loss", "train/error_rate", "gradient_norm", "learning_rate"}
 
 

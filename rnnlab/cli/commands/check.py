@@ -37,7 +37,7 @@ def command(config: ConfigArgument, overrides: SetOption = None) -> None:
     memory = "" if needed is None else f"about {in_words(needed)} of memory, "
     score = task.baseline(experiment.timesteps)
     baseline = "" if score is None else f"baseline {score:.4g}, "
-    rule = task.success(experiment.timesteps)
+    rule = task.rule(experiment.timesteps)
     for text in task.warnings(experiment.timesteps):
         warn(text)
     _warn_of_missing([experiment])

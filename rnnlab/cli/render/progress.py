@@ -43,7 +43,7 @@ def _goal(event: Started) -> str:
     lengths = event.experiment.timesteps
     baseline = event.task.baseline(lengths)
     known = "" if baseline is None else f"baseline {baseline:.4g}; "
-    return f"{known}success rule: {event.task.success(lengths)}"
+    return f"{known}success rule: {event.task.rule(lengths)}"
 
 
 def _lines(events: Events) -> Events:
