@@ -57,6 +57,7 @@ def training(
     longest: int | None = None,
     clip_norm: float | None = None,
     recompute: Literal["auto", "off", "sqrt"] = "auto",
+    sums_steps: bool = False,
     **options: Any,
 ) -> Training:
     """Return a training recipe with a constant schedule, and without clipping unless asked for."""
@@ -69,6 +70,7 @@ def training(
         bptt_steps=bptt_steps,
         longest=longest,
         recompute=recompute,
+        sums_steps=sums_steps,
     )
 
 

@@ -89,6 +89,12 @@ class TrainingOptions(Options):
         description="sigmoid_mse: the squared error of the outputs' sigmoids, the mean over outputs, as papers before "
         "2000 have it; a class is a target of 1 at its output and 0 at the others; null: the task's own loss",
     )
+    reduction: Literal["mean", "sum"] = Field(
+        "mean",
+        description="what the gradient is of, where every timestep is scored: mean: the mean loss of all scored "
+        "timesteps; sum: the sum over those of each sequence, as papers before 2000 have it; losses are reported as "
+        "means in any case",
+    )
     clip_norm: float | None = Field(
         None, gt=0, le=1e9, description="maximum of the global norm of the gradient; null: none"
     )

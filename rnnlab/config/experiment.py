@@ -158,6 +158,7 @@ class Experiment(Options):
             optimizer=rule(configured(rule, training.optimizer)),
             learning_rate=training.optimizer.learning_rate,
             schedule=schedule(configured(schedule, training.schedule), total_steps=training.steps),
+            sums_steps=training.reduction == "sum",
             clip_norm=training.clip_norm,
             clip_value=training.clip_value,
             bptt_steps=training.bptt_steps,

@@ -100,6 +100,20 @@ def test_padding_never_counts(contender: Contender, cell: str, sequences: bool) 
     assert_close(gradients, summed, net, "gradients")
 
 
+@pytest.mark.parametrize("cell", ["simple"])
+@only(*NUMPY, "keras-derived")
+def test_the_gradient_of_a_sum_is_that_of_the_mean_times_the_scored_steps_per_sequence(
+    contender: Contender, cell: str
+) -> None:
+    net = contender.network(cell, sequences=True)
+    data = batch(net, ragged=True, holes=True)
+    loss, gradients = contender.build(net, sums_steps=True).loss_and_gradients(data)
+    mean, expected = reference(net).loss_and_gradients(data)
+    assert loss == pytest.approx(mean, rel=TOLERANCES[net.precision]["outputs"])
+    factor = data.mask.sum() / data.size
+    assert_close(gradients, {name: factor * one for name, one in expected.items()}, net, "gradients")
+
+
 @pytest.mark.parametrize(("cell", "sequences"), [("simple", False), ("carry", True)])
 @only(*LOOPING)
 def test_a_step_moves_against_the_gradient_or_not_at_all(contender: Contender, cell: str, sequences: bool) -> None:

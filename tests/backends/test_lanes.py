@@ -98,6 +98,11 @@ def test_layers_and_windows_of_truncated_gradients(sequences: bool) -> None:
     assert_as_the_loop(net, training(bptt_steps=3), 3, ragged=True)
 
 
+def test_gradients_of_a_sum_over_steps() -> None:
+    net = network("simple", sequences=True)
+    assert_as_the_loop(net, training(sums_steps=True, clip_norm=0.5), 3, ragged=True, holes=True)
+
+
 @pytest.mark.parametrize("size", [1, 3, 4])
 def test_sequences_of_a_network_that_are_computed_together(size: int) -> None:
     """Four at a time, or one; of two at a time the other tests are."""

@@ -54,12 +54,13 @@ class KerasModel(AbstractModel):
         rate = self.training.learning_rate * self.training.schedule.factor(self._updates)
         loss, outputs, norm = self._step(self._arrays(batch), rate)
         self._updates += math.isfinite(loss) and math.isfinite(norm)  # as the engine does
+        loss = self._mean(loss, batch)
         return StepResult(loss=loss, outputs=self._scored(outputs, batch), gradient_norm=norm, learning_rate=rate)
 
     def loss_and_gradients(self, batch: Batch) -> tuple[float, dict[str, Array]]:
         loss, _, gradients = self._gradients(self._values(), [self._engine.tensor(a) for a in self._arrays(batch)])
         arrays = [self._engine.array(gradient) for gradient in gradients]
-        return float(loss), dict(zip(self._variables, arrays, strict=True))
+        return self._mean(loss, batch), dict(zip(self._variables, arrays, strict=True))
 
     def predict(self, inputs: Array, lengths: Array | None = None, *, states: bool = False) -> Prediction:
         inputs = checked_inputs(inputs, self.network.input_features)
@@ -99,18 +100,26 @@ class KerasModel(AbstractModel):
         """
         timesteps = batch.inputs.shape[1]
         padding = max(0, ((self.training and self.training.longest) or timesteps) - timesteps)
-        count, dtype = np.count_nonzero(batch.mask), self.network.dtype
+        divisor, dtype = self._divisor(batch), self.network.dtype
         inputs = _padded(batch.inputs.astype(dtype, copy=False), padding)
         kind = "int32" if self.network.loss_function.integer_targets else dtype
         targets = batch.targets.astype(kind)
         lengths = batch.lengths.astype("int32")
         has_ends = (lengths != inputs.shape[1]).any()
         if self.network.return_sequences:
-            arrays = [inputs, _padded(targets, padding), _padded(batch.mask / dtype.type(count), padding)]
+            arrays = [inputs, _padded(targets, padding), _padded(batch.mask / dtype.type(divisor), padding)]
             has_ends &= self.training is not None and self.training.bptt_steps is not None
         else:
-            arrays = [inputs, targets, np.full(batch.size, 1 / count, dtype)]
+            arrays = [inputs, targets, np.full(batch.size, 1 / divisor, dtype)]
         return [*arrays, lengths] if has_ends else arrays
+
+    def _divisor(self, batch: Batch) -> int:
+        sums_steps = self.training is not None and self.training.sums_steps
+        return batch.size if sums_steps else int(np.count_nonzero(batch.mask))
+
+    def _mean(self, loss: Any, batch: Batch) -> float:
+        """Return the mean over the scored steps, of what `NetworkFunctions.loss` returns."""
+        return float(loss) * (self._divisor(batch) / np.count_nonzero(batch.mask))
 
     def _scored(self, outputs: Array, batch: Batch) -> Array:
         if not self.network.return_sequences:

@@ -68,7 +68,8 @@ class ParallelShards:
         again = should_recompute(self._network, asked, batch_size=batch.size, timesteps=kept)
         outputs = self._network.empty_outputs(batch.size, batch.inputs.shape[1])
         arrays = {"inputs": batch.inputs, "targets": batch.targets, "mask": batch.mask, "lengths": batch.lengths}
-        losses = self._run(arrays, outputs, {"scored": scored, "window": window, "recompute": again}, meanwhile)
+        divisor = batch.size if training and training.sums_steps else scored
+        losses = self._run(arrays, outputs, {"divisor": divisor, "window": window, "recompute": again}, meanwhile)
         first, *others = self._shards[: len(losses)]
         for other in others:  # always in this order, so that the sums are bit-identical
             first.gradients.flat += other.gradients.flat

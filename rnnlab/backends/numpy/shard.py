@@ -43,17 +43,17 @@ class Shard:
         ]
         self._tapes: list[list[Tape]] = []  # by chunk, then by layer
 
-    def learn(self, batch: Batch, *, scored: int, window: int | None, recompute: bool) -> tuple[float, Array]:
+    def learn(self, batch: Batch, *, divisor: int, window: int | None, recompute: bool) -> tuple[float, Array]:
         """Fill the gradients; return the sum of the losses of the scored steps, and the raw outputs, zero elsewhere.
 
         Args:
             batch: These rows, longest sequence first.
-            scored: The scored steps of all rows, over which the loss is the mean.
+            divisor: By what the gradient of the sum of the losses is divided.
             window: The gradient is cut at every multiple of this many steps before a sequence's end; None for nowhere.
             recompute: Whether to keep states only now and then, and go forward again before going back.
         """
         self.gradients.flat.fill(0)
-        self._batch, self._scored, self._cut_every = batch, scored, window
+        self._batch, self._divisor, self._cut_every = batch, divisor, window
         self._outputs = self.network.empty_outputs(*batch.inputs.shape[:2])
         self._scored_steps, self._scored_rows = self._places()
         state, total = self._begin(batch.size), 0.0
@@ -168,7 +168,7 @@ class Shard:
         targets = self._batch.targets[at]
         targets = targets if loss.integer_targets else targets.astype(self.network.dtype)
         dy = loss.gradient(y, targets)
-        dy /= self._scored
+        dy /= self._divisor
         g = self.gradients.views
         g["head.W"] += np.dot(features.T, dy)
         g["head.b"] += dy.sum(axis=0)

@@ -7,7 +7,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnlab.backends.base import BlockResult, Network
+from rnnlab.backends.base import BlockResult, Network, Training
 from rnnlab.backends.numpy.compiled._updates import GIVEN, Updates
 from rnnlab.backends.numpy.lanes import Form, Member, lanes_of
 from rnnlab.core.batch import Batch
@@ -28,7 +28,7 @@ def train_population(members: Sequence[Member], batches: Sequence[Batch], update
     lanes = lanes_of(network, batch_size)
     together = next(count for count in _TOGETHER if batch_size % count == 0)
     kernel = _kernel(form, lanes, together)
-    data = _Data(batches, network, updates, lanes=lanes, together=together)
+    data = _Data(batches, network, training, updates, lanes=lanes, together=together)
     vectors = {name: _side_by_side([one.slots[name] for one in members], lanes) for name in kernel.slots}
     vectors["parameters"] = _side_by_side([one.parameters for one in members], lanes)
     schedules = [(one.training, int(one.slots["step"][0])) for one in members]
@@ -69,7 +69,9 @@ class _Data:
         arrays: What the kernel is given.
     """
 
-    def __init__(self, batches: Sequence[Batch], network: Network, updates: int, *, lanes: int, together: int) -> None:
+    def __init__(
+        self, batches: Sequence[Batch], network: Network, training: Training, updates: int, *, lanes: int, together: int
+    ) -> None:
         self.rows, self.timesteps = batches[0].size, max(one.inputs.shape[1] for one in batches)
         lengths = _side_by_side([one.lengths for one in batches], lanes)
         self._kept: list[Array] = []
@@ -84,7 +86,9 @@ class _Data:
         self.arrays["targets by lane"] = self._table(targets, lanes)
         self.arrays["mask by lane"] = self._table(masks if network.return_sequences else [], lanes)
         scored = [one.mask.reshape(updates, -1).sum(axis=1, dtype=np.int64) for one in batches]
-        self.arrays["share"] = (1 / _side_by_side(scored, lanes)).astype(network.dtype)
+        divisors = [np.full(updates, self.rows // updates)] * len(scored) if training.sums_steps else scored
+        for name, counts in (("share", divisors), ("share of the loss", scored)):
+            self.arrays[name] = (1 / _side_by_side(counts, lanes)).astype(network.dtype)
 
     def _padded(self, array: Array) -> Array:
         missing = self.timesteps - array.shape[1]

@@ -25,8 +25,8 @@ from rnnlab.optim.rules.base import AbstractOptimizer
 _SMALL = 1e-30  # of squares: below, and where they are infinite, the norm is taken of g/max|g|
 # What the caller gives, besides the rule's slots: `by lane` are tables of addresses of float64 arrays.
 GIVEN = (
-    "inputs by lane", "targets by lane", "mask by lane", "ends", "lengths", "share", "numbers", "parameters",
-    "decays", "alive", "losses", "norms", "outputs",
+    "inputs by lane", "targets by lane", "mask by lane", "ends", "lengths", "share", "share of the loss",
+    "numbers", "parameters", "decays", "alive", "losses", "norms", "outputs",
 )  # fmt: skip
 
 
@@ -113,7 +113,7 @@ class Updates:
             clear(code, at["gradients"], self._size * lanes)
             for weights in parts:
                 weights.unload(at["gradients"])
-            self._clip(update, share)
+            self._clip(update)
             self._rule.step()
         code.done()
 
@@ -172,7 +172,7 @@ class Updates:
             for lane in lanes:
                 table.read_place(lane).copy_double_to(start + n, to + n * width + lane)
 
-    def _clip(self, update: Number, share: Vector) -> None:
+    def _clip(self, update: Number) -> None:
         """Find the loss and the norm of an update, and clip; note which lanes are to be updated."""
         code, lanes, at = self._code, self._code.lanes, self._at
         limits = [self._rule.bases["numbers"] + (len(self.numbers) - n) * lanes for n in (2, 1)]
@@ -198,7 +198,7 @@ class Updates:
             low = functions.where(value < 0.0 - largest_value, 0.0 - largest_value, value)
             place.write(functions.where(low > largest_value, largest_value, low))
         losses = [(self._head.loss + n * lanes).read() for n in range(self._together)]
-        loss = sum(losses[1:], losses[0]) * share
+        loss = sum(losses[1:], losses[0]) * (at["share of the loss"] + update * lanes).read()
         (at["losses"] + update * lanes).write(loss)
         (at["norms"] + update * lanes).write(norm)
         goes_on = (functions.abs(loss) < math.inf) & (functions.abs(norm) < math.inf) & (at["alive"].read() > 0.0)
