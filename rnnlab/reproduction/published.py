@@ -33,6 +33,18 @@ class FreshTest(Options):
     """The test after training."""
 
     sequences: int = Field(ge=1, le=10_000_000, description="fresh sequences on which each trial is scored at its end")
+    changes: dict[str, Any] = Field(
+        default_factory=dict,
+        max_length=20,
+        description="dotted keys of the config that are set otherwise in the test, of those that `rnnlab evaluate` can "
+        "set: shape.timesteps, or options of the task",
+    )
+
+    @property
+    def changed(self) -> str:
+        """What is set otherwise, after a comma, e.g. `, with shape.timesteps [42, 501]`; empty if nothing."""
+        values = ", ".join(f"{key} {value}" for key, value in self.changes.items())
+        return f", with {values}" if values else ""
 
 
 @final

@@ -9,6 +9,7 @@ from statistics import fmean, median
 from typing import Any, Literal, final
 
 from rnnlab.comparison.statistics import Interval, wilson
+from rnnlab.config.overrides import override_texts
 from rnnlab.core.errors import RnnlabError, UsageError
 from rnnlab.inspection.evaluate import evaluate
 from rnnlab.reproduction.published import SEQUENCES, SOLVED, TEST
@@ -212,7 +213,8 @@ def untested(row: Row, root: Path) -> list[Run]:
 def test_trial(row: Row, run: Run) -> None:
     """Score the weights at the end of a trial on the fresh sequences of the row's test, and store the score."""
     assert row.published.test
-    evaluate(run, weights="last", sequences=row.published.test.sequences)
+    test = row.published.test
+    evaluate(run, test.changes, weights="last", sequences=test.sequences)
 
 
 def _trial(row: Row, status: SweepStatus, one: TrialStatus) -> TrialResult:
@@ -231,9 +233,11 @@ def _trial(row: Row, status: SweepStatus, one: TrialStatus) -> TrialResult:
 
 def _test(row: Row, run: Run) -> Scores | None:
     """Return the newest score of the test that the row asks for, of the weights that the run has now."""
-    wanted = {"step": run.summary.steps, "weights": "last", "stream": "test"}
-    wanted["sequences"] = row.published.test.sequences if row.published.test else 0
-    wanted["shortest"], wanted["longest"] = run.summary.timesteps or (None, None)
+    if (test := row.published.test) is None:
+        return None
+    lengths = run.experiment(override_texts(test.changes)).timesteps if test.changes else run.summary.timesteps
+    wanted = {"step": run.summary.steps, "weights": "last", "stream": "test", "sequences": test.sequences}
+    wanted["shortest"], wanted["longest"] = lengths or (None, None)
     fitting = [one for one in run.evaluations if all(one.get(key) == value for key, value in wanted.items())]
     known = {*EVALUATION, "nonfinite"}
     return {key: value for key, value in fitting[-1].items() if key not in known} if fitting else None

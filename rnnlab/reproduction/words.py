@@ -101,7 +101,7 @@ def _test_lines(result: Result) -> list[str]:
     if wrong := [round(rate * test.sequences) for rate in result.of_test("error_rate")]:
         lines.append(
             f"wrong of {test.sequences:,} test sequences: mean {mean_of(wrong):.3g}, median {median_of(wrong):g}, "
-            f"from {wrong[0]:,} to {wrong[-1]:,} ({which} trials)"
+            f"from {wrong[0]:,} to {wrong[-1]:,} ({which} trials{test.changed})"
         )
     others = [f"{name} {mean_of(result.of_test(name)):.3g}" for name in test_metrics(result) if name != "error_rate"]
     return [*lines, f"means of the test: {', '.join(others)}"] if others else lines

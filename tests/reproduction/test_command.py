@@ -84,6 +84,19 @@ def test_a_row_is_trained_tested_and_compared(row: Path) -> None:
     assert everything(Path("runs")) == before
 
 
+def test_a_test_at_other_lengths_is_made_once(row: Path) -> None:
+    """The parity of one bit is known from its input, that of three is not."""
+    row.write_text(ROW.replace("test: {sequences: 50}", "test: {sequences: 500, changes: {shape.timesteps: [3, 3]}}"))
+    text = " ".join(rnnlab("reproduce", "paper/row.yaml", "--dry-run").stdout.split())
+    assert "500 fresh sequences for each trial, with shape.timesteps [3, 3]" in text
+    first = document("paper/row.yaml")
+    assert (first["state"], first["solved"]) == ("finished", 3)
+    assert all(0.3 < rate < 0.7 for rate in first["test"]["error_rate"])
+    before = everything(Path("runs"))
+    assert document("paper/row.yaml") == first
+    assert everything(Path("runs")) == before
+
+
 @pytest.mark.parametrize(
     ("rule", "conclusion", "reason"),
     [

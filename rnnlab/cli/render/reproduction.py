@@ -142,7 +142,7 @@ def _to_do(result: Result, costs: Costs, workers: int) -> list[tuple[str, str]]:
     return [
         ("agrees if", "; ".join(texts)),
         ("to train", to_do if result.state not in {"finished", "changed"} else "nothing"),
-        *([("test", f"{test.sequences:,} fresh sequences for each trial")] if test else []),
+        *([("test", f"{test.sequences:,} fresh sequences for each trial{test.changed}")] if test else []),
     ]
 
 
