@@ -58,6 +58,7 @@ def training(
     clip_norm: float | None = None,
     recompute: Literal["auto", "off", "sqrt"] = "auto",
     sums_steps: bool = False,
+    gradient_regularizer: float | None = None,
     **options: Any,
 ) -> Training:
     """Return a training recipe with a constant schedule, and without clipping unless asked for."""
@@ -71,6 +72,7 @@ def training(
         longest=longest,
         recompute=recompute,
         sums_steps=sums_steps,
+        gradient_regularizer=gradient_regularizer,
     )
 
 

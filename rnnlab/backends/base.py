@@ -116,21 +116,21 @@ class Training:
         learning_rate: The base rate, > 0.
         schedule: Multiplies the base rate; a function of the updates done and, for `plateau`, of the evaluations.
         sums_steps: Whether gradients are of a sequence's summed loss, not of the mean over steps, which is reported.
+        gradient_regularizer: The weight of a term by which gradients keep their norm through time. NumPy alone can.
         clip_norm: Bound on the global norm of all gradients together, or None.
         clip_value: Bound on each gradient's absolute value, or None.
         bptt_steps: k of truncated back-propagation through time: gradients flow back within windows of k steps, counted
             from the end of each sequence; None for no windows. It is TBPTT(k1 = k, k2 = k) of Sutskever 2013, "Training
-            recurrent neural networks", but for two things: all windows of a batch make one update, and it is the first
-            window, not the last, that is shorter where T is no multiple of k.
+            recurrent neural networks", but all windows of a batch make one update, and the first window may be shorter.
         longest: Steps of the longest sequence to come, where that is known: an engine may lay out its buffers for it.
-        recompute: Whether to keep states only now and then and go forward twice: memory grows as √T and not as T, for
-            a third more time and the same numbers. `auto`: where the memory would be large. NumPy alone can.
+        recompute: Whether to keep states only now and then and go forward twice: memory grows as √T and not as T.
     """
 
     optimizer: AbstractOptimizer[Any]
     learning_rate: float
     schedule: AbstractSchedule[Any]
     sums_steps: bool = False
+    gradient_regularizer: float | None = None
     clip_norm: float | None = None
     clip_value: float | None = None
     bptt_steps: int | None = None

@@ -28,6 +28,11 @@ class ShapeOptions(Options):
     timesteps: list[int] | None = Field(
         None, description="T, a number, or [shortest, longest] to draw the length of each sequence uniformly"
     )
+    lengths: Literal["per_sequence", "per_batch"] = Field(
+        "per_sequence",
+        description="per_batch: all sequences of a training batch have the same length, drawn anew for each batch; "
+        "those of the validation set still have their own",
+    )
     input_features: int | None = Field(
         None, ge=1, le=1_000_000, description="I, inputs per timestep; default: the task's"
     )
@@ -94,6 +99,13 @@ class TrainingOptions(Options):
         description="what the gradient is of, where every timestep is scored: mean: the mean loss of all scored "
         "timesteps; sum: the sum over those of each sequence, as papers before 2000 have it; losses are reported as "
         "means in any case",
+    )
+    gradient_regularizer: float | None = Field(
+        None,
+        gt=0,
+        le=1e9,
+        description="weight of a regularizer against vanishing gradients, by which the gradient keeps its norm from "
+        "step to step (Pascanu et al. 2013); the simple cell with backend numpy only; null: none",
     )
     clip_norm: float | None = Field(
         None, gt=0, le=1e9, description="maximum of the global norm of the gradient; null: none"

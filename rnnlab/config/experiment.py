@@ -159,6 +159,7 @@ class Experiment(Options):
             learning_rate=training.optimizer.learning_rate,
             schedule=schedule(configured(schedule, training.schedule), total_steps=training.steps),
             sums_steps=training.reduction == "sum",
+            gradient_regularizer=training.gradient_regularizer,
             clip_norm=training.clip_norm,
             clip_value=training.clip_value,
             bptt_steps=training.bptt_steps,

@@ -9,6 +9,7 @@ from rnnlab.backends import BACKENDS
 from rnnlab.backends.keras import KerasBackend, KerasOptions
 from rnnlab.backends.keras.engines import DEFAULT_ENGINE, ENGINES
 from rnnlab.backends.numpy import NumpyBackend, NumpyOptions
+from rnnlab.cells.simple import Simple
 from rnnlab.config import spelling
 from rnnlab.config.blocks import ShapeOptions
 from rnnlab.config.check import Checker
@@ -74,6 +75,7 @@ def check_document(document: Document, *, default_name: str, is_stored: bool = F
     experiment = checker.block(Experiment, data, (), valid=valid)
     _check_name(checker, valid)
     _check_backend(checker, valid)
+    _check_regularizer(checker, valid)
     options, shape = _options(checker, valid["task"]) if "task" in valid else None, valid.get("shape")
     # What is not known is in a file of code: of a stored run, or with an error that was added.
     is_settled = options and (not is_known(options) or (is_stored and options.files and shape and shape.is_complete))
@@ -131,6 +133,19 @@ def _check_backend(checker: Checker, valid: dict[str, Any]) -> None:
         checker.add(("engine",), f"unknown engine {engine!r}", hint=hint)
 
 
+def _check_regularizer(checker: Checker, valid: dict[str, Any]) -> None:
+    if "training" not in valid or valid["training"].gradient_regularizer is None:
+        return
+    backend, cell, numpy = valid.get("backend"), valid.get("cell"), valid.get("numpy")
+    key = ("training", "gradient_regularizer")
+    if backend not in {None, NumpyBackend.name}:
+        checker.add(key, f"is not supported by backend {backend}", hint="remove it, or set `backend: numpy`")
+    if cell and cell.type != Simple.name:
+        checker.add(key, f"is not supported by cell {cell.type}", hint="remove it, or set `cell: simple`")
+    if numpy and (numpy.shards or 1) > 1:
+        checker.add(key, f"is not supported with {numpy.shards} shards", hint="remove numpy.shards")
+
+
 def _check_success(checker: Checker, experiment: Experiment) -> None:
     if rule := experiment.training.success:
         with as_errors(checker, "training", "success"):
@@ -180,7 +195,10 @@ def _shape(checker: Checker, shape: ShapeOptions, options: TaskOptions) -> Shape
             problem = f"got {shown(given)}, but task {task.name} has {shown(expected)}"
             checker.add(("shape", key), problem, hint=f"remove shape.{key}, or choose another task")
     low, high = shape.timesteps or task.default_timesteps
-    if fault := task.timesteps_fault((low, high)):
+    drawn = [(low, high)]
+    if shape.lengths == "per_batch":  # a task may need an odd number
+        drawn += [(length, length) for length in (low, min(low + 1, high), high)]
+    if fault := next(filter(None, map(task.timesteps_fault, drawn)), None):
         got = low if low == high else [low, high]
         checker.add(("shape", "timesteps"), f"got {got}: task {task.name} {fault}")
     return shape.model_copy(update={**complete, "timesteps": [low, high]})

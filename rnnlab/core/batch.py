@@ -49,6 +49,23 @@ class Batch:
         part = slice(start, stop)
         return Batch(self.inputs[part], self.targets[part], self.mask[part], self.lengths[part])
 
+    def padded(self, timesteps: int) -> "Batch":
+        """Return the same sequences in arrays of so many steps.
+
+        Example:
+            >>> some = Batch(np.ones((1, 2, 3)), np.array([4]), np.array([[False, True]]), np.array([2]))
+            >>> some.padded(3).mask.tolist(), some.padded(3).targets.tolist()
+            ([[False, True, False]], [4])
+        """
+        more = timesteps - self.mask.shape[1]
+
+        def longer(array: Array) -> Array:
+            return np.pad(array, [(0, 0), (0, more)] + [(0, 0)] * (array.ndim - 2))
+
+        of_each_step = self.targets.ndim == (3 if self.targets.dtype.kind == "f" else 2)
+        targets = longer(self.targets) if of_each_step else self.targets
+        return Batch(longer(self.inputs), targets, longer(self.mask), self.lengths)
+
 
 def range_text(timesteps: Lengths) -> str:
     """Return the shortest and the longest length as a text.

@@ -116,6 +116,24 @@ class Chrono(Options):
         return np.log(rng.uniform(1, self.longest - 1, shape))
 
 
+class Sparse(Options):
+    """N(0, 1) at `nonzeros` places of each row, all else 0, then scaled to a spectral radius.
+
+    Source: Pascanu, Mikolov, Bengio 2013, "smart tanh", and its code: 15 a row, radius 0.95.
+    """
+
+    type: Literal["sparse"] = "sparse"
+    nonzeros: int = Field(15, ge=1, le=65_536, description="places of each row that are not 0; at most all of them")
+    radius: float = Field(0.95, gt=0, le=100, description="spectral radius: the largest modulus of an eigenvalue")
+
+    def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+        """Return a square array of this shape; one that is not square is scaled by its largest singular value."""
+        drawn = np.where(rng.random(shape).argsort(axis=1).argsort(axis=1) < self.nonzeros, rng.normal(size=shape), 0.0)
+        is_square = shape[0] == shape[1]
+        size = np.abs(np.linalg.eigvals(drawn)).max() if is_square else np.linalg.norm(drawn, 2)
+        return np.asarray(self.radius * drawn / size)
+
+
 class Zeros(Options):
     """All zero."""
 
@@ -132,7 +150,7 @@ VectorInitializer = Annotated[
     Field(discriminator="type"),
 ]
 Initializer = Annotated[
-    GlorotUniform | Orthogonal | Identity | Uniform | UniformBetween | Normal | Zeros,
+    GlorotUniform | Orthogonal | Identity | Uniform | UniformBetween | Normal | Sparse | Zeros,
     Field(discriminator="type"),
 ]
 _OF_VECTORS: Mapping[str, VectorInitializer] = {"kernel": GlorotUniform(), "recurrent_kernel": Uniform(scale=1.0)}

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnlab.backends import BACKENDS
-from rnnlab.backends.base import AbstractModel, Network
+from rnnlab.backends.base import AbstractModel, Network, Training
 from rnnlab.backends.keras import KerasBackend
 from rnnlab.backends.keras.engines import DEFAULT_ENGINE, usual_engine
 from rnnlab.backends.numpy import NumpyBackend
@@ -78,15 +78,21 @@ def verify(experiment: Experiment, *, steps: int = 20, backends: Sequence[str] |
         experiment = experiment.model_copy(update={"engine": usual_engine()})
     task = experiment.build_task()
     network = experiment.network()
-    parameters = network.draw(experiment.seed)
+    parameters, recipe = network.draw(experiment.seed), _recipe(experiment)
     size = experiment.training.batch_size
-    source = Source(task, batch_size=size, timesteps=experiment.timesteps, seed=experiment.seed)
+    source = Source(
+        task,
+        batch_size=size,
+        timesteps=experiment.timesteps,
+        seed=experiment.seed,
+        same_length=experiment.shape.lengths == "per_batch",
+    )
     batches = [source.batches(step, 1) for step in range(steps)]
 
     def figures(backend: str, start: dict[str, Array]) -> dict[str, Array]:
         built = experiment.model_copy(update={"backend": backend}).build_backend()
         with built.running():
-            return _figures(built.build(network, parameters=start, training=experiment.recipe()), batches)
+            return _figures(built.build(network, parameters=start, training=recipe), batches)
 
     expected = figures(_REFERENCE, parameters)
     rounded = figures(_REFERENCE, _rounded_once(parameters, experiment.seed))
@@ -98,6 +104,11 @@ def verify(experiment: Experiment, *, steps: int = 20, backends: Sequence[str] |
                 tolerance = max(_fixed_tolerance(what, network.precision), raised)
                 yield Check(what, _label(name, experiment), _relative(expected[what], got), rounding, tolerance)
     yield from _central_differences(experiment, network, batches[0])
+
+
+def _recipe(experiment: Experiment) -> Training:
+    """Return how parameters are updated, but for the regularizer: its gradient is none of the loss."""
+    return replace(experiment.recipe(), gradient_regularizer=None)
 
 
 def _label(backend: str, experiment: Experiment) -> str:
@@ -149,7 +160,7 @@ def _central_differences(experiment: Experiment, network: Network, batch: Batch)
     start, xp, window = double.draw(experiment.seed), FrozenNamespace(), experiment.training.bptt_steps
     engine = NumpyBackend(options=experiment.numpy)
     with engine.running():
-        model = engine.build(double, parameters=start, training=experiment.recipe())
+        model = engine.build(double, parameters=start, training=_recipe(experiment))
         _, gradients = model.loss_and_gradients(batch)
     loss = _loss(double, start, batch=batch, xp=xp, window=window)
     for name, value in start.items():

@@ -79,7 +79,13 @@ def _measured(experiment: Experiment, together: int) -> float:
     seeds = range(experiment.seed, experiment.seed + together)
     models = [backend.build(network, parameters=network.draw(seed), training=experiment.recipe()) for seed in seeds]
     size, done, pace = experiment.training.batch_size, 0, Pace()
-    source = Source(task, batch_size=size, timesteps=experiment.timesteps, seed=experiment.seed)
+    source = Source(
+        task,
+        batch_size=size,
+        timesteps=experiment.timesteps,
+        seed=experiment.seed,
+        same_length=experiment.shape.lengths == "per_batch",
+    )
     times = []
     with backend.running():
         for _ in range(1 + _BLOCKS):

@@ -8,7 +8,7 @@ from typing import final
 
 import numpy as np
 
-from rnnlab.core.batch import Batch, Lengths
+from rnnlab.core.batch import Batch, Lengths, draw_lengths
 from rnnlab.core.streams import stream
 from rnnlab.tasks.base import AbstractTask
 
@@ -26,6 +26,7 @@ class Source:
         batch_size: Sequences per batch.
         timesteps: The shortest and longest.
         seed: The run's seed.
+        same_length: Whether all sequences of a batch have the same length.
 
     Attributes:
         unit: How many batches are drawn by one call.
@@ -37,8 +38,11 @@ class Source:
         (1024, (4, 4, 1))
     """
 
-    def __init__(self, task: AbstractTask, *, batch_size: int, timesteps: Lengths, seed: int) -> None:
+    def __init__(
+        self, task: AbstractTask, *, batch_size: int, timesteps: Lengths, seed: int, same_length: bool = False
+    ) -> None:
         self._task, self._size, self._timesteps, self._seed = task.part("train"), batch_size, timesteps, seed
+        self._same_length = same_length
         self.unit = batches_per_unit(batch_size * timesteps[1] * task.input_features)
         self._drawn: dict[int, Batch] = {}  # unit -> its batches
 
@@ -66,7 +70,11 @@ class Source:
         if number in self._drawn:
             return self._drawn[number]
         rng = stream(self._seed, _STREAM, number)
-        return self._task.sample(rng, batch_size=self.unit * self._size, timesteps=self._timesteps)
+        if not self._same_length:
+            return self._task.sample(rng, batch_size=self.unit * self._size, timesteps=self._timesteps)
+        lengths = draw_lengths(rng, self.unit, self._timesteps).tolist()
+        batches = (self._task.sample(rng, batch_size=self._size, timesteps=(length, length)) for length in lengths)
+        return joined([one.padded(self._timesteps[1]) for one in batches])
 
 
 def batches_per_unit(numbers: int) -> int:

@@ -59,7 +59,11 @@ class Trainer:
         initial = self.network.draw(experiment.seed)
         self._model = self.backend.build(self.network, parameters=initial, training=recipe)
         self._source = Source(
-            self.task, batch_size=self.options.batch_size, timesteps=experiment.timesteps, seed=experiment.seed
+            self.task,
+            batch_size=self.options.batch_size,
+            timesteps=experiment.timesteps,
+            seed=experiment.seed,
+            same_length=experiment.shape.lengths == "per_batch",
         )
         self._pace = Pace()
         self._validation = ValidationSet(

@@ -45,7 +45,7 @@ def test_the_options_are_those_of_the_model() -> None:
     }  # fmt: skip
     assert (options["forget_bias"]["default"], options["forget_bias"]["bounds"]) == ("1.0", "-100 ≤ x ≤ 100")
     assert options["initializers.recurrent_kernel"]["default"] == "orthogonal"
-    kinds = "text or glorot_uniform, identity, normal, orthogonal, uniform, uniform_between, zeros"
+    kinds = "text or glorot_uniform, identity, normal, orthogonal, sparse, uniform, uniform_between, zeros"
     assert options["initializers.kernel"]["type"] == kinds
 
 

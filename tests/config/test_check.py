@@ -101,7 +101,7 @@ cell: {initializers: {kernel: glorot}}
     2:31 cell.initializers.kernel: unknown type 'glorot' — did you mean 'glorot_uniform'?
 cell: {initializers: {kernel: {scale: 1}}}
     2:31 cell.initializers.kernel: got a mapping without `type`, expected one of \
-glorot_uniform, identity, normal, orthogonal, uniform, uniform_between, zeros
+glorot_uniform, identity, normal, orthogonal, sparse, uniform, uniform_between, zeros
 training: {optimizer: adma}
     2:23 training.optimizer: unknown optimizer 'adma' — did you mean 'adam'?
 training: {schedule: {type: step}}

@@ -11,6 +11,7 @@ from rnnlab.core.parameters import (
     Normal,
     Orthogonal,
     Parameter,
+    Sparse,
     Uniform,
     UniformBetween,
     VectorInitializer,
@@ -132,6 +133,14 @@ def test_orthogonal_is_uniform() -> None:
 )
 def test_identity(shape: tuple[int, int], expected: list[list[float]]) -> None:
     assert draw_one(Identity(scale=3.0), shape).tolist() == expected
+
+
+def test_sparse() -> None:
+    drawn = draw_one(Sparse(), (50, 50))
+    assert ((drawn != 0).sum(axis=1) == 15).all()
+    assert np.abs(np.linalg.eigvals(drawn)).max() == pytest.approx(0.95)
+    assert len({tuple(row.nonzero()[0]) for row in drawn}) == 50
+    assert (draw_one(Sparse(nonzeros=9, radius=2.0), (3, 5)) != 0).all()
 
 
 @pytest.mark.parametrize("shape", [(3,), (2, 3)])

@@ -12,6 +12,7 @@ from rnnlab.core.errors import DivergedError
 from rnnlab.core.streams import stream
 from rnnlab.storage import RunFolder
 from rnnlab.tasks.base import Streak
+from rnnlab.tasks.flip_flop import FlipFlop
 from rnnlab.tasks.parity import Parity
 from rnnlab.training.blocks import Pace
 from rnnlab.training.events import Evaluated, Stepped
@@ -118,3 +119,22 @@ def test_the_pace_follows_the_time_that_updates_take(monkeypatch: pytest.MonkeyP
     assert sizes == [1, 4, 16, 50, 50]  # 50 ms, and never more than four times the block before
     pace.took(2.0, 50)
     assert (pace.updates(10**6), pace.updates(1)) == (1, 1)
+
+
+@pytest.mark.parametrize("every_step", [False, True])
+def test_sequences_of_a_batch_may_share_a_length(every_step: bool) -> None:
+    task = FlipFlop(FlipFlop.Options()) if every_step else Parity(Parity.Options())
+    size, timesteps = 5, (30, 40)
+    source = Source(task, batch_size=size, timesteps=timesteps, seed=4, same_length=True)
+    assert source.unit > 20
+    batch = source.batches(0, source.unit)
+    lengths = batch.lengths.reshape(-1, size)
+    assert (lengths == lengths[:, :1]).all()
+    assert set(lengths[:, 0].tolist()) == set(range(30, 41))
+    assert batch.inputs.shape[:2] == batch.mask.shape == (source.unit * size, 40)
+    over = np.arange(40) >= batch.lengths[:, None]
+    assert not batch.inputs[over].any()
+    assert not batch.mask[over].any()
+    later = Source(task, batch_size=size, timesteps=timesteps, seed=4, same_length=True).batches(3, 2)
+    np.testing.assert_array_equal(later.inputs, batch.rows(3 * size, 5 * size).inputs)
+    np.testing.assert_array_equal(later.targets, batch.rows(3 * size, 5 * size).targets)

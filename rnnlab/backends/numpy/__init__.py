@@ -138,7 +138,7 @@ class NumpyBackend(AbstractBackend):
             network,
             parameters=own.views,
             layer_class=layer_class,
-            shards=self.options.shards,
+            shards=1 if training and training.gradient_regularizer else self.options.shards,
             processes=self.processes,
         )
         return NumpyModel(network, training, parameters=own, shards=shards, lanes=self._lanes)

@@ -104,6 +104,8 @@ def why_not_in_lanes(network: Network, training: Training, batch_size: int, aske
     timesteps = training.longest or _TYPICAL
     if asked is False:
         return "machine code of whole updates is off: set numpy.compiled, and not numpy.lanes: false"
+    if training.gradient_regularizer:
+        return "training.gradient_regularizer is set"
     # The states of one sequence of 16 networks are there at once.
     if should_recompute(network, training.recompute, batch_size=16, timesteps=timesteps):
         return "states are recomputed, for training.recompute asks for it, or memory does"

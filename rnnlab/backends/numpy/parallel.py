@@ -69,7 +69,10 @@ class ParallelShards:
         outputs = self._network.empty_outputs(batch.size, batch.inputs.shape[1])
         arrays = {"inputs": batch.inputs, "targets": batch.targets, "mask": batch.mask, "lengths": batch.lengths}
         divisor = batch.size if training and training.sums_steps else scored
-        losses = self._run(arrays, outputs, {"divisor": divisor, "window": window, "recompute": again}, meanwhile)
+        how: Learning = {"divisor": divisor, "window": window, "recompute": again}
+        if training and training.gradient_regularizer:
+            how["regularizer"] = training.gradient_regularizer
+        losses = self._run(arrays, outputs, how, meanwhile)
         first, *others = self._shards[: len(losses)]
         for other in others:  # always in this order, so that the sums are bit-identical
             first.gradients.flat += other.gradients.flat

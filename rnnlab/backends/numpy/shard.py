@@ -11,6 +11,7 @@ from rnnlab.backends.base import Network
 from rnnlab.backends.numpy.chunks import Chunk, chunks, groups
 from rnnlab.backends.numpy.layer import AbstractLayer, OutputGradients, State, Tape
 from rnnlab.backends.numpy.pool import NamedVector
+from rnnlab.backends.numpy.regularizer import GradientRegularizer
 from rnnlab.core.batch import Batch
 from rnnlab.equations.plan import plan_of
 
@@ -42,8 +43,11 @@ class Shard:
             for layer in range(network.cell.options.layers)
         ]
         self._tapes: list[list[Tape]] = []  # by chunk, then by layer
+        self._regularizers: list[GradientRegularizer] = []
 
-    def learn(self, batch: Batch, *, divisor: int, window: int | None, recompute: bool) -> tuple[float, Array]:
+    def learn(
+        self, batch: Batch, *, divisor: int, window: int | None, recompute: bool, regularizer: float = 0.0
+    ) -> tuple[float, Array]:
         """Fill the gradients; return the sum of the losses of the scored steps, and the raw outputs, zero elsewhere.
 
         Args:
@@ -51,7 +55,9 @@ class Shard:
             divisor: By what the gradient of the sum of the losses is divided.
             window: The gradient is cut at every multiple of this many steps before a sequence's end; None for nowhere.
             recompute: Whether to keep states only now and then, and go forward again before going back.
+            regularizer: The weight of `GradientRegularizer`, which has to see all rows of a batch.
         """
+        self._begin_regularizers(regularizer)
         self.gradients.flat.fill(0)
         self._batch, self._divisor, self._cut_every = batch, divisor, window
         self._outputs = self.network.empty_outputs(*batch.inputs.shape[:2])
@@ -63,6 +69,8 @@ class Shard:
             total += loss
         for layer in self._layers:
             layer.finish()
+        for number, one in enumerate(self._regularizers):
+            self.gradients.views[f"layers.{number}.U"] += regularizer * one.gradient()
         return total, self._outputs
 
     def predict(self, inputs: Array, lengths: Array) -> Array:
@@ -132,6 +140,12 @@ class Shard:
             layer.begin(self.network.dtype)
         return [self.network.cell.initial_state(np, batch_size, self.network.dtype) for _ in self._layers]
 
+    def _begin_regularizers(self, weight: float) -> None:
+        if weight and not self._regularizers:
+            self._regularizers = [GradientRegularizer(one.cell.activation, one.parameters) for one in self._layers]
+        for one in self._regularizers:
+            one.begin()
+
     def _tape(self, number: int) -> list[Tape]:
         while len(self._tapes) <= number:
             self._tapes.append([Tape() for _ in self._layers])
@@ -183,6 +197,9 @@ class Shard:
         before = [nothing] * len(self._layers)
         for number in range(len(self._layers) - 1, -1, -1):
             later = nothing if state is None else _for_rows(state[number], chunk.rows)
+            if self._regularizers:
+                states = self._layers[number].states(tapes[number])["h"]
+                self._regularizers[number].take(states, gradients, later["h"])
             below, before[number] = self._layers[number].backward(
                 tapes[number], gradients, state_gradient=later, need_inputs=number > 0
             )
