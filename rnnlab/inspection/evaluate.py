@@ -71,6 +71,7 @@ def evaluate(
     weights: Which = "best",
     sequences: int | None = None,
     on: Stream = "test",
+    figures: Mapping[str, float] | None = None,
 ) -> Evaluation:
     """Score a run and append the score to its evaluations; its training record is never touched.
 
@@ -82,6 +83,7 @@ def evaluate(
         sequences: How many to score; the run's own number when left out.
         on: `test`: sequences that played no part in the training; of a task with parts, of its test part.
             `validation`: those by which the best weights were chosen.
+        figures: Further numbers of these weights to store with the score.
 
     Raises:
         ConfigError: An override cannot be applied.
@@ -125,7 +127,7 @@ def evaluate(
         "seconds": round(seconds, 3),
     }
     with run.folder.evaluations_writer(run.id) as writer:
-        writer.write({**record, **metrics})
+        writer.write({**record, **metrics, **(figures or {})})
         writer.sync()
     return Evaluation(run, experiment, weights, arrays.step, on, metrics, baseline, solved, seconds)
 

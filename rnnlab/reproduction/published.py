@@ -40,6 +40,12 @@ class FreshTest(Options):
         "set: shape.timesteps, or options of the task",
     )
 
+    diagnosis: str | None = Field(
+        None,
+        pattern=r"^[a-z-]{1,60}$",
+        description="diagnosis of the trained network whose figures are stored with the scores: fixed-points",
+    )
+
     @property
     def changed(self) -> str:
         """What is set otherwise, after a comma, e.g. `, with shape.timesteps [42, 501]`; empty if nothing."""

@@ -11,6 +11,7 @@ from typing import Any, Literal, final
 from rnnlab.comparison.statistics import Interval, wilson
 from rnnlab.config.overrides import override_texts
 from rnnlab.core.errors import RnnlabError, UsageError
+from rnnlab.inspection.diagnoses import diagnose, diagnoses
 from rnnlab.inspection.evaluate import evaluate
 from rnnlab.reproduction.published import SEQUENCES, SOLVED, TEST
 from rnnlab.reproduction.rows import Row
@@ -214,7 +215,11 @@ def test_trial(row: Row, run: Run) -> None:
     """Score the weights at the end of a trial on the fresh sequences of the row's test, and store the score."""
     assert row.published.test
     test = row.published.test
-    evaluate(run, test.changes, weights="last", sequences=test.sequences)
+    figures: Mapping[str, float] = {}
+    if test.diagnosis:
+        found = diagnose(run, test.diagnosis, weights="last").results
+        figures = diagnoses()[test.diagnosis].figures(found[test.diagnosis]) if found else {}
+    evaluate(run, test.changes, weights="last", sequences=test.sequences, figures=figures)
 
 
 def _trial(row: Row, status: SweepStatus, one: TrialStatus) -> TrialResult:

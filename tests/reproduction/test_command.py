@@ -7,6 +7,7 @@ import signal
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from rnnlab.runs.run import Run
@@ -95,6 +96,24 @@ def test_a_test_at_other_lengths_is_made_once(row: Path) -> None:
     before = everything(Path("runs"))
     assert document("paper/row.yaml") == first
     assert everything(Path("runs")) == before
+
+
+def test_a_row_may_be_judged_by_a_diagnosis(row: Path) -> None:
+    """The stable points of one unit: where tanh(u·h + b) - h falls through 0, on a grid."""
+    text = ROW.replace("{sequences: 50}", "{sequences: 50, diagnosis: fixed-points}")
+    text = text.replace("measure: sequences", "measure: test.stable_fixed_points").replace("value: 40", "value: 1")
+    row.write_text(text)
+    found = document("paper/row.yaml")
+    sweep = SweepFolder(Path(FOLDER))
+    counts = []
+    for trial in sweep.read_plan().trials:
+        weights = Run(sweep.run(trial)).weights("last")
+        h = np.linspace(-1, 1, 100_001)
+        above = np.tanh(weights["layers.0.U"][0, 0] * h + weights["layers.0.b"][0]) > h
+        counts.append(int((above[:-1] & ~above[1:]).sum()))
+    assert min(counts) >= 1
+    assert found["test"]["stable_fixed_points"] == sorted(counts)
+    assert found["value"] == pytest.approx(np.mean(counts))
 
 
 @pytest.mark.parametrize(

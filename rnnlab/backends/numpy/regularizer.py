@@ -22,8 +22,9 @@ class GradientRegularizer:
     Only the direct dependence on U is differentiated, δ and h are constants. With a = δ_t·f'(h_t), s = a·Uᵀ and
     q = |s|²/|δ_t|² the part of a step is ∂Ω/∂U = 4·(q - 1)/|δ_t|² · sᵀ·a. Steps with |δ_t|² < 1e-20 are left out.
 
-    Source: Pascanu, Mikolov, Bengio 2013, equations 9 and 10, in the form of its code (pascanur/trainingRNNs, RNN.py).
-    Differs: From the paper's equations as the code does: norms are squared, and it is the mean over steps, not the sum.
+    Source: Pascanu, Mikolov, Bengio 2013, equation 10, as its code computes it (pascanur/trainingRNNs, RNN.py).
+    Differs: From equation 10 as that code does: it is the mean over steps and sequences, not the sum. In equation 9 the
+        norms are not squared.
 
     Args:
         activation: Of the cell.

@@ -123,6 +123,10 @@ class AbstractDiagnosis(ABC, Generic[Found]):
         """Return the sentences with which a report begins, if any."""
         return []
 
+    def figures(self, _: Found, /) -> dict[str, float]:
+        """Return numbers of the result by name, by which a row of `rnnlab reproduce` can be judged."""
+        return {}
+
     def table(self, _: Found, /) -> Table | None:
         """Return the result in figures, if it has a table."""
         return None

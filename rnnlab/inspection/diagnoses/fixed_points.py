@@ -79,6 +79,11 @@ class SearchedPoints(AbstractDiagnosis[Mapping[str, FixedPoints]]):
     def sentences(self, found: Mapping[str, FixedPoints]) -> list[str]:
         return [f"{name}: {sentence}" for name, one in found.items() for sentence in _sentences(one)]
 
+    def figures(self, found: Mapping[str, FixedPoints]) -> dict[str, float]:
+        """Return `stable_fixed_points` and `saddles`, of all layers together."""
+        unstable = np.concatenate([one.unstable for one in found.values()])
+        return {"stable_fixed_points": int((unstable == 0).sum()), "saddles": int((unstable > 0).sum())}
+
     def table(self, found: Mapping[str, FixedPoints]) -> Table:
         rows: list[list[Cell]] = []
         for name, one in found.items():
