@@ -1,6 +1,7 @@
 """Rows of `rnnlab reproduce` on the terminal and as JSON: the list, what a run would do, and the results."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from textwrap import wrap
 from typing import Any
 
 from rnnlab.cli.render.card import facts
@@ -35,7 +36,8 @@ def show_rows(results: Sequence[Result], costs: Costs, *, workers: int) -> None:
             for one in found
         ]
         columns = ["row", "what", "printed", "time", "state"]
-        show_table(table(columns, rows, paper, text=columns))
+        show(*wrap(paper, 80))
+        show_table(table(columns, rows, text=columns))
     show("", _LEGEND.format(counted(workers, "processor")))
 
 
