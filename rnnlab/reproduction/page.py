@@ -35,7 +35,7 @@ def write_page(results: Sequence[Result]) -> str:
         files("rnnlab.reproduction").joinpath("page.html.jinja").read_text(encoding="utf-8"),
         generator=GENERATOR,
         title="Published results, repeated",
-        summary=[f"{conclusion(results)}.", "Each row states beforehand by which rule it agrees with its paper."],
+        summary=[f"{conclusion(results).capitalize()}.", "Each row states beforehand by which rule it agrees with its paper."],
         overview=overview(shown),
         papers=papers,
         left=[one.row.title for one in results if not one.trials],

@@ -70,6 +70,8 @@ def conclusion(results: Sequence[Result]) -> str:
     others = [f"{found.count(kind)} {words}" for kind, words in _OTHERS.items() if kind in found]
     why = f" ({', '.join(others)})" if others else ""
     rest = f"; {counted(open_, 'row')} not finished" if open_ else ""
+    if not found:
+        return f"none of {counted(open_, 'row')} is finished"
     return f"{found.count('agrees')} of {counted(len(found), 'row')} agree with the paper{why}{rest}"
 
 
