@@ -10,7 +10,16 @@ from rnnlab.core.table import Table, table
 from rnnlab.figures.html import rendered
 from rnnlab.reproduction.published import SEQUENCES
 from rnnlab.reproduction.results import Result
-from rnnlab.reproduction.words import by_paper, conclusion, facts_of, grouped, machine_of, overview, paragraphs
+from rnnlab.reproduction.words import (
+    authors_of,
+    by_paper,
+    conclusion,
+    facts_of,
+    grouped,
+    machine_of,
+    overview,
+    paragraphs,
+)
 
 GENERATOR = "rnnlab reproduce"  # by which a page is recognised as one of ours
 
@@ -28,14 +37,17 @@ def write_page(results: Sequence[Result]) -> str:
     """
     shown = [one for one in results if one.trials]
     papers = [
-        {"name": paper, "short": ", ".join(paper.split(", ")[:-1]) or paper, "rows": [_row(group) for group in groups]}
+        {"name": paper, "short": authors_of(paper), "rows": [_row(group) for group in groups]}
         for paper, groups in by_paper(shown).items()
     ]
     return rendered(
         files("rnnlab.reproduction").joinpath("page.html.jinja").read_text(encoding="utf-8"),
         generator=GENERATOR,
         title="Published results, repeated",
-        summary=[f"{conclusion(results).capitalize()}.", "Each row states beforehand by which rule it agrees with its paper."],
+        summary=[
+            f"{conclusion(results).capitalize()}.",
+            "Each row states beforehand by which rule it agrees with its paper.",
+        ],
         overview=overview(shown),
         papers=papers,
         left=[one.row.title for one in results if not one.trials],

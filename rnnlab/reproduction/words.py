@@ -1,5 +1,6 @@
 """A result in words and numbers, the same for the terminal, Markdown and HTML."""
 
+import re
 from collections.abc import Sequence
 
 from rnnlab.core.table import Column, Table, table
@@ -120,6 +121,17 @@ def by_paper(results: Sequence[Result]) -> dict[str, list[list[Result]]]:
     for one in results:
         papers.setdefault(one.row.published.paper, {}).setdefault(one.row.name, []).append(one)
     return {paper: [*rows.values()] for paper, rows in papers.items()}
+
+
+def authors_of(paper: str) -> str:
+    """Return the authors and the year of a paper, without its title.
+
+    Example:
+        >>> authors_of("Hochreiter, Schmidhuber 1997, Long short-term memory")
+        'Hochreiter, Schmidhuber 1997'
+    """
+    found = re.match(r".*?\b\d{4}\b", paper)
+    return found[0] if found else paper
 
 
 def grouped(facts: Sequence[Fact]) -> list[tuple[str, list[str]]]:
