@@ -196,6 +196,24 @@ def nothing() -> None:
     """Do nothing."""
 
 
+def one_by_one(
+    train_once: Callable[[Batch, Callable[[], None]], StepResult],
+    batch: Batch,
+    *,
+    updates: int,
+    meanwhile: Callable[[], None],
+) -> BlockResult:
+    """Return the results of a block whose updates are single calls; the first of them calls `meanwhile`."""
+    size = batch.size // updates
+    steps: list[StepResult] = []
+    for number in range(updates):
+        rows = batch.rows(number * size, (number + 1) * size)
+        steps.append(train_once(rows, nothing if number else meanwhile))
+        if not (math.isfinite(steps[-1].loss) and math.isfinite(steps[-1].gradient_norm)):
+            break
+    return BlockResult.of(steps)
+
+
 class AbstractModel(ABC):
     """A network built on an engine, with its parameters and optimiser slots."""
 
@@ -203,32 +221,23 @@ class AbstractModel(ABC):
         self.network = network
         self.training = training
 
-    @abstractmethod
-    def _train_once(self, batch: Batch, meanwhile: Callable[[], None]) -> StepResult:
-        """Run forward, backward, clip and update once; no update where the loss or the gradient is not finite."""
-
     @final
     def train_step(self, batch: Batch) -> StepResult:
         """Run one update: a block of one."""
         one = self.train_block(batch, updates=1)
         return StepResult(float(one.losses[0]), one.outputs, float(one.gradient_norms[0]), float(one.learning_rates[0]))
 
+    @abstractmethod
     def train_block(self, batch: Batch, *, updates: int, meanwhile: Callable[[], None] = nothing) -> BlockResult:
         """Run so many updates; the results are the same however many a block has.
+
+        An update is forward, backward, clipping and the update rule; none where the loss or the gradient is not finite.
 
         Args:
             batch: `updates` times B sequences: update k, from 0, learns from rows k*B up to (k+1)*B.
             updates: How many, 1 or more.
             meanwhile: Called once, when others are at work where there are others.
         """
-        size = batch.size // updates
-        steps: list[StepResult] = []
-        for number in range(updates):
-            rows = batch.rows(number * size, (number + 1) * size)
-            steps.append(self._train_once(rows, nothing if number else meanwhile))
-            if not (math.isfinite(steps[-1].loss) and math.isfinite(steps[-1].gradient_norm)):
-                break
-        return BlockResult.of(steps)
 
     @abstractmethod
     def loss_and_gradients(self, batch: Batch) -> tuple[float, dict[str, Array]]:

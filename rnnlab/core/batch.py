@@ -10,6 +10,8 @@ from rnnlab.core.errors import UsageError
 
 Array = NDArray[Any]
 Lengths = tuple[int, int]
+_NUMBERS = 1 << 16  # of inputs in a unit, about: enough that a call of the task costs little per sequence
+_MOST_BATCHES = 1024
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -65,6 +67,16 @@ class Batch:
         of_each_step = self.targets.ndim == (3 if self.targets.dtype.kind == "f" else 2)
         targets = longer(self.targets) if of_each_step else self.targets
         return Batch(longer(self.inputs), targets, longer(self.mask), self.lengths)
+
+
+def batches_per_unit(numbers: int) -> int:
+    """Return how many batches are drawn by one call of the task, from how many numbers the inputs of one have.
+
+    Example:
+        >>> [batches_per_unit(numbers) for numbers in (1, 200, 64 * 100 * 2, 10**6)]
+        [1024, 327, 5, 1]
+    """
+    return max(1, min(_MOST_BATCHES, _NUMBERS // numbers))
 
 
 def range_text(timesteps: Lengths) -> str:

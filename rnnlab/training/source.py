@@ -8,13 +8,11 @@ from typing import final
 
 import numpy as np
 
-from rnnlab.core.batch import Batch, Lengths, draw_lengths
+from rnnlab.core.batch import Batch, Lengths, batches_per_unit, draw_lengths
 from rnnlab.core.streams import stream
 from rnnlab.tasks.base import AbstractTask
 
 _STREAM = "data/train"
-_NUMBERS = 1 << 16  # of inputs in a unit, about: enough that a call of the task costs little per sequence
-_MOST_BATCHES = 1024
 
 
 @final
@@ -75,16 +73,6 @@ class Source:
         lengths = draw_lengths(rng, self.unit, self._timesteps).tolist()
         batches = (self._task.sample(rng, batch_size=self._size, timesteps=(length, length)) for length in lengths)
         return joined([one.padded(self._timesteps[1]) for one in batches])
-
-
-def batches_per_unit(numbers: int) -> int:
-    """Return how many batches are drawn by one call of the task, from how many numbers the inputs of one have.
-
-    Example:
-        >>> [batches_per_unit(numbers) for numbers in (1, 200, 64 * 100 * 2, 10**6)]
-        [1024, 327, 5, 1]
-    """
-    return max(1, min(_MOST_BATCHES, _NUMBERS // numbers))
 
 
 def joined(parts: list[Batch]) -> Batch:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from rnnlab.backends.keras import KerasBackend, KerasOptions, Way, way
+from rnnlab.core.errors import UsageError
 from tests.networks import batch, network, parameters, training
 
 
@@ -43,6 +44,31 @@ def test_the_parts_of_a_batch(batch_size: int, width: int, parts: int) -> None:
     rows = [np.arange(batch_size)[part].tolist() for part in shards(batch_size, width=width)]
     assert [len(part) for part in rows] == [batch_size // parts] * parts
     assert np.concatenate(rows).tolist() == list(range(batch_size))
+
+
+@pytest.mark.parametrize(
+    ("engine", "lanes", "units", "batch_size", "expected"),
+    [
+        ("jax", None, 4, 1, 8),  # of 138 parameters
+        ("jax", None, 4, 3, 8),
+        ("jax", None, 4, 4, 1),
+        ("jax", None, 16, 1, 1),
+        ("jax", 32, 16, 64, 32),
+        ("jax", 1, 4, 1, 1),
+        ("torch", None, 4, 1, 1),
+    ],
+)
+def test_how_many_networks_a_program_trains(
+    engine: str, lanes: int | None, units: int, batch_size: int, expected: int
+) -> None:
+    backend = KerasBackend(engine=engine, options=KerasOptions(lanes=lanes))
+    assert backend.population(network("carry", units=units), training(), batch_size=batch_size) == expected
+
+
+def test_lanes_are_of_jax() -> None:
+    backend, net = KerasBackend(engine="torch", options=KerasOptions(lanes=8)), network(precision="float32")
+    with pytest.raises(UsageError, match=r"keras\.lanes is 8 on engine torch, which trains networks one by one"):
+        backend.build(net, parameters=parameters(net))
 
 
 BATCH_SIZE, UNITS = 64, 32

@@ -7,7 +7,7 @@ Keras with them, when first used; the rest is light to import.
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -16,14 +16,18 @@ from typing import Any, Literal, final
 from numpy.typing import NDArray
 from pydantic import Field
 
-from rnnlab.backends.base import AbstractBackend, AbstractModel, Network, Training
+from rnnlab.backends.base import AbstractBackend, AbstractModel, BlockResult, Network, Training
 from rnnlab.backends.keras.engines import DEFAULT_ENGINE, running_engine, start, usual_engine
 from rnnlab.cells import CELLS
+from rnnlab.core.batch import Batch
 from rnnlab.core.errors import UsageError
 from rnnlab.core.options import Options
 
 __all__ = ["BACKEND", "KerasBackend", "KerasOptions", "Way", "way"]
 Path = Literal["loop", "unrolled", "derived"]
+# By measurement on a CPU at T=100: eight networks of up to so many numbers, parameters times sequences of a batch, take
+# as long together as a step alone took that Python called, and eight programs for one 4 to 5 times as long.
+_LANES, _SMALL = 8, 500
 
 
 class KerasOptions(Options):
@@ -35,6 +39,13 @@ class KerasOptions(Options):
         "loop: Keras's layers and automatic gradients; unrolled: the same without a loop",
     )
     xla: bool | None = Field(None, description="compile by XLA; null: with the derived path, and always on JAX")
+    lanes: int | None = Field(
+        None,
+        ge=1,
+        le=1024,
+        description="on JAX, number of networks of a sweep that one program trains side by side; one alone takes as "
+        "long as all; it decides the last bits; null: 8 for the smallest networks with the smallest batches, else 1",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +88,39 @@ class KerasBackend(AbstractBackend):
 
     def facts(self, network: Network, training: Training | None = None, *, batch_size: int = 1) -> dict[str, Any]:
         chosen = way(self.options, engine=self.engine)
-        return {"name": self.name, **start(self.engine).facts(), "path": chosen.path, "xla": chosen.xla}
+        facts = {"name": self.name, **start(self.engine).facts(), "path": chosen.path, "xla": chosen.xla}
+        return facts | ({"lanes": self._lanes(network, batch_size)} if training and self.engine == "jax" else {})
+
+    def train_blocks(
+        self, models: Sequence[AbstractModel], batches: Sequence[Batch], *, updates: int
+    ) -> list[BlockResult]:
+        from rnnlab.backends.keras.model import KerasModel, train_together
+
+        return train_together([one for one in models if isinstance(one, KerasModel)], batches, updates)
+
+    def why_apart(self, one: AbstractModel, other: AbstractModel) -> str:
+        from rnnlab.backends.keras.model import KerasModel
+
+        if not (isinstance(one, KerasModel) and isinstance(other, KerasModel)):
+            return "another backend"
+        return one.form.why_apart(other.form)
+
+    def population(self, network: Network, training: Training, *, batch_size: int) -> int:
+        return self._lanes(network, batch_size)
+
+    def _lanes(self, network: Network, batch_size: int) -> int:
+        """Return how many networks a program trains that trains this one: by config and engine alone."""
+        if self.options.lanes is not None or self.engine != "jax":
+            return self.options.lanes or 1
+        numbers = batch_size * sum(parameter.size for parameter in network.parameters().values())
+        return _LANES if numbers <= _SMALL and way(self.options, engine=self.engine).path == "derived" else 1
 
     def build(
         self, network: Network, *, parameters: Mapping[str, NDArray[Any]], training: Training | None = None
     ) -> AbstractModel:
+        if (self.options.lanes or 1) > 1 and self.engine != "jax":
+            problem = f"keras.lanes is {self.options.lanes} on engine {self.engine}, which trains networks one by one"
+            raise UsageError(problem, hint="leave lanes out, or set engine: jax")
         if network.precision == "float64" and self.engine != "tensorflow":
             raise UsageError(
                 f"precision float64 on engine {self.engine}: Keras computes there in float32",
@@ -91,7 +130,8 @@ class KerasBackend(AbstractBackend):
         from rnnlab.backends.keras.model import KerasModel
 
         chosen = way(self.options, engine=self.engine)
-        return KerasModel(network, training, parameters=parameters, engine=engine, way=chosen)
+        lanes = partial(self._lanes, network)
+        return KerasModel(network, training, parameters=parameters, engine=engine, way=chosen, lanes=lanes)
 
 
 BACKEND = KerasBackend

@@ -19,11 +19,7 @@ ops = keras.ops
 
 @final
 class NetworkFunctions:
-    """The layers of a network, its loss and its predictions.
-
-    Attributes:
-        variables: The parameters by their full names, in their fixed order.
-    """
+    """The layers of a network, its loss and its predictions; the parameters are arguments of each."""
 
     def __init__(self, network: Network, *, engine: AbstractEngine, way: Way, bptt_steps: int | None) -> None:
         self.network, self.bptt_steps, self._engine = network, bptt_steps, engine
@@ -38,10 +34,7 @@ class NetworkFunctions:
             self._layers = [recurrent_layer(cell, precision, unroll=way.path == "unrolled") for _ in features]
             for layer, count in zip(self._layers, features, strict=True):
                 layer.build((None, None, count))
-        self.variables = {
-            name: keras.Variable(ops.zeros(parameter.shape, precision), dtype=precision)
-            for name, parameter in network.parameters().items()
-        }
+        self._names = list(network.parameters())
 
     def loss(self, values: Sequence[Tensor], arrays: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """Return Σ weight · loss over the scored steps, and the raw outputs.
@@ -73,7 +66,7 @@ class NetworkFunctions:
         """Return for each layer its states after every step, (T, B, size) each: by the cell's own equation."""
         cell, x, seen = self.network.cell, ops.transpose(inputs, (1, 0, 2)), []
         xp, sizes = Namespace(inputs.dtype), cell.state_sizes()
-        named = dict(zip(self.variables, values, strict=True))
+        named = dict(zip(self._names, values, strict=True))
         for number, before in enumerate(self.initial_state(inputs.shape[0])):
             prefix = f"layers.{number}."
             own = {name.removeprefix(prefix): value for name, value in named.items() if name.startswith(prefix)}
@@ -151,7 +144,7 @@ class NetworkFunctions:
     def _scope(self, values: Sequence[Tensor]) -> Any:
         """Return the scope in which the Keras layers compute with these values."""
         weights = [variable for layer in [*self._layers, self._head] for variable in layer.weights]
-        named = dict(zip(self.variables, values, strict=True))
+        named = dict(zip(self._names, values, strict=True))
         given = keras_weights(self.network, named) if self._layers else [named["head.W"], named["head.b"]]
         return keras.StatelessScope(state_mapping=list(zip(weights, given, strict=True)))
 

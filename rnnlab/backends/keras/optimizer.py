@@ -68,9 +68,9 @@ class KerasOptimizer:
             raise _refusal(rule, f"Keras's {rule.keras_name} has no variable {missing[0]!r}, a slot of this rule")
 
     @property
-    def slots(self) -> list[Any]:
-        """The optimiser's own variables."""
-        return [*self.optimizer.variables, self._flat]
+    def changing(self) -> list[Any]:
+        """The variables that an update changes: `trained`, the optimiser's own, and all values as one vector."""
+        return [*self.trained, *self.optimizer.variables, self._flat]
 
     def clipped(self, gradients: Sequence[Tensor]) -> tuple[list[Tensor], Tensor]:
         """Return the clipped gradients as one vector, and its norm before that; of finite gradients it is finite."""

@@ -23,6 +23,7 @@ from rnnlab.backends.base import (
     StepResult,
     Training,
     nothing,
+    one_by_one,
 )
 from rnnlab.backends.numpy.compiled import compiled_layer, describe_compiler
 from rnnlab.backends.numpy.fast import FastLayer
@@ -209,7 +210,7 @@ class NumpyModel(AbstractModel):
     def train_block(self, batch: Batch, *, updates: int, meanwhile: Callable[[], None] = nothing) -> BlockResult:
         member = self.member(batch.size // updates)
         if member is None:
-            return super().train_block(batch, updates=updates, meanwhile=meanwhile)
+            return one_by_one(self._train_once, batch, updates=updates, meanwhile=meanwhile)
         meanwhile()
         return train_together([member], [batch], updates)[0]
 

@@ -1,9 +1,12 @@
 """The engine contract: what TensorFlow, JAX and PyTorch each spell in their own way."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, final
 
+import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
@@ -27,6 +30,28 @@ Backward = Callable[[tuple[Tensor, ...], tuple[Tensor, ...]], tuple[Tensor, ...]
 Function = Callable[..., tuple[Tensor, ...]]
 # (arrays of the batch, learning rate) -> (loss, outputs, norm of the gradients); the variables change in place
 Step = Callable[[Sequence[Array], float], tuple[float, Array, float]]
+# Losses (K,), outputs (K, …) and norms of the gradients (K,), to the first that is not finite.
+Results = tuple[Array, Array, Array]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """A block of updates of one network.
+
+    Attributes:
+        updater: Changes its variables in place.
+        arrays: Of the batches, (K, …) each.
+        rates: The learning rate of each update, (K,), float64.
+    """
+
+    updater: "KerasOptimizer"
+    arrays: Sequence[Array]
+    rates: Array
+
+
+# (some networks, how many the program is for) -> the results of each
+Block = Callable[[Sequence[Lane], int], list[Results]]
 
 
 class AbstractEngine(ABC):
@@ -88,12 +113,28 @@ class AbstractEngine(ABC):
         """Return the compiled loss with its gradient by the values."""
 
     @abstractmethod
-    def compile_step(self, loss: Loss, updater: "KerasOptimizer", *, width: int, xla: bool) -> Step:
-        """Return a compiled training step; nothing changes where the loss or the gradient's norm is not finite.
+    def compile_block(self, loss: Loss, updater: "KerasOptimizer", *, form: str, width: int, xla: bool) -> Block:
+        """Return compiled training; nothing changes where the loss or the gradient's norm is not finite.
 
         Args:
             loss: Of a batch, or of some of its rows: their losses add up to that of the batch.
-            updater: Changes the parameters.
+            updater: Changes the parameters. An engine that trains networks side by side takes others of the same form.
+            form: A text that is the same for all that may share a compiled program.
             width: Units of all layers together, from which an engine may decide whether to split a batch.
             xla: Whether to compile by XLA.
         """
+
+
+def stepwise(step: Step) -> Block:
+    """Return the block of an engine that computes its updates one by one."""
+
+    def block(lanes: Sequence[Lane], _: int) -> list[Results]:
+        (lane,), steps = lanes, list[tuple[float, Array, float]]()
+        for number, rate in enumerate(lane.rates.tolist()):
+            steps.append(step([array[number] for array in lane.arrays], rate))
+            if not (math.isfinite(steps[-1][0]) and math.isfinite(steps[-1][2])):
+                break
+        losses, outputs, norms = zip(*steps, strict=True)
+        return [(np.array(losses), np.stack(outputs), np.array(norms))]
+
+    return block

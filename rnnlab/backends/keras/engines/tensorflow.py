@@ -88,7 +88,9 @@ class TensorFlowEngine(AbstractEngine):
         gradients: base.Gradients = self.compile_function(_gradients_of(loss), xla=xla)
         return gradients
 
-    def compile_step(self, loss: base.Loss, updater: KerasOptimizer, *, width: int, xla: bool) -> base.Step:
+    def compile_block(
+        self, loss: base.Loss, updater: KerasOptimizer, *, form: str, width: int, xla: bool
+    ) -> base.Block:
         gradients = self.compile_gradients(loss, xla=xla)
 
         def settle(found: list[tuple[Tensor, Tensor, list[Tensor]]], rate: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -114,7 +116,7 @@ class TensorFlowEngine(AbstractEngine):
             total, outputs, norm = compiled([tf.constant(array) for array in arrays], tf.constant(rate, dtype))
             return float(total), outputs.numpy(), float(norm)
 
-        return run
+        return base.stepwise(run)
 
 
 def _gradients_of(loss: base.Loss) -> base.Gradients:

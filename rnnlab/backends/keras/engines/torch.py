@@ -77,7 +77,9 @@ class TorchEngine(AbstractEngine):
 
         return gradients
 
-    def compile_step(self, loss: base.Loss, updater: KerasOptimizer, *, width: int, xla: bool) -> base.Step:
+    def compile_block(
+        self, loss: base.Loss, updater: KerasOptimizer, *, form: str, width: int, xla: bool
+    ) -> base.Block:
         gradients = self.compile_gradients(loss, xla=xla)
 
         def run(arrays: Sequence[Array], rate: float) -> tuple[float, Array, float]:
@@ -90,7 +92,7 @@ class TorchEngine(AbstractEngine):
                     updater.apply(clipped)
             return float(total), self.array(outputs), float(norm)
 
-        return run
+        return base.stepwise(run)
 
 
 ENGINE = TorchEngine
