@@ -4,7 +4,6 @@ A backend is a folder or file in `rnnlab/backends` that exports `BACKEND`. Param
 handed in; weights and optimiser slots go in and out as plain NumPy arrays, so that files are the same everywhere.
 """
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -194,24 +193,6 @@ class Prediction:
 
 def nothing() -> None:
     """Do nothing."""
-
-
-def one_by_one(
-    train_once: Callable[[Batch, Callable[[], None]], StepResult],
-    batch: Batch,
-    *,
-    updates: int,
-    meanwhile: Callable[[], None],
-) -> BlockResult:
-    """Return the results of a block whose updates are single calls; the first of them calls `meanwhile`."""
-    size = batch.size // updates
-    steps: list[StepResult] = []
-    for number in range(updates):
-        rows = batch.rows(number * size, (number + 1) * size)
-        steps.append(train_once(rows, nothing if number else meanwhile))
-        if not (math.isfinite(steps[-1].loss) and math.isfinite(steps[-1].gradient_norm)):
-            break
-    return BlockResult.of(steps)
 
 
 class AbstractModel(ABC):

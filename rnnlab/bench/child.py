@@ -19,6 +19,7 @@ import numpy as np
 from rnnlab.backends.keras.engines import start
 from rnnlab.bench.contenders import CONTENDERS
 from rnnlab.bench.contenders.base import AbstractContender
+from rnnlab.bench.devices import Device
 from rnnlab.bench.work import Work
 from rnnlab.core.text import jsonable
 
@@ -36,12 +37,14 @@ class Request:
         work: What it does.
         threads: How many it may use.
         gradients: The npz file for its gradients; not written if it computes another function.
+        device: What it is to compute on.
     """
 
     contender: str
     work: Work
     threads: int
     gradients: Path
+    device: Device = "cpu"
 
     def to_json(self) -> str:
         """Return the request as one line."""
@@ -51,7 +54,8 @@ class Request:
     def from_json(cls, text: str) -> "Request":
         """Return the request that `to_json` wrote."""
         fields = json.loads(text)
-        return cls(fields["contender"], Work.from_json(fields["work"]), fields["threads"], Path(fields["gradients"]))
+        work, gradients = Work.from_json(fields["work"]), Path(fields["gradients"])
+        return cls(fields["contender"], work, fields["threads"], gradients, fields["device"])
 
 
 def measure(request: Request) -> dict[str, Any]:
@@ -101,7 +105,10 @@ def _made(request: Request) -> AbstractContender:
     known = CONTENDERS[request.contender]
     if known.engine:
         start(known.engine)  # before the contender's module imports Keras
-    return known.load()(request.work, engine=known.engine, threads=request.threads)
+    made = known.load()(request.work, engine=known.engine, threads=request.threads)
+    if request.device == "gpu" and all("cpu" in name.lower() for name in made.devices()):
+        raise RuntimeError("its library finds no GPU: install the one for CUDA")
+    return made
 
 
 def _save_gradients(request: Request) -> float:
@@ -118,7 +125,8 @@ def _gflops(contender: AbstractContender) -> float:
     tensor = contender.tensor(np.random.default_rng(0).standard_normal((_SIZE, _SIZE), np.float32))
 
     def multiply() -> None:
-        np.asarray(tensor @ tensor)  # waits for the result, and does not copy it
+        product = tensor @ tensor
+        np.asarray(product.cpu() if hasattr(product, "cpu") else product)  # waits for it; copies only from a GPU
 
     multiply()
     return 2 * _SIZE**3 / min(_seconds(multiply) for _ in range(_PRODUCTS)) / 1e9

@@ -18,6 +18,7 @@ import numpy as np
 
 from rnnlab.bench.child import Request
 from rnnlab.bench.contenders import Contender
+from rnnlab.bench.devices import Device, settings_for
 from rnnlab.bench.work import TOLERANCE, Figures, Work, largest_difference, reference
 
 TOO_BUSY = 0.2  # processors that other programs may use before a result is marked `loaded`
@@ -31,7 +32,6 @@ _THREADS = (
     "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS",
     "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS",
 )  # fmt: skip
-_ON_THE_CPU = {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu", "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,9 @@ class Trial:
         return self.difference is not None and not self.difference <= TOLERANCE
 
 
-def measure(entered: Mapping[Work, Sequence[Contender]], *, threads: Sequence[int], rounds: int) -> Iterator[Trial]:
+def measure(
+    entered: Mapping[Work, Sequence[Contender]], *, threads: Sequence[int], rounds: int, device: Device = "cpu"
+) -> Iterator[Trial]:
     """Run every contender once per round, one after another, so that other load on the machine affects all equally.
 
     A contender that fails is left out of later rounds.
@@ -77,6 +79,7 @@ def measure(entered: Mapping[Work, Sequence[Contender]], *, threads: Sequence[in
         entered: The contenders of each work.
         threads: The numbers of threads to measure with.
         rounds: How often, at least 1.
+        device: What they are to compute on; one that does not fails.
     """
     total = rounds * len(threads) * sum(map(len, entered.values()))
     place = 0
@@ -87,7 +90,7 @@ def measure(entered: Mapping[Work, Sequence[Contender]], *, threads: Sequence[in
                 place += 1
                 if (contender, count) in failed:
                     continue
-                request = Request(str(contender), work, count, Path(folder, f"{place}.npz"))
+                request = Request(str(contender), work, count, Path(folder, f"{place}.npz"), device)
                 before = now()
                 results, failure = _child(request)
                 others = cores_of_others(before, now())
@@ -111,8 +114,9 @@ def _child(request: Request) -> tuple[Mapping[str, Any], str]:
     command = [sys.executable, "-P", "-m", "rnnlab.bench.child", request.to_json()]
     pipes: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with confined(request.threads):
+        environment = environment_for(request.threads, os.environ, device=request.device)
         child = subprocess.Popen(  # noqa: S603  # our own interpreter and module
-            command, env=environment_for(request.threads, os.environ), encoding="utf-8", errors="replace", **pipes
+            command, env=environment, encoding="utf-8", errors="replace", **pipes
         )
     with child:
         try:
@@ -141,12 +145,12 @@ def _reason(code: int, err: str) -> str:
     return lines[-1][:300] if lines else f"ended with exit code {code} and printed nothing"
 
 
-def environment_for(threads: int, environment: Mapping[str, str]) -> dict[str, str]:
+def environment_for(threads: int, environment: Mapping[str, str], *, device: Device = "cpu") -> dict[str, str]:
     """Return a child's environment: that of this process, with a bound on threads and the same import path."""
     kept = {name: value for name, value in environment.items() if name not in _REMOVED}
     # A file in the current folder must not be imported instead of a package of that name.
     path = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONSAFEPATH": "1"}
-    return kept | dict.fromkeys(_THREADS, str(threads)) | _ON_THE_CPU | path
+    return kept | dict.fromkeys(_THREADS, str(threads)) | dict(settings_for(device)) | path
 
 
 @contextmanager

@@ -66,6 +66,11 @@ def test_a_child_gets_its_threads_and_no_choice_of_kernels() -> None:
     assert given["OMP_NUM_THREADS"] == "8"
 
 
+def test_on_a_gpu_it_is_not_hidden_and_jax_has_no_other_choice() -> None:
+    made = environment_for(1, {"CUDA_VISIBLE_DEVICES": "3", "JAX_PLATFORMS": "cpu"}, device="gpu")
+    assert (made["CUDA_VISIBLE_DEVICES"], made["JAX_PLATFORMS"]) == ("3", "cuda")
+
+
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system has no affinity")
 def test_confinement_ends() -> None:
     before = os.sched_getaffinity(0)

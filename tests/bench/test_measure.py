@@ -42,6 +42,14 @@ def test_a_child_on_jax_answers() -> None:
         assert trial.difference < TOLERANCE / 10
 
 
+@pytest.mark.engines
+@pytest.mark.skipif(Path("/dev/nvidia0").exists(), reason="there is a GPU")
+def test_on_a_gpu_a_library_that_finds_none_is_not_measured() -> None:
+    pytest.importorskip("torch", reason="needs the extra `torch`")
+    (trial,) = measure({TINY: [CONTENDERS["torch_loop"]]}, threads=[1], rounds=1, device="gpu")
+    assert trial.failure == "RuntimeError: its library finds no GPU: install the one for CUDA"
+
+
 def test_rounds_are_interleaved_and_a_failed_contender_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     started = []
 

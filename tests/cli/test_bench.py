@@ -45,6 +45,10 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[Trial]:
             for given, bad in (("0", "0"), ("1,x", "x"), ("3", "3"))
         ),
         (("--against", "torhc"), "--against: unknown library 'torhc' — did you mean 'torch'?"),
+        (
+            ("--device", "gpu", "--against", "jax"),
+            "--against: jax is measured on the CPU only — with --device gpu: torch, or none",
+        ),
         (("--set", "seed=1"), "--set: there is no CONFIG to override — name a config first"),
         (
             ("x.yaml", "--shapes", "M"),
@@ -57,6 +61,7 @@ def test_impossible_requests(
     here: Path, monkeypatch: pytest.MonkeyPatch, measured: list[Trial], arguments: tuple[str, ...], message: str
 ) -> None:
     monkeypatch.setattr("rnnlab.cli.commands.bench.allotted_cpus", lambda: 2)
+    monkeypatch.setattr("rnnlab.cli.commands.bench.require", lambda *_: None)  # a GPU
     (here / "x.yaml").write_text(TINY)
     result = rnnlab("bench", *arguments)
     assert (result.code, result.stdout) == (2, "")
@@ -72,10 +77,42 @@ def test_a_shape_too_large_for_the_machine(here: Path, monkeypatch: pytest.Monke
     assert "T1000 B1000 D1 H100, simple: needs about 8.96 GiB of memory, and 1 GiB are available" in result.stderr
 
 
+def test_no_gpu(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rnnlab.bench.devices._DEV", here)
+    result = rnnlab("bench", "--device", "gpu")
+    assert (result.code, result.stdout) == (5, "")
+    assert "--device: there is no NVIDIA GPU" in result.stderr
+    (here / "nvidia0").touch()
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
+    result = rnnlab("bench", "--device", "gpu")
+    assert (result.code, result.stdout) == (5, "")
+    assert "the variable CUDA_VISIBLE_DEVICES hides all GPUs — unset it, or" in result.stderr
+
+
+def test_what_is_measured_on_a_gpu(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+
+    def note(entered: Any, *, threads: list[int], rounds: int, device: str) -> Iterator[Trial]:
+        asked.append(({work.cell.type: [*map(str, found)] for work, found in entered.items()}, threads, device))
+        return iter([trial(NUMPY, 1.0)])
+
+    monkeypatch.setattr("rnnlab.bench.devices._DEV", here)
+    monkeypatch.setattr("rnnlab.bench.contenders.is_installed", lambda _: True)
+    monkeypatch.setattr("rnnlab.cli.commands.bench.measure", note)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    (here / "nvidia0").touch()
+    assert rnnlab("bench", "--device", "gpu", "--shapes", "M").code == 0
+    own = ["keras/jax", "keras/tensorflow", "keras/torch"]
+    layers = {"gru": ["torch_gru", "torch_loop"], "lstm": ["torch_loop", "torch_lstm"]}
+    layers |= {"simple": ["torch_loop", "torch_rnn"]}
+    assert asked == [({cell: [*own, *found] for cell, found in layers.items()}, [1], "gpu")]
+
+
 def test_the_grid_and_the_config(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
 
-    def note(entered: Any, *, threads: list[int], rounds: int) -> Iterator[Trial]:
+    def note(entered: Any, *, threads: list[int], rounds: int, device: str) -> Iterator[Trial]:
+        assert device == "cpu"
         asked.append(([str(work) for work in entered], threads, rounds))
         return iter([trial(NUMPY, 1.0)])
 

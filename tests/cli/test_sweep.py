@@ -74,6 +74,8 @@ def test_a_dry_run_shows_every_trial_and_creates_nothing(x: Path) -> None:
         r"measured with 2 of 2 network shapes", cost,
     )  # fmt: skip
     assert alone == "each trial is trained alone: several at a time would be no faster"
+    on_jax = ("--set", "backend=keras", "--set", "engine=jax", "--set", "keras.lanes=1")
+    assert "keras.lanes is 1; a program for more" in rnnlab("sweep", "x.yaml", "--dry-run", *on_jax).stdout
     together = rnnlab("sweep", "x.yaml", "--dry-run", "--set", "sweep.population=3").stdout.splitlines()[-3:-1]
     assert together == [f"cell.units={units}: 2 trials, trained up to 2 side by side" for units in (2, 3)]
     value = json.loads(rnnlab("sweep", "--dry-run", "x.yaml", "--json").stdout)

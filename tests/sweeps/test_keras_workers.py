@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from rnnlab.storage import RunFolder
 from tests.sweeps.trying import QUICK, make_sweep, run
 from tests.training.resuming import account
@@ -32,3 +34,27 @@ def test_in_a_reused_worker_the_bits_are_those_of_a_fresh_process(place: Path) -
 
 def _command(config: Path, into: Path) -> list[str]:
     return [sys.executable, "-m", "rnnlab", "train", str(config), "--into", str(into), "--quiet", "--no-plots"]
+
+
+ON_JAX = """\
+backend: keras
+engine: jax
+task: adding
+shape: {timesteps: [3, 6]}
+cell: {units: 3}
+training: {steps: 120, batch_size: 1, evaluate_every: 50, optimizer: adam}
+evaluation: {sequences: 8}
+sweep: {axes: {training.optimizer.learning_rate: [0.01, 0.02], training.steps: [120, 60]}, population: auto}
+"""
+
+
+def test_a_population_on_jax_gives_the_bits_of_each_alone(place: Path) -> None:
+    """Two end before the others; eight networks share a program, also where seven of them are none."""
+    pytest.importorskip("jax", reason="an engine of Keras")
+    sweep = make_sweep(place, ON_JAX)
+    assert {state for _, state in run(sweep, workers=1)} == {"completed"}
+    trial = sweep.read_plan().trials[2]
+    alone = RunFolder(place / "alone")
+    assert subprocess.run(_command(sweep.config(trial), alone.path), check=False).returncode == 0
+    assert account(sweep.run(trial)) == account(alone)
+    assert alone.read_provenance().processes[0].backend.model_dump()["lanes"] == 8

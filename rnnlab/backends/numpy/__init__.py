@@ -23,7 +23,6 @@ from rnnlab.backends.base import (
     StepResult,
     Training,
     nothing,
-    one_by_one,
 )
 from rnnlab.backends.numpy.compiled import compiled_layer, describe_compiler
 from rnnlab.backends.numpy.fast import FastLayer
@@ -210,9 +209,18 @@ class NumpyModel(AbstractModel):
     def train_block(self, batch: Batch, *, updates: int, meanwhile: Callable[[], None] = nothing) -> BlockResult:
         member = self.member(batch.size // updates)
         if member is None:
-            return one_by_one(self._train_once, batch, updates=updates, meanwhile=meanwhile)
+            return self._train_one_by_one(batch, updates, meanwhile)
         meanwhile()
         return train_together([member], [batch], updates)[0]
+
+    def _train_one_by_one(self, batch: Batch, updates: int, meanwhile: Callable[[], None]) -> BlockResult:
+        size, steps = batch.size // updates, list[StepResult]()
+        for number in range(updates):
+            rows = batch.rows(number * size, (number + 1) * size)
+            steps.append(self._train_once(rows, nothing if number else meanwhile))
+            if not (math.isfinite(steps[-1].loss) and math.isfinite(steps[-1].gradient_norm)):
+                break
+        return BlockResult.of(steps)
 
     @np.errstate(over="ignore", invalid="ignore")  # the caller sees divergence in the result
     def _train_once(self, batch: Batch, meanwhile: Callable[[], None]) -> StepResult:

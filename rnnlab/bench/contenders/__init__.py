@@ -11,6 +11,7 @@ from typing import final
 
 from rnnlab.backends.keras.engines import ENGINES
 from rnnlab.bench.contenders.base import AbstractContender
+from rnnlab.bench.devices import Device
 from rnnlab.bench.work import Work
 from rnnlab.core.errors import UsageError
 from rnnlab.core.packages import is_installed, missing_package
@@ -30,6 +31,7 @@ class Contender:
         engine: The engine of Keras, or empty.
         setting: What a config sets to use it; empty for other libraries.
         only: The values of the cell's options that it computes; an option that is not named may have any.
+        gpu: Whether it computes on a GPU too.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Contender:
     engine: str = ""
     setting: str = ""
     only: Mapping[str, Sequence[object]] = field(default_factory=dict, hash=False)
+    gpu: bool = False
 
     def __str__(self) -> str:
         return f"{self.name}/{self.engine}" if self.engine else self.name
@@ -69,18 +72,18 @@ _GATED = {"activation": ("tanh",), "recurrent_activation": ("sigmoid",)}
 _TABLE = (
     Contender("numpy", "base:Numpy", ("numpy",), setting="backend numpy"),
     Contender("compiled", "base:Compiled", ("numpy", "llvmlite"), setting="backend numpy, numpy.compiled true,"),
-    *_on_engines(Contender("keras", "keras:Keras", ("keras",), setting="backend keras")),
+    *_on_engines(Contender("keras", "keras:Keras", ("keras",), setting="backend keras", gpu=True)),
     *_on_engines(Contender("fit", "keras:Fit", ("keras",), "keras")),
     Contender("jax_scan", "jax:JaxScan", ("jax",), "jax"),
     Contender("tensorflow_loop", "tensorflow:TensorflowLoop", ("tensorflow",), "tensorflow"),
     Contender("torch_gru", "torch:TorchGru", ("torch",), "torch", only={
         "type": ("gru",), "reset_after": (True,), **_GATED,
-    }),
-    Contender("torch_loop", "torch:TorchLoop", ("torch",), "torch"),
-    Contender("torch_lstm", "torch:TorchLstm", ("torch",), "torch", only={"type": ("lstm",), **_GATED}),
+    }, gpu=True),
+    Contender("torch_loop", "torch:TorchLoop", ("torch",), "torch", gpu=True),
+    Contender("torch_lstm", "torch:TorchLstm", ("torch",), "torch", only={"type": ("lstm",), **_GATED}, gpu=True),
     Contender("torch_rnn", "torch:TorchRnn", ("torch",), "torch", only={
         "type": ("simple",), "activation": ("tanh", "relu"),
-    }),
+    }, gpu=True),
 )  # fmt: skip
 CONTENDERS = {str(contender): contender for contender in _TABLE}
 
@@ -93,19 +96,29 @@ def with_peers() -> list[str]:
     return sorted({str(cell) for one in _TABLE for cell in one.only.get("type", ())})
 
 
-def choose(works: Sequence[Work], against: Sequence[str] | None) -> dict[Work, list[Contender]]:
+def choose(
+    works: Sequence[Work], against: Sequence[str] | None, *, device: Device = "cpu"
+) -> dict[Work, list[Contender]]:
     """Return the contenders of each work, rnnlab's own first.
 
     Args:
         works: What is to be measured.
         against: The other frameworks to measure, or `none` alone; None for all that are installed.
+        device: What they are to compute on.
 
     Raises:
-        UsageError: An unknown framework.
-        EnvironmentFault: One that is not installed.
+        UsageError: An unknown framework, or one that is not measured on this device.
+        EnvironmentFault: One that is not installed, or there is none at all.
     """
+    table = [one for one in _TABLE if one.gpu or device == "cpu"]
     wanted = {"", *_EXTRAS} if against is None else {"", *_checked(against)}
-    chosen = [one for one in _TABLE if one.framework in wanted and all(map(is_installed, one.packages))]
+    for framework in against or () if device == "gpu" else ():
+        if framework != _NONE and framework not in {one.framework for one in table}:
+            problem = f"{framework} is measured on the CPU only"
+            raise UsageError(problem, where="--against", hint="with --device gpu: torch, or none")
+    chosen = [one for one in table if one.framework in wanted and all(map(is_installed, one.packages))]
+    if not chosen:
+        raise missing_package("Keras is not installed, with any engine", extra="torch")
     return {work: [one for one in chosen if one.suits(work)] for work in works}
 
 

@@ -45,8 +45,12 @@ class AbstractContender(ABC):
         return nullcontext()
 
     def kernels(self) -> str:
-        """Return which code its library runs on this processor; empty if unknown."""
+        """Return which code its library runs on this processor, or its GPU; empty if unknown."""
         return ""
+
+    def devices(self) -> list[str]:
+        """Return the devices that its library computes on; `cpu` is in the name of each that is no GPU."""
+        return ["cpu"]
 
 
 class AbstractOwn(AbstractContender):

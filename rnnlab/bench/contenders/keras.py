@@ -22,6 +22,12 @@ class Keras(AbstractOwn):
     def _make(self) -> AbstractBackend:
         return KerasBackend(engine=self.engine)
 
+    def devices(self) -> list[str]:
+        return list(self._backend.facts(self.work.network())["devices"])
+
+    def kernels(self) -> str:
+        return ", ".join(name for name in self.devices() if "cpu" not in name.lower())
+
     def tensor(self, matrix: Array) -> Any:
         return keras.ops.convert_to_tensor(matrix)
 

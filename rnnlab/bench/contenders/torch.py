@@ -4,6 +4,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar, final
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -49,14 +50,19 @@ class _Namespace(AbstractNamespace):
 
 
 class AbstractTorch(AbstractContender):
-    """Eager PyTorch, sequences time-major (T, B, feature), its own layout; Adam fused, its fastest form."""
+    """Eager PyTorch, sequences time-major (T, B, feature), its own layout; Adam fused, its fastest form.
+
+    On a GPU where one is visible, where its layers are those of cuDNN.
+    """
 
     def __init__(self, work: Work, *, engine: str = "", threads: int = 1) -> None:
         super().__init__(work, engine=engine, threads=threads)
         torch.set_num_threads(threads)
+        torch.backends.cudnn.allow_tf32 = False  # or products would be rounded to 10 bits
+        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         batch = work.batch()
-        self._inputs, self._targets = torch.from_numpy(batch.inputs.swapaxes(0, 1).copy()), torch.tensor(batch.targets)
-        self._p = self._prepare({name: torch.tensor(array) for name, array in work.parameters().items()})
+        self._inputs, self._targets = self.tensor(batch.inputs.swapaxes(0, 1).copy()), self.tensor(batch.targets)
+        self._p = self._prepare({name: self.tensor(array) for name, array in work.parameters().items()})
         for tensor in self._p.values():
             tensor.requires_grad_()
         self._optimizer = torch.optim.Adam(
@@ -68,6 +74,8 @@ class AbstractTorch(AbstractContender):
         self._loss().backward()
         torch.nn.utils.clip_grad_norm_(self._p.values(), CLIP_NORM)
         self._optimizer.step()
+        if self._device.type == "cuda":
+            torch.cuda.synchronize()
 
     def figures(self) -> Figures:
         self._optimizer.zero_grad()
@@ -76,10 +84,14 @@ class AbstractTorch(AbstractContender):
         return Figures(loss.item(), self._named({name: tensor.grad for name, tensor in self._p.items()}))
 
     def kernels(self) -> str:
-        return str(torch.backends.cpu.get_cpu_capability())
+        is_gpu = self._device.type == "cuda"
+        return str(torch.cuda.get_device_name() if is_gpu else torch.backends.cpu.get_cpu_capability())
+
+    def devices(self) -> list[str]:
+        return [str(self._device)]
 
     def tensor(self, matrix: Array) -> Tensor:
-        return torch.from_numpy(matrix)
+        return torch.tensor(matrix, device=self._device)
 
     def _loss(self) -> Tensor:
         outputs = torch.addmm(self._p["head.b"], self._features(), self._p["head.W"])
@@ -91,7 +103,7 @@ class AbstractTorch(AbstractContender):
 
     def _named(self, gradients: Mapping[str, Tensor]) -> dict[str, Array]:
         """Return the gradients of the tensors to train as those of the parameters."""
-        return {name: gradient.numpy() for name, gradient in gradients.items()}
+        return {name: gradient.cpu().numpy() for name, gradient in gradients.items()}
 
     @abstractmethod
     def _features(self) -> Tensor:
@@ -142,27 +154,30 @@ class AbstractTorchLayer(AbstractTorch):
 
     def _prepare(self, given: dict[str, Tensor]) -> dict[str, Tensor]:
         shape, named = self.work.shape, {}
-        self._layer = self._make(shape.input_features, shape.units, self.work.cell.layers)
+        zeros = np.zeros(shape.units, np.float32)
+        self._layer = self._make(shape.input_features, shape.units, self.work.cell.layers).to(self._device)
         for layer in range(self.work.cell.layers):
             for theirs, ours in self._together().items():
                 tensor = getattr(self._layer, f"{theirs}_l{layer}")
-                parts = [given.get(f"layers.{layer}.{name}", torch.zeros(shape.units)) for name in ours]
+                parts = [given.get(f"layers.{layer}.{name}", self.tensor(zeros)) for name in ours]
                 tensor.data.copy_(torch.cat(parts, -1).t())
                 named[f"{theirs}_l{layer}"] = tensor
             second = getattr(self._layer, f"bias_hh_l{layer}")
             if self.second:
-                trained = torch.tensor([bool(name) for name in self.second]).repeat_interleave(shape.units)
+                trained = self.tensor(np.repeat([bool(name) for name in self.second], shape.units))
                 second.register_hook(trained.mul)
             else:
                 second.requires_grad_(False).zero_()
         return named | {name: given[name] for name in ("head.W", "head.b")}
 
     def _named(self, gradients: Mapping[str, Tensor]) -> dict[str, Array]:
-        found = {name: gradients[name].numpy() for name in ("head.W", "head.b")}
+        found = {name: gradients[name].cpu().numpy() for name in ("head.W", "head.b")}
         for layer in range(self.work.cell.layers):
             for theirs, ours in self._together().items():
                 parts = gradients[f"{theirs}_l{layer}"].chunk(len(ours))
-                found |= {f"layers.{layer}.{name}": part.t().numpy() for name, part in zip(ours, parts, strict=True)}
+                found |= {
+                    f"layers.{layer}.{name}": part.t().cpu().numpy() for name, part in zip(ours, parts, strict=True)
+                }
         return found
 
     def _together(self) -> dict[str, tuple[str, ...]]:

@@ -5,10 +5,14 @@ float32, one output from the last step. Each contender runs in a process of its 
 and threads, and is ranked only if its gradients agree with the reference. Shapes: N is T120 B64 D14 H16, S T50 B64 D16
 H32, M T100 B32 D32 H128, L T100 B128 D64 H256.
 
+With `--device gpu` it is the step on a GPU of NVIDIA: on Keras's engines, and with PyTorch, whose layers are those of
+cuDNN there.
+
 The exit code is 4 if the gradients of a contender are wrong, and 5 if its process failed; the results of the others
 are shown in both cases. Ctrl-C stops it and shows the results so far.
 """
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -16,6 +20,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from rnnlab.bench.contenders import choose, with_peers
+from rnnlab.bench.devices import Device, require
 from rnnlab.bench.measure import Trial, measure
 from rnnlab.bench.report import Report, milliseconds
 from rnnlab.bench.work import NAMED, TOLERANCE, Shape, Work, read_shape
@@ -45,19 +50,23 @@ def command(
     against: Annotated[
         str | None, _list("Other libraries: torch,jax,tensorflow,keras, or none.", "all that are installed")
     ] = None,
-    threads: Annotated[str | None, _list("How many threads each contender uses.", "1,2 if two are available")] = None,
+    threads: Annotated[
+        str | None, _list("How many threads each contender uses.", "1,2 if available; 1 on a GPU")
+    ] = None,
     rounds: Annotated[
         int, typer.Option(parser=whole_number_to(1000), metavar="INTEGER", help="How often each contender is measured.")
     ] = 3,
+    device: Annotated[Device, typer.Option("--device", help="What contenders compute on.")] = "cpu",
     format: Annotated[Literal["table", "markdown"], typer.Option("--format", help="How to print.")] = "table",
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
     works = _works(config, overrides or [], shapes=_parts(shapes), cells=_parts(cells))
-    counts = _thread_counts(_parts(threads))
-    entered = choose(works, _parts(against))
+    counts = _thread_counts(_parts(threads) or (["1"] if device == "gpu" else None))
+    require(device, os.environ)
+    entered = choose(works, _parts(against), device=device)
     _check_memory(works)
-    trials, complete = _followed(measure(entered, threads=counts, rounds=rounds), quiet=quiet)
+    trials, complete = _followed(measure(entered, threads=counts, rounds=rounds, device=device), quiet=quiet)
     show_text(as_document(Report(trials), rounds=rounds, complete=complete, form="json" if json else format))
     if not complete:
         raise typer.Exit(130)

@@ -71,6 +71,9 @@ def _together(checked: CheckedSweep) -> list[str]:
     if all(group.together == 1 for group in found):
         option = checked.plan.options.population
         why = f"sweep.population is {option}" if option != "auto" else "several at a time would be no faster"
+        engines = {(one.backend, one.engine) for one in checked.experiments.values()}
+        if option == "auto" and engines == {("keras", "jax")}:
+            why = "keras.lanes is 1; a program for more has other last bits, and is faster for small networks alone"
         if all(len(group.trials) == 1 for group in found):
             why = "each has values that no other has"
         return [f"each trial is trained alone: {why}"]
