@@ -184,7 +184,8 @@ class KerasModel(AbstractModel):
 
 def _scored_steps(batch: Batch, updates: int) -> Array:
     """Return the number of scored steps of each update, (updates,)."""
-    return np.count_nonzero(batch.mask.reshape(updates, -1), axis=1)
+    counts: Array = np.count_nonzero(batch.mask.reshape(updates, -1), axis=1)
+    return counts
 
 
 def train_together(models: Sequence[KerasModel], batches: Sequence[Batch], updates: int) -> list[BlockResult]:
