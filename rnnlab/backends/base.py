@@ -8,17 +8,28 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Self, final
+from typing import Any, ClassVar, Self, final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnlab.backends.recipe import Training
 from rnnlab.cells.base import AbstractCell
 from rnnlab.core.batch import Batch
 from rnnlab.core.losses import LOSSES, AbstractLoss
 from rnnlab.core.parameters import Parameter, draw_parameters
-from rnnlab.optim.rules.base import AbstractOptimizer
-from rnnlab.optim.schedules.base import AbstractSchedule
+
+__all__ = [
+    "AbstractBackend",
+    "AbstractModel",
+    "Array",
+    "BlockResult",
+    "Network",
+    "Prediction",
+    "StepResult",
+    "Training",
+    "nothing",
+]
 
 Array = NDArray[Any]
 
@@ -104,37 +115,6 @@ class Network:
         initializers = self.cell.options.initializers
         roles = {role: getattr(initializers, role) for role in ("kernel", "recurrent_kernel", "bias")}
         return draw_parameters(self.parameters(), initializers=roles, seed=seed, dtype=self.dtype)
-
-
-@dataclass(frozen=True, slots=True)
-class Training:
-    """How parameters are updated.
-
-    Attributes:
-        optimizer: The update rule, configured.
-        learning_rate: The base rate, > 0.
-        schedule: Multiplies the base rate; a function of the updates done and, for `plateau`, of the evaluations.
-        sums_steps: Whether gradients are of a sequence's summed loss, not of the mean over steps, which is reported.
-        gradient_regularizer: The weight of a term by which gradients keep their norm through time. NumPy alone can.
-        clip_norm: Bound on the global norm of all gradients together, or None.
-        clip_value: Bound on each gradient's absolute value, or None.
-        bptt_steps: k of truncated back-propagation through time: gradients flow back within windows of k steps, counted
-            from the end of each sequence; None for no windows. It is TBPTT(k1 = k, k2 = k) of Sutskever 2013, "Training
-            recurrent neural networks", but all windows of a batch make one update, and the first window may be shorter.
-        longest: Steps of the longest sequence to come, where that is known: an engine may lay out its buffers for it.
-        recompute: Whether to keep states only now and then and go forward twice: memory grows as √T and not as T.
-    """
-
-    optimizer: AbstractOptimizer[Any]
-    learning_rate: float
-    schedule: AbstractSchedule[Any]
-    sums_steps: bool = False
-    gradient_regularizer: float | None = None
-    clip_norm: float | None = None
-    clip_value: float | None = None
-    bptt_steps: int | None = None
-    longest: int | None = None
-    recompute: Literal["auto", "off", "sqrt"] = "auto"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The LSTM as first published: blocks of memory cells that never forget."""
+"""The LSTM as first published: blocks of memory cells that never forget, unless they have the gates of 2000."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
@@ -29,6 +29,8 @@ class Lstm1997Options(GateOptions):
     h_shift: float = Field(-1.0, ge=-100, le=100, description="see state_activation")
     input_gate_bias: list[float] | None = Field(None, description="bias " + _BIASES.format("input"))
     output_gate_bias: list[float] | None = Field(None, description="bias " + _BIASES.format("output"))
+    forget_gate: bool = Field(False, description="whether blocks have forget gates too, as of 2000")
+    forget_gate_bias: list[float] | None = Field(None, description="bias " + _BIASES.format("forget"))
     hidden_bias: Literal["all", "gates", "none"] = Field("all", description="which of cells and gates have a bias")
     gate_feedback: bool = Field(True, description="whether cells and gates read the gates' last values as well")
     output_gate: bool = Field(True, description="whether blocks have output gates")
@@ -45,7 +47,9 @@ class Lstm1997Options(GateOptions):
     def _blocks_are_whole(self) -> "Lstm1997Options":
         if self.units % self.cells_per_block:
             raise ValueError(f"expected units as a multiple of cells_per_block, {self.cells_per_block}")
-        for name in ("input_gate_bias", "output_gate_bias"):
+        if self.forget_gate and self.gate_feedback:
+            raise ValueError("expected `gate_feedback: false` with `forget_gate: true`, as in the paper of 2000")
+        for name in ("input_gate_bias", "output_gate_bias", "forget_gate_bias"):
             values = getattr(self, name)
             if values is not None and len(values) != self.blocks:
                 raise ValueError(f"expected {self.blocks} numbers in {name}, one for each block, got {len(values)}")
@@ -53,6 +57,8 @@ class Lstm1997Options(GateOptions):
                 raise ValueError(f"expected no {name} with `hidden_bias: none`")
             if values is not None and name == "output_gate_bias" and not self.output_gate:
                 raise ValueError(f"expected no {name} with `output_gate: false`")
+            if values is not None and name == "forget_gate_bias" and not self.forget_gate:
+                raise ValueError(f"expected no {name} with `forget_gate: false`")
             if values is not None and any(abs(value) > 100 for value in values):
                 raise ValueError(f"expected numbers from -100 to 100 in {name}")
         return self
@@ -70,11 +76,14 @@ class Lstm1997(AbstractCell):
         s_{t+1} = s_t + i_{t+1} * g(net of c),   g(v) = 4·sigmoid(v) - 2
         y_{t+1} = output_t = o_{t+1} * h(s_{t+1}),   h(v) = 2·sigmoid(v) - 1
 
-    With `truncate` no gradient flows back through y_t, i_t and o_t.
+    With `truncate` no gradient flows back through y_t, i_t and o_t. With `forget_gate` each block has a gate
+    f_{t+1} = f(net of f) too, and s_{t+1} = f_{t+1} * s_t + i_{t+1} * g(net of c).
 
-    Source: Hochreiter, Schmidhuber 1997, "Long short-term memory", equations 1 to 9 and appendix A.1.
-    Differs: By default the gradient is the full one; the paper's is `truncate: true`. An update is made after a batch,
-        not within a sequence. The output layer reads the cells alone, as in the paper's experiments but 2a and 2b.
+    Source: Hochreiter, Schmidhuber 1997, "Long short-term memory", equations 1 to 9 and appendix A.1; with
+        `forget_gate` Gers, Schmidhuber, Cummins 2000, "Learning to forget: continual prediction with LSTM".
+    Differs: By default the gradient is the full one; the papers' is `truncate: true`. An update is made after a batch,
+        not within a sequence, unless the config has `training.update: step`. The output layer reads the cells alone, as
+        in the experiments of 1997 but 2a and 2b.
 
     Example:
         One cell, Wc = 1, Wi = 2, the rest 0, x = 1 from the zero state, by hand: i = sigmoid(2) = 0.8808,
@@ -101,6 +110,7 @@ class Lstm1997(AbstractCell):
         "i_{t+1} = recurrent_activation(net of i)\n"
         "o_{t+1} = recurrent_activation(net of o)\n"
         "s_{t+1} = s_t + i_{t+1} * g(net of c),   g = g_scale * activation + g_shift\n"
+        "with forget_gate: s_{t+1} = f_{t+1} * s_t + ...,   f_{t+1} = recurrent_activation(net of f)\n"
         "output_t = y_{t+1} = o_{t+1} * h(s_{t+1})\n"
         "h = h_scale * state_activation + h_shift"
     )
@@ -115,13 +125,18 @@ class Lstm1997(AbstractCell):
         self.own = options
         self.state_activation = activations.get(options.state_activation)
         self.recurrent_activation = activations.get(options.recurrent_activation)
+        if options.forget_gate:
+            # Of the class where there is no such option.
+            self.gates = {**type(self).gates, "f": "recurrent_activation"}  # type: ignore[misc]
+            self.forget = "f"  # type: ignore[misc]
 
     def state_sizes(self) -> dict[str, int]:
         return {"y": self.own.units, "s": self.own.units, "i": self.own.blocks, "o": self.own.blocks}
 
     def parameters(self, input_features: int) -> dict[str, Parameter]:
         own, described = self.own, dict[str, Parameter]()
-        gates, fixed = "io" if own.output_gate else "i", {"i": own.input_gate_bias, "o": own.output_gate_bias}
+        gates = "i" + "o" * own.output_gate + "f" * own.forget_gate
+        fixed = {"i": own.input_gate_bias, "o": own.output_gate_bias, "f": own.forget_gate_bias}
         for target in "c" + gates:
             size = own.units if target == "c" else own.blocks
             described[f"W{target}"] = Parameter((input_features, size), "kernel")
@@ -147,12 +162,16 @@ class Lstm1997(AbstractCell):
 
         i = self.recurrent_activation(xp, net("i"))  # (B, blocks)
         g = own.g_scale * self.activation(xp, net("c")) + own.g_shift  # (B, H)
-        s = state["s"] + xp.repeat(i, own.cells_per_block, axis=-1) * g
+        s, saved = state["s"], {"i": i}
+        if own.forget_gate:
+            saved["f"] = self.recurrent_activation(xp, net("f"))  # (B, blocks)
+            s = xp.repeat(saved["f"], own.cells_per_block, axis=-1) * s
+        s = s + xp.repeat(i, own.cells_per_block, axis=-1) * g
         y, o = own.h_scale * self.state_activation(xp, s) + own.h_shift, state["o"]
         if own.output_gate:
             o = self.recurrent_activation(xp, net("o"))  # (B, blocks)
             y = xp.repeat(o, own.cells_per_block, axis=-1) * y
-        return Step(output=y, state={"y": y, "s": s, "i": i, "o": o}, saved={"i": i, "o": o})
+        return Step(output=y, state={"y": y, "s": s, "i": i, "o": o}, saved={**saved, "o": o})
 
 
 CELL = Lstm1997

@@ -6,6 +6,7 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, field_serializer
 
 from rnnlab.config.check import EMPTY, Member
 from rnnlab.config.document import DOTTED_KEY
+from rnnlab.config.streaming import MOST_STEPS, StreamingOptions
 from rnnlab.config.success import SuccessOptions
 from rnnlab.core.options import Options, Short
 from rnnlab.optim.rules import OPTIMIZERS
@@ -15,7 +16,6 @@ from rnnlab.optim.schedules.base import ScheduleOptions
 
 LARGEST_SEED = 2**32 - 1
 MOST_TIMESTEPS = 10_000_000
-MOST_STEPS = 1_000_000_000
 MOST_TRIALS = 20_000
 
 Method = Literal["grid", "random", "tpe"]
@@ -84,7 +84,7 @@ class CheckpointOptions(Options):
     every_seconds: float | None = Field(10.0, ge=0, le=1e9, description="seconds between checkpoints; null: no limit")
 
 
-class TrainingOptions(Options):
+class TrainingOptions(StreamingOptions):
     """How to train."""
 
     steps: int = Field(1000, ge=1, le=MOST_STEPS, description="maximum number of updates")
@@ -161,6 +161,9 @@ class EvaluationOptions(Options):
     """The fixed validation set."""
 
     sequences: int = Field(1000, ge=1, le=10_000_000, description="sequences in the validation set")
+    streams: int = Field(
+        10, ge=1, le=10_000, description="with training.reset never or error, streams that these sequences make up"
+    )
 
 
 class LoggingOptions(Options):

@@ -165,6 +165,7 @@ class Experiment(Options):
             bptt_steps=training.bptt_steps,
             longest=self.timesteps[1],
             recompute=training.recompute,
+            stream=training.stream(task_class(self.task.type).tolerance),
         )
 
     def resolved(self, folder: Path | None = None) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from rnnlab.core.errors import UsageError
 from rnnlab.core.options import check_name
 from rnnlab.core.own_classes import is_known
 from rnnlab.core.registry import nearest
+from rnnlab.equations.traces import traces_of
 from rnnlab.tasks import task_class
 from rnnlab.tasks._contract import new_task
 from rnnlab.tasks.base import AbstractTask, TaskOptions
@@ -99,8 +100,40 @@ def check_document(document: Document, *, default_name: str, is_stored: bool = F
         check_code(checker, experiment)
         raise_all(checker.errors())
         _check_success(checker, experiment)
+        _check_stream(checker, experiment)
         raise_all(checker.errors())
     return experiment
+
+
+def _check_stream(checker: Checker, experiment: Experiment) -> None:
+    """Add an error where updates at every step are not possible."""
+    training, network, at = experiment.training, experiment.network(), ("training", "update")
+    if training.update == "sequence":
+        for key in ("reset", "stream_decay", "stream_steps"):
+            if getattr(training, key) != type(training).model_fields[key].default:
+                checker.add(("training", key), "has no effect with update: sequence", hint="add `update: step`")
+        return
+    if experiment.backend != NumpyBackend.name:
+        problem = f"got 'step', which backend {experiment.backend} does not support"
+        checker.add(at, problem, hint="set `backend: numpy`")
+    if training.batch_size > 1:
+        problem = f"got {training.batch_size}, expected 1 with update: step, which is of one stream"
+        checker.add(("training", "batch_size"), problem, hint="set `batch_size: 1`")
+    if experiment.cell.layers > 1:
+        problem = f"got {experiment.cell.layers}, expected 1 with update: step"
+        checker.add(("cell", "layers"), problem, hint="leave it out")
+    elif training.bptt_steps is None:
+        with as_errors(checker, *at):
+            traces_of(network.cell, network.input_features)
+    elif training.bptt_steps > 1:
+        problem = f"got {training.bptt_steps}, expected 1 or null with update: step"
+        checker.add(("training", "bptt_steps"), problem, hint="with null the gradient flows through all steps")
+    if training.reset != "sequence" and not network.return_sequences:
+        problem = f"got {training.reset!r}, but {experiment.task_name} scores the last step of a sequence alone"
+        checker.add(("training", "reset"), problem, hint="leave it out, or take a task with `return_sequences`")
+    elif training.reset == "error" and task_class(experiment.task.type).tolerance is None:
+        problem = f"got 'error', but {experiment.task_name} does not say when a step is wrong"
+        checker.add(("training", "reset"), problem, hint="set reset: never, or take a task with a `tolerance`")
 
 
 def _check_name(checker: Checker, valid: dict[str, Any]) -> None:

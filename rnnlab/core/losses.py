@@ -213,6 +213,11 @@ class BinaryCrossEntropy(AbstractLoss):
         return np.asarray(((answers > 0) == (targets > 0.5)).all(axis=-1))
 
 
+def too_far(answers: Array, targets: Array, tolerance: float) -> Array:
+    """Return where an answer, (…, O), is further than this from its target, (…) bool."""
+    return np.asarray(~(np.abs(answers - targets) <= tolerance).all(axis=-1))
+
+
 def softmax(logits: Array) -> Array:
     """Return eʸ/Σeʸ over the last axis, the shape and dtype of `logits`."""
     shifted = logits - logits.max(axis=-1, keepdims=True)

@@ -104,7 +104,7 @@ class _Reverse:
         else:
             if len(self._factors[node]) > 1:  # else each operand would repeat the sum
                 self._factors[node] = {self._gradient(node): graph.constant(1.0)}
-            slopes = _slopes(graph, node)
+            slopes = slopes_of(graph, node)
             for gradient, factor in self._factors[node].items():
                 for operand, slope in zip(node.operands, slopes, strict=True):
                     if slope is not None:
@@ -122,7 +122,7 @@ class _Reverse:
                 self._flow(operand, back, graph.constant(1.0))
 
 
-def _slopes(graph: Graph, node: Node) -> list[Node | None]:
+def slopes_of(graph: Graph, node: Node) -> list[Node | None]:
     """Return the derivative of an element-wise node by each operand; None where there is none."""
     xp = Operations(graph)
     y, operands = Symbol(xp, node), [Symbol(xp, operand) for operand in node.operands]

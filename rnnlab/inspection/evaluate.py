@@ -19,7 +19,7 @@ from rnnlab.runs.run import Run, Which
 from rnnlab.runs.unchanged import require_same_data
 from rnnlab.tasks.base import AbstractTask
 from rnnlab.training.progress import judge
-from rnnlab.training.validation import ValidationSet
+from rnnlab.training.validation import scored_set
 
 Stream = Literal["test", "validation"]
 _HINT = "evaluate may change shape.timesteps, task, seed and evaluation; train a new run for the rest"
@@ -142,7 +142,7 @@ def score(
     """
     count = experiment.evaluation.sequences
     chosen = task.part(on)
-    sequences = ValidationSet(task, sequences=count, timesteps=experiment.timesteps, seed=experiment.seed, part=on)
+    sequences = scored_set(experiment, task, on)
     with experiment.build_backend().running():
         metrics = sequences.score(model)
     return metrics, chosen.baseline(experiment.timesteps), judge(chosen.rule(experiment.timesteps), metrics, count)

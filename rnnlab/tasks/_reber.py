@@ -39,6 +39,7 @@ def _automaton() -> Array:
 
 NEXT = _automaton()
 LEGAL = NEXT != _DEAD  # (states, 7): which symbols may follow
+LEGAL_IN_A_ROW = LEGAL | (np.arange(len(NEXT)) == _END)[:, None] & (np.arange(len(SYMBOLS)) == SYMBOLS.index("B"))
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -49,11 +50,13 @@ class Language:
         odds: (N, states, 7): the probability of each next symbol in each state after n symbols.
         mean_steps: The mean of the steps, which are one less than the symbols.
         pairs: (7, 7): how often, per string, each symbol is followed by each other.
+        allowed: (7, 7): how often, per string, each symbol is there and may be followed by each, the last one by B.
     """
 
     odds: Array
     mean_steps: float
     pairs: Array
+    allowed: Array
 
     def draw(self, rng: np.random.Generator, count: int) -> tuple[Array, Array]:
         """Return strings: codes, (count, N), zero beyond the end, and steps, (count,)."""
@@ -83,13 +86,15 @@ def language(steps: Lengths) -> Language:
         ends[n] += (even * ends[n + 1, NEXT]).sum(axis=1)
     odds = even * ends[1:][:, NEXT] / np.where(ends[:-1] > 0, ends[:-1], 1.0)[:, :, None]
 
-    reached, pairs, mean_symbols = np.eye(len(NEXT))[0], np.zeros((len(SYMBOLS), len(SYMBOLS))), 0.0
+    reached, mean_symbols = np.eye(len(NEXT))[0], 0.0
+    pairs, allowed = np.zeros((2, len(SYMBOLS), len(SYMBOLS)))
     for now, following in zip(odds, [*odds[1:], np.zeros_like(odds[0])], strict=True):
         chosen = reached[:, None] * now  # (states, 7)
         mean_symbols += chosen.sum()
         pairs += np.einsum("sa,sab->ab", chosen, following[NEXT])
+        allowed += np.einsum("sa,sab->ab", chosen, LEGAL_IN_A_ROW[NEXT])
         reached = np.bincount(NEXT.ravel(), chosen.ravel(), minlength=len(NEXT))
-    return Language(odds, float(mean_symbols) - 1, pairs)
+    return Language(odds, float(mean_symbols) - 1, pairs, allowed)
 
 
 def states(symbols: Array) -> Array:

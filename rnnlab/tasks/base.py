@@ -98,6 +98,7 @@ class AbstractTask(ABC):
         follows_loss: Whether the losses of references and oracle are those of `loss` where a config chose another one
             (see `AbstractLoss.least`); if not, they are left out then.
         return_sequences: True when steps are scored throughout, False when only the last step is.
+        tolerance: A step is wrong where an answer is further from its target; None: the task has no such rule.
         maximised: Names of the metrics of which a higher value is better; of all others, the loss too, a lower one is.
         solved: The success rule, that of the paper where it has one; see `success`. Left out, there is none.
         asked: The rule that a config has in place of it.
@@ -116,6 +117,7 @@ class AbstractTask(ABC):
     loss: str
     return_sequences: ClassVar[bool] = False
     follows_loss: ClassVar[bool] = False
+    tolerance: ClassVar[float | None] = None
     maximised: ClassVar[frozenset[str]] = frozenset()
     solved: SuccessRule = NoRule()
     asked: SuccessRule | None = None

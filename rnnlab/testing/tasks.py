@@ -9,6 +9,7 @@ import numpy as np
 from rnnlab.core.batch import Array, Batch, Lengths
 from rnnlab.core.code_files import located
 from rnnlab.core.errors import VerificationError
+from rnnlab.core.losses import LOSSES
 from rnnlab.core.streams import stream
 from rnnlab.tasks import task_class
 from rnnlab.tasks._contract import check_draws, new_task, require_batch
@@ -163,7 +164,7 @@ def check_oracle(task: AbstractTask) -> None:
     for timesteps in lengths_to_try(task).values():
         if task.timesteps_fault(timesteps) is None and task.oracle_loss(timesteps) == 0:
             batch = draw(task, timesteps, size=16)
-            right = task.correct(_oracle(task, batch), batch)
+            right = task.correct(LOSSES[task.loss].answers(_oracle(task, batch)), batch)
             if right is not None and not right.all():
                 _fail(task, f"the oracle is wrong in {int((~right).sum())} of 16 sequences at lengths {timesteps}")
 
@@ -203,10 +204,11 @@ def _evidence(task: AbstractTask, predict: Callable[[Batch], Any], timesteps: Le
     right, losses, metrics = [], [], []
     for batch in batches(task, timesteps, rule.sequences if isinstance(rule, Streak) else 2560):
         outputs = predict(batch)
-        correct = task.correct(outputs, batch)
+        answers = LOSSES[task.loss].answers(outputs)
+        correct = task.correct(answers, batch)
         right.append(np.zeros(0, bool) if correct is None else correct)
         losses.append(mean_loss(task, outputs, batch))
-        metrics.append(task.metrics(outputs, batch))
+        metrics.append(task.metrics(answers, batch))
     validation = {
         name: float((np.max if is_largest(name) else np.mean)([found[name] for found in metrics]))
         for name in metrics[0]

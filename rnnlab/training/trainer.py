@@ -24,7 +24,7 @@ from rnnlab.training.gradient_by_lag import GradientRecorder
 from rnnlab.training.progress import Averages, Best, Place, Stateful, Success
 from rnnlab.training.source import Source
 from rnnlab.training.stopping import Deadline, Reason
-from rnnlab.training.validation import ValidationSet
+from rnnlab.training.validation import scored_set
 
 Parameters = dict[str, NDArray[Any]]
 
@@ -66,9 +66,7 @@ class Trainer:
             same_length=experiment.shape.lengths == "per_batch",
         )
         self._pace = Pace()
-        self._validation = ValidationSet(
-            self.task, sequences=experiment.evaluation.sequences, timesteps=experiment.timesteps, seed=experiment.seed
-        )
+        self._validation = scored_set(experiment, self.task)
         self._gradient = GradientRecorder(experiment, self.network, self.task) if self.options.record else None
         self.about: dict[str, Any] = {"network": self.network.describe(), "task": experiment.task_name}
         if self.task.scaling:

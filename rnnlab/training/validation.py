@@ -5,10 +5,12 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from rnnlab.backends.base import AbstractModel
+from rnnlab.config.experiment import Experiment
 from rnnlab.core.batch import Batch, Lengths
 from rnnlab.core.losses import LOSSES
 from rnnlab.core.streams import stream
 from rnnlab.tasks.base import AbstractTask, Part, is_largest, mean_loss
+from rnnlab.training.stream_set import StreamSet
 
 _MOST_SEQUENCES = 256  # per batch
 _MOST_NUMBERS = 4_000_000  # of inputs in a batch
@@ -65,6 +67,23 @@ class ValidationSet:
     def _draw(self, n: int) -> Batch:
         rng = stream(self._seed, self._stream, n)
         return self._task.sample(rng, batch_size=self._sizes[n], timesteps=self._timesteps)
+
+
+def scored_set(experiment: Experiment, task: AbstractTask, part: Part = "validation") -> ValidationSet | StreamSet:
+    """Return the sequences that the networks of an experiment are scored on: apart, or where it says so in streams."""
+    evaluation, training = experiment.evaluation, experiment.training
+    count, timesteps, seed = evaluation.sequences, experiment.timesteps, experiment.seed
+    if training.reset == "sequence":
+        return ValidationSet(task, sequences=count, timesteps=timesteps, seed=seed, part=part)
+    return StreamSet(
+        task,
+        sequences=count,
+        streams=evaluation.streams,
+        timesteps=timesteps,
+        seed=seed,
+        reset=training.reset,
+        part=part,
+    )
 
 
 def batch_sizes(sequences: int, *, numbers_each: int) -> list[int]:

@@ -25,6 +25,7 @@ from rnnlab.backends.base import (
     nothing,
 )
 from rnnlab.backends.numpy.compiled import compiled_layer, describe_compiler
+from rnnlab.backends.numpy.continual import ContinualModel
 from rnnlab.backends.numpy.fast import FastLayer
 from rnnlab.backends.numpy.lanes import Form, Member, lanes_of, train_together, why_not_in_lanes
 from rnnlab.backends.numpy.layer import AbstractLayer
@@ -130,7 +131,7 @@ class NumpyBackend(AbstractBackend):
 
     def build(
         self, network: Network, *, parameters: Mapping[str, Array], training: Training | None = None
-    ) -> "NumpyModel":
+    ) -> AbstractModel:
         _, layer_class = self._layer_class(network)
         own = NamedVector({name: described.shape for name, described in network.parameters().items()}, network.dtype)
         own.fill_from(parameters)
@@ -141,7 +142,8 @@ class NumpyBackend(AbstractBackend):
             shards=1 if training and training.gradient_regularizer else self.options.shards,
             processes=self.processes,
         )
-        return NumpyModel(network, training, parameters=own, shards=shards, lanes=self._lanes)
+        model = NumpyModel(network, training, parameters=own, shards=shards, lanes=self._lanes)
+        return ContinualModel(model, own) if training and training.stream else model
 
     def train_blocks(
         self, models: Sequence[AbstractModel], batches: Sequence[Batch], *, updates: int

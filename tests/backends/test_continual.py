@@ -1,0 +1,197 @@
+"""Updates at every time step: the forward gradient against back-propagation, central differences and hand figures."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rnnlab.backends.base import AbstractModel, Network, Training
+from rnnlab.backends.numpy import NumpyBackend
+from rnnlab.backends.recipe import Reset, Stream
+from rnnlab.cells import CELLS
+from rnnlab.core.batch import Batch, last_step_mask
+from rnnlab.core.errors import UsageError
+from rnnlab.equations.traces import traces_of
+from tests import networks
+
+GERS: dict[str, Any] = {"cells_per_block": 2, "truncate": True, "forget_gate": True, "gate_feedback": False}
+# Cells of which the equation shows that the gradient through time is element-wise.
+CELLS_WITH_TRACES: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("lstm_1997", {"truncate": True}),
+    ("lstm_1997", {"cells_per_block": 2, "truncate": True, "hidden_bias": "gates"}),
+    ("lstm_1997", {"cells_per_block": 4, "truncate": True, "output_gate": False}),
+    ("lstm_1997", {**GERS, "hidden_bias": "gates"}),
+    ("indrnn", {}),
+    ("mingru", {}),
+)
+
+
+def recipe(stream: Stream | None = None, **options: Any) -> Training:
+    return replace(networks.training(**options), stream=stream or Stream())
+
+
+def build(network: Network, training: Training) -> AbstractModel:
+    return NumpyBackend(reference=True).build(network, parameters=networks.parameters(network), training=training)
+
+
+Build = Callable[[Network, Training], AbstractModel]
+BUILDS: list[Build] = [build]
+
+
+@pytest.mark.parametrize("sequences", [True, False], ids=["every step", "last step"])
+@pytest.mark.parametrize(("cell", "options"), CELLS_WITH_TRACES, ids=lambda value: str(value))
+def test_traces_give_the_gradient_of_back_propagation(cell: str, options: dict[str, Any], sequences: bool) -> None:
+    network = networks.network(cell, units=4, sequences=sequences, **options)
+    batch = networks.batch(network, ragged=True, holes=sequences)
+    loss, gradients = build(network, recipe()).loss_and_gradients(batch)
+    expected, theirs = build(network, networks.training()).loss_and_gradients(batch)
+    assert loss == pytest.approx(expected, rel=1e-12)
+    for name, gradient in theirs.items():
+        np.testing.assert_allclose(gradients[name], gradient, rtol=1e-9, atol=1e-13, err_msg=name)
+        assert np.abs(gradient).max() > 1e-5, name  # no gradient hides
+
+
+@pytest.mark.parametrize("cell", ["simple", "gru", "carry", "lstm"])
+def test_a_gradient_cut_to_the_step_needs_no_traces(cell: str) -> None:
+    network = networks.network(cell, units=4, sequences=True)
+    batch = networks.batch(network, ragged=True)
+    _, gradients = build(network, recipe(bptt_steps=1)).loss_and_gradients(batch)
+    _, theirs = build(network, networks.training(bptt_steps=1)).loss_and_gradients(batch)
+    for name, gradient in theirs.items():
+        np.testing.assert_allclose(gradients[name], gradient, rtol=1e-9, atol=1e-13, err_msg=name)
+
+
+@pytest.mark.parametrize("cell", ["simple", "carry", "gru", "lstm", "lstm_1997", "slstm"])
+def test_a_gradient_that_flows_through_a_matrix_is_an_error(cell: str) -> None:
+    kind = CELLS.get(cell)
+    with pytest.raises(UsageError, match="flows from step to step through U"):
+        traces_of(kind(kind.Options(units=4)), 3)
+
+
+def test_the_fixture_of_the_paper_s_equations() -> None:
+    """One cell, x = 1, -1/2, 1/4, all weights in a row from -1/2 to 0.9: figures of another program."""
+    kind = CELLS.get("lstm_1997")
+    network = Network(kind(kind.Options(units=1, truncate=True)), 1, 1, False, "sigmoid_mse", "float64")
+    w = np.linspace(-0.5, 0.9, 15).reshape(3, 5)  # rows c, i, o; columns x, y, i, o, 1
+    given = {f"layers.0.b{gate}": w[row, 4:] for row, gate in enumerate("cio")}
+    for column, name in enumerate(("W", "U", "Vi", "Vo")):
+        given |= {f"layers.0.{name}{gate}": w[row, column : column + 1, None] for row, gate in enumerate("cio")}
+    given |= {"head.W": np.array([[1.2]]), "head.b": np.array([-0.3])}
+    model = NumpyBackend().build(network, parameters=given, training=recipe())
+    one = Batch(np.array([[[1.0], [-0.5], [0.25]]]), np.array([[1.0]]), last_step_mask(np.array([3]), 3), np.array([3]))
+    _, gradients = model.loss_and_gradients(one)
+    expected = [
+        [-0.0250452, 0.01416034, -0.05671659, -0.07283121, -0.1260808],
+        [0.01036214, -0.00163263, 0.00627785, 0.00786292, 0.01896716],
+        [0.00167324, -0.00121133, 0.00454067, 0.00559436, 0.00669296],
+    ]
+    for row, gate in enumerate("cio"):
+        found = [float(gradients[f"layers.0.{name}{gate}"].item()) / 2 for name in ("W", "U", "Vi", "Vo", "b")]
+        assert found == pytest.approx(expected[row], abs=1e-8)  # theirs is the gradient of half the squared error
+
+
+@pytest.mark.parametrize("build", BUILDS, ids=lambda build: build.__name__)
+@pytest.mark.parametrize("reset", ["sequence", "never", "error"])
+def test_every_update_is_that_of_the_paper_s_equations(build: Build, reset: Reset) -> None:
+    """The network of Gers 2000 with two blocks of two cells, written out here; the rate falls along a stream."""
+    network = networks.network("lstm_1997", units=4, sequences=True, loss="sigmoid_mse", hidden_bias="gates", **GERS)
+    batch = networks.batch(network, batch_size=9, ragged=True, holes=True)
+    tolerance = 0.6 if reset == "error" else None  # a first error after some steps
+    training = replace(recipe(Stream(reset, 0.9, None, tolerance), momentum=0.5), learning_rate=0.5)
+    model = build(network, training)
+    found = model.train_block(batch, updates=9)
+    byhand = ByHand(networks.parameters(network), momentum=0.5, decay=0.9)
+    for row in range(9):
+        if reset == "sequence":
+            byhand.reset()
+        outputs = byhand.learn(batch.rows(row, row + 1), rate=0.5, tolerance=tolerance)
+        np.testing.assert_allclose(found.outputs[row], outputs, rtol=1e-9, atol=1e-12, err_msg=f"sequence {row}")
+    for name, array in model.parameters().items():
+        np.testing.assert_allclose(array, byhand.p[name], rtol=1e-9, atol=1e-12, err_msg=name)
+
+
+class ByHand:
+    """Equations 3 to 13 of Gers, Schmidhuber, Cummins 2000, for blocks of two cells, with momentum."""
+
+    def __init__(self, parameters: dict[str, Any], *, momentum: float, decay: float) -> None:
+        self.p, self.momentum, self.decay = parameters, momentum, decay
+        self.velocity = {name: np.zeros_like(array) for name, array in parameters.items()}
+        self.reset()
+
+    def reset(self) -> None:
+        self.y, self.s, self.factor = np.zeros(4), np.zeros(4), 1.0
+        self.ds = {gate: np.zeros((3 + 4 + 1, 4)) for gate in "cif"}
+
+    def learn(self, one: Batch, *, rate: float, tolerance: float | None) -> Any:
+        sigmoid = lambda v: 1 / (1 + np.exp(-v))  # noqa: E731
+        p = {name.removeprefix("layers.0."): array for name, array in self.p.items()}
+        outputs = np.zeros((one.inputs.shape[1], 2))
+        for t in range(int(one.lengths[0])):
+            read = np.concatenate([one.inputs[0, t], self.y, [1.0]])  # x, y, 1
+            w = {g: np.concatenate([p[f"W{g}"], p[f"U{g}"], [p.get(f"b{g}", np.zeros(4))]]) for g in "ciof"}
+            i, f, o = (np.repeat(sigmoid(read @ w[gate]), 2) for gate in "ifo")
+            c = sigmoid(read @ w["c"])
+            g, old = 4 * c - 2, self.s
+            self.s = f * old + i * g
+            h = 2 * sigmoid(self.s) - 1
+            self.y = o * h
+            self.ds["c"] = self.ds["c"] * f + np.outer(read, i * 4 * c * (1 - c))
+            self.ds["i"] = self.ds["i"] * f + np.outer(read, g * i * (1 - i))
+            self.ds["f"] = self.ds["f"] * f + np.outer(read, old * f * (1 - f))
+            is_wrong = False
+            if one.mask[0, t]:
+                outputs[t] = self.y @ p["head.W"] + p["head.b"]
+                k = sigmoid(outputs[t])
+                delta = (k - one.targets[0, t]) * k * (1 - k)  # of the mean over two outputs
+                back = p["head.W"] @ delta
+                e_s = o * (1 - h * h) / 2 * back  # h' = (1 + h)(1 - h)/2
+                gradients = {"c": self.ds["c"] * e_s}
+                gradients |= {gate: (self.ds[gate] * e_s).reshape(8, 2, 2).sum(axis=2) for gate in "if"}
+                of_o = (h * back).reshape(2, 2).sum(axis=1) * (o * (1 - o))[::2]
+                gradients["o"] = np.outer(read, of_o)
+                moves = {"head.W": np.outer(self.y, delta), "head.b": delta}
+                for gate, value in gradients.items():
+                    moves |= {f"layers.0.W{gate}": value[:3], f"layers.0.U{gate}": value[3:7]}
+                    moves |= {f"layers.0.b{gate}": value[7]} if gate != "c" else {}
+                for name, move in moves.items():
+                    self.velocity[name] = self.momentum * self.velocity[name] - rate * self.factor * move
+                    self.p[name] += self.velocity[name]
+                is_wrong = tolerance is not None and bool((np.abs(k - one.targets[0, t]) > tolerance).any())
+            self.factor *= self.decay
+            if is_wrong:
+                self.reset()
+                break
+        return outputs
+
+
+@pytest.mark.parametrize("build", BUILDS, ids=lambda build: build.__name__)
+@pytest.mark.parametrize("reset", ["sequence", "never", "error"])
+def test_blocks_and_a_restored_state_change_no_bit(build: Build, reset: Reset) -> None:
+    network = networks.network("lstm_1997", units=4, sequences=True, loss="sigmoid_mse", **GERS)
+    batch = networks.batch(network, batch_size=12, ragged=True, holes=True)
+    training = recipe(Stream(reset, 0.97, 20, 0.6), momentum=0.5, clip_norm=0.1)
+    whole = build(network, training)
+    together = whole.train_block(batch, updates=12)
+    parts, losses, row = build(network, training), [], 0
+    for size in (1, 5, 4, 2):
+        found = parts.train_block(batch.rows(row, row + size), updates=size)
+        losses, row = [*losses, *found.losses.tolist()], row + size
+        state, parts = parts.state_dict(), build(network, training)
+        parts.load_state_dict(state)
+    assert losses == together.losses.tolist()
+    assert len(set(losses)) > 10
+    for name, array in whole.state_dict().items():
+        np.testing.assert_array_equal(array, parts.state_dict()[name], err_msg=name)
+
+
+@pytest.mark.parametrize("build", BUILDS, ids=lambda build: build.__name__)
+def test_a_loss_that_is_not_finite_ends_a_block_and_changes_no_weight(build: Build) -> None:
+    network = networks.network("lstm_1997", units=4, sequences=True, **GERS)
+    batch = networks.batch(network, batch_size=3)
+    batch.targets[1, 2] = np.inf
+    model = build(network, recipe())
+    found = model.train_block(batch, updates=3)
+    assert np.isfinite(found.losses).tolist() == [True, False]
+    assert all(np.isfinite(array).all() for array in model.parameters().values())
