@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Self, final
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnlab.backends.recipe import Training
+from rnnlab.backends._recipe import Training
 from rnnlab.cells.base import AbstractCell
 from rnnlab.core.batch import Batch
 from rnnlab.core.losses import LOSSES, AbstractLoss

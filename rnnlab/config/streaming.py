@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from rnnlab.backends.recipe import Reset, Stream
+from rnnlab.backends._recipe import Reset, Stream
 from rnnlab.core.options import Options
 
 MOST_STEPS = 1_000_000_000

@@ -40,7 +40,7 @@ class ContinualReber(AbstractTask):
     """
 
     name = "continual_reber@gers2000"
-    loss = "sigmoid_mse"
+    loss = "sigmoid_mse_bits"
     return_sequences = True
     tolerance = 0.49
     input_features = output_features = len(SYMBOLS)

@@ -12,6 +12,7 @@ from rnnlab.backends.numpy.chunks import chunk_steps, count_shards, reach, shoul
 from rnnlab.config.experiment import Experiment
 from rnnlab.core.errors import EnvironmentFault
 from rnnlab.core.system_errors import ELSEWHERE, reported
+from rnnlab.equations.traces import traces_of
 from rnnlab.storage.checkpoint import KEPT
 from rnnlab.storage.files import nearest_folder, probe
 from rnnlab.tasks.base import Streak
@@ -98,7 +99,8 @@ def space_needed(experiment: Experiment) -> int:
     once, slots = _once_and_slots(experiment, experiment.network())
     records = 2 + experiment.training.steps // experiment.training.evaluate_every
     # A long budget is seldom spent: for records no more is asked than a day of them could take.
-    return once * ((KEPT + 1) * (2 + slots) + 3) + 2 * _RECORD * min(records, 100_000) + _OTHER
+    checkpoints = (KEPT + 1) * (once * (2 + slots) + _along(experiment))
+    return checkpoints + 3 * once + 2 * _RECORD * min(records, 100_000) + _OTHER
 
 
 def checkpoint_bytes(experiment: Experiment) -> int:
@@ -108,7 +110,7 @@ def checkpoint_bytes(experiment: Experiment) -> int:
     # A file may not be there; what is learnt from one has no rule of its own over training sequences.
     rule = asked.rule() if asked else None if experiment.task.files else experiment.build_task().solved
     window = max(rule.sequences if isinstance(rule, Streak) else 0, experiment.training.batch_size)
-    return once * (2 + slots) + window * (1 + _FLOAT64) + _OTHER
+    return once * (2 + slots) + window * (1 + _FLOAT64) + _along(experiment) + _OTHER
 
 
 def memory_available() -> int | None:
@@ -140,6 +142,17 @@ def _once_and_slots(experiment: Experiment, network: Network) -> tuple[int, int]
     """Return the bytes of all parameters, and how many numbers the optimiser keeps for each."""
     once = sum(parameter.size for parameter in network.parameters().values()) * network.dtype.itemsize
     return once, len(experiment.recipe().optimizer.slot_names())
+
+
+def _along(experiment: Experiment) -> int:
+    """Return the bytes of the states and traces that are carried on along a stream."""
+    training, network = experiment.training, experiment.network()
+    if training.update == "sequence":
+        return 0
+    numbers = sum(network.cell.state_sizes().values())
+    if training.bptt_steps is None:
+        numbers += traces_of(network.cell, network.input_features).size
+    return numbers * network.dtype.itemsize
 
 
 def _batch(network: Network, batch_size: int, timesteps: int) -> int:

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple, final
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnlab.backends._recipe import Reset
 from rnnlab.backends.base import AbstractModel
-from rnnlab.backends.recipe import Reset
 from rnnlab.core.batch import Batch, Lengths, within_lengths
 from rnnlab.core.losses import LOSSES, too_far
 from rnnlab.core.streams import stream

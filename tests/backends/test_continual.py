@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rnnlab.backends._recipe import Reset, Stream
 from rnnlab.backends.base import AbstractModel, Network, Training
 from rnnlab.backends.numpy import NumpyBackend
-from rnnlab.backends.recipe import Reset, Stream
 from rnnlab.cells import CELLS
 from rnnlab.core.batch import Batch, last_step_mask
 from rnnlab.core.errors import UsageError

@@ -89,6 +89,27 @@ task: adding; shape: {input_features: 3}
 task: adding; shape: {return_sequences: true}
     2:27 shape.return_sequences: got true, but task adding@urnn has false — remove shape.return_sequences, \
 or choose another task
+task: adding; training: {reset: never}
+    2:19 training.reset: has no effect with update: sequence — add `update: step`
+task: adding; cell: lstm; training: {update: step, batch_size: 1}
+    3:20 training.update: the gradient of the cell lstm flows from step to step through Uo, not unit by unit — \
+set training.bptt_steps: 1, which cuts the gradient to the step, or take a cell like lstm_1997
+task: adding; cell: lstm_1997; training: {update: step, batch_size: 1}
+    3:20 training.update: the gradient of the cell lstm_1997 flows from step to step through Uo, not unit by unit — \
+set cell.truncate: true, or training.bptt_steps: 1, which cuts the gradient to the step
+task: adding; cell: mingru; training: {update: step, batch_size: 2}
+    3:38 training.batch_size: got 2, expected 1 with update: step, which is of one stream — set `batch_size: 1`
+task: adding; cell: mingru; backend: keras; training: {update: step, batch_size: 1}
+    4:20 training.update: got 'step', which backend keras does not support — set `backend: numpy`
+task: adding; cell: mingru; training: {update: step, batch_size: 1, reset: never}
+    3:48 training.reset: got 'never', but adding@urnn scores the last step of a sequence alone — \
+leave it out, or take a task with `return_sequences`
+task: parity; cell: mingru; training: {update: step, batch_size: 1, reset: error}
+    3:48 training.reset: got 'error', but parity scores the last step of a sequence alone — \
+leave it out, or take a task with `return_sequences`
+task: flip_flop; cell: mingru; training: {update: step, batch_size: 1, reset: error}
+    3:48 training.reset: got 'error', but flip_flop@sussillo2013 does not say when a step is wrong — \
+set reset: never, or take a task with a `tolerance`
 """
 
 

@@ -100,7 +100,7 @@ def test_a_draw_is_a_function_of_seed_stream_and_number(task: AbstractTask) -> N
 def test_the_oracle_is_better_in_every_metric_by_its_declared_direction(task: AbstractTask) -> None:
     batch = draw(task)
     best, worst = (
-        task.metrics(predict(batch), batch)
+        task.metrics(LOSSES[task.loss].answers(predict(batch)), batch)
         for predict in (task.oracle, task.references(task.default_timesteps)[0].predict)
     )
     assert best.keys() == worst.keys()

@@ -18,7 +18,7 @@ from tests.training.resuming import Make, account, begin, damage, killed, resume
 
 pytestmark = pytest.mark.usefixtures("single_updates")
 
-VARIANTS = {
+VARIANTS: dict[str, tuple[str, ...]] = {
     "plain": (),
     "mid-schedule": ("training.schedule={type: cosine, warmup_steps: 3}", "training.optimizer=rmsprop"),
     "lengths": ("shape.timesteps=[2, 9]", "cell.type=carry", "precision=float64"),
@@ -26,6 +26,25 @@ VARIANTS = {
     "plateau": ("training.stop_on_plateau={evaluations: 3, min_improvement: 100}", "training.steps=50"),
     "rate": ("training.schedule={type: plateau, factor: 0.5, patience: 1, min_delta: 10}", "training.evaluate_every=1"),
     "momentum": ("training.optimizer={type: sgd, momentum: 0.9, nesterov: true}", "cell.layers=2"),
+    "stream": (
+        "task=continual_reber",
+        "shape.timesteps=[9, 20]",
+        "training.update=step",
+        "training.reset=never",
+        "training.stream_decay=0.99",
+        "training.batch_size=1",
+        "cell={type: lstm_1997, truncate: true, units: 4}",
+    ),
+    "to errors": (
+        "task=continual_reber",
+        "shape.timesteps=[9, 20]",
+        "training.update=step",
+        "training.reset=error",
+        "training.stream_steps=20",
+        "training.batch_size=1",
+        "cell={type: indrnn, units: 4}",
+        "training.optimizer={type: adam, learning_rate: 0.1}",
+    ),
     "amsgrad": ("training.optimizer={type: adam, amsgrad: true}", "training.clip_value=0.01"),
 }
 

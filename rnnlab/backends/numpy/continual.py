@@ -11,12 +11,12 @@ from typing import Any, NamedTuple, final
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnlab.backends._recipe import Stream
 from rnnlab.backends.base import AbstractModel, BlockResult, Prediction, StepResult, nothing
 from rnnlab.backends.numpy.pool import NamedVector
 from rnnlab.backends.numpy.reference import step_gradients
 from rnnlab.backends.numpy.shard import below
 from rnnlab.backends.numpy.updating import Update
-from rnnlab.backends.recipe import Stream
 from rnnlab.core.batch import Batch
 from rnnlab.core.losses import too_far
 from rnnlab.core.namespace import NUMPY
