@@ -119,13 +119,14 @@ class ContinualModel(AbstractModel):
         """Return what all steps add up to, of each sequence from the zero state and at the same weights."""
         before = {name: array.copy() for name, array in self._along.items()}
         self._gradients.flat.fill(0)
-        share, total = 1 / int(np.count_nonzero(batch.mask)), 0.0
+        scored, total = int(np.count_nonzero(batch.mask)), 0.0
+        share = 1 / (batch.size if self._recipe.sums_steps else scored)
         for row in range(batch.size):
             self._reset()
             for t in range(int(batch.lengths[row])):
                 total += self._step(batch.rows(row, row + 1), t, share).loss
         self._take(before)
-        return total * share, self._gradients.copies()
+        return total / scored, self._gradients.copies()
 
     def predict(self, inputs: Array, lengths: Array | None = None, *, states: bool = False) -> Prediction:
         return self._whole.predict(inputs, lengths, states=states)
