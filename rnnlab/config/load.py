@@ -128,6 +128,9 @@ def _check_stream(checker: Checker, experiment: Experiment) -> None:
     elif training.bptt_steps > 1:
         problem = f"got {training.bptt_steps}, expected 1 or null with update: step"
         checker.add(("training", "bptt_steps"), problem, hint="with null the gradient flows through all steps")
+    if training.gradient_regularizer is not None:
+        problem = "is of the gradient through whole sequences, not of update: step"
+        checker.add(("training", "gradient_regularizer"), problem, hint="leave it out")
     if training.reset != "sequence" and not network.return_sequences:
         problem = f"got {training.reset!r}, but {experiment.task_name} scores the last step of a sequence alone"
         checker.add(("training", "reset"), problem, hint="leave it out, or take a task with `return_sequences`")
