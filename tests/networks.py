@@ -21,6 +21,7 @@ VARIANTS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("lstm_1997", {"cells_per_block": 2, "truncate": True, "hidden_bias": "gates"}),
     ("lstm_1997", {"gate_feedback": False, "hidden_bias": "none", "state_activation": "linear"}),
     ("lstm_1997", {"cells_per_block": 4, "output_gate": False}),
+    ("lstm_1997", {"cell_feedback": False, "gate_feedback": False, "output_gate": False, "hidden_bias": "none"}),
     ("lstm_peephole", {"peephole_gradient": False, "activation": "linear"}),
     ("mingru", {"positive": False, "activation": "tanh"}),
     ("slstm", {"forget_activation": "exp"}),

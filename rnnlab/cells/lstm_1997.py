@@ -32,6 +32,7 @@ class Lstm1997Options(GateOptions):
     forget_gate: bool = Field(False, description="whether blocks have forget gates too, as of 2000")
     forget_gate_bias: list[float] | None = Field(None, description="bias " + _BIASES.format("forget"))
     hidden_bias: Literal["all", "gates", "none"] = Field("all", description="which of cells and gates have a bias")
+    cell_feedback: bool = Field(True, description="whether cells and gates read the cells' last outputs")
     gate_feedback: bool = Field(True, description="whether cells and gates read the gates' last values as well")
     output_gate: bool = Field(True, description="whether blocks have output gates")
     truncate: bool = Field(
@@ -83,7 +84,8 @@ class Lstm1997(AbstractCell):
         `forget_gate` Gers, Schmidhuber, Cummins 2000, "Learning to forget: continual prediction with LSTM".
     Differs: By default the gradient is the full one; the papers' is `truncate: true`. An update is made after a batch,
         not within a sequence, unless the config has `training.update: step`. The output layer reads the cells alone, as
-        in the experiments of 1997 but 2a and 2b.
+        in the experiments of 1997 but 2a and 2b; these have `output: {bias: false, inputs: true}`, neither feedback nor
+        output gate, and g a sigmoid.
 
     Example:
         One cell, Wc = 1, Wi = 2, the rest 0, x = 1 from the zero state, by hand: i = sigmoid(2) = 0.8808,
@@ -140,7 +142,8 @@ class Lstm1997(AbstractCell):
         for target in "c" + gates:
             size = own.units if target == "c" else own.blocks
             described[f"W{target}"] = Parameter((input_features, size), "kernel")
-            described[f"U{target}"] = Parameter((own.units, size), "recurrent_kernel")
+            if own.cell_feedback:
+                described[f"U{target}"] = Parameter((own.units, size), "recurrent_kernel")
             for gate in gates if own.gate_feedback else "":
                 described[f"V{gate}{target}"] = Parameter((own.blocks, size), "recurrent_kernel")
             if own.hidden_bias == "all" or (own.hidden_bias == "gates" and target != "c"):
@@ -154,7 +157,9 @@ class Lstm1997(AbstractCell):
         seen = {name: xp.stop_gradient(state[name]) if own.truncate else state[name] for name in "yio"}
 
         def net(target: str) -> Array:
-            total = xp.matmul(inputs, p[f"W{target}"]) + xp.matmul(seen["y"], p[f"U{target}"])
+            total = xp.matmul(inputs, p[f"W{target}"])
+            if own.cell_feedback:
+                total = total + xp.matmul(seen["y"], p[f"U{target}"])
             for gate in "io":
                 if f"V{gate}{target}" in p:
                     total = total + xp.matmul(seen[gate], p[f"V{gate}{target}"])

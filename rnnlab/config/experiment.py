@@ -9,6 +9,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from pydantic.json_schema import models_json_schema
 
 from rnnlab.backends import BACKENDS
+from rnnlab.backends._output import OutputOptions
 from rnnlab.backends.base import AbstractBackend, Network, Training
 from rnnlab.backends.keras import KerasBackend, KerasOptions
 from rnnlab.backends.keras.engines import DEFAULT_ENGINE, ENGINES
@@ -52,6 +53,7 @@ class Experiment(Options):
     keras: KerasOptions = KerasOptions()
     numpy: NumpyOptions = NumpyOptions()
     cell: Annotated[CellOptions, Member(CELLS, DEFAULT)] = Field(EMPTY, description="the cell and its size")
+    output: OutputOptions = OutputOptions()
     shape: ShapeOptions = ShapeOptions()
     task: Annotated[TaskOptions, Member(TASKS, find=described_task)] = Field(description="what is to be learnt")
     training: TrainingOptions = TrainingOptions()
@@ -109,6 +111,7 @@ class Experiment(Options):
                 return_sequences=bool(shape.return_sequences),
                 loss=self._loss(task_class(self.task.type).loss),
                 precision=self.precision,
+                output=self.output,
             )
 
     @property

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, final
 
 from rnnlab.core.losses import AbstractLoss
+from rnnlab.core.parameters import Parameter
 from rnnlab.equations.graph import Graph, Node
 from rnnlab.equations.trace import Operations, Symbol
 from rnnlab.optim.rules.base import AbstractOptimizer
@@ -26,27 +27,32 @@ def formula_of_rule(rule: AbstractOptimizer[Any]) -> Formula:
     return {name: xp.node(value) for name, value in rule.move(xp, at, numbers).items()}
 
 
-def formula_of_head(loss: AbstractLoss, *, units: int, features: int) -> Formula:
+def formula_of_head(loss: AbstractLoss, *, parameters: Mapping[str, Parameter]) -> Formula:
     """Return what the output layer and the loss give at a step.
 
-    It is computed from `state` nodes: `h`, the last layer's output; `targets`, one number where they are classes; and
-    `outputs`, what there is where the step is not scored; and from `number` nodes: `scored`, whether it is, and
-    `share`, by which the gradient is multiplied. The results are `outputs`, `value`, the loss, `slope`, its gradient by
-    the outputs, and `flow`, that by `h`.
+    It is computed from `state` nodes: `h`, the last layer's output; `inputs` of the network; `targets`, one number
+    where they are classes; and `outputs`, what there is where the step is not scored; and from `number` nodes:
+    `scored`, whether it is, and `share`, by which the gradient is multiplied. The results are `outputs`, `value`, the
+    loss, `slope`, its gradient by the outputs, and `flow`, that by `h`.
 
     Args:
         loss: Which loss.
-        units: H.
-        features: O.
+        parameters: Those of the output layer, by full name.
     """
     graph = Graph()
     xp = _Rows(graph, _file(loss))
+    units, features = parameters["head.W"].shape
     h, before = (graph.node("state", width=size, detail=name) for name, size in (("h", units), ("outputs", features)))
     targets = graph.node("state", width=1 if loss.integer_targets else features, detail="targets")
     if loss.integer_targets:
         targets = graph.node("one_hot", [targets], width=features)
-    bias = graph.node("parameter", width=features, detail="head.b")
-    y = Symbol(xp.elementwise, graph.add(graph.product(h, "head.W", width=features), bias))
+    raw = graph.product(h, "head.W", width=features)
+    if "head.V" in parameters:
+        inputs = graph.node("state", width=parameters["head.V"].shape[0], detail="inputs")
+        raw = graph.add(raw, graph.product(inputs, "head.V", width=features))
+    if "head.b" in parameters:
+        raw = graph.add(raw, graph.node("parameter", width=features, detail="head.b"))
+    y = Symbol(xp.elementwise, raw)
     t, scored, share = (
         Symbol(xp.elementwise, node)
         for node in (targets, graph.node("number", detail="scored"), graph.node("number", detail="share"))

@@ -61,7 +61,7 @@ def onnx_file(network: Network, parameters: Arrays, scaling: Scaling | None = No
     if scaling:
         x = writer.add("Sub", x, writer.array(scaling.inputs.mean[0]))
         x = writer.add("Div", x, writer.array(scaling.inputs.divisor[0]))
-    layers = network.cell.options.layers
+    read, layers = x, network.cell.options.layers
     for layer in range(layers):
         own = {name: parameters[f"layers.{layer}.{name}"] for name in network.layer_parameters(layer)}
         every_step = network.return_sequences or layer < layers - 1
@@ -69,8 +69,7 @@ def onnx_file(network: Network, parameters: Arrays, scaling: Scaling | None = No
         write = _operator if _has_operator(network.cell, network.precision) else _loop
         x = write(writer, plan, own, x, prefix=f"layers.{layer}.", every_step=every_step)
     scaled = "outputs" if scaling is None else "scaled"
-    x = writer.add("MatMul", x, writer.array(parameters["head.W"], "head.W"))
-    x = writer.add("Add", x, writer.array(parameters["head.b"], "head.b"), to=scaled)
+    x = _output_layer(writer, network, parameters, (x, read), to=scaled)
     if scaling:
         x = writer.add("Mul", x, writer.array(scaling.outputs.divisor[0]))
         writer.add("Add", x, writer.array(scaling.outputs.mean[0]), to="outputs")
@@ -82,6 +81,23 @@ def onnx_file(network: Network, parameters: Arrays, scaling: Scaling | None = No
     onnx.checker.check_model(model, full_check=True)
     content: bytes = model.SerializeToString()
     return content
+
+
+def _output_layer(writer: "_Writer", network: Network, parameters: Arrays, given: tuple[str, str], *, to: str) -> str:
+    """Add the output layer, of the last layer's outputs and the inputs of the network."""
+    (x, read), parts = given, list[str]()
+    if "head.V" in parameters:
+        # An index without an axis of its own takes the axis away.
+        shown = (
+            read if network.return_sequences else writer.add("Gather", read, writer.array(-1, dtype=np.int64), axis=1)
+        )
+        parts.append(writer.add("MatMul", shown, writer.array(parameters["head.V"], "head.V")))
+    if "head.b" in parameters:
+        parts.append(writer.array(parameters["head.b"], "head.b"))
+    x = writer.add("MatMul", x, writer.array(parameters["head.W"], "head.W"), to="" if parts else to)
+    for number, part in enumerate(parts, start=1):
+        x = writer.add("Add", x, part, to=to if number == len(parts) else "")
+    return x
 
 
 @final

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnlab.backends import BACKENDS
+from rnnlab.backends._output import raw_outputs
 from rnnlab.backends.base import AbstractModel, Network, Training
 from rnnlab.backends.keras import KerasBackend
 from rnnlab.backends.keras.engines import DEFAULT_ENGINE, usual_engine
@@ -202,7 +203,7 @@ def _loss(
             state = step.state
             outputs.append(step.output)
         x = np.stack(outputs)  # (T, B, H)
-    scored = x.swapaxes(0, 1)[batch.mask] @ parameters["head.W"] + parameters["head.b"]  # (N, O)
+    scored = raw_outputs(parameters, x.swapaxes(0, 1)[batch.mask], batch.inputs[batch.mask])  # (N, O)
     targets = batch.targets[batch.mask] if network.return_sequences else batch.targets
     return float(network.loss_function.values(scored, targets).mean())
 

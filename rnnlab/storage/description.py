@@ -31,6 +31,19 @@ Plain = Annotated[dict[Name, Annotated[JsonValue, AfterValidator(_require_bounds
 
 
 @final
+class OutputDescription(Options):
+    """Of the output layer.
+
+    Attributes:
+        bias: Whether it has a bias.
+        inputs: Whether it reads the inputs of the step too.
+    """
+
+    bias: bool
+    inputs: bool
+
+
+@final
 class NetworkDescription(Options):
     """As `Network.describe` returns it.
 
@@ -43,6 +56,7 @@ class NetworkDescription(Options):
         return_sequences: Whether every step has an output, or the last one only.
         loss: The loss that it was trained with.
         precision: The type of its numbers.
+        output: What its output layer has.
     """
 
     cell: Name
@@ -53,6 +67,7 @@ class NetworkDescription(Options):
     return_sequences: bool
     loss: Name
     precision: Literal["float32", "float64"]
+    output: OutputDescription
 
 
 Numbers = Annotated[list[Annotated[list[Finite], Field(max_length=_MOST)]], Field(max_length=_MOST)]

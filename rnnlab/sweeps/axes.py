@@ -213,7 +213,8 @@ def _pruner_faults(options: SweepOptions) -> Iterator[Fault]:
 def _axis_faults(key: str, axis: Axis, options: SweepOptions) -> Iterator[UsageError]:
     if isinstance(axis, list):
         texts = [json.dumps(value) for value in axis]
-        twice = [text for text, count in Counter(texts).items() if count > 1]
+        may_repeat = any(key in group for group in options.zip)  # then the combinations must differ: see `_zip_faults`
+        twice = [] if may_repeat else [text for text, count in Counter(texts).items() if count > 1]
         if twice or not axis:
             yield UsageError(f"{twice[0][:60]} is listed twice" if twice else "no values", hint="list each value once")
     if options.method == "grid" or any(key in group for group in options.zip):
@@ -236,6 +237,11 @@ def _zip_faults(options: SweepOptions) -> Iterator[UsageError]:
             if len(set(lengths.values())) > 1:
                 counts = ", ".join(f"{key} has {length}" for key, length in lengths.items())
                 yield UsageError(f"zipped axes need equally many values: {counts}")
+            else:
+                rows = Counter(zip(*(map(json.dumps, values_of(options.axes[key])) for key in lengths), strict=True))
+                for row in (row for row, count in rows.items() if count > 1):
+                    named = ", ".join(f"{key} {value[:30]}" for key, value in zip(lengths, row, strict=True))
+                    yield UsageError(f"{named} is listed twice", hint="list each combination once")
 
 
 def _when_faults(options: SweepOptions) -> Iterator[Fault]:

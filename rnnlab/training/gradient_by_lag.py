@@ -8,6 +8,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnlab.backends._output import raw_outputs
 from rnnlab.backends.base import Network
 from rnnlab.backends.numpy.unrolled import Unrolled, layers_of, unroll
 from rnnlab.config.experiment import Experiment
@@ -47,7 +48,7 @@ class GradientByLag:
     high: Mapping[str, NDArray[np.float64]]
 
 
-def gradient_by_lag(unrolled: Unrolled, head: tuple[Array, Array], batch: Batch, loss: str) -> GradientByLag:
+def gradient_by_lag(unrolled: Unrolled, head: Mapping[str, Array], batch: Batch, loss: str) -> GradientByLag:
     """Return how large the gradient of each sequence's last loss is at the states of the steps before.
 
     Lag 0 is the state after the last scored step itself, lag k the state k steps earlier. Each derivative is total: it
@@ -56,7 +57,7 @@ def gradient_by_lag(unrolled: Unrolled, head: tuple[Array, Array], batch: Batch,
 
     Args:
         unrolled: The steps of the network on the batch.
-        head: The output layer's matrix (H, O) and bias (O,).
+        head: The output layer's parameters by full name, or all of the network.
         batch: The batch.
         loss: Key of `rnnlab.core.losses.LOSSES`.
 
@@ -72,7 +73,7 @@ def gradient_by_lag(unrolled: Unrolled, head: tuple[Array, Array], batch: Batch,
         >>> one = np.ones((1, 1))
         >>> layers = layers_of(network, {"layers.0.W": one, "layers.0.U": one / 2, "layers.0.b": np.zeros(1)})
         >>> batch = Batch(np.ones((1, 3, 1)), np.zeros((1, 1)), np.array([[False, False, True]]), np.array([3]))
-        >>> found = gradient_by_lag(unroll(layers, batch.inputs, batch.lengths), (one, np.zeros(1)), batch, "mse")
+        >>> found = gradient_by_lag(unroll(layers, batch.inputs, batch.lengths), {"head.W": one}, batch, "mse")
         >>> found.median["layers.0.h"].tolist()  # the loss is 1.75², its gradient 3.5
         [3.5, 1.75, 0.875]
         >>> found.share["layers.0.h"].tolist()
@@ -81,8 +82,9 @@ def gradient_by_lag(unrolled: Unrolled, head: tuple[Array, Array], batch: Batch,
     last = last_scored(batch.mask)
     top = unrolled.steps[-1]
     outputs = np.stack([top[step].output[row] for row, step in enumerate(last)])
-    matrix, bias = (np.asarray(array, np.float64) for array in head)
-    rows = LOSSES[loss].gradient(outputs @ matrix + bias, _targets(batch, last)) @ matrix.T  # (B, H)
+    head = {name: np.asarray(array, np.float64) for name, array in head.items() if name.startswith("head.")}
+    outputs = raw_outputs(head, outputs, batch.inputs[np.arange(len(last)), last])
+    rows = LOSSES[loss].gradient(outputs, _targets(batch, last)) @ head["head.W"].T  # (B, H)
     from_above: list[Array | None] = [
         np.where((last == step)[:, None], rows, 0.0) if (last == step).any() else None for step in range(len(top))
     ]
@@ -167,7 +169,7 @@ class GradientRecorder:
         """Return `gradient/lags`, and for each state the share left at each of these lags; None where there is none."""
         with np.errstate(over="ignore", invalid="ignore"):  # the loss of a network that diverges shows it
             unrolled = unroll(layers_of(self._network, parameters), self._batch.inputs, self._batch.lengths)
-            found = gradient_by_lag(unrolled, (parameters["head.W"], parameters["head.b"]), self._batch, self._loss)
+            found = gradient_by_lag(unrolled, parameters, self._batch, self._loss)
         places = np.unique(np.linspace(0, len(found.lags) - 1, min(_MOST_LAGS, len(found.lags))).round().astype(int))
         record: dict[str, list[int] | list[float | None]] = {LAGS: found.lags[places].tolist()}
         for name, values in found.share.items():

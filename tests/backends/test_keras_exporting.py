@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 
+from rnnlab.backends._output import OutputOptions
 from rnnlab.backends.base import Network
 from rnnlab.backends.keras.engines import start
 from rnnlab.backends.numpy import NumpyBackend
@@ -62,6 +63,25 @@ every_shape = pytest.mark.parametrize(
 def test_the_model_gives_raw_outputs(cell: str, layers: int, sequences: bool, precision: str) -> None:
     net = network(cell, layers=layers, sequences=sequences, precision=precision, loss="cross_entropy")
     assert_agrees(built(net), net)
+
+
+@pytest.mark.parametrize("sequences", [False, True], ids=["last", "sequence"])
+@pytest.mark.parametrize("bias", [False, True])
+def test_an_output_layer_that_reads_inputs(bias: bool, sequences: bool) -> None:
+    net = replace(network("lstm", sequences=sequences), output=OutputOptions(bias=bias, inputs=True))
+    assert_agrees(built(net), net)
+
+
+@in_saving
+def test_a_file_with_an_output_layer_that_reads_inputs(tmp_path: Path) -> None:
+    import keras
+
+    from rnnlab.backends.keras.exporting import keras_file
+
+    for sequences in (False, True):
+        net = replace(network("simple", sequences=sequences), output=OutputOptions(bias=False, inputs=True))
+        (path := tmp_path / "model.keras").write_bytes(keras_file(built(net)))
+        assert_agrees(keras.models.load_model(path), net)
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ def test_classes_are_one_hot_targets(contender: Contender, sequences: bool) -> N
     assert_close(gradients, right, net, "gradients")
 
 
+@pytest.mark.usefixtures("keras")  # TensorFlow does not start after PyTorch
 def test_the_loss_and_its_gradient_are_those_of_pytorch() -> None:
     torch = pytest.importorskip("torch")
     net = Contender.named("numpy-fast", "").network("simple", loss="sigmoid_mse_classes")

@@ -47,7 +47,8 @@ def test_the_resolved_config_is_the_same_experiment(tmp_path: Path, text: str) -
 def test_the_resolved_config_leaves_nothing_out(tmp_path: Path) -> None:
     resolved = load(tmp_path, FULL).resolved()
     assert list(resolved) == [
-        "name", "seed", "precision", "backend", "numpy", "cell", "shape", "task", "training", "evaluation", "logging",
+        "name", "seed", "precision", "backend", "numpy", "cell", "output", "shape", "task",
+        "training", "evaluation", "logging",
     ]  # fmt: skip
     assert (resolved["shape"]["timesteps"], resolved["shape"]["return_sequences"]) == ([4, 9], False)
     assert resolved["training"]["optimizer"] == {
@@ -79,6 +80,8 @@ def test_equal_experiments_have_one_hash_however_written(tmp_path: Path, same: s
         "numpy: {shards: 3}",
         "training: {clip_norm: 1}",
         "cell: {activation: relu}",
+        "output: {bias: false}",
+        "training: {success: {last: 9}}",
         "shape: {timesteps: 99}",
     ],
 )

@@ -39,7 +39,7 @@ def batch_of(size: int = 4, timesteps: int = 6) -> Batch:
 
 def gradient_of(network: Network, parameters: dict[str, Array], batch: Batch) -> GradientByLag:
     way = unroll(layers_of(network, parameters), batch.inputs, batch.lengths)
-    return gradient_by_lag(way, (parameters["head.W"], parameters["head.b"]), batch, network.loss)
+    return gradient_by_lag(way, parameters, batch, network.loss)
 
 
 def loss_with_moved_state(

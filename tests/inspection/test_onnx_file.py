@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rnnlab.backends._output import OutputOptions
 from rnnlab.backends.base import Network
 from rnnlab.backends.numpy import NumpyBackend
 from rnnlab.cells import CELLS
@@ -109,6 +110,13 @@ def test_a_cell_is_an_operator_where_there_is_one() -> None:
         kinds = [node.op_type for node in onnx.load_from_string(onnx_file(net, parameters(net))).graph.node]
         found[cell] = [kind for kind in kinds if kind in {"RNN", "LSTM", "GRU", "Scan"}]
     assert found == {"simple": ["RNN"], "lstm": ["LSTM"], "gru": ["GRU"], "carry": ["Scan"]}
+
+
+@pytest.mark.parametrize("sequences", [False, True], ids=["last", "sequence"])
+@pytest.mark.parametrize(("bias", "inputs"), [(False, True), (True, True), (False, False)])
+def test_every_output_layer(bias: bool, inputs: bool, sequences: bool) -> None:
+    net = replace(network("simple", layers=2, sequences=sequences), output=OutputOptions(bias=bias, inputs=inputs))
+    assert_agrees(session(net), net)
 
 
 def test_a_missing_package_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:

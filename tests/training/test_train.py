@@ -162,6 +162,7 @@ def test_weights_say_what_they_are(fit: Fit) -> None:
         "return_sequences": False,
         "loss": "binary_cross_entropy",
         "precision": "float32",
+        "output": {"bias": True, "inputs": False},
     }
     for which, step in (("best", run.summary.best.step), ("last", 5)):
         description = run.folder.load_weights(which)[1]

@@ -11,7 +11,7 @@ import keras
 from numpy.typing import NDArray
 
 from rnnlab.backends.base import Network
-from rnnlab.backends.keras.functions import head_layer
+from rnnlab.backends.keras.functions import head_layers
 from rnnlab.backends.keras.stock import keras_weights, recurrent_layer
 from rnnlab.core.errors import EnvironmentFault
 from rnnlab.core.scaling import Scaling
@@ -37,11 +37,16 @@ def keras_model(network: Network, parameters: Mapping[str, NDArray[Any]], scalin
         x = keras.layers.Rescaling(1.0, (-scaling.inputs.mean[0]).tolist(), dtype=network.precision, name="centred")(x)
         factor = (1 / scaling.inputs.divisor[0]).tolist()
         x = keras.layers.Rescaling(factor, dtype=network.precision, name="scaled")(x)
+    read = x
     for number in range(depth):
         sequences = network.return_sequences or number < depth - 1
         settings = {"return_sequences": sequences, "return_state": False, "name": f"layers_{number}"}
         x = recurrent_layer(cell, network.precision, **settings)(x)
-    x = head_layer(network, name="head")(x)
+    first, *rest = head_layers(network)
+    x = first(x)
+    if rest:
+        shown = read if network.return_sequences else read[:, -1]
+        x = keras.layers.Add(dtype=network.precision, name="outputs")([x, rest[0](shown)])
     if scaling:
         factor, mean = (one[0].tolist() for one in (scaling.outputs.divisor, scaling.outputs.mean))
         x = keras.layers.Rescaling(factor, mean, dtype=network.precision, name="in_units")(x)

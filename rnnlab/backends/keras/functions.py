@@ -25,8 +25,9 @@ class NetworkFunctions:
         self.network, self.bptt_steps, self._engine = network, bptt_steps, engine
         cell, precision = network.cell, network.precision
         features = [network.input_features] + [cell.options.units] * (cell.options.layers - 1)
-        self._head, self._loss = head_layer(network), loss_of(network)
-        self._head.build((None, cell.options.units))
+        self._head, self._loss = head_layers(network), loss_of(network)
+        for dense, count in zip(self._head, (cell.options.units, network.input_features), strict=False):
+            dense.build((None, count))
         self._derived, self._layers = list[DerivedLayer](), list[Any]()
         if way.path == "derived":
             self._derived = [DerivedLayer(engine, cell, input_features=count) for count in features]
@@ -53,14 +54,19 @@ class NetworkFunctions:
             if lengths is not None and not self.network.return_sequences:
                 index = ops.expand_dims(ops.expand_dims(lengths - 1, -1), -1)
                 features = ops.squeeze(ops.take_along_axis(features, index, axis=1), axis=1)  # (B, H)
-            outputs = self._head(features)
+            shown = inputs
+            if self.network.output.inputs and not self.network.return_sequences:
+                shown = inputs[:, -1]
+                if lengths is not None:
+                    shown = ops.squeeze(ops.take_along_axis(inputs, index, axis=1), axis=1)  # (B, I)
+            outputs = self._outputs(features, shown)
             return ops.sum(self._loss.call(targets, outputs) * weights), outputs
 
     def stretch(self, values: Sequence[Tensor], inputs: Tensor, state: States) -> tuple[Tensor, States]:
         """Return the raw outputs (B, T, O) of some steps, and the state after them."""
         with self._scope(values):
             features, after = self._features(values, inputs, state, every_step=True)
-            return self._head(features), after
+            return self._outputs(features, inputs), after
 
     def states(self, values: Sequence[Tensor], inputs: Tensor) -> list[list[Tensor]]:
         """Return for each layer its states after every step, (T, B, size) each: by the cell's own equation."""
@@ -80,6 +86,10 @@ class NetworkFunctions:
             _, (x, *states) = self._engine.scan(step, before, [x], widths=widths)
             seen.append(states)
         return seen
+
+    def _outputs(self, features: Tensor, inputs: Tensor) -> Tensor:
+        first, *rest = (dense(x) for dense, x in zip(self._head, (features, inputs), strict=False))
+        return first + rest[0] if rest else first
 
     def initial_state(self, batch_size: int) -> States:
         """Return zeros, (B, size) for each array of each layer's state."""
@@ -143,15 +153,19 @@ class NetworkFunctions:
 
     def _scope(self, values: Sequence[Tensor]) -> Any:
         """Return the scope in which the Keras layers compute with these values."""
-        weights = [variable for layer in [*self._layers, self._head] for variable in layer.weights]
+        weights = [variable for layer in [*self._layers, *self._head] for variable in layer.weights]
         named = dict(zip(self._names, values, strict=True))
-        given = keras_weights(self.network, named) if self._layers else [named["head.W"], named["head.b"]]
+        given = keras_weights(self.network, named, only_head=not self._layers)
         return keras.StatelessScope(state_mapping=list(zip(weights, given, strict=True)))
 
 
-def head_layer(network: Network, **settings: Any) -> Any:
-    """Return the linear output layer."""
-    return keras.layers.Dense(network.output_features, dtype=network.precision, **settings)
+def head_layers(network: Network) -> list[Any]:
+    """Return the parts of the output layer, whose results are added: of the last layer's outputs, of the inputs."""
+    has_bias = {"head": network.output.bias} | ({"head_inputs": False} if network.output.inputs else {})
+    return [
+        keras.layers.Dense(network.output_features, use_bias=use_bias, dtype=network.precision, name=name)
+        for name, use_bias in has_bias.items()
+    ]
 
 
 def loss_of(network: Network) -> Any:

@@ -15,6 +15,7 @@ from rnnlab.cells.base import AbstractCell
 Array = NDArray[Any]
 Tensor = Any
 ops = keras.ops
+_HEAD = ("head.W", "head.b", "head.V")  # in the order of the output layer's weights
 
 
 @final
@@ -62,13 +63,16 @@ def recurrent_layer(cell: AbstractCell, precision: str, **settings: Any) -> Any:
     return EquationRNN(cell, **whole)
 
 
-def keras_weights(network: Network, parameters: Mapping[str, Tensor]) -> list[Tensor]:
-    """Return the weights of the network's Keras layers, in their order, from its parameters by full name."""
+def keras_weights(network: Network, parameters: Mapping[str, Tensor], *, only_head: bool = False) -> list[Tensor]:
+    """Return the weights of the network's Keras layers, in their order, from its parameters by full name.
+
+    With `only_head` they are those of the output layer.
+    """
     stock, found = _stock(network.cell), list[Tensor]()
-    for layer in range(network.cell.options.layers):
+    for layer in range(0 if only_head else network.cell.options.layers):
         own = {name: parameters[f"layers.{layer}.{name}"] for name in network.layer_parameters(layer)}
         found += _packed(stock, own) if stock else own.values()
-    return [*found, parameters["head.W"], parameters["head.b"]]
+    return [*found, *(parameters[name] for name in _HEAD if name in parameters)]
 
 
 def gradients_of(network: Network, of_weights: list[Array]) -> dict[str, Array]:
@@ -84,7 +88,8 @@ def gradients_of(network: Network, of_weights: list[Array]) -> dict[str, Array]:
                 array = array[0]
             parts = zip(together, np.split(array, len(together), axis=-1), strict=True)
             found |= {f"layers.{layer}.{name}": part for name, part in parts}
-    return found | dict(zip(("head.W", "head.b"), rest, strict=True))
+    named = network.parameters()
+    return found | dict(zip((name for name in _HEAD if name in named), rest, strict=True))
 
 
 def _packed(stock: _Stock, own: Mapping[str, Tensor]) -> list[Tensor]:

@@ -45,7 +45,7 @@ class Form:
         formula = formula_of_rule(training.optimizer)
         rest = (
             network.output_features, network.loss, network.return_sequences, network.precision, training.bptt_steps,
-            training.sums_steps,
+            training.sums_steps, network.output,
         )  # fmt: skip
         rule = f"{[*formula]} {text_of(formula.values())}"
         return cls(f"{layers} {plans}", rule, f"{rest}", network, training.optimizer)
@@ -55,7 +55,7 @@ class Form:
         parts = {
             "their cells have other equations or sizes": (self.cell, other.cell),
             "their update rules have other equations": (self.rule, other.rule),
-            "their outputs, loss, reduction, precision or bptt_steps differ": (self.rest, other.rest),
+            "their output layer, loss, reduction, precision or bptt_steps differ": (self.rest, other.rest),
         }
         return next((why for why, (one, another) in parts.items() if one != another), "")
 

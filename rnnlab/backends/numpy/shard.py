@@ -7,6 +7,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnlab.backends._output import raw_outputs
 from rnnlab.backends.base import Network
 from rnnlab.backends.numpy.chunks import Chunk, chunks, groups
 from rnnlab.backends.numpy.layer import AbstractLayer, OutputGradients, State, Tape
@@ -82,13 +83,17 @@ class Shard:
         """
         outputs, state = self.network.empty_outputs(*inputs.shape[:2]), self._begin(len(inputs))
         (cut,) = chunks(lengths, rows_at_once=self._layers[0].chunk_rows())
+        reads_inputs = self.network.output.inputs
         for chunk in cut:
             h, state = self._forward(inputs, chunk, state, self._tape(0))
             if self.network.return_sequences:
-                outputs[: chunk.rows, chunk.start : chunk.stop] = self._head(h).swapaxes(0, 1)
+                x = inputs[: chunk.rows, chunk.start : chunk.stop].swapaxes(0, 1) if reads_inputs else h
+                outputs[: chunk.rows, chunk.start : chunk.stop] = self._head(h, x).swapaxes(0, 1)
             else:
                 over = np.flatnonzero(lengths[: chunk.rows] <= chunk.stop)
-                outputs[over] = self._head(h[lengths[over] - 1 - chunk.start, over])
+                last = lengths[over] - 1
+                top = h[last - chunk.start, over]
+                outputs[over] = self._head(top, inputs[over, last] if reads_inputs else top)
         return outputs
 
     def states(self, inputs: Array) -> dict[str, Array]:
@@ -177,7 +182,8 @@ class Shard:
         steps, rows = self._scored_steps[first:last], self._scored_rows[first:last]
         features = h[steps - chunk.start, rows]  # (N, H)
         at = (rows, steps) if self.network.return_sequences else (rows,)
-        self._outputs[at] = y = self._head(features)
+        x = self._batch.inputs[rows, steps] if self.network.output.inputs else features
+        self._outputs[at] = y = self._head(features, x)
         loss = self.network.loss_function
         targets = self._batch.targets[at]
         targets = targets if loss.integer_targets else targets.astype(self.network.dtype)
@@ -185,7 +191,10 @@ class Shard:
         dy /= self._divisor
         g = self.gradients.views
         g["head.W"] += np.dot(features.T, dy)
-        g["head.b"] += dy.sum(axis=0)
+        if "head.V" in g:
+            g["head.V"] += np.dot(x.T, dy)
+        if "head.b" in g:
+            g["head.b"] += dy.sum(axis=0)
         _sort_by_step(np.dot(dy, self._parameters["head.W"].T), steps - chunk.start, rows, (by_step, h.shape[1:]))
         return float(loss.values(y, targets).sum()), by_step
 
@@ -207,11 +216,11 @@ class Shard:
                 gradients = list(below)
         return before
 
-    def _head(self, features: Array) -> Array:
-        """Return raw outputs (…, O) of (…, H)."""
-        p, units = self._parameters, features.shape[-1]
-        outputs = np.dot(features.reshape(-1, units), p["head.W"]) + p["head.b"]
-        return np.asarray(outputs).reshape(*features.shape[:-1], self.network.output_features)
+    def _head(self, features: Array, inputs: Array) -> Array:
+        """Return raw outputs (…, O) of (…, H), and of (…, I) where the output layer reads inputs; else of anything."""
+        rows = [array.reshape(-1, array.shape[-1]) for array in (features, inputs)]
+        outputs = raw_outputs(self._parameters, *rows)
+        return outputs.reshape(*features.shape[:-1], self.network.output_features)
 
 
 def below(prefix: str, arrays: Mapping[str, Array]) -> dict[str, Array]:

@@ -34,8 +34,7 @@ class Gradient(AbstractDiagnosis[GradientByLag]):
     )
 
     def compute(self, inspected: Inspected) -> GradientByLag:
-        head = inspected.arrays["head.W"], inspected.arrays["head.b"]
-        return gradient_by_lag(inspected.unrolled, head, inspected.batch, inspected.task.loss)
+        return gradient_by_lag(inspected.unrolled, inspected.arrays, inspected.batch, inspected.task.loss)
 
     def sentences(self, found: GradientByLag) -> list[str]:
         return [_reach(name, *one) for name, one in _shares(found).items()]

@@ -1,6 +1,7 @@
 """The output layer and the loss where each lane is a network of its own, and the columns are sequences of them."""
 
 from collections.abc import Mapping, Sequence
+from itertools import accumulate, pairwise
 from typing import final
 
 from rnnlab.backends.numpy.compiled._code import Code
@@ -25,6 +26,7 @@ class Head:
         buffers: Its memory.
         formula: What they compute.
         layer: The layer below.
+        inputs: I, of the network.
         shapes: Where the parameters are, by full name.
         columns: W.
 
@@ -34,7 +36,7 @@ class Head:
     """
 
     def __init__(
-        self, code: Code, buffers: Buffers, formula: Formula, *, layer: Layer, shapes: Shapes, columns: int
+        self, code: Code, buffers: Buffers, formula: Formula, *, layer: Layer, inputs: int, shapes: Shapes, columns: int
     ) -> None:
         self._code, self._columns = code, columns
         output, ones = layer.layout.states[layer.layout.plan.output], layer.layout.ones
@@ -42,6 +44,7 @@ class Head:
         h, slope = Rows("next", output.start, output.count), Rows("head", 1, self.features)
         places = {"h": h, "targets": Rows("targets", 0, 0), "outputs": Rows("outputs", 0, self.features)}
         places |= {name: Rows(name, 0, 1) for name in ("scored", "share")}
+        places["inputs"] = Rows("inputs", 0, inputs)
         given = {
             node: places[node.detail] for node in ordered(formula.values()) if node.operation in {"state", "number"}
         }
@@ -52,11 +55,14 @@ class Head:
             formula["flow"]: [Rows("head", 1 + self.features, self.units)],
         }
         direction = Order(given, wanted, ones=ones, work=0).direction(stages([*wanted], []))
-        pieces = (
-            Piece("head.W", False, slice(0, self.units), slice(0, self.features)),
-            Piece("head.b", False, slice(self.units, self.units + 1), slice(0, self.features)),
+        read = {"head.W": h, "head.V": places["inputs"], "head.b": ones}
+        operands = {name: rows for name, rows in read.items() if name in shapes}
+        ends = [0, *accumulate(rows.count for rows in operands.values())]
+        pieces = tuple(
+            Piece(name, False, slice(*edges), slice(0, self.features))
+            for name, edges in zip(operands, pairwise(ends), strict=True)
         )
-        self._gather = Gather((h, ones), 0, self.features, pieces)
+        self._gather = Gather(tuple(operands.values()), 0, self.features, pieces)
         self.weights = Weights(
             code, buffers, name="head", directions=[direction], gathers=[self._gather], shapes=shapes
         )
@@ -90,7 +96,7 @@ class Head:
             bases: Those of the layer below.
             to: The gradient of its outputs, to which is added.
             scored: Whether a column is scored, 1 or 0.
-            given: Where `targets` and `outputs` are.
+            given: Where `targets`, `outputs` and the network's `inputs` are.
         """
         code, width = self._code, self._columns
         condition = code.any(scored[0].differs(0.0))

@@ -79,9 +79,16 @@ class Updates:
             layer.begin(self._at["parameters"], code.numbers[2])
             self._layers.append(layer)
             below = layer.outputs
-        units, features = network.cell.options.units, network.output_features
-        formula = formula_of_head(network.loss_function, units=units, features=features)
-        self._head = Head(code, self._buffers, formula, layer=self._layers[-1], shapes=shapes, columns=columns)
+        formula = formula_of_head(network.loss_function, parameters=network.parameters())
+        self._head = Head(
+            code,
+            self._buffers,
+            formula,
+            layer=self._layers[-1],
+            inputs=network.input_features,
+            shapes=shapes,
+            columns=columns,
+        )
         for name, rows in (("gradients", self._size), ("clip", 2)):
             self._at[name] = self._buffers.new(name, rows, columns=code.lanes)
         self._laid = {
@@ -147,6 +154,7 @@ class Updates:
                 ends = [(lengths + n).read().equals(now) for n in range(0, width, code.lanes)]
                 scored = [functions.as_vector(one) for one in ends]
                 given = {"targets": self._laid["targets"], "outputs": outputs}
+            given["inputs"] = self._inputs + step * (features * width)
             self._head.step(bases, to, scored, **given)
 
         layers = self._layers
