@@ -72,6 +72,11 @@ def test_zipped_axes_change_together() -> None:
     ]  # fmt: skip
 
 
+def test_zipped_axes_may_repeat_a_value() -> None:
+    found = combinations(options(axes={"a": [-2.0, -2.0, 1.0], "b": [1, 2, 2]}, zip=[["a", "b"]]), seed=0)
+    assert found == [{"a": -2.0, "b": 1}, {"a": -2.0, "b": 2}, {"a": 1.0, "b": 2}]
+
+
 def test_an_axis_is_set_only_where_its_conditions_hold() -> None:
     """Of 2·2·2 combinations, x drops out in all but a=1, and y where x is not 5: 1 (a=2) + 1 (x=6) + 2 remain."""
     when = {"x": {"a": 1}, "y": {"x": [5, 7]}}
@@ -125,6 +130,10 @@ TPE = {"axes": {"a": [1, 2]}, "method": "tpe", "trials": 2, "pruner": "median"}
         ({"axes": {"a": {"from": 1, "to": 2}}}, ["axes.a: a grid needs a list of values"]),
         ({"axes": {"a": {"from": 0, "to": 1.0, "step": 1e-9}}}, ["axes.a: more than 20,000 numbers"]),
         ({"axes": {"a": [1], "a.b": [1]}}, ["axes.a.b: is inside the axis a"]),
+        (
+            {"axes": {"a": [1, 2, 1], "b": [3, 4, 3]}, "zip": [["a", "b"]]},
+            ["zip: a 1, b 3 is listed twice"],
+        ),
         ({"axes": {"a": [1]}, "zip": [["a", "b"]]}, ["zip: `b` is not an axis"]),
         ({"axes": {"a": [1], "b": [1]}, "zip": [["a", "b"], ["b"]]}, ["zip: `b` is named twice"]),
         (
