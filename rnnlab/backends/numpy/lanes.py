@@ -102,6 +102,8 @@ def why_not_in_lanes(network: Network, training: Training, batch_size: int, aske
         asked: What the config asks for; None for what is faster for one network alone.
     """
     timesteps = training.longest or _TYPICAL
+    if training.stream is not None:
+        return "updates are made at every step of a stream"
     if asked is False:
         return "machine code of whole updates is off: set numpy.compiled, and not numpy.lanes: false"
     if training.gradient_regularizer:
