@@ -153,3 +153,14 @@ def test_a_table_tells_the_same(here: Path) -> None:
     # outputs, two states, and the loss.
     assert result.stdout.splitlines()[-1] == f"{3 * 15 + 4} of {3 * 15 + 4} within tolerance"
     assert sum(" central diff. " in line for line in result.stdout.splitlines()) == 15
+
+
+def test_the_gradient_along_a_stream_is_compared_with_central_differences(tmp_path: Path) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text(
+        "task: continual_reber\nprecision: float64\ncell: {type: lstm_1997, units: 2, truncate: true}\n"
+        "training: {update: step, reset: error, batch_size: 1}\n"
+    )
+    checks = list(verify(load_experiment(path).experiment, backends=[]))
+    assert len(checks) == 17  # 15 parameters of the cell, two of the output layer
+    assert all(check.passed and check.against == "central differences" for check in checks)
