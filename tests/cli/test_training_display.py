@@ -122,7 +122,9 @@ def test_to_a_file_go_plain_lines(here: Path) -> None:
     assert re.fullmatch(r"run runs/\d{8}T\d{6}Z-x-[a-z0-9]{6}", lines[0])
     assert lines[1] == "simple cell, 4 units, 33 parameters, on adding@urnn (T=5…10); numpy float32, seed 0"
     assert lines[2] == "baseline 0.1449; success rule: validation loss at most 0.005"
-    assert re.fullmatch(r"step 0  0\.\d s  validation/loss \d\.\d+  validation/error_rate 1", lines[3])
+    assert re.fullmatch(
+        r"step 0  0\.\d s  validation/loss \d\.\d+  validation/error_rate 1  validation/mae \d\.\d+", lines[3]
+    )
     # Evaluations come faster than lines: after the first, only the last is shown.
     assert [line.split("  ")[0] for line in lines[3:]] == ["step 0", "step 3000"]
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", result.stderr + result.stdout)

@@ -111,11 +111,11 @@ def choose(
         EnvironmentFault: One that is not installed, or there is none at all.
     """
     table = [one for one in _TABLE if one.gpu or device == "cpu"]
-    wanted = {"", *_EXTRAS} if against is None else {"", *_checked(against)}
-    for framework in against or () if device == "gpu" else ():
-        if framework != _NONE and framework not in {one.framework for one in table}:
+    for framework in against or ():
+        if framework in _EXTRAS and framework not in {one.framework for one in table}:
             problem = f"{framework} is measured on the CPU only"
             raise UsageError(problem, where="--against", hint="with --device gpu: torch, or none")
+    wanted = {"", *_EXTRAS} if against is None else {"", *_checked(against)}
     chosen = [one for one in table if one.framework in wanted and all(map(is_installed, one.packages))]
     if not chosen:
         raise missing_package("Keras is not installed, with any engine", extra="torch")
