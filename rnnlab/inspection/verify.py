@@ -159,12 +159,12 @@ def _central_differences(experiment: Experiment, network: Network, batch: Batch)
     have the states in which a window of truncated back-propagation begins.
     """
     double = replace(network, precision="float64")
-    start, xp, window = double.draw(experiment.seed), FrozenNamespace(), experiment.training.bptt_steps
+    start, xp, recipe = double.draw(experiment.seed), FrozenNamespace(), _recipe(experiment)
     engine = NumpyBackend(options=experiment.numpy)
     with engine.running():
-        model = engine.build(double, parameters=start, training=_recipe(experiment))
+        model = engine.build(double, parameters=start, training=recipe)
         _, gradients = model.loss_and_gradients(batch)
-    loss = _loss(double, start, batch=batch, xp=xp, window=window)
+    loss = _loss(double, start, batch=batch, xp=xp, recipe=recipe)
     for name, value in start.items():
         direction = stream(experiment.seed, f"verify/direction/{name}").normal(size=value.shape)
         direction /= np.linalg.norm(direction)
@@ -172,7 +172,7 @@ def _central_differences(experiment: Experiment, network: Network, batch: Batch)
         for step in (_STEP, _STEP / 2):
             ahead, behind = (
                 _loss(
-                    double, {**start, name: value + sign * step * direction}, batch=batch, xp=xp.again(), window=window
+                    double, {**start, name: value + sign * step * direction}, batch=batch, xp=xp.again(), recipe=recipe
                 )
                 for sign in (1, -1)
             )
@@ -189,10 +189,10 @@ def _central_differences(experiment: Experiment, network: Network, batch: Batch)
 
 
 def _loss(
-    network: Network, parameters: dict[str, Array], *, batch: Batch, xp: FrozenNamespace, window: int | None
+    network: Network, parameters: dict[str, Array], *, batch: Batch, xp: FrozenNamespace, recipe: Training
 ) -> float:
-    """Return the mean loss of a batch by the cell's own `step`, so that `xp` sees what it stops."""
-    x, cell = batch.inputs.swapaxes(0, 1), network.cell  # (T, B, I)
+    """Return what the gradient of a batch is of, by the cell's own `step`, so that `xp` sees what it stops."""
+    x, cell, window = batch.inputs.swapaxes(0, 1), network.cell, recipe.bptt_steps  # (T, B, I)
     for layer in range(cell.options.layers):
         own = {name: parameters[f"layers.{layer}.{name}"] for name in network.layer_parameters(layer)}
         state, outputs = cell.initial_state(np, batch.size, network.dtype), []
@@ -206,7 +206,8 @@ def _loss(
         x = np.stack(outputs)  # (T, B, H)
     scored = raw_outputs(parameters, x.swapaxes(0, 1)[batch.mask], batch.inputs[batch.mask])  # (N, O)
     targets = batch.targets[batch.mask] if network.return_sequences else batch.targets
-    return float(network.loss_function.values(scored, targets).mean())
+    losses = network.loss_function.values(scored, targets)
+    return float(losses.sum()) / (batch.size if recipe.sums_steps else losses.size)
 
 
 def _relative(ours: Array, theirs: Array) -> float:

@@ -164,3 +164,15 @@ def test_the_gradient_along_a_stream_is_compared_with_central_differences(tmp_pa
     checks = list(verify(load_experiment(path).experiment, backends=[]))
     assert len(checks) == 17  # 15 parameters of the cell, two of the output layer
     assert all(check.passed and check.against == "central differences" for check in checks)
+
+
+@pytest.mark.parametrize("update", ["sequence", "step"])
+def test_the_gradient_of_summed_steps_is_the_slope_of_the_sum(tmp_path: Path, update: str) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text(
+        "task: embedded_reber\nprecision: float64\ncell: {type: lstm_1997, units: 2, truncate: true}\n"
+        f"training: {{reduction: sum, update: {update}, batch_size: 1}}\n"
+    )
+    checks = list(verify(load_experiment(path).experiment, backends=[]))
+    assert len(checks) == 17
+    assert [check.what for check in checks if not check.passed] == []
