@@ -81,14 +81,7 @@ def verify(experiment: Experiment, *, steps: int = 20, backends: Sequence[str] |
     network = experiment.network()
     # Engines are compared by updates per sequence, which all have; central differences are of the stream's gradient.
     parameters, recipe = network.draw(experiment.seed), replace(_recipe(experiment), stream=None)
-    size = experiment.training.batch_size
-    source = Source(
-        task,
-        batch_size=size,
-        timesteps=experiment.timesteps,
-        seed=experiment.seed,
-        same_length=experiment.shape.lengths == "per_batch",
-    )
+    source = Source.of(experiment, task)
     batches = [source.batches(step, 1) for step in range(steps)]
 
     def figures(backend: str, start: dict[str, Array]) -> dict[str, Array]:

@@ -14,9 +14,8 @@ _SECONDS = 5.0  # for all measurements together
 _BLOCKS = 3  # measured, after one to warm up
 _FORWARD = 1 / 3  # the time of a prediction relative to a training step
 
-Shape = tuple[
-    str, int, int, int, int, int, int
-]  # task, timesteps, batch size, units, layers, weights per layer, side by side
+# Kind, task, timesteps, batch size, units, layers, weights per layer, side by side.
+Shape = tuple[str, str, int, int, int, int, int, int]
 
 
 @final
@@ -65,12 +64,20 @@ def step_seconds(
     examples = dict(zip(reversed(shapes), reversed(experiments), strict=True))
     seconds: dict[Shape, float] = {}
     start = time.perf_counter()
-    for shape in sorted(examples, key=_operations, reverse=True):  # the largest take most of the time
+    largest = sorted(examples, key=_operations, reverse=True)  # they take most of the time
+    first = {shape[0]: shape for shape in reversed(largest)}.values()  # one of each kind
+    for shape in dict.fromkeys([*sorted(first, key=_operations, reverse=True), *largest]):
         seconds[shape] = _measured(examples[shape], shape[-1])
         if time.perf_counter() - start > within:
             break
-    rate = sum(seconds.values()) / sum(map(_operations, seconds))
-    return [seconds.get(shape, rate * _operations(shape)) for shape in shapes], (len(seconds), len(examples))
+    found = [seconds[one] if one in seconds else _rate(one[0], seconds) * _operations(one) for one in shapes]
+    return found, (len(seconds), len(examples))
+
+
+def _rate(kind: str, seconds: Mapping[Shape, float]) -> float:
+    """Return the seconds per operation of the shapes of a kind that were measured; of all, if none was."""
+    measured = [shape for shape in seconds if shape[0] == kind] or [*seconds]
+    return sum(seconds[shape] for shape in measured) / sum(map(_operations, measured))
 
 
 def _measured(experiment: Experiment, together: int) -> float:
@@ -78,14 +85,8 @@ def _measured(experiment: Experiment, together: int) -> float:
     network, backend = experiment.network(), experiment.build_backend()
     seeds = range(experiment.seed, experiment.seed + together)
     models = [backend.build(network, parameters=network.draw(seed), training=experiment.recipe()) for seed in seeds]
-    size, done, pace = experiment.training.batch_size, 0, Pace()
-    source = Source(
-        task,
-        batch_size=size,
-        timesteps=experiment.timesteps,
-        seed=experiment.seed,
-        same_length=experiment.shape.lengths == "per_batch",
-    )
+    done, pace = 0, Pace()
+    source = Source.of(experiment, task)
     times = []
     with backend.running():
         for _ in range(1 + _BLOCKS):
@@ -102,13 +103,15 @@ def _measured(experiment: Experiment, together: int) -> float:
 
 def _shape(experiment: Experiment, together: int) -> Shape:
     cell, training = experiment.cell, experiment.training
-    inputs = (experiment.task.type, sum(experiment.timesteps) // 2, training.batch_size)
+    # Those of a kind are computed in the same way, so that an operation takes about as long.
+    kind = f"{cell.type} {training.update} {training.batch_size == 1} {experiment.numpy}"
+    inputs = (kind, experiment.task.type, sum(experiment.timesteps) // 2, training.batch_size)
     weights = sum(one.size for one in experiment.network().layer_parameters(1).values())
     return (*inputs, cell.units, cell.layers, weights, together)
 
 
 def _operations(shape: Shape) -> float:
-    _, timesteps, batch, _, layers, weights, _ = shape
+    _, _, timesteps, batch, _, layers, weights, _ = shape
     return timesteps * (1 + batch * layers * weights)
 
 

@@ -235,9 +235,8 @@ class AddingPascanu(AbstractOwnLength):
 
     Source: Pascanu, Mikolov, Bengio 2013, "On the difficulty of training recurrent neural networks", and its code.
     Differs: Each sequence has a length of its own, uniform; in the paper all of a batch have the same,
-        which is `shape: {lengths: per_batch}`. The rule is the
-        paper's, fewer than 1 % of 10,000 sequences wrong, by a squared error above 0.04, on those that a validation
-        draws: the constant ½ is right on 64 %.
+        which is `shape: {lengths: per_batch}`. The rule is the paper's, fewer than 1 % of 10,000 sequences wrong, by a
+        squared error above 0.04, on those that a validation draws: the constant ½ is right on 64 %.
 
     Example:
         >>> task = AddingPascanu(AddingPascanu.Options())

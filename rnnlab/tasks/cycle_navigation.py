@@ -19,8 +19,8 @@ class CycleNavigation(AbstractRegular):
 
     Source: Delétang et al. 2023, "Neural networks and the Chomsky hierarchy", and its code.
     Differs: Each sequence has a length of its own, uniform; in the paper all of a batch have the same,
-        which is `shape: {lengths: per_batch}`. The rule, 90 %
-        right, is the paper's for lengths of 41 to 500 after training on 1 to 40.
+        which is `shape: {lengths: per_batch}`. The rule, 90 % right, is the paper's for lengths of 41 to 500 after
+        training on 1 to 40.
 
     Example:
         >>> task = CycleNavigation(CycleNavigation.Options())

@@ -204,8 +204,8 @@ class TemporalOrderPascanu(AbstractOwnLength):
 
     Source: Pascanu, Mikolov, Bengio 2013, "On the difficulty of training recurrent neural networks", and its code.
     Differs: Each sequence has a length of its own, uniform; in the paper all of a batch have the same,
-        which is `shape: {lengths: per_batch}`. The rule is the
-        paper's, fewer than 1 % of 10,000 sequences wrong, on those that a validation draws.
+        which is `shape: {lengths: per_batch}`. The rule is the paper's, fewer than 1 % of 10,000 sequences wrong, on
+        those that a validation draws.
 
     Example:
         >>> task = TemporalOrderPascanu(TemporalOrderPascanu.Options())

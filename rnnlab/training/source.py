@@ -4,10 +4,11 @@ Unit n of the stream `data/train` is a pure function of (seed, n), and how many 
 alone. So a batch is the same however many updates are computed at a time, and wherever a training is resumed.
 """
 
-from typing import final
+from typing import Self, final
 
 import numpy as np
 
+from rnnlab.config.experiment import Experiment
 from rnnlab.core.batch import Batch, Lengths, batches_per_unit, draw_lengths
 from rnnlab.core.streams import stream
 from rnnlab.tasks.base import AbstractTask
@@ -43,6 +44,17 @@ class Source:
         self._same_length = same_length
         self.unit = batches_per_unit(batch_size * timesteps[1] * task.input_features)
         self._drawn: dict[int, Batch] = {}  # unit -> its batches
+
+    @classmethod
+    def of(cls, experiment: Experiment, task: AbstractTask) -> Self:
+        """Return the batches that an experiment trains on; `task` is its task, built."""
+        return cls(
+            task,
+            batch_size=experiment.training.batch_size,
+            timesteps=experiment.timesteps,
+            seed=experiment.seed,
+            same_length=experiment.shape.lengths == "per_batch",
+        )
 
     def batches(self, first: int, count: int) -> Batch:
         """Return batch `first`, from 0, and those after it, `count` in all, one after another in one batch."""

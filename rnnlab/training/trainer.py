@@ -58,13 +58,7 @@ class Trainer:
         self.backend = experiment.build_backend()
         initial = self.network.draw(experiment.seed)
         self._model = self.backend.build(self.network, parameters=initial, training=recipe)
-        self._source = Source(
-            self.task,
-            batch_size=self.options.batch_size,
-            timesteps=experiment.timesteps,
-            seed=experiment.seed,
-            same_length=experiment.shape.lengths == "per_batch",
-        )
+        self._source = Source.of(experiment, self.task)
         self._pace = Pace()
         self._validation = scored_set(experiment, self.task)
         self._gradient = GradientRecorder(experiment, self.network, self.task) if self.options.record else None

@@ -1,4 +1,4 @@
-"""A training that ends by the success rule of its config, at the very step."""
+"""A training that ends by the success rule of its config, at the exact step."""
 
 import rnnlab
 from tests.small import Fit
@@ -8,7 +8,7 @@ LEARNS = ["shape.timesteps=1", "training.steps=400", "training.optimizer.learnin
 
 
 def test_by_the_last_training_sequences(fit: Fit) -> None:
-    """The training errors and losses of each step, recorded by a run that goes on, give the step of the other."""
+    """The training errors and losses of each step, recorded by a run that does not stop, give the step of the other."""
     every = fit(*LEARNS, "training.steps=60", "training.evaluate_every=1")
     size, window, wrong, below = every.experiment().training.batch_size, 4, 6, 0.6
     errors = [round(one["train/error_rate"] * size) for one in every.records[1:]]
