@@ -116,6 +116,11 @@ def compute(node: Node, operands: Sequence[Value]) -> Value:
     return _OPERATIONS[node.operation](*operands)
 
 
+def is_finite(x: Vector) -> Mask:
+    """Return where it is a number and not infinite."""
+    return abs(x) < math.inf
+
+
 def as_vector(value: Value) -> Vector:
     """Return a vector as it is, and a mask as ones and zeros."""
     return where(value, value.code.constant(1.0), value.code.constant(0.0)) if isinstance(value, Mask) else value

@@ -1,8 +1,7 @@
 """K updates of networks as one function of machine code, a network in each lane of a vector."""
 
 import ctypes
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, final
 
 from llvmlite import ir
@@ -11,18 +10,15 @@ from rnnlab.backends.base import Network
 from rnnlab.backends.numpy.compiled import _functions as functions
 from rnnlab.backends.numpy.compiled._code import Code
 from rnnlab.backends.numpy.compiled._head import Head
-from rnnlab.backends.numpy.compiled._items import Items
 from rnnlab.backends.numpy.compiled._machine import Program
-from rnnlab.backends.numpy.compiled._places import Direction, Loop, Rows
 from rnnlab.backends.numpy.compiled._recurrent import Layer
-from rnnlab.backends.numpy.compiled._values import Number, Place, Vector
+from rnnlab.backends.numpy.compiled._rule import Rule
+from rnnlab.backends.numpy.compiled._values import Number, Place
 from rnnlab.backends.numpy.compiled._weights import Buffers, add, clear
-from rnnlab.equations.formula import formula_of_head, formula_of_rule
-from rnnlab.equations.graph import Node, ordered
+from rnnlab.equations.formula import formula_of_head
 from rnnlab.equations.plan import plan_of
 from rnnlab.optim.rules.base import AbstractOptimizer
 
-_SMALL = 1e-30  # of squares: below, and where they are infinite, the norm is taken of g/max|g|
 # What the caller gives, besides the rule's slots: `by lane` are tables of addresses of float64 arrays.
 GIVEN = (
     "inputs by lane", "targets by lane", "mask by lane", "ends", "lengths", "share", "share of the loss",
@@ -89,14 +85,12 @@ class Updates:
             shapes=shapes,
             columns=columns,
         )
-        for name, rows in (("gradients", self._size), ("clip", 2)):
-            self._at[name] = self._buffers.new(name, rows, columns=code.lanes)
+        self._rule = Rule(code, self._buffers, rule, at=self._at, size=self._size)
+        self.numbers = self._rule.numbers
         self._laid = {
             "targets": self._buffers.new("targets", self._targets, self._targets if network.return_sequences else 0),
             "mask": self._buffers.new("mask", 0, int(network.return_sequences)),
         }
-        self.numbers = (*rule.numbers(1, 1.0), "clip_norm", "clip_value")
-        self._rule = self._rule_items(rule)
         self._write()
 
     def function(self) -> Callable[..., None]:
@@ -108,7 +102,7 @@ class Updates:
         updates, batch_size, timesteps, window = code.numbers
         parts = [*(layer.weights for layer in self._layers), head.weights]
         with code.loop(updates) as update:
-            self._rule.bases["numbers"] = at["numbers"] + update * (len(self.numbers) * lanes)
+            self._rule.read(at["numbers"] + update * (len(self.numbers) * lanes))
             for weights in parts:
                 weights.load(at["parameters"])
             clear(code, head.loss, self._together * lanes)
@@ -117,11 +111,10 @@ class Updates:
                 (head.share + column).write(share)
             with code.loop(batch_size // self._together) as some:
                 self._sequences(update * batch_size + some * self._together, timesteps, window)
-            clear(code, at["gradients"], self._size * lanes)
+            clear(code, self._rule.gradients, self._size * lanes)
             for weights in parts:
-                weights.unload(at["gradients"])
-            self._clip(update)
-            self._rule.step()
+                weights.unload(self._rule.gradients)
+            self._end(update)
         code.done()
 
     def _sequences(self, row: Number, timesteps: Number, window: Number) -> None:
@@ -180,71 +173,14 @@ class Updates:
             for lane in lanes:
                 table.read_place(lane).copy_double_to(start + n, to + n * width + lane)
 
-    def _clip(self, update: Number) -> None:
-        """Find the loss and the norm of an update, and clip; note which lanes are to be updated."""
-        code, lanes, at = self._code, self._code.lanes, self._at
-        limits = [self._rule.bases["numbers"] + (len(self.numbers) - n) * lanes for n in (2, 1)]
-        bound, largest_value = (limit.read() for limit in limits)
-        gradients, clip = at["gradients"], at["clip"]
-        squares = self._sum(gradients, lambda g: g * g)
-        norm = functions.sqrt(squares)
-        clip.write(norm)
-        (clip + lanes).write(functions.where(norm > bound, bound / norm, code.constant(1.0)))
-        is_fine = (squares > _SMALL) & (squares < math.inf)
-        with code.where(code.any(~is_fine)):
-            most = self._largest(gradients)
-            unit = functions.sqrt(self._sum(gradients, lambda g: (g / most) * (g / most)))
-            is_odd = (most > 0.0) & (most < math.inf)
-            norm = functions.where(is_odd, most * unit, functions.where(squares.equals(squares), most, squares))
-            scale = functions.where(is_odd & (norm > bound), bound / unit / most, code.constant(1.0))
-            clip.write(functions.where(is_fine, clip.read(), norm))
-            (clip + lanes).write(functions.where(is_fine, (clip + lanes).read(), scale))
-        norm, scale = clip.read(), (clip + lanes).read()
-        with code.loop(self._size) as row:
-            place = gradients + row * lanes
-            value = place.read() * scale
-            low = functions.where(value < 0.0 - largest_value, 0.0 - largest_value, value)
-            place.write(functions.where(low > largest_value, largest_value, low))
+    def _end(self, update: Number) -> None:
+        """Note the loss and the norm of an update, and which lanes go on; these are updated."""
+        lanes, at = self._code.lanes, self._at
+        norm = self._rule.clip()
         losses = [(self._head.loss + n * lanes).read() for n in range(self._together)]
         loss = sum(losses[1:], losses[0]) * (at["share of the loss"] + update * lanes).read()
         (at["losses"] + update * lanes).write(loss)
         (at["norms"] + update * lanes).write(norm)
-        goes_on = (functions.abs(loss) < math.inf) & (functions.abs(norm) < math.inf) & (at["alive"].read() > 0.0)
+        goes_on = functions.is_finite(loss) & functions.is_finite(norm) & (at["alive"].read() > 0.0)
         at["alive"].write(functions.as_vector(goes_on))
-
-    def _sum(self, place: Place, of: Callable[[Vector], Vector]) -> Vector:
-        """Return the sum over all parameters, of four sums side by side."""
-        code, lanes, whole = self._code, self._code.lanes, self._size // 4
-        sums: Sequence[Vector] = [code.constant(0.0)] * 4
-
-        def some(k: Number, sums: Sequence[Vector]) -> Sequence[Vector]:
-            return [one + of((place + (k * 4 + n) * lanes).read()) for n, one in enumerate(sums)]
-
-        sums = code.sums(whole, sums, some) if whole else sums
-        rest = [of((place + (4 * whole + n) * lanes).read()) for n in range(self._size % 4)]
-        return sum([*rest, *sums[1:]], sums[0])
-
-    def _largest(self, place: Place) -> Vector:
-        def larger(k: Number, most: Sequence[Vector]) -> Sequence[Vector]:
-            return [functions.maximum(functions.abs((place + k * self._code.lanes).read()), most[0])]
-
-        return self._code.sums(self._size, [self._code.constant(0.0)], larger)[0]
-
-    def _rule_items(self, rule: AbstractOptimizer[Any]) -> Items:
-        """Return the rule as a loop over all parameters, which leaves a lane that has ended as it is."""
-        formula = formula_of_rule(rule)
-        rows, names = {Node("number", detail="alive"): Rows("alive", 0, 1)}, [*rule.numbers(1, 1.0)]
-        (alive,) = rows
-        nodes = ordered(formula.values())
-        old = {node.detail: node for node in nodes if node.operation == "state"}
-        rows |= {node: Rows(name, 0, self._size) for name, node in old.items()}
-        rows |= {n: Rows("numbers", names.index(n.detail), 1) for n in nodes if n.operation == "number"}
-        new = {name: Node("where", (alive, node, old[name]), 1) for name, node in formula.items()}
-        order = [node for node in ordered(new.values()) if not node.is_leaf and node.width]
-        written = {node: [Rows(name, 0, self._size)] for name, node in new.items()}
-        direction = Direction((Loop(self._size, tuple(order)),), rows, written, 0)
-        items = Items(
-            self._code, direction, name="rule", starts={}, vectors={}, columns=self._code.lanes, per_lane=True
-        )
-        items.bases |= {name: self._at[name] for name in ("alive", "gradients", "decays", *formula)}
-        return items
+        self._rule.move()
