@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from math import ceil
 
 from rnnlab.reproduction.published import SEQUENCES
-from rnnlab.reproduction.results import Result
+from rnnlab.reproduction.results import OPEN, Result
 from rnnlab.reproduction.rows import Row
 from rnnlab.sweeps.estimate import step_seconds, with_evaluations
 from rnnlab.sweeps.populations import most_at_once
@@ -20,7 +20,7 @@ def seconds_left(results: Sequence[Result], *, workers: int, within: float) -> M
         workers: Processes that train.
         within: Seconds for measurements; the time of rows that are not measured follows from their operations.
     """
-    open_ = [one for one in results if one.state not in {"finished", "changed"}]
+    open_ = [one for one in results if one.state in OPEN]
     found: dict[str, float | None] = {one.row.title: 0.0 for one in results}
     found |= {one.row.title: None for one in open_}
     known = [one for one in open_ if one.row.example.backend == "numpy"]

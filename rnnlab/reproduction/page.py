@@ -45,7 +45,7 @@ def write_page(results: Sequence[Result]) -> str:
         generator=GENERATOR,
         title="Published results, repeated",
         summary=[
-            f"{conclusion(results).capitalize()}.",
+            f"{conclusion(results)}.",
             "Each row states beforehand by which rule it agrees with its paper.",
         ],
         overview=overview(shown),

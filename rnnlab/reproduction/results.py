@@ -10,7 +10,7 @@ from typing import Any, Literal, final
 
 from rnnlab.comparison.statistics import Interval, wilson
 from rnnlab.config.overrides import override_texts
-from rnnlab.core.errors import RnnlabError, UsageError
+from rnnlab.core.errors import RnnlabError, UsageError, VerificationError
 from rnnlab.inspection.diagnoses import diagnose, diagnoses
 from rnnlab.inspection.evaluate import evaluate
 from rnnlab.reproduction.published import SEQUENCES, SOLVED, TEST
@@ -24,7 +24,8 @@ from rnnlab.sweeps.growth import grow
 from rnnlab.sweeps.plan import Plan
 from rnnlab.sweeps.status import SweepStatus, TrialStatus, sweep_status
 
-State = Literal["not run", "partly", "running", "finished", "changed"]
+State = Literal["not run", "partly", "running", "finished", "changed", "damaged"]
+OPEN: frozenset[State] = frozenset({"not run", "partly", "running"})  # something is left to train or to test
 Scores = Mapping[str, Any]
 
 
@@ -76,11 +77,13 @@ class Result:
 
     Attributes:
         row: Which.
-        state: `changed`: the stored trials are of another version of the row, and nothing is read from them.
+        state: `changed`: the stored trials are of another version of the row; `damaged`: the stored plan cannot be
+            read. Nothing is then read from them.
         planned: How many trials it has.
         trials: Those that have a run folder or a stored failure.
         machine: Where they were trained.
         seconds: How long any of them was trained, those side by side counted once.
+        fault: Why it is changed or damaged.
     """
 
     row: Row
@@ -89,6 +92,7 @@ class Result:
     trials: Sequence[TrialResult] = ()
     machine: Machine = field(default_factory=Machine)
     seconds: float | None = None
+    fault: VerificationError | None = None
 
     @property
     def ended(self) -> list[TrialResult]:
@@ -173,14 +177,20 @@ def result_of(row: Row, root: Path) -> Result:
 
     Raises:
         ConfigError: The row has an error.
-        VerificationError: Its plan is damaged.
     """
     plan, sweep = row.checked.plan, SweepFolder(row.folder(root))
     if not sweep.is_sweep():
         return Result(row, "not run", len(plan.trials))
-    status = sweep_status(sweep)
-    if _why_changed(status.plan, plan):
-        return Result(row, "changed", len(plan.trials))
+    try:
+        status = sweep_status(sweep)
+    except VerificationError as fault:
+        return Result(row, "damaged", len(plan.trials), fault=fault)
+    if why := _why_changed(status.plan, plan):
+        problem = f"the results are of another version of the row, and are not used: {why}"
+        hint = "delete or rename the folder to train the row again"
+        return Result(
+            row, "changed", len(plan.trials), fault=VerificationError(problem, where=str(sweep.path), hint=hint)
+        )
     trials = [_trial(row, status, one) for one in status.trials if one.state != "missing"]
     runs = [Run(sweep.run(one.trial)) for one in status.trials if one.state == "completed"]
     is_tested = row.published.test is None or all(one.test for one in trials if one.state == "completed")

@@ -1,6 +1,7 @@
 """A result in words and numbers, the same for the terminal, Markdown and HTML."""
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 
 from rnnlab.core.table import Column, Table, table
@@ -9,7 +10,8 @@ from rnnlab.reproduction.results import Result, mean_of, median_of
 from rnnlab.reproduction.verdict import measured, verdict
 from rnnlab.storage.jsonfile import flatten
 
-_OTHERS = {"differs": "differ", "not reached": "not reached"}
+_PLURAL = {"agrees": "agree", "differs": "differ"}  # what several rows do
+_ORDER = ("agrees", "differs", "not reached", "running", "partly", "not run", "changed", "damaged")
 Fact = tuple[str, str]  # label and text; a label is not repeated
 
 
@@ -42,8 +44,8 @@ def facts_of(result: Result) -> list[Fact]:
     facts += [("ours", text) for text in _ours(result)]
     if found:
         facts.append(("conclusion", f"{found.conclusion}: {found.reason}"))
-    elif result.state == "changed":
-        facts.append(("conclusion", "none: the stored results are of another version of this row"))
+    elif result.fault:
+        facts.append(("conclusion", f"none: {result.fault.problem}"))
     elif result.trials:
         facts.append(("conclusion", f"none yet: {len(result.ended)} of {counted(result.planned, 'trial')} ended"))
     facts += [("failed", f"{one.name} {one.state}: {one.reason}") for one in result.failed]
@@ -64,16 +66,22 @@ def machine_of(result: Result) -> list[Fact]:
     ]
 
 
+def state_of(result: Result) -> str:
+    """Return the conclusion of a row that is finished, else how far it is."""
+    if found := verdict(result):
+        return found.conclusion
+    if result.state != "partly":
+        return result.state
+    ended = len(result.ended)
+    return f"{ended} of {result.planned} trials" if ended < result.planned else "not tested"
+
+
 def conclusion(results: Sequence[Result]) -> str:
-    """Return how many rows agree, in a sentence."""
-    found = [one.conclusion for result in results if not result.row.variant and (one := verdict(result))]
-    open_ = sum(not result.row.variant for result in results) - len(found)
-    others = [f"{found.count(kind)} {words}" for kind, words in _OTHERS.items() if kind in found]
-    why = f" ({', '.join(others)})" if others else ""
-    rest = f"; {counted(open_, 'row')} not finished" if open_ else ""
-    if not found:
-        return f"none of {counted(open_, 'row')} is finished"
-    return f"{found.count('agrees')} of {counted(len(found), 'row')} agree with the paper{why}{rest}"
+    """Return how many rows agree, differ and so on, in a line."""
+    rows = [one for one in results if not one.row.variant]
+    counts = Counter[str](found.conclusion if (found := verdict(one)) else one.state for one in rows)
+    parts = [f"{count} {_PLURAL.get(kind, kind) if count > 1 else kind}" for kind in _ORDER if (count := counts[kind])]
+    return f"{counted(len(rows), 'row')}: {', '.join(parts)}"
 
 
 def _ours(result: Result) -> list[str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rnnlab.reproduction.rows import row_names
 from rnnlab.runs.run import Run
 from rnnlab.sweeps import SweepFolder
 from tests.cli.jobs import everything
@@ -40,15 +41,33 @@ def document(*arguments: str) -> dict[str, object]:
     return {**found, "code": result.code}
 
 
-def test_the_list_fits_a_terminal_and_names_every_row(here: Path) -> None:
+def test_the_list_has_a_line_for_each_row(here: Path) -> None:
     result = rnnlab("reproduce")
     assert result.code == 0
     lines = result.stdout.splitlines()
-    assert all(len(line) <= 80 for line in lines[:-1])
-    assert "Hochreiter, Schmidhuber 1997, Long short-term memory" in lines
-    (line,) = [line for line in lines if line.startswith("hs1997/table7_100 ")]
-    assert re.search(r"adding problem, T = 100 +74,000 +\d+ \S+.* +not run$", line)
+    assert all(len(line) <= 80 for line in lines)
+    assert "hs1997/  Hochreiter, Schmidhuber 1997, Long short-term memory" in lines
+    (line,) = [line for line in lines if line.startswith("table7_100 ")]
+    assert re.match(r"table7_100 +74,000 +not run +~\d+ \S+.* +adding prob", line)
+    assert sum(" not run " in line for line in lines) == len(row_names())
+    assert lines[-1] == f"{len(row_names())} rows: {len(row_names())} not run"
     assert not Path("runs").exists()
+
+
+def test_a_damaged_plan_does_not_stop_the_others(here: Path) -> None:
+    plan = Path("runs", "reproduce", "hs1997", "table7_100", "plan.json")
+    plan.parent.mkdir(parents=True)
+    plan.write_text("{")
+    result = rnnlab("reproduce")
+    assert result.code == 0
+    assert f"warning: {plan}:1: " in result.stderr
+    assert re.search(r"^table7_100 .* damaged ", result.stdout, re.MULTILINE)
+    assert result.stdout.endswith(f"{len(row_names()) - 1} not run, 1 damaged\n")
+    for more in ((), ("--dry-run",)):
+        one = rnnlab("reproduce", "hs1997/table7_100", *more)
+        assert one.code == 4
+        assert f"{plan}:1: " in one.stderr
+    assert plan.read_text() == "{"
 
 
 def test_a_dry_run_shows_the_row_and_creates_nothing(row: Path) -> None:
@@ -151,7 +170,9 @@ def test_a_row_that_changed_is_never_mixed_with_its_old_results(row: Path) -> No
     found = document("paper/row.yaml")
     assert (found["code"], found["state"], found["conclusion"], found["runs"]) == (4, "changed", None, [])
     result = rnnlab("reproduce", "paper/row.yaml", "-q")
-    assert f"the results are of another version of the row, and were not used: {FOLDER}" in result.stderr
+    assert f"{FOLDER}: the results are of another version of the row, and are not used: " in result.stderr
+    dry = rnnlab("reproduce", "paper/row.yaml", "--dry-run")
+    assert (dry.code, result.stderr) == (4, dry.stderr)
     assert everything(Path("runs")) == before
     # More trials are no other version: those that are there are kept.
     row.write_text(ROW.replace("seeds: 3", "seeds: 4"))
@@ -168,7 +189,8 @@ def test_variants_are_trained_where_asked_for_and_shown_beside_the_row(row: Path
     assert not Path(f"{FOLDER}.adam").exists()
     result = rnnlab("reproduce", "paper/row.yaml", "--variants", "-q", "--markdown", "r.md")
     assert result.code == 0
-    assert [line.split("  ")[0] for line in result.stdout.splitlines()[-2:]] == ["paper/row", "paper/row, adam"]
+    table = result.stdout.split("paper/  Nobody 1999, Nothing\n")[1].splitlines()
+    assert [line.split("  ")[0] for line in table[2:4]] == ["row", "row, adam"]
     sweep = SweepFolder(Path(f"{FOLDER}.adam"))
     assert Run(sweep.run(sweep.read_plan().trials[0])).config["training.optimizer.type"] == "adam"
     assert "**Variant adam**" in Path("r.md").read_text()

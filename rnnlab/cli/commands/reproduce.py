@@ -15,6 +15,7 @@ from typing import Annotated, Literal
 import typer
 
 from rnnlab.cli.errors import note, warn
+from rnnlab.cli.errors import report as report_error
 from rnnlab.cli.options import JsonOption, QuietOption, RunsOption, path_option, whole_number_to
 from rnnlab.cli.own_file import require_own
 from rnnlab.cli.render import reproduction as render
@@ -27,13 +28,12 @@ from rnnlab.core.errors import (
     StoppedError,
     TrialsFailedError,
     UsageError,
-    VerificationError,
 )
 from rnnlab.core.text import counted, duration, listed
 from rnnlab.core.threads import allotted_cpus
 from rnnlab.reproduction.cost import seconds_left
 from rnnlab.reproduction.page import GENERATOR, write_page
-from rnnlab.reproduction.results import Result, result_of, test_trial, untested
+from rnnlab.reproduction.results import OPEN, Result, result_of, test_trial, untested
 from rnnlab.reproduction.rows import Row, row_names, rows_named
 from rnnlab.reproduction.verdict import verdict
 from rnnlab.runs import runs_root
@@ -110,42 +110,40 @@ def command(
     quiet: QuietOption = False,
 ) -> None:  # fmt: skip
     root, count = runs_root(runs), workers or allotted_cpus()
-    if dry_run and (report or markdown):
-        raise UsageError(
-            "creates nothing", where="--dry-run", hint="leave it out, and ROW too where nothing is to be trained"
-        )
-    _require_own(report, markdown)
     is_list = not names and not everything and within is None
+    if dry_run and (report or markdown):
+        hint = "leave it out, and ROW too where nothing is to be trained"
+        raise UsageError("creates nothing", where="--dry-run", hint=hint)
+    if names and everything:
+        raise UsageError(f"got --all and {listed(names, 3)}, expected one of them", hint="leave out --all")
+    if variants and is_list:
+        raise UsageError("needs a ROW, --all or --within", where="--variants")
+    _require_own(report, markdown)
     chosen = rows_named(names or row_names())
-    rows = [one for row in chosen for one in (row, *(row.variants if variants else ()))]
-    results = [result_of(row, root) for row in rows]
+    results = [result_of(one, root) for row in chosen for one in (row, *(row.variants if variants else ()))]
     costs: render.Costs = {}
     if is_list or dry_run or within is not None:
         costs = seconds_left(results, workers=count, within=_GLANCE_SECONDS if is_list else _MEASURE_SECONDS)
     if within is not None:
         results = _fitting(results, costs, within)
-    if json and (is_list or dry_run):
+    reason = ""
+    if not is_list and not dry_run:
+        reason = _train_all(results, root, within, workers=count, quiet=quiet)
+        results = [result_of(one.row, root) for one in results]
+    if json:
         render.show_document(results, costs)
     elif is_list:
         render.show_rows(results, costs, workers=count)
     elif dry_run:
         render.show_dry_run(results, costs, workers=count)
-    if is_list and not dry_run:
-        _write_pages(chosen, root, report, markdown)
-    if is_list or dry_run:
-        return
-    stop = Stop()
-    with asking(stop, more=DEFAULT), _limited(stop, within):
-        for one in results:
-            if one.state not in {"finished", "changed"} and not stop.reason:
-                _train(one.row, root, stop, workers=count, quiet=quiet)
-    results = [result_of(one.row, root) for one in results]
-    if json:
-        render.show_document(results, costs)
     else:
         render.show_results(results)
     _write_pages(chosen, root, report, markdown)
-    _raise_for(results, root, stop.reason, fail_if=fail_if is not None)
+    if not is_list:
+        _raise_for(results, root, reason, is_tried=not dry_run)
+    for fault in filter(None, (one.fault for one in results)):
+        warn(str(fault))
+    _raise_if(fail_if, results)
 
 
 def _require_own(report: Path | None, markdown: Path | None) -> None:
@@ -197,6 +195,16 @@ def _limited(stop: Stop, within: float | None) -> Iterator[None]:
         timer.cancel()
 
 
+def _train_all(results: Sequence[Result], root: Path, within: float | None, *, workers: int, quiet: bool) -> str:
+    """Train and test what is missing; return why it was stopped, if it was."""
+    stop = Stop()
+    with asking(stop, more=DEFAULT), _limited(stop, within):
+        for one in results:
+            if one.state in OPEN and not stop.reason:
+                _train(one.row, root, stop, workers=workers, quiet=quiet)
+    return stop.reason
+
+
 def _train(row: Row, root: Path, stop: Stop, *, workers: int, quiet: bool) -> None:
     sweep = SweepFolder.create(row.folder(root), row.checked)
     with closing(run_sweep(sweep, workers=workers, stop=stop)) as events:
@@ -214,23 +222,23 @@ def _train(row: Row, root: Path, stop: Stop, *, workers: int, quiet: bool) -> No
                 warn(f"{run.name} could not be tested: {error}")
 
 
-def _raise_for(results: Sequence[Result], root: Path, stop_reason: str, *, fail_if: bool) -> None:
-    open_ = [one.row.title for one in results if one.state not in {"finished", "changed"}]
+def _raise_for(results: Sequence[Result], root: Path, stop_reason: str, *, is_tried: bool) -> None:
     if stop_reason:
-        problem = f"stopped by {stop_reason}: {listed(open_, _MOST_NAMED)} not finished"
+        left = [one.row.title for one in results if one.state in OPEN]
+        problem = f"stopped by {stop_reason}: {listed(left, _MOST_NAMED)} not finished"
         raise StoppedError(problem, hint="the same command resumes what is left, with all that was trained")
-    if changed := [one for one in results if one.state == "changed"]:
-        names = listed([str(one.row.folder(root)) for one in changed], _MOST_NAMED)
-        problem = f"the results are of another version of the row, and were not used: {names}"
-        raise VerificationError(problem, hint="delete or rename that folder to train the row again")
-    if failed := [one for one in results if one.failed]:
+    if faults := [one.fault for one in results if one.fault]:
+        for fault in faults[:-1]:
+            report_error(fault)
+        raise faults[-1]
+    if is_tried and (failed := [one for one in results if one.failed]):
         trials = sum(len(one.failed) for one in failed)
         problem = f"{counted(trials, 'trial')} failed or diverged, of {listed([one.row.title for one in failed], 5)}"
         where = failed[0].row.folder(root)
         raise TrialsFailedError(problem, hint=f"`rnnlab sweep status {where}` shows why; the same command retries")
-    if fail_if and (
-        wrong := [
-            one.row.title for one in results if not one.row.variant and (v := verdict(one)) and v.conclusion != "agrees"
-        ]
-    ):
+
+
+def _raise_if(condition: str | None, results: Sequence[Result]) -> None:
+    finished = {one.row.title: found for one in results if not one.row.variant and (found := verdict(one))}
+    if condition and (wrong := [title for title, found in finished.items() if found.conclusion != "agrees"]):
         raise ConditionError(f"differs: {listed(wrong, _MOST_NAMED)}", where="--fail-if")

@@ -1,44 +1,66 @@
 """Rows of `rnnlab reproduce` on the terminal and as JSON: the list, what a run would do, and the results."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from textwrap import wrap
 from typing import Any
 
 from rnnlab.cli.render.card import facts
-from rnnlab.cli.render.output import show, show_json
+from rnnlab.cli.render.output import console, show, show_json
 from rnnlab.cli.render.tables import show_table
-from rnnlab.core.table import table
+from rnnlab.core.table import UNKNOWN, table
 from rnnlab.core.text import counted, duration
-from rnnlab.reproduction.results import Result, mean_of, median_of
+from rnnlab.reproduction.results import OPEN, Result, mean_of, median_of
 from rnnlab.reproduction.verdict import measured, verdict
-from rnnlab.reproduction.words import facts_of, overview, test_metrics
+from rnnlab.reproduction.words import by_paper, conclusion, facts_of, paragraphs, state_of, test_metrics
 
 Costs = Mapping[str, float | None]
+_Cells = dict[str, str]  # heading -> text
 _LEGEND = (
-    "printed: the paper's value; a number alone is of training sequences until success. time: estimated for {}, or "
-    "what it took. `rnnlab reproduce ROW` trains what is missing and compares; with --dry-run it shows the row alone."
+    "printed: the paper's value; a number alone is of training sequences until success. time: what it took, or with ~ "
+    "about what is left with {}. `rnnlab reproduce PAPER/ROW` trains what is missing; --dry-run shows the row alone."
 )
+_GAP = 3  # blanks between two columns
+_LEAST = 12  # letters to which a title is cut before it is left out
 
 
 def show_rows(results: Sequence[Result], costs: Costs, *, workers: int) -> None:
-    """Print all rows, a table for each paper."""
-    papers: dict[str, list[Result]] = {}
-    for one in results:
-        papers.setdefault(one.row.published.paper, []).append(one)
-    for number, (paper, found) in enumerate(papers.items()):
-        if number:
-            show("")
-        rows = [
-            (
-                *(one.row.title, f"{one.row.published.title} ({one.row.example.cell_name})"),
-                *(_printed(one), _time(one, costs), state_of(one)),
-            )
-            for one in found
-        ]
-        columns = ["row", "what", "printed", "time", "state"]
-        show(*wrap(paper, 80))
-        show_table(table(columns, rows, text=columns))
-    show("", _LEGEND.format(counted(workers, "processor")))
+    """Print all rows, a table for each paper, then how many agree."""
+
+    def cells(one: Result) -> _Cells:
+        what = f"{one.row.published.title} ({one.row.example.cell_name})"
+        return {"printed": _value(one, "printed"), "state": state_of(one), "time": _time(one, costs), "what": what}
+
+    _show_by_paper(results, cells, less=["what", "time"])
+    show(*wrap(_LEGEND.format(counted(workers, "worker")), console().width), "", conclusion(results))
+
+
+def _show_by_paper(results: Sequence[Result], cells: Callable[[Result], _Cells], *, less: Iterable[str]) -> None:
+    """Print a table for each paper, a line per row: what has no room is cut or left out, first of `less` first."""
+    width = console().width
+    for paper, groups in by_paper(results).items():
+        found = [one for group in groups for one in group]
+        folders = {one.row.name.partition("/")[0] for one in found}
+        prefix = f"{folders.pop()}/" if len(folders) == 1 else ""
+        rows = [{"row": one.row.title.removeprefix(prefix), **cells(one)} for one in found]
+        for column in less:
+            room = width - sum(_GAP + _wide(name, rows) for name in rows[0] if name != column)
+            if _wide(column, rows) <= room:
+                break
+            if column == "what" and room >= _LEAST:
+                rows = [{**row, column: _cut(row[column], room)} for row in rows]
+                break
+            rows = [{name: text for name, text in row.items() if name != column} for row in rows]
+        show(_cut(f"{prefix}  {paper}".strip(), width))
+        show_table(table([*rows[0]], [[*row.values()] for row in rows], text=rows[0]))
+        show("")
+
+
+def _wide(column: str, rows: Sequence[_Cells]) -> int:
+    return max(len(column), *(len(row[column]) for row in rows))
+
+
+def _cut(text: str, room: int) -> str:
+    return text if len(text) <= room else text[: room - 3].rstrip() + "..."
 
 
 def show_dry_run(results: Sequence[Result], costs: Costs, *, workers: int) -> None:
@@ -51,25 +73,21 @@ def show_dry_run(results: Sequence[Result], costs: Costs, *, workers: int) -> No
 
 def show_row(result: Result, more: Iterable[tuple[str, str]] = ()) -> None:
     """Print all that is known of one row."""
-    published = result.row.published
-    show(f"{result.row.title}: {published.title}", "")
-    source = [] if result.row.variant else [("source", f"{published.paper}, {published.place}; {published.url}")]
-    show(facts([*source, *facts_of(result), *more]))
+    published, row = result.row.published, result.row
+    show(f"{row.title}: {published.title}", "")
+    source = [] if row.variant else [("source", f"{published.paper}, {published.place}; {published.url}")]
+    notes = [] if row.variant else [("notes", text) for text in paragraphs(published.notes)]
+    show(facts([*source, *facts_of(result), *more, *notes]))
 
 
 def show_results(results: Sequence[Result]) -> None:
-    """Print each row with its numbers, then one table of all."""
+    """Print each row with its numbers; of several rows, then a table for each paper, and how many agree."""
     for one in results:
         show_row(one)
         show("")
-    show_table(overview(results))
-
-
-def state_of(result: Result) -> str:
-    """Return the conclusion of a row that is finished, else how far it is."""
-    if found := verdict(result):
-        return found.conclusion
-    return f"{len(result.ended)} of {result.planned} trials" if result.state == "partly" else result.state
+    if len(results) > 1:
+        _show_by_paper(results, _numbers, less=["solved", "ratio"])
+        show(conclusion(results))
 
 
 def show_document(results: Sequence[Result], costs: Costs) -> None:
@@ -104,7 +122,7 @@ def _document(result: Result, costs: Costs) -> dict[str, Any]:
         },
         "test": {name: result.of_test(name) for name in test_metrics(result)},
         "conclusion": found.conclusion if found else None,
-        "reason": found.reason if found else "",
+        "reason": found.reason if found else str(result.fault or ""),
         "seconds": result.seconds,
         "estimated_seconds": costs.get(row.title),
         "machine": result.machine,
@@ -115,16 +133,26 @@ def _document(result: Result, costs: Costs) -> dict[str, Any]:
     }
 
 
-def _printed(result: Result) -> str:
+def _numbers(result: Result) -> _Cells:
+    return {
+        **{which: _value(result, which) for which in ("printed", "ours")},
+        "solved": f"{len(result.solved)} of {len(result.ended)}" if result.has_rule else UNKNOWN,
+        "ratio": f"{result.ratio:.2f}" if result.ratio is not None else UNKNOWN,
+        "state": state_of(result),
+    }
+
+
+def _value(result: Result, which: str) -> str:
     published = result.row.published
-    return measured(published.measure, published.value).removesuffix(" sequences")
+    value = published.value if which == "printed" else result.value
+    return measured(published.measure, value).removesuffix(" sequences")
 
 
 def _time(result: Result, costs: Costs) -> str:
     if result.state == "finished" and result.seconds is not None:
         return duration(result.seconds)
     seconds = costs.get(result.row.title)
-    return duration(seconds) if seconds is not None and result.state != "changed" else "—"
+    return f"~{duration(seconds)}" if seconds is not None and result.state in OPEN else UNKNOWN
 
 
 def _to_do(result: Result, costs: Costs, workers: int) -> list[tuple[str, str]]:
@@ -143,7 +171,7 @@ def _to_do(result: Result, costs: Costs, workers: int) -> list[tuple[str, str]]:
     test = result.row.published.test
     return [
         ("agrees if", "; ".join(texts)),
-        ("to train", to_do if result.state not in {"finished", "changed"} else "nothing"),
+        ("to train", to_do if result.state in OPEN else "nothing"),
         *([("test", f"{test.sequences:,} fresh sequences for each trial{test.changed}")] if test else []),
     ]
 

@@ -30,7 +30,7 @@ def page(results: Sequence[Result]) -> str:
         TITLE,
         f"{MARK} --markdown`, rnnlab {rnnlab.__version__}: changes to this file will be lost. -->\n",
         _ABOUT,
-        f"**{markdown_text(conclusion(results).capitalize())}.**\n",
+        f"**{markdown_text(conclusion(results))}.**\n",
         *([as_markdown(overview(shown))] if shown else []),
     ]
     for paper, groups in by_paper(shown).items():
