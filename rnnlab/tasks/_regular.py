@@ -7,10 +7,14 @@ import numpy as np
 
 from rnnlab.core.batch import Array, Batch, Lengths, draw_lengths, last_step_mask, within_lengths
 from rnnlab.core.losses import LOSSES
-from rnnlab.tasks.base import AbstractTask, Reference, Threshold, always, too_short
+from rnnlab.tasks.base import CERTAIN, AbstractTask, Published, Reference, Threshold, always, too_short
 
-# A logit so large that the softmax of the others is exactly 0 in either precision.
-CERTAIN = 1000.0
+PUBLISHED = (
+    Published(
+        "RNN and LSTM, 256 units, 1,000,000 updates on lengths 1-40: 90 % right or more at 41-500, all seeds",
+        "Delétang et al. 2023",
+    ),
+)
 
 
 class AbstractRegular(AbstractTask):

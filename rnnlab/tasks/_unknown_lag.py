@@ -1,16 +1,13 @@
 """Remember one symbol over a noise-free lag of unknown length: task 2c of 1997, of `noise_free_lag`."""
 
-from typing import ClassVar
-
 import numpy as np
 from pydantic import Field
 
 from rnnlab.core.batch import Array, Batch, Lengths, last_step_mask
 from rnnlab.core.losses import LOSSES
-from rnnlab.tasks.base import AbstractTask, Card, Published, Reference, Streak, TaskOptions, always, too_short
+from rnnlab.tasks._within import AbstractWithinTolerance
+from rnnlab.tasks.base import CERTAIN, Card, Published, Reference, Streak, TaskOptions, always, too_short
 
-# A logit so large that the softmax of the other is exactly 0 in either precision.
-CERTAIN = 1e3
 # Extra distractors of task 2c at the default lengths: one sequence in 10 million has more.
 _MOST_EXTRA = 150
 
@@ -22,7 +19,7 @@ class DistractorsOptions(TaskOptions):
     lag: int = Field(default=50, ge=1, le=100_000, description="q: the least number of distractors in a sequence")
 
 
-class NoiseFreeLag2c(AbstractTask):
+class NoiseFreeLag2c(AbstractWithinTolerance):
     """b, then x or y, q random distractors a1 … ap or more, then e: which of x and y was it?
 
     After the q distractors each step is one more with the probability 9/10, else e, the last of T steps. Only the
@@ -46,12 +43,9 @@ class NoiseFreeLag2c(AbstractTask):
     name = "noise_free_lag@hs1997_2c"
     Options = DistractorsOptions
     options: DistractorsOptions
-    tolerance: ClassVar[float] = 0.2
-    loss = "cross_entropy"
+    tolerance = 0.2
     output_features = 2
     output_names = ("x", "y")
-    follows_loss = True
-    maximised = frozenset({"accuracy"})
     solved = Streak(10_000)
     card = Card(
         title="Remember one symbol over a lag of unknown length",
@@ -103,18 +97,6 @@ class NoiseFreeLag2c(AbstractTask):
     def references(self, timesteps: Lengths) -> tuple[Reference, ...]:
         loss = float(LOSSES[self.loss].least(np.array([0.5, 0.5])))
         return (Reference("memoryless: both equally likely", loss, always(0.0, 0.0)),)
-
-    def correct(self, outputs: Array, batch: Batch) -> Array:
-        return np.asarray(self._largest_errors(outputs, batch) < self.tolerance)
-
-    def metrics(self, outputs: Array, batch: Batch) -> dict[str, float]:
-        """Return `accuracy`, the share of greatest outputs that are right, and `largest_error`, of any output."""
-        hits, largest = outputs.argmax(axis=-1) == batch.targets, self._largest_errors(outputs, batch).max()
-        return super().metrics(outputs, batch) | {"accuracy": float(hits.mean()), "largest_error": float(largest)}
-
-    def _largest_errors(self, outputs: Array, batch: Batch) -> Array:
-        """Return the largest absolute error of the probabilities of each sequence, (B,)."""
-        return np.asarray(np.abs(LOSSES[self.loss].chances(outputs) - np.eye(2)[batch.targets]).max(axis=-1))
 
     def oracle(self, batch: Batch) -> Array:
         return np.asarray(CERTAIN * batch.inputs[:, 1, -2:])

@@ -18,7 +18,14 @@ from rnnlab.tasks.base import (
     too_short,
 )
 
-_SECOND = "remembers the second number"
+SECOND = "remembers the second number"
+OF_2013 = (
+    Published(
+        "tanh RNN, 50 units, with a regulariser of the gradient's norm, one model for lengths up to 200: 100 % "
+        "success, at 500 steps fewer than 1 % wrong",
+        "Pascanu, Mikolov, Bengio 2013",
+    ),
+)
 
 
 class AbstractMarkedNumbers(AbstractTask):
@@ -108,7 +115,7 @@ class AddingURNN(AbstractMarkedNumbers):
         return (
             Reference("constant: always 1", 1 / 6, always(1.0)),
             Reference("memoryless: ½ and the last value if it is marked, else 1", (2 - at_last) / 12, _by_last),
-            Reference(_SECOND, 1 / 12, lambda batch: 0.5 + last_marked(batch), needs_memory=True),
+            Reference(SECOND, 1 / 12, lambda batch: 0.5 + last_marked(batch), needs_memory=True),
         )
 
     def _combine(self, one: Array, other: Array) -> Array:
@@ -199,7 +206,7 @@ class AddingHS1997(AbstractMarkedPairs):
         p = first_pair_chance(timesteps)
         return (
             Reference("memoryless: always 1/2", (2 - p) / 48, always(0.5)),
-            Reference(_SECOND, (1 - p) / 48, lambda batch: 0.5 + last_marked(batch) / 4, needs_memory=True),
+            Reference(SECOND, (1 - p) / 48, lambda batch: 0.5 + last_marked(batch) / 4, needs_memory=True),
         )
 
     def _combine(self, one: Array, other: Array) -> Array:
@@ -252,19 +259,13 @@ class AddingPascanu(AbstractOwnLength):
         definition="Inputs: value U[0,1] and a marker: 1 at one step in [0, 0.1) and at one in [0.1, 0.5) of the "
         "length, else 0. Target: half the sum of the two marked values, scored at the last step only. Wrong when off "
         "by more than 0.2.",
-        published=(
-            Published(
-                "tanh RNN, 50 units, with a regulariser of the gradient's norm, one model for lengths up to 200: 100 % "
-                "success, at 500 steps fewer than 1 % wrong",
-                "Pascanu, Mikolov, Bengio 2013",
-            ),
-        ),
+        published=OF_2013,
     )
 
     def references(self, timesteps: Lengths) -> tuple[Reference, ...]:
         return (
             Reference("constant: always 1/2", 1 / 24, always(0.5)),
-            Reference(_SECOND, 1 / 48, lambda batch: 0.25 + last_marked(batch) / 2, needs_memory=True),
+            Reference(SECOND, 1 / 48, lambda batch: 0.25 + last_marked(batch) / 2, needs_memory=True),
         )
 
     def _combine(self, one: Array, other: Array) -> Array:

@@ -23,6 +23,7 @@ from rnnlab.tasks._card import Card, Published, Reference
 from rnnlab.tasks._success import Evidence, NoRule, Streak, SuccessRule, Threshold
 
 __all__ = [
+    "CERTAIN",
     "AbstractTask",
     "Array",
     "Batch",
@@ -49,6 +50,8 @@ __all__ = [
 ]
 
 Part = Literal["train", "validation", "test"]
+# A logit so large that the softmax of the others is exactly 0, and its sigmoid 1, in either precision.
+CERTAIN = 1000.0
 
 
 class TaskOptions(Options):

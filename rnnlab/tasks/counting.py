@@ -7,11 +7,9 @@ import numpy as np
 from pydantic import Field
 
 from rnnlab.core.batch import Array, Batch, Lengths, within_lengths
-from rnnlab.tasks.base import AbstractTask, Card, Reference, TaskOptions, Threshold
+from rnnlab.tasks.base import CERTAIN, AbstractTask, Card, Reference, TaskOptions, Threshold
 
 LETTERS = "abcdefgh"
-# A logit whose sigmoid is 1 to rounding.
-CERTAIN = 1000.0
 
 
 class CountingOptions(TaskOptions):

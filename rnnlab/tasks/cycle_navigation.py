@@ -4,8 +4,8 @@ import numpy as np
 
 from rnnlab.core.batch import Array, Batch, Lengths, within_lengths
 from rnnlab.core.losses import LOSSES
-from rnnlab.tasks._regular import CERTAIN, AbstractRegular
-from rnnlab.tasks.base import Card, Published, Reference
+from rnnlab.tasks._regular import PUBLISHED, AbstractRegular
+from rnnlab.tasks.base import CERTAIN, Card, Reference
 
 PLACES = 5
 
@@ -18,9 +18,7 @@ class CycleNavigation(AbstractRegular):
     places left, ln 3.
 
     Source: Delétang et al. 2023, "Neural networks and the Chomsky hierarchy", and its code.
-    Differs: Each sequence has a length of its own, uniform; in the paper all of a batch have the same,
-        which is `shape: {lengths: per_batch}`. The rule, 90 % right, is the paper's for lengths of 41 to 500 after
-        training on 1 to 40.
+    Differs: As `parity@deletang2023`.
 
     Example:
         >>> task = CycleNavigation(CycleNavigation.Options())
@@ -39,12 +37,7 @@ class CycleNavigation(AbstractRegular):
         title="Where does a walk on a circle end?",
         definition="1 to 40 moves -1, 0 or +1, one-hot, equally likely, then an empty symbol. Target at the empty "
         "symbol: the sum of the moves modulo 5.",
-        published=(
-            Published(
-                "RNN and LSTM, 256 units, 1,000,000 updates on lengths 1-40: 90 % right or more at 41-500, all seeds",
-                "Delétang et al. 2023",
-            ),
-        ),
+        published=PUBLISHED,
     )
 
     def references(self, timesteps: Lengths) -> tuple[Reference, ...]:

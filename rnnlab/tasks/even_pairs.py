@@ -3,8 +3,8 @@
 import numpy as np
 
 from rnnlab.core.batch import Array, Lengths
-from rnnlab.tasks._regular import AbstractRegular
-from rnnlab.tasks.base import Card, Published
+from rnnlab.tasks._regular import PUBLISHED, AbstractRegular
+from rnnlab.tasks.base import Card
 
 
 class EvenPairs(AbstractRegular):
@@ -15,9 +15,7 @@ class EvenPairs(AbstractRegular):
     constant is H((1 + q)/2), H the entropy of a coin in nats.
 
     Source: Delétang et al. 2023, "Neural networks and the Chomsky hierarchy", and its code.
-    Differs: Each sequence has a length of its own, uniform; in the paper all of a batch have the same,
-        which is `shape: {lengths: per_batch}`. The rule, 90 % right, is the paper's for lengths of 41 to 500 after
-        training on 1 to 40.
+    Differs: As `parity@deletang2023`.
 
     Example:
         >>> task = EvenPairs(EvenPairs.Options())
@@ -36,12 +34,7 @@ class EvenPairs(AbstractRegular):
         title="Are the first and the last bit the same?",
         definition="1 to 40 random bits, one-hot, then an empty symbol. Target at the empty symbol: 0 if the pairs 01 "
         "and 10 are even in number, which they are if the first bit is the last, else 1.",
-        published=(
-            Published(
-                "RNN and LSTM, 256 units, 1,000,000 updates on lengths 1-40: 90 % right or more at 41-500, all seeds",
-                "Delétang et al. 2023",
-            ),
-        ),
+        published=PUBLISHED,
     )
 
     def _answers(self, codes: Array, n: Array) -> Array:

@@ -7,12 +7,10 @@ from pydantic import Field
 
 from rnnlab.core.batch import Array, Batch, Lengths, within_lengths
 from rnnlab.core.losses import LOSSES
-from rnnlab.tasks.base import AbstractTask, Card, Published, Reference, TaskOptions, Threshold
+from rnnlab.tasks.base import CERTAIN, AbstractTask, Card, Published, Reference, TaskOptions, Threshold
 
 TOKENS = "wir01"
 WRITE, IGNORE, READ = 0, 1, 2
-# A logit so large that the softmax of the other is exactly 0 in either precision.
-CERTAIN = 1000.0
 
 
 class FlipFlopLanguageOptions(TaskOptions):

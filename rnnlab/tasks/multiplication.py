@@ -3,7 +3,7 @@
 import numpy as np
 
 from rnnlab.core.batch import Array, Lengths
-from rnnlab.tasks.adding import AbstractMarkedPairs, AbstractOwnLength, first_pair_chance, last_marked
+from rnnlab.tasks.adding import OF_2013, SECOND, AbstractMarkedPairs, AbstractOwnLength, first_pair_chance, last_marked
 from rnnlab.tasks.base import Card, Published, Reference, Streak, always
 
 
@@ -55,7 +55,7 @@ class Multiplication(AbstractMarkedPairs):
         return (
             Reference("memoryless: always the mean", square / 3 - (mean / 2) ** 2, always(mean / 2)),
             Reference(
-                "remembers the second number",
+                SECOND,
                 (square - mean**2) / 3,
                 lambda batch: mean * last_marked(batch),
                 needs_memory=True,
@@ -89,19 +89,11 @@ class MultiplicationPascanu(AbstractOwnLength):
         title="Multiply two marked numbers (2013)",
         definition="Inputs as in adding@pascanu2013. Target: the product of the two marked values, scored at the last "
         "step only. Wrong when off by more than 0.2.",
-        published=(
-            Published(
-                "tanh RNN, 50 units, with a regulariser of the gradient's norm, one model for lengths up to 200: 100 % "
-                "success, at 500 steps fewer than 1 % wrong",
-                "Pascanu, Mikolov, Bengio 2013",
-            ),
-        ),
+        published=OF_2013,
     )
 
     def references(self, timesteps: Lengths) -> tuple[Reference, ...]:
-        second = Reference(
-            "remembers the second number", 1 / 36, lambda batch: last_marked(batch) / 2, needs_memory=True
-        )
+        second = Reference(SECOND, 1 / 36, lambda batch: last_marked(batch) / 2, needs_memory=True)
         return (Reference("constant: always 1/4", 7 / 144, always(0.25)), second)
 
     def _combine(self, one: Array, other: Array) -> Array:

@@ -2,7 +2,6 @@
 
 from abc import abstractmethod
 from functools import partial
-from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -10,7 +9,8 @@ from pydantic import Field
 from rnnlab.core.batch import Array, Batch, Lengths
 from rnnlab.core.losses import LOSSES
 from rnnlab.tasks._unknown_lag import NoiseFreeLag2c
-from rnnlab.tasks.base import AbstractTask, Card, Published, Reference, Streak, TaskOptions, too_short
+from rnnlab.tasks._within import AbstractWithinTolerance
+from rnnlab.tasks.base import Card, Published, Reference, Streak, TaskOptions, too_short
 
 # The smallest probability, so that its logarithm is finite; in a softmax it is 0 to 300 digits.
 TINY = 1e-300
@@ -24,23 +24,16 @@ class NoiseFreeLagOptions(TaskOptions):
     )
 
 
-class AbstractNoiseFreeLag(AbstractTask):
+class AbstractNoiseFreeLag(AbstractWithinTolerance):
     """The string z m₁ … m_{T-1} z with z = x or y, equally likely: T symbols are read, each time the next is predicted.
 
     Input features, and classes, in the order a1 … a(p-1), x, y.
-
-    Attributes:
-        judged: The steps that the success rule looks at.
     """
 
     Options = NoiseFreeLagOptions
     options: NoiseFreeLagOptions
-    judged: ClassVar[slice]
-    tolerance: ClassVar[float] = 0.25
-    loss = "cross_entropy"
+    tolerance = 0.25
     return_sequences = True
-    follows_loss = True
-    maximised = frozenset({"accuracy"})
     solved = Streak(10_000)
 
     def __init__(self, options: NoiseFreeLagOptions) -> None:
@@ -63,26 +56,8 @@ class AbstractNoiseFreeLag(AbstractTask):
         mask = np.ones((batch_size, steps), dtype=bool)
         return Batch(inputs, string[:, 1:], mask, np.full(batch_size, steps))
 
-    def correct(self, outputs: Array, batch: Batch) -> Array:
-        return np.asarray(self._largest_errors(outputs, batch) < self.tolerance)
-
-    def metrics(self, outputs: Array, batch: Batch) -> dict[str, float]:
-        """Return `accuracy`, the share of last symbols whose output is the greatest, and `largest_error`.
-
-        The latter is the largest absolute error of any output at the judged steps.
-        """
-        hits = outputs[:, -1].argmax(axis=-1) == batch.targets[:, -1]
-        largest = self._largest_errors(outputs, batch).max()
-        return super().metrics(outputs, batch) | {"accuracy": float(hits.mean()), "largest_error": float(largest)}
-
     def oracle(self, batch: Batch) -> Array:
         return self._predict(batch, knows_first=True, counts=True)
-
-    def _largest_errors(self, outputs: Array, batch: Batch) -> Array:
-        """Return the largest absolute error of the probabilities at each string's judged steps, (B,)."""
-        errors = LOSSES[self.loss].chances(outputs[:, self.judged])
-        errors = errors - np.eye(self.output_features)[batch.targets[:, self.judged]]
-        return np.asarray(np.abs(errors).max(axis=(1, 2)))
 
     def _least(self, *, middle: float = 0.0, ends: tuple[float, float] = (0.0, 0.0)) -> float:
         """Return the least loss of a step where the next is one of a1 … a(p-1), equally likely, or x, or y."""

@@ -1,22 +1,30 @@
 """Name the order of two or three symbols far apart."""
 
 from functools import partial
-from itertools import count, pairwise
+from itertools import count, pairwise, product
 from typing import ClassVar
 
 import numpy as np
 
 from rnnlab.core.batch import Array, Batch, Lengths, draw_lengths, last_step_mask, within_lengths
 from rnnlab.core.losses import LOSSES
-from rnnlab.tasks.base import AbstractTask, Card, Published, Reference, Streak, SuccessRule, Threshold, too_short
+from rnnlab.tasks._within import AbstractWithinTolerance
+from rnnlab.tasks.base import (
+    CERTAIN,
+    Card,
+    Published,
+    Reference,
+    Streak,
+    SuccessRule,
+    Threshold,
+    too_short,
+)
 
 SYMBOLS = "EBabcdXY"
 START, TRIGGER, FIRST_DISTRACTOR, FIRST_MARK, NOTHING = 0, 1, 2, 6, 8
-# A logit so large that the softmax of the others is exactly 0 in either precision.
-CERTAIN = 1e3
 
 
-class AbstractTemporalOrder(AbstractTask):
+class AbstractTemporalOrder(AbstractWithinTolerance):
     """k symbols X or Y are far apart among distractors; the class at the end is their order, Σ 2ᵏ⁻ʲ·[markⱼ is Y].
 
     Attributes:
@@ -24,15 +32,17 @@ class AbstractTemporalOrder(AbstractTask):
     """
 
     windows: ClassVar[tuple[tuple[int, int], ...]]
-    tolerance: ClassVar[float] = 0.3
-    loss = "cross_entropy"
-    return_sequences = False
+    tolerance = 0.3
     input_features = len(SYMBOLS)
     input_names = SYMBOLS
     default_timesteps = (100, 110)
-    follows_loss = True
-    maximised = frozenset({"accuracy"})
     solved: SuccessRule = Streak(2000, wrong=0, loss_below=0.1)
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "windows" in cls.__dict__:
+            cls.output_names = tuple(map("".join, product(cls.input_names[-2:], repeat=len(cls.windows))))
+            cls.output_features = len(cls.output_names)
 
     def timesteps_fault(self, timesteps: Lengths) -> str | None:
         least = next(steps for steps in count() if self._fits(steps))
@@ -61,21 +71,8 @@ class AbstractTemporalOrder(AbstractTask):
             for known in range(marks)
         )
 
-    def correct(self, outputs: Array, batch: Batch) -> Array:
-        return np.asarray(self._largest_errors(outputs, batch) < self.tolerance)
-
-    def metrics(self, outputs: Array, batch: Batch) -> dict[str, float]:
-        """Return `accuracy`, the share of classes whose output is the greatest, and `largest_error`, of any output."""
-        hits, largest = outputs.argmax(axis=-1) == batch.targets, self._largest_errors(outputs, batch).max()
-        return super().metrics(outputs, batch) | {"accuracy": float(hits.mean()), "largest_error": float(largest)}
-
     def oracle(self, batch: Batch) -> Array:
         return self._knowing(len(self.windows), batch)
-
-    def _largest_errors(self, outputs: Array, batch: Batch) -> Array:
-        """Return the largest absolute error of the probabilities of each sequence, (B,)."""
-        aims = np.eye(self.output_features)[batch.targets]
-        return np.asarray(np.abs(LOSSES[self.loss].chances(outputs) - aims).max(axis=-1))
 
     def _loss_of(self, possible: int) -> float:
         """Return the least loss where so many classes are equally likely."""
@@ -119,8 +116,6 @@ class TemporalOrder(AbstractTemporalOrder):
 
     name = "temporal_order@hs1997"
     windows = ((10, 20), (50, 60))
-    output_features = 4
-    output_names = ("XX", "XY", "YX", "YY")
     card = Card(
         title="Tell the order of two symbols",
         definition="Inputs: 8 one-hot symbols E B a b c d X Y. E first, B last, random a-d between, and X or Y at one "
@@ -155,8 +150,6 @@ class TemporalOrder3(AbstractTemporalOrder):
 
     name = "temporal_order@hs1997_3"
     windows = ((10, 20), (33, 43), (66, 76))
-    output_features = 8
-    output_names = ("XXX", "XXY", "XYX", "XYY", "YXX", "YXY", "YYX", "YYY")
     card = Card(
         title="Tell the order of three symbols",
         definition="As temporal_order@hs1997 with three marks, in [10 %, 20 %], [33 %, 43 %] and [66 %, 76 %] of the "
@@ -217,8 +210,6 @@ class TemporalOrderPascanu(AbstractOwnLength):
 
     name = "temporal_order@pascanu2013"
     windows = ((10, 20), (50, 60))
-    output_features = 4
-    output_names = ("AA", "AB", "BA", "BB")
     card = Card(
         title="Tell the order of two symbols (2013)",
         definition="Inputs: 6 one-hot symbols, random c d e f, and A or B at one step in [0.1, 0.2) and at one in "
@@ -252,8 +243,6 @@ class TemporalOrderPascanu3(AbstractOwnLength):
 
     name = "temporal_order@pascanu2013_3"
     windows = ((10, 20), (30, 40), (60, 70))
-    output_features = 8
-    output_names = ("AAA", "AAB", "ABA", "ABB", "BAA", "BAB", "BBA", "BBB")
     card = Card(
         title="Tell the order of three symbols (2013)",
         definition="As temporal_order@pascanu2013 with three marks, in [0.1, 0.2), [0.3, 0.4) and [0.6, 0.7) of the "
