@@ -77,7 +77,7 @@ class StepGradients:
 
 
 class AbstractCell(ABC):
-    """One recurrent cell, configured.
+    """One recurrent cell, configured; what does not depend on the options is a class attribute.
 
     Attributes:
         name: The file's stem, the YAML name.
@@ -95,8 +95,8 @@ class AbstractCell(ABC):
     version: ClassVar[int] = 1
     Options: ClassVar[type[CellOptions]]
     states: ClassVar[tuple[str, ...]]
-    gates: ClassVar[Mapping[str, str]] = {}
-    forget: ClassVar[str] = ""
+    gates: Mapping[str, str] = {}
+    forget: str = ""
     title: ClassVar[str]
     equations: ClassVar[str]
     source: ClassVar[str]

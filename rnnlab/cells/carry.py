@@ -1,7 +1,7 @@
 """The carry cell: a simplified LSTM with a carry track that runs beside the output."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -58,7 +58,7 @@ class Carry(AbstractDerivedByHand):
     name = "carry"
     Options = CarryOptions
     states = ("h", "c")
-    gates: ClassVar[Mapping[str, str]] = {
+    gates: Mapping[str, str] = {
         "i": "recurrent_activation", "f": "recurrent_activation", "k": "activation", "o": "activation",
     }  # fmt: skip
     forget = "f"

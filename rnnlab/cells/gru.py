@@ -1,7 +1,7 @@
 """The gated recurrent unit: one state, which a gate moves towards a candidate."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -56,7 +56,7 @@ class Gru(AbstractCell):
     name = "gru"
     Options = GruOptions
     states = ("h",)
-    gates: ClassVar[Mapping[str, str]] = {
+    gates: Mapping[str, str] = {
         "z": "recurrent_activation", "r": "recurrent_activation", "n": "activation",
     }  # fmt: skip
     forget = "z"

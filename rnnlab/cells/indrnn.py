@@ -1,7 +1,7 @@
 """The independently recurrent network: each unit sees its own last output and no other's."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -53,7 +53,7 @@ class Indrnn(AbstractCell):
     name = "indrnn"
     Options = IndrnnOptions
     states = ("h",)
-    gates: ClassVar[Mapping[str, str]] = {"h": "activation"}
+    gates: Mapping[str, str] = {"h": "activation"}
     title = "IndRNN (independent units)"
     equations = "output_t = activation(input_t·W + u * h_t + b)\nh_{t+1} = output_t"
     source = "Li et al. 2018, Independently recurrent neural network (IndRNN)"

@@ -1,7 +1,7 @@
 """JANET: an LSTM with the forget gate alone."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -53,7 +53,7 @@ class Janet(AbstractCell):
     name = "janet"
     Options = JanetOptions
     states = ("h",)
-    gates: ClassVar[Mapping[str, str]] = {"f": "recurrent_activation", "j": "activation"}
+    gates: Mapping[str, str] = {"f": "recurrent_activation", "j": "activation"}
     forget = "f"
     title = "JANET (a forget gate alone)"
     equations = (

@@ -1,7 +1,7 @@
 """The LSTM: a carry behind three gates, in the form that all frameworks have."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -56,7 +56,7 @@ class Lstm(AbstractCell):
     name = "lstm"
     Options = LstmOptions
     states = ("h", "c")
-    gates: ClassVar[Mapping[str, str]] = {
+    gates: Mapping[str, str] = {
         "i": "recurrent_activation", "f": "recurrent_activation", "g": "activation", "o": "recurrent_activation",
     }  # fmt: skip
     forget = "f"

@@ -1,7 +1,7 @@
 """The LSTM as first published: blocks of memory cells that never forget, unless they have the gates of 2000."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -105,7 +105,7 @@ class Lstm1997(AbstractCell):
     name = "lstm_1997"
     Options = Lstm1997Options
     states = ("y", "s", "i", "o")
-    gates: ClassVar[Mapping[str, str]] = {"i": "recurrent_activation", "o": "recurrent_activation"}
+    gates: Mapping[str, str] = {"i": "recurrent_activation", "o": "recurrent_activation"}
     title = "LSTM of 1997 (never forgets)"
     equations = (
         "net_t = input_t·W + y_t·U + i_t·Vi + o_t·Vo + b   for c, i and o each\n"
@@ -128,9 +128,7 @@ class Lstm1997(AbstractCell):
         self.state_activation = activations.get(options.state_activation)
         self.recurrent_activation = activations.get(options.recurrent_activation)
         if options.forget_gate:
-            # Of the class where there is no such option.
-            self.gates = {**type(self).gates, "f": "recurrent_activation"}  # type: ignore[misc]
-            self.forget = "f"  # type: ignore[misc]
+            self.gates, self.forget = {**self.gates, "f": "recurrent_activation"}, "f"
 
     def state_sizes(self) -> dict[str, int]:
         return {"y": self.own.units, "s": self.own.units, "i": self.own.blocks, "o": self.own.blocks}

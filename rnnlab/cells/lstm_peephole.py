@@ -1,7 +1,7 @@
 """The LSTM with peepholes: its gates see the carry."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -67,7 +67,7 @@ class LstmPeephole(AbstractCell):
     name = "lstm_peephole"
     Options = PeepholeOptions
     states = ("h", "c")
-    gates: ClassVar[Mapping[str, str]] = {
+    gates: Mapping[str, str] = {
         "i": "recurrent_activation", "f": "recurrent_activation", "g": "activation", "o": "recurrent_activation",
     }  # fmt: skip
     forget = "f"

@@ -1,7 +1,7 @@
 """The minimal GRU: gate and candidate read the input alone."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -56,7 +56,7 @@ class Mingru(AbstractCell):
     name = "mingru"
     Options = MingruOptions
     states = ("h",)
-    gates: ClassVar[Mapping[str, str]] = {"f": "recurrent_activation"}
+    gates: Mapping[str, str] = {"f": "recurrent_activation"}
     forget = "f"
     title = "minGRU (gate sees no state)"
     equations = (

@@ -1,7 +1,7 @@
 """The simple recurrent cell: a tanh of the input and of the last output."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from rnnlab.cells.base import AbstractDerivedByHand, Array, Arrays, CellOptions, Step, StepGradients
 from rnnlab.core.parameters import Parameter
@@ -33,7 +33,7 @@ class Simple(AbstractDerivedByHand):
     name = "simple"
     Options = SimpleOptions
     states = ("h",)
-    gates: ClassVar[Mapping[str, str]] = {"h": "activation"}
+    gates: Mapping[str, str] = {"h": "activation"}
     title = "Simple cell (a tanh RNN)"
     equations = "output_t = activation(input_t·W + state_t·U + b)\nstate_{t+1} = output_t"
     source = "Elman 1990, Finding structure in time"

@@ -1,7 +1,7 @@
 """The sLSTM of the xLSTM: exponential gates, and a normaliser that keeps them in bounds."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -61,7 +61,7 @@ class Slstm(AbstractCell):
     name = "slstm"
     Options = SlstmOptions
     states = ("h", "c", "n", "m")
-    gates: ClassVar[Mapping[str, str]] = {
+    gates: Mapping[str, str] = {
         "f": "forget_activation", "z": "activation", "o": "recurrent_activation",
     }  # fmt: skip
     forget = "f"

@@ -1,7 +1,7 @@
 """The update gate RNN: the simplest cell with a gate."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -49,7 +49,7 @@ class Ugrnn(AbstractCell):
     name = "ugrnn"
     Options = UgrnnOptions
     states = ("h",)
-    gates: ClassVar[Mapping[str, str]] = {"c": "activation", "g": "recurrent_activation"}
+    gates: Mapping[str, str] = {"c": "activation", "g": "recurrent_activation"}
     forget = "g"
     title = "UGRNN (update gate RNN)"
     equations = (
