@@ -5,7 +5,7 @@ from typing import Annotated, Any, Self
 import numpy as np
 from pydantic import Field, model_serializer, model_validator
 
-from rnnlab.core.batch import Lengths
+from rnnlab.core.batch import Array, Batch, Lengths
 from rnnlab.core.errors import UsageError
 from rnnlab.core.losses import LOSSES
 from rnnlab.core.options import Options
@@ -56,13 +56,10 @@ class SuccessOptions(Options):
             UsageError: It has a metric that the task has not, or of which a higher value is better; or it counts wrong
                 sequences, and the task has no criterion.
         """
-        batch = task.part("validation").sample(stream(0, "check"), batch_size=1, timesteps=timesteps)
-        steps = batch.mask.shape if task.return_sequences else (1,)
-        outputs = LOSSES[task.loss].answers(np.zeros((*steps, task.output_features)))
-        if self.last is not None and task.correct(outputs, batch) is None:
+        if self.last is not None and task.correct(*_example(task, timesteps)) is None:
             problem = f"counts wrong sequences, and task {task.name} does not judge sequences"
             raise UsageError(problem, hint="bound a metric: {validation: {loss: …}}")
-        known = ["loss", *task.metrics(outputs, batch)]
+        known = metrics_of(task, timesteps)
         usable = [name for name in known if not task.higher_is_better(name)]
         for name in self.validation or {}:
             if name not in known:
@@ -70,3 +67,15 @@ class SuccessOptions(Options):
             if name not in usable:
                 problem = f"of metric {name!r} a higher value is better, and the bound is the largest"
                 raise UsageError(problem, hint=f"known: {', '.join(usable)}")
+
+
+def metrics_of(task: AbstractTask, timesteps: Lengths) -> list[str]:
+    """Return the names of the metrics of a task, its loss first."""
+    return ["loss", *task.metrics(*_example(task, timesteps))]
+
+
+def _example(task: AbstractTask, timesteps: Lengths) -> tuple[Array, Batch]:
+    """Return outputs of zero and the sequence that they are for."""
+    batch = task.part("validation").sample(stream(0, "check"), batch_size=1, timesteps=timesteps)
+    steps = batch.mask.shape if task.return_sequences else (1,)
+    return LOSSES[task.loss].answers(np.zeros((*steps, task.output_features))), batch

@@ -7,7 +7,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Literal, get_args
 
-from rnnlab.backends.base import AbstractModel, Network
+from rnnlab.backends.base import AbstractModel
 from rnnlab.config.experiment import Experiment
 from rnnlab.config.overrides import Overrides, override_texts
 from rnnlab.core.arguments import require_one_of
@@ -100,10 +100,7 @@ def evaluate(
     own = run.experiment()  # second, so that the options of a cell in a file are of one class
     task = experiment.build_task()
     network = experiment.network()
-    _require_same_network(own.network(), network)
-    for key in ("name", "cell", "training.optimizer", "training.schedule", "training"):
-        if attrgetter(key)(own) != attrgetter(key)(experiment):
-            raise UsageError(f"--set changes {key}, which has no part in an evaluation", hint=_HINT)
+    require_same_training(own, experiment)
     if experiment.task.definition() == own.task.definition():
         require_same_data(run, task)
     arrays = run.weights(weights)
@@ -148,8 +145,16 @@ def score(
     return metrics, chosen.baseline(experiment.timesteps), judge(chosen.rule(experiment.timesteps), metrics, count)
 
 
-def _require_same_network(own: Network, asked: Network) -> None:
-    before, after = flat_description(own.describe()), flat_description(asked.describe())
+def require_same_training(own: Experiment, asked: Experiment) -> None:
+    """Pass if an experiment differs from the one that was trained in nothing but what is scored.
+
+    Raises:
+        UsageError: It has another network, or was trained otherwise.
+    """
+    before, after = (flat_description(one.network().describe()) for one in (own, asked))
     for key in before | after:
         if (was := before.get(key)) != (now := after.get(key)):
             raise UsageError(f"--set would change the network: {key} from {was} to {now}", hint=_HINT)
+    for key in ("name", "cell", "training.optimizer", "training.schedule", "training"):
+        if attrgetter(key)(own) != attrgetter(key)(asked):
+            raise UsageError(f"--set changes {key}, which has no part in an evaluation", hint=_HINT)

@@ -3,13 +3,14 @@
 import re
 from typing import Annotated, Any, Self, final
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from rnnlab.config.document import DOTTED_KEY
 from rnnlab.core.options import Options
 
+BLOCK = "published"
 SEQUENCES, SOLVED, TEST = "sequences", "solved", "test"
-_VARIANT = re.compile(r"[a-z][a-z0-9_]{0,29}")
+_FIGURE = re.compile(r"[a-z_]+(\.[a-z_]+)+")
 
 
 def _one_line(text: str) -> str:
@@ -24,7 +25,39 @@ def _check_range(bounds: list[float]) -> list[float]:
     return bounds
 
 
+def _measure(text: str) -> str:
+    if text not in {SEQUENCES, SOLVED} and not _FIGURE.fullmatch(text):
+        raise ValueError(f"expected {SEQUENCES}, {SOLVED}, or a figure such as test.error_rate or metrics.loss")
+    return text
+
+
+def _address(text: str) -> str:
+    if not re.fullmatch(r"https://[!-~]+", text):
+        raise ValueError("expected an address that begins with https://")
+    return text
+
+
+def _sentence(text: str) -> str:
+    if text[-1:] != ".":
+        raise ValueError("expected a sentence that ends with a full stop")
+    return text
+
+
+def _variant(name: str) -> str:
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,29}", name):
+        raise ValueError("expected a name of a-z 0-9 _")
+    return name
+
+
+def _key(key: str) -> str:
+    if not DOTTED_KEY.fullmatch(key) or key.split(".")[0] in {BLOCK, "extends"}:
+        raise ValueError("expected a dotted key of the config: training.optimizer, cell.units")
+    return key
+
+
 Text = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_one_line)]
+Sentence = Annotated[Text, AfterValidator(_sentence)]
+Changes = dict[Annotated[str, AfterValidator(_key)], Any]
 Bounds = Annotated[list[Annotated[float, Field(ge=-1e12, le=1e12)]], AfterValidator(_check_range)]
 
 
@@ -33,16 +66,14 @@ class FreshTest(Options):
     """The test after training."""
 
     sequences: int = Field(ge=1, le=10_000_000, description="fresh sequences on which each trial is scored at its end")
-    changes: dict[str, Any] = Field(
+    changes: Changes = Field(
         default_factory=dict,
         max_length=20,
         description="dotted keys of the config that are set otherwise in the test, of those that `rnnlab evaluate` can "
         "set: shape.timesteps, or options of the task",
     )
-
     diagnosis: str | None = Field(
         None,
-        pattern=r"^[a-z-]{1,60}$",
         description="diagnosis of the trained network whose figures are stored with the scores: fixed-points",
     )
 
@@ -74,11 +105,10 @@ class Published(Options):
 
     title: Text = Field(description="what was trained, in a few words")
     paper: Text = Field(description="authors, year and title")
-    url: str = Field(pattern=r"^https://[!-~]+$", max_length=500, description="where the paper is")
+    url: Annotated[str, AfterValidator(_address)] = Field(max_length=500, description="where the paper is")
     place: Text = Field(description="where in the paper: table and row, figure, section")
     result: Text = Field(description="the result as printed, in words")
-    measure: str = Field(
-        pattern=rf"^({SEQUENCES}|{SOLVED}|[a-z_]+(\.[a-z_]+)+)$",
+    measure: Annotated[str, AfterValidator(_measure)] = Field(
         description="what is compared: sequences (the mean number until a trial is solved), solved (the share of "
         "trials that are), or the mean of a figure of the test (test.error_rate) or of the summary (metrics.loss)",
     )
@@ -87,29 +117,13 @@ class Published(Options):
     weights: int | None = Field(None, ge=1, description="number of parameters as printed; null: not printed")
     test: FreshTest | None = Field(None, description="test after training; null: none")
     agrees: Rule = Field(description="when ours agrees with it")
-    departures: list[Text] = Field(description="where the row departs from the paper, each a sentence with its reason")
-    variants: dict[str, Annotated[dict[str, Any], Field(min_length=1, max_length=20)]] = Field(
+    departures: list[Sentence] = Field(
+        description="where the row departs from the paper, each a sentence with its reason"
+    )
+    variants: dict[Annotated[str, AfterValidator(_variant)], Annotated[Changes, Field(min_length=1)]] = Field(
         default_factory=dict, max_length=20, description="name -> dotted keys of the config that are set otherwise"
     )
     notes: str = Field("", max_length=10_000, description="what was tried, where ours differs: paragraphs of text")
-
-    @field_validator("departures")
-    @classmethod
-    def _are_sentences(cls, departures: list[str]) -> list[str]:
-        for text in departures:
-            if text[-1] != ".":
-                raise ValueError(f"expected a sentence that ends with a full stop, got {text[-30:]!r}")
-        return departures
-
-    @field_validator("variants")
-    @classmethod
-    def _have_names_and_keys(cls, variants: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-        for name, values in variants.items():
-            if not _VARIANT.fullmatch(name):
-                raise ValueError(f"expected a name of a-z 0-9 _, got {name!r}")
-            if key := next((key for key in values if not DOTTED_KEY.fullmatch(key)), None):
-                raise ValueError(f"expected a dotted key of a config in variant {name}, got {key!r}")
-        return variants
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

@@ -7,6 +7,7 @@ extend it.
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, final
@@ -20,16 +21,17 @@ from rnnlab.config.short import in_full
 from rnnlab.config.yaml import dump_yaml
 from rnnlab.core.code_files import CodeFile
 from rnnlab.core.errors import ConfigError, UsageError
+from rnnlab.core.named_files import home_expanded
 from rnnlab.core.options import check_name
 from rnnlab.core.registry import nearest
-from rnnlab.reproduction.published import Published
+from rnnlab.reproduction.checks import parameters_of, row_faults
+from rnnlab.reproduction.published import BLOCK, Published
 from rnnlab.sweeps.expand import check_sweep_document
 from rnnlab.sweeps.plan import CheckedSweep
 from rnnlab.tasks import task_class
 
 FOLDER = Path(__file__).parents[1] / "reproduce"
 RESULTS = "reproduce"  # the folder of all results, below the runs
-_BLOCK = "published"
 _ENDINGS = (".yaml", ".yml")
 
 
@@ -41,19 +43,24 @@ class Row:
     Attributes:
         name: `hs1997/table7_100`.
         published: What was printed; also of a variant.
-        document: The config of the sweep, without that.
+        source: The config of the sweep with that block; of a variant, with what it sets.
         variant: The name of the variant that this is; empty for the row itself.
     """
 
     name: str
     published: Published
-    document: Document
+    source: Document
     variant: str = ""
 
     @property
     def title(self) -> str:
         """Its name, and that of the variant."""
         return f"{self.name}, {self.variant}" if self.variant else self.name
+
+    @property
+    def file(self) -> Path:
+        """Its file."""
+        return Path(self.source.root.position.source).resolve()
 
     @property
     def changes(self) -> Mapping[str, Any]:
@@ -70,18 +77,17 @@ class Row:
         """Its trials, checked.
 
         Raises:
-            ConfigError: One has an error, or not as many parameters as the paper prints.
+            ConfigError: One has an error, or is not what the paper has; see `row_faults`.
         """
         checked = check_sweep_document(self.document, default_name=self.name.rpartition("/")[2])
-        if checked.plan.is_search:
-            where = self.document.where(("sweep", "method"))
-            raise ConfigError([UsageError("got tpe, but the trials of a row are known beforehand", where=where)])
-        printed = None if self.variant else self.published.weights
-        for one in checked.experiments.values() if printed else ():
-            if (count := parameters_of(one)) != printed:
-                problem = f"the network has {count:,} parameters, the paper prints {printed:,}"
-                raise ConfigError([UsageError(problem, where=self.name, hint="change the network of the row")])
+        raise_all(row_faults(self.published, checked, self.source, is_variant=bool(self.variant)))
         return checked
+
+    @cached_property
+    def document(self) -> Document:
+        """The config of the sweep alone; its bytes do not change with what is written about it."""
+        rest = self.source.without(BLOCK)
+        return replace(rest, raw=dump_yaml(rest.data).encode())
 
     @property
     def example(self) -> Experiment:
@@ -99,15 +105,10 @@ class Row:
         return [self._changed(name, values) for name, values in self.published.variants.items()]
 
     def _changed(self, name: str, values: Mapping[str, Any]) -> "Row":
-        root, position = self.document.root, Position(f"{self.name}, variant {name}")
+        root, position = self.source.root, Position(f"{self.name}, variant {name}")
         for key, value in values.items():
             root = root.with_value(tuple(key.split(".")), node_of(value, position), in_full(root))
-        return replace(self, document=_without_block(replace(self.document, root=root)), variant=name)
-
-
-def parameters_of(experiment: Experiment) -> int:
-    """Return how many parameters a network has."""
-    return sum(one.size for one in experiment.network().parameters().values())
+        return replace(self, source=replace(self.source, root=root), variant=name)
 
 
 @cache
@@ -165,28 +166,41 @@ def read_row(path: Path, *, name: str = "") -> Row:
     for part in name.split("/"):
         check_name(part)
     checker = Checker(document)
-    data = document.data.get(_BLOCK)
+    data = document.data.get(BLOCK)
     if data is None:
         hint = "a row is the config of a sweep with a `published:` block"
-        raise ConfigError([UsageError(f"no `{_BLOCK}` block", where=document.where(()), hint=hint)])
-    published = checker.block(Published, data, (_BLOCK,))
+        raise ConfigError([UsageError(f"no `{BLOCK}` block", where=document.where(()), hint=hint)])
+    published = checker.block(Published, data, (BLOCK,))
     raise_all(checker.errors())
     assert published
-    return Row(name, published, _without_block(document))
+    return Row(name, published, document)
 
 
 def rows_named(names: Sequence[str]) -> list[Row]:
     """Return the rows that some names mean, in order and each once: a row, all that begin so, or a file.
 
     Raises:
-        UsageError: A name means none.
+        UsageError: A name means none, or two files have the same.
         ConfigError: A row has an error.
     """
     found: dict[str, Row] = {}
     for name in names:
-        is_file = name.endswith(_ENDINGS)
-        found |= {row.name: row for row in ([read_row(Path(name))] if is_file else map(shipped_row, _meant(name)))}
+        for row in [_own_row(home_expanded(name))] if name.endswith(_ENDINGS) else map(shipped_row, _meant(name)):
+            if (other := found.setdefault(row.name, row)).file != row.file:
+                problem = f"{other.file} and {row.file} are both the row {row.name}"
+                raise UsageError(problem, hint="rename one: a row has the name of its folder and file")
     return list(found.values())
+
+
+def _own_row(path: Path) -> Row:
+    if not path.exists():
+        hint = "give the path of a row's file, or a name that `rnnlab reproduce` lists"
+        raise UsageError("no such file", where=str(path), hint=hint)
+    row = read_row(path)
+    if (shipped := _shipped().get(row.name)) and not path.samefile(shipped):
+        problem = f"has the name of a row of rnnlab, {row.name}, and would share its results"
+        raise UsageError(problem, where=str(path), hint="rename the file or its folder")
+    return row
 
 
 def _meant(name: str) -> list[str]:
@@ -195,10 +209,7 @@ def _meant(name: str) -> list[str]:
         return [name]
     if name and (fitting := [one for one in known if one.startswith(name)]):
         return fitting
-    raise UsageError(f"there is no row {name[:80]!r}", hint=nearest(name, known) or "`rnnlab reproduce` lists them")
-
-
-def _without_block(document: Document) -> Document:
-    """Return the config of the sweep alone; its bytes do not change with what is written about it."""
-    rest = document.without(_BLOCK)
-    return replace(rest, raw=dump_yaml(rest.data).encode())
+    hint = nearest(name, known) if get_close_matches(name, known) else "`rnnlab reproduce` lists them"
+    if Path(name).is_dir():
+        hint = f"a row is a file: {Path(name) / 'row.yaml'}, or a name that `rnnlab reproduce` lists"
+    raise UsageError(f"there is no row {name[:80]!r}", hint=hint)

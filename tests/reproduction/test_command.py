@@ -268,6 +268,8 @@ def test_a_time_limit_stops_with_the_state_saved(row: Path) -> None:
         (("paper/row.yaml", "--within", "soon"), 2, "got 'soon', expected a time such as 90s, 30min, 1h or 1h30min"),
         (("paper/row.yaml", "--report", "paper/row.yaml"), 2, "exists and is not a page of results of rnnlab"),
         (("paper/row.yaml", "--dry-run", "--report", "x.html"), 2, "--dry-run: creates nothing"),
+        (("paper/row.yaml", "--all"), 2, "got --all and paper/row.yaml, expected one of them"),
+        (("--variants",), 2, "--variants: needs a ROW, --all or --within"),
     ],
 )
 def test_errors_before_anything_is_made(row: Path, arguments: tuple[str, ...], code: int, message: str) -> None:

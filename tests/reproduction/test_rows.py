@@ -7,11 +7,11 @@ import pytest
 import rnnlab
 from rnnlab.config.reading import apply_overrides
 from rnnlab.core.errors import ConfigError, UsageError
+from rnnlab.reproduction.checks import parameters_of
 from rnnlab.reproduction.published import SEQUENCES
 from rnnlab.reproduction.rows import (
     FOLDER,
     Row,
-    parameters_of,
     read_row,
     row_names,
     rows_named,
@@ -85,7 +85,13 @@ def row_of(text: str, folder: Path) -> Row:
     [
         ("weights: 5", "weights: 7", "the network has 5 parameters, the paper prints 7"),
         ("published:", "publishes:", "no `published` block"),
-        ("measure: sequences", "measure: speed", "measure: got 'speed'"),
+        (
+            "measure: sequences",
+            "measure: speed",
+            "13:12 published.measure: got 'speed', expected sequences, solved, or",
+        ),
+        ("measure: sequences", "measure: test.los", "there is no 'test.los' of parity — did you mean 'test.loss'?"),
+        ("measure: sequences", "measure: metrics.nothing", "there is no 'metrics.nothing' of parity"),
         ("value: 40", "valeu: 40", "unknown key 'valeu'"),
         ("ratio: [0.5, 2]", "ratio: [2, 0.5]", "expected two numbers, the lower one first"),
         ("{solved: 0.9, ratio: [0.5, 2]}", "{}", "expected at least one of solved, ratio and value"),
@@ -94,6 +100,16 @@ def row_of(text: str, folder: Path) -> Row:
         ("measure: sequences", "measure: test.loss", "measure test.loss needs a `test`"),
         ("value: 40", "value: 0", "agrees.ratio has no meaning with the value 0"),
         ("units: 1", "unist: 1", "unknown key 'unist'"),
+        ("trials: 3", "trials: 30", "published.trials: the paper prints 30, the sweep has 3"),
+        ("{sequences: 50}", "{sequences: 50, diagnosis: jacobian}", "known: fixed-points"),
+        (
+            "{sequences: 50}",
+            "{sequences: 50, changes: {cell.units: 2}}",
+            "published.test: --set would change the network",
+        ),
+        ("{sequences: 50}", "{sequences: 50, changes: {shape.timestep: 2}}", "unknown key 'timestep'"),
+        ("adam: {training.optimizer:", "adam: {published.title: x, training.optimizer:", "expected a dotted key of"),
+        ("adam:", "Adam:", "published.variants.Adam: got 'Adam', expected a name"),
     ],
 )
 def test_what_is_wrong_with_a_row(old: str, new: str, message: str, tmp_path: Path) -> None:
@@ -102,6 +118,21 @@ def test_what_is_wrong_with_a_row(old: str, new: str, message: str, tmp_path: Pa
     with pytest.raises(ConfigError) as caught:
         _ = row_of(text.replace(old, new), tmp_path).checked
     assert message in str(caught.value)
+
+
+def test_two_files_are_never_one_row(tmp_path: Path) -> None:
+    for folder in ("a/paper", "b/paper", "hs1997"):
+        (tmp_path / folder).mkdir(parents=True)
+    first, second, third = (tmp_path / name for name in ("a/paper/r.yaml", "b/paper/r.yaml", "hs1997/table7_100.yaml"))
+    for path in (first, second, third):
+        path.write_text(ROW)
+    assert [row.name for row in rows_named([str(first), str(tmp_path / "a/../a/paper/r.yaml")])] == ["paper/r"]
+    with pytest.raises(UsageError, match="are both the row paper/r"):
+        rows_named([str(first), str(second)])
+    with pytest.raises(UsageError, match="has the name of a row of rnnlab, hs1997/table7_100"):
+        rows_named([str(third)])
+    with pytest.raises(UsageError, match=r"a row is a file: .*row\.yaml"):
+        rows_named([str(tmp_path)])
 
 
 def test_what_is_written_about_a_row_does_not_change_its_training(tmp_path: Path) -> None:

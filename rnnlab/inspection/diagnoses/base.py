@@ -100,6 +100,7 @@ class AbstractDiagnosis(ABC, Generic[Found]):
     needs_sequences: ClassVar[bool] = True  # False where the weights, or the record of the training, are enough
     is_in_report: ClassVar[bool] = False
     is_plotted_in_terminal: ClassVar[bool] = False
+    measures: ClassVar[tuple[str, ...]] = ()  # names of its `figures`
     title: ClassVar[str] = ""  # of its figure; empty where it has none
     caption: ClassVar[str] = ""  # of its figure: what a reader who has never seen one should look for
 

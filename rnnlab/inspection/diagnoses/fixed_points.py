@@ -72,6 +72,7 @@ class SearchedPoints(AbstractDiagnosis[Mapping[str, FixedPoints]]):
 
     position = 80
     is_default = False
+    measures = ("stable_fixed_points", "saddles")
 
     def compute(self, inspected: Inspected) -> dict[str, FixedPoints]:
         return search(inspected)
@@ -80,9 +81,9 @@ class SearchedPoints(AbstractDiagnosis[Mapping[str, FixedPoints]]):
         return [f"{name}: {sentence}" for name, one in found.items() for sentence in _sentences(one)]
 
     def figures(self, found: Mapping[str, FixedPoints]) -> dict[str, float]:
-        """Return `stable_fixed_points` and `saddles`, of all layers together."""
+        """Return the number of each kind, of all layers together."""
         unstable = np.concatenate([one.unstable for one in found.values()])
-        return {"stable_fixed_points": int((unstable == 0).sum()), "saddles": int((unstable > 0).sum())}
+        return dict(zip(self.measures, (int((unstable == 0).sum()), int((unstable > 0).sum())), strict=True))
 
     def table(self, found: Mapping[str, FixedPoints]) -> Table:
         rows: list[list[Cell]] = []
