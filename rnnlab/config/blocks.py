@@ -146,7 +146,8 @@ class TrainingOptions(StreamingOptions):
     )
     record: Literal["gradient"] | None = Field(
         None,
-        description="gradient: with each evaluation the gradient of the last step's loss by lag; null: nothing",
+        description="gradient: with each evaluation the gradient of the last step's loss by lag, through all steps, "
+        "also where bptt_steps cuts that of the training; null: nothing",
     )
     max_seconds: float | None = Field(
         None, gt=0, le=1e9, description="seconds after which a process saves its state and stops; it can be resumed"

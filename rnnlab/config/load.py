@@ -128,6 +128,13 @@ def _check_stream(checker: Checker, experiment: Experiment) -> None:
     elif training.bptt_steps > 1:
         problem = f"got {training.bptt_steps}, expected 1 or null with update: step"
         checker.add(("training", "bptt_steps"), problem, hint="with null the gradient flows through all steps")
+    unused = {
+        ("shape", "lengths"): experiment.shape.lengths == "per_batch",
+        ("training", "recompute"): training.recompute == "sqrt",
+        ("numpy", "shards"): (experiment.numpy.shards or 1) > 1,
+    }
+    for path in (path for path, is_set in unused.items() if is_set):
+        checker.add(path, "has no effect with update: step", hint="leave it out")
     if training.gradient_regularizer is not None:
         problem = "is of the gradient through whole sequences, not of update: step"
         checker.add(("training", "gradient_regularizer"), problem, hint="leave it out")

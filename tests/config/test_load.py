@@ -101,6 +101,12 @@ task: adding; cell: mingru; training: {update: step, batch_size: 2}
     3:38 training.batch_size: got 2, expected 1 with update: step, which is of one stream — set `batch_size: 1`
 task: adding; cell: mingru; backend: keras; training: {update: step, batch_size: 1}
     4:20 training.update: got 'step', which backend keras does not support — set `backend: numpy`
+task: adding; cell: mingru; training: {update: step, batch_size: 1}; numpy: {shards: 2}
+    4:17 numpy.shards: has no effect with update: step — leave it out
+task: adding; cell: mingru; training: {update: step, batch_size: 1}; shape: {lengths: per_batch}
+    4:18 shape.lengths: has no effect with update: step — leave it out
+task: adding; cell: mingru; training: {update: step, batch_size: 1, recompute: sqrt}
+    3:52 training.recompute: has no effect with update: step — leave it out
 task: adding; cell: mingru; training: {update: step, batch_size: 1, reset: never}
     3:48 training.reset: got 'never', but adding@urnn scores the last step of a sequence alone — \
 leave it out, or take a task with `return_sequences`

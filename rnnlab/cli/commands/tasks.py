@@ -104,7 +104,7 @@ def _show_card(task: AbstractTask, card: dict[str, Any], name: str) -> None:
         show("")
     loss = Column("loss", is_number=True, form=".4g")
     show_table(table([f"reference predictor ({steps} steps)", loss], reference_scores(task, task.default_timesteps)))
-    show("", "An example, of a length that fits here (bars: from the lowest to the highest value of a row):")
+    show("", "An example that fits here (bars: from the lowest to the highest value of a row):")
     show(*(f"  {line}" for line in draw_example(task, min(console().width, 100) - 2)), "")
     show("In a config:", *(f"  {line}" for line in card["config"].replace(task.options.type, name).splitlines()))
     others = [f"{name} ({task_class(name).card.title})" for name in card["other_definitions"]]
