@@ -59,9 +59,14 @@ class AbstractLoss(ABC):
     def _expanded(self, targets: Array, outputs: Array) -> Array:
         return targets[..., None] == np.arange(outputs.shape[-1]) if self.integer_targets else targets
 
-    def answers(self, outputs: Array) -> Array:
+    def answer(self, xp: Any, outputs: Any) -> Any:
         """Return what a task compares with its targets: the raw outputs (…, O), unless the loss says otherwise."""
         return outputs
+
+    @final
+    def answers(self, outputs: Array) -> Array:
+        """Return the answers of outputs (…, O)."""
+        return np.asarray(self.answer(NUMPY, outputs))
 
     def chances(self, answers: Array) -> Array:
         """Return answers, (…, O), as probabilities: the softmax or sigmoids of logits; with squared error unchanged."""
@@ -118,8 +123,8 @@ class SigmoidMeanSquaredError(AbstractLoss):
         y = Sigmoid()(xp, outputs)
         return (y - targets) * y * (1 - y) * (2.0 / outputs.shape[-1])
 
-    def answers(self, outputs: Array) -> Array:
-        return sigmoid(outputs)
+    def answer(self, xp: Any, outputs: Any) -> Any:
+        return Sigmoid()(xp, outputs)
 
 
 class SigmoidsOfClasses(SigmoidMeanSquaredError):

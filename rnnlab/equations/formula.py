@@ -33,7 +33,7 @@ def formula_of_head(loss: AbstractLoss, *, parameters: Mapping[str, Parameter]) 
     It is computed from `state` nodes: `h`, the last layer's output; `inputs` of the network; `targets`, one number
     where they are classes; and `outputs`, what there is where the step is not scored; and from `number` nodes:
     `scored`, whether it is, and `share`, by which the gradient is multiplied. The results are `outputs`, `value`, the
-    loss, `slope`, its gradient by the outputs, and `flow`, that by `h`.
+    loss, `slope`, its gradient by the outputs, `flow`, that by `h`, and `error`, how far an answer is from its target.
 
     Args:
         loss: Which loss.
@@ -61,6 +61,7 @@ def formula_of_head(loss: AbstractLoss, *, parameters: Mapping[str, Parameter]) 
     return {
         "outputs": xp.elementwise.node(xp.where(scored, y, Symbol(xp.elementwise, before))),
         "value": xp.elementwise.node(xp.where(scored, loss.value(xp, y, t), 0.0)),
+        "error": xp.elementwise.node(xp.max(xp.abs(loss.answer(xp, y) - t), axis=-1)),
         "slope": slope,
         "flow": graph.product(slope, "head.W", width=units, transposed=True),
     }

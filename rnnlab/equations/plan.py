@@ -137,12 +137,17 @@ def _plan(kind: type[AbstractCell], options: str, input_features: int) -> Plan:
 def step_of(cell: AbstractCell, input_features: int) -> tuple[Traced, str]:
     """Return a step with an output among its states, and each state a node of its own; and the output's name.
 
-    A plan is made from it; only here is `stop_gradient` still among the nodes.
+    A plan is made from it, and traces, so that they share nodes; only here is `stop_gradient` still among these.
 
     Raises:
         UsageError: Its equation has an operation that no engine knows.
     """
-    traced = trace(cell, input_features)
+    return _step(type(cell), cell.options.model_dump_json(), input_features)
+
+
+@lru_cache(maxsize=64)
+def _step(kind: type[AbstractCell], options: str, input_features: int) -> tuple[Traced, str]:
+    traced = trace(kind(kind.Options.model_validate_json(options)), input_features)
     graph, states = traced.graph, dict(traced.states)
     name = next((name for name, node in states.items() if node is traced.output), OUTPUT)
     states.setdefault(name, traced.output)

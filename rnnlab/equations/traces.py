@@ -75,6 +75,15 @@ class Traces:
         return sum(rows * units for rows, units in self.shapes.values())
 
 
+def traces_along(cell: AbstractCell, input_features: int, bptt_steps: int | None) -> Traces:
+    """Return the traces that a network needs which learns at every step: none if the gradient is cut to the step.
+
+    Raises:
+        UsageError: A gradient flows from step to step through a matrix.
+    """
+    return Traces({}, (), {}) if bptt_steps == 1 else traces_of(cell, input_features)
+
+
 def traces_of(cell: AbstractCell, input_features: int) -> Traces:
     """Return the traces of a configured cell.
 

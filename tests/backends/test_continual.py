@@ -9,7 +9,8 @@ import pytest
 
 from rnnlab.backends._recipe import Reset, Stream
 from rnnlab.backends.base import AbstractModel, Network, Training
-from rnnlab.backends.numpy import NumpyBackend
+from rnnlab.backends.numpy import NumpyBackend, NumpyOptions
+from rnnlab.backends.numpy.continual import ContinualModel
 from rnnlab.cells import CELLS
 from rnnlab.core.batch import Batch, last_step_mask
 from rnnlab.core.errors import UsageError
@@ -36,8 +37,16 @@ def build(network: Network, training: Training) -> AbstractModel:
     return NumpyBackend(reference=True).build(network, parameters=networks.parameters(network), training=training)
 
 
+def build_compiled(network: Network, training: Training) -> AbstractModel:
+    backend = NumpyBackend(options=NumpyOptions(compiled=True))
+    model = backend.build(network, parameters=networks.parameters(network), training=training)
+    assert isinstance(model, ContinualModel)
+    assert model.member(1)
+    return model
+
+
 Build = Callable[[Network, Training], AbstractModel]
-BUILDS: list[Build] = [build]
+BUILDS: list[Build] = [build, build_compiled]
 
 
 @pytest.mark.parametrize("sequences", [True, False], ids=["every step", "last step"])
@@ -195,3 +204,79 @@ def test_a_loss_that_is_not_finite_ends_a_block_and_changes_no_weight(build: Bui
     found = model.train_block(batch, updates=3)
     assert np.isfinite(found.losses).tolist() == [True, False]
     assert all(np.isfinite(array).all() for array in model.parameters().values())
+
+
+COMPILED = NumpyBackend(options=NumpyOptions(compiled=True))
+RESETS: list[Reset] = ["sequence", "never", "error"]
+
+
+@pytest.mark.parametrize(
+    "sequences", [True, pytest.param(False, marks=pytest.mark.soak)], ids=["every step", "last step"]
+)
+@pytest.mark.parametrize(("cell", "options"), CELLS_WITH_TRACES, ids=lambda value: str(value))
+def test_machine_code_takes_the_steps_of_the_equations(cell: str, options: dict[str, Any], sequences: bool) -> None:
+    network = networks.network(cell, units=4, sequences=sequences, **options)
+    stream = Stream("never", 0.9, 11, None)
+    assert_as_the_reference(network, recipe(stream, momentum=0.5, clip_norm=0.2), sequences)
+
+
+@pytest.mark.parametrize("cell", ["simple", *(pytest.param(one, marks=pytest.mark.soak) for one in ("gru", "carry"))])
+def test_machine_code_cuts_the_gradient_to_the_step(cell: str) -> None:
+    network = networks.network(cell, units=3, sequences=True, loss="binary_cross_entropy")
+    training = recipe(Stream("error", 0.99, None, 0.8), rule="rmsprop", bptt_steps=1)
+    assert_as_the_reference(network, replace(training, clip_value=0.1), True)
+
+
+def assert_as_the_reference(network: Network, training: Training, holes: bool) -> None:
+    batch = networks.batch(network, batch_size=9, ragged=True, holes=holes)
+    model, reference = build_compiled(network, training), build(network, training)
+    found, expected = model.train_block(batch, updates=9), reference.train_block(batch, updates=9)
+    for name in ("losses", "gradient_norms", "learning_rates", "outputs"):
+        np.testing.assert_allclose(getattr(found, name), getattr(expected, name), rtol=1e-9, atol=1e-12, err_msg=name)
+    state = model.state_dict()
+    for name, array in reference.state_dict().items():
+        np.testing.assert_allclose(state[name], array, rtol=1e-9, atol=1e-12, err_msg=name)
+
+
+@pytest.mark.parametrize("precision", ["float32", pytest.param("float64", marks=pytest.mark.soak)])
+@pytest.mark.parametrize("reset", RESETS)
+def test_neighbours_change_no_bit(reset: Reset, precision: str) -> None:
+    """Each network has its own sequences, of its own lengths, learning rate and stream; one of them diverges."""
+    network = networks.network(
+        "lstm_1997", units=4, sequences=True, loss="sigmoid_mse", precision=precision, hidden_bias="gates", **GERS
+    )
+    models, alone, batches = list[AbstractModel](), list[AbstractModel](), list[Batch]()
+    for number in range(5):
+        stream = Stream(reset, 1 - number / 50, 15 + number, 0.6)
+        training = replace(recipe(stream, momentum=0.5, clip_norm=0.1 * (number + 1)), learning_rate=0.1 + number)
+        given = networks.parameters(network, seed=number)
+        for those in (models, alone):
+            those.append(COMPILED.build(network, parameters=given, training=training))
+        timesteps = 9 + number
+        batches.append(networks.batch(network, batch_size=8, timesteps=timesteps, ragged=True, holes=True))
+        batches[-1].inputs[:] *= 1 + number
+    batches[2].targets[3, 0], batches[2].mask[3, 0] = np.inf, True
+    found = COMPILED.train_blocks(models, batches, updates=8)
+    assert len(found[2].losses) == 4
+    for number, (model, other) in enumerate(zip(models, alone, strict=True)):
+        assert not COMPILED.why_apart(models[0], model)
+        expected = other.train_block(batches[number], updates=8)
+        for name in ("losses", "gradient_norms", "learning_rates", "outputs"):
+            right = getattr(expected, name)
+            assert np.array_equal(getattr(found[number], name), right, equal_nan=True), (number, name)
+        state = model.state_dict()
+        for name, array in other.state_dict().items():
+            assert np.array_equal(state[name], array, equal_nan=True), (number, name)
+
+
+def test_what_machine_code_does_not_do_the_equations_do() -> None:
+    network = networks.network("lstm_1997", units=4, sequences=True, **GERS)
+    for backend, training in (
+        (COMPILED, recipe(rule="adam")),  # its numbers change at each update
+        (NumpyBackend(options=NumpyOptions(compiled=True, lanes=False)), recipe()),
+    ):
+        model = backend.build(network, parameters=networks.parameters(network), training=training)
+        assert backend.facts(network, training)["path"] == "reference"
+        assert backend.population(network, training, batch_size=1) == 1
+        assert np.isfinite(model.train_block(networks.batch(network), updates=4).losses).all()
+    assert COMPILED.population(network, recipe(), batch_size=1) > 1

@@ -115,6 +115,8 @@ class NumpyBackend(AbstractBackend):
 
     def facts(self, network: Network, training: Training | None = None, *, batch_size: int = 1) -> dict[str, Any]:
         path, _ = self._layer_class(network)
+        if training and training.stream and why_not_in_lanes(network, training, batch_size, self._lanes):
+            path = "reference"  # the steps of the equations, one by one
         facts = {"name": self.name, "path": path, "processes": self.processes}
         if path != "compiled":
             return facts
@@ -143,22 +145,24 @@ class NumpyBackend(AbstractBackend):
             processes=self.processes,
         )
         model = NumpyModel(network, training, parameters=own, shards=shards, lanes=self._lanes)
-        return ContinualModel(model, own) if training and training.stream else model
+        if training is None or training.stream is None:
+            return model
+        return ContinualModel(model, own, compiled=not why_not_in_lanes(network, training, 1, self._lanes))
 
     def train_blocks(
         self, models: Sequence[AbstractModel], batches: Sequence[Batch], *, updates: int
     ) -> list[BlockResult]:
         given = zip(models, batches, strict=True)
-        members = [one.member(batch.size // updates) for one, batch in given if isinstance(one, NumpyModel)]
+        members = [one.member(batch.size // updates) for one, batch in given if isinstance(one, _IN_LANES)]
         in_lanes = [member for member in members if member]
         if len(in_lanes) < len(models):
             return super().train_blocks(models, batches, updates=updates)
         return train_together(in_lanes, batches, updates)
 
     def why_apart(self, one: AbstractModel, other: AbstractModel) -> str:
-        if not (isinstance(one, NumpyModel) and isinstance(other, NumpyModel)):
+        if not (isinstance(one, _IN_LANES) and isinstance(other, _IN_LANES)):
             return "another backend"
-        return one.why_apart(other)
+        return one.form.why_apart(other.form)
 
     def population(self, network: Network, training: Training, *, batch_size: int) -> int:
         return 1 if why_not_in_lanes(network, training, batch_size, self._lanes) else lanes_of(network, batch_size)
@@ -204,9 +208,10 @@ class NumpyModel(AbstractModel):
         training = self._member.training
         return None if why_not_in_lanes(self.network, training, batch_size, self._lanes) else self._member
 
-    def why_apart(self, other: "NumpyModel") -> str:
-        """Return why they cannot share a call, whatever the size of a batch; empty where they can."""
-        return self._member.form.why_apart(other._member.form)
+    @property
+    def form(self) -> Form:
+        """What it has in common with networks that can share a call with it, whatever the size of a batch."""
+        return self._member.form
 
     def train_block(self, batch: Batch, *, updates: int, meanwhile: Callable[[], None] = nothing) -> BlockResult:
         member = self.member(batch.size // updates)
@@ -268,4 +273,5 @@ class NumpyModel(AbstractModel):
             slot[...] = slots[name]
 
 
+_IN_LANES = (NumpyModel, ContinualModel)
 BACKEND = NumpyBackend

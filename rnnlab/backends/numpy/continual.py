@@ -1,4 +1,4 @@
-"""A network that learns at every time step of a stream, step by step as in the equations: what machine code follows.
+"""A network that learns at every time step of a stream: step by step as in the equations, or by machine code of them.
 
 Its gradient goes forward, by eligibility traces: the gradient of a step's loss is the one through this step alone, plus
 what flows to the states before it times their traces.
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from rnnlab.backends._recipe import Stream
 from rnnlab.backends.base import AbstractModel, BlockResult, Prediction, StepResult, nothing
+from rnnlab.backends.numpy.lanes import Form, Member, train_together
 from rnnlab.backends.numpy.pool import NamedVector
 from rnnlab.backends.numpy.reference import step_gradients
 from rnnlab.backends.numpy.shard import below
@@ -22,11 +23,10 @@ from rnnlab.core.losses import too_far
 from rnnlab.core.namespace import NUMPY
 from rnnlab.equations.evaluate import evaluate
 from rnnlab.equations.graph import ordered
-from rnnlab.equations.traces import Traces, traces_of
+from rnnlab.equations.traces import traces_along
 from rnnlab.optim.clipping import clip_by_global_norm, clip_by_value
 
 Array = NDArray[Any]
-_NONE = Traces({}, (), {})
 
 
 class _Step(NamedTuple):
@@ -44,13 +44,15 @@ class ContinualModel(AbstractModel):
     Args:
         whole: The same network, which predicts whole sequences; it has the same parameters in the same memory.
         parameters: These.
+        compiled: Whether machine code does the steps, where there is some.
 
     Attributes:
         stream: How it runs along the stream.
+        form: What it has in common with networks that can share a call with it.
         traces: Which traces there are; none where the gradient is cut to the step.
     """
 
-    def __init__(self, whole: AbstractModel, parameters: NamedVector) -> None:
+    def __init__(self, whole: AbstractModel, parameters: NamedVector, *, compiled: bool = False) -> None:
         network, training = whole.network, whole.training
         assert training is not None
         assert training.stream is not None
@@ -58,7 +60,7 @@ class ContinualModel(AbstractModel):
         self.stream: Stream = training.stream
         self._recipe, self._whole, self._parameters = training, whole, parameters
         cell = network.cell
-        self.traces = _NONE if training.bptt_steps == 1 else traces_of(cell, network.input_features)
+        self.traces = traces_along(cell, network.input_features, training.bptt_steps)
         self._slots = training.optimizer.initial_slots(parameters.flat.size, network.dtype)
         self._gradients = NamedVector({name: array.shape for name, array in parameters.views.items()}, network.dtype)
         self._states = NamedVector({name: (1, size) for name, size in cell.state_sizes().items()}, network.dtype)
@@ -71,12 +73,20 @@ class ContinualModel(AbstractModel):
             "steps": np.zeros(1, np.int64),  # since the last reset
             "sequences": np.zeros(1, np.int64),  # in all
         }
+        self.form = Form.of(network, training)
+        self._member = Member(self.form, training, parameters.flat, self._slots, self._along) if compiled else None
         vectors = {"parameters": parameters.flat, "gradients": self._gradients.flat, "decays": network.in_matrices()}
         self._update = Update(training.optimizer, vectors | self._slots)
+
+    def member(self, batch_size: int) -> Member | None:
+        """Return what machine code trains, beside others; None where NumPy does the steps."""
+        return self._member
 
     def train_block(self, batch: Batch, *, updates: int, meanwhile: Callable[[], None] = nothing) -> BlockResult:
         meanwhile()
         assert batch.size == updates
+        if self._member:
+            return train_together([self._member], [batch], updates)[0]
         results = list[StepResult]()
         with np.errstate(over="ignore", invalid="ignore"):
             for row in range(updates):
@@ -89,8 +99,6 @@ class ContinualModel(AbstractModel):
         """Learn from a sequence: an update at each scored step of it."""
         along, recipe, stream = self._along, self._recipe, self.stream
         outputs = self.network.empty_outputs(1, batch.inputs.shape[1])
-        if stream.reset == "sequence":
-            self._reset()
         base = recipe.learning_rate * recipe.schedule.factor(int(along["sequences"][0]))
         first_rate, losses, norms = base * float(along["factor"][0]), list[float](), list[float]()
         for t in range(int(batch.lengths[0])):
@@ -110,7 +118,7 @@ class ContinualModel(AbstractModel):
                 self._reset()
                 break
         along["sequences"] += 1
-        if stream.steps is not None and along["steps"][0] >= stream.steps:
+        if stream.reset == "sequence" or (stream.steps is not None and along["steps"][0] >= stream.steps):
             self._reset()
         scored = max(len(losses), 1)
         return StepResult(sum(losses) / scored, outputs, sum(norms) / scored, first_rate)

@@ -8,6 +8,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnlab.backends._recipe import Stream
 from rnnlab.backends.base import BlockResult, Network, Training
 from rnnlab.backends.numpy.chunks import should_recompute
 from rnnlab.core.batch import Batch
@@ -29,6 +30,7 @@ class Form:
     Attributes:
         cell, rule, rest: Texts of the layers' equations, of the update rule, and of all else.
         network, optimizer: One that is so.
+        stream, bptt_steps: Of one, where updates are made at every step of a stream.
     """
 
     cell: str
@@ -36,26 +38,28 @@ class Form:
     rest: str
     network: Network = field(compare=False)
     optimizer: AbstractOptimizer[Any] = field(compare=False)
+    stream: Stream | None = field(compare=False)
+    bptt_steps: int | None = field(compare=False)
 
     @classmethod
     def of(cls, network: Network, training: Training) -> "Form":
         """Return the form of a network."""
-        layers = network.cell.options.layers
+        layers, stream = network.cell.options.layers, training.stream
         plans = [plan_of(network.cell, network.layer_features(layer)).form for layer in range(min(layers, 2))]
         formula = formula_of_rule(training.optimizer)
         rest = (
             network.output_features, network.loss, network.return_sequences, network.precision, training.bptt_steps,
-            training.sums_steps, network.output,
+            training.sums_steps, network.output, stream and (stream.reset, stream.tolerance),
         )  # fmt: skip
         rule = f"{[*formula]} {text_of(formula.values())}"
-        return cls(f"{layers} {plans}", rule, f"{rest}", network, training.optimizer)
+        return cls(f"{layers} {plans}", rule, f"{rest}", network, training.optimizer, stream, training.bptt_steps)
 
     def why_apart(self, other: "Form") -> str:
         """Return why networks of these forms cannot share a call; empty where they can."""
         parts = {
             "their cells have other equations or sizes": (self.cell, other.cell),
             "their update rules have other equations": (self.rule, other.rule),
-            "their output layer, loss, reduction, precision or bptt_steps differ": (self.rest, other.rest),
+            "their output layer, loss, reduction, precision, bptt_steps or reset differ": (self.rest, other.rest),
         }
         return next((why for why, (one, another) in parts.items() if one != another), "")
 
@@ -70,12 +74,14 @@ class Member:
         training: How it is updated.
         parameters: (P,), changed in place.
         slots: Of the update rule, likewise, and `step`.
+        along: Where updates are made at every step of a stream: what is remembered from step to step, likewise.
     """
 
     form: Form
     training: Training
     parameters: Array
     slots: Mapping[str, Array]
+    along: Mapping[str, Array] = field(default_factory=dict)
 
 
 @cache  # called at every block
@@ -102,10 +108,11 @@ def why_not_in_lanes(network: Network, training: Training, batch_size: int, aske
         asked: What the config asks for; None for what is faster for one network alone.
     """
     timesteps = training.longest or _TYPICAL
-    if training.stream is not None:
-        return "updates are made at every step of a stream"
     if asked is False:
         return "machine code of whole updates is off: set numpy.compiled, and not numpy.lanes: false"
+    if training.stream is not None:
+        changes = training.optimizer.numbers(1, 1.0) != training.optimizer.numbers(2, 1.0)
+        return f"the numbers of {training.optimizer.name} differ from step to step" if changes else ""
     if training.gradient_regularizer:
         return "training.gradient_regularizer is set"
     # The states of one sequence of 16 networks are there at once.
@@ -140,6 +147,7 @@ def train_together(members: Sequence[Member], batches: Sequence[Batch], updates:
     A network's numbers depend neither on the others nor on how many updates there are.
     """
     from rnnlab.backends.numpy.compiled._population import train_population
+    from rnnlab.backends.numpy.compiled._stream_lanes import train_streams
 
     groups = dict[Form, list[int]]()
     for number, member in enumerate(members):
@@ -150,6 +158,7 @@ def train_together(members: Sequence[Member], batches: Sequence[Batch], updates:
         for start in range(0, len(numbers), most):
             some = numbers[start : start + most]
             with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-                found = train_population([members[n] for n in some], [batches[n] for n in some], updates)
+                train = train_streams if form.stream else train_population
+                found = train([members[n] for n in some], [batches[n] for n in some], updates)
             results |= dict(zip(some, found, strict=True))
     return [results[number] for number in range(len(members))]

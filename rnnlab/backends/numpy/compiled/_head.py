@@ -6,10 +6,10 @@ from typing import final
 
 from rnnlab.backends.numpy.compiled._code import Code
 from rnnlab.backends.numpy.compiled._items import Items
+from rnnlab.backends.numpy.compiled._layout import Layout
 from rnnlab.backends.numpy.compiled._order import Order
 from rnnlab.backends.numpy.compiled._places import Gather, Piece, Rows
 from rnnlab.backends.numpy.compiled._product import outer
-from rnnlab.backends.numpy.compiled._recurrent import Layer
 from rnnlab.backends.numpy.compiled._values import Place, Vector
 from rnnlab.backends.numpy.compiled._weights import Buffers, Shapes, Weights, add
 from rnnlab.equations.formula import Formula
@@ -25,21 +25,32 @@ class Head:
         code: The function.
         buffers: Its memory.
         formula: What they compute.
-        layer: The layer below.
+        layout: Of the layer below.
         inputs: I, of the network.
         shapes: Where the parameters are, by full name.
         columns: W.
+        errors: Whether to find how far outputs are from their targets.
 
     Attributes:
         loss: Where the sum of the losses is.
+        error: Where it is how far an output of the last step is from its target.
         share: Where it is read by what the gradient is multiplied.
     """
 
     def __init__(
-        self, code: Code, buffers: Buffers, formula: Formula, *, layer: Layer, inputs: int, shapes: Shapes, columns: int
+        self,
+        code: Code,
+        buffers: Buffers,
+        formula: Formula,
+        *,
+        layout: Layout,
+        inputs: int,
+        shapes: Shapes,
+        columns: int,
+        errors: bool = False,
     ) -> None:
         self._code, self._columns = code, columns
-        output, ones = layer.layout.states[layer.layout.plan.output], layer.layout.ones
+        output, ones = layout.states[layout.plan.output], layout.ones
         self.features, self.units = formula["slope"].width, output.count
         h, slope = Rows("next", output.start, output.count), Rows("head", 1, self.features)
         places = {"h": h, "targets": Rows("targets", 0, 0), "outputs": Rows("outputs", 0, self.features)}
@@ -54,6 +65,8 @@ class Head:
             formula["slope"]: [slope],
             formula["flow"]: [Rows("head", 1 + self.features, self.units)],
         }
+        if errors:
+            wanted[formula["error"]] = [Rows("head", 1 + self.features + self.units, 1)]
         direction = Order(given, wanted, ones=ones, work=0).direction(stages([*wanted], []))
         read = {"head.W": h, "head.V": places["inputs"], "head.b": ones}
         operands = {name: rows for name, rows in read.items() if name in shapes}
@@ -69,7 +82,8 @@ class Head:
         self._items = Items(
             code, direction, name="head", starts=self.weights.starts, vectors={}, columns=columns, per_lane=True
         )
-        self._own = buffers.new("head", 1 + self.features + self.units)
+        self._own = buffers.new("head", 2 + self.features + self.units)
+        self.error = self._own + (1 + self.features + self.units) * columns
         work, self._scored, self.share, self.loss = (
             buffers.new(f"head's {name}", rows)
             for name, rows in (("work", direction.work), ("scored", 1), ("share", 1), ("loss", 1))

@@ -106,6 +106,10 @@ class Items:
             operands.append(found[operand])
         return functions.compute(node, operands)
 
+    def value(self, node: Node, row: Number) -> Vector:
+        """Return a row of a node that is known once the items are computed, of the first lanes."""
+        return functions.as_vector(self._operand(node, row, 0, {}))
+
     def _operand(self, node: Node, row: Number, column: int, found: dict[Node, functions.Value]) -> functions.Value:
         if node.operation == "constant":
             return self.code.constant(node.detail)

@@ -7,7 +7,7 @@ from rnnlab.backends.numpy.compiled._order import Order, in_memory_order, merged
 from rnnlab.backends.numpy.compiled._places import ONES, Gather, Operand, Piece, Product, Rows
 from rnnlab.equations.graph import Node
 from rnnlab.equations.plan import Plan
-from rnnlab.equations.schedule import Stage
+from rnnlab.equations.schedule import Stage, stages
 
 
 @final
@@ -18,6 +18,7 @@ class Layout:
         plan: The plan.
         lanes: Numbers per vector, to which kept gradients are rounded up.
         inputs_apart: Whether inputs are not on the record but in a buffer of their own.
+        also: Nodes of the step that are kept too, besides those that the way back reads.
 
     Attributes:
         states: The rows of each state on the record, and of its gradient in `flow`.
@@ -30,7 +31,7 @@ class Layout:
         forward, backward: The two directions.
     """
 
-    def __init__(self, plan: Plan, lanes: int, *, inputs_apart: bool = False) -> None:
+    def __init__(self, plan: Plan, lanes: int, *, inputs_apart: bool = False, also: Sequence[Node] = ()) -> None:
         self.plan, self._lanes = plan, lanes
         read = [node for stage in plan.forward for one in stage.products for node in one.operands]
         readers = {name: sum(n.operation == "state" and n.detail == name for n in read) for name in plan.sizes}
@@ -43,15 +44,16 @@ class Layout:
         self.inputs = Rows("inputs", 0, features) if inputs_apart else self._on_record(features)
         self.ones = self._on_record(1)
         kept = {node: [Rows("next", self.states[n].start, node.width)] for n, node in plan.after.items()}
-        for node in dict.fromkeys([*plan.operands, *plan.saved]):
-            if not node.is_leaf and node not in kept:
+        for node in dict.fromkeys([*plan.operands, *plan.saved, *also]):
+            if not node.is_leaf and node.width and node not in kept:
                 kept[node] = [self._on_record(node.width)]
         self.vectors, self.numbers = dict[str, int](), 0
         for name, size in plan.vectors.items():
             self.vectors[name] = self.numbers
             self.numbers += size
-        given = self._leaves(plan.forward)
-        self.forward = Order(given, kept, ones=self.ones, work=0).direction(plan.forward)
+        forward = stages([*plan.after.values(), *(node for node in also if node.width)], []) if also else plan.forward
+        given = self._leaves([*forward, Stage((), (Node("also", tuple(also)),))])
+        self.forward = Order(given, kept, ones=self.ones, work=0).direction(forward)
         self._back(given, {node: rows[0] for node, rows in kept.items()})
 
     def _on_record(self, count: int) -> Rows:

@@ -1,6 +1,6 @@
 """Networks that share a plan, trained side by side: their numbers are put into lanes, and taken from there."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, final
 
@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnlab.backends.base import BlockResult, Network, Training
+from rnnlab.backends.numpy.compiled._kernel import Kernel, side_by_side
 from rnnlab.backends.numpy.compiled._updates import GIVEN, Updates
 from rnnlab.backends.numpy.lanes import Form, Member, lanes_of
 from rnnlab.core.batch import Batch
 
 Array = NDArray[Any]
-_LINE = 64  # bytes of a line of the cache
 _TOGETHER = (4, 2, 1)  # sequences of a network that are computed at once, so that its weights are read once for all
 
 
@@ -29,21 +29,22 @@ def train_population(members: Sequence[Member], batches: Sequence[Batch], update
     together = next(count for count in _TOGETHER if batch_size % count == 0)
     kernel = _kernel(form, lanes, together)
     data = _Data(batches, network, training, updates, lanes=lanes, together=together)
-    vectors = {name: _side_by_side([one.slots[name] for one in members], lanes) for name in kernel.slots}
-    vectors["parameters"] = _side_by_side([one.parameters for one in members], lanes)
+    vectors = {name: side_by_side([one.slots[name] for one in members], lanes) for name in kernel.slots}
+    vectors["parameters"] = side_by_side([one.parameters for one in members], lanes)
     schedules = [(one.training, int(one.slots["step"][0])) for one in members]
     rates = [one.learning_rate * one.schedule.factors(done, updates) for one, done in schedules]
     numbers = [_numbers(one, rate, kernel.numbers) for one, rate in zip(members, rates, strict=True)]
     _, *output = network.empty_outputs(0, data.timesteps).shape
     given = data.arrays | vectors | {
-        "numbers": _side_by_side(numbers, lanes),
-        "decays": _side_by_side([network.in_matrices().astype(dtype)], lanes),
+        "numbers": side_by_side(numbers, lanes),
+        "decays": side_by_side([network.in_matrices().astype(dtype)], lanes),
         "alive": np.ones(lanes, dtype),
         "losses": np.zeros((updates, lanes), dtype),
         "norms": np.zeros((updates, lanes), dtype),
         "outputs": np.zeros((data.rows // together, *output, together, lanes), dtype),
     }  # fmt: skip
-    kernel.run(given, (updates, batch_size, data.timesteps, training.bptt_steps or 0), dtype)
+    numbers_of_all = updates, batch_size, data.timesteps, training.bptt_steps or 0
+    kernel.run(given, numbers_of_all, timesteps=data.timesteps, dtype=dtype)
     results = []
     for column, (member, rate) in enumerate(zip(members, rates, strict=True)):
         losses, norms = (given[name][:, column].astype(np.float64) for name in ("losses", "norms"))
@@ -73,7 +74,7 @@ class _Data:
         self, batches: Sequence[Batch], network: Network, training: Training, updates: int, *, lanes: int, together: int
     ) -> None:
         self.rows, self.timesteps = batches[0].size, max(one.inputs.shape[1] for one in batches)
-        lengths = _side_by_side([one.lengths for one in batches], lanes)
+        lengths = side_by_side([one.lengths for one in batches], lanes)
         self._kept: list[Array] = []
         self.arrays: dict[str, Array] = {
             "inputs by lane": self._table([self._padded(one.inputs) for one in batches], lanes),
@@ -88,7 +89,7 @@ class _Data:
         scored = [one.mask.reshape(updates, -1).sum(axis=1, dtype=np.int64) for one in batches]
         divisors = [np.full(updates, self.rows // updates)] * len(scored) if training.sums_steps else scored
         for name, counts in (("share", divisors), ("share of the loss", scored)):
-            self.arrays[name] = (1 / _side_by_side(counts, lanes)).astype(network.dtype)
+            self.arrays[name] = (1 / side_by_side(counts, lanes)).astype(network.dtype)
 
     def _padded(self, array: Array) -> Array:
         missing = self.timesteps - array.shape[1]
@@ -101,39 +102,11 @@ class _Data:
         return np.array(addresses + addresses[:1] * (lanes - len(addresses)), np.int64)
 
 
-@final
-class _Kernel:
-    """The machine code of a form, and the memory that it needs."""
-
-    def __init__(self, form: Form, lanes: int, together: int) -> None:
-        updates = Updates(form.network, form.optimizer, lanes=lanes, together=together)
-        self.numbers, self.slots = updates.numbers, form.optimizer.slot_names()
-        self._sizes: Sequence[tuple[int, int]] = [*updates.sizes.values()]
-        self._function: Callable[..., None] = updates.function()
-
-    def run(self, given: Mapping[str, Array], numbers: tuple[int, int, int, int], dtype: np.dtype[Any]) -> None:
-        """Run it on these arrays, for K, B, T and the window."""
-        sizes = [-(-(fixed + more * numbers[2]) * dtype.itemsize // _LINE) * _LINE for fixed, more in self._sizes]
-        memory = np.zeros(sum(sizes) + _LINE, "u1")
-        starts = memory.ctypes.data + -memory.ctypes.data % _LINE + np.cumsum([0, *sizes[:-1]])
-        arrays = [given[name] for name in (*GIVEN, *self.slots)]
-        assert all(array.flags.c_contiguous for array in arrays)
-        table = np.array([*(array.ctypes.data for array in arrays), *starts.tolist()], np.int64)
-        self._function(table.ctypes.data, *numbers)
-
-
 @lru_cache(maxsize=32)
-def _kernel(form: Form, lanes: int, together: int) -> _Kernel:
-    return _Kernel(form, lanes, together)
-
-
-def _side_by_side(arrays: Sequence[Array], lanes: int) -> Array:
-    """Return arrays side by side on a last axis; lanes beyond them are as the first."""
-    first = arrays[0]
-    whole = np.empty((*first.shape, lanes), first.dtype)
-    for lane in range(lanes):
-        whole[..., lane] = arrays[lane] if lane < len(arrays) else first
-    return whole
+def _kernel(form: Form, lanes: int, together: int) -> Kernel:
+    updates = Updates(form.network, form.optimizer, lanes=lanes, together=together)
+    slots = form.optimizer.slot_names()
+    return Kernel(updates.function(), given=(*GIVEN, *slots), sizes=updates.sizes, numbers=updates.numbers, slots=slots)
 
 
 def _numbers(member: Member, rates: NDArray[np.float64], names: Sequence[str]) -> Array:

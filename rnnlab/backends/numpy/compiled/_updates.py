@@ -80,7 +80,7 @@ class Updates:
             code,
             self._buffers,
             formula,
-            layer=self._layers[-1],
+            layout=self._layers[-1].layout,
             inputs=network.input_features,
             shapes=shapes,
             columns=columns,

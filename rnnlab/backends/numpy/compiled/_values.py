@@ -97,6 +97,20 @@ class Place:
         at = self._code.builder.gep(self.value, [index.value], source_etype=WHOLE)
         return Number(self._code.builder, self._code.builder.load(at, align=8, typ=WHOLE))
 
+    def write_whole(self, index: Number, number: Whole) -> None:
+        """Put a whole number, of 64 bits, at an index of those that follow from here."""
+        at = self._code.builder.gep(self.value, [index.value], source_etype=WHOLE)
+        self._code.builder.store(Number.of(number), at, align=8)
+
+    def is_true(self) -> Any:
+        """Return whether the one number that lies here is not 0."""
+        number = self._code.builder.load(self.value, align=self._code.size, typ=self._code.scalar)
+        return self._code.builder.fcmp_unordered("!=", number, ir.Constant(self._code.scalar, 0.0))
+
+    def write_one(self, number: float) -> None:
+        """Put one number here."""
+        self._code.builder.store(ir.Constant(self._code.scalar, number), self.value, align=self._code.size)
+
     def read_place(self, index: Whole) -> "Place":
         """Return one of the places whose addresses follow from here."""
         at = self._code.builder.gep(self.value, [Number.of(index)], source_etype=WHOLE)
