@@ -45,6 +45,7 @@ def in_the_kernel(patch: pytest.MonkeyPatch, pair: str) -> None:
 def in_the_derived_layer(patch: pytest.MonkeyPatch, pair: str) -> None:
     """Make the mistake in the layer that Keras's engines run."""
     from rnnlab.backends.keras.derived.layer import DerivedLayer
+    from rnnlab.backends.keras.form import Compiled
 
     call = DerivedLayer.__call__
 
@@ -52,4 +53,5 @@ def in_the_derived_layer(patch: pytest.MonkeyPatch, pair: str) -> None:
         own = swapped(dict(zip(self.names, parameters, strict=True)), pair)
         return call(self, [own[name] for name in self.names], *given, **named)
 
+    patch.setattr("rnnlab.backends.keras.model.compiled", Compiled)  # else that of an earlier test might be used
     patch.setattr(DerivedLayer, "__call__", wrong)

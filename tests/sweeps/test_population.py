@@ -18,9 +18,8 @@ from rnnlab.training.blocks import Answer, Request
 from rnnlab.training.population import Population
 from rnnlab.training.stopping import Stop
 from tests.sweeps.test_soak import disturb
-from tests.sweeps.trying import ENDLESS, QUICK, SLOW, accounts, make_sweep, run
+from tests.sweeps.trying import ENDLESS, QUICK, SLOW, Undisturbed, accounts, make_sweep, run
 
-BRIEF = SLOW.replace("steps: 8000", "steps: 3000")
 COMPILED = "numpy: {compiled: true}\n"
 
 # Solved early or not at all, at a rate where they diverge, or to the end of the budget; two groups.
@@ -95,21 +94,15 @@ def test_a_trial_that_fails_leaves_the_others_alone(place: Path) -> None:
     assert [ends[trial.name] for trial in sweep.read_plan().trials] == ["failed", "failed", "completed", "completed"]
 
 
-def test_a_stop_saves_all_and_they_resume(place: Path) -> None:
-    whole, sweep, stop = (
-        make_sweep(place, with_population(BRIEF, 3, "off"), "whole"),
-        make_sweep(place, with_population(BRIEF, 3, 3)),
-        Stop(),
-    )
-    run(whole)
-    seen = set()
+def test_a_stop_saves_all_and_they_resume(place: Path, undisturbed: Undisturbed) -> None:
+    sweep, stop, seen = make_sweep(place, with_population(SLOW, 3, 3)), Stop(), set[str]()
     for event in run_sweep(sweep, workers=1, stop=stop):
         if isinstance(event, TrialStepped) and (seen.add(event.trial.name) or len(seen) == 3):
             stop.ask("a test")
     assert [one.state for one in sweep_status(sweep).trials] == ["interrupted"] * 3
     assert all(one.step > 0 for one in sweep_status(sweep).trials)
     run(sweep, workers=1)
-    assert accounts(sweep) == accounts(whole)
+    assert accounts(sweep) == undisturbed(SLOW)
     assert clean(sweep)
 
 
@@ -123,14 +116,10 @@ def test_one_that_takes_too_long_ends_alone(place: Path) -> None:
 
 
 def test_those_of_a_killed_worker_are_resumed_alone(
-    place: Path, monkeypatch: pytest.MonkeyPatch, most_together: Callable[[], int]
+    place: Path, monkeypatch: pytest.MonkeyPatch, undisturbed: Undisturbed
 ) -> None:
     """One of them may be the reason."""
-    whole, sweep = (
-        make_sweep(place, with_population(BRIEF, 3, "off"), "whole"),
-        make_sweep(place, with_population(BRIEF, 3, 3)),
-    )
-    run(whole)
+    sweep = make_sweep(place, with_population(SLOW, 3, 3))
     pools: list[WorkerPool] = []
     make_pool = WorkerPool
     monkeypatch.setattr(
@@ -150,7 +139,7 @@ def test_those_of_a_killed_worker_are_resumed_alone(
     assert ends[:3] == [(name, "interrupted") for name in reversed(names)]
     assert sorted(ends[3:]) == [(name, "completed") for name in names]
     assert together == [1, 1, 1]
-    assert accounts(sweep) == accounts(whole)
+    assert accounts(sweep) == undisturbed(SLOW)
 
 
 def test_an_error_in_a_block_ends_those_that_it_is_of(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,28 +181,25 @@ shape: {timesteps: [5, 10]}
 cell: {units: 4}
 training: {steps: 1500, batch_size: 1, evaluate_every: 500, stop_when_solved: false, checkpoint: {every_seconds: 0.02}}
 evaluation: {sequences: 20}
-sweep: {seeds: 4, population: 3}
 """
 
 
-def lottery(place: Path, config: str, *, kills: int, calm: float) -> None:
-    whole, sweep = make_sweep(place, config.replace("population: 3", "population: off"), "whole"), None
-    run(whole)
-    expected, killed = accounts(whole), 0
+def lottery(place: Path, config: str, undisturbed: Undisturbed, *, seeds: int, kills: int, calm: float) -> None:
+    killed = 0
     for number in range(10**6):
-        sweep = make_sweep(place, config, f"s{number}")
+        sweep = make_sweep(place, with_population(config, seeds, 3), f"s{number}")
         killed += disturb(sweep, seed=random.Random(number).randrange(10**9), calm=calm).total()
-        assert accounts(sweep) == expected
+        assert accounts(sweep) == undisturbed(config, seeds)
         assert clean(sweep)
         if killed >= kills:
             return
 
 
-def test_kill_lottery(place: Path) -> None:
-    lottery(place, LOTTERY, kills=1, calm=0.5)
+def test_kill_lottery(place: Path, undisturbed: Undisturbed) -> None:
+    lottery(place, LOTTERY, undisturbed, seeds=4, kills=1, calm=0.5)
 
 
 @pytest.mark.soak
-def test_long_kill_lottery(place: Path) -> None:
+def test_long_kill_lottery(place: Path, undisturbed: Undisturbed) -> None:
     pytest.importorskip("llvmlite", reason="makes machine code")
-    lottery(place, COMPILED + LOTTERY.replace("1500", "60000").replace("seeds: 4", "seeds: 9"), kills=50, calm=1.0)
+    lottery(place, COMPILED + LOTTERY.replace("1500", "60000"), undisturbed, seeds=9, kills=50, calm=1.0)

@@ -15,7 +15,7 @@ from rnnlab.sweeps.runner import Event, SweepEnded, TrialEnded, TrialStarted, ru
 from rnnlab.sweeps.status import sweep_status
 from rnnlab.training.resume import train_into
 from rnnlab.training.stopping import Stop
-from tests.sweeps.trying import ENDLESS, QUICK, SLOW, accounts, make, make_sweep, run, states
+from tests.sweeps.trying import ENDLESS, QUICK, SLOW, Undisturbed, accounts, make, make_sweep, run, states
 from tests.training.resuming import account
 
 NAMES = [f"{number:04d}-seed{number - 1}" for number in range(1, 301)]
@@ -71,21 +71,21 @@ def test_only_what_is_missing_interrupted_or_failed_is_trained(place: Path) -> N
     assert reasons(sweep) == {}
 
 
-def test_a_killed_worker_is_replaced_and_its_trial_resumed(place: Path, pools: list[WorkerPool]) -> None:
-    whole = make(place, SLOW, name="whole")
-    run(whole)
+def test_a_killed_worker_is_replaced_and_its_trial_resumed(
+    place: Path, pools: list[WorkerPool], undisturbed: Undisturbed
+) -> None:
     sweep, lost = make(place, SLOW), list[str]()
 
     def watch(event: Event) -> None:
         if isinstance(event, TrialStepped) and event.trial.number == 2 and not lost:
-            kill(pools[1:], NAMES[1])
+            kill(pools, NAMES[1])
         if isinstance(event, TrialEnded) and event.status.state == "interrupted":
             lost.append(f"{event.status.trial.name}: {event.status.reason}")
 
     ends = run(sweep, watch)
     assert [end for end in ends if end[1] == "completed"] == [(name, "completed") for name in NAMES[:3]]
     assert lost == [f"{NAMES[1]}: its worker died (killed by SIGKILL); another resumes it"]
-    assert accounts(sweep) == accounts(whole)
+    assert accounts(sweep) == undisturbed(SLOW)
     assert [sweep.run(trial).read_status().attempt for trial in sweep.read_plan().trials] == [1, 2, 1]
 
 

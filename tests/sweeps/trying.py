@@ -30,6 +30,7 @@ evaluation: {sequences: 20}
 ENDLESS = SLOW.replace("steps: 4000", "steps: 1000000000")
 
 Ends = list[tuple[str, str]]
+Undisturbed = Callable[..., list[dict[str, Any]]]
 
 
 def trial(number: int, name: str = "", values: Mapping[str, Any] | None = None) -> Trial:

@@ -14,7 +14,7 @@ from rnnlab.sweeps.slurm.jobs import SlurmFolder
 from rnnlab.sweeps.slurm.script import JobArray, Request, script_text
 from rnnlab.sweeps.slurm.submit import draft, tasks
 from rnnlab.sweeps.status import sweep_status
-from tests.sweeps.trying import SLOW, accounts, make_sweep, run
+from tests.sweeps.trying import SLOW, Undisturbed, accounts, make_sweep
 
 
 def drafted(trials: int, *, largest: int = 1001, request: Request | None = None) -> list[JobArray]:
@@ -63,9 +63,8 @@ def test_the_script(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("here")
-def test_a_task_with_several_trials(tmp_path: Path) -> None:
+def test_a_task_with_several_trials(tmp_path: Path, undisturbed: Undisturbed) -> None:
     """Without Slurm: a signal stops both trials, and the next start resumes them."""
-    whole = make_sweep(tmp_path, SLOW + "sweep: {seeds: 3, population: off}\n", "whole")
     sweep = make_sweep(tmp_path, SLOW + "sweep: {seeds: 3, population: 2}\n", "sweep")
     plan = sweep.read_plan()
     (array,) = draft("tiny", tasks(plan.trials, Populations(sweep, plan).most), Request(), max_array_size=9)
@@ -87,8 +86,7 @@ def test_a_task_with_several_trials(tmp_path: Path) -> None:
         with start(task) as process:
             pass
         assert process.returncode == 0
-    run(whole)
-    assert accounts(sweep) == accounts(whole)
+    assert accounts(sweep) == undisturbed(SLOW)
     lines = (sweep.slurm / "history" / f"{plan.trials[2].name}.txt").read_text().splitlines()
     assert [line.split(" ", 2)[2].partition(" at step ")[0] for line in lines] == [
         "starts", "ends with exit code 75", "requeues itself", "is not requeued", "starts", "ends with exit code 0",
