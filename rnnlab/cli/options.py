@@ -105,12 +105,13 @@ def _verbose(wanted: bool) -> bool:
     return wanted
 
 
-_CONFIG = typer.Argument(
-    metavar="CONFIG",
-    help="A YAML file, or the name of a shipped config: quickstart.",
-    show_default=False,
-    parser=config_path,
-    autocompletion=complete_config,
+def argument(metavar: str, help: str, complete: Callable[..., list[str]], **more: Any) -> Any:
+    """Return an argument for whose values a shell offers what `complete` returns."""
+    return typer.Argument(metavar=metavar, help=help, show_default=False, autocompletion=complete, **more)
+
+
+_CONFIG = argument(
+    "CONFIG", "A YAML file, or the name of a shipped config: quickstart.", complete_config, parser=config_path
 )
 ConfigArgument = Annotated[Path, _CONFIG]
 OptionalConfigArgument = Annotated[Path | None, _CONFIG]
@@ -123,20 +124,14 @@ def path_option(name: str, metavar: str, help: str, **more: Any) -> Any:
 
 RunArgument = Annotated[
     str,
-    typer.Argument(
-        metavar="RUN",
-        help="A run: its path, any unique part of its name, or `latest`.",
-        show_default=False,
-        autocompletion=complete_run,
-    ),
+    argument("RUN", "A run: its path, any unique part of its name, or `latest`.", complete_run),
 ]
 RunsArgument = Annotated[
     list[str],
-    typer.Argument(
-        metavar="RUN",
-        help="Runs: each its path, any unique part of its name, or `latest`; a sweep or a folder for all in it.",
-        show_default=False,
-        autocompletion=complete_run_or_sweep,
+    argument(
+        "RUN",
+        "Runs: each its path, any unique part of its name, or `latest`; a sweep or a folder for all in it.",
+        complete_run_or_sweep,
     ),
 ]
 RunsOption = Annotated[
@@ -194,3 +189,16 @@ def whole_number_to(most: int) -> Callable[[str | int], int]:
         return number
 
     return parse
+
+
+WorkersOption = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        "-j",
+        parser=whole_number_to(999_999),
+        metavar="N",
+        help="Worker processes.",
+        show_default="one per available processor",
+    ),
+]

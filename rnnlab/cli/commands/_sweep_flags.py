@@ -8,7 +8,7 @@ from typing import Annotated, Any, final
 
 import typer
 
-from rnnlab.cli.options import JsonOption, QuietOption, whole_number_to
+from rnnlab.cli.options import JsonOption, QuietOption, WorkersOption, whole_number_to
 from rnnlab.core.errors import UsageError
 from rnnlab.sweeps.slurm.script import MOST, Request
 
@@ -24,13 +24,7 @@ def _slurm(**settings: Any) -> Any:
 class Flags:
     """The options of `run` and `resume`: how the trials are trained, here or on a cluster."""
 
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            "--workers", "-j", parser=_number, metavar="N", help="Worker processes.",
-            show_default="one per available processor",
-        ),
-    ] = None  # fmt: skip
+    workers: WorkersOption = None
     timeout: Annotated[
         float | None,
         typer.Option(min=0.001, metavar="SECONDS", help="Save a trial that takes longer, and count it failed."),

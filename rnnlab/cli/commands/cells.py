@@ -10,7 +10,7 @@ import typer
 from rnnlab.cells import CELLS
 from rnnlab.cells.base import AbstractCell
 from rnnlab.cli.errors import warn_of_broken
-from rnnlab.cli.options import JsonOption
+from rnnlab.cli.options import JsonOption, argument
 from rnnlab.cli.render.card import facts, option_rows, option_table
 from rnnlab.cli.render.output import show, show_json
 from rnnlab.cli.render.tables import show_table
@@ -32,12 +32,7 @@ def _complete(incomplete: str) -> list[str]:
 def command(
     name: Annotated[
         str | None,
-        typer.Argument(
-            metavar="NAME",
-            help="A cell: simple, lstm, ./my_cell.py:MyCell.",
-            show_default=False,
-            autocompletion=_complete,
-        ),
+        argument("NAME", "A cell: simple, lstm, ./my_cell.py:MyCell.", _complete),
     ] = None,
     plan: Annotated[
         bool, typer.Option("--plan", help="Show how the cell's step and its gradient are computed.")

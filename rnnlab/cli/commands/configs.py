@@ -8,9 +8,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
-
-from rnnlab.cli.options import JsonOption
+from rnnlab.cli.options import JsonOption, argument
 from rnnlab.cli.render.card import facts
 from rnnlab.cli.render.output import show, show_json, show_text
 from rnnlab.config.reading import read_document
@@ -26,9 +24,7 @@ def _complete(incomplete: str) -> list[str]:
 def command(
     name: Annotated[
         str | None,
-        typer.Argument(
-            metavar="NAME", help="A shipped config: quickstart.", show_default=False, autocompletion=_complete
-        ),
+        argument("NAME", "A shipped config: quickstart.", _complete),
     ] = None,
     json: JsonOption = False,
 ) -> None:

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from rnnlab.cli.errors import warn
-from rnnlab.cli.options import JsonOption, RunsOption, complete_sweep
+from rnnlab.cli.options import JsonOption, RunsOption, argument, complete_sweep
 from rnnlab.cli.render.output import console, show, show_json, show_text
 from rnnlab.core.errors import RunNotFoundError
 from rnnlab.core.table import Column
@@ -54,12 +54,7 @@ _ON_A_TERMINAL = 40
 def command(
     sweep: Annotated[
         str | None,
-        typer.Argument(
-            metavar="SWEEP",
-            help="Only the trials of this sweep: its path, or its name below the runs.",
-            show_default=False,
-            autocompletion=complete_sweep,
-        ),
+        argument("SWEEP", "Only the trials of this sweep: its path, or its name below the runs.", complete_sweep),
     ] = None,
     filters: _FilterOption = None,
     sort: _SortOption = "started",

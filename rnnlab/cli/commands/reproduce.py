@@ -16,7 +16,7 @@ import typer
 
 from rnnlab.cli.errors import note, warn
 from rnnlab.cli.errors import report as report_error
-from rnnlab.cli.options import JsonOption, QuietOption, RunsOption, path_option, whole_number_to
+from rnnlab.cli.options import JsonOption, QuietOption, RunsOption, WorkersOption, argument, path_option
 from rnnlab.cli.own_file import require_own
 from rnnlab.cli.render import reproduction as render
 from rnnlab.cli.render import reproduction_page as page
@@ -67,11 +67,10 @@ def _seconds(given: str | float) -> float:
 def command(
     names: Annotated[
         list[str] | None,
-        typer.Argument(
-            metavar="ROW",
-            help="A row, or how the names of several begin: hs1997/table7_100, hs1997; or a row's file, ./my_row.yaml.",
-            show_default=False,
-            autocompletion=_complete,
+        argument(
+            "ROW",
+            "A row, or how the names of several begin: hs1997/table7_100, hs1997; or a row's file, ./my_row.yaml.",
+            _complete,
         ),
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="All rows.")] = False,
@@ -84,13 +83,7 @@ def command(
         ),
     ] = None,
     variants: Annotated[bool, typer.Option("--variants", help="Train the variants of the rows as well.")] = False,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            "--workers", "-j", parser=whole_number_to(1024), metavar="N", help="Worker processes.",
-            show_default="one per available processor",
-        ),
-    ] = None,
+    workers: WorkersOption = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what the rows train and how they are judged; create nothing.")
     ] = False,

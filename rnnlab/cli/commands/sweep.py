@@ -24,6 +24,7 @@ from rnnlab.cli.options import (
     JsonOption,
     RunsOption,
     SetOption,
+    argument,
     complete_sweep,
     path_option,
 )
@@ -57,12 +58,7 @@ app = typer.Typer(
 
 _SweepArgument = Annotated[
     str,
-    typer.Argument(
-        metavar="SWEEP",
-        help="A sweep: its path, or its name below the runs.",
-        show_default=False,
-        autocompletion=complete_sweep,
-    ),
+    argument("SWEEP", "A sweep: its path, or its name below the runs.", complete_sweep),
 ]
 
 

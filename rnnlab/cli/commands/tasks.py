@@ -2,11 +2,10 @@
 
 from typing import Annotated, Any
 
-import typer
 from pydantic import ValidationError
 
 from rnnlab.cli.errors import warn, warn_of_broken
-from rnnlab.cli.options import JsonOption
+from rnnlab.cli.options import JsonOption, argument
 from rnnlab.cli.render.card import draw_example, facts, option_rows, option_table
 from rnnlab.cli.render.output import console, show, show_json
 from rnnlab.cli.render.tables import show_table
@@ -37,12 +36,7 @@ def _complete(incomplete: str) -> list[str]:
 def command(
     name: Annotated[
         str | None,
-        typer.Argument(
-            metavar="NAME",
-            help="A task: adding, adding@hs1997, ./my_task.py:MyTask.",
-            show_default=False,
-            autocompletion=_complete,
-        ),
+        argument("NAME", "A task: adding, adding@hs1997, ./my_task.py:MyTask.", _complete),
     ] = None,
     json: JsonOption = False,
 ) -> None:
