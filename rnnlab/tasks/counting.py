@@ -1,7 +1,7 @@
 """Count letters: after a string of a's, as many b's must follow, and c's, and d's."""
 
 from functools import partial
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -10,12 +10,18 @@ from rnnlab.core.batch import Array, Batch, Lengths, within_lengths
 from rnnlab.tasks.base import CERTAIN, AbstractTask, Card, Reference, TaskOptions, Threshold
 
 LETTERS = "abcdefgh"
+# The two parameters of each beta-binomial distribution of n.
+SHAPES = {"uniform": (1.0, 1.0), "u_shaped": (0.25, 0.25), "right_tailed": (1.0, 5.0), "left_tailed": (5.0, 1.0)}
 
 
 class CountingOptions(TaskOptions):
     """The language."""
 
     letters: int = Field(2, ge=2, le=len(LETTERS), description="how many letters: 2 is aⁿbⁿ, 3 aⁿbⁿcⁿ, 4 aⁿbⁿcⁿdⁿ")
+    distribution: Literal["uniform", "u_shaped", "right_tailed", "left_tailed"] = Field(
+        "uniform",
+        description="of n: uniform, mostly short and long (u_shaped), short (right_tailed) or long (left_tailed)",
+    )
 
 
 class Counting(AbstractTask):
@@ -23,16 +29,18 @@ class Counting(AbstractTask):
 
     Inputs are the letters one-hot, (B, T, K); outputs are logits of the letters and of the end, (B, T, K + 1). Targets
     are 1 for each legal next symbol, else 0: a and b after an a; after another letter, that letter until there are n,
-    then the next one, at last the end. `timesteps` are K·n; n is uniform over those in the range, 1 to 50 by default.
+    then the next one, at last the end. `timesteps` are K·n; n is drawn from those in the range, 1 to 50 by default:
+    low + Binomial(high - low, p), p of a beta distribution with parameters α, β: 1, 1 (uniform), 1/4, 1/4 (u_shaped),
+    1, 5 (right_tailed) or 5, 1 (left_tailed).
 
     Only the n-th b, c or d differs from those before it, and a predictor without memory knows the share q = 1/E[n] of
     them alone. With two outputs uncertain, at (K - 1)/K of the steps, its loss is (K - 1)/K · 2q(1 - q)/(K + 1).
 
     Source: Suzgun, Belinkov, Shieber 2018, "On evaluating the generalization of LSTM models in formal
         languages", and its code; the languages after Gers, Schmidhuber 2001.
-    Differs: The code draws 1,000 strings once and shows them 150 times; here every batch is new. Of its distributions
-        of n this is the uniform one. The rule that all strings of a validation are accepted is ours: the source states
-        the first n at which a network fails.
+    Differs: The code draws 1,000 strings once and shows them 150 times; here every batch is new. The
+        rule that all strings of a validation are accepted is ours: the source states the first n at which a network
+        fails.
 
     Example:
         >>> task = Counting(CountingOptions())
@@ -54,9 +62,9 @@ class Counting(AbstractTask):
     most: ClassVar[int] = 50
     card = Card(
         title="Count the letters of a string",
-        definition="Strings aⁿbⁿ (or aⁿbⁿcⁿ, aⁿbⁿcⁿdⁿ), n uniform from 1 to 50, letters one-hot. Target at every step: "
-        "1 for each symbol that may come next, the letters and the end, else 0; squared error over sigmoids. A string "
-        "is accepted when at every step just the legal symbols are above 0.5.",
+        definition="Strings aⁿbⁿ (or aⁿbⁿcⁿ, aⁿbⁿcⁿdⁿ), n from 1 to 50, uniform unless an option changes it, letters "
+        "one-hot. Target at every step: 1 for each symbol that may come next, the letters and the end, else 0; squared "
+        "error over sigmoids. A string is accepted when at every step just the legal symbols are above 0.5.",
     )
 
     def __init__(self, options: CountingOptions) -> None:
@@ -73,7 +81,7 @@ class Counting(AbstractTask):
 
     def sample(self, rng: np.random.Generator, *, batch_size: int, timesteps: Lengths) -> Batch:
         low, high = self._counts(timesteps)
-        n = rng.integers(low, high + 1, size=(batch_size, 1))
+        n = self._draw(rng, low, high, batch_size)[:, None]
         step = np.arange(timesteps[1])
         mask = within_lengths(n[:, 0] * self.letters, timesteps[1])
         inputs = np.eye(self.letters)[np.minimum(step // n, self.letters - 1)] * mask[:, :, None]  # (B, T, K)
@@ -81,7 +89,8 @@ class Counting(AbstractTask):
 
     def references(self, timesteps: Lengths) -> tuple[Reference, ...]:
         low, high = self._counts(timesteps)
-        q, letters = 2 / (low + high), self.letters
+        alpha, beta = SHAPES[self.options.distribution]
+        q, letters = 1 / (low + (high - low) * alpha / (alpha + beta)), self.letters
         loss = (letters - 1) / letters * 2 * q * (1 - q) / (letters + 1)
         after = np.full((letters, letters + 1), -CERTAIN)  # by letter, the logit of each next symbol
         between = float(np.clip(np.log(max(q, 1e-300) / max(1 - q, 1e-300)), -CERTAIN, CERTAIN))
@@ -97,6 +106,12 @@ class Counting(AbstractTask):
     def _counts(self, timesteps: Lengths) -> tuple[int, int]:
         """Return the smallest and the largest n."""
         return -(-timesteps[0] // self.letters), timesteps[1] // self.letters
+
+    def _draw(self, rng: np.random.Generator, low: int, high: int, size: int) -> Array:
+        """Return n of each string, (size,)."""
+        if self.options.distribution == "uniform":
+            return rng.integers(low, high + 1, size=size)
+        return low + rng.binomial(high - low, rng.beta(*SHAPES[self.options.distribution], size=size))
 
     def _legal(self, inputs: Array) -> Array:
         """Return 1 for each legal next symbol, (B, T, K + 1), by counting the letters so far."""

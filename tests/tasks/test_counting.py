@@ -52,3 +52,21 @@ def test_one_output_on_the_wrong_side_at_one_step_rejects_a_string() -> None:
     answers = 0.5 + 0.1 * (batch.targets - 0.5)
     answers[1, 3, 2] = 0.51
     assert task.correct(answers, batch).tolist() == [True, False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("distribution", "chances"),
+    [
+        # n = 1, 2, 3: the integral of Binomial(2, p) over a beta distribution, by hand.
+        ("u_shaped", [5 / 12, 1 / 6, 5 / 12]),  # E[p²] = (1/4 · 5/4) / (1/2 · 3/2)
+        ("right_tailed", [5 / 7, 5 / 21, 1 / 21]),  # E[p²] = 1 · 2 / (6 · 7)
+        ("left_tailed", [1 / 21, 5 / 21, 5 / 7]),
+    ],
+)
+def test_the_other_distributions_of_n_by_hand(distribution: str, chances: list[float]) -> None:
+    task = Counting(CountingOptions.model_validate({"letters": 2, "distribution": distribution}))
+    batch = task.sample(stream(5, "t"), batch_size=20_000, timesteps=(2, 6))
+    found = np.bincount(batch.lengths // 2, minlength=4)[1:] / 20_000
+    np.testing.assert_allclose(found, chances, atol=0.015)
+    (reference,) = task.references((2, 6))
+    assert mean_loss(task, reference.predict(batch), batch) == pytest.approx(reference.loss, rel=0.02)
