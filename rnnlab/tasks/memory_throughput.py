@@ -1,4 +1,4 @@
-"""Reproducing a random vector some steps after it was shown: how many numbers does a network hold in its units?"""
+"""Reproducing a random vector some steps after it was shown: how many numbers can the units store?"""
 
 from functools import partial
 
@@ -46,7 +46,7 @@ class MemoryThroughput(AbstractTask):
     default_timesteps = (5, 5)
     solved = Threshold({"loss": 0.01})
     card = Card(
-        title="Hold a vector of random numbers",
+        title="Store a vector of random numbers",
         definition="64 numbers from N(0,1) at the first step, then zeros. Target at the last step: the numbers. A "
         "network with H units, read linearly, has a mean squared error of at least (64 - H)/64.",
         published=(
