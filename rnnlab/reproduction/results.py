@@ -126,8 +126,13 @@ class Result:
 
     @property
     def tested(self) -> list[TrialResult]:
-        """The trials whose test counts: the solved ones; where there is no success rule, those that are completed."""
-        return [one for one in (self.solved if self.has_rule else self.ended) if one.test]
+        """The trials whose test counts: the solved ones if the row's rule asks for such, else all that ended."""
+        return [one for one in (self.solved if self.tests_solved else self.ended) if one.test]
+
+    @property
+    def tests_solved(self) -> bool:
+        """Whether the tests of solved trials alone count."""
+        return self.has_rule and self.row.published.agrees.solved is not None
 
     def of_test(self, metric: str) -> list[float]:
         """Return a metric of the tests that count, in ascending order."""

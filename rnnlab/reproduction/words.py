@@ -108,7 +108,7 @@ def _test_lines(result: Result) -> list[str]:
     if not test or not tested:
         return []
     lines = []
-    which = "solved" if result.has_rule else "completed"
+    which = "solved" if result.tests_solved else "completed"
     if wrong := [round(rate * test.sequences) for rate in result.of_test("error_rate")]:
         lines.append(
             f"wrong of {test.sequences:,} test sequences: mean {mean_of(wrong):.3g}, median {median_of(wrong):g}, "

@@ -160,6 +160,8 @@ def test_a_limit_that_no_trial_can_meet_is_not_reached(row: Path) -> None:
     assert (found["conclusion"], found["value"], found["solved"]) == ("not reached", None, 0)
     assert found["reason"] == "0 of 3 trials are solved, the rule asks for 90%"
     assert found["test"] == {}  # those of trials that are not solved do not count
+    row.write_text(row.read_text().replace("{solved: 0.9, ratio: [0.5, 2]}", "{ratio: [0.5, 2]}"))
+    assert [*document("paper/row.yaml")["test"]] == ["loss", "error_rate"]  # without a rule for solved trials they do
     assert rnnlab("reproduce", "paper/row.yaml").code == 0
 
 
