@@ -14,7 +14,7 @@ from rnnlab.core.streams import stream
 from rnnlab.tasks.base import AbstractTask, Part, mean_loss
 
 Array = NDArray[Any]
-_STAGES = (64, 8, 1)  # parts of a stream that are scored first: most networks err early
+_STAGES = (1024, 64, 8, 1)  # parts of a stream that are scored first: most networks err early
 _KEPT_NUMBERS = 2_000_000
 
 
