@@ -68,6 +68,8 @@ class Language:
         )
         for n, limit in enumerate(limits):
             on = np.flatnonzero(state != _END)
+            if not len(on):
+                break
             at = limit[state[on]]
             symbol = (rng.random((len(on), 1)) * at[:, -1:] >= at).sum(axis=1)
             codes[on, n], state[on], steps[on] = symbol, NEXT[state[on], symbol], n

@@ -71,8 +71,11 @@ class ContinualReber(AbstractTask):
     def sample(self, rng: np.random.Generator, *, batch_size: int, timesteps: Lengths) -> Batch:
         codes, steps = language((timesteps[0] - 1, timesteps[1] - 1)).draw(rng, batch_size)
         mask = within_lengths(steps + 1, timesteps[1])
-        inputs = np.eye(len(SYMBOLS))[codes] * mask[:, :, None]  # (B, T, 7)
-        return Batch(inputs, _possible(inputs) * mask[:, :, None], mask, steps + 1)
+        longest = int(steps.max()) + 1  # of these strings; the most that may come are several times as long
+        inputs, targets = np.zeros((2, *mask.shape, len(SYMBOLS)))  # (B, T, 7)
+        inputs[:, :longest] = np.eye(len(SYMBOLS))[codes[:, :longest]] * mask[:, :longest, None]
+        targets[:, :longest] = _possible(codes[:, :longest]) * mask[:, :longest, None]
+        return Batch(inputs, targets, mask, steps + 1)
 
     def references(self, timesteps: Lengths) -> tuple[Reference, ...]:
         known = language((timesteps[0] - 1, timesteps[1] - 1))
@@ -103,16 +106,16 @@ class ContinualReber(AbstractTask):
 
 def _grammar(batch: Batch, *, forgetful: bool = False) -> Array:
     """Return raw outputs that are certain, but for T and P at the end if `forgetful`."""
-    possible = 2.0 * _possible(batch.inputs) - 1.0
+    possible = 2.0 * _possible(batch.inputs.argmax(axis=-1)) - 1.0
     if forgetful:
         at = np.isin(states(batch.inputs.argmax(axis=-1)), [BRANCH + 7, 2 * BRANCH + 7])
         possible[at, 1:3] = 0.0
     return np.asarray(_CERTAIN * possible)
 
 
-def _possible(inputs: Array) -> Array:
-    """Return (B, T, 7): 1 for each symbol that may follow, else 0."""
-    return np.asarray(LEGAL_IN_A_ROW[states(inputs.argmax(axis=-1))], np.float64)
+def _possible(codes: Array) -> Array:
+    """Return (B, T, 7): 1 for each symbol that may follow those up to each, (B, T), else 0."""
+    return np.asarray(LEGAL_IN_A_ROW[states(codes)], np.float64)
 
 
 TASKS = (ContinualReber,)
