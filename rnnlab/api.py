@@ -24,10 +24,10 @@ from rnnlab.inspection.predict import predict
 from rnnlab.runs.columns import table
 from rnnlab.runs.find import open_run, runs_root
 from rnnlab.runs.run import Run
+from rnnlab.sweeps.events import Event as SweepEvent
 from rnnlab.sweeps.expand import check_sweep_document
 from rnnlab.sweeps.folder import SweepFolder
 from rnnlab.sweeps.named import runs_named
-from rnnlab.sweeps.runner import Event as SweepEvent
 from rnnlab.sweeps.runner import run_sweep
 from rnnlab.sweeps.search import import_optuna
 from rnnlab.sweeps.sweep import Sweep

@@ -115,6 +115,9 @@ class Published(Options):
     value: float = Field(ge=-1e15, le=1e15, description="the printed value of the measure")
     trials: int | None = Field(None, ge=1, le=1_000_000, description="trials of the paper; null: not printed")
     weights: int | None = Field(None, ge=1, description="number of parameters as printed; null: not printed")
+    minutes: float | None = Field(
+        None, gt=0, le=1e6, description="about how long our trials took with two workers; null: not known"
+    )
     test: FreshTest | None = Field(None, description="test after training; null: none")
     agrees: Rule = Field(description="when ours agrees with it")
     departures: list[Sentence] = Field(

@@ -258,7 +258,12 @@ def _test(row: Row, run: Run) -> Scores | None:
     lengths = run.experiment(override_texts(test.changes)).timesteps if test.changes else run.summary.timesteps
     wanted = {"step": run.summary.steps, "weights": "last", "stream": "test", "sequences": test.sequences}
     wanted["shortest"], wanted["longest"] = lengths or (None, None)
-    fitting = [one for one in run.evaluations if all(one.get(key) == value for key, value in wanted.items())]
+    figures = diagnoses()[test.diagnosis].measures if test.diagnosis else ()
+    fitting = [
+        one
+        for one in run.evaluations
+        if all(one.get(key) == value for key, value in wanted.items()) and one.keys() >= set(figures)
+    ]
     known = {*EVALUATION, "nonfinite"}
     return {key: value for key, value in fitting[-1].items() if key not in known} if fitting else None
 

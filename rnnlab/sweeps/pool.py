@@ -102,6 +102,7 @@ class Worker:
 
     Attributes:
         assigned: What it trains, by the trial's name; nothing while it waits.
+        sweep: Of which sweep that is, or was.
         group: What the trials have in common that it trains side by side.
         started: When it sent its first message; 0 before.
         connection: For messages; closed at this end, it makes the worker save its trials and end.
@@ -109,6 +110,7 @@ class Worker:
 
     def __init__(self) -> None:
         self.assigned: dict[str, Assignment] = {}
+        self.sweep: SweepFolder | None = None
         self.group, self.started = "", 0.0
         self._output = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the process runs
         self.connection, theirs = Pipe()
@@ -141,7 +143,7 @@ class Worker:
 
     def train(self, message: Train, *, group: str) -> None:
         """Give it a trial, one of a group."""
-        self.group = group
+        self.sweep, self.group = message.sweep, group
         self.assigned[message.trial.name] = Assignment(message.trial, time.monotonic())
         self._send(message)
 
@@ -186,7 +188,7 @@ class Worker:
 
 @final
 class WorkerPool:
-    """The workers of a sweep; a context, at the end of which all of them have ended.
+    """The workers of some sweeps; a context, at the end of which all of them have ended.
 
     Args:
         size: How many at most.
@@ -226,9 +228,14 @@ class WorkerPool:
             raise EnvironmentFault(problem, hint=hint) from fault
         return self.workers[-1]
 
-    def busy(self) -> list[Worker]:
-        """Return the workers that have a trial, those with the fewest first."""
-        return sorted(filter(lambda one: one.assigned, self.workers), key=lambda one: len(one.assigned))
+    def has_room(self) -> bool:
+        """Return whether `idle` would return a worker."""
+        return len(self.workers) < self._size or not all(one.assigned for one in self.workers)
+
+    def busy(self, sweep: SweepFolder) -> list[Worker]:
+        """Return the workers that have a trial of a sweep, those with the fewest first."""
+        found = [one for one in self.workers if one.assigned and one.sweep is sweep]
+        return sorted(found, key=lambda one: len(one.assigned))
 
     def read(self, seconds: float) -> Iterator[tuple[Worker, FromWorker | None]]:
         """Wait so long for messages at most, and yield one of each worker that has sent any; None if it has ended."""

@@ -8,7 +8,7 @@ import yaml
 
 import rnnlab
 from rnnlab.core.errors import ConfigError, RunNotFoundError, UsageError
-from rnnlab.sweeps.runner import SweepEnded, TrialEnded
+from rnnlab.sweeps.events import SweepEnded, TrialEnded
 from tests.cli.program import DIVERGING
 from tests.small import SMALL
 

@@ -11,8 +11,9 @@ import pytest
 from rnnlab.backends.numpy import NumpyBackend, NumpyModel
 from rnnlab.inspection.doctor import examine
 from rnnlab.sweeps import SweepFolder
+from rnnlab.sweeps.events import TrialEnded, TrialStarted
 from rnnlab.sweeps.pool import TrialStepped, Worker, WorkerPool
-from rnnlab.sweeps.runner import TrialEnded, TrialStarted, run_sweep
+from rnnlab.sweeps.runner import run_sweep
 from rnnlab.sweeps.status import sweep_status
 from rnnlab.training.blocks import Answer, Request
 from rnnlab.training.population import Population

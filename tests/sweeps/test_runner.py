@@ -10,8 +10,9 @@ from rnnlab.config.load import load_experiment
 from rnnlab.core.errors import EnvironmentFault
 from rnnlab.storage import RunFolder
 from rnnlab.sweeps import SweepFolder, pool
+from rnnlab.sweeps.events import Event, SweepEnded, TrialEnded, TrialStarted
 from rnnlab.sweeps.pool import TrialStepped, WorkerPool
-from rnnlab.sweeps.runner import Event, SweepEnded, TrialEnded, TrialStarted, run_sweep
+from rnnlab.sweeps.runner import run_sweep, run_sweeps
 from rnnlab.sweeps.status import sweep_status
 from rnnlab.training.resume import train_into
 from rnnlab.training.stopping import Stop
@@ -197,6 +198,20 @@ def test_of_two_runners_the_second_takes_other_trials(place: Path) -> None:
     attempts = [sweep.run(trial).read_status().attempt for trial in sweep.read_plan().trials]
     assert attempts[0] <= 2
     assert attempts[1:] == [1, 1, 1]
+
+
+def test_a_worker_that_is_free_begins_the_next_sweep(place: Path) -> None:
+    """Both have a trial of the same name; the one of the first is stopped once the second sweep has ended."""
+    first, second, stop = make(place, ENDLESS, seeds=1, name="a"), make(place, QUICK, seeds=3, name="b"), Stop()
+    events = list[tuple[str, str]]()
+    for sweep, event in run_sweeps([first, second], workers=2, stop=stop):
+        if isinstance(event, TrialEnded):
+            events.append((sweep.path.name, event.status.state))
+        elif isinstance(event, SweepEnded):
+            events.append((sweep.path.name, event.stop_reason or "all"))
+            stop.ask("a test")
+    assert events == [*[("b", "completed")] * 3, ("b", "all"), ("a", "interrupted"), ("a", "a test")]
+    assert [one.state for one in sweep_status(first).trials] == ["interrupted"]
 
 
 def test_trials_that_another_process_finished(place: Path) -> None:

@@ -7,8 +7,9 @@ from typing import Any
 
 from rnnlab.config.blocks import SweepOptions
 from rnnlab.sweeps import Plan, SweepFolder, Trial
+from rnnlab.sweeps.events import Event, SweepEnded, TrialEnded
 from rnnlab.sweeps.expand import check_sweep
-from rnnlab.sweeps.runner import Event, SweepEnded, TrialEnded, run_sweep
+from rnnlab.sweeps.runner import run_sweep
 from tests.training.resuming import account
 
 QUICK = """\

@@ -8,6 +8,7 @@ on fresh sequences, and the result is compared with the printed one by a rule th
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from itertools import accumulate
 from pathlib import Path
 from threading import Timer
 from typing import Annotated, Literal
@@ -20,7 +21,7 @@ from rnnlab.cli.options import JsonOption, QuietOption, RunsOption, WorkersOptio
 from rnnlab.cli.own_file import require_own
 from rnnlab.cli.render import reproduction as render
 from rnnlab.cli.render import reproduction_page as page
-from rnnlab.cli.render.sweep import follow
+from rnnlab.cli.render.sweep import shown
 from rnnlab.cli.signals import DEFAULT, asking
 from rnnlab.core.errors import (
     ConditionError,
@@ -36,14 +37,14 @@ from rnnlab.reproduction.page import GENERATOR, write_page
 from rnnlab.reproduction.results import OPEN, Result, result_of, test_trial, untested
 from rnnlab.reproduction.rows import Row, row_names, rows_named
 from rnnlab.reproduction.verdict import verdict
+from rnnlab.reproduction.words import state_of
 from rnnlab.runs import runs_root
 from rnnlab.storage.files import write_atomic
 from rnnlab.sweeps import SweepFolder
-from rnnlab.sweeps.runner import run_sweep
+from rnnlab.sweeps.events import SweepEnded, TrialEnded
+from rnnlab.sweeps.runner import run_sweeps
 from rnnlab.training.stopping import Stop
 
-_GLANCE_SECONDS = 1.0  # for the estimates of a list
-_MEASURE_SECONDS = 10.0  # for those by which rows are chosen
 _MOST_NAMED = 5
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)(h|min|m|s)?)+")
 _PART = re.compile(r"(\d+(?:\.\d+)?)(h|min|m|s)?")
@@ -78,8 +79,8 @@ def command(
         float | None,
         typer.Option(
             "--within", parser=_seconds, metavar="TIME",
-            help="Train the rows that fit into this time by their estimates, the shortest first, and stop with the "
-            "state saved when it is over: 30min, 1h. Without ROW, of all rows.",
+            help="Train the rows that fit into this time by their estimates, the shortest first and those without one "
+            "last, and stop with the state saved when it is over: 30min, 1h. Without ROW, of all rows.",
         ),
     ] = None,
     variants: Annotated[bool, typer.Option("--variants", help="Train the variants of the rows as well.")] = False,
@@ -114,9 +115,7 @@ def command(
     _require_own(report, markdown)
     chosen = rows_named(names or row_names())
     results = [result_of(one, root) for row in chosen for one in (row, *(row.variants if variants else ()))]
-    costs: render.Costs = {}
-    if is_list or dry_run or within is not None:
-        costs = seconds_left(results, workers=count, within=_GLANCE_SECONDS if is_list else _MEASURE_SECONDS)
+    costs = {one.row.title: seconds_left(one, workers=count) for one in results}
     if within is not None:
         results = _fitting(results, costs, within)
     reason = ""
@@ -161,16 +160,13 @@ def _write_pages(rows: Sequence[Row], root: Path, report: Path | None, markdown:
 
 def _fitting(results: Sequence[Result], costs: render.Costs, within: float) -> list[Result]:
     """Return the rows in the order of their estimates, as long as all fit; those without an estimate come last."""
-    estimates = {title: float("inf") if seconds is None else seconds for title, seconds in costs.items()}
-    order = sorted(results, key=lambda one: estimates[one.row.title])
-    fitting, total = list[Result](), 0.0
-    for one in order:
-        total += estimates[one.row.title]
-        if total <= within:
-            fitting.append(one)
-    if left := [one.row.title for one in order if one not in fitting]:
+    known = {title: seconds for title, seconds in costs.items() if seconds is not None}
+    order = sorted(results, key=lambda one: known.get(one.row.title, float("inf")))
+    totals = accumulate(known.get(one.row.title, 0.0) for one in order)
+    fits = [total <= within or one.row.title not in known for one, total in zip(order, totals, strict=True)]
+    if left := [one.row.title for one, fit in zip(order, fits, strict=True) if not fit]:
         note(f"--within {duration(within)}: left out by their estimates: {listed(left, _MOST_NAMED)}")
-    return fitting
+    return [one for one, fit in zip(order, fits, strict=True) if fit]
 
 
 @contextmanager
@@ -189,30 +185,41 @@ def _limited(stop: Stop, within: float | None) -> Iterator[None]:
 
 
 def _train_all(results: Sequence[Result], root: Path, within: float | None, *, workers: int, quiet: bool) -> str:
-    """Train and test what is missing; return why it was stopped, if it was."""
-    stop = Stop()
-    with asking(stop, more=DEFAULT), _limited(stop, within):
+    """Train and test what is missing, and print each conclusion; return why it was stopped, if it was."""
+    stop, rows = Stop(), dict[Path, Row]()
+
+    def sweeps() -> Iterator[SweepFolder]:
         for one in results:
             if one.state in OPEN and not stop.reason:
-                _train(one.row, root, stop, workers=workers, quiet=quiet)
+                sweep = SweepFolder.create(one.row.folder(root), one.row.checked)
+                rows[sweep.path] = one.row
+                yield sweep
+
+    with (
+        asking(stop, more=DEFAULT),
+        _limited(stop, within),
+        closing(run_sweeps(sweeps(), workers=workers, stop=stop)) as events,
+    ):
+        name = (lambda sweep: f"{rows[sweep.path].title}: ") if len(results) > 1 else (lambda _: "")
+        for sweep, event in shown(events, name, quiet=quiet):
+            if isinstance(event, TrialEnded | SweepEnded):
+                _test(rows[sweep.path], root, stop)
+            if isinstance(event, SweepEnded) and not quiet:
+                ended = result_of(rows[sweep.path], root)
+                found = verdict(ended)
+                note(f"{ended.row.title}: {f'{found.conclusion}: {found.reason}' if found else state_of(ended)}")
     return stop.reason
 
 
-def _train(row: Row, root: Path, stop: Stop, *, workers: int, quiet: bool) -> None:
-    sweep = SweepFolder.create(row.folder(root), row.checked)
-    with closing(run_sweep(sweep, workers=workers, stop=stop)) as events:
-        follow(events, quiet=quiet)
-    if not stop.reason and (runs := untested(row, root)):
-        if not quiet:
-            sequences = counted(row.published.test.sequences if row.published.test else 0, "fresh sequence")
-            note(f"{sweep.path}: testing {counted(len(runs), 'trial')} on {sequences} each")
-        for run in runs:
-            if stop.reason:
-                return
-            try:
-                test_trial(row, run)
-            except RnnlabError as error:
-                warn(f"{run.name} could not be tested: {error}")
+def _test(row: Row, root: Path, stop: Stop) -> None:
+    """Test the trials of a row that have ended; between two tests it may be stopped."""
+    for run in untested(row, root):
+        if stop.reason:
+            return
+        try:
+            test_trial(row, run)
+        except RnnlabError as error:
+            warn(f"{row.title}: {run.name} could not be tested: {error}")
 
 
 def _raise_for(results: Sequence[Result], root: Path, stop_reason: str, *, is_tried: bool) -> None:

@@ -220,7 +220,7 @@ def _train(
         force_unlock=force_unlock,
     )
     with asking(stop, more=DEFAULT), closing(events):
-        ended = follow(events, quiet=flags.quiet)
+        ended = follow(sweep, events, quiet=flags.quiet)
     status = ended.status
     show_status(status, json=flags.json)
     if status.plan.is_search and not ended.stop_reason and len(status.trials) < status.plan.total:

@@ -4,7 +4,9 @@ import json as jsonlib
 import math
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
@@ -20,10 +22,12 @@ from rnnlab.core.table import table
 from rnnlab.core.text import counted, duration
 from rnnlab.core.threads import allotted_cpus
 from rnnlab.sweeps.estimate import estimate
+from rnnlab.sweeps.events import Event, SweepEnded, SweepStarted, TrialEnded, TrialStarted
+from rnnlab.sweeps.folder import SweepFolder
 from rnnlab.sweeps.plan import CheckedSweep
 from rnnlab.sweeps.pool import TrialStepped
 from rnnlab.sweeps.populations import groups
-from rnnlab.sweeps.runner import Event, SweepEnded, SweepStarted, TrialEnded, TrialStarted
+from rnnlab.sweeps.runner import Reported
 from rnnlab.sweeps.slurm.jobs import Job
 from rnnlab.sweeps.status import ORDER, SweepStatus, TrialStatus
 
@@ -173,18 +177,26 @@ def _more(count: int) -> list[str]:
     return [f"… and {count - _MOST_LINES:,} more (--json lists all)"] if count > _MOST_LINES else []
 
 
-def follow(events: Iterator[Event], *, quiet: bool) -> SweepEnded:
+def follow(sweep: SweepFolder, events: Iterator[Event], *, quiet: bool) -> SweepEnded:
     """Show the events of a sweep on stderr, and return the last one."""
-    screen, start = console(stderr=True), next(events)
-    assert isinstance(start, SweepStarted)
-    if not quiet:
-        note(_headline(start))
-        is_live = screen.is_terminal and not screen.is_dumb_terminal
-        events = _live(events, start, screen) if is_live else _lines(events, start)
-    for event in events:
-        last = event
+    _, last = deque(shown(((sweep, event) for event in events), lambda _: "", quiet=quiet), maxlen=1).pop()
     assert isinstance(last, SweepEnded)
     return last
+
+
+def shown(events: Iterator[Reported], name: Callable[[SweepFolder], str], *, quiet: bool) -> Iterator[Reported]:
+    """Return the same events, each shown on stderr as it passes.
+
+    Args:
+        events: Of one sweep or of several at once.
+        name: Returns what the names of a sweep's trials begin with; nothing where there is one sweep.
+        quiet: Show nothing.
+    """
+    if quiet:
+        return events
+    screen = console(stderr=True)
+    is_live = screen.is_terminal and not screen.is_dumb_terminal
+    return _live(events, name, screen) if is_live else _lines(events, name)
 
 
 def _headline(start: SweepStarted) -> str:
@@ -210,36 +222,48 @@ def _end_line(event: TrialEnded) -> str:
     return f"{status.trial.name} {status.state} {seconds}{result}{'  solved' if status.solved else ''}{reason}"
 
 
-def _lines(events: Iterator[Event], start: SweepStarted) -> Iterator[Event]:
+def _lines(events: Iterator[Reported], name: Callable[[SweepFolder], str]) -> Iterator[Reported]:
     """Print plain lines for a log: at most one per second for completed trials, all for the others."""
-    done, printed, waiting = start.status.finished, -math.inf, ""
+    done, totals, printed, waiting = Counter[Path](), dict[Path, int](), -math.inf, ""
     try:
-        for event in events:
-            if isinstance(event, TrialEnded):
-                done += event.status.state != "interrupted"
-                waiting = f"{done:,}/{start.status.plan.total:,} {_end_line(event)}"
+        for sweep, event in events:
+            if isinstance(event, SweepStarted):
+                note(_headline(event))
+                done[sweep.path], totals[sweep.path] = event.status.finished, event.status.plan.total
+            elif isinstance(event, TrialEnded):
+                done[sweep.path] += event.status.state != "interrupted"
+                waiting = f"{name(sweep)}{done[sweep.path]:,}/{totals[sweep.path]:,} {_end_line(event)}"
                 if event.status.state != "completed" or time.monotonic() - printed >= _LINE_SECONDS:
                     note(waiting)
                     printed, waiting = time.monotonic(), ""
-            yield event
+            elif isinstance(event, SweepEnded) and waiting:  # before what is reported of the whole
+                note(waiting)
+                waiting = ""
+            yield sweep, event
     finally:
         if waiting:
             note(waiting)
 
 
-def _live(events: Iterator[Event], start: SweepStarted, screen: Console) -> Iterator[Event]:
-    """Draw a bar for the sweep and one per running trial; failures are printed above them."""
-    total, before, began, drawn = start.status.plan.total, start.status.finished, time.monotonic(), 0.0
-    done, bars = before, dict[str, TaskID]()
-    name, text = (TextColumn(form, markup=False) for form in ("{task.description}", "{task.fields[text]}"))
-    with Progress(name, BarColumn(24), text, console=screen, auto_refresh=False, transient=True) as progress:
-        sweep = progress.add_task("sweep", total=total, text="")
-        for event in events:
-            if isinstance(event, TrialStepped):
+def _live(events: Iterator[Reported], name: Callable[[SweepFolder], str], screen: Console) -> Iterator[Reported]:
+    """Draw a bar for all trials and one per running trial; failures are printed above them."""
+    total, before, began, drawn = 0, 0, time.monotonic(), 0.0
+    done, bars = 0, dict[str, TaskID]()
+    label, text = (TextColumn(form, markup=False) for form in ("{task.description}", "{task.fields[text]}"))
+    with Progress(label, BarColumn(24), text, console=screen, auto_refresh=False, transient=True) as progress:
+        all_trials = progress.add_task("sweep", total=0, text="")
+        for sweep, event in events:
+            if isinstance(event, SweepStarted):
+                screen.print(_headline(event))
+                total, before = total + event.status.plan.total, before + event.status.finished
+                done += event.status.finished
+            elif isinstance(event, TrialStepped):
                 loss = f"{event.step:,}/{event.steps:,}  loss {figure(event.loss)}"
-                progress.update(bars[event.trial.name], completed=event.step, total=event.steps, text=loss)
+                progress.update(
+                    bars[name(sweep) + event.trial.name], completed=event.step, total=event.steps, text=loss
+                )
             elif isinstance(event, TrialStarted | TrialEnded):
-                trial = event.trial.name if isinstance(event, TrialStarted) else event.status.trial.name
+                trial = name(sweep) + (event.trial.name if isinstance(event, TrialStarted) else event.status.trial.name)
                 if trial in bars:  # also where its worker could not train it, and another starts
                     progress.remove_task(bars.pop(trial))
                 if isinstance(event, TrialStarted):
@@ -247,12 +271,12 @@ def _live(events: Iterator[Event], start: SweepStarted, screen: Console) -> Iter
                 else:
                     done += event.status.state != "interrupted"
                     if event.status.state != "completed":
-                        screen.print(_end_line(event))
+                        screen.print(name(sweep) + _end_line(event))
             if time.monotonic() - drawn > 1 / _REDRAWS_PER_SECOND:
                 drawn = time.monotonic()
                 seconds = (drawn - began) / (done - before) * (total - done) if done > before else None
                 left = f"  about {duration(seconds)} left" if seconds is not None else ""
-                progress.update(sweep, completed=done, text=f"{done:,}/{total:,} trials{left}")
+                progress.update(all_trials, completed=done, total=total, text=f"{done:,}/{total:,} trials{left}")
                 with undisturbed():
                     progress.refresh()
-            yield event
+            yield sweep, event
