@@ -89,10 +89,11 @@ class TrainingOptions(StreamingOptions):
 
     steps: int = Field(1000, ge=1, le=MOST_STEPS, description="maximum number of updates")
     batch_size: int = Field(32, ge=1, le=1_048_576, description="B, sequences per step")
-    loss: Literal["sigmoid_mse"] | None = Field(
+    loss: Literal["sigmoid_mse", "sigmoid_cross_entropy"] | None = Field(
         None,
         description="sigmoid_mse: the squared error of the outputs' sigmoids, the mean over outputs, as papers before "
-        "2000 have it; a class is a target of 1 at its output and 0 at the others; null: the task's own loss",
+        "2000 have it; a class is a target of 1 at its output and 0 at the others; sigmoid_cross_entropy: their "
+        "cross-entropy instead, with the same targets; null: the task's own loss",
     )
     reduction: Literal["mean", "sum"] = Field(
         "mean",

@@ -147,7 +147,8 @@ class Experiment(Options):
 
     def _loss(self, own: str) -> str:
         """Return the loss, where the task's own is `own`."""
-        return LOSSES[own].with_sigmoids if self.training.loss else own
+        chosen = self.training.loss
+        return LOSSES[own].with_sigmoids.replace("sigmoid_mse", chosen) if chosen else own
 
     def _build_cell(self) -> AbstractCell:
         kind: type[AbstractCell] = CELLS.get(self.cell.type)

@@ -1,6 +1,6 @@
 """The loss of one scored step, with its gradient with respect to the network's raw outputs.
 
-A network's output is linear: for the two cross-entropies and for `sigmoid_mse` it is a logit. Every loss works on rows,
+A network's output is linear: for the cross-entropies and for `sigmoid_mse` it is a logit. Every loss works on rows,
 one row per scored step; the loss of a batch is the mean over its rows. Like a cell's, the equations are written once,
 against an array namespace `xp`: NumPy computes them here, and machine code is made of them.
 """
@@ -24,7 +24,8 @@ class AbstractLoss(ABC):
         name: Its key.
         title: What it is, with its unit.
         integer_targets: Whether a target is the number of a class.
-        with_sigmoids: The loss of the same targets that a config chooses by `training.loss: sigmoid_mse`.
+        with_sigmoids: The loss of the same targets that a config chooses by `training.loss: sigmoid_mse`; its name
+            begins like that, and with `sigmoid_cross_entropy` instead it is the name of the one chosen by that.
     """
 
     name: ClassVar[str]
@@ -218,6 +219,44 @@ class BinaryCrossEntropy(AbstractLoss):
         return np.asarray(((answers > 0) == (targets > 0.5)).all(axis=-1))
 
 
+class SigmoidCrossEntropy(SigmoidMeanSquaredError):
+    """(1/O)·Σ [ln(1 + eʸ) - t·y], in nats; targets (N, O), from 0 to 1, which are compared with the sigmoids.
+
+    Its slope is (σ(y) - t)/O: what ½·Σ (σ(y) - t)² has but for the slope of the sigmoid, which is small where σ(y) is
+    near 0 or 1.
+
+    Example:
+        >>> SigmoidCrossEntropy().values(np.zeros((1, 2)), np.array([[0.0, 1.0]])).round(4).tolist()  # ln 2
+        [0.6931]
+        >>> SigmoidCrossEntropy().answers(np.zeros((1, 2))).tolist()
+        [[0.5, 0.5]]
+    """
+
+    name = "sigmoid_cross_entropy"
+    title = "cross-entropy of the outputs' sigmoids, in nats"
+
+    def value(self, xp: Any, outputs: Any, targets: Any) -> Any:
+        return LOSSES["binary_cross_entropy"].value(xp, outputs, targets)
+
+    def slope(self, xp: Any, outputs: Any, targets: Any) -> Any:
+        return LOSSES["binary_cross_entropy"].slope(xp, outputs, targets)
+
+    def least(self, chances: Array) -> Array:
+        return LOSSES["binary_cross_entropy"].least(chances)
+
+
+class SigmoidCrossEntropyOfClasses(SigmoidCrossEntropy, SigmoidsOfClasses):
+    """As `SigmoidCrossEntropy`; targets as of `SigmoidsOfClasses`."""
+
+    name = "sigmoid_cross_entropy_classes"
+
+
+class SigmoidCrossEntropyOfBits(SigmoidCrossEntropy, SigmoidsOfBits):
+    """As `SigmoidCrossEntropy`; targets as of `SigmoidsOfBits`."""
+
+    name = "sigmoid_cross_entropy_bits"
+
+
 def too_far(answers: Array, targets: Array, tolerance: float) -> Array:
     """Return where an answer, (…, O), is further than this from its target, (…) bool."""
     return np.asarray(~(np.abs(answers - targets) <= tolerance).all(axis=-1))
@@ -250,5 +289,8 @@ LOSSES: dict[str, AbstractLoss] = {
         SigmoidsOfBits(),
         CrossEntropy(),
         BinaryCrossEntropy(),
+        SigmoidCrossEntropy(),
+        SigmoidCrossEntropyOfClasses(),
+        SigmoidCrossEntropyOfBits(),
     )
 }

@@ -18,7 +18,10 @@ from rnnlab.optim.schedules import SCHEDULES
 from tests.backends.test_updating import RULES
 from tests.networks import VARIANTS, batch, network, parameters, training
 
-LOSSES = ("mse", "sigmoid_mse", "sigmoid_mse_classes", "cross_entropy", "binary_cross_entropy")
+LOSSES = (
+    *("mse", "sigmoid_mse", "sigmoid_mse_classes", "sigmoid_cross_entropy"),
+    *("cross_entropy", "binary_cross_entropy"),
+)
 CELL = pytest.mark.parametrize(
     ("cell", "options"), [*((name, {}) for name in CELLS.names()), *VARIANTS], ids=lambda one: str(one)
 )

@@ -119,3 +119,5 @@ def test_the_loss_of_the_classics(tmp_path: Path) -> None:
     for task, loss in (("parity", "sigmoid_mse_bits"), ("temporal_order", "sigmoid_mse_classes")):
         experiment = load(tmp_path, f"task: {task}\ntraining: {{loss: sigmoid_mse}}\n")
         assert (experiment.network().loss, experiment.build_task().loss) == (loss, loss)
+        experiment = load(tmp_path, f"task: {task}\ntraining: {{loss: sigmoid_cross_entropy}}\n")
+        assert experiment.network().loss == loss.replace("mse", "cross_entropy")

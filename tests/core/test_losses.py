@@ -36,6 +36,10 @@ def rows(loss: AbstractLoss) -> tuple[np.ndarray, np.ndarray]:
         ("binary_cross_entropy", [[math.log(3)]], [[1.0]], math.log(4 / 3), [[-0.25]]),
         ("binary_cross_entropy", [[math.log(3)]], [[0.0]], math.log(4), [[0.75]]),
         ("binary_cross_entropy", [[math.log(3), 0.0]], [[0.0, 0.5]], (math.log(4) + math.log(2)) / 2, [[0.375, 0.0]]),
+        ("sigmoid_cross_entropy", [[math.log(3), 0.0]], [[0.0, 0.5]], (math.log(4) + math.log(2)) / 2, [[0.375, 0.0]]),
+        # class 1 is the target (0, 1)
+        ("sigmoid_cross_entropy_classes", [[math.log(3), 0.0]], [1], math.log(8) / 2, [[0.375, -0.25]]),
+        ("sigmoid_cross_entropy_bits", [[math.log(3)]], [[1.0]], math.log(4 / 3), [[-0.25]]),
     ],
 )
 def test_by_hand(name: str, outputs: list, targets: list, value: float, gradient: list) -> None:
@@ -62,11 +66,13 @@ def test_keras_agrees(keras, loss: AbstractLoss) -> None:
     outputs, targets = rows(loss)
     one_hot = np.eye(OUTPUTS)[targets] if loss.integer_targets else targets
     sigmoids = lambda: keras.losses.mean_squared_error(one_hot, keras.ops.sigmoid(outputs))  # noqa: E731
+    bits = lambda: keras.losses.binary_crossentropy(one_hot, outputs, from_logits=True)  # noqa: E731
     theirs = {
         "mse": lambda: keras.losses.mean_squared_error(targets, outputs),
         **dict.fromkeys(("sigmoid_mse", "sigmoid_mse_classes", "sigmoid_mse_bits"), sigmoids),
         "cross_entropy": lambda: keras.losses.sparse_categorical_crossentropy(targets, outputs, from_logits=True),
-        "binary_cross_entropy": lambda: keras.losses.binary_crossentropy(targets, outputs, from_logits=True),
+        "binary_cross_entropy": bits,
+        **dict.fromkeys((f"sigmoid_cross_entropy{targets}" for targets in ("", "_classes", "_bits")), bits),
     }[loss.name]()
     np.testing.assert_allclose(loss.values(outputs, targets), np.asarray(theirs), rtol=1e-6)
 
@@ -107,6 +113,7 @@ def test_softmax_and_sigmoid() -> None:
     [
         ("cross_entropy", [0.5, 0.5, 0.0, 0.0], math.log(2)),
         ("binary_cross_entropy", [0.25], 2 * math.log(2) - 0.75 * math.log(3)),
+        ("sigmoid_cross_entropy_classes", [0.25, 0.75], 2 * math.log(2) - 0.75 * math.log(3)),
         ("sigmoid_mse_bits", [0.25], 3 / 16),
         ("sigmoid_mse_classes", [0.5, 0.5, 0.0, 0.0], 1 / 8),  # ¼ at two of four outputs
         ("sigmoid_mse_classes", [0.25] * 4, 3 / 16),
@@ -149,4 +156,5 @@ def test_names() -> None:
     assert list(LOSSES) == [
         *("mse", "sigmoid_mse", "sigmoid_mse_classes", "sigmoid_mse_bits"),
         *("cross_entropy", "binary_cross_entropy"),
+        *("sigmoid_cross_entropy", "sigmoid_cross_entropy_classes", "sigmoid_cross_entropy_bits"),
     ]
