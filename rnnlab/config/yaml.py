@@ -7,7 +7,9 @@ tags and excessive nesting are errors: no object is constructed from the text; t
 import math
 import re
 import unicodedata
+from abc import ABC
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -69,15 +71,10 @@ def parse(text: str, start: Position, at: KeyPath = ()) -> Parsed:
     if match := _HIDDEN.search(text.replace("\r", "\n")):  # a carriage return ends a line
         where = str(start.after(text[: match.start()]))
         raise_all([UsageError(f"{_code(match.group())} is not allowed in a config", where=where, hint="remove it")])
-    composer = _Composer(text)
     try:
-        node = composer.get_single_node()
+        node = _composed(text)
     except yaml.MarkedYAMLError as error:
         raise_all([_syntax_error(error, start)])
-    except (ValueError, OverflowError):  # PyYAML does not check the number in an escape or a directive
-        mark = composer.get_mark()
-        problem, hint = "invalid YAML: number out of range", "correct the escape sequence or the directive"
-        raise_all([UsageError(problem, where=str(start.moved(mark.line, mark.column)), hint=hint)])
     if node is None or (node.tag == YAML + "null" and node.value == ""):
         return Parsed(None, [], 0)
     builder = _Builder(start)
@@ -121,22 +118,20 @@ SCALARS = {
 }
 
 
-class _Composer(yaml.SafeLoader):
+class _Composer(yaml.composer.Composer, yaml.resolver.Resolver, ABC):
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012  # PyYAML copies it before it adds to it
-
-    def __init__(self, text: str) -> None:
-        super().__init__(text)
-        self.values = self.level = 0
+    values = level = 0
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node:
-        event: Any = self.peek_event()  # type: ignore[no-untyped-call]
+        parser: Any = self  # its other base
+        event: Any = parser.peek_event()
         self.values += 1
         if self.values > MOST_VALUES or self.level > MOST_LEVELS:
             many, deep = f"more than {MOST_VALUES:,} values and keys", f"more than {MOST_LEVELS} levels of nesting"
             problem = deep if self.level > MOST_LEVELS else many
             raise yaml.composer.ComposerError(None, None, problem, event.start_mark)
-        if self.check_event(yaml.AliasEvent):
-            self.get_event()  # type: ignore[no-untyped-call]
+        if parser.check_event(yaml.AliasEvent):
+            parser.get_event()
             return yaml.ScalarNode(f"{_ALIAS}*{event.anchor}", "", event.start_mark, event.end_mark)
         self.level += 1
         node = super().compose_node(parent, index)
@@ -144,6 +139,33 @@ class _Composer(yaml.SafeLoader):
         self.level -= 1
         node.tag = node.tag if event.tag is None else _TAGGED + event.tag
         return node
+
+
+@final
+class _Exact(_Composer, yaml.SafeLoader):
+    def __init__(self, text: str) -> None:
+        yaml.SafeLoader.__init__(self, text)
+
+
+if hasattr(yaml, "CSafeLoader"):  # libyaml: as above in a tenth of the time, with less helpful errors
+
+    @final
+    class _Quick(_Composer, yaml.CSafeLoader):
+        def __init__(self, text: str) -> None:
+            yaml.CSafeLoader.__init__(self, text)
+            self.anchors: dict[Any, yaml.Node] = {}
+
+
+def _composed(text: str) -> yaml.Node | None:
+    if hasattr(yaml, "CSafeLoader"):
+        with suppress(yaml.YAMLError, ValueError, OverflowError):
+            return _Quick(text).get_single_node()
+    composer = _Exact(text)
+    try:
+        return composer.get_single_node()
+    except (ValueError, OverflowError) as fault:  # PyYAML does not check the number in an escape or a directive
+        problem = "number out of range"
+        raise yaml.MarkedYAMLError(problem=problem, problem_mark=composer.get_mark()) from fault
 
 
 class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
@@ -202,7 +224,7 @@ class _Builder:
 
     def _key(self, node: yaml.Node, path: KeyPath) -> str | None:
         if isinstance(node, yaml.ScalarNode) and node.tag == YAML + "str":
-            if node.value != "<<" or node.style is not None:
+            if node.value != "<<" or node.style:
                 text = self._value(node, path)
                 return text if isinstance(text, str) else None
             hint = "repeat the keys here; to share keys between files, use `extends: base.yaml`"
@@ -273,6 +295,7 @@ def _syntax_error(error: yaml.MarkedYAMLError, start: Position) -> UsageError:
 _HINTS = {
     "'\\t'": "use spaces, not tabs",
     "unexpected end of stream": "close the quotation mark",
+    "out of range": "correct the escape sequence or the directive",
     "escape": "double the backslash, or use single quotes",
     "flow": "close the bracket, and put a comma between the items",
     "'<scalar>'": "put all of the text in one pair of quotes",

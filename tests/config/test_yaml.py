@@ -53,6 +53,14 @@ def test_a_plain_scalar_follows_yaml_1_2_and_is_never_another_number(text: str, 
     assert (read_value, type(read_value)) == (value, type(value))
 
 
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_both_parsers_of_pyyaml_give_the_same(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That in C, which an installation may lack, and that in Python: values and places."""
+    quick = read(path.read_text())
+    monkeypatch.delattr(yaml, "CSafeLoader", raising=False)
+    assert read(path.read_text()) == quick
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
