@@ -84,6 +84,14 @@ def faults(monkeypatch: pytest.MonkeyPatch) -> Faults:
     return Faults(monkeypatch)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def saves_at_once() -> Iterator[None]:
+    """Let a training of milliseconds save at its start, as one that lasts longer does after a second."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("rnnlab.training.store.FIRST_SECONDS", 0.0)
+        yield
+
+
 @pytest.fixture
 def single_updates(monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks of one update, so that a test can stop at any."""

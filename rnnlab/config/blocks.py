@@ -78,7 +78,7 @@ class PlateauOptions(Options):
 
 
 class CheckpointOptions(Options):
-    """How often a checkpoint is saved: whichever comes first. One is always saved when training stops."""
+    """How often a checkpoint is saved: whichever is first. One is saved after a second, and one when training stops."""
 
     every_steps: int | None = Field(None, ge=1, le=MOST_STEPS, description="steps between checkpoints; null: no limit")
     every_seconds: float | None = Field(10.0, ge=0, le=1e9, description="seconds between checkpoints; null: no limit")

@@ -24,7 +24,8 @@ class AppendFile:
     Args:
         path: The file, created if absent.
         id: The run's, which each record gets.
-        guard: Called before each write; raises if this process may no longer write to the file.
+        guard: Called before the first write; raises if this process may no longer write to the file. Who takes over
+            replaces the file, so that later writes go nowhere (see `lock`).
         sync: Whether to push the file's name to the disk.
 
     Raises:
@@ -53,6 +54,7 @@ class AppendFile:
             EnvironmentFault: A system error; part of the record may be in the file.
         """
         self._guard()
+        self._guard = always
         line = b"\n" * self._unfinished + record + b"\n"
         self._unfinished = True
         with reported(f"append {len(line):,} bytes", self._path):

@@ -52,7 +52,7 @@ def write_atomic(
         data: Its new content.
         elsewhere: How the user chooses another place, for the hint.
         guard: Called when only the rename is left to do; raises if this process may no longer write the file.
-        sync: Whether to push the name to the disk too; see `sync_names`.
+        sync: Whether to push the name to the disk too; otherwise the next sync of the folder does.
 
     Raises:
         EnvironmentFault: A system error; in place is the old content or the new, whole, and nothing beside it.
@@ -74,8 +74,14 @@ def write_atomic(
             sync_folder(path.parent)
 
 
-def create_whole(path: Path, data: bytes, *, elsewhere: str = ELSEWHERE) -> None:
+def create_whole(path: Path, data: bytes, *, elsewhere: str = ELSEWHERE, sync: bool = True) -> None:
     """Make `path` with the content `data`, for this caller alone: it is never visible empty or half written.
+
+    Args:
+        path: The file.
+        data: Its content.
+        elsewhere: How the user chooses another place, for the hint.
+        sync: Whether to push the name to the disk too.
 
     Raises:
         FileExistsError: Something has that name already.
@@ -85,7 +91,8 @@ def create_whole(path: Path, data: bytes, *, elsewhere: str = ELSEWHERE) -> None
     try:
         write_new(temporary, data)
         _name_new(temporary, path, data)
-        sync_folder(path.parent)
+        if sync:
+            sync_folder(path.parent)
     except FileExistsError:
         raise
     except OSError as fault:
@@ -143,14 +150,8 @@ def sync_folder(folder: Path) -> None:
         disk.close(descriptor)
 
 
-def sync_names(folder: Path) -> None:
-    """Push the names in `folder` to the disk, where they were not; raise `EnvironmentFault` where that fails."""
-    with reported("sync", folder):
-        sync_folder(folder)
-
-
-def make_folder(parent: Path, name: str, *, elsewhere: str = ELSEWHERE) -> Path:
-    """Create the folder `name` in `parent`, for this caller alone, and return it.
+def make_folder(parent: Path, name: str, *, elsewhere: str = ELSEWHERE, sync: bool = True) -> Path:
+    """Create the folder `name` in `parent`, for this caller alone, and return it; for `sync`, see `write_atomic`.
 
     Raises:
         FileExistsError: Something has that name already.
@@ -159,7 +160,8 @@ def make_folder(parent: Path, name: str, *, elsewhere: str = ELSEWHERE) -> Path:
     folder = parent / name
     try:
         disk.mkdir(folder)
-        sync_folder(parent)
+        if sync:
+            sync_folder(parent)
     except FileExistsError:
         raise
     except OSError as fault:

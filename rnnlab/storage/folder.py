@@ -24,7 +24,7 @@ from rnnlab.core.errors import EnvironmentFault, RunNotFoundError, VerificationE
 from rnnlab.core.options import check_name
 from rnnlab.core.system_errors import ELSEWHERE, reported
 from rnnlab.storage.append import AppendFile
-from rnnlab.storage.files import always, ensure_folder, is_leftover, make_folder, write_atomic
+from rnnlab.storage.files import always, ensure_folder, is_leftover, make_folder, sync_folder, write_atomic
 from rnnlab.storage.holder import Pause, is_lock, wait_a_moment
 from rnnlab.storage.jsonfile import Json, write_json
 from rnnlab.storage.lock import Lock, acquire
@@ -57,7 +57,7 @@ class RunFolder:
 
     Reading raises `VerificationError` where a file is missing or not what it should be; reading and writing raise
     `EnvironmentFault` on a system error. What is read must be of the run with the id `of`, where that is known.
-    A new run's status is written after `sync_names`, which pushes the names of its files to the disk.
+    After a power cut the folder has all files that were written before the status that is found there.
 
     Args:
         path: The folder.
@@ -176,7 +176,12 @@ class RunFolder:
 
     def write_status(self, status: Status) -> None:
         """Store the state of the run; from the first time on, the folder is a run."""
-        write_json(self._status, status.model_dump(mode="json"), guard=self._guard)
+
+        def guard() -> None:
+            sync_folder(self.path)  # what it describes first
+            self._guard()
+
+        write_json(self._status, status.model_dump(mode="json"), guard=guard)
 
     def read_status(self) -> Status:
         """Return the state of the run."""
@@ -184,7 +189,7 @@ class RunFolder:
 
     def write_summary(self, summary: Summary) -> None:
         """Store the result in figures."""
-        write_json(self.path / "summary.json", summary.model_dump(), guard=self._guard)
+        write_json(self.path / "summary.json", summary.model_dump(), guard=self._guard, sync=False)
 
     def read_summary(self, of: str | None = None) -> Summary:
         """Return the result in figures."""
@@ -261,7 +266,7 @@ class RunFolder:
         return path
 
     def inner(self, name: str, *, make: bool = False) -> Path:
-        """Return the folder `name` in this one, which is made on request; never one that leads out of the run.
+        """Return the folder `name` in this one, made on request, without a sync; never one that leads out of the run.
 
         Raises:
             VerificationError: A link or a file has the name.
@@ -272,7 +277,7 @@ class RunFolder:
             raise VerificationError("is not a folder of this run (a link, or a file)", where=str(path))
         if make and found == "missing":
             with suppress(FileExistsError):
-                make_folder(self.path, name)
+                make_folder(self.path, name, sync=False)
         return path
 
     @contextmanager

@@ -26,6 +26,7 @@ _CODES = {
     "F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "|i1",
     "U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "|u1", "BOOL": "|b1",
 }  # fmt: skip
+_NAMES = {dtype: code for code, dtype in _CODES.items()}
 _OTHER_KINDS = {b"PK": "a zip (npz or .keras)", b"\x89HDF": "HDF5", b"\x93NUMPY": "npy", b"\x80": "a pickle"}
 
 
@@ -61,9 +62,8 @@ def _little_endian(array: NDArray[Any]) -> NDArray[Any]:
 
 
 def _code(array: NDArray[Any]) -> str:
-    for code, dtype in _CODES.items():
-        if _little_endian(array).dtype == np.dtype(dtype):
-            return code
+    if code := _NAMES.get(_little_endian(array).dtype.str):
+        return code
     raise TypeError(f"an array of dtype {array.dtype} cannot be stored")
 
 

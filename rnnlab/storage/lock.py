@@ -14,9 +14,9 @@ leaves no lock, so 2 reads the status too: its attempt is the number of the lock
 writes the status before it changes anything else. Nothing but a later attempt ends a process here: a lock of its own
 that somebody deleted is made again.
 
-What is not renamed is harmless in other ways: metrics are appended to a file that the next attempt has replaced; for
-checkpoints that are deleted see `checkpoint`; event files have the number of their attempt; the log may have lines of
-two processes.
+What is not renamed is harmless in other ways: metrics are appended to a file that the next attempt has replaced, where
+the lock was checked once after the file was opened; for checkpoints that are deleted see `checkpoint`; event files have
+the number of their attempt; the log may have lines of two processes.
 
 A thread updates the lock, also while a step or an evaluation takes long. To overtake a living process costs no more
 than its work since the last checkpoint, so the time without an update after which it counts as gone is short.
@@ -75,7 +75,7 @@ class Lock:
             FileExistsError: Another process has, or this one.
             EnvironmentFault: A system error.
         """
-        create_whole(self._file.path, self._encoded())
+        create_whole(self._file.path, self._encoded(), sync=False)  # a power cut ends the process too
 
     def start(self) -> None:
         """Begin to update the file.
@@ -105,6 +105,8 @@ class Lock:
         self.look()
         self._require_newest()
         # A network file system may list a folder as it was a minute ago; to open a file asks the server.
+        if self._holder.token.encode() in (self._file.content() or b""):
+            return
         holder = self._file.holder()
         if holder is None and kind(self._file.path) == "missing":
             self._make_again()

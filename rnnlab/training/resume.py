@@ -10,7 +10,6 @@ from rnnlab.runs.run import Run
 from rnnlab.runs.unchanged import require_config_as_given, require_own, require_same_data, verified_experiment
 from rnnlab.storage import RunFolder, Status, provenance, repository
 from rnnlab.storage.checkpoint import Checkpoint
-from rnnlab.storage.files import sync_names
 from rnnlab.storage.jsonfile import flatten
 from rnnlab.training.blocks import Training, answering
 from rnnlab.training.events import Finished
@@ -182,7 +181,6 @@ def _note_attempt(run: RunFolder, trainer: Trainer, *, status: Status, argv: Seq
         notes.append(f"config.yaml {fault.problem}")
     run.write_provenance(before.model_copy(update={"attempts": [*before.attempts, now]}))
     run.write_resolved(trainer.experiment.resolved(run.path), status.id)
-    sync_names(run.path)
     return notes
 
 
@@ -207,7 +205,7 @@ def _restore(run: RunFolder, trainer: Trainer, status: Status) -> tuple[Checkpoi
             problem = f"training.steps={steps} is fewer than the {step:,} steps done"
             raise UsageError(problem, hint="give a greater number, or leave the option out")
         return checkpoint, _losses(bad, step, reached=max(status.step, *bad, step))
-    if not bad and not status.step:
+    if not bad and status.saved is None:
         return None, ["no checkpoint was written yet: training begins at step 0"]
     problem = f"there is no checkpoint, though the run got to step {status.step:,}"
     if bad:  # damaged metrics are the same reason for each

@@ -22,6 +22,7 @@ from rnnlab.training.stopping import EXIT_CODES, Reason, state_of
 from rnnlab.training.trainer import Trainer
 
 _FLUSH_SECONDS = 5  # of event files
+FIRST_SECONDS = 1.0  # until the first save, at which a disk that refuses is found
 _AT_ONCE = 130  # the exit code of a process that Ctrl-C ended before its state was saved
 
 
@@ -52,7 +53,7 @@ class Store:
         self._events: EventFile | None = None
         self._written: dict[str, int] = {}  # the step of each file of weights
         self._saved_at: tuple[int, int] | None = None
-        self._saved = time.perf_counter()
+        self._saved, self._began_at = time.perf_counter(), trainer.place.step
         with ExitStack() as opened:  # closed again where not all can be opened
             self._metrics = opened.enter_context(self.run.metrics_writer(status.id))
             self._log = opened.enter_context(self.run.open_log())
@@ -79,13 +80,13 @@ class Store:
             self._events.add(record, time.time())
 
     def is_due(self, step: int) -> bool:
-        """Return whether to save now that these steps are done, the first time at once."""
-        now = time.perf_counter()
+        """Return whether to save now that these steps are done."""
+        since, last = time.perf_counter() - self._saved, self._saved_at
         steps, seconds = self._often.every_steps, self._often.every_seconds
         return (
-            self._saved_at is None
-            or (steps is not None and step % steps == 0 and step != self._saved_at[0])
-            or (seconds is not None and now - self._saved >= seconds)
+            (steps is not None and step % steps == 0 and step > (last[0] if last else self._began_at))
+            or (seconds is not None and since >= seconds)
+            or (last is None and since >= FIRST_SECONDS)
         )
 
     def save(self, state: Mapping[str, Part] | None, *, closing: bool = False) -> None:

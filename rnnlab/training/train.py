@@ -9,7 +9,6 @@ from shlex import quote
 from rnnlab.config.experiment import Experiment
 from rnnlab.core.errors import DivergedError, RunLockedError, StoppedError
 from rnnlab.storage import RunFolder, Status, provenance, repository
-from rnnlab.storage.files import sync_names
 from rnnlab.storage.summary import Best, SolvedAt, Summary, mean_speed
 from rnnlab.tasks.base import NoRule
 from rnnlab.training.blocks import Answer, Request, Training, answering
@@ -105,7 +104,6 @@ def begin(
         run.write_provenance(about)
         store = Store(run, status=status, trainer=trainer)
         with store.closed_on_error():
-            sync_names(run.path)
             run.write_status(status)
         return store
 

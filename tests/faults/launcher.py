@@ -218,6 +218,9 @@ if __name__ == "__main__":
     import rnnlab.cli.commands
     import rnnlab.inspection.doctor
     import rnnlab.training.resume
+    import rnnlab.training.store
+
+    rnnlab.training.store.FIRST_SECONDS = 0.0  # as in `conftest`
 
     # Where no memory is left, Python can take its failure to read a module anew for a fault in the module.
     for module in pkgutil.iter_modules(rnnlab.cli.commands.__path__, "rnnlab.cli.commands."):

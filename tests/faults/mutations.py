@@ -158,6 +158,12 @@ MUTATIONS = (
         f"{POWER}::test_power_cut[nothing]",
     ),
     Mutation(
+        "fsync of the names before the status",
+        "storage/folder.py:write_status",
+        (without_call("sync_folder"),),
+        f"{FOLDER}::test_a_status_is_there_only_with_what_was_written_before",
+    ),
+    Mutation(
         "fsync of the folder around a new folder",
         "storage/files.py:make_folder",
         (without_call("sync_folder"),),

@@ -27,7 +27,13 @@ MEMORY = [Fault(errno.ENOMEM, once, when) for once, when in product((True, False
 RARER = [Fault(code, once=False) for code in (errno.EDQUOT, errno.EROFS, errno.ESTALE, errno.EMFILE)]
 SOME = [*KILLS, ERRORS[0], ERRORS[4], ERRORS[8], ERRORS[10], ERRORS[12], ERRORS[17], MEMORY[0], MEMORY[3]]
 STRIDE = 31  # of these, the default suite tries one call in so many, each way beginning with another call
-LEAST = 150  # a training makes more calls than this
+LEAST = 120  # a training makes more calls than this
+
+
+@pytest.fixture(autouse=True)
+def saves_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Save for the first time as the config asks, as outside of tests."""
+    monkeypatch.setattr("rnnlab.training.store.FIRST_SECONDS", 1.0)
 
 
 def expected(fault: Fault) -> Any:

@@ -231,6 +231,27 @@ def require_harmless(run: RunFolder, overtaken: RunFolder, arrays: dict[str, Any
         assert {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()} == before
 
 
+def test_a_status_is_there_only_with_what_was_written_before(run: RunFolder, faults: Faults) -> None:
+    """The names are pushed to the disk first, so that no power cut leaves a status without its summary."""
+    run.write_summary(SUMMARY)
+    assert faults.calls == ["open_new", "write", "fsync", "close", "rename"]
+    faults.calls.clear()
+    run.write_status(Status.start("demo"))
+    names = ["open_folder", "fsync", "close"]
+    assert faults.calls == ["open_new", "write", "fsync", "close", *names, "rename", *names]
+
+
+def test_the_lock_is_checked_at_the_first_append_alone(run: RunFolder) -> None:
+    """Who takes over replaces the file: what is appended later goes into one without a name."""
+    with run.locked() as first, first.metrics_writer("0" * 16) as metrics:
+        metrics.write(RECORD)
+        with run.locked(force=True) as second:
+            second.cut_metrics(metrics.size)
+            before = (run.path / "metrics.jsonl").read_bytes()
+            metrics.write(RECORD)
+            assert (run.path / "metrics.jsonl").read_bytes() == before
+
+
 @pytest.mark.parametrize("folder", [".", "weights", "checkpoints"])
 def test_where_an_unfinished_file_cannot_be_deleted_the_run_is_not_taken_over(
     run: RunFolder, monkeypatch: pytest.MonkeyPatch, folder: str

@@ -8,13 +8,18 @@ import numpy as np
 import pytest
 
 import rnnlab
+from rnnlab.backends.numpy import NumpyModel
 from rnnlab.config.experiment import Experiment
+from rnnlab.config.load import load_experiment
+from rnnlab.config.yaml import dump_yaml
 from rnnlab.core.errors import EnvironmentFault, UsageError
 from rnnlab.inspection.diagnoses import diagnose
 from rnnlab.inspection.diagnoses.gradient_history import recorded_gradient
 from rnnlab.storage import RunFolder
-from rnnlab.training.events import Stepped
+from rnnlab.training.events import Started, Stepped
+from rnnlab.training.resume import resume, train_into
 from rnnlab.training.train import train
+from tests.training.resuming import account, begin, killed
 
 pytestmark = pytest.mark.usefixtures("single_updates")
 
@@ -122,3 +127,43 @@ def test_the_state_is_written_now_and_then(
             assert folder.read_status().step == folder.checkpoints().steps()[0] == found[-1]
     assert found == stored
     assert folder.load_weights("last")[1]["step"] == folder.checkpoints().steps()[0] == 5
+
+
+def small(tmp_path: Path) -> Experiment:
+    (tmp_path / "tiny.yaml").write_text(dump_yaml(TINY))
+    return load_experiment(tmp_path / "tiny.yaml").experiment
+
+
+def test_a_run_of_a_moment_is_saved_once_at_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it had done by then is done again in as little time, to the same bits."""
+    monkeypatch.setattr("rnnlab.training.store.FIRST_SECONDS", 1000.0)
+    experiment = small(tmp_path)
+    events = train_into(tmp_path / "run", experiment, config=b"", argv=[])
+    folder = RunFolder(tmp_path / "run")
+    for event in events:
+        if isinstance(event, Stepped) and event.step < 40:
+            assert (folder.checkpoints().steps(), folder.has_weights("last")) == ([], False)
+    assert folder.checkpoints().steps() == [40]
+    run = killed(experiment, tmp_path / "killed", 30)
+    assert (run.read_status().step, run.read_status().saved, run.checkpoints().steps()) == (0, None, [])
+    started = next(event for event in resume(run, argv=[]) if isinstance(event, Started))
+    assert started.notes == ("no checkpoint was written yet: training begins at step 0",)
+
+
+def test_what_failed_before_its_first_save_begins_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rnnlab.training.store.FIRST_SECONDS", 1000.0)
+    experiment = small(tmp_path)
+    with monkeypatch.context() as patch:
+        real = NumpyModel._train_once
+
+        def fails_later(model: NumpyModel, *given: Any) -> Any:
+            if model._slots["step"][0] == 3:
+                raise MemoryError
+            return real(model, *given)
+
+        patch.setattr(NumpyModel, "_train_once", fails_later)
+        with pytest.raises(MemoryError):
+            begin(experiment, tmp_path / "run")
+    run = RunFolder(tmp_path / "run")
+    assert (run.read_status().state, run.read_status().step, run.read_status().saved) == ("failed", 3, None)
+    assert account(begin(experiment, run.path)) == account(begin(experiment, tmp_path / "whole"))
