@@ -20,8 +20,7 @@ from rnnlab.config.errors import KeyPath, LocatedError, Position, raise_all, sho
 from rnnlab.core.errors import UsageError
 
 MOST_VALUES = 10_000
-MOST_LEVELS = 64
-MOST_DIGITS = 18
+MOST_LEVELS, MOST_DIGITS = 64, 18
 LONGEST_TEXT = 10_000  # characters
 # Characters that control a terminal, reorder a line or are not text; tab and line feed are text.
 _HIDDEN = re.compile(
@@ -29,8 +28,8 @@ _HIDDEN = re.compile(
 )
 
 _HINT = "check that this is the right file"
-YAML = "tag:yaml.org,2002:"
-_ALIAS, _TAGGED = "alias ", "tagged "
+YAML, _ALIAS, _TAGGED = "tag:yaml.org,2002:", "alias ", "tagged "
+_LIBYAML: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @final
@@ -128,8 +127,7 @@ class _Composer(yaml.composer.Composer, yaml.resolver.Resolver, ABC):
         self.values += 1
         if self.values > MOST_VALUES or self.level > MOST_LEVELS:
             many, deep = f"more than {MOST_VALUES:,} values and keys", f"more than {MOST_LEVELS} levels of nesting"
-            problem = deep if self.level > MOST_LEVELS else many
-            raise yaml.composer.ComposerError(None, None, problem, event.start_mark)
+            raise yaml.composer.ComposerError(None, None, deep if self.level > MOST_LEVELS else many, event.start_mark)
         if parser.check_event(yaml.AliasEvent):
             parser.get_event()
             return yaml.ScalarNode(f"{_ALIAS}*{event.anchor}", "", event.start_mark, event.end_mark)
@@ -143,29 +141,24 @@ class _Composer(yaml.composer.Composer, yaml.resolver.Resolver, ABC):
 
 @final
 class _Exact(_Composer, yaml.SafeLoader):
+    pass
+
+
+@final
+class _Quick(_Composer, _LIBYAML):  # type: ignore[misc]  # in a tenth of the time, with less helpful errors
     def __init__(self, text: str) -> None:
-        yaml.SafeLoader.__init__(self, text)
-
-
-if hasattr(yaml, "CSafeLoader"):  # libyaml: as above in a tenth of the time, with less helpful errors
-
-    @final
-    class _Quick(_Composer, yaml.CSafeLoader):
-        def __init__(self, text: str) -> None:
-            yaml.CSafeLoader.__init__(self, text)
-            self.anchors: dict[Any, yaml.Node] = {}
+        _LIBYAML.__init__(self, text)
+        self.anchors: dict[Any, yaml.Node] = {}
 
 
 def _composed(text: str) -> yaml.Node | None:
-    if hasattr(yaml, "CSafeLoader"):
-        with suppress(yaml.YAMLError, ValueError, OverflowError):
-            return _Quick(text).get_single_node()
+    with suppress(yaml.YAMLError, ValueError, OverflowError):
+        return _Quick(text).get_single_node()
     composer = _Exact(text)
     try:
         return composer.get_single_node()
     except (ValueError, OverflowError) as fault:  # PyYAML does not check the number in an escape or a directive
-        problem = "number out of range"
-        raise yaml.MarkedYAMLError(problem=problem, problem_mark=composer.get_mark()) from fault
+        raise yaml.MarkedYAMLError(problem="number out of range", problem_mark=composer.get_mark()) from fault
 
 
 class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]

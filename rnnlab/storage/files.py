@@ -77,11 +77,7 @@ def write_atomic(
 def create_whole(path: Path, data: bytes, *, elsewhere: str = ELSEWHERE, sync: bool = True) -> None:
     """Make `path` with the content `data`, for this caller alone: it is never visible empty or half written.
 
-    Args:
-        path: The file.
-        data: Its content.
-        elsewhere: How the user chooses another place, for the hint.
-        sync: Whether to push the name to the disk too.
+    For the options, see `write_atomic`.
 
     Raises:
         FileExistsError: Something has that name already.

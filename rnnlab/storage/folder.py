@@ -236,12 +236,7 @@ class RunFolder:
         return save_arrays(path, arrays, description, guard=self._guard)
 
     def load_weights(
-        self,
-        which: Which,
-        expected: "Expected | None" = None,
-        *,
-        allow_nonfinite: bool = False,
-        keep: bool = True,
+        self, which: Which, expected: "Expected | None" = None, *, allow_nonfinite: bool = False, keep: bool = True
     ) -> "Loaded":
         """Return the weights and their description; see `weights.load_arrays`."""
         from rnnlab.storage.description import load_weights
