@@ -170,9 +170,10 @@ class AbstractBackend(ABC):
     def train_blocks(
         self, models: Sequence[AbstractModel], batches: Sequence[Batch], *, updates: int
     ) -> list[BlockResult]:
-        """Run a block of so many updates in each of these models of this backend, each with its own batch.
+        """Run a block of so many updates in each of these models, each with its own batch of the same shape.
 
-        The numbers of a model do not depend on the others: they are those of `train_block`.
+        One call can compute all of them: `why_apart` of each two is empty. The numbers of a model do not depend on the
+        others: they are those of `train_block`.
         """
         return [model.train_block(batch, updates=updates) for model, batch in zip(models, batches, strict=True)]
 

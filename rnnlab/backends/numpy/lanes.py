@@ -142,23 +142,16 @@ def _size(network: Network) -> int:
 
 
 def train_together(members: Sequence[Member], batches: Sequence[Batch], updates: int) -> list[BlockResult]:
-    """Run so many updates of each network with its own batch.
+    """Run so many updates of each of these networks of one form with its own batch.
 
     A network's numbers depend neither on the others nor on how many updates there are.
     """
     from rnnlab.backends.numpy.compiled._population import train_population
     from rnnlab.backends.numpy.compiled._stream_lanes import train_streams
 
-    groups = dict[Form, list[int]]()
-    for number, member in enumerate(members):
-        groups.setdefault(member.form, []).append(number)
-    results = dict[int, BlockResult]()
-    for form, numbers in groups.items():
-        most = lanes_of(form.network, batches[numbers[0]].size // updates)
-        for start in range(0, len(numbers), most):
-            some = numbers[start : start + most]
-            with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-                train = train_streams if form.stream else train_population
-                found = train([members[n] for n in some], [batches[n] for n in some], updates)
-            results |= dict(zip(some, found, strict=True))
-    return [results[number] for number in range(len(members))]
+    form, results = members[0].form, list[BlockResult]()
+    most, train = lanes_of(form.network, batches[0].size // updates), train_streams if form.stream else train_population
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        for start in range(0, len(members), most):
+            results += train(members[start : start + most], batches[start : start + most], updates)
+    return results
