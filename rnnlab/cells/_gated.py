@@ -1,8 +1,8 @@
-"""The options of cells with gates, and the biases that their gates begin with."""
+"""What cells with gates share: their options, and the biases that their gates begin with."""
 
 from pydantic import Field
 
-from rnnlab.cells.base import CellOptions
+from rnnlab.cells.base import AbstractCell, CellOptions
 from rnnlab.core import activations
 from rnnlab.core.parameters import Chrono, Parameter
 
@@ -23,6 +23,16 @@ class GateOptions(CellOptions):
     recurrent_activation: str = Field(
         "sigmoid", description=f"of the gates: {', '.join(activations.names())}; Keras's word"
     )
+
+
+class AbstractGatedCell(AbstractCell):
+    """A cell with gates, configured."""
+
+    options: GateOptions
+
+    def __init__(self, options: GateOptions) -> None:
+        super().__init__(options)
+        self.recurrent_activation = activations.get(options.recurrent_activation)
 
 
 class GatedOptions(GateOptions):

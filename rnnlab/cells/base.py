@@ -101,6 +101,7 @@ class AbstractCell(ABC):
     equations: ClassVar[str]
     source: ClassVar[str]
     memory: ClassVar[str] = ""
+    options: CellOptions
 
     def __init__(self, options: CellOptions) -> None:
         self.options = options

@@ -5,8 +5,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from rnnlab.cells._gated import GatedOptions, gate_parameters
-from rnnlab.cells.base import AbstractCell, Array, Arrays, Step
+from rnnlab.cells._gated import AbstractGatedCell, GatedOptions, gate_parameters
+from rnnlab.cells.base import Array, Arrays, Step
 from rnnlab.core import activations
 from rnnlab.core.parameters import Parameter
 
@@ -22,7 +22,7 @@ class GruOptions(GatedOptions):
     )
 
 
-class Gru(AbstractCell):
+class Gru(AbstractGatedCell):
     """The gated recurrent unit.
 
     With h the state, (B, H) and zero at the start of every sequence:
@@ -55,6 +55,7 @@ class Gru(AbstractCell):
 
     name = "gru"
     Options = GruOptions
+    options: GruOptions
     states = ("h",)
     gates: Mapping[str, str] = {
         "z": "recurrent_activation", "r": "recurrent_activation", "n": "activation",
@@ -74,21 +75,16 @@ class Gru(AbstractCell):
         "n, for which r sets how much of the old output is read. Where z is near 1, the output hardly changes."
     )
 
-    def __init__(self, options: GruOptions) -> None:
-        super().__init__(options)
-        self.gated, self.reset_after = options, options.reset_after
-        self.recurrent_activation = activations.get(options.recurrent_activation)
-
     def parameters(self, input_features: int) -> dict[str, Parameter]:
         described = gate_parameters("zrn", input_features=input_features, units=self.options.units)
-        described["bz"] = self.gated.keeping_bias()
-        return described | ({"bhn": Parameter((self.options.units,), "bias")} if self.reset_after else {})
+        described["bz"] = self.options.keeping_bias()
+        return described | ({"bhn": Parameter((self.options.units,), "bias")} if self.options.reset_after else {})
 
     def step(self, xp: Any, parameters: Arrays, inputs: Array, state: Arrays) -> Step:
         p, x, h = parameters, inputs, state["h"]
         z = self.recurrent_activation(xp, xp.matmul(x, p["Wz"]) + xp.matmul(h, p["Uz"]) + p["bz"])  # (B, H), as all
         r = self.recurrent_activation(xp, xp.matmul(x, p["Wr"]) + xp.matmul(h, p["Ur"]) + p["br"])
-        recurrent = r * (xp.matmul(h, p["Un"]) + p["bhn"]) if self.reset_after else xp.matmul(r * h, p["Un"])
+        recurrent = r * (xp.matmul(h, p["Un"]) + p["bhn"]) if self.options.reset_after else xp.matmul(r * h, p["Un"])
         n = self.activation(xp, xp.matmul(x, p["Wn"]) + p["bn"] + recurrent)
         h = z * h + (1 - z) * n
         return Step(output=h, state={"h": h}, saved={"z": z, "r": r, "n": n})

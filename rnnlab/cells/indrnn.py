@@ -52,6 +52,7 @@ class Indrnn(AbstractCell):
 
     name = "indrnn"
     Options = IndrnnOptions
+    options: IndrnnOptions
     states = ("h",)
     gates: Mapping[str, str] = {"h": "activation"}
     title = "IndRNN (independent units)"
@@ -62,21 +63,17 @@ class Indrnn(AbstractCell):
         "with u near 1 it lasts. Units meet in the next layer only."
     )
 
-    def __init__(self, options: IndrnnOptions) -> None:
-        super().__init__(options)
-        self.own = options
-
     def parameters(self, input_features: int) -> dict[str, Parameter]:
         units = self.options.units
         return {
             "W": Parameter((input_features, units), "kernel"),
-            "u": Parameter((units,), "recurrent_kernel", initializer=self.own.recurrent_initializer),
+            "u": Parameter((units,), "recurrent_kernel", initializer=self.options.recurrent_initializer),
             "b": Parameter((units,), "bias"),
         }
 
     def step(self, xp: Any, parameters: Arrays, inputs: Array, state: Arrays) -> Step:
         p, u = parameters, parameters["u"]
-        low, high = self.own.recurrent_min, self.own.recurrent_max
+        low, high = self.options.recurrent_min, self.options.recurrent_max
         if low or high is not None:
             size = xp.maximum(xp.abs(u), low)
             size = size if high is None else xp.minimum(size, high)

@@ -5,8 +5,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from rnnlab.cells._gated import GatedOptions, gate_parameters
-from rnnlab.cells.base import AbstractCell, Array, Arrays, Step
+from rnnlab.cells._gated import AbstractGatedCell, GatedOptions, gate_parameters
+from rnnlab.cells.base import Array, Arrays, Step
 from rnnlab.core import activations
 from rnnlab.core.parameters import Parameter
 
@@ -21,7 +21,7 @@ class JanetOptions(GatedOptions):
     )
 
 
-class Janet(AbstractCell):
+class Janet(AbstractGatedCell):
     """Just another network: of the LSTM's gates it has the forget gate alone.
 
     With h the state, (B, H) and zero at the start of every sequence:
@@ -52,6 +52,7 @@ class Janet(AbstractCell):
 
     name = "janet"
     Options = JanetOptions
+    options: JanetOptions
     states = ("h",)
     gates: Mapping[str, str] = {"f": "recurrent_activation", "j": "activation"}
     forget = "f"
@@ -68,19 +69,14 @@ class Janet(AbstractCell):
         "candidate is let in than is forgotten, so that values can add up."
     )
 
-    def __init__(self, options: JanetOptions) -> None:
-        super().__init__(options)
-        self.gated, self.beta = options, options.beta
-        self.recurrent_activation = activations.get(options.recurrent_activation)
-
     def parameters(self, input_features: int) -> dict[str, Parameter]:
         described = gate_parameters("fj", input_features=input_features, units=self.options.units)
-        return described | {"bf": self.gated.keeping_bias()}
+        return described | {"bf": self.options.keeping_bias()}
 
     def step(self, xp: Any, parameters: Arrays, inputs: Array, state: Arrays) -> Step:
         p, x, h = parameters, inputs, state["h"]
         a = xp.matmul(x, p["Wf"]) + xp.matmul(h, p["Uf"]) + p["bf"]  # (B, H), as all below
-        f, closed = self.recurrent_activation(xp, a), self.recurrent_activation(xp, a - self.beta)
+        f, closed = self.recurrent_activation(xp, a), self.recurrent_activation(xp, a - self.options.beta)
         j = self.activation(xp, xp.matmul(x, p["Wj"]) + xp.matmul(h, p["Uj"]) + p["bj"])
         h = f * h + (1 - closed) * j
         return Step(output=h, state={"h": h}, saved={"f": f, "j": j})

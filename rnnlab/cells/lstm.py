@@ -5,8 +5,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from rnnlab.cells._gated import GatedOptions, gate_parameters
-from rnnlab.cells.base import AbstractCell, Array, Arrays, Step
+from rnnlab.cells._gated import AbstractGatedCell, GatedOptions, gate_parameters
+from rnnlab.cells.base import Array, Arrays, Step
 from rnnlab.core import activations
 from rnnlab.core.parameters import Parameter
 
@@ -20,7 +20,7 @@ class LstmOptions(GatedOptions):
     )
 
 
-class Lstm(AbstractCell):
+class Lstm(AbstractGatedCell):
     """The long short-term memory with a forget gate and without peepholes.
 
     With h the output and c the carry, both (B, H) and zero at the start of every sequence:
@@ -55,6 +55,7 @@ class Lstm(AbstractCell):
 
     name = "lstm"
     Options = LstmOptions
+    options: LstmOptions
     states = ("h", "c")
     gates: Mapping[str, str] = {
         "i": "recurrent_activation", "f": "recurrent_activation", "g": "activation", "o": "recurrent_activation",
@@ -76,14 +77,9 @@ class Lstm(AbstractCell):
         "does the gradient through it."
     )
 
-    def __init__(self, options: LstmOptions) -> None:
-        super().__init__(options)
-        self.gated = options
-        self.recurrent_activation = activations.get(options.recurrent_activation)
-
     def parameters(self, input_features: int) -> dict[str, Parameter]:
         described = gate_parameters("ifgo", input_features=input_features, units=self.options.units)
-        return described | {"bi": self.gated.input_bias("bf"), "bf": self.gated.keeping_bias()}
+        return described | {"bi": self.options.input_bias("bf"), "bf": self.options.keeping_bias()}
 
     def step(self, xp: Any, parameters: Arrays, inputs: Array, state: Arrays) -> Step:
         p, x, h, c = parameters, inputs, state["h"], state["c"]

@@ -5,8 +5,8 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from rnnlab.cells._gated import GateOptions
-from rnnlab.cells.base import AbstractCell, Array, Arrays, Step
+from rnnlab.cells._gated import AbstractGatedCell, GateOptions
+from rnnlab.cells.base import Array, Arrays, Step
 from rnnlab.core import activations
 from rnnlab.core.parameters import Parameter, Zeros
 
@@ -65,7 +65,7 @@ class Lstm1997Options(GateOptions):
         return self
 
 
-class Lstm1997(AbstractCell):
+class Lstm1997(AbstractGatedCell):
     """The long short-term memory of 1997: no forget gate, one input and one output gate for each block of cells.
 
     With y the cells' outputs and s their states, (B, H), i and o the gates, (B, blocks), all zero at the start of every
@@ -104,6 +104,7 @@ class Lstm1997(AbstractCell):
 
     name = "lstm_1997"
     Options = Lstm1997Options
+    options: Lstm1997Options
     states = ("y", "s", "i", "o")
     gates: Mapping[str, str] = {"i": "recurrent_activation", "o": "recurrent_activation"}
     title = "LSTM of 1997 (never forgets)"
@@ -124,17 +125,15 @@ class Lstm1997(AbstractCell):
 
     def __init__(self, options: Lstm1997Options) -> None:
         super().__init__(options)
-        self.own = options
         self.state_activation = activations.get(options.state_activation)
-        self.recurrent_activation = activations.get(options.recurrent_activation)
         if options.forget_gate:
             self.gates, self.forget = {**self.gates, "f": "recurrent_activation"}, "f"
 
     def state_sizes(self) -> dict[str, int]:
-        return {"y": self.own.units, "s": self.own.units, "i": self.own.blocks, "o": self.own.blocks}
+        return {"y": self.options.units, "s": self.options.units, "i": self.options.blocks, "o": self.options.blocks}
 
     def parameters(self, input_features: int) -> dict[str, Parameter]:
-        own, described = self.own, dict[str, Parameter]()
+        own, described = self.options, dict[str, Parameter]()
         gates = "i" + "o" * own.output_gate + "f" * own.forget_gate
         fixed = {"i": own.input_gate_bias, "o": own.output_gate_bias, "f": own.forget_gate_bias}
         for target in "c" + gates:
@@ -151,7 +150,7 @@ class Lstm1997(AbstractCell):
         return described
 
     def step(self, xp: Any, parameters: Arrays, inputs: Array, state: Arrays) -> Step:
-        p, own = parameters, self.own
+        p, own = parameters, self.options
         seen = {name: xp.stop_gradient(state[name]) if own.truncate else state[name] for name in "yio"}
 
         def net(target: str) -> Array:

@@ -5,8 +5,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from rnnlab.cells._gated import GatedOptions
-from rnnlab.cells.base import AbstractCell, Array, Arrays, Step
+from rnnlab.cells._gated import AbstractGatedCell, GatedOptions
+from rnnlab.cells.base import Array, Arrays, Step
 from rnnlab.core import activations
 from rnnlab.core.options import Short
 from rnnlab.core.parameters import Parameter, Uniform, VectorInitializer
@@ -31,7 +31,7 @@ class PeepholeOptions(GatedOptions):
     )
 
 
-class LstmPeephole(AbstractCell):
+class LstmPeephole(AbstractGatedCell):
     """The long short-term memory whose gates see the carry of their own unit: i and f the old one, o the new one.
 
     With h the output and c the carry, both (B, H) and zero at the start of every sequence:
@@ -66,6 +66,7 @@ class LstmPeephole(AbstractCell):
 
     name = "lstm_peephole"
     Options = PeepholeOptions
+    options: PeepholeOptions
     states = ("h", "c")
     gates: Mapping[str, str] = {
         "i": "recurrent_activation", "f": "recurrent_activation", "g": "activation", "o": "recurrent_activation",
@@ -86,13 +87,8 @@ class LstmPeephole(AbstractCell):
         "that they can act when it reaches a value: that is how it counts and measures time."
     )
 
-    def __init__(self, options: PeepholeOptions) -> None:
-        super().__init__(options)
-        self.own = options
-        self.recurrent_activation = activations.get(options.recurrent_activation)
-
     def parameters(self, input_features: int) -> dict[str, Parameter]:
-        units, own = self.options.units, self.own
+        units, own = self.options.units, self.options
         described: dict[str, Parameter] = {}
         for gate in "ifgo":
             described[f"W{gate}"] = Parameter((input_features, units), "kernel")
@@ -105,12 +101,12 @@ class LstmPeephole(AbstractCell):
     def step(self, xp: Any, parameters: Arrays, inputs: Array, state: Arrays) -> Step:
         p, x, h, c = parameters, inputs, state["h"], state["c"]
         gate = self.recurrent_activation
-        seen = c if self.own.peephole_gradient else xp.stop_gradient(c)
+        seen = c if self.options.peephole_gradient else xp.stop_gradient(c)
         i = gate(xp, xp.matmul(x, p["Wi"]) + xp.matmul(h, p["Ui"]) + p["pi"] * seen + p["bi"])  # (B, H), as all
         f = gate(xp, xp.matmul(x, p["Wf"]) + xp.matmul(h, p["Uf"]) + p["pf"] * seen + p["bf"])
         g = self.activation(xp, xp.matmul(x, p["Wg"]) + xp.matmul(h, p["Ug"]) + p["bg"])
         c = f * c + i * g
-        seen = c if self.own.peephole_gradient else xp.stop_gradient(c)
+        seen = c if self.options.peephole_gradient else xp.stop_gradient(c)
         o = gate(xp, xp.matmul(x, p["Wo"]) + xp.matmul(h, p["Uo"]) + p["po"] * seen + p["bo"])
         h = o * self.activation(xp, c)
         return Step(output=h, state={"h": h, "c": c}, saved={"i": i, "f": f, "g": g, "o": o})

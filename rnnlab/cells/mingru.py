@@ -5,8 +5,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from rnnlab.cells._gated import GateOptions
-from rnnlab.cells.base import AbstractCell, Array, Arrays, Step
+from rnnlab.cells._gated import AbstractGatedCell, GateOptions
+from rnnlab.cells.base import Array, Arrays, Step
 from rnnlab.core import activations
 from rnnlab.core.activations import Sigmoid
 from rnnlab.core.parameters import Parameter
@@ -24,7 +24,7 @@ class MingruOptions(GateOptions):
     )
 
 
-class Mingru(AbstractCell):
+class Mingru(AbstractGatedCell):
     """The minimal GRU: a linear recurrence whose gate does not see the state.
 
     With h the state, (B, H) and zero at the start of every sequence:
@@ -55,6 +55,7 @@ class Mingru(AbstractCell):
 
     name = "mingru"
     Options = MingruOptions
+    options: MingruOptions
     states = ("h",)
     gates: Mapping[str, str] = {"f": "recurrent_activation"}
     forget = "f"
@@ -71,11 +72,6 @@ class Mingru(AbstractCell):
         "act by what it remembers; a second one can, on what the first one gives."
     )
 
-    def __init__(self, options: MingruOptions) -> None:
-        super().__init__(options)
-        self.positive = options.positive
-        self.recurrent_activation = activations.get(options.recurrent_activation)
-
     def parameters(self, input_features: int) -> dict[str, Parameter]:
         units = self.options.units
         described: dict[str, Parameter] = {}
@@ -88,7 +84,7 @@ class Mingru(AbstractCell):
         p, x, h = parameters, inputs, state["h"]
         z = self.recurrent_activation(xp, xp.matmul(x, p["Wz"]) + p["bz"])  # (B, H), as all below
         k = self.activation(xp, xp.matmul(x, p["Wk"]) + p["bk"])
-        if self.positive:
+        if self.options.positive:
             k = xp.where(k >= 0, k + 0.5, Sigmoid()(xp, k))
         f = 1 - z
         h = f * h + z * k

@@ -5,8 +5,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from rnnlab.cells._gated import GateOptions, gate_parameters
-from rnnlab.cells.base import AbstractCell, Array, Arrays, Step
+from rnnlab.cells._gated import AbstractGatedCell, GateOptions, gate_parameters
+from rnnlab.cells.base import Array, Arrays, Step
 from rnnlab.core import activations
 from rnnlab.core.parameters import Parameter
 
@@ -21,7 +21,7 @@ class SlstmOptions(GateOptions):
     forget_bias: float = Field(0.0, ge=-100, le=100, description="added to the initial bf")
 
 
-class Slstm(AbstractCell):
+class Slstm(AbstractGatedCell):
     """The scalar memory cell of the xLSTM.
 
     With h the output, c the carry, n its normaliser and m the stabiliser, all (B, H) and zero at the start of every
@@ -60,6 +60,7 @@ class Slstm(AbstractCell):
 
     name = "slstm"
     Options = SlstmOptions
+    options: SlstmOptions
     states = ("h", "c", "n", "m")
     gates: Mapping[str, str] = {
         "f": "forget_activation", "z": "activation", "o": "recurrent_activation",
@@ -81,14 +82,9 @@ class Slstm(AbstractCell):
         "is an exponential, without an upper bound: one step can outweigh, and so revise, all that came before."
     )
 
-    def __init__(self, options: SlstmOptions) -> None:
-        super().__init__(options)
-        self.own = options
-        self.recurrent_activation = activations.get(options.recurrent_activation)
-
     def parameters(self, input_features: int) -> dict[str, Parameter]:
         described = gate_parameters("ifzo", input_features=input_features, units=self.options.units)
-        return described | {"bf": Parameter((self.options.units,), "bias", self.own.forget_bias)}
+        return described | {"bf": Parameter((self.options.units,), "bias", self.options.forget_bias)}
 
     def step(self, xp: Any, parameters: Arrays, inputs: Array, state: Arrays) -> Step:
         p, x, h, c, n, m = parameters, inputs, state["h"], state["c"], state["n"], state["m"]
@@ -96,7 +92,7 @@ class Slstm(AbstractCell):
         to_f = xp.matmul(x, p["Wf"]) + xp.matmul(h, p["Uf"]) + p["bf"]
         z = self.activation(xp, xp.matmul(x, p["Wz"]) + xp.matmul(h, p["Uz"]) + p["bz"])
         o = self.recurrent_activation(xp, xp.matmul(x, p["Wo"]) + xp.matmul(h, p["Uo"]) + p["bo"])
-        if self.own.forget_activation == "sigmoid":  # its logarithm, in a form that is exact wherever it is
+        if self.options.forget_activation == "sigmoid":  # its logarithm, in a form that is exact wherever it is
             to_f = xp.minimum(to_f, 0.0) - xp.log(1 + xp.exp(-xp.abs(to_f)))
         kept = xp.where(n > 0, to_f + m, to_i)  # at the first step there is nothing to keep, and i is 1
         m = xp.stop_gradient(xp.maximum(kept, to_i))

@@ -5,8 +5,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from rnnlab.cells._gated import GatedOptions, gate_parameters
-from rnnlab.cells.base import AbstractCell, Array, Arrays, Step
+from rnnlab.cells._gated import AbstractGatedCell, GatedOptions, gate_parameters
+from rnnlab.cells.base import Array, Arrays, Step
 from rnnlab.core import activations
 from rnnlab.core.parameters import Parameter
 
@@ -18,7 +18,7 @@ class UgrnnOptions(GatedOptions):
     activation: str = Field("tanh", description=f"of the candidate c: {', '.join(activations.names())}")
 
 
-class Ugrnn(AbstractCell):
+class Ugrnn(AbstractGatedCell):
     """The update gate RNN: a gate between the old state and a candidate.
 
     With h the state, (B, H) and zero at the start of every sequence:
@@ -48,6 +48,7 @@ class Ugrnn(AbstractCell):
 
     name = "ugrnn"
     Options = UgrnnOptions
+    options: UgrnnOptions
     states = ("h",)
     gates: Mapping[str, str] = {"c": "activation", "g": "recurrent_activation"}
     forget = "g"
@@ -63,14 +64,9 @@ class Ugrnn(AbstractCell):
         "c. Where g is near 1, the output hardly changes, and neither does the gradient through it."
     )
 
-    def __init__(self, options: UgrnnOptions) -> None:
-        super().__init__(options)
-        self.gated = options
-        self.recurrent_activation = activations.get(options.recurrent_activation)
-
     def parameters(self, input_features: int) -> dict[str, Parameter]:
         described = gate_parameters("cg", input_features=input_features, units=self.options.units)
-        return described | {"bg": self.gated.keeping_bias()}
+        return described | {"bg": self.options.keeping_bias()}
 
     def step(self, xp: Any, parameters: Arrays, inputs: Array, state: Arrays) -> Step:
         p, x, h = parameters, inputs, state["h"]
