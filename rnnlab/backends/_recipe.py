@@ -47,6 +47,7 @@ class Training:
             recurrent neural networks", but for two things: all windows of a batch make one update, and it is the first
             window, not the last, that is shorter where T is no multiple of k.
         longest: Steps of the longest sequence to come, where that is known: an engine may lay out its buffers for it.
+        one_hot: Whether inputs are `Symbols`: an engine may read one row of a matrix in place of a product.
         recompute: Whether to keep states only now and then and go forward twice: memory grows as √T and not as T, for
             a third more time and the same numbers. `auto`: where the memory would be large. NumPy alone can.
         stream: Where an update is made at every time step of a stream, how; None for one update per batch.
@@ -61,5 +62,6 @@ class Training:
     clip_value: float | None = None
     bptt_steps: int | None = None
     longest: int | None = None
+    one_hot: bool = False
     recompute: Literal["auto", "off", "sqrt"] = "auto"
     stream: Stream | None = None

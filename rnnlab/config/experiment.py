@@ -168,6 +168,7 @@ class Experiment(Options):
             clip_value=training.clip_value,
             bptt_steps=training.bptt_steps,
             longest=self.timesteps[1],
+            one_hot=task_class(self.task.type).one_hot,
             recompute=training.recompute,
             stream=training.stream(task_class(self.task.type).tolerance),
         )

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnlab.core.errors import UsageError
+from rnnlab.core.symbols import Symbols
 
 Array = NDArray[Any]
 Lengths = tuple[int, int]
@@ -19,26 +20,32 @@ class Batch:
     """B sequences of up to T steps; all beyond a sequence's own length is zero and not scored.
 
     Attributes:
-        inputs: (B, T, I), float64.
+        given: The inputs: (B, T, I), float64, or the symbols that they are.
         targets: Real (B, O), or integer classes (B,), if one step per sequence is scored; real (B, T, O), or integer
             (B, T), if all steps may be scored.
         mask: (B, T), bool: the steps that are scored. Last-step tasks have one True per row, at `lengths - 1`.
         lengths: (B,), int: the steps of each sequence, 1 … T.
     """
 
-    inputs: Array
+    given: Array | Symbols
     targets: Array
     mask: Array
     lengths: Array
 
     def __repr__(self) -> str:
+        inputs = (*self.mask.shape, self.given.features if isinstance(self.given, Symbols) else self.given.shape[-1])
         scored = f"{int(self.mask.sum()):,} steps scored"
-        return f"<Batch: inputs {self.inputs.shape}, targets {self.targets.shape}, {scored}>"
+        return f"<Batch: inputs {inputs}, targets {self.targets.shape}, {scored}>"
+
+    @property
+    def inputs(self) -> Array:
+        """The inputs as numbers, (B, T, I), float64; of symbols they are made at each call."""
+        return self.given.dense() if isinstance(self.given, Symbols) else self.given
 
     @property
     def size(self) -> int:
         """The number of sequences, B."""
-        return len(self.inputs)
+        return len(self.given)
 
     def rows(self, start: int, stop: int) -> "Batch":
         """Return the sequences from `start` up to `stop`, as views.
@@ -49,7 +56,7 @@ class Batch:
             [1, 2]
         """
         part = slice(start, stop)
-        return Batch(self.inputs[part], self.targets[part], self.mask[part], self.lengths[part])
+        return Batch(self.given[part], self.targets[part], self.mask[part], self.lengths[part])
 
     def padded(self, timesteps: int) -> "Batch":
         """Return the same sequences in arrays of so many steps.
@@ -66,7 +73,8 @@ class Batch:
 
         of_each_step = self.targets.ndim == (3 if self.targets.dtype.kind == "f" else 2)
         targets = longer(self.targets) if of_each_step else self.targets
-        return Batch(longer(self.inputs), targets, longer(self.mask), self.lengths)
+        given = self.given.padded(more) if isinstance(self.given, Symbols) else longer(self.given)
+        return Batch(given, targets, longer(self.mask), self.lengths)
 
 
 def batches_per_unit(numbers: int) -> int:

@@ -5,6 +5,7 @@ from pydantic import Field
 
 from rnnlab.core.batch import Array, Batch, Lengths, last_step_mask
 from rnnlab.core.losses import LOSSES
+from rnnlab.core.symbols import Symbols
 from rnnlab.tasks._within import AbstractWithinTolerance
 from rnnlab.tasks.base import CERTAIN, Card, Published, Reference, Streak, TaskOptions, always, too_short
 
@@ -44,6 +45,7 @@ class NoiseFreeLag2c(AbstractWithinTolerance):
     Options = DistractorsOptions
     options: DistractorsOptions
     tolerance = 0.2
+    one_hot = True
     output_features = 2
     output_names = ("x", "y")
     solved = Streak(10_000)
@@ -87,12 +89,11 @@ class NoiseFreeLag2c(AbstractWithinTolerance):
         share = rng.random(batch_size) * -np.expm1((longest - shortest + 1) * np.log(0.9))
         extra = (np.log1p(-share) / np.log(0.9)).astype(np.int64)
         lengths = shortest + np.minimum(extra, longest - shortest)
-        symbols, answer = rng.integers(0, p, size=(batch_size, longest)), rng.integers(0, 2, size=batch_size)
-        symbols[:, 0], symbols[:, 1], symbols[rows, lengths - 1] = p, p + 2 + answer, p + 1
-        inputs = np.zeros((batch_size, longest, self.input_features))
-        row, step = np.nonzero(np.arange(longest) < lengths[:, None])
-        inputs[row, step, symbols[row, step]] = 1.0
-        return Batch(inputs, answer, last_step_mask(lengths, longest), lengths)
+        codes = rng.integers(0, p, size=(batch_size, longest), dtype=np.int16)
+        answer = rng.integers(0, 2, size=batch_size)
+        codes[:, 0], codes[:, 1], codes[rows, lengths - 1] = p, p + 2 + answer, p + 1
+        codes[np.arange(longest) >= lengths[:, None]] = -1
+        return Batch(Symbols(codes, self.input_features), answer, last_step_mask(lengths, longest), lengths)
 
     def references(self, timesteps: Lengths) -> tuple[Reference, ...]:
         loss = float(LOSSES[self.loss].least(np.array([0.5, 0.5])))

@@ -100,6 +100,7 @@ class AbstractTask(ABC):
         loss: Key of `rnnlab.core.losses.LOSSES`; a config can choose another one of the same targets.
         follows_loss: Whether the losses of references and oracle are those of `loss` where a config chose another one
             (see `AbstractLoss.least`); if not, they are left out then.
+        one_hot: Whether the inputs that it draws are `Symbols`; then they take little memory, and time in `lanes`.
         return_sequences: True when steps are scored throughout, False when only the last step is.
         tolerance: A step is wrong where an answer is further from its target; None: the task has no such rule.
         maximised: Names of the metrics of which a higher value is better; of all others, the loss too, a lower one is.
@@ -118,6 +119,7 @@ class AbstractTask(ABC):
     forecasts: tuple[int, int] | None = None
     default_timesteps: Lengths
     loss: str
+    one_hot: ClassVar[bool] = False
     return_sequences: ClassVar[bool] = False
     follows_loss: ClassVar[bool] = False
     tolerance: ClassVar[float | None] = None
@@ -185,6 +187,11 @@ class AbstractTask(ABC):
         if not self.knows_scores:
             return None
         return min(reference.loss for reference in self.references(timesteps) if not reference.needs_memory)
+
+    @property
+    def numbers_per_step(self) -> int:
+        """How many numbers the inputs of a step are in memory."""
+        return 1 if self.one_hot else self.input_features
 
     @property
     def knows_scores(self) -> bool:

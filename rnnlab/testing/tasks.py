@@ -107,7 +107,7 @@ def check_memory(task: AbstractTask) -> None:
         inputs = np.take_along_axis(inputs, order[:, :, None], axis=1)
     else:
         inputs[:, :-1] = np.roll(inputs[:, :-1], 1, axis=0)
-    other = replace(batch, inputs=inputs)
+    other = replace(batch, given=inputs)
     for reference in task.references(short_lengths(task)):
         before, after = reference.predict(batch), reference.predict(other)
         expected = np.take_along_axis(before, order[:, :, None], axis=1) if task.return_sequences else before

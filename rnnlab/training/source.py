@@ -11,6 +11,7 @@ import numpy as np
 from rnnlab.config.experiment import Experiment
 from rnnlab.core.batch import Batch, Lengths, batches_per_unit, draw_lengths
 from rnnlab.core.streams import stream
+from rnnlab.core.symbols import Symbols
 from rnnlab.tasks.base import AbstractTask
 
 _STREAM = "data/train"
@@ -42,7 +43,7 @@ class Source:
     ) -> None:
         self._task, self._size, self._timesteps, self._seed = task.part("train"), batch_size, timesteps, seed
         self._same_length = same_length
-        self.unit = batches_per_unit(batch_size * timesteps[1] * task.input_features)
+        self.unit = batches_per_unit(batch_size * timesteps[1] * task.numbers_per_step)
         self._drawn: dict[int, Batch] = {}  # unit -> its batches
 
     @classmethod
@@ -89,8 +90,11 @@ class Source:
 
 def joined(parts: list[Batch]) -> Batch:
     """Return the sequences of several batches as one batch."""
+    symbols = [part.given for part in parts if isinstance(part.given, Symbols)]
     return Batch(
-        np.concatenate([part.inputs for part in parts]),
+        Symbols(np.concatenate([one.codes for one in symbols]), symbols[0].features)
+        if len(symbols) == len(parts)
+        else np.concatenate([part.inputs for part in parts]),
         np.concatenate([part.targets for part in parts]),
         np.concatenate([part.mask for part in parts]),
         np.concatenate([part.lengths for part in parts]),

@@ -33,8 +33,8 @@ class ValidationSet:
     ) -> None:
         self._task, self._timesteps, self._seed = task.part(part), timesteps, seed
         self._stream = f"data/{part}"
-        self._sizes = batch_sizes(sequences, numbers_each=timesteps[1] * task.input_features)
-        small = sequences * timesteps[1] * task.input_features * 8 <= _KEPT_BYTES
+        self._sizes = batch_sizes(sequences, numbers_each=timesteps[1] * task.numbers_per_step)
+        small = sequences * timesteps[1] * task.numbers_per_step * 8 <= _KEPT_BYTES
         self._kept = [self._draw(n) for n in range(len(self._sizes))] if small else None
 
     def score(self, model: AbstractModel, *, between: Callable[[], None] = lambda: None) -> dict[str, float]:

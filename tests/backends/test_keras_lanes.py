@@ -44,7 +44,7 @@ def built(net: Network, count: int, *, lanes: int | None = LANES) -> list[Abstra
 def drawn(net: Network, updates: int, count: int) -> list[Batch]:
     whole = batch(net, batch_size=updates * SIZE, ragged=True, holes=net.return_sequences)
     whole.mask[:, 0] |= net.return_sequences  # so that each update has a step that is scored
-    return [replace(whole, inputs=whole.inputs * (1 + seed / 8)) for seed in range(count)]
+    return [replace(whole, given=whole.inputs * (1 + seed / 8)) for seed in range(count)]
 
 
 def train(models: Sequence[AbstractModel], batches: Sequence[Batch], start: int, stop: int) -> list[np.ndarray]:

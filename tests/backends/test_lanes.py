@@ -151,7 +151,7 @@ def test_neighbours_and_the_size_of_blocks_change_no_bit(precision: str, sequenc
     recipe, count, updates = training("adam", clip_norm=1.0), 8 if precision == "float32" else 4, 21
     batches = drawn(net, updates, count=count, ragged=True)
     longer = batch(net, batch_size=2 * updates, timesteps=11)
-    batches[2] = replace(longer, inputs=longer.inputs * np.inf)
+    batches[2] = replace(longer, given=longer.inputs * np.inf)
     batches[3] = longer
     together = built(net, recipe, count)
     results = blocks(together, batches, updates)

@@ -123,7 +123,7 @@ def test_a_batch_that_is_not_finite_is_seen_in_every_process() -> None:
     broken[3, 2] = np.inf  # in the second shard
     built = model(net, shards=2, processes=2)
     before = built.parameters()
-    assert not np.isfinite(built.train_step(replace(data, inputs=broken)).gradient_norm)
+    assert not np.isfinite(built.train_step(replace(data, given=broken)).gradient_norm)
     assert_same_bits(built.parameters(), before)
     assert np.isfinite(built.train_step(data).loss)
 

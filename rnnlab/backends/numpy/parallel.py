@@ -141,7 +141,7 @@ class ParallelShards:
             if how is None:
                 loss, outputs = 0.0, self._shards[number].predict(**given)
             else:
-                loss, outputs = self._shards[number].learn(Batch(**given), **how)
+                loss, outputs = self._shards[number].learn(Batch(given.pop("inputs"), **given), **how)
             arrays["outputs"][own] = outputs
             losses.append(loss)
         return losses
