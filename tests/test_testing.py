@@ -166,7 +166,7 @@ def test_a_derivative_by_hand_that_is_not_that_of_the_step_fails(monkeypatch: py
 
     def wrong(*arguments: Any, **named: Any) -> StepGradients:
         found = right(*arguments, **named)
-        return replace(found, given=found.inputs * 1.001)
+        return replace(found, inputs=found.inputs * 1.001)
 
     monkeypatch.setattr(Simple, "step_vjp", wrong)
     with pytest.raises(VerificationError, match="inputs"):

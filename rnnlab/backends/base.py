@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from rnnlab.backends._network import Network
 from rnnlab.backends._recipe import Training
 from rnnlab.core.batch import Batch
+from rnnlab.core.symbols import Symbols
 
 __all__ = [
     "AbstractBackend",
@@ -30,6 +31,7 @@ __all__ = [
 ]
 
 Array = NDArray[Any]
+_MOST_NUMBERS = 4_000_000  # of one-hot vectors at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +132,15 @@ class AbstractModel(ABC):
             lengths: Steps of each sequence, (B,); None when all are T.
             states: Whether to return every state after every step.
         """
+
+    def outputs(self, batch: Batch) -> Array:
+        """Return the raw outputs for a batch; one of symbols is divided, so that their vectors take little memory."""
+        most = batch.size
+        if isinstance(batch.given, Symbols):
+            most = max(1, _MOST_NUMBERS // (batch.shape[1] * batch.shape[2]))
+        parts = [batch.rows(start, start + most) for start in range(0, batch.size, most)]
+        found = [self.predict(part.inputs, part.lengths).outputs for part in parts]
+        return found[0] if len(found) == 1 else np.concatenate(found)
 
     @abstractmethod
     def parameters(self) -> dict[str, Array]:

@@ -33,9 +33,14 @@ class Batch:
     lengths: Array
 
     def __repr__(self) -> str:
-        inputs = (*self.mask.shape, self.given.features if isinstance(self.given, Symbols) else self.given.shape[-1])
         scored = f"{int(self.mask.sum()):,} steps scored"
-        return f"<Batch: inputs {inputs}, targets {self.targets.shape}, {scored}>"
+        return f"<Batch: inputs {self.shape}, targets {self.targets.shape}, {scored}>"
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of the inputs: (B, T, I)."""
+        size, timesteps = self.mask.shape
+        return size, timesteps, self.given.features if isinstance(self.given, Symbols) else self.given.shape[-1]
 
     @property
     def inputs(self) -> Array:

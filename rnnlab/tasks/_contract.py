@@ -5,7 +5,6 @@ Each error has the file and the line of the method that does not what it must.
 
 import math
 from collections.abc import Callable
-from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -16,10 +15,12 @@ from rnnlab.core.errors import UsageError
 from rnnlab.core.losses import LOSSES
 from rnnlab.core.registry import nearest
 from rnnlab.core.streams import stream
+from rnnlab.core.symbols import Symbols
 from rnnlab.tasks.base import AbstractTask, Evidence, Reference, Streak, TaskOptions, Threshold, mean_loss
 
 SIZE = 4  # sequences of the batches drawn here
 _FLOAT, _WHOLE, _BOOL = "float64", "integers", "bool"
+_ARRAYS = "inputs", "targets", "mask", "lengths"
 
 
 def new_task(kind: type[AbstractTask], options: TaskOptions) -> AbstractTask:
@@ -56,7 +57,10 @@ def check_draws(task: AbstractTask, timesteps: Lengths, seed: int = 0) -> None:
             _called(part.sample, stream(seed, "check"), batch_size=SIZE, timesteps=timesteps) for _ in range(2)
         )
         require_batch(part, first, SIZE, timesteps)
-        if differing := [one.name for one in fields(Batch) if not _is_same(first, again, one.name)]:
+        if isinstance(first.given, Symbols) is not part.one_hot:
+            problem = f"returns {kind_of(first.given)} as inputs, and one_hot is {part.one_hot}"
+            fail_at(part.sample, problem, f"set one_hot = {not part.one_hot} in the class")
+        if differing := [name for name in _ARRAYS if not _is_same(first, again, name)]:
             problem = f"returns other {differing[0]} when it is called with the same rng"
             fail_at(part.sample, problem, "draw all random numbers from `rng`, and change no attribute")
     check_predictors(task.part("validation"), first, timesteps)

@@ -40,8 +40,8 @@ class Request:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of the sequences of one update: (B, T)."""
-        return self.batch.size // self.updates, self.batch.mask.shape[1]
+        """Of the inputs of one update: (B, T, I)."""
+        return self.batch.size // self.updates, *self.batch.shape[1:]
 
 
 @final

@@ -49,7 +49,7 @@ class ValidationSet:
         with np.errstate(over="ignore", invalid="ignore"):  # the score of a diverged network is inf or nan
             for batch in self._batches():
                 between()
-                outputs = model.predict(batch.inputs, batch.lengths).outputs
+                outputs = model.outputs(batch)
                 scored = int(np.count_nonzero(batch.mask))
                 totals["loss"] = totals.get("loss", 0.0) + scored * mean_loss(self._task, outputs, batch)
                 for name, value in self._task.metrics(LOSSES[self._task.loss].answers(outputs), batch).items():

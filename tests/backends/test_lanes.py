@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from rnnlab.backends._output import OutputOptions
 from rnnlab.backends.base import AbstractModel, BlockResult, Network, Training
 from rnnlab.backends.numpy import NumpyBackend, NumpyModel, NumpyOptions, lanes
 from rnnlab.backends.numpy.compiled import _machine, _population, _product
 from rnnlab.backends.numpy.lanes import is_faster_alone, lanes_of
 from rnnlab.cells import CELLS
-from rnnlab.core.batch import Batch
+from rnnlab.core.batch import Batch, within_lengths
+from rnnlab.core.symbols import Symbols
 from rnnlab.optim.schedules import SCHEDULES
 from tests.backends.test_updating import RULES
 from tests.networks import VARIANTS, batch, network, parameters, training
@@ -75,6 +77,57 @@ def test_every_cell_learns_as_in_the_loop(cell: str, options: dict[str, Any]) ->
 @pytest.mark.parametrize("loss", LOSSES)
 def test_every_loss_at_the_last_step(loss: str) -> None:
     assert_as_the_loop(network("simple", loss=loss), training(), 4, ragged=True)
+
+
+def of_symbols(batch: Batch, features: int) -> Batch:
+    """Return the sequences with other inputs, symbols of which some are none."""
+    codes = np.random.default_rng(len(batch.mask)).integers(-1, features, batch.mask.shape)
+    codes[~within_lengths(batch.lengths, codes.shape[1])] = -1
+    return replace(batch, given=Symbols(codes, features))
+
+
+@pytest.mark.soak
+@CELL
+def test_symbols_are_read_as_one_hot_vectors_are(cell: str, options: dict[str, Any]) -> None:
+    assert_read_as_vectors(network(cell, units=4, layers=2, sequences=True, precision="float32", **options), "adam")
+
+
+def test_symbols_of_a_simple_network_are_read_as_one_hot_vectors_are() -> None:
+    assert_read_as_vectors(network("simple", units=4, sequences=True, precision="float32"), "sgd")
+
+
+def assert_read_as_vectors(net: Network, rule: str) -> None:
+    """Compare bits, for the products add zeros; the output layer reads inputs too."""
+    net = replace(net, output=OutputOptions(bias=False, inputs=True))
+    recipe, updates = training(rule, bptt_steps=3, clip_norm=0.3), 6
+    symbols = [of_symbols(one, net.input_features) for one in drawn(net, updates, count=2, ragged=True, holes=True)]
+    dense = [replace(one, given=one.inputs) for one in symbols]
+    models, others = built(net, recipe, 2), built(net, recipe, 2)
+    results, expected = blocks(models, symbols, updates), blocks(others, dense, updates)
+    for model, other, result, right in zip(models, others, results, expected, strict=True):
+        for name in ("losses", "gradient_norms", "outputs"):
+            assert np.array_equal(getattr(result, name), getattr(right, name)), name
+        assert all(np.array_equal(array, state(other)[name]) for name, array in state(model).items())
+
+
+@pytest.mark.parametrize(
+    ("rule", "options", "size"), [("sgd", {}, 1), ("sgd", {"momentum": 0.5}, 2), ("adam", {}, 1)], ids=str
+)
+def test_updates_by_symbols_are_those_of_the_loop(rule: str, options: dict[str, Any], size: int) -> None:
+    """Also of the rows that no symbol of an update selects."""
+    net, updates = replace(network("lstm_1997", units=4), input_features=50), 8
+    recipe = training(rule, clip_norm=0.2, **options)
+    batches = [of_symbols(one, 50) for one in drawn(net, updates, count=3, size=size, ragged=True)]
+    models, loops = built(net, recipe, 3), built(net, recipe, 3, NumpyBackend(processes=1))
+    for model, loop, result, own in zip(models, loops, blocks(models, batches, updates), batches, strict=True):
+        expected = loop.train_block(own, updates=updates)
+        np.testing.assert_allclose(result.losses, expected.losses, rtol=1e-11)
+        np.testing.assert_allclose(result.gradient_norms, expected.gradient_norms, rtol=1e-11)
+        for name, array in state(loop).items():
+            np.testing.assert_allclose(state(model)[name], array, rtol=1e-9, atol=1e-11, err_msg=name)
+        alone = built(net, recipe, 3)[models.index(model)]
+        assert np.array_equal(alone.train_block(own, updates=updates).losses, result.losses)
+        assert all(np.array_equal(array, state(alone)[name]) for name, array in state(model).items())
 
 
 @pytest.mark.soak

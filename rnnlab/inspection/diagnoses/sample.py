@@ -67,7 +67,7 @@ class OneSample(AbstractDiagnosis[Sample]):
         )
         with backend.running():
             model = backend.build(inspected.network, parameters=dict(inspected.arrays))
-            outputs = np.asarray(model.predict(batch.inputs, batch.lengths).outputs)
+            outputs = model.outputs(batch)
         scored = np.flatnonzero(batch.mask[0])
         targets, raw = batch.targets, outputs
         if task.return_sequences:

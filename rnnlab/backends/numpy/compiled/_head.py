@@ -10,6 +10,7 @@ from rnnlab.backends.numpy.compiled._layout import Layout
 from rnnlab.backends.numpy.compiled._order import Order
 from rnnlab.backends.numpy.compiled._places import Gather, Piece, Rows
 from rnnlab.backends.numpy.compiled._product import outer
+from rnnlab.backends.numpy.compiled._symbols import Lookups, parted, with_lookups
 from rnnlab.backends.numpy.compiled._values import Place, Vector
 from rnnlab.backends.numpy.compiled._weights import Buffers, Shapes, Weights, add
 from rnnlab.equations.formula import Formula
@@ -30,6 +31,7 @@ class Head:
         shapes: Where the parameters are, by full name.
         columns: W.
         errors: Whether to find how far outputs are from their targets.
+        lookups: What reads rows of its parameters, where inputs are symbols.
 
     Attributes:
         loss: Where the sum of the losses is.
@@ -48,8 +50,9 @@ class Head:
         shapes: Shapes,
         columns: int,
         errors: bool = False,
+        lookups: Lookups | None = None,
     ) -> None:
-        self._code, self._columns = code, columns
+        self._code, self._columns, self._lookups = code, columns, lookups
         output, ones = layout.states[layout.plan.output], layout.ones
         self.features, self.units = formula["slope"].width, output.count
         h, slope = Rows("next", output.start, output.count), Rows("head", 1, self.features)
@@ -75,12 +78,22 @@ class Head:
             Piece(name, False, slice(*edges), slice(0, self.features))
             for name, edges in zip(operands, pairwise(ends), strict=True)
         )
-        self._gather = Gather(tuple(operands.values()), 0, self.features, pieces)
+        self._gather, self._looked_up = Gather(tuple(operands.values()), 0, self.features, pieces), tuple[Piece, ...]()
+        if lookups:
+            direction = with_lookups(direction)
+            self._gather, self._looked_up = parted(self._gather)
         self.weights = Weights(
             code, buffers, name="head", directions=[direction], gathers=[self._gather], shapes=shapes
         )
         self._items = Items(
-            code, direction, name="head", starts=self.weights.starts, vectors={}, columns=columns, per_lane=True
+            code,
+            direction,
+            name="head",
+            starts=self.weights.starts,
+            vectors={},
+            columns=columns,
+            per_lane=True,
+            lookups=lookups,
         )
         self._own = buffers.new("head", 2 + self.features + self.units)
         self.error = self._own + (1 + self.features + self.units) * columns
@@ -128,3 +141,5 @@ class Head:
                 places = [self._items.place(rows), self._own + width, self.weights.sums + start * code.lanes]
                 code.call(function, places, (1,))
                 start += rows.count * self.features
+            if self._lookups and self._looked_up:
+                self._lookups.add(self._looked_up, given["inputs"], self._own + width)

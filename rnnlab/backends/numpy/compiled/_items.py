@@ -6,8 +6,9 @@ from typing import Any
 
 from rnnlab.backends.numpy.compiled import _functions as functions
 from rnnlab.backends.numpy.compiled._code import Code
-from rnnlab.backends.numpy.compiled._places import Direction, Loop, Product, Rows
+from rnnlab.backends.numpy.compiled._places import Direction, Lookup, Loop, Product, Rows
 from rnnlab.backends.numpy.compiled._product import product
+from rnnlab.backends.numpy.compiled._symbols import Lookups
 from rnnlab.backends.numpy.compiled._values import Number, Place, Vector, Whole
 from rnnlab.equations.graph import Node
 
@@ -24,6 +25,7 @@ class Items:
         columns: W.
         adds: Whether the gradient of the inputs is added to what is there.
         per_lane: Whether each lane of a vector has parameters of its own.
+        lookups: What reads rows of parameters, where inputs are symbols.
 
     Attributes:
         bases: Where the buffers are, besides `weights` and `vectors`.
@@ -40,8 +42,9 @@ class Items:
         columns: int,
         adds: bool = False,
         per_lane: bool = False,
+        lookups: Lookups | None = None,
     ) -> None:
-        self.code, self.direction, self.columns = code, direction, columns
+        self.code, self.direction, self.columns, self._lookups = code, direction, columns, lookups
         self.bases = dict[str, Place]()
         self._starts, self._vectors, self._each = starts, vectors, code.lanes if per_lane else 1
         self._products = {
@@ -51,7 +54,7 @@ class Items:
                 item.shape,
                 operands=[rows.count for rows in item.operands],
                 columns=columns,
-                adds=item.of_inputs and adds,
+                adds=item.adds or (item.of_inputs and adds),
                 precision=code.precision,
                 lanes=code.lanes if per_lane else 0,
             )
@@ -68,6 +71,9 @@ class Items:
         for item in self.direction.items:
             if isinstance(item, Loop):
                 self._loop(item)
+            elif isinstance(item, Lookup):
+                assert self._lookups
+                self._lookups.read(item.pieces, self.bases["inputs"], self.place(item.to))
             elif item.of_inputs and not isinstance(wants_inputs, bool):
                 with self.code.where(wants_inputs):
                     self._product(item)

@@ -4,7 +4,7 @@ A value is some rows of a buffer, each row as long as the columns that are compu
 
     record    a step's states before it, its inputs, a row of ones, and what the way back reads
     next      the record of the step after it: its states
-    inputs    a step's inputs where they are not on the record
+    inputs    a step's inputs where they are not on the record, or its symbols
     flow      the gradients of the states after a step; `before`: those of the states before it
     kept      the gradients that those of parameters are made of; `below`: the gradient of the inputs
     work      whatever no other step reads
@@ -59,6 +59,7 @@ class Product:
         pieces: The parameters in the matrix, (rows of the operands, rows of the result).
         transposed: Whether they are transposes.
         of_inputs: Whether it gives the gradient of the inputs, which is not always wanted.
+        adds: Whether it is added to what is there.
     """
 
     to: Rows
@@ -66,11 +67,26 @@ class Product:
     pieces: tuple[Piece, ...]
     transposed: bool
     of_inputs: bool = False
+    adds: bool = False
 
     @property
     def shape(self) -> tuple[int, int]:
         """The rows of the result, and of all operands."""
         return self.to.count, sum(rows.count for rows in self.operands)
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Lookup:
+    """A product with inputs of which one is 1 and the others are 0; see `_symbols`.
+
+    Attributes:
+        to: Where the result goes.
+        pieces: The parameters that have a row for each input.
+    """
+
+    to: Rows
+    pieces: tuple[Piece, ...]
 
 
 @final
@@ -117,7 +133,7 @@ class Direction:
         work: How many rows `work` has.
     """
 
-    items: tuple[Product | Loop, ...]
+    items: tuple[Product | Loop | Lookup, ...]
     rows: Mapping[Node, Rows]
     written: Mapping[Node, Sequence[Rows]]
     work: int

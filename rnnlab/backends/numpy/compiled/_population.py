@@ -9,9 +9,12 @@ from numpy.typing import NDArray
 
 from rnnlab.backends.base import BlockResult, Network, Training
 from rnnlab.backends.numpy.compiled._kernel import Kernel, side_by_side
+from rnnlab.backends.numpy.compiled._symbols import can_look_up
 from rnnlab.backends.numpy.compiled._updates import GIVEN, Updates
 from rnnlab.backends.numpy.lanes import Form, Member, lanes_of
 from rnnlab.core.batch import Batch
+from rnnlab.core.symbols import Symbols
+from rnnlab.equations.plan import plan_of
 
 Array = NDArray[Any]
 _TOGETHER = (4, 2, 1)  # sequences of a network that are computed at once, so that its weights are read once for all
@@ -25,10 +28,13 @@ def train_population(members: Sequence[Member], batches: Sequence[Batch], update
     form, training = members[0].form, members[0].training
     network, dtype = form.network, form.network.dtype
     batch_size = batches[0].size // updates
+    symbols = [one.given for one in batches if isinstance(one.given, Symbols)]
+    of_symbols = len(symbols) == len(batches) and can_look_up(plan_of(network.cell, network.input_features))
     lanes = lanes_of(network, batch_size)
     together = next(count for count in _TOGETHER if batch_size % count == 0)
-    kernel = _kernel(form, lanes, together)
-    data = _Data(batches, network, training, updates, lanes=lanes, together=together)
+    kernel = _kernel(form, lanes, together, of_symbols)
+    inputs = [one.codes[:, :, None] + 1 for one in symbols] if of_symbols else [one.inputs for one in batches]
+    data = _Data(batches, inputs, network, training, updates, lanes=lanes, together=together)
     vectors = {name: side_by_side([one.slots[name] for one in members], lanes) for name in kernel.slots}
     vectors["parameters"] = side_by_side([one.parameters for one in members], lanes)
     schedules = [(one.training, int(one.slots["step"][0])) for one in members]
@@ -55,7 +61,7 @@ def train_population(members: Sequence[Member], batches: Sequence[Batch], update
             member.slots[name][...] = vectors[name][:, column]
         member.slots["step"][0] += count - (len(ends) > 0)
         outputs = np.moveaxis(given["outputs"][..., column], -1, 1).reshape(data.rows, *output)[: count * batch_size]
-        outputs = outputs[:, : batches[column].inputs.shape[1]] if network.return_sequences else outputs
+        outputs = outputs[:, : batches[column].mask.shape[1]] if network.return_sequences else outputs
         results.append(BlockResult(losses[:count], norms[:count], rate[:count], np.ascontiguousarray(outputs)))
     return results
 
@@ -71,13 +77,21 @@ class _Data:
     """
 
     def __init__(
-        self, batches: Sequence[Batch], network: Network, training: Training, updates: int, *, lanes: int, together: int
+        self,
+        batches: Sequence[Batch],
+        inputs: Sequence[Array],
+        network: Network,
+        training: Training,
+        updates: int,
+        *,
+        lanes: int,
+        together: int,
     ) -> None:
-        self.rows, self.timesteps = batches[0].size, max(one.inputs.shape[1] for one in batches)
+        self.rows, self.timesteps = batches[0].size, max(one.mask.shape[1] for one in batches)
         lengths = side_by_side([one.lengths for one in batches], lanes)
         self._kept: list[Array] = []
         self.arrays: dict[str, Array] = {
-            "inputs by lane": self._table([self._padded(one.inputs) for one in batches], lanes),
+            "inputs by lane": self._table([self._padded(one) for one in inputs], lanes),
             "ends": lengths.reshape(-1, together * lanes).max(axis=1).astype(np.int64),
             "lengths": lengths.astype(network.dtype),
         }
@@ -103,8 +117,8 @@ class _Data:
 
 
 @lru_cache(maxsize=32)
-def _kernel(form: Form, lanes: int, together: int) -> Kernel:
-    updates = Updates(form.network, form.optimizer, lanes=lanes, together=together)
+def _kernel(form: Form, lanes: int, together: int, of_symbols: bool) -> Kernel:
+    updates = Updates(form.network, form.optimizer, lanes=lanes, together=together, of_symbols=of_symbols)
     slots = form.optimizer.slot_names()
     return Kernel(updates.function(), given=(*GIVEN, *slots), sizes=updates.sizes, numbers=updates.numbers, slots=slots)
 

@@ -5,14 +5,16 @@ equation gives beyond a sequence's end.
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import final
 
 from rnnlab.backends.numpy.compiled import _functions as functions
 from rnnlab.backends.numpy.compiled._code import Code
 from rnnlab.backends.numpy.compiled._items import Items
 from rnnlab.backends.numpy.compiled._layout import Layout
-from rnnlab.backends.numpy.compiled._places import Rows
+from rnnlab.backends.numpy.compiled._places import Gather, Piece, Product, Rows
 from rnnlab.backends.numpy.compiled._product import outer
+from rnnlab.backends.numpy.compiled._symbols import Lookups, parted, with_lookups
 from rnnlab.backends.numpy.compiled._values import Mask, Number, Place
 from rnnlab.backends.numpy.compiled._weights import Buffers, Shapes, Weights, clear
 from rnnlab.equations.plan import Plan
@@ -33,6 +35,7 @@ class Layer:
         inputs: Where its inputs are, and how many rows after one step's those of the next are.
         columns: W.
         is_first: Whether nobody wants the gradient of its inputs.
+        lookups: What reads rows of its parameters, where inputs are symbols.
 
     Attributes:
         weights: Its matrices.
@@ -51,11 +54,21 @@ class Layer:
         inputs: tuple[Place, int],
         columns: int,
         is_first: bool,
+        lookups: Lookups | None,
     ) -> None:
         self._code, self._columns, self._inputs, self._is_first = code, columns, inputs, is_first
-        self.layout = layout = Layout(plan, 1, inputs_apart=True)
-        directions = (layout.forward, layout.backward)
-        self.weights = Weights(code, buffers, name=name, directions=directions, gathers=layout.gathers, shapes=shapes)
+        self._lookups, self.layout = lookups, Layout(plan, 1, inputs_apart=True)
+        layout, directions = self.layout, [self.layout.forward, self.layout.backward]
+        if is_first:
+            items = (one for one in layout.backward.items if not (isinstance(one, Product) and one.of_inputs))
+            directions[1] = replace(layout.backward, items=tuple(items))
+        gathers: list[tuple[Gather, tuple[Piece, ...]]] = [(one, ()) for one in layout.gathers]
+        if lookups:
+            directions[0] = with_lookups(layout.forward)
+            gathers = [parted(one) for one in layout.gathers]
+        self._sums = [one for one, _ in gathers]
+        self._looked_up = [(one.start, pieces) for one, pieces in gathers if pieces]
+        self.weights = Weights(code, buffers, name=name, directions=directions, gathers=self._sums, shapes=shapes)
         vectors = {parameter: first for parameter, (first, _) in shapes.items()}
         self._forth, self._back = (
             Items(
@@ -67,6 +80,7 @@ class Layer:
                 columns=columns,
                 adds=plan.input_rest is not None,
                 per_lane=True,
+                lookups=lookups,
             )
             for way, direction in zip(("forward", "backward"), directions, strict=True)
         )
@@ -74,7 +88,8 @@ class Layer:
         self._kept = buffers.new(f"kept {name}", 0, layout.kept)
         self._flow = buffers.new(f"flow {name}", 2 * layout.flow)
         self._work = buffers.new(f"work {name}", max(layout.forward.work, layout.backward.work))
-        self.below = buffers.new(f"below {name}", 0, 0 if is_first else plan.input_features)
+        is_written = not is_first or plan.input_rest is not None
+        self.below = buffers.new(f"below {name}", 0, plan.input_features if is_written else 0)
         output = layout.states[plan.output]
         self._output = Rows("flow", output.start, output.count)
         self.outputs = self._record + (layout.record + output.start) * columns, layout.record
@@ -89,7 +104,7 @@ class Layer:
                 precision=precision,
                 lanes=code.lanes,
             )
-            for number, one in enumerate(layout.gathers)
+            for number, one in enumerate(self._sums)
             for part, rows in enumerate(one.operands)
         ]
 
@@ -187,10 +202,16 @@ class Layer:
         with code.loop((timesteps + (at_once - 1)) // at_once) as block:
             step = block * at_once
             count = (timesteps - step).at_most(at_once)
-            for one in layout.gathers:
+            for one in self._sums:
                 kept = self._kept + (step * layout.kept + one.start) * width
                 for rows in one.operands:
                     operand = first[rows.buffer] + (step * strides[rows.buffer] + rows.start) * width
                     places = operand, kept, self.weights.sums + start * code.lanes
                     code.call(next(functions_left), places, (count,))
                     start += rows.count * one.count
+            if self._lookups and self._looked_up:
+                with code.loop(count) as number:
+                    symbols = self._inputs[0] + (step + number) * width
+                    for row, pieces in self._looked_up:
+                        kept = self._kept + ((step + number) * layout.kept + row) * width
+                        self._lookups.add(pieces, symbols, kept)

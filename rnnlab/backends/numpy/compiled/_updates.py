@@ -13,6 +13,7 @@ from rnnlab.backends.numpy.compiled._head import Head
 from rnnlab.backends.numpy.compiled._machine import Program
 from rnnlab.backends.numpy.compiled._recurrent import Layer
 from rnnlab.backends.numpy.compiled._rule import Rule
+from rnnlab.backends.numpy.compiled._symbols import Lookups
 from rnnlab.backends.numpy.compiled._values import Number, Place
 from rnnlab.backends.numpy.compiled._weights import Buffers, add, clear
 from rnnlab.equations.formula import formula_of_head
@@ -37,13 +38,16 @@ class Updates:
         rule: How all are updated; its numbers are given for each update and lane.
         lanes: How many there are.
         together: How many sequences of a batch are computed at once, S; it divides B.
+        of_symbols: Whether the inputs are symbols, one number for each step.
 
     Attributes:
         sizes: By name, how many numbers a buffer has, and how many more for each time step.
         numbers: The names of the numbers of an update, in order.
     """
 
-    def __init__(self, network: Network, rule: AbstractOptimizer[Any], *, lanes: int, together: int) -> None:
+    def __init__(
+        self, network: Network, rule: AbstractOptimizer[Any], *, lanes: int, together: int, of_symbols: bool
+    ) -> None:
         self._network, self._together = network, together
         self._module = ir.Module(name="updates")
         self._code = code = Code(self._module, "train", places=1, numbers=4, precision=network.precision, lanes=lanes)
@@ -56,8 +60,12 @@ class Updates:
         for name, parameter in network.parameters().items():
             shapes[name], self._size = (self._size, parameter.shape), self._size + parameter.size
         self._targets = 1 if network.loss_function.integer_targets else network.output_features
-        self._inputs = self._buffers.new("inputs", 0, network.input_features)
-        below, self._layers = (self._inputs, network.input_features), list[Layer]()
+        self._features = 1 if of_symbols else network.input_features
+        self._inputs = self._buffers.new("inputs", 0, self._features)
+        below, self._layers = (self._inputs, self._features), list[Layer]()
+        self._rule = Rule(code, self._buffers, rule, at=self._at, size=self._size)
+        self.numbers = self._rule.numbers
+        places = {"parameters": self._at["parameters"], "gradients": self._rule.gradients}
         for number in range(network.cell.options.layers):
             prefix = f"layers.{number}."
             own = {name.removeprefix(prefix): one for name, one in shapes.items() if name.startswith(prefix)}
@@ -71,6 +79,7 @@ class Updates:
                 inputs=below,
                 columns=columns,
                 is_first=number == 0,
+                lookups=Lookups(code, own, columns=columns, **places) if of_symbols and number == 0 else None,
             )
             layer.begin(self._at["parameters"], code.numbers[2])
             self._layers.append(layer)
@@ -84,9 +93,8 @@ class Updates:
             inputs=network.input_features,
             shapes=shapes,
             columns=columns,
+            lookups=Lookups(code, shapes, columns=columns, **places) if of_symbols else None,
         )
-        self._rule = Rule(code, self._buffers, rule, at=self._at, size=self._size)
-        self.numbers = self._rule.numbers
         self._laid = {
             "targets": self._buffers.new("targets", self._targets, self._targets if network.return_sequences else 0),
             "mask": self._buffers.new("mask", 0, int(network.return_sequences)),
@@ -106,12 +114,12 @@ class Updates:
             for weights in parts:
                 weights.load(at["parameters"])
             clear(code, head.loss, self._together * lanes)
+            clear(code, self._rule.gradients, self._size * lanes)
             share = (at["share"] + update * lanes).read()
             for column in range(0, self._together * lanes, lanes):
                 (head.share + column).write(share)
             with code.loop(batch_size // self._together) as some:
                 self._sequences(update * batch_size + some * self._together, timesteps, window)
-            clear(code, self._rule.gradients, self._size * lanes)
             for weights in parts:
                 weights.unload(self._rule.gradients)
             self._end(update)
@@ -122,7 +130,7 @@ class Updates:
         code, at, network = self._code, self._at, self._network
         width, every_step = self._together * code.lanes, network.return_sequences
         end, lengths = at["ends"].read_whole(row // self._together), at["lengths"] + row * code.lanes
-        features, targets = network.input_features, self._targets
+        features, targets = self._features, self._targets
         steps: tuple[Any, Any] = (timesteps, end) if every_step else (1, code.whole(1))
         for n in range(self._together):
             column = n * code.lanes
