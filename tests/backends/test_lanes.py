@@ -130,6 +130,20 @@ def test_updates_by_symbols_are_those_of_the_loop(rule: str, options: dict[str, 
         assert all(np.array_equal(array, state(alone)[name]) for name, array in state(model).items())
 
 
+@pytest.mark.parametrize("sequences", [False, True])
+def test_outputs_for_symbols_are_those_for_vectors(sequences: bool) -> None:
+    net = replace(network("lstm_1997", units=4, sequences=sequences, layers=2), input_features=50)
+    (model,), (data,) = built(net, training(), 1), drawn(net, 21, count=1, ragged=True, holes=sequences)
+    symbols = of_symbols(data, 50)
+    longer, found = symbols.padded(symbols.mask.shape[1] + 3), model.outputs(symbols)
+    at = data.mask if sequences else slice(None)
+    np.testing.assert_allclose(found[at], model.predict(symbols.inputs, symbols.lengths).outputs[at], rtol=1e-11)
+    assert np.array_equal(model.outputs(longer)[:, : found.shape[1]], found)
+    assert np.array_equal(model.outputs(symbols.rows(3, 8)), found[3:8])
+    (plain,) = built(net, training(), 1, NumpyBackend(processes=1))
+    np.testing.assert_allclose(plain.outputs(symbols)[at], found[at], rtol=1e-11)
+
+
 @pytest.mark.soak
 @pytest.mark.parametrize("sequences", [False, True])
 @pytest.mark.parametrize("loss", LOSSES)

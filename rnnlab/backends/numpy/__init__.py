@@ -27,7 +27,7 @@ from rnnlab.backends.base import (
 from rnnlab.backends.numpy.compiled import compiled_layer, describe_compiler
 from rnnlab.backends.numpy.continual import ContinualModel
 from rnnlab.backends.numpy.fast import FastLayer
-from rnnlab.backends.numpy.lanes import Form, Member, lanes_of, train_together, why_not_in_lanes
+from rnnlab.backends.numpy.lanes import Form, Member, lanes_of, outputs_in_lanes, train_together, why_not_in_lanes
 from rnnlab.backends.numpy.layer import AbstractLayer
 from rnnlab.backends.numpy.parallel import ParallelShards
 from rnnlab.backends.numpy.pool import NamedVector
@@ -258,6 +258,10 @@ class NumpyModel(AbstractModel):
         ends = np.full(len(inputs), inputs.shape[1]) if lengths is None else lengths
         outputs = self._shards.predict(inputs, ends)
         return Prediction(outputs, self._shards.states(inputs) if states else {})
+
+    def outputs(self, batch: Batch) -> Array:
+        found = None if self._lanes is False else outputs_in_lanes(self.network, self._parameters.flat, batch)
+        return super().outputs(batch) if found is None else found
 
     def parameters(self) -> dict[str, Array]:
         return self._parameters.copies()

@@ -12,6 +12,7 @@ from rnnlab.backends._recipe import Stream
 from rnnlab.backends.base import BlockResult, Network, Training
 from rnnlab.backends.numpy.chunks import should_recompute
 from rnnlab.core.batch import Batch
+from rnnlab.core.symbols import Symbols
 from rnnlab.equations.formula import formula_of_rule
 from rnnlab.equations.graph import text_of
 from rnnlab.equations.plan import plan_of
@@ -155,3 +156,16 @@ def train_together(members: Sequence[Member], batches: Sequence[Batch], updates:
         for start in range(0, len(members), most):
             results += train(members[start : start + most], batches[start : start + most], updates)
     return results
+
+
+def outputs_in_lanes(network: Network, parameters: Array, batch: Batch) -> Array | None:
+    """Return the raw outputs at the scored steps of sequences of symbols, found in lanes; None for others."""
+    if not isinstance(batch.given, Symbols):
+        return None
+    from rnnlab.backends.numpy.compiled._population import outputs_of_symbols
+    from rnnlab.backends.numpy.compiled._symbols import can_look_up
+
+    if not can_look_up(plan_of(network.cell, network.input_features)):
+        return None
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        return outputs_of_symbols(network, parameters, batch)

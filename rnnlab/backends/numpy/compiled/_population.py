@@ -15,8 +15,15 @@ from rnnlab.backends.numpy.lanes import Form, Member, lanes_of
 from rnnlab.core.batch import Batch
 from rnnlab.core.symbols import Symbols
 from rnnlab.equations.plan import plan_of
+from rnnlab.optim.rules import OPTIMIZERS
+from rnnlab.optim.schedules import SCHEDULES
 
 Array = NDArray[Any]
+_PLAIN = Training(
+    OPTIMIZERS.get("sgd")(OPTIMIZERS.get("sgd").Options()),
+    learning_rate=0.1,
+    schedule=SCHEDULES.get("constant")(SCHEDULES.get("constant").Options(), total_steps=1),
+)
 _TOGETHER = (4, 2, 1)  # sequences of a network that are computed at once, so that its weights are read once for all
 
 
@@ -32,8 +39,8 @@ def train_population(members: Sequence[Member], batches: Sequence[Batch], update
     of_symbols = len(symbols) == len(batches) and can_look_up(plan_of(network.cell, network.input_features))
     lanes = lanes_of(network, batch_size)
     together = next(count for count in _TOGETHER if batch_size % count == 0)
-    kernel = _kernel(form, lanes, together, of_symbols)
-    inputs = [one.codes[:, :, None] + 1 for one in symbols] if of_symbols else [one.inputs for one in batches]
+    kernel = _kernel(form, lanes, together, of_symbols=of_symbols)
+    inputs = [_numbers_of(one) for one in symbols] if of_symbols else [one.inputs for one in batches]
     data = _Data(batches, inputs, network, training, updates, lanes=lanes, together=together)
     vectors = {name: side_by_side([one.slots[name] for one in members], lanes) for name in kernel.slots}
     vectors["parameters"] = side_by_side([one.parameters for one in members], lanes)
@@ -64,6 +71,40 @@ def train_population(members: Sequence[Member], batches: Sequence[Batch], update
         outputs = outputs[:, : batches[column].mask.shape[1]] if network.return_sequences else outputs
         results.append(BlockResult(losses[:count], norms[:count], rate[:count], np.ascontiguousarray(outputs)))
     return results
+
+
+def outputs_of_symbols(network: Network, parameters: Array, batch: Batch) -> Array:
+    """Return the raw outputs at the scored steps: each lane has the network, and a share of the sequences.
+
+    Lanes have about the same lengths at the same time. A sequence's outputs do not depend on the others.
+    """
+    lanes, dtype = lanes_of(network, 1), network.dtype
+    order = np.argsort(-batch.lengths, kind="stable")
+    order = np.pad(order, (0, -len(order) % lanes), mode="edge").reshape(-1, lanes)  # (rows, lanes)
+    rows, longest = len(order), int(batch.lengths.max())
+    assert isinstance(batch.given, Symbols)
+    targets = batch.targets[:, :longest] if network.return_sequences else batch.targets
+    shares = [
+        Batch(Symbols(batch.given.codes[own, :longest], batch.given.features), targets[own], mask, batch.lengths[own])
+        for own, mask in ((own, batch.mask[own, :longest]) for own in order.T)
+    ]
+    inputs = [_numbers_of(one.given) for one in shares if isinstance(one.given, Symbols)]
+    data = _Data(shares, inputs, network, _PLAIN, 1, lanes=lanes, together=1)
+    outputs = np.zeros((rows, *network.empty_outputs(0, longest).shape[1:], lanes), dtype)
+    nothing = dict.fromkeys([*GIVEN, *_PLAIN.optimizer.slot_names()], np.zeros(lanes, dtype))
+    given = nothing | data.arrays | {"parameters": side_by_side([parameters], lanes), "outputs": outputs}
+    form = Form.of(network, _PLAIN)
+    _kernel(form, lanes, 1, of_symbols=True, learns=False).run(
+        given, (1, rows, longest, 0), timesteps=longest, dtype=dtype
+    )
+    found = network.empty_outputs(batch.size, batch.mask.shape[1])
+    filled = found[:, :longest] if network.return_sequences else found
+    filled[order] = np.moveaxis(outputs, -1, 1)
+    return found
+
+
+def _numbers_of(symbols: Symbols) -> Array:
+    return symbols.codes[:, :, None] + 1
 
 
 @final
@@ -117,8 +158,9 @@ class _Data:
 
 
 @lru_cache(maxsize=32)
-def _kernel(form: Form, lanes: int, together: int, of_symbols: bool) -> Kernel:
-    updates = Updates(form.network, form.optimizer, lanes=lanes, together=together, of_symbols=of_symbols)
+def _kernel(form: Form, lanes: int, together: int, *, of_symbols: bool, learns: bool = True) -> Kernel:
+    sizes = {"lanes": lanes, "together": together}
+    updates = Updates(form.network, form.optimizer, **sizes, of_symbols=of_symbols, learns=learns)
     slots = form.optimizer.slot_names()
     return Kernel(updates.function(), given=(*GIVEN, *slots), sizes=updates.sizes, numbers=updates.numbers, slots=slots)
 

@@ -127,6 +127,13 @@ class Layer:
                 step, lengths, [(self._forth.place(rows), rows.count) for those in saved for rows in those]
             )
 
+    def visit(self, timesteps: Number, do: Callable[[Mapping[str, Place], Number, Place], None]) -> None:
+        """Call `do` for every step after `forward`: given the bases, the step, and where the gradient would go."""
+        bases = self._forth.bases
+        with self._code.loop(timesteps) as step:
+            self._set(bases, step)
+            do(bases, step, self._flow + self._output.start * self._columns)
+
     def backward(
         self,
         timesteps: Number,

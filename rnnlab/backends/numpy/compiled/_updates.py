@@ -39,6 +39,7 @@ class Updates:
         lanes: How many there are.
         together: How many sequences of a batch are computed at once, S; it divides B.
         of_symbols: Whether the inputs are symbols, one number for each step.
+        learns: Whether it goes back and updates; else it finds the outputs alone.
 
     Attributes:
         sizes: By name, how many numbers a buffer has, and how many more for each time step.
@@ -46,9 +47,16 @@ class Updates:
     """
 
     def __init__(
-        self, network: Network, rule: AbstractOptimizer[Any], *, lanes: int, together: int, of_symbols: bool
+        self,
+        network: Network,
+        rule: AbstractOptimizer[Any],
+        *,
+        lanes: int,
+        together: int,
+        of_symbols: bool,
+        learns: bool = True,
     ) -> None:
-        self._network, self._together = network, together
+        self._network, self._together, self._learns = network, together, learns
         self._module = ir.Module(name="updates")
         self._code = code = Code(self._module, "train", places=1, numbers=4, precision=network.precision, lanes=lanes)
         table, columns = code.places[0], together * code.lanes
@@ -120,9 +128,10 @@ class Updates:
                 (head.share + column).write(share)
             with code.loop(batch_size // self._together) as some:
                 self._sequences(update * batch_size + some * self._together, timesteps, window)
-            for weights in parts:
-                weights.unload(self._rule.gradients)
-            self._end(update)
+            if self._learns:
+                for weights in parts:
+                    weights.unload(self._rule.gradients)
+                self._end(update)
         code.done()
 
     def _sequences(self, row: Number, timesteps: Number, window: Number) -> None:
@@ -159,6 +168,9 @@ class Updates:
             self._head.step(bases, to, scored, **given)
 
         layers = self._layers
+        if not self._learns:
+            layers[-1].visit(end, from_loss)
+            return
         from_above: Callable[[Any, Number, Place], None] = from_loss
         for number in range(len(layers) - 1, -1, -1):
             layers[number].backward(end, lengths, window=window, from_above=from_above)
