@@ -189,11 +189,6 @@ class AbstractTask(ABC):
         return min(reference.loss for reference in self.references(timesteps) if not reference.needs_memory)
 
     @property
-    def numbers_per_step(self) -> int:
-        """How many numbers the inputs of a step are in memory."""
-        return 1 if self.one_hot else self.input_features
-
-    @property
     def knows_scores(self) -> bool:
         """Whether the losses of `references` and `oracle_loss` are those of the loss in use."""
         return self.follows_loss or self.loss in {"sigmoid_mse", getattr(type(self), "loss", self.loss)}

@@ -43,7 +43,7 @@ class Source:
     ) -> None:
         self._task, self._size, self._timesteps, self._seed = task.part("train"), batch_size, timesteps, seed
         self._same_length = same_length
-        self.unit = batches_per_unit(batch_size * timesteps[1] * task.numbers_per_step)
+        self.unit = batches_per_unit(batch_size * timesteps[1] * numbers_per_step(task))
         self._drawn: dict[int, Batch] = {}  # unit -> its batches
 
     @classmethod
@@ -86,6 +86,11 @@ class Source:
         lengths = draw_lengths(rng, self.unit, self._timesteps).tolist()
         batches = (self._task.sample(rng, batch_size=self._size, timesteps=(length, length)) for length in lengths)
         return joined([one.padded(self._timesteps[1]) for one in batches])
+
+
+def numbers_per_step(task: AbstractTask) -> int:
+    """Return how many numbers the inputs of a step are in memory."""
+    return 1 if task.one_hot else task.input_features
 
 
 def joined(parts: list[Batch]) -> Batch:

@@ -10,6 +10,7 @@ from rnnlab.core.batch import Batch, Lengths
 from rnnlab.core.losses import LOSSES
 from rnnlab.core.streams import stream
 from rnnlab.tasks.base import AbstractTask, Part, is_largest, mean_loss
+from rnnlab.training.source import numbers_per_step
 from rnnlab.training.stream_set import StreamSet
 
 _MOST_SEQUENCES = 256  # per batch
@@ -33,8 +34,8 @@ class ValidationSet:
     ) -> None:
         self._task, self._timesteps, self._seed = task.part(part), timesteps, seed
         self._stream = f"data/{part}"
-        self._sizes = batch_sizes(sequences, numbers_each=timesteps[1] * task.numbers_per_step)
-        small = sequences * timesteps[1] * task.numbers_per_step * 8 <= _KEPT_BYTES
+        self._sizes = batch_sizes(sequences, numbers_each=timesteps[1] * numbers_per_step(task))
+        small = sequences * timesteps[1] * numbers_per_step(task) * 8 <= _KEPT_BYTES
         self._kept = [self._draw(n) for n in range(len(self._sizes))] if small else None
 
     def score(self, model: AbstractModel, *, between: Callable[[], None] = lambda: None) -> dict[str, float]:
