@@ -307,3 +307,11 @@ def test_how_many_are_trained_together() -> None:
 )
 def test_where_one_network_alone_is_faster(units: int, batch_size: int, faster: bool) -> None:
     assert is_faster_alone(network("carry", units=units), batch_size, 100) is faster
+
+
+def test_symbols_count_as_one_row() -> None:
+    """Of 6,064 parameters, as in table 3 of Hochreiter & Schmidhuber 1997, 48 are read at a step."""
+    net = replace(network("lstm_1997", units=2, hidden_bias="none", precision="float32"), input_features=1004)
+    assert not is_faster_alone(net, 1, 1100)
+    assert is_faster_alone(net, 1, 1100, one_hot=True)
+    assert lanes_of(replace(net, input_features=300), 1, one_hot=True) >= lanes_of(replace(net, input_features=300), 1)

@@ -165,7 +165,9 @@ class NumpyBackend(AbstractBackend):
         return one.form.why_apart(other.form)
 
     def population(self, network: Network, training: Training, *, batch_size: int) -> int:
-        return 1 if why_not_in_lanes(network, training, batch_size, self._lanes) else lanes_of(network, batch_size)
+        if why_not_in_lanes(network, training, batch_size, self._lanes):
+            return 1
+        return lanes_of(network, batch_size, one_hot=training.one_hot)
 
     @property
     def _lanes(self) -> bool | None:

@@ -1,7 +1,7 @@
 """Networks side by side, one in each lane of a vector: which can be, when it pays, and the call that trains them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, final
 
@@ -50,7 +50,7 @@ class Form:
         formula = formula_of_rule(training.optimizer)
         rest = (
             network.output_features, network.loss, network.return_sequences, network.precision, training.bptt_steps,
-            training.sums_steps, network.output, stream and (stream.reset, stream.tolerance),
+            training.sums_steps, training.one_hot, network.output, stream and (stream.reset, stream.tolerance),
         )  # fmt: skip
         rule = f"{[*formula]} {text_of(formula.values())}"
         return cls(f"{layers} {plans}", rule, f"{rest}", network, training.optimizer, stream, training.bptt_steps)
@@ -86,7 +86,7 @@ class Member:
 
 
 @cache  # called at every block
-def lanes_of(network: Network, batch_size: int) -> int:
+def lanes_of(network: Network, batch_size: int, *, one_hot: bool = False) -> int:
     """Return how many networks there can be in one call: as many as a vector has numbers.
 
     Vectors of 64 bytes are halved where all weights in them are read at every step of a sequence, and no longer fit a
@@ -95,7 +95,7 @@ def lanes_of(network: Network, batch_size: int) -> int:
     """
     from rnnlab.backends.numpy.compiled._machine import vector_bytes
 
-    is_large = _size(network) in _LARGE and batch_size % 4 > 0
+    is_large = _read(network, one_hot=one_hot) in _LARGE and batch_size % 4 > 0
     return (min(32, vector_bytes()) if is_large else vector_bytes()) // network.dtype.itemsize
 
 
@@ -119,26 +119,35 @@ def why_not_in_lanes(network: Network, training: Training, batch_size: int, aske
     # The states of one sequence of 16 networks are there at once.
     if should_recompute(network, training.recompute, batch_size=16, timesteps=timesteps):
         return "states are recomputed, for training.recompute asks for it, or memory does"
-    if asked is None and not is_faster_alone(network, batch_size, timesteps):
+    if asked is None and not is_faster_alone(network, batch_size, timesteps, one_hot=training.one_hot):
         return "one network alone is faster otherwise; numpy.lanes: true trains many together"
     return ""
 
 
 @cache  # called at every block
-def is_faster_alone(network: Network, batch_size: int, timesteps: int) -> bool:
+def is_faster_alone(network: Network, batch_size: int, timesteps: int, *, one_hot: bool = False) -> bool:
     """Return whether one network alone is faster in a lane than with its sequences as columns.
 
     A lane takes B·T·(50 ns + 0.6 ns·P) for an update, P parameters; 1 ns·P from 4,000 on, unless B is a multiple of 4.
     Columns, 16 sequences at a time, take 110 µs and T·⌈B/16⌉·(180 ns + 0.5 ns·P). Both were measured for the carry cell
     at 4 to 32 units and B from 1 to 64, float32, on one Zen 5 core with vectors of 64 bytes. It is the same rule
-    everywhere, so that a config is computed in one way.
+    everywhere, so that a config is computed in one way. Where inputs are symbols a lane reads one row of their matrix.
     """
-    size = _size(network)
+    size, all_of_them = _read(network, one_hot=one_hot), _read(network, one_hot=False)
     in_lane = batch_size * timesteps * (0.05 + size * (0.001 if size >= _LARGE.stop and batch_size % 4 else 0.0006))
-    return in_lane < 110 + timesteps * -(-batch_size // 16) * (0.18 + 0.0005 * size)
+    return in_lane < 110 + timesteps * -(-batch_size // 16) * (0.18 + 0.0005 * all_of_them)
 
 
-def _size(network: Network) -> int:
+def can_look_up(network: Network) -> bool:
+    """Return whether the step of the first layer reads its inputs in products with matrices alone."""
+    stages = plan_of(network.cell, network.input_features).forward
+    return all(operand.operation != "input" for stage in stages for node in stage.block for operand in node.operands)
+
+
+def _read(network: Network, *, one_hot: bool) -> int:
+    """Return how many parameters are read at a step: of symbols, one row of a matrix that takes inputs."""
+    if one_hot and can_look_up(network):
+        network = replace(network, input_features=1)
     return sum(parameter.size for parameter in network.parameters().values())
 
 
@@ -151,7 +160,10 @@ def train_together(members: Sequence[Member], batches: Sequence[Batch], updates:
     from rnnlab.backends.numpy.compiled._stream_lanes import train_streams
 
     form, results = members[0].form, list[BlockResult]()
-    most, train = lanes_of(form.network, batches[0].size // updates), train_streams if form.stream else train_population
+    most, train = (
+        lanes_of(form.network, batches[0].size // updates, one_hot=members[0].training.one_hot),
+        train_streams if form.stream else train_population,
+    )
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         for start in range(0, len(members), most):
             results += train(members[start : start + most], batches[start : start + most], updates)
@@ -160,12 +172,9 @@ def train_together(members: Sequence[Member], batches: Sequence[Batch], updates:
 
 def outputs_in_lanes(network: Network, parameters: Array, batch: Batch) -> Array | None:
     """Return the raw outputs at the scored steps of sequences of symbols, found in lanes; None for others."""
-    if not isinstance(batch.given, Symbols):
+    if not (isinstance(batch.given, Symbols) and can_look_up(network)):
         return None
     from rnnlab.backends.numpy.compiled._population import outputs_of_symbols
-    from rnnlab.backends.numpy.compiled._symbols import can_look_up
 
-    if not can_look_up(plan_of(network.cell, network.input_features)):
-        return None
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         return outputs_of_symbols(network, parameters, batch)

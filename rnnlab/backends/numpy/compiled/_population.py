@@ -9,12 +9,10 @@ from numpy.typing import NDArray
 
 from rnnlab.backends.base import BlockResult, Network, Training
 from rnnlab.backends.numpy.compiled._kernel import Kernel, side_by_side
-from rnnlab.backends.numpy.compiled._symbols import can_look_up
 from rnnlab.backends.numpy.compiled._updates import GIVEN, Updates
-from rnnlab.backends.numpy.lanes import Form, Member, lanes_of
+from rnnlab.backends.numpy.lanes import Form, Member, can_look_up, lanes_of
 from rnnlab.core.batch import Batch
 from rnnlab.core.symbols import Symbols
-from rnnlab.equations.plan import plan_of
 from rnnlab.optim.rules import OPTIMIZERS
 from rnnlab.optim.schedules import SCHEDULES
 
@@ -36,8 +34,8 @@ def train_population(members: Sequence[Member], batches: Sequence[Batch], update
     network, dtype = form.network, form.network.dtype
     batch_size = batches[0].size // updates
     symbols = [one.given for one in batches if isinstance(one.given, Symbols)]
-    of_symbols = len(symbols) == len(batches) and can_look_up(plan_of(network.cell, network.input_features))
-    lanes = lanes_of(network, batch_size)
+    of_symbols = len(symbols) == len(batches) and can_look_up(network)
+    lanes = lanes_of(network, batch_size, one_hot=training.one_hot)
     together = next(count for count in _TOGETHER if batch_size % count == 0)
     kernel = _kernel(form, lanes, together, of_symbols=of_symbols)
     inputs = [_numbers_of(one) for one in symbols] if of_symbols else [one.inputs for one in batches]
@@ -78,7 +76,7 @@ def outputs_of_symbols(network: Network, parameters: Array, batch: Batch) -> Arr
 
     Lanes have about the same lengths at the same time. A sequence's outputs do not depend on the others.
     """
-    lanes, dtype = lanes_of(network, 1), network.dtype
+    lanes, dtype = lanes_of(network, 1, one_hot=True), network.dtype
     order = np.argsort(-batch.lengths, kind="stable")
     order = np.pad(order, (0, -len(order) % lanes), mode="edge").reshape(-1, lanes)  # (rows, lanes)
     rows, longest = len(order), int(batch.lengths.max())

@@ -16,16 +16,8 @@ from llvmlite import ir
 from rnnlab.backends.numpy.compiled._code import Code
 from rnnlab.backends.numpy.compiled._places import Direction, Gather, Lookup, Loop, Piece, Product
 from rnnlab.backends.numpy.compiled._values import POINTER, WHOLE, Number, Place, Vector
-from rnnlab.equations.plan import Plan
 
 _P = TypeVar("_P", Product, Gather)
-
-
-def can_look_up(plan: Plan) -> bool:
-    """Return whether a cell's step reads its inputs in products with matrices alone."""
-    return all(
-        operand.operation != "input" for stage in plan.forward for node in stage.block for operand in node.operands
-    )
 
 
 def with_lookups(direction: Direction) -> Direction:
