@@ -18,6 +18,9 @@ class Symbols:
         codes: (B, T), whole numbers: which feature is 1; -1 where none is.
         features: I.
 
+    Raises:
+        ValueError: The codes are not such numbers: machine code takes them for rows of a matrix as they are.
+
     Example:
         >>> Symbols(np.array([[2, 0, -1]]), features=3).dense().tolist()
         [[[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]]
@@ -25,6 +28,15 @@ class Symbols:
 
     codes: Array
     features: int
+
+    def __post_init__(self) -> None:
+        codes = self.codes
+        if not isinstance(codes, np.ndarray) or codes.ndim != 2 or codes.dtype.kind != "i":
+            given = f"{codes.dtype} {codes.shape}" if isinstance(codes, np.ndarray) else type(codes).__name__
+            raise ValueError(f"codes are {given}, expected an array of signed integers, (B, T)")
+        if codes.size and not -1 <= codes.min() <= codes.max() < self.features:
+            problem = f"codes are {codes.min()} to {codes.max()}, expected 0 to {self.features - 1}, or -1 for none"
+            raise ValueError(problem)
 
     def __len__(self) -> int:
         return len(self.codes)

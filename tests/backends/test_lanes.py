@@ -144,6 +144,17 @@ def test_outputs_for_symbols_are_those_for_vectors(sequences: bool) -> None:
     np.testing.assert_allclose(plain.outputs(symbols)[at], found[at], rtol=1e-11)
 
 
+def test_the_largest_symbol_of_a_small_type_is_read_as_a_vector_is() -> None:
+    net = replace(network("simple", units=2), input_features=128)
+    (model,), (plain,), (data,) = (
+        built(net, training(), 1), built(net, training(), 1, NumpyBackend(processes=1)), drawn(net, 4, count=1)
+    )  # fmt: skip
+    symbols = replace(data, given=Symbols(np.full(data.mask.shape, 127, np.int8), 128))
+    np.testing.assert_allclose(model.outputs(symbols), plain.outputs(symbols), rtol=1e-11)
+    found, right = (one.train_block(symbols, updates=4).losses for one in (model, plain))
+    np.testing.assert_allclose(found, right, rtol=1e-11)
+
+
 @pytest.mark.soak
 @pytest.mark.parametrize("sequences", [False, True])
 @pytest.mark.parametrize("loss", LOSSES)

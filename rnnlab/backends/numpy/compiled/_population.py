@@ -102,7 +102,7 @@ def outputs_of_symbols(network: Network, parameters: Array, batch: Batch) -> Arr
 
 
 def _numbers_of(symbols: Symbols) -> Array:
-    return symbols.codes[:, :, None] + 1
+    return np.add(symbols.codes[:, :, None], 1, dtype=np.int32)  # the largest of int8 has no next one
 
 
 @final
