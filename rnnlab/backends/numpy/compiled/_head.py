@@ -32,6 +32,7 @@ class Head:
         columns: W.
         errors: Whether to find how far outputs are from their targets.
         lookups: What reads rows of its parameters, where inputs are symbols.
+        every_step: Whether the sums of gradients are of one step alone.
 
     Attributes:
         loss: Where the sum of the losses is.
@@ -51,6 +52,7 @@ class Head:
         columns: int,
         errors: bool = False,
         lookups: Lookups | None = None,
+        every_step: bool = False,
     ) -> None:
         self._code, self._columns, self._lookups = code, columns, lookups
         output, ones = layout.states[layout.plan.output], layout.ones
@@ -112,6 +114,7 @@ class Head:
                 strides=(0, 0),
                 precision=code.precision,
                 lanes=code.lanes,
+                adds=not every_step,
             )
             for part, rows in enumerate(self._gather.operands)
         ]

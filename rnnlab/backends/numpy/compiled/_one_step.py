@@ -61,16 +61,16 @@ class OneStep:
         self.bases |= {"weights": self.weights.joint, "vectors": at["parameters"]}
         for items in (self._forth, self._back):
             items.bases = self.bases
-        strides = (0, 0)
         self._outer = [
             outer(
                 code.function.module,
                 f"{number} {part}",
                 (rows.count, one.count),
                 columns=code.lanes,
-                strides=strides,
+                strides=(0, 0),
                 precision=code.precision,
                 lanes=code.lanes,
+                adds=False,
             )
             for number, one in enumerate(layout.gathers)
             for part, rows in enumerate(one.operands)
@@ -90,7 +90,7 @@ class OneStep:
         return self.bases["flow"] + output.start * code.lanes
 
     def backward(self) -> None:
-        """Add the gradient through this step to the sums of the weights."""
+        """Let the sums of the weights be the gradient through this step."""
         code, lanes, start, functions_left = self._code, self._code.lanes, 0, iter(self._outer)
         self._back.step(False)
         for one in self.layout.gathers:

@@ -187,10 +187,12 @@ def outer(
     strides: tuple[int, int],
     precision: str,
     lanes: int,
+    adds: bool = True,
 ) -> Code:
     """Return the function (s, d, c; T) for M rows and G gradients of each lane by itself; c is (M, G, lanes).
 
-    s_t begins so many rows after s_{t-1} as the first of `strides`, d_t as the second.
+    s_t begins so many rows after s_{t-1} as the first of `strides`, d_t as the second. What is in c stays part of the
+    sum if `adds`.
     """
     code = Code(module, f"outer {name}", places=3, numbers=1, precision=precision, lanes=lanes)
     code.function.linkage = "internal"
@@ -209,7 +211,8 @@ def outer(
                 sums = [total + left[n // width] * right[n % width] for n, total in enumerate(sums)]
             return sums
 
-        for place, total in zip(to, code.sums(steps, [place.read() for place in to], step), strict=True):
+        first = [place.read() if adds else code.constant(0.0) for place in to]
+        for place, total in zip(to, code.sums(steps, first, step), strict=True):
             place.write(total)
 
     def tiles(row: Number, height: int) -> None:

@@ -66,7 +66,8 @@ class Rule:
             clip.write(functions.where(is_fine, clip.read(), norm))
             (clip + lanes).write(functions.where(is_fine, (clip + lanes).read(), scale))
         norm, scale = clip.read(), (clip + lanes).read()
-        with code.loop(self._size) as row:
+        changes = scale.differs(1.0) | (largest_value < math.inf)
+        with code.where(code.any(changes)), code.loop(self._size) as row:
             place = gradients + row * lanes
             value = place.read() * scale
             low = functions.where(value < 0.0 - largest_value, 0.0 - largest_value, value)

@@ -87,7 +87,11 @@ class Streams:
             shapes=shapes,
             columns=lanes,
             errors=stream.reset == "error",
+            every_step=True,
         )
+        # Of other parameters gradients come by traces alone, if at all: they begin with zero.
+        known = {f"layers.0.{name}" for name in self._step.weights.known} | self._head.weights.known
+        self._others = [(shapes[name][0], one.size) for name, one in network.parameters().items() if name not in known]
         self._rule = Rule(code, buffers, rule, at=at, size=self._size)
         self.numbers = self._rule.numbers
         self._write()
@@ -118,16 +122,17 @@ class Streams:
         at["is scored"].write(functions.as_vector(scored))
         step.begin(fresh)
         for weights in (step.weights, self._head.weights):
-            weights.load(at["parameters"])
+            weights.load(at["parameters"], clears=False)
         to = step.forward()
         clear(code, self._head.loss, code.lanes)
         clear(code, at["outputs"], self._network.output_features * code.lanes)
         given = {name: at[name] for name in ("targets", "outputs", "inputs")}
         self._head.step(step.bases, to, [at["is scored"].read()], **given)
         step.backward()
-        clear(code, self._rule.gradients, self._size * code.lanes)
         for weights in (step.weights, self._head.weights):
-            weights.unload(self._rule.gradients)
+            weights.unload(self._rule.gradients, adds=False)
+        for first, size in self._others:
+            clear(code, self._rule.gradients + first * code.lanes, size * code.lanes)
         step.move(self._rule.gradients, fresh=fresh, on=on)
         bad = self._update(scored, factor)
         step.end(on)

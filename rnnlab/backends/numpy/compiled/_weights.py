@@ -64,8 +64,13 @@ class Weights:
         self._size = sum(one.depth * one.count for one in gathers)
         self.sums = buffers.new(f"sums {name}", self._size, columns=code.lanes)
 
-    def load(self, parameters: Place) -> None:
-        """Put the parameters into the matrices, and zero into the sums."""
+    @property
+    def known(self) -> set[str]:
+        """The parameters whose gradients are in the sums."""
+        return {piece.name for one in self._gathers for piece in one.pieces}
+
+    def load(self, parameters: Place, *, clears: bool = True) -> None:
+        """Put the parameters into the matrices, and zero into the sums if these are to be cleared."""
         for item, start in self.starts.items():
             taken = set[tuple[int, int]]()
             for piece in item.pieces:
@@ -75,16 +80,19 @@ class Weights:
                 key = piece.rows.start, piece.columns.start
                 self._move((parameters, first, (shape[1], 1)), (self.joint, here, strides), shape, adds=key in taken)
                 taken.add(key)
-        clear(self._code, self.sums, self._size * self._code.lanes)
+        if clears:
+            clear(self._code, self.sums, self._size * self._code.lanes)
 
-    def unload(self, gradients: Place) -> None:
-        """Add the sums to the gradients of the parameters."""
-        start = 0
+    def unload(self, gradients: Place, *, adds: bool = True) -> None:
+        """Put the sums where the gradients of the parameters are, or add them to what is there."""
+        start, taken = 0, set[str]()
         for one in self._gathers:
             for piece in one.pieces:
                 first, shape = self._piece(piece)
                 here = start + piece.rows.start * one.count + piece.columns.start
-                self._move((self.sums, here, (one.count, 1)), (gradients, first, (shape[1], 1)), shape, adds=True)
+                to = gradients, first, (shape[1], 1)
+                self._move((self.sums, here, (one.count, 1)), to, shape, adds=adds or piece.name in taken)
+                taken.add(piece.name)
             start += one.depth * one.count
 
     def _piece(self, piece: Piece) -> tuple[int, tuple[int, int]]:
