@@ -29,6 +29,9 @@ class PeepholeOptions(GatedOptions):
     peephole_gradient: bool = Field(
         True, description="whether the gradient flows back through the peepholes; false in the paper"
     )
+    truncate: bool = Field(
+        False, description="whether no gradient flows back through h, as in the paper; false: through everything"
+    )
 
 
 class LstmPeephole(AbstractGatedCell):
@@ -43,11 +46,12 @@ class LstmPeephole(AbstractGatedCell):
         o_t = recurrent_activation(x_t·Wo + h_t·Uo + po * c_{t+1} + bo)
         h_{t+1} = output_t = o_t * activation(c_{t+1})
 
-    W are (I, H), U (H, H), p and b (H,).
+    W are (I, H), U (H, H), p and b (H,). With `truncate` no gradient flows back through h_t.
 
     Source: Gers, Schraudolph, Schmidhuber 2002, "Learning precise timing with LSTM recurrent networks".
     Differs: The defaults are today's: a tanh twice, and the full gradient. The paper has `activation: linear`,
-        `peephole_gradient: false`, biases -2, 0 and 2 of the gates f, i and o, and cuts the gradient at every gate.
+        `peephole_gradient: false` and `truncate: true`, biases -2, 0 and 2 of the gates f, i and o, and an update at
+        every step.
 
     Example:
         One unit, weights and peepholes all 1, biases 0, x = 1 from the zero state, by hand: i = sigmoid(1) = 0.7311,
@@ -99,7 +103,8 @@ class LstmPeephole(AbstractGatedCell):
         return described | {"bi": own.input_bias("bf", own.input_gate_bias), "bf": own.keeping_bias()}
 
     def step(self, xp: Any, parameters: Arrays, inputs: Array, state: Arrays) -> Step:
-        p, x, h, c = parameters, inputs, state["h"], state["c"]
+        p, x, c = parameters, inputs, state["c"]
+        h = xp.stop_gradient(state["h"]) if self.options.truncate else state["h"]
         gate = self.recurrent_activation
         seen = c if self.options.peephole_gradient else xp.stop_gradient(c)
         i = gate(xp, xp.matmul(x, p["Wi"]) + xp.matmul(h, p["Ui"]) + p["pi"] * seen + p["bi"])  # (B, H), as all

@@ -24,6 +24,7 @@ CELLS_WITH_TRACES: tuple[tuple[str, dict[str, Any]], ...] = (
     ("lstm_1997", {"cells_per_block": 2, "truncate": True, "hidden_bias": "gates"}),
     ("lstm_1997", {"cells_per_block": 4, "truncate": True, "output_gate": False}),
     ("lstm_1997", {**GERS, "hidden_bias": "gates"}),
+    ("lstm_peephole", {"truncate": True, "peephole_gradient": False, "activation": "linear"}),
     ("indrnn", {}),
     ("mingru", {}),
 )
