@@ -66,6 +66,26 @@ def check_draws(task: AbstractTask, timesteps: Lengths, seed: int = 0) -> None:
     check_predictors(task.part("validation"), first, timesteps)
 
 
+def drawn(task: AbstractTask, rng: np.random.Generator, *, batch_size: int, timesteps: Lengths) -> Batch:
+    """Return the batch that a task draws, of the shapes and lengths that machine code takes for granted.
+
+    Raises:
+        UsageError: It has others, although those of the first batches were right.
+    """
+    batch = task.sample(rng, batch_size=batch_size, timesteps=timesteps)
+    scored = (batch_size, timesteps[1])[: 1 + task.return_sequences]
+    outputs = () if LOSSES[task.loss].integer_targets else (task.output_features,)
+    given = batch.given.codes if isinstance(batch.given, Symbols) else batch.given[..., 0]
+    found = given.shape, batch.shape[2], batch.mask.shape, batch.targets.shape, batch.lengths.shape
+    steps = batch_size, timesteps[1]
+    if found != (steps, task.input_features, steps, (*scored, *outputs), (batch_size,)):
+        fail_at(task.sample, f"returns other shapes for {batch_size:,} sequences", "see `rnnlab.core.batch.Batch`")
+    if not 1 <= batch.lengths.min() <= batch.lengths.max() <= timesteps[1]:
+        problem = f"returns lengths from {batch.lengths.min()} to {batch.lengths.max()}, expected 1 to {timesteps[1]}"
+        fail_at(task.sample, problem, "draw_lengths(rng, batch_size, timesteps)")
+    return batch
+
+
 def require_batch(task: AbstractTask, batch: object, size: int, timesteps: Lengths) -> None:
     """Pass if a batch of `size` sequences is as `Batch` describes it.
 

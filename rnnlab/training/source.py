@@ -12,6 +12,7 @@ from rnnlab.config.experiment import Experiment
 from rnnlab.core.batch import Batch, Lengths, batches_per_unit, draw_lengths
 from rnnlab.core.streams import stream
 from rnnlab.core.symbols import Symbols
+from rnnlab.tasks._contract import drawn
 from rnnlab.tasks.base import AbstractTask
 
 _STREAM = "data/train"
@@ -82,9 +83,9 @@ class Source:
             return self._drawn[number]
         rng = stream(self._seed, _STREAM, number)
         if not self._same_length:
-            return self._task.sample(rng, batch_size=self.unit * self._size, timesteps=self._timesteps)
+            return drawn(self._task, rng, batch_size=self.unit * self._size, timesteps=self._timesteps)
         lengths = draw_lengths(rng, self.unit, self._timesteps).tolist()
-        batches = (self._task.sample(rng, batch_size=self._size, timesteps=(length, length)) for length in lengths)
+        batches = (drawn(self._task, rng, batch_size=self._size, timesteps=(length, length)) for length in lengths)
         return joined([one.padded(self._timesteps[1]) for one in batches])
 
 

@@ -9,6 +9,7 @@ from rnnlab.config.experiment import Experiment
 from rnnlab.core.batch import Batch, Lengths
 from rnnlab.core.losses import LOSSES
 from rnnlab.core.streams import stream
+from rnnlab.tasks._contract import drawn
 from rnnlab.tasks.base import AbstractTask, Part, is_largest, mean_loss
 from rnnlab.training.source import numbers_per_step
 from rnnlab.training.stream_set import StreamSet
@@ -67,7 +68,7 @@ class ValidationSet:
 
     def _draw(self, n: int) -> Batch:
         rng = stream(self._seed, self._stream, n)
-        return self._task.sample(rng, batch_size=self._sizes[n], timesteps=self._timesteps)
+        return drawn(self._task, rng, batch_size=self._sizes[n], timesteps=self._timesteps)
 
 
 def scored_set(experiment: Experiment, task: AbstractTask, part: Part = "validation") -> ValidationSet | StreamSet:

@@ -173,6 +173,30 @@ def test_a_mistake_that_only_training_meets_has_its_line(folder: Path) -> None:
     assert "my_task.py:30: IndexError" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("wrong", "expected"),
+    [
+        ("mask, lengths * 10**7", "returns lengths from 20000000 to 40000000, expected 1 to 4"),
+        ("mask[:, :1], lengths", "returns other shapes for 4,096 sequences"),
+    ],
+    ids=["lengths", "shapes"],
+)
+def test_wrong_arrays_that_only_training_meets_are_not_read_by_machine_code(
+    folder: Path, wrong: str, expected: str
+) -> None:
+    late = RECALL.replace(
+        "        return Batch(inputs, symbols[:, 0], last_step_mask(lengths, timesteps[1]), lengths)",
+        "        mask = last_step_mask(lengths, timesteps[1])\n"
+        "        if batch_size > 100:\n"
+        f"            return Batch(inputs, symbols[:, 0], {wrong})\n"
+        "        return Batch(inputs, symbols[:, 0], mask, lengths)",
+    )
+    (folder / "tasks/my_task.py").write_text(late)
+    done = rnnlab("train", "x.yaml", "-q", "--set", "numpy.compiled=true")
+    assert done.code == 2
+    assert f"my_task.py:26: `sample` {expected}" in done.stderr
+
+
 SPY = RECALL + "\nfrom pathlib import Path\n\nPath('executed').write_text('')\n"
 
 
