@@ -20,6 +20,7 @@ from rnnlab.config.experiment import Experiment
 from rnnlab.config.reading import read_document
 from rnnlab.core.data_file import DataFile
 from rnnlab.core.errors import UsageError
+from rnnlab.core.losses import LOSSES
 from rnnlab.core.options import check_name
 from rnnlab.core.own_classes import is_known
 from rnnlab.core.registry import nearest
@@ -141,9 +142,12 @@ def _check_stream(checker: Checker, experiment: Experiment) -> None:
     if training.reset != "sequence" and not network.return_sequences:
         problem = f"got {training.reset!r}, but {experiment.task_name} scores the last step of a sequence alone"
         checker.add(("training", "reset"), problem, hint="leave it out, or take a task with `return_sequences`")
-    elif training.reset == "error" and task_class(experiment.task.type).tolerance is None:
+    elif training.reset == "error" and (
+        task_class(experiment.task.type).tolerance is None or LOSSES[network.loss].integer_targets
+    ):
         problem = f"got 'error', but {experiment.task_name} does not say when a step is wrong"
-        checker.add(("training", "reset"), problem, hint="set reset: never, or take a task with a `tolerance`")
+        hint = "set reset: never, or take a task with `tolerance`, not of classes"
+        checker.add(("training", "reset"), problem, hint=hint)
 
 
 def _check_name(checker: Checker, valid: dict[str, Any]) -> None:

@@ -5,8 +5,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from rnnlab.core.losses import LOSSES
 from tests.backends.contenders import TOLERANCES, Contender, assert_close, reference
 from tests.networks import batch, parameters
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("contender", ["keras-derived"], indirect=True)
+def test_every_loss_is_that_of_numpy(contender: Contender, loss: str) -> None:
+    net = contender.network("simple", sequences=True, loss=loss)
+    data = batch(net, ragged=True, holes=True)
+    right_loss, right = reference(net).loss_and_gradients(data)
+    found, gradients = contender.build(net, longest=9).loss_and_gradients(data)
+    assert found == pytest.approx(right_loss, rel=TOLERANCES[net.precision]["outputs"])
+    assert_close(gradients, right, net, "gradients")
 
 
 @pytest.mark.parametrize("sequences", [False, True], ids=["last", "sequence"])

@@ -115,7 +115,10 @@ task: parity; cell: mingru; training: {update: step, batch_size: 1, reset: error
 leave it out, or take a task with `return_sequences`
 task: flip_flop; cell: mingru; training: {update: step, batch_size: 1, reset: error}
     3:48 training.reset: got 'error', but flip_flop@sussillo2013 does not say when a step is wrong — \
-set reset: never, or take a task with a `tolerance`
+set reset: never, or take a task with `tolerance`, not of classes
+task: noise_free_lag@hs1997_2b; cell: mingru; training: {update: step, batch_size: 1, reset: error}
+    3:48 training.reset: got 'error', but noise_free_lag@hs1997_2b does not say when a step is wrong — \
+set reset: never, or take a task with `tolerance`, not of classes
 """
 
 

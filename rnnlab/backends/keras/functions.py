@@ -170,13 +170,18 @@ def head_layers(network: Network) -> list[Any]:
 
 def loss_of(network: Network) -> Any:
     """Return Keras's loss on raw outputs, its mean over rows."""
+
+    def of_sigmoids() -> Any:
+        return keras.losses.BinaryCrossentropy(from_logits=True, dtype=network.precision)
+
     losses: dict[str, Callable[[], Any]] = {
         "mse": lambda: keras.losses.MeanSquaredError(dtype=network.precision),
         "sigmoid_mse": lambda: _SigmoidMeanSquaredError(dtype=network.precision),
         "sigmoid_mse_classes": lambda: _SigmoidsOfClasses(dtype=network.precision),
         "sigmoid_mse_bits": lambda: _SigmoidMeanSquaredError(dtype=network.precision),
         "cross_entropy": lambda: keras.losses.SparseCategoricalCrossentropy(from_logits=True, dtype=network.precision),
-        "binary_cross_entropy": lambda: keras.losses.BinaryCrossentropy(from_logits=True, dtype=network.precision),
+        **dict.fromkeys(("binary_cross_entropy", "sigmoid_cross_entropy", "sigmoid_cross_entropy_bits"), of_sigmoids),
+        "sigmoid_cross_entropy_classes": lambda: _CrossEntropyOfClasses(from_logits=True, dtype=network.precision),
     }
     return losses[network.loss]()
 
@@ -191,6 +196,12 @@ class _SigmoidMeanSquaredError(keras.losses.MeanSquaredError):
 class _SigmoidsOfClasses(keras.losses.MeanSquaredError):
     def call(self, y_true: Tensor, y_pred: Tensor) -> Any:
         return super().call(ops.one_hot(y_true, y_pred.shape[-1], dtype=y_pred.dtype), ops.sigmoid(y_pred))
+
+
+@final
+class _CrossEntropyOfClasses(keras.losses.BinaryCrossentropy):
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Any:
+        return super().call(ops.one_hot(y_true, y_pred.shape[-1], dtype=y_pred.dtype), y_pred)
 
 
 def _along_time(array: Tensor, steps: Tensor) -> Tensor:
