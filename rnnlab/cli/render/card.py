@@ -24,6 +24,7 @@ Cells = list[str]
 
 _LABEL = 11  # letters, with the gap
 _MOST_ROWS = 16
+_MOST_NUMBERS = 4
 
 
 def facts(pairs: Iterable[tuple[str, str]]) -> Grid:
@@ -207,9 +208,12 @@ def _number_rows(name: str, values: Array) -> list[tuple[str, Cells]]:
 
 def _answer(task: AbstractTask, batch: Batch) -> str:
     target = batch.targets[0]
-    answer = (
-        f"class {target} of 0…{task.output_features - 1}" if target.ndim == 0 else ", ".join(f"{y:.4g}" for y in target)
-    )
+    if target.ndim == 0:
+        answer = f"class {target} of 0…{task.output_features - 1}"
+    else:
+        numbers = [f"{y:.4g}" for y in target[:_MOST_NUMBERS]]
+        left_out = len(target) - len(numbers)
+        answer = ", ".join(numbers) + (f", … {left_out} more" if left_out else "")
     return f"{'target':{_LABEL}}{answer}, at step {int(batch.lengths[0]) - 1}, the last"
 
 
