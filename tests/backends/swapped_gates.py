@@ -27,7 +27,8 @@ def in_the_cell(patch: pytest.MonkeyPatch, pair: str) -> None:
         back = step_vjp(self, xp, swapped(parameters, pair), saved, **gradients)
         return StepGradients(swapped(back.parameters, pair), back.inputs, back.state)
 
-    patch.setattr(plan, "_plan", lru_cache(plan._plan.__wrapped__))  # else other tests would get the wrong plan
+    for name in ("_step", "_plan"):  # else other tests would get the wrong plan
+        patch.setattr(plan, name, lru_cache(getattr(plan, name).__wrapped__))
     patch.setattr(Carry, "step", lambda self, xp, p, inputs, state: step(self, xp, swapped(p, pair), inputs, state))
     patch.setattr(Carry, "step_vjp", wrong_vjp)
 
