@@ -197,11 +197,13 @@ def result_of(row: Row, root: Path) -> Result:
             row, "changed", len(plan.trials), fault=VerificationError(problem, where=str(sweep.path), hint=hint)
         )
     trials = [_trial(row, status, one) for one in status.trials if one.state != "missing"]
-    runs = [Run(sweep.run(one.trial)) for one in status.trials if one.state == "completed"]
-    is_tested = row.published.test is None or all(one.test for one in trials if one.state == "completed")
+    whole = {one.name: one for one in trials if one.state == "completed"}
+    runs = [Run(sweep.run(one.trial)) for one in status.trials if one.trial.name in whole]
+    is_tested = row.published.test is None or all(one.test for one in whole.values())
+    is_whole = all(one.state != "damaged" for one in trials)
     if not trials:
         state: State = "not run"
-    elif status.finished == len(plan.trials) and is_tested:
+    elif status.finished == len(plan.trials) and is_tested and is_whole:
         state = "finished"
     else:
         state = "running" if status.counts["running"] else "partly"
@@ -218,12 +220,12 @@ def _why_changed(stored: Plan, plan: Plan) -> str:
 
 
 def untested(row: Row, root: Path) -> list[Run]:
-    """Return the completed trials of a row that lack its test; none where it has no test."""
+    """Return the completed trials of a row that lack its test; none where it has no test, and no damaged ones."""
     if row.published.test is None:
         return []
     status = sweep_status(SweepFolder(row.folder(root)))
-    runs = (Run(status.sweep.run(one.trial)) for one in status.trials if one.state == "completed")
-    return [run for run in runs if _test(row, run) is None]
+    trials = [(one, _trial(row, status, one)) for one in status.trials if one.state == "completed"]
+    return [Run(status.sweep.run(one.trial)) for one, read in trials if read.state == "completed" and not read.test]
 
 
 def test_trial(row: Row, run: Run) -> None:
@@ -245,7 +247,7 @@ def _trial(row: Row, status: SweepStatus, one: TrialStatus) -> TrialResult:
         return TrialResult(name, state, one.reason)
     run = Run(status.sweep.run(one.trial))
     try:
-        summary, test = run.summary, _test(row, run)
+        summary, test, _ = run.summary, _test(row, run), run.provenance
     except RnnlabError as fault:
         return TrialResult(name, "damaged", str(fault))
     return TrialResult(name, state, "", summary.solved, summary.sequences_to_success, summary, test)

@@ -88,6 +88,19 @@ def test_a_damaged_plan_does_not_stop_the_others(here: Path) -> None:
     assert plan.read_text() == "{"
 
 
+def test_a_damaged_trial_does_not_stop_the_others(trained: Path) -> None:
+    damaged = sorted(Path("runs", "reproduce", "paper", "row", "trials").glob("*/summary.json"))[1]
+    damaged.write_text(damaged.read_text() + "x")
+    other = trained.with_name("other.yaml")
+    other.write_text(trained.read_text())
+    result = rnnlab("reproduce", "paper/row.yaml", "paper/other.yaml")
+    assert result.code == 8
+    assert "1 trial failed, diverged or damaged, of paper/row" in result.stderr
+    assert (state_of(trained), state_of(other)) == ("partly", "finished")
+    text = "".join(rnnlab("reproduce", "paper/row.yaml", "--dry-run").stdout.split())
+    assert f"damaged:{damaged}:" in text
+
+
 def test_a_dry_run_shows_the_row_and_creates_nothing(row: Path) -> None:
     result = rnnlab("reproduce", "paper/row.yaml", "--dry-run")
     assert (result.code, result.stderr) == (0, "")
@@ -326,7 +339,7 @@ def test_a_trial_that_diverges_counts_as_not_solved(row: Path) -> None:
     )
     result = rnnlab("reproduce", "paper/row.yaml", "-q", "-j", "1")
     assert result.code == 8
-    assert "failed or diverged" in result.stderr
+    assert "failed, diverged" in result.stderr
 
 
 def test_the_pages(trained: Path) -> None:

@@ -232,10 +232,11 @@ def _raise_for(results: Sequence[Result], root: Path, stop_reason: str, *, is_tr
             report_error(fault)
         raise faults[-1]
     if is_tried and (failed := [one for one in results if one.failed]):
-        trials = sum(len(one.failed) for one in failed)
-        problem = f"{counted(trials, 'trial')} failed or diverged, of {listed([one.row.title for one in failed], 5)}"
+        trials, rows = sum(len(one.failed) for one in failed), listed([one.row.title for one in failed], 5)
+        problem = f"{counted(trials, 'trial')} failed, diverged or damaged, of {rows}"
         where = failed[0].row.folder(root)
-        raise TrialsFailedError(problem, hint=f"`rnnlab sweep status {where}` shows why; the same command retries")
+        hint = f"`rnnlab sweep status {where}` shows why; the same command retries failed trials"
+        raise TrialsFailedError(problem, hint=hint)
 
 
 def _raise_if(condition: str | None, results: Sequence[Result]) -> None:
