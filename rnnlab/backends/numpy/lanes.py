@@ -160,10 +160,8 @@ def train_together(members: Sequence[Member], batches: Sequence[Batch], updates:
     from rnnlab.backends.numpy.compiled._stream_lanes import train_streams
 
     form, results = members[0].form, list[BlockResult]()
-    most, train = (
-        lanes_of(form.network, batches[0].size // updates, one_hot=members[0].training.one_hot),
-        train_streams if form.stream else train_population,
-    )
+    most = lanes_of(form.network, batches[0].size // updates, one_hot=members[0].training.one_hot)
+    train = train_streams if form.stream else train_population
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         for start in range(0, len(members), most):
             results += train(members[start : start + most], batches[start : start + most], updates)
