@@ -27,7 +27,7 @@ from rnnlab.storage.repository import describe_repository
 from rnnlab.sweeps.pool import FromWorker, Ready, Score, ToWorker, Train, TrialStepped
 from rnnlab.sweeps.status import TrialStatus
 from rnnlab.training.events import Evaluated, Event, Stepped
-from rnnlab.training.population import Lane, Population, watched
+from rnnlab.training.population import Ongoing, Population, watched
 from rnnlab.training.resume import training_into
 from rnnlab.training.stopping import Stop
 
@@ -96,7 +96,7 @@ class _Worker:
         except OSError:
             self.end("the end of `rnnlab sweep`")
 
-    def _train(self, message: Train, stop: Stop) -> Lane[TrialStatus]:
+    def _train(self, message: Train, stop: Stop) -> Ongoing[TrialStatus]:
         trial = message.trial
         try:
             return (yield from self._train_to_end(message, stop))
@@ -110,7 +110,7 @@ class _Worker:
             kind = "" if isinstance(error, RnnlabError) else f"{type(error).__name__}: "
             return TrialStatus(trial, "failed", f"{kind}{error}"[:_LONGEST_REASON])
 
-    def _train_to_end(self, message: Train, stop: Stop) -> Lane[TrialStatus]:
+    def _train_to_end(self, message: Train, stop: Stop) -> Ongoing[TrialStatus]:
         trial, config, into = message.trial, message.sweep.config(message.trial), message.sweep.run(message.trial).path
         loaded = load_experiment(config)
         if kind(into) not in {"missing", "folder"}:

@@ -9,7 +9,7 @@ from rnnlab.training.blocks import Answer, Request, Training
 from rnnlab.training.events import Event, Finished
 
 R = TypeVar("R")
-Lane = Generator[Request, Answer | None, R]  # asks for blocks, and returns how it ended
+Ongoing = Generator[Request, Answer | None, R]  # a training that asks for blocks, and returns how it ended
 
 
 @final
@@ -26,14 +26,14 @@ class Population(Generic[R]):
     """
 
     def __init__(self) -> None:
-        self._asking: list[tuple[Lane[R], Request]] = []
+        self._asking: list[tuple[Ongoing[R], Request]] = []
 
     def __len__(self) -> int:
         return len(self._asking)
 
-    def add(self, lane: Lane[R]) -> R | None:
+    def add(self, training: Ongoing[R]) -> R | None:
         """Begin a training; return how it ended if it needs no block."""
-        return self._advance(lane, None)
+        return self._advance(training, None)
 
     def train_block(self) -> list[R]:
         """Compute a block of updates in each training, and return how those ended that did.
@@ -44,24 +44,24 @@ class Population(Generic[R]):
         ended = []
         for together in _calls(asking):
             answers = _compute([request for _, request in together])
-            for (lane, _), answer in zip(together, answers, strict=True):
-                if (result := self._advance(lane, answer)) is not None:
+            for (training, _), answer in zip(together, answers, strict=True):
+                if (result := self._advance(training, answer)) is not None:
                     ended.append(result)
         return ended
 
-    def _advance(self, lane: Lane[R], answer: Answer | Exception | None) -> R | None:
+    def _advance(self, training: Ongoing[R], answer: Answer | Exception | None) -> R | None:
         try:
-            request = lane.throw(answer) if isinstance(answer, Exception) else lane.send(answer)
+            request = training.throw(answer) if isinstance(answer, Exception) else training.send(answer)
         except StopIteration as end:
             result: R = end.value
             return result
-        self._asking.append((lane, request))
+        self._asking.append((training, request))
         return None
 
 
-def _calls(asking: list[tuple[Lane[R], Request]]) -> list[list[tuple[Lane[R], Request]]]:
+def _calls(asking: list[tuple[Ongoing[R], Request]]) -> list[list[tuple[Ongoing[R], Request]]]:
     """Return the requests in groups, each of which one call can compute."""
-    groups: list[list[tuple[Lane[R], Request]]] = []
+    groups: list[list[tuple[Ongoing[R], Request]]] = []
     for one in asking:
         fitting = (group for group in groups if not _apart(one[1], group[0][1]))
         if group := next(fitting, None):
@@ -86,7 +86,7 @@ def _compute(requests: list[Request]) -> Sequence[Answer | Exception]:
     return [Answer(result, time.perf_counter() - began) for result in results]
 
 
-def watched(training: Training, watch: Callable[[Event], None]) -> Lane[Finished | None]:
+def watched(training: Training, watch: Callable[[Event], None]) -> Ongoing[Finished | None]:
     """Yield the requests of a training, hand its events to `watch`, and return the last one."""
     finished = None
     with closing(training):

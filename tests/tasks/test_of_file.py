@@ -270,7 +270,7 @@ class Sign(AbstractOptimizer):
 
 
 class Halving(AbstractSchedule):
-    def _decay(self, step):
+    def decay(self, step):
         return 0.5**step
 """
 

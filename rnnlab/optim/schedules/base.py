@@ -66,7 +66,7 @@ class AbstractSchedule(ABC, Generic[OptionsT]):
         self._steps_after_warmup = max(1, total_steps - options.warmup_steps)
 
     @abstractmethod
-    def _decay(self, step: int) -> float:
+    def decay(self, step: int) -> float:
         """Return the multiplier `step` steps after the warm-up; 1 at step 0."""
 
     def after_evaluation(self, loss: float, *, learning_rate: float) -> None:
@@ -92,7 +92,7 @@ class AbstractSchedule(ABC, Generic[OptionsT]):
             step: The number of updates already done, 0 or greater.
         """
         warmup = self.options.warmup_steps
-        return (step + 1) / warmup if step < warmup else self._decay(step - warmup)
+        return (step + 1) / warmup if step < warmup else self.decay(step - warmup)
 
     def factors(self, step: int, count: int) -> NDArray[np.float64]:
         """Return `factor` of so many steps in a row, from this one on."""

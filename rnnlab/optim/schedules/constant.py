@@ -27,7 +27,7 @@ class Constant(AbstractSchedule[ConstantOptions]):
     name = "constant"
     Options = ConstantOptions
 
-    def _decay(self, step: int) -> float:
+    def decay(self, step: int) -> float:
         return 1.0
 
     def factors(self, step: int, count: int) -> NDArray[np.float64]:

@@ -37,7 +37,7 @@ class Cosine(AbstractSchedule[CosineOptions]):
     name = "cosine"
     Options = CosineOptions
 
-    def _decay(self, step: int) -> float:
+    def decay(self, step: int) -> float:
         done = min(1.0, step / (self.options.decay_steps or self._steps_after_warmup))
         lowest = self.options.final_fraction
         return lowest + (1 - lowest) * 0.5 * (1 + math.cos(math.pi * done))

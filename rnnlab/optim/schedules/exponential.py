@@ -35,7 +35,7 @@ class Exponential(AbstractSchedule[ExponentialOptions]):
     name = "exponential"
     Options = ExponentialOptions
 
-    def _decay(self, step: int) -> float:
+    def decay(self, step: int) -> float:
         return float(self.options.decay_rate ** (step / (self.options.decay_steps or self._steps_after_warmup)))
 
 

@@ -78,7 +78,7 @@ class Plateau(AbstractSchedule[PlateauScheduleOptions]):
             self._factor = max(self._factor * self.options.factor, lowest)
             self._cooling, self._waited = self.options.cooldown, 0
 
-    def _decay(self, step: int) -> float:
+    def decay(self, step: int) -> float:
         return self._factor
 
 

@@ -30,7 +30,7 @@ class Step(AbstractSchedule[StepOptions]):
     name = "step"
     Options = StepOptions
 
-    def _decay(self, step: int) -> float:
+    def decay(self, step: int) -> float:
         return float(self.options.decay_rate ** (step // self.options.decay_steps))
 
 
