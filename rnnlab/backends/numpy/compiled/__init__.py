@@ -3,6 +3,9 @@
 NumPy does a step of a small network in a dozen calls, which take longer than the work. Here a loop over time is one
 call. Its products are made for the few columns that a batch has, with weights packed once per training step, and the
 elementwise equations are those of `rnnlab.core.activations`, spelled once. The contract is that of every layer.
+
+Whole updates of many networks, one in each lane of a vector, are made of the same parts: `docs/explanation/lanes.md`
+has the files of this folder in the order in which to read them.
 """
 
 from typing import TYPE_CHECKING, Any

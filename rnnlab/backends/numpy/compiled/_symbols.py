@@ -1,9 +1,8 @@
 """Inputs that are symbols: in place of products with one-hot vectors, each lane reads a row of its own matrix.
 
 A symbol is a number in a row of the buffer `inputs`, one for each column: which feature is 1, from 1 on, or 0 for
-none. Rows are
-read from the parameters themselves and added to their gradients, so that no other row is touched; the results are those
-of the products, bit-identical.
+none. Rows are read from the parameters themselves and added to their gradients, so that no other row is touched; the
+results are those of the products, bit-identical.
 """
 
 from collections.abc import Mapping, Sequence
