@@ -78,10 +78,16 @@ def training(
 
 
 def batch(
-    network: Network, *, batch_size: int = 4, timesteps: int = 7, ragged: bool = False, holes: bool = False
+    network: Network,
+    *,
+    batch_size: int = 4,
+    timesteps: int = 7,
+    ragged: bool = False,
+    holes: bool = False,
+    seed: int = 2,
 ) -> Batch:
     """Return random inputs and targets; `ragged` draws lengths, `holes` leaves steps unscored."""
-    rng = stream(2, "test/batch")
+    rng = stream(seed, "test/batch")
     lengths = rng.integers(2, timesteps + 1, batch_size) if ragged else np.full(batch_size, timesteps)
     mask = within_lengths(lengths, timesteps) if network.return_sequences else last_step_mask(lengths, timesteps)
     if holes:

@@ -6,7 +6,8 @@ from typing import Any, Literal
 from rnnlab.optim.rules.base import AbstractOptimizer
 from rnnlab.optim.schedules.base import AbstractSchedule
 
-Reset = Literal["sequence", "never", "error"]
+Reset = Literal["sequence", "never", "error", "both"]
+_NEVER = 2**62  # streams
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,17 +18,37 @@ class Stream:
     `rnnlab.equations.traces`); with `bptt_steps` 1 it does not leave the step.
 
     Attributes:
-        reset: When the state and the traces become zero and a new stream begins: before each sequence; never; or after
-            a wrong step, in which case the rest of that sequence is left out.
+        reset: When the state and the traces become zero and a new stream begins: before each sequence; never; after a
+            wrong step, in which case the rest of that sequence is left out; or both: a stream ends at a wrong step,
+            and within it state and traces become zero before each sequence.
         decay: What the learning rate is multiplied by at each step since the last reset.
         steps: After so many steps a stream ends with the sequence that it is in; None for never.
         tolerance: A step is wrong where an output differs from its target by more than this; None for no such rule.
+        every: A block of updates ends with every so-manieth stream; None where streams end no block.
+        most: A block ends with this stream, which is the last; None for no limit.
     """
 
     reset: Reset = "sequence"
     decay: float = 1.0
     steps: int | None = None
     tolerance: float | None = None
+    every: int | None = None
+    most: int | None = None
+
+    @property
+    def ends_at_errors(self) -> bool:
+        """Whether a stream ends at its first wrong step."""
+        return self.reset in {"error", "both"}
+
+    def left(self, ended: int) -> int:
+        """Return how many more streams may end in a block, where so many have ended before it.
+
+        Example:
+            >>> [Stream(every=10, most=25).left(ended) for ended in (0, 9, 10, 20, 24)]
+            [10, 1, 10, 5, 1]
+        """
+        of_all = _NEVER if self.most is None else max(1, self.most - ended)
+        return of_all if self.every is None else min(of_all, self.every - ended % self.every)
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,8 @@ class StepResult:
 class BlockResult:
     """What a block of K updates reports, in order; each number is what `StepResult` has of one update.
 
-    It ends early, after the first update whose loss or gradient norm is not finite; that update changed no weights.
+    It ends early, after the first update whose loss or gradient norm is not finite; that update changed no weights. It
+    ends early too with the streams that `Training.stream` names.
 
     Attributes:
         losses, gradient_norms, learning_rates: (K,), float64.
@@ -98,6 +99,11 @@ class AbstractModel(ABC):
     def __init__(self, network: Network, training: Training | None) -> None:
         self.network = network
         self.training = training
+
+    @property
+    def streams(self) -> int:
+        """How many streams have ended; 0 where updates are not made along streams."""
+        return 0
 
     @final
     def train_step(self, batch: Batch) -> StepResult:

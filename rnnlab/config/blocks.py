@@ -87,7 +87,6 @@ class CheckpointOptions(Options):
 class TrainingOptions(StreamingOptions):
     """How to train."""
 
-    steps: int = Field(1000, ge=1, le=MOST_STEPS, description="maximum number of updates")
     batch_size: int = Field(32, ge=1, le=1_048_576, description="B, sequences per step")
     loss: Literal["sigmoid_mse", "sigmoid_cross_entropy"] | None = Field(
         None,

@@ -31,6 +31,7 @@ from rnnlab.core.code_files import CodeFile, all_missing_named, code_files_of, w
 from rnnlab.core.losses import LOSSES
 from rnnlab.core.options import Options
 from rnnlab.core.own_classes import configured, is_known, without_place
+from rnnlab.core.text import counted
 from rnnlab.optim.rules import OPTIMIZERS
 from rnnlab.optim.schedules import SCHEDULES
 from rnnlab.tasks import TASKS, described_task, task_class
@@ -70,7 +71,7 @@ class Experiment(Options):
 
     def __repr__(self) -> str:
         parts = f"{self.cell_name} cell, {self.cell.units} units, on {self.task_name}, T={range_text(self.timesteps)}"
-        return f"<Experiment {self.name!r}: {parts}; {self.training.steps:,} steps, backend {self.backend}>"
+        return f"<Experiment {self.name!r}: {parts}; {counted(*self.training.budget)}, backend {self.backend}>"
 
     @property
     def timesteps(self) -> Lengths:
@@ -170,7 +171,7 @@ class Experiment(Options):
             longest=self.timesteps[1],
             one_hot=task_class(self.task.type).one_hot,
             recompute=training.recompute,
-            stream=training.stream(task_class(self.task.type).tolerance),
+            stream=training.stream(task_class(self.task.type).tolerance, evaluate_every=training.evaluate_every),
         )
 
     def resolved(self, folder: Path | None = None) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from rnnlab.backends import BACKENDS
+from rnnlab.backends.base import Network
 from rnnlab.backends.keras import KerasBackend, KerasOptions
 from rnnlab.backends.keras.engines import DEFAULT_ENGINE, ENGINES
 from rnnlab.backends.numpy import NumpyBackend, NumpyOptions
@@ -110,7 +111,7 @@ def _check_stream(checker: Checker, experiment: Experiment) -> None:
     """Add an error where updates at every step are not possible."""
     training, network, at = experiment.training, experiment.network(), ("training", "update")
     if training.update == "sequence":
-        for key in ("reset", "stream_decay", "stream_steps"):
+        for key in ("reset", "stream_decay", "stream_steps", "streams"):
             if getattr(training, key) != type(training).model_fields[key].default:
                 checker.add(("training", key), "has no effect with update: sequence", hint="add `update: step`")
         return
@@ -139,15 +140,24 @@ def _check_stream(checker: Checker, experiment: Experiment) -> None:
     if training.gradient_regularizer is not None:
         problem = "is of the gradient through whole sequences, not of update: step"
         checker.add(("training", "gradient_regularizer"), problem, hint="leave it out")
+    _check_ends(checker, experiment, network)
+
+
+def _check_ends(checker: Checker, experiment: Experiment, network: Network) -> None:
+    """Add an error where streams cannot end as asked."""
+    training = experiment.training
     if training.reset != "sequence" and not network.return_sequences:
         problem = f"got {training.reset!r}, but {experiment.task_name} scores the last step of a sequence alone"
         checker.add(("training", "reset"), problem, hint="leave it out, or take a task with `return_sequences`")
-    elif training.reset == "error" and (
+    elif training.reset in {"error", "both"} and (
         task_class(experiment.task.type).tolerance is None or LOSSES[network.loss].integer_targets
     ):
-        problem = f"got 'error', but {experiment.task_name} does not say when a step is wrong"
+        problem = f"got {training.reset!r}, but {experiment.task_name} does not say when a step is wrong"
         hint = "set reset: never, or take a task with `tolerance`, not of classes"
         checker.add(("training", "reset"), problem, hint=hint)
+    if training.streams is not None and training.reset == "never" and training.stream_steps is None:
+        hint = "set stream_steps, or reset: error or sequence"
+        checker.add(("training", "streams"), "is no limit, for with reset: never a stream never ends", hint=hint)
 
 
 def _check_name(checker: Checker, valid: dict[str, Any]) -> None:

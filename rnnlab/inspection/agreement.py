@@ -99,7 +99,10 @@ def _reason(summary: Summary, status: Status, experiment: Experiment, records: S
     for record in records:
         if record.get(LOSS) is not None:
             best.take(float(record[LOSS]))
-    at_end = "budget" if status.step == experiment.training.steps else f"nothing at step {status.step:,}"
+    budget, unit = experiment.training.budget
+    done = status.step if unit == "step" else records[-1].get("streams") if records else None
+    is_over = done == budget or status.step == experiment.training.steps
+    at_end = "budget" if is_over else f"nothing at step {status.step:,}"
     return "plateau" if best.is_plateau() else at_end
 
 

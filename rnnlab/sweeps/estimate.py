@@ -26,7 +26,8 @@ class Estimate:
     Attributes:
         steps: Training steps of all trials, at most: a trial that is solved may stop earlier.
         sequences: Training sequences of all trials, at most.
-        seconds: Processor time of the steps and evaluations; None on Keras, where starting the engine dominates.
+        seconds: Processor time of the steps and evaluations; None on Keras, where starting the engine dominates, and
+            with a limit in streams, whose lengths are not known.
         measured: How many network shapes were measured, and how many there are; the time of the others follows from
             their number of operations.
     """
@@ -42,7 +43,7 @@ def estimate(experiments: Mapping[str, Experiment]) -> Estimate:
     everything = list(experiments.values())
     steps = sum(one.training.steps for one in everything)
     sequences = sum(one.training.steps * one.training.batch_size for one in everything)
-    if any(one.backend != "numpy" for one in everything):
+    if any(one.backend != "numpy" or one.training.streams is not None for one in everything):
         return Estimate(steps, sequences, None, (0, 0))
     each, measured = _step_seconds(everything)
     total = sum(one * _with_evaluations(experiment) for one, experiment in zip(each, everything, strict=True))

@@ -63,11 +63,11 @@ class Ready:
 @final
 @dataclass(frozen=True, slots=True)
 class TrialStepped:
-    """From a worker: steps done, of how many, and the loss of the newest batch; None: it is not finite."""
+    """From a worker: steps or streams done, of how many, and the loss of the newest batch; None: it is not finite."""
 
     trial: Trial
-    step: int
-    steps: int
+    done: int
+    budget: int
     loss: float | None
 
 

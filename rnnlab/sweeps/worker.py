@@ -131,14 +131,14 @@ class _Worker:
             describe=self._describe,
             probed=True,  # by the runner
         )
-        report = self._reporter(message, loaded.experiment.training.steps)
+        report = self._reporter(message, loaded.experiment.training.budget[0])
         finished = yield from watched(training, report)
         if finished is None:
             raise RuntimeError("the training ended without an event")
         result = _finite(look_up(finished.summary.model_dump(), message.metric))
         return TrialStatus(trial, "completed", result=result, solved=bool(finished.summary.solved))
 
-    def _reporter(self, message: Train, steps: int) -> Callable[[Event], None]:
+    def _reporter(self, message: Train, budget: int) -> Callable[[Event], None]:
         """Return what sends the runner what it is to know of the events of a training."""
         last = time.monotonic()
 
@@ -146,7 +146,7 @@ class _Worker:
             nonlocal last
             if isinstance(event, Stepped) and time.monotonic() - last >= _PROGRESS_SECONDS:
                 last = time.monotonic()
-                self._send(TrialStepped(message.trial, event.step, steps, _finite(event.loss)))
+                self._send(TrialStepped(message.trial, event.done, budget, _finite(event.loss)))
             elif isinstance(event, Evaluated) and message.report_scores and event.step:
                 score = _finite(event.record.get(f"validation/{message.metric.removeprefix('metrics.')}"))
                 if score is not None:

@@ -47,10 +47,11 @@ class Request:
 @final
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The results of a block, and the seconds that it took."""
+    """The results of a block, the seconds that it took, and for how many updates it was."""
 
     result: BlockResult
     seconds: float
+    updates: int
 
 
 # What yields events and requests, and gets an answer for each request.
@@ -93,7 +94,7 @@ def answering(begin: Callable[P, Training]) -> Callable[P, Generator[Event, None
 def _compute(request: Request) -> Answer:
     began = time.perf_counter()
     result = request.model.train_block(request.batch, updates=request.updates, meanwhile=request.meanwhile)
-    return Answer(result, time.perf_counter() - began)
+    return Answer(result, time.perf_counter() - began, request.updates)
 
 
 @final

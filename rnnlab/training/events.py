@@ -21,6 +21,7 @@ class Started:
         task: The task, with its baseline.
         parameters: How many numbers are trained.
         step: Steps done by earlier processes.
+        done: How much of `training.budget` is done: steps, or streams.
         notes: What was unusual, a sentence each: steps lost, versions changed.
     """
 
@@ -29,6 +30,7 @@ class Started:
     task: AbstractTask
     parameters: int
     step: int = 0
+    done: int = 0
     notes: tuple[str, ...] = ()
 
 
@@ -39,10 +41,12 @@ class Stepped:
     Attributes:
         step: Updates done so far.
         loss: Mean training loss of the newest batch, before its update.
+        done: How much of `training.budget` is done.
     """
 
     step: int
     loss: float
+    done: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,4 +102,4 @@ def record_line(record: Mapping[str, Value]) -> str:
 
 
 def _short(value: Any) -> str:
-    return value if isinstance(value, str) else f"{value:.4g}"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -83,7 +83,7 @@ def _compute(requests: list[Request]) -> Sequence[Answer | Exception]:
         results = requests[0].backend.train_blocks([one.model for one in requests], batches, updates=updates)
     except Exception as error:
         return [error for _ in requests]
-    return [Answer(result, time.perf_counter() - began) for result in results]
+    return [Answer(result, time.perf_counter() - began, updates) for result in results]
 
 
 def watched(training: Training, watch: Callable[[Event], None]) -> Ongoing[Finished | None]:

@@ -60,6 +60,7 @@ class Place(Fields):
         step: Steps done.
         updates: Those that changed the weights; a step whose loss is not finite does not.
         evaluated: The step of the last evaluation, -1 before the first.
+        streams: How many had ended then.
         metrics: Of that evaluation.
         solved_at: When the task's rule was first met: `step`, `sequences` and `seconds`.
         seconds: Time spent in earlier processes and, when saved, in this one.
@@ -68,6 +69,7 @@ class Place(Fields):
     step: Step = 0
     updates: Step = 0
     evaluated: Annotated[int, Field(ge=-1, le=LARGEST_STEP)] = -1
+    streams: Step = 0
     metrics: dict[str, float] = field(default_factory=dict)
     solved_at: Annotated[dict[str, float | int], AfterValidator(_checked)] | None = None
     seconds: Seconds = 0.0

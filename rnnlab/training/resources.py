@@ -97,7 +97,7 @@ def space_needed(experiment: Experiment) -> int:
     P parameters, D bytes per number; of checkpoints, and of weights, one more than is kept exists while it is replaced.
     """
     once, slots = _once_and_slots(experiment, experiment.network())
-    records = 2 + experiment.training.steps // experiment.training.evaluate_every
+    records = 2 + experiment.training.budget[0] // experiment.training.evaluate_every
     # A long budget is seldom spent: for records no more is asked than a day of them could take.
     checkpoints = (KEPT + 1) * (once * (2 + slots) + _along(experiment))
     return checkpoints + 3 * once + 2 * _RECORD * min(records, 100_000) + _OTHER

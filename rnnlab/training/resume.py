@@ -153,7 +153,8 @@ def _resume(run: RunFolder, experiment: Experiment, argv: Sequence[str], stop: S
         raise DivergedError(status.message, where=str(run.path), hint=hint)
     if status.state == "completed":
         summary = Run(run).summary
-        if summary.stopped != "budget" or experiment.training.steps <= summary.steps:
+        is_longer = experiment.training.streams is None and experiment.training.steps > summary.steps
+        if summary.stopped != "budget" or not is_longer:
             yield Finished(RunFolder(run.path), summary, already=True)
             return
     trainer = new_trainer(experiment, folder=run.path, used=run.size())

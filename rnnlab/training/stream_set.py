@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, final
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnlab.backends._recipe import Reset
+from rnnlab.backends._recipe import Stream
 from rnnlab.backends.base import AbstractModel
 from rnnlab.core.batch import Batch, Lengths, within_lengths
 from rnnlab.core.losses import LOSSES, too_far
@@ -15,7 +15,16 @@ from rnnlab.tasks.base import AbstractTask, Part, mean_loss
 
 Array = NDArray[Any]
 _STAGES = (1024, 64, 8, 1)  # parts of a stream that are scored first: most networks err early
-_KEPT_NUMBERS = 2_000_000
+_KEPT_BYTES = 32 << 20  # of a stage
+
+
+class _Piece(NamedTuple):
+    """A part of a stream: (N, I), (N, O) and (N,), of all its steps, and the lengths of its sequences."""
+
+    inputs: Array
+    targets: Array
+    mask: Array
+    lengths: Array
 
 
 class _Rows(NamedTuple):
@@ -31,8 +40,8 @@ class _Rows(NamedTuple):
 class StreamSet:
     """Streams of sequences drawn from `data/validation` or another part; each begins in the zero state.
 
-    With `reset: error` a stream is scored up to its first wrong step; then `error_rate` is that of streams, and
-    `error_free_steps` the mean number of steps before.
+    With `reset: error` or `both` a stream is scored up to its first wrong step; then `error_rate` is that of streams,
+    and `error_free_steps` the mean number of steps before. With `both` each sequence begins in the zero state.
 
     Args:
         task: Draws the sequences.
@@ -40,7 +49,7 @@ class StreamSet:
         streams: How many streams they make up.
         timesteps: The shortest and longest sequence.
         seed: The run's seed.
-        reset: How the network is trained.
+        along: How the network is trained along a stream.
         part: Of the task.
     """
 
@@ -52,14 +61,15 @@ class StreamSet:
         streams: int,
         timesteps: Lengths,
         seed: int,
-        reset: Reset,
+        along: Stream,
         part: Part = "validation",
     ) -> None:
         self._task, self._timesteps, self._seed, self._name = task.part(part), timesteps, seed, f"data/{part}"
         self._streams, each = min(streams, sequences), max(1, sequences // streams)
-        ends = [-(-each // share) for share in (_STAGES if reset == "error" else _STAGES[-1:])]
+        ends = [-(-each // share) for share in (_STAGES if along.ends_at_errors else _STAGES[-1:])]
         self._sizes = np.diff([0, *ends])  # sequences of a stream that each stage adds
-        self._ends_at_errors, self._kept = reset == "error", dict[int, Batch]()
+        self._along, self._kept = along, dict[int, list[_Piece]]()
+        self._batch: Batch | None = None  # of streams without an end, where it is small
 
     def score(self, model: AbstractModel, *, between: Callable[[], None] = lambda: None) -> dict[str, float]:
         """Return `loss`, the mean over all scored steps, and metrics.
@@ -69,12 +79,14 @@ class StreamSet:
             between: Called before each prediction; what it raises ends the scoring.
         """
         with np.errstate(over="ignore", invalid="ignore"):  # the score of a diverged network is inf or nan
-            return self._score_to_errors(model, between) if self._ends_at_errors else self._score_all(model, between)
+            score = self._score_to_errors if self._along.ends_at_errors else self._score_all
+            return score(model, between)
 
     def _score_all(self, model: AbstractModel, between: Callable[[], None]) -> dict[str, float]:
         between()
-        batch = self._draw(0)
-        rows = _in_a_row([batch], range(self._streams), self._streams)
+        batch = self._batch or self._draw(0)
+        self._batch = batch if batch.inputs.nbytes <= _KEPT_BYTES else None
+        rows = _in_a_row([[piece] for piece in _divided(batch, self._streams)])
         found = model.predict(rows.inputs, rows.lengths).outputs
         outputs = np.zeros((*batch.mask.shape, found.shape[-1]), found.dtype)
         inside, shown = within_lengths(batch.lengths, batch.mask.shape[1]), within_lengths(rows.lengths, found.shape[1])
@@ -85,15 +97,20 @@ class StreamSet:
     def _score_to_errors(self, model: AbstractModel, between: Callable[[], None]) -> dict[str, float]:
         loss, tolerance = LOSSES[self._task.loss], self._task.tolerance
         assert tolerance is not None
-        going_on, drawn = np.arange(self._streams), list[Batch]()
+        going_on, drawn = np.arange(self._streams), list[list[_Piece]]()
         free, losses, scored = np.zeros((3, self._streams))
         for stage, size in enumerate(self._sizes):
             if not len(going_on) or not size:
                 continue
             between()
-            drawn.append(self._draw(stage))
-            rows = _in_a_row(drawn, going_on, self._streams)
-            outputs = model.predict(rows.inputs, rows.lengths).outputs
+            drawn.append(self._pieces(stage))
+            chosen = [[pieces[row] for pieces in drawn] for row in going_on]
+            if self._along.reset == "both":  # what is in a row are then the outputs
+                rows = _in_a_row([[_with_outputs(model, piece) for piece in row] for row in chosen])
+                outputs = rows.inputs
+            else:
+                rows = _in_a_row(chosen)
+                outputs = model.predict(rows.inputs, rows.lengths).outputs
             wrong = too_far(loss.answers(outputs), rows.targets, tolerance) & rows.mask
             shown = rows.mask & (wrong.cumsum(axis=1) <= wrong)  # up to the first wrong step
             values = np.where(shown, loss.values(outputs, rows.targets), 0.0)
@@ -104,31 +121,56 @@ class StreamSet:
         return {"loss": float(losses.sum()) / total, "error_rate": rate, "error_free_steps": float(free.mean())}
 
     def _draw(self, stage: int) -> Batch:
+        rng, size = stream(self._seed, self._name, stage), self._streams * int(self._sizes[stage])
+        return self._task.sample(rng, batch_size=size, timesteps=self._timesteps)
+
+    def _pieces(self, stage: int) -> list[_Piece]:
+        """Return what a stage adds to each stream."""
         if stage in self._kept:
             return self._kept[stage]
-        rng, size = stream(self._seed, self._name, stage), self._streams * int(self._sizes[stage])
-        batch = self._task.sample(rng, batch_size=size, timesteps=self._timesteps)
-        if batch.inputs.size <= _KEPT_NUMBERS:
-            self._kept[stage] = batch
-        return batch
+        pieces = _divided(self._draw(stage), self._streams)
+        if sum(array.nbytes for piece in pieces for array in piece) <= _KEPT_BYTES:
+            self._kept[stage] = pieces
+        return pieces
 
 
-def _in_a_row(parts: list[Batch], chosen: Any, streams: int) -> _Rows:
-    """Return some of the streams: each has the sequences that follow each other in each of the parts."""
-    pieces = list[list[tuple[Array, Array, Array]]]()
-    for row in chosen:
-        pieces.append([])
-        for part in parts:
-            each = part.size // streams
-            batch = part.rows(row * each, (row + 1) * each)
-            inside = within_lengths(batch.lengths, batch.mask.shape[1])
-            pieces[-1].append((batch.inputs[inside], batch.targets[inside], batch.mask[inside]))
-    lengths = np.array([sum(len(mask) for *_, mask in row) for row in pieces])
+def _divided(batch: Batch, streams: int) -> list[_Piece]:
+    """Return sequences one after another, as so many streams have them, in as little memory as keeps their numbers."""
+    each, found = batch.size // streams, list[_Piece]()
+    for start in range(0, batch.size, each):
+        part = batch.rows(start, start + each)
+        inside = within_lengths(part.lengths, part.mask.shape[1])
+        arrays = [_smallest(array[inside]) for array in (part.inputs, part.targets)]
+        found.append(_Piece(arrays[0], arrays[1], part.mask[inside], part.lengths))
+    return found
+
+
+def _smallest(array: Array) -> Array:
+    """Return the same numbers, floating-point ones in the smallest of some types that has them all."""
+    if array.dtype.kind != "f":
+        return array
+    with np.errstate(over="ignore", invalid="ignore"):
+        smaller = (array.astype(kind) for kind in (np.int8, np.float32))
+        return next((one for one in smaller if np.array_equal(one, array)), array)
+
+
+def _with_outputs(model: AbstractModel, piece: _Piece) -> _Piece:
+    """Return a piece with outputs in place of its inputs, where each sequence begins in the zero state."""
+    inside = within_lengths(piece.lengths, int(piece.lengths.max()))
+    inputs = np.zeros((*inside.shape, piece.inputs.shape[-1]))
+    inputs[inside] = piece.inputs
+    return piece._replace(inputs=model.predict(inputs, piece.lengths).outputs[inside])
+
+
+def _in_a_row(streams: list[list[_Piece]]) -> _Rows:
+    """Return streams side by side, each of some pieces one after another."""
+    lengths = np.array([sum(len(piece.mask) for piece in pieces) for pieces in streams])
     arrays = []
     for kind in range(3):
-        first = pieces[0][0][kind]
-        whole = np.zeros((len(lengths), lengths.max(), *first.shape[1:]), first.dtype)
-        for number, row in enumerate(pieces):
-            whole[number, : lengths[number]] = np.concatenate([piece[kind] for piece in row])
+        first = streams[0][0][kind]
+        is_float = first.dtype == np.int8 or first.dtype.kind == "f"
+        whole = np.zeros((len(lengths), lengths.max(), *first.shape[1:]), np.float64 if is_float else first.dtype)
+        for row, pieces in zip(whole, streams, strict=True):
+            row[: sum(len(piece.mask) for piece in pieces)] = np.concatenate([piece[kind] for piece in pieces])
         arrays.append(whole)
     return _Rows(arrays[0], arrays[1], arrays[2], lengths)

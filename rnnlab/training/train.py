@@ -124,7 +124,9 @@ def train_to_end(trainer: Trainer, store: Store, *, stop: Stop | None = None, no
             step, count = trainer.place.step, trainer.parameter_count
             if not step:  # a resumed run was warned of it before
                 notes = (*notes, *trainer.task.warnings(trainer.experiment.timesteps))
-            yield Started(run, trainer.experiment, trainer.task, count, step=step, notes=tuple(notes))
+            yield Started(
+                run, trainer.experiment, trainer.task, count, step=step, done=trainer.done, notes=tuple(notes)
+            )
             stopped = yield from _steps(trainer, store, stop)
         if stopped in {"diverged", "interrupted"}:
             message = trainer.divergence() if stopped == "diverged" else f"stopped by {stop.reason}"

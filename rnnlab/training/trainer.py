@@ -145,7 +145,7 @@ class Trainer:
         meanwhile = nothing if is_last else partial(self._source.draw_ahead, first + updates, updates)
         answer = yield Request(self.backend, self._model, batch, updates, meanwhile)
         result, done = answer.result, len(answer.result.losses)
-        self._pace.took(answer.seconds, done)
+        self._pace.took(answer.seconds, answer.updates)
         correct = self.task.correct(LOSSES[self.task.loss].answers(result.outputs), self._part(batch, done))
         solved = self._success.first_met(correct, result.losses) if watched and correct is not None else None
         if solved is not None and before and solved + 1 < done:  # the weights are to be those of that moment
@@ -156,12 +156,16 @@ class Trainer:
         if solved is not None:
             self._mark_solved(first + solved + 1)
         self.is_whole = True
-        return Stepped(self.place.step, float(result.losses[done - 1]))
+        return Stepped(self.place.step, float(result.losses[done - 1]), self.done)
 
     def _until_due(self) -> int:
-        """Return the most updates until the training ends, is scored or is saved at a step."""
+        """Return the most updates until the training ends, is scored or is saved at a step.
+
+        Where it is scored between streams, or ends with one, so does the block (see `Stream`).
+        """
         step, options = self.place.step, self.options
-        every = filter(None, [options.evaluate_every, options.checkpoint.every_steps])
+        evaluate_every = options.evaluate_every if options.streams is None else None
+        every = filter(None, [evaluate_every, options.checkpoint.every_steps])
         due = [options.steps, *(step + one - step % one for one in every)]
         return min(due + [at for at in options.evaluate_at if at > step]) - step
 
@@ -200,12 +204,14 @@ class Trainer:
         """
         metrics = self._validation.score(self._model, between=between)
         self.is_whole = False
-        self.place.metrics, self.place.evaluated = metrics, self.place.step
+        self.place.metrics, self.place.evaluated, self.place.streams = metrics, self.place.step, self._model.streams
         self._check_finite("validation loss", metrics["loss"])
         if self.place.step and self._success.is_met_by(metrics):
             self._mark_solved(self.place.step)
         measured: dict[str, Value] = {"step": self.place.step, "sequences": self.place.step * self.options.batch_size}
-        measured |= {"seconds": round(self.seconds(), 6)} | self._averages.take()
+        measured |= {"seconds": round(self.seconds(), 6)}
+        measured |= {} if self.options.update == "sequence" else {"streams": self._model.streams}
+        measured |= self._averages.take()
         measured |= {f"validation/{name}": value for name, value in metrics.items()}
         if self._gradient:
             measured |= self._gradient.record(self._model.parameters())
@@ -221,9 +227,12 @@ class Trainer:
 
     def is_evaluation_due(self) -> bool:
         """Return whether the validation set is to be scored before the next step."""
-        step = self.place.step
-        at_end = self._is_solved() or step >= self.options.steps
-        is_due = at_end or step % self.options.evaluate_every == 0 or step in self.options.evaluate_at
+        step, options, streams = self.place.step, self.options, self._model.streams
+        if options.streams is None:
+            is_due = step % options.evaluate_every == 0
+        else:
+            is_due = step == 0 or (streams > self.place.streams and streams % options.evaluate_every == 0)
+        is_due = is_due or self._is_solved() or self._is_over() or step in options.evaluate_at
         return not self.bad and step != self.place.evaluated and is_due
 
     def reason_to_end(self) -> Reason | None:
@@ -234,11 +243,19 @@ class Trainer:
             return "solved"
         if self.best.is_plateau():
             return "plateau"
-        return "budget" if self.place.step >= self.options.steps else None
+        return "budget" if self._is_over() else None
 
     def divergence(self) -> str:
         """Return what diverged, and when."""
         return f"diverged at step {self.place.step}: {self.bad}, expected a finite number"
+
+    @property
+    def done(self) -> int:
+        """How much of the budget is done, in steps or streams."""
+        return self.place.step if self.options.streams is None else self._model.streams
+
+    def _is_over(self) -> bool:
+        return self.place.step >= self.options.steps or self.done >= self.options.budget[0]
 
     def _is_solved(self) -> bool:
         return self.place.solved_at is not None and self.options.stop_when_solved

@@ -73,9 +73,10 @@ class ValidationSet:
 
 def scored_set(experiment: Experiment, task: AbstractTask, part: Part = "validation") -> ValidationSet | StreamSet:
     """Return the sequences that the networks of an experiment are scored on: apart, or where it says so in streams."""
-    evaluation, training = experiment.evaluation, experiment.training
+    evaluation = experiment.evaluation
     count, timesteps, seed = evaluation.sequences, experiment.timesteps, experiment.seed
-    if training.reset == "sequence":
+    along = experiment.recipe().stream
+    if along is None or along.reset == "sequence":
         return ValidationSet(task, sequences=count, timesteps=timesteps, seed=seed, part=part)
     return StreamSet(
         task,
@@ -83,7 +84,7 @@ def scored_set(experiment: Experiment, task: AbstractTask, part: Part = "validat
         streams=evaluation.streams,
         timesteps=timesteps,
         seed=seed,
-        reset=training.reset,
+        along=along,
         part=part,
     )
 

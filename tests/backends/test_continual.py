@@ -48,6 +48,7 @@ def build_compiled(network: Network, training: Training) -> AbstractModel:
 
 Build = Callable[[Network, Training], AbstractModel]
 BUILDS: list[Build] = [build, build_compiled]
+RESETS: list[Reset] = ["sequence", "never", "error", "both"]
 
 
 @pytest.mark.parametrize("sequences", [True, False], ids=["every step", "last step"])
@@ -103,19 +104,21 @@ def test_the_fixture_of_the_paper_s_equations() -> None:
 
 
 @pytest.mark.parametrize("build", BUILDS, ids=lambda build: build.__name__)
-@pytest.mark.parametrize("reset", ["sequence", "never", "error"])
+@pytest.mark.parametrize("reset", RESETS)
 def test_every_update_is_that_of_the_paper_s_equations(build: Build, reset: Reset) -> None:
     """The network of Gers 2000 with two blocks of two cells, written out here; the rate falls along a stream."""
     network = networks.network("lstm_1997", units=4, sequences=True, loss="sigmoid_mse", hidden_bias="gates", **GERS)
     batch = networks.batch(network, batch_size=9, ragged=True, holes=True)
-    tolerance = 0.6 if reset == "error" else None  # a first error after some steps
+    tolerance = 0.6 if reset in {"error", "both"} else None  # a first error after some steps
     training = replace(recipe(Stream(reset, 0.9, None, tolerance), momentum=0.5), learning_rate=0.5)
     model = build(network, training)
     found = model.train_block(batch, updates=9)
     byhand = ByHand(networks.parameters(network), momentum=0.5, decay=0.9)
     for row in range(9):
         if reset == "sequence":
-            byhand.reset()
+            byhand.begin_stream()
+        if reset == "both":
+            byhand.clear()
         outputs = byhand.learn(batch.rows(row, row + 1), rate=0.5, tolerance=tolerance)
         np.testing.assert_allclose(found.outputs[row], outputs, rtol=1e-9, atol=1e-12, err_msg=f"sequence {row}")
     for name, array in model.parameters().items():
@@ -128,16 +131,22 @@ class ByHand:
     def __init__(self, parameters: dict[str, Any], *, momentum: float, decay: float) -> None:
         self.p, self.momentum, self.decay = parameters, momentum, decay
         self.velocity = {name: np.zeros_like(array) for name, array in parameters.items()}
-        self.reset()
+        self.ended, self.factors = 0, list[float]()
+        self.begin_stream()
 
-    def reset(self) -> None:
-        self.y, self.s, self.factor = np.zeros(4), np.zeros(4), 1.0
+    def begin_stream(self) -> None:
+        self.steps, self.factor = 0, 1.0
+        self.clear()
+
+    def clear(self) -> None:
+        self.y, self.s = np.zeros(4), np.zeros(4)
         self.ds = {gate: np.zeros((3 + 4 + 1, 4)) for gate in "cif"}
 
     def learn(self, one: Batch, *, rate: float, tolerance: float | None) -> Any:
         sigmoid = lambda v: 1 / (1 + np.exp(-v))  # noqa: E731
         p = {name.removeprefix("layers.0."): array for name, array in self.p.items()}
         outputs = np.zeros((one.inputs.shape[1], 2))
+        self.factors.append(self.factor)
         for t in range(int(one.lengths[0])):
             read = np.concatenate([one.inputs[0, t], self.y, [1.0]])  # x, y, 1
             w = {g: np.concatenate([p[f"W{g}"], p[f"U{g}"], [p.get(f"b{g}", np.zeros(4))]]) for g in "ciof"}
@@ -170,14 +179,56 @@ class ByHand:
                     self.p[name] += self.velocity[name]
                 is_wrong = tolerance is not None and bool((np.abs(k - one.targets[0, t]) > tolerance).any())
             self.factor *= self.decay
+            self.steps += 1
             if is_wrong:
-                self.reset()
+                self.ended += 1
+                self.begin_stream()
                 break
         return outputs
 
 
 @pytest.mark.parametrize("build", BUILDS, ids=lambda build: build.__name__)
-@pytest.mark.parametrize("reset", ["sequence", "never", "error"])
+@pytest.mark.parametrize("reset", ["error", "both"])
+def test_the_protocol_of_the_paper(build: Build, reset: Reset) -> None:
+    """Streams end at their first error or after 40 steps; blocks end with every third of them, and with the eighth.
+
+    A plain program of the same protocol: the rate is 0.5 where a stream begins, and falls by a tenth at each step.
+    """
+    network = networks.network("lstm_1997", units=4, sequences=True, loss="sigmoid_mse", hidden_bias="gates", **GERS)
+    batch = networks.batch(network, batch_size=120, ragged=True, holes=True)
+    stream = Stream(reset, 0.9, steps=40, tolerance=0.62, every=3, most=8)
+    model = build(network, replace(recipe(stream), learning_rate=0.5))
+    rates, ends, done = list[float](), list[tuple[int, int]](), 0
+    while model.streams < 8:
+        found = model.train_block(batch.rows(done, 120), updates=120 - done)
+        rates, done = rates + found.learning_rates.tolist(), done + len(found.losses)
+        ends.append((done, model.streams))
+    byhand, pauses = ByHand(networks.parameters(network), momentum=0.0, decay=0.9), list[tuple[int, int]]()
+    lengths, row = list[int](), 0
+    while byhand.ended < 8:
+        if reset == "both":
+            byhand.clear()
+        before, ended = byhand.steps, byhand.ended
+        byhand.learn(batch.rows(row, row + 1), rate=0.5, tolerance=0.62)
+        row += 1
+        if byhand.ended == ended and byhand.steps >= 40:
+            lengths.append(byhand.steps)
+            byhand.ended += 1
+            byhand.begin_stream()
+        if byhand.ended > ended and byhand.ended in {3, 6, 8}:
+            pauses.append((row, byhand.ended))
+        assert before < 40
+    assert ends == pauses
+    assert lengths  # not every stream ended by an error
+    assert len(lengths) < 8
+    assert rates == pytest.approx([0.5 * factor for factor in byhand.factors], rel=1e-12)
+    assert rates[0] == rates[ends[0][0]] == 0.5
+    for name, array in model.parameters().items():
+        np.testing.assert_allclose(array, byhand.p[name], rtol=1e-9, atol=1e-12, err_msg=name)
+
+
+@pytest.mark.parametrize("build", BUILDS, ids=lambda build: build.__name__)
+@pytest.mark.parametrize("reset", RESETS)
 def test_blocks_and_a_restored_state_change_no_bit(build: Build, reset: Reset) -> None:
     network = networks.network("lstm_1997", units=4, sequences=True, loss="sigmoid_mse", **GERS)
     batch = networks.batch(network, batch_size=12, ragged=True, holes=True)
@@ -208,7 +259,6 @@ def test_a_loss_that_is_not_finite_ends_a_block_and_changes_no_weight(build: Bui
 
 
 COMPILED = NumpyBackend(options=NumpyOptions(compiled=True))
-RESETS: list[Reset] = ["sequence", "never", "error"]
 
 
 @pytest.mark.parametrize(
@@ -268,6 +318,34 @@ def test_neighbours_change_no_bit(reset: Reset, precision: str) -> None:
         state = model.state_dict()
         for name, array in other.state_dict().items():
             assert np.array_equal(state[name], array, equal_nan=True), (number, name)
+
+
+@pytest.mark.parametrize("reset", ["error", "both"])
+def test_neighbours_that_pause_change_no_bit(reset: Reset) -> None:
+    """Each network pauses after a number of streams of its own, and has ended after as many sequences as alone."""
+    network = networks.network(
+        "lstm_1997", units=4, sequences=True, loss="sigmoid_mse", precision="float32", hidden_bias="gates", **GERS
+    )
+    together, alone, batches, done = list[AbstractModel](), list[AbstractModel](), list[Batch](), [0] * 4
+    for number in range(4):
+        stream = Stream(reset, 0.9, 60, 0.62, every=number + 1, most=9)
+        for those in (together, alone):
+            given = networks.parameters(network, seed=number)
+            those.append(COMPILED.build(network, parameters=given, training=replace(recipe(stream), learning_rate=0.5)))
+        batches.append(networks.batch(network, batch_size=90, ragged=True, holes=True, seed=number))
+    for _ in range(3):
+        parts = [batch.rows(at, at + 30) for batch, at in zip(batches, done, strict=True)]
+        found = COMPILED.train_blocks(together, parts, updates=30)
+        for number, model in enumerate(alone):
+            expected = model.train_block(parts[number], updates=30)
+            for name in ("losses", "gradient_norms", "learning_rates", "outputs"):
+                np.testing.assert_array_equal(getattr(found[number], name), getattr(expected, name))
+            done[number] += len(expected.losses)
+            state = together[number].state_dict()
+            for name, array in model.state_dict().items():
+                np.testing.assert_array_equal(array, state[name], err_msg=name)
+    assert [model.streams for model in alone[:2]] == [3, 6]
+    assert done[0] < 90  # three blocks of 30 were not done
 
 
 def test_what_machine_code_does_not_do_the_equations_do() -> None:

@@ -45,6 +45,18 @@ VARIANTS: dict[str, tuple[str, ...]] = {
         "cell={type: indrnn, units: 4}",
         "training.optimizer={type: adam, learning_rate: 0.1}",
     ),
+    "streams": (
+        "task=continual_reber",
+        "shape.timesteps=[9, 20]",
+        "training.update=step",
+        "training.reset=both",
+        "training.stream_decay=0.99",
+        "training.streams=5",
+        "training.evaluate_every=2",
+        "training.batch_size=1",
+        "cell={type: indrnn, units: 4}",
+        "training.optimizer={type: sgd, learning_rate: 5.0}",
+    ),
     "amsgrad": ("training.optimizer={type: adam, amsgrad: true}", "training.clip_value=0.01"),
 }
 

@@ -72,11 +72,16 @@ class ContinualModel(AbstractModel):
             "factor": np.ones(1, network.dtype),  # of the learning rate
             "steps": np.zeros(1, np.int64),  # since the last reset
             "sequences": np.zeros(1, np.int64),  # in all
+            "streams": np.zeros(1, np.int64),  # that have ended
         }
         self.form = Form.of(network, training)
         self._member = Member(self.form, training, parameters.flat, self._slots, self._along) if compiled else None
         vectors = {"parameters": parameters.flat, "gradients": self._gradients.flat, "decays": network.in_matrices()}
         self._update = Update(training.optimizer, vectors | self._slots)
+
+    @property
+    def streams(self) -> int:
+        return int(self._along["streams"][0])
 
     def member(self, batch_size: int) -> Member | None:
         """Return what machine code trains, beside others; None where NumPy does the steps."""
@@ -87,11 +92,12 @@ class ContinualModel(AbstractModel):
         assert batch.size == updates
         if self._member:
             return train_together([self._member], [batch], updates)[0]
-        results = list[StepResult]()
+        results, last = list[StepResult](), self.streams + self.stream.left(self.streams)
         with np.errstate(over="ignore", invalid="ignore"):
             for row in range(updates):
                 results.append(self._train_once(batch.rows(row, row + 1), nothing))
-                if not (math.isfinite(results[-1].loss) and math.isfinite(results[-1].gradient_norm)):
+                is_finite = math.isfinite(results[-1].loss) and math.isfinite(results[-1].gradient_norm)
+                if not is_finite or self.streams >= last:
                     break
         return BlockResult.of(results)
 
@@ -101,6 +107,8 @@ class ContinualModel(AbstractModel):
         outputs = self.network.empty_outputs(1, batch.inputs.shape[1])
         base = recipe.learning_rate * recipe.schedule.factor(int(along["sequences"][0]))
         first_rate, losses, norms = base * float(along["factor"][0]), list[float](), list[float]()
+        if stream.reset == "both":
+            self._clear()
         for t in range(int(batch.lengths[0])):
             self._gradients.flat.fill(0)
             step = self._step(batch, t, 1.0)
@@ -114,12 +122,12 @@ class ContinualModel(AbstractModel):
                 self._update.step(int(self._slots["step"][0]), base * float(along["factor"][0]))
             along["steps"] += 1
             along["factor"] *= along["factor"].dtype.type(stream.decay)
-            if step.is_wrong and stream.reset == "error":
-                self._reset()
+            if step.is_wrong and stream.ends_at_errors:
+                self._end_stream()
                 break
         along["sequences"] += 1
         if stream.reset == "sequence" or (stream.steps is not None and along["steps"][0] >= stream.steps):
-            self._reset()
+            self._end_stream()
         scored = max(len(losses), 1)
         return StepResult(sum(losses) / scored, outputs, sum(norms) / scored, first_rate)
 
@@ -130,7 +138,7 @@ class ContinualModel(AbstractModel):
         scored, total = int(np.count_nonzero(batch.mask)), 0.0
         share = 1 / (batch.size if self._recipe.sums_steps else scored)
         for row in range(batch.size):
-            self._reset()
+            self._clear()
             for t in range(int(batch.lengths[row])):
                 total += self._step(batch.rows(row, row + 1), t, share).loss
         self._take(before)
@@ -157,11 +165,15 @@ class ContinualModel(AbstractModel):
         for name, array in self._along.items():
             array[...] = along[name]
 
-    def _reset(self) -> None:
-        """Begin a new stream."""
-        for name in ("states", "traces", "steps"):
+    def _clear(self) -> None:
+        for name in ("states", "traces"):
             self._along[name].fill(0)
+
+    def _end_stream(self) -> None:
+        self._clear()
+        self._along["steps"].fill(0)
         self._along["factor"].fill(1)
+        self._along["streams"] += 1
 
     def _step(self, batch: Batch, t: int, share: float) -> _Step:
         """Go on by a step; if it is scored, add its gradient times `share`."""

@@ -90,14 +90,14 @@ class _Picture:
 
     def __init__(self, start: Started) -> None:
         self._start, self._began = start, time.monotonic()
-        self._step, self._loss = start.step, math.nan
+        self._done, self._loss = start.done, math.nan
         self._record: Mapping[str, Value] = {}
         self._losses: list[float] = []
 
     def take(self, event: Event) -> None:
         """Note what an event reports."""
         if isinstance(event, Stepped):
-            self._step, self._loss = event.step, event.loss
+            self._done, self._loss = event.done, event.loss
         elif isinstance(event, Evaluated):
             self._record = event.record
             if isinstance(loss := event.record["validation/loss"], int | float):
@@ -105,17 +105,17 @@ class _Picture:
 
     def rendered(self) -> Text:
         """Return the picture as it is now."""
-        total = self._start.experiment.training.steps
-        rate = (self._step - self._start.step) / max(time.monotonic() - self._began, 1e-9)
-        left = (total - self._step) / rate if rate else 0.0
-        done = round(_BAR * self._step / total)
+        total, unit = self._start.experiment.training.budget
+        rate = (self._done - self._start.done) / max(time.monotonic() - self._began, 1e-9)
+        left = (total - self._done) / rate if rate else 0.0
+        done = round(_BAR * self._done / total)
         scores = [
             f"{name} {value:.4g}"
             for name, value in self._record.items()
             if name.startswith("validation/") and isinstance(value, int | float)
         ]
         lines = [
-            f"  {self._step:,}/{total:,}  {rate:,.0f} steps/s  at most {duration(left)} left",
+            f"  {self._done:,}/{total:,}  {rate:,.0f} {unit}s/s  at most {duration(left)} left",
             f"training loss   {self._loss:.4g}",
             "  ".join(scores),
             _goal(self._start),

@@ -165,7 +165,7 @@ def _to_do(result: Result, costs: Costs, workers: int) -> list[tuple[str, str]]:
     ]
     experiment = result.row.example
     left = result.planned - len(result.ended)
-    to_do = f"{counted(left, 'trial')} of at most {counted(experiment.training.steps, 'step')} each"
+    to_do = f"{counted(left, 'trial')} of at most {counted(*experiment.training.budget)} each"
     seconds = costs.get(result.row.title)
     if left and seconds is not None:
         to_do += f", about {duration(seconds)} with {counted(workers, 'worker')}"

@@ -99,7 +99,7 @@ def outline(parts: Parts) -> Facts:
     parameters = parts.summary.parameters if parts.summary else None
     return [
         ("trained", trained(parts.config, parameters) if parts.config else ""),
-        ("state", _state(parts.run, parts.config.get("training.steps"))),
+        ("state", _state(parts.run, parts.config)),
         ("result", _conclusion(parts.summary) if parts.summary else ""),
         ("rule", parts.summary.solved_rule if parts.summary else ""),
     ]
@@ -116,8 +116,9 @@ def trained(config: Mapping[str, Any], parameters: int | None) -> str:
     return f"{', '.join(parts)}, on {without_path(config.get('task.type'))} (T={length}); {engine}"
 
 
-def _state(run: Run, budget: Any) -> str:
-    status, of = run.status, f" of {budget:,}" if isinstance(budget, int) else ""
+def _state(run: Run, config: Mapping[str, Any]) -> str:
+    steps, streams = config.get("training.steps"), config.get("training.streams")
+    status, of = run.status, f" of {steps:,}" if isinstance(steps, int) and streams is None else ""
     process = f"process {status.pid} on {status.host}"
     if run.state == "stale":
         return f"stale: {process} is not running any more; saved at step {status.step:,}{of}"

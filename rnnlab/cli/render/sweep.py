@@ -58,7 +58,7 @@ def _show_trials(checked: CheckedSweep, document: dict[str, object] | None) -> N
     trials_table = table(["trial", *keys], rows, text=keys)
     # Not folded to the width of the terminal, so that `less` and `grep` can be used.
     show_text("".join(f"{line}\n" for line in table_lines(trials_table, sys.maxsize)))
-    seconds = "the time is not estimated on Keras"
+    seconds = "the time is not estimated on Keras, nor with a limit in streams"
     if cost.seconds is not None:
         workers = min(allotted_cpus(), plan.total)
         on = f"on {workers} processor{'s' * (workers != 1)}"
@@ -258,9 +258,9 @@ def _live(events: Iterator[Reported], name: Callable[[SweepFolder], str], screen
                 total, before = total + event.status.plan.total, before + event.status.finished
                 done += event.status.finished
             elif isinstance(event, TrialStepped):
-                loss = f"{event.step:,}/{event.steps:,}  loss {figure(event.loss)}"
+                loss = f"{event.done:,}/{event.budget:,}  loss {figure(event.loss)}"
                 progress.update(
-                    bars[name(sweep) + event.trial.name], completed=event.step, total=event.steps, text=loss
+                    bars[name(sweep) + event.trial.name], completed=event.done, total=event.budget, text=loss
                 )
             elif isinstance(event, TrialStarted | TrialEnded):
                 trial = name(sweep) + (event.trial.name if isinstance(event, TrialStarted) else event.status.trial.name)

@@ -63,10 +63,12 @@ class _Data:
         done = [(one.training, int(one.along["sequences"][0])) for one in members]
         self._rates = [one.learning_rate * one.schedule.factors(number, rows) for one, number in done]
         streaming = [one.training.stream for one in members]
+        self._left = [one.left(int(of.along["streams"][0])) for one, of in zip(streaming, members, strict=True) if one]
         of_lanes = {
             "timesteps": [batch.inputs.shape[1] for batch in batches],
             "steps": [int(one.along["steps"][0]) for one in members],
             "most": [one.steps or _NEVER for one in streaming if one],
+            "left": self._left,
         }
         by_lane = {
             "lengths": [batch.lengths.astype(dtype) for batch in batches],
@@ -98,9 +100,11 @@ class _Data:
     def taken(self, column: int) -> BlockResult:
         """Give a network its numbers back; return its results."""
         arrays, member = self.arrays, self._members[column]
-        losses, norms, factors = (arrays[name][:, column].astype(np.float64) for name in ("losses", "norms", "factors"))
-        ends = np.flatnonzero(~(np.isfinite(losses) & np.isfinite(norms)))
-        count = int(ends[0]) + 1 if len(ends) else len(losses)
+        count = int(arrays["row"][column])
+        losses, norms, factors = (
+            arrays[name][:count, column].astype(np.float64) for name in ("losses", "norms", "factors")
+        )
+        is_bad = not (np.isfinite(losses[-1]) and np.isfinite(norms[-1]))
         member.parameters[...] = arrays["parameters"][:, column]
         for name in self._slots:
             member.slots[name][...] = arrays[name][:, column]
@@ -111,13 +115,14 @@ class _Data:
         for rows, start in self._states(member):
             along["states"][rows] = arrays["record"][start : start + rows.stop - rows.start, column]
         along["steps"][0] = arrays["steps"][column]
-        along["sequences"][0] += count - (len(ends) > 0)
+        along["sequences"][0] += count - is_bad
+        along["streams"][0] += self._left[column] - int(arrays["left"][column])
         if is_fresh:
             for name in ("states", "traces", "steps"):
                 along[name].fill(0)
             along["factor"].fill(1)
-        rates = self._rates[column] * factors
-        return BlockResult(losses[:count], norms[:count], rates[:count], self._outputs[column][:count])
+        rates = self._rates[column][:count] * factors
+        return BlockResult(losses, norms, rates, self._outputs[column][:count])
 
     def _record(self, member: Member) -> Array:
         record = np.zeros(self._streams.record, member.form.network.dtype)

@@ -27,9 +27,9 @@ from rnnlab.optim.rules.base import AbstractOptimizer
 
 # What the caller gives, besides the rule's slots: addresses of each lane's own arrays, float64 but for the outputs;
 _TABLES = ("inputs by lane", "targets by lane", "mask by lane", "outputs by lane")
-# whole numbers of each lane: T, the place of its next step among all, its row, steps of its stream, at most, and of all
-# how many lanes are at work;
-_WHOLE = ("timesteps", "index", "row", "steps", "most", "working")
+# whole numbers of each lane: T, the place of its next step among all, its row, steps of its stream, at most, how many
+# streams may end, and of all how many lanes are at work;
+_WHOLE = ("timesteps", "index", "row", "steps", "most", "left", "working")
 # by row and lane: steps, learning rate, and the results; and by lane.
 _BY_ROW = ("lengths", "rates", "losses", "norms", "factors")
 _BY_LANE = ("numbers", "decay", "parameters", "decays", "record", "traces", "factor", "fresh", "on", "moved")
@@ -86,7 +86,7 @@ class Streams:
             inputs=network.input_features,
             shapes=shapes,
             columns=lanes,
-            errors=stream.reset == "error",
+            errors=stream.ends_at_errors,
             every_step=True,
         )
         # Of other parameters gradients come by traces alone, if at all: they begin with zero.
@@ -120,7 +120,8 @@ class Streams:
         factor = functions.where(fresh, code.constant(1.0), at["factor"].read())
         at["first"].write(functions.where(at["t"].read().equals(0.0), factor, at["first"].read()))
         at["is scored"].write(functions.as_vector(scored))
-        step.begin(fresh)
+        begins = fresh | (on & at["t"].read().equals(0.0)) if self._stream.reset == "both" else fresh
+        step.begin(begins)
         for weights in (step.weights, self._head.weights):
             weights.load(at["parameters"], clears=False)
         to = step.forward()
@@ -133,7 +134,7 @@ class Streams:
             weights.unload(self._rule.gradients, adds=False)
         for first, size in self._others:
             clear(code, self._rule.gradients + first * code.lanes, size * code.lanes)
-        step.move(self._rule.gradients, fresh=fresh, on=on)
+        step.move(self._rule.gradients, fresh=begins, on=on)
         bad = self._update(scored, factor)
         step.end(on)
         self._end(on=on, scored=scored, bad=bad, factor=factor)
@@ -175,7 +176,7 @@ class Streams:
         t = at["t"].read() + 1.0
         over, nothing = (t >= at["length"].read()) | bad, code.constant(0.0)
         ends = nothing
-        if self._stream.reset == "error":
+        if self._stream.ends_at_errors:
             assert self._stream.tolerance is not None
             wrong = scored & ~(self._head.error.read() <= self._stream.tolerance)
             over, ends = over | wrong, functions.as_vector(wrong)
@@ -207,7 +208,10 @@ class Streams:
             self._next_row(lane, row)
 
     def _next_row(self, lane: Number, row: Number) -> None:
-        """Write the results of a lane's row, and go on to the next; a lane ends after its last, or with a bad loss."""
+        """Write the results of a lane's row, and go on to the next.
+
+        A lane ends after its last row, with a bad loss, or with as many streams as may end.
+        """
         code, at = self._code, self._at
         here, following = row * code.lanes + lane, row + 1
         for name, to in (("loss", "losses"), ("norm", "norms"), ("first", "factors")):
@@ -216,12 +220,14 @@ class Streams:
             (at["fresh"] + lane).write_one(1.0)
         with code.where((at["fresh"] + lane).is_true()):
             at["steps"].write_whole(lane, 0)
+            at["left"].write_whole(lane, at["left"].read_whole(lane) - 1)
         at["row"].write_whole(lane, following)
         at["index"].write_whole(lane, at["timesteps"].read_whole(lane) * following)
         is_bad = code.builder.not_((at["alive"] + lane).is_true())
         is_last = code.builder.or_(
             following >= code.numbers[0], code.builder.and_(is_bad, (at["is scored"] + lane).is_true())
         )
+        is_last = code.builder.or_(is_last, at["left"].read_whole(lane) <= 0)
         with code.where(is_last):
             (at["on"] + lane).write_one(0.0)
             at["working"].write_whole(code.whole(0), at["working"].read_whole(code.whole(0)) - 1)
