@@ -32,8 +32,8 @@ class Plan:
         vectors: Size of each vector of parameters, by name.
         forward: The stages of a step.
         after: The node of each state after the step, by name; no two are the same, and none is a leaf.
-        saved: Nodes of the step that the way back reads, besides inputs, states before and states after.
-        backward: The stages of the way back; they read `gradient` nodes, those of the states after the step.
+        saved: Nodes of the step that the backward pass reads, besides inputs, states before and states after.
+        backward: The stages of the backward pass; they read `gradient` nodes, those of the states after the step.
         before: The gradient of each state before the step, by name; none for a state that has no influence.
         matrix_gradients: By name of the matrix, pairs (operand, gradient): its own is the sum of operandᵀ·gradient over
             all steps and sequences.
@@ -74,12 +74,12 @@ class Plan:
 
     @property
     def given_back(self) -> list[Node]:
-        """The nodes that are known on the way back: saved ones and states after the step."""
+        """The nodes that are known in the backward pass: saved ones and states after the step."""
         return [*self.saved, *self.after.values()]
 
     @property
     def kept_back(self) -> list[Node]:
-        """The nodes of the way back that are read after the loop over time, each once."""
+        """The nodes of the backward pass that are read after the loop over time, each once."""
         of_matrices = (gradient for pairs in self.matrix_gradients.values() for _, gradient in pairs)
         of_vectors = (node for nodes in self.vector_gradients.values() for node in nodes)
         rest = [self.input_rest] if self.input_rest is not None else []

@@ -1,4 +1,4 @@
-"""The order in which the nodes of a graph are computed, and which of them are kept for the way back."""
+"""The order in which the nodes of a graph are computed, and which of them are kept for the backward pass."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -23,11 +23,11 @@ class Stage:
 
 
 def kept(step: Collection[Node], wanted: Iterable[Node], known: Collection[Node]) -> tuple[Node, ...]:
-    """Return which nodes of a step the way back must find: those it reads, but for what is cheap to compute again.
+    """Return which nodes of a step the backward pass must find: those it reads, but for what is cheap to compute again.
 
     Args:
         step: All nodes of the step.
-        wanted: Nodes of the way back.
+        wanted: Nodes of the backward pass.
         known: Nodes of the step that it finds anyway.
     """
     found, seen = dict[Node, None](), set(known)

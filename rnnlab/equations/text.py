@@ -1,4 +1,4 @@
-"""A plan as text: what is computed at each step, on the way back, and after the loop over time."""
+"""A plan as text: what is computed at each step, in the backward pass, and after the loop over time."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -29,7 +29,7 @@ def plan_text(plan: Plan) -> list[str]:
         forward, at every step
           p1 = x·W + h·U + b
           h_next = tanh(p1)
-        stored for the way back: x, h, h_next
+        stored for the backward pass: x, h, h_next
         backward, at every step, from dh_next
           g1 = dh_next*(1 - h_next*h_next)
           dh = g1·Uᵀ
@@ -57,7 +57,7 @@ class _Text:
         yield "forward, at every step"
         yield from self._stages(plan.forward, "p")
         leaves = [one for one in self._read_back() if one.operation in {"input", "state"}]
-        yield f"stored for the way back: {', '.join(map(self._shown, [*leaves, *plan.given_back]))}"
+        yield f"stored for the backward pass: {', '.join(map(self._shown, [*leaves, *plan.given_back]))}"
         yield f"backward, at every step, from {', '.join(map(self._gradient, plan.after))}"
         yield from self._stages(plan.backward, "g")
         yield "after the loop, over all steps and sequences"
@@ -71,7 +71,7 @@ class _Text:
         yield f"  dx = {' + '.join([*of_inputs, *rest]) or '0'}"
 
     def _read_back(self) -> Iterable[Node]:
-        """Return the inputs and states that the way back or the products after it read."""
+        """Return the inputs and states that the backward pass or the products after it read."""
         plan = self._plan
         return dict.fromkeys([*ordered([*plan.before.values(), *plan.kept_back], plan.given_back), *plan.operands])
 

@@ -15,7 +15,7 @@ _LEAST = 1e-20  # of |δ|²: below, a step is left out
 
 @final
 class GradientRegularizer:
-    """∂Ω/∂U of one layer of the simple cell, where Ω is 0 if the gradient neither shrinks nor grows on its way back.
+    """∂Ω/∂U of one layer of the simple cell, where Ω is 0 if the gradient neither shrinks nor grows on its way.
 
         Ω = mean over steps and sequences of (|δ_t·∂h_t/∂h_{t-1}|² / |δ_t|² - 1)²,     δ_t = ∂loss/∂h_t
 

@@ -1,4 +1,4 @@
-"""The way back through a plan's steps on an engine, and the gradients of the parameters after it."""
+"""The backward pass through a plan's steps on an engine, and the gradients of the parameters after it."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, final
@@ -21,7 +21,7 @@ ops = keras.ops
 
 @final
 class BackwardPass:
-    """The way back through a plan's steps; of each step the gradients of all sums are kept, in `packs`."""
+    """The backward pass through a plan's steps; of each step the gradients of all sums are kept, in `packs`."""
 
     def __init__(self, forward: ForwardPass, engine: AbstractEngine) -> None:
         self._forward, self._engine, self._plan = forward, engine, forward.plan

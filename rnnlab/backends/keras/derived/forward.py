@@ -1,4 +1,4 @@
-"""The steps of a plan on an engine, and what is kept of them for the way back."""
+"""The steps of a plan on an engine, and what is kept of them for the backward pass."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ class ForwardPass:
         plan: Of the cell.
         inputs: The node of the inputs.
         fixed: The nodes that are the same at every step, of the way forward and of that back.
-        back: The nodes of the way back and what they are computed from.
+        back: The nodes of the backward pass and what they are computed from.
         targets: All sums, in the order in which they lie side by side.
         kept: What each array consists of that is kept of every step.
     """

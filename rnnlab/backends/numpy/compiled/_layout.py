@@ -18,7 +18,7 @@ class Layout:
         plan: The plan.
         lanes: Numbers per vector, to which kept gradients are rounded up.
         inputs_apart: Whether inputs are not on the record but in a buffer of their own.
-        also: Nodes of the step that are kept too, besides those that the way back reads.
+        also: Nodes of the step that are kept too, besides those that the backward pass reads.
 
     Attributes:
         states: The rows of each state on the record, and of its gradient in `flow`.

@@ -2,7 +2,7 @@
 
 A value is some rows of a buffer, each row as long as the columns that are computed together. The buffers:
 
-    record    a step's states before it, its inputs, a row of ones, and what the way back reads
+    record    a step's states before it, its inputs, a row of ones, and what the backward pass reads
     next      the record of the step after it: its states
     inputs    a step's inputs where they are not on the record, or its symbols
     flow      the gradients of the states after a step; `before`: those of the states before it

@@ -56,7 +56,7 @@ class Arrays:
         return whole if self.packed else whole.reshape(*part.shape[:-1], -1)
 
     def bind(self, calls: Pass, *, back: bool) -> tuple[list[Bound], list[tuple[Bound, ...]]]:
-        """Return what is called for the chunk, and for each step; the last step is the first on the way back."""
+        """Return what is called for the chunk, and for each step; the last step is the first in the backward pass."""
         of_steps = cache(partial(self.of_steps, back=back))
 
         columns = [

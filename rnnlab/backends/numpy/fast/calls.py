@@ -17,8 +17,8 @@ class Place:
     """Where a value is: features of an array.
 
     Attributes:
-        kind: `before` and `after` a step: states, a one, the inputs; `saved` for the way back; `kept` until the way
-            back is over; `swept`, computed for all steps at once; `work`, of one step; `given` and `passed`, gradients
+        kind: `before` and `after` a step: states, a one, the inputs; `saved` for the backward pass; `kept` until it is
+            over; `swept`, computed for all steps at once; `work`, of one step; `given` and `passed`, gradients
             of states after and before a step.
         number: Which array of this kind.
         start: First feature.

@@ -33,7 +33,7 @@ class _Forward:
 @final
 @dataclass(frozen=True, slots=True)
 class _Back:
-    """The way back through the same chunks, and the products after it: (sum, operands, memory for the product)."""
+    """The backward pass through the same chunks, and the products after it: (sum, operands, memory for the product)."""
 
     arrays: Arrays
     last: State
