@@ -17,6 +17,7 @@ from typing import Annotated, Any, final
 from pydantic import ConfigDict, Field
 from threadpoolctl import threadpool_info
 
+import rnnlab
 from rnnlab.core.options import Options
 from rnnlab.core.registry import plug_in_packages
 from rnnlab.storage.fields import (
@@ -247,7 +248,8 @@ _MOST_PLUG_INS = 50
 def _versions() -> dict[str, str | None]:
     heavy = {name: str(sys.modules[name].__version__) for name in _HEAVY if name in sys.modules}
     others = plug_in_packages()[:_MOST_PLUG_INS]
-    return {"python": platform.python_version(), **{name: _version(name) for name in (*_PACKAGES, *others)}, **heavy}
+    installed = {name: _version(name) for name in (*_PACKAGES, *others)}
+    return {"python": platform.python_version(), **installed, **heavy, "rnnlab": rnnlab.__version__}
 
 
 @cache  # looking for them takes as long as a small training; a backend sets the same threads each time

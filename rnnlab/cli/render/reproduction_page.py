@@ -13,8 +13,8 @@ MARK = "<!-- Written by `rnnlab reproduce"  # by which a page is recognised as o
 _ABOUT = """\
 Each row is a number that a paper prints, trained again by `rnnlab reproduce`: the paper's task, network, training and
 test. The row states beforehand by which rule our result agrees with the printed one, and where it departs from the
-paper. *not reached* means that too few trials solved the task. Rows that differ are shown like those that agree.
-Numbers of sequences are means over the trials that solved the task; intervals are at 95 %.
+paper. *not reached* means that too few trials solved the task, *partly* that some have not ended. Rows that differ are
+shown like those that agree. Numbers of sequences are means over the trials that solved the task; intervals are at 95 %.
 """
 
 
