@@ -190,15 +190,22 @@ class Experiment(Options):
         """Return the SHA-256 of all that determines the results: equal for equal experiments, however they are written.
 
         It does not depend on the name, on where files of data and of code are, on how often checkpoints are
-        saved, how long a process may train, what is recomputed or what is logged.
+        saved, how long a process may train, what is recomputed or what is logged. Keys with null do not count, so that
+        a key that is new in a later version, and off where left out, keeps the results of earlier ones.
         """
         resolved = self.resolved()
         del resolved["logging"], resolved["name"]
         training = {key: value for key, value in resolved["training"].items() if key not in WITHOUT_EFFECT}
         resolved["training"] = training | {key: without_place(training[key]) for key in ("optimizer", "schedule")}
         resolved |= {"cell": without_place(resolved["cell"]), "task": self.task.definition()}
-        canonical = json.dumps(resolved, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        canonical = json.dumps(_without_null(resolved), sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _without_null(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    return {key: _without_null(inner) for key, inner in value.items() if inner is not None}
 
 
 def config_schema() -> dict[str, Any]:
