@@ -39,13 +39,7 @@ _OPTION = "the task's options are part of its definition"
 def comparability_warnings(
     runs: Sequence[Run], headings: Mapping[str, str], *, may_differ: Collection[str] = ()
 ) -> list[str]:
-    """Return why the numbers of these runs are not comparable, one sentence per reason, the most important first.
-
-    Args:
-        runs: The runs.
-        headings: Name of a run -> what to call it.
-        may_differ: Keys that are meant to differ.
-    """
+    """Return why the numbers of these runs are not comparable, a sentence each; keys that are meant to differ may."""
     found, called = [], [headings[run.name] for run in runs]
     configs = with_code_labels(run.config for run in runs)
     own = dict.fromkeys(key for run in runs for key in run.config if key.startswith(("task.", _RULE)))
@@ -93,12 +87,8 @@ class Description:
     """One task, and the cells that were trained on it.
 
     Attributes:
-        task: The task.
-        rule: Its success rule.
-        source: Where it was published.
-        loss: What the loss is, with its unit.
+        source: Where the task was published.
         references: Name and loss of each reference predictor that needs memory; none where lengths or losses differ.
-        cells: The cells.
     """
 
     task: AbstractTask

@@ -13,8 +13,7 @@ from typing import Any, final
 
 from rnnlab.comparison.comparability import comparability_warnings, unfinished_warnings
 from rnnlab.comparison.conclusions import conclusion
-from rnnlab.comparison.contrasts import Contrast, contrasts_of
-from rnnlab.comparison.correction import corrected
+from rnnlab.comparison.contrasts import Contrast, contrasts_of, corrected
 from rnnlab.comparison.groups import (
     Group,
     groups_of,
@@ -116,15 +115,7 @@ def compare(
     over: str | None = None,
     baseline: str | None = None,
 ) -> Comparison:
-    """Compare runs; what is damaged is named and left out.
-
-    Args:
-        runs: The runs, or the reason why one could not be opened.
-        metric: What to order and draw by: a full name (`train/loss`) or that of a validation metric (`error_rate`);
-            the validation loss when left out.
-        by: The config key whose values are the columns of a table of groups; with `over`, or neither.
-        over: The key whose values are its rows.
-        baseline: The group that all others are compared with, by its heading or a part of it.
+    """Compare runs; what is damaged is named and left out. The arguments are those of `rnnlab.compare`.
 
     Raises:
         UsageError: No run recorded that metric, a run is given twice, or the groups cannot be laid out as asked.

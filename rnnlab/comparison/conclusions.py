@@ -7,7 +7,7 @@ from rnnlab.comparison.comparability import is_one_task
 from rnnlab.comparison.contrasts import Contrast
 from rnnlab.comparison.groups import Group, key_label, short_name, value_label
 from rnnlab.comparison.pivot import Overall, Pivot
-from rnnlab.comparison.statistics import smallest_p
+from rnnlab.comparison.statistics import p_text, smallest_p
 from rnnlab.core.code_files import without_path
 from rnnlab.core.text import counted
 from rnnlab.runs.run import Run
@@ -41,13 +41,7 @@ def conclusion(
 
 
 def _p(p: float) -> str:
-    """Return a p value for a sentence.
-
-    Example:
-        >>> _p(0.0004), _p(0.0079), _p(1.0)
-        ('p < 0.001', 'p = 0.0079', 'p = 1')
-    """
-    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
+    return f"p {'' if p < 0.001 else '= '}{p_text(p)}"
 
 
 def _of_runs(runs: Sequence[Run], headings: Mapping[str, str]) -> list[str]:

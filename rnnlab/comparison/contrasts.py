@@ -1,14 +1,14 @@
 """Which groups differ by more than chance: every pair that did the same task, or each compared with a baseline."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import final
 
 from rnnlab.comparison.comparability import definition
 from rnnlab.comparison.groups import Group
 from rnnlab.comparison.pivot import Pivot
-from rnnlab.comparison.statistics import Difference, compare_counts, compare_values
+from rnnlab.comparison.statistics import Difference, compare_counts, compare_values, holm
 from rnnlab.comparison.survival import compare_times
 from rnnlab.core.errors import UsageError
 from rnnlab.core.registry import nearest
@@ -30,7 +30,7 @@ class Contrast:
         p: The p values by name, those that can be computed: `solved`, of Fisher's exact test of how many solved the
             task, which is not paired and so conservative where runs of one seed are alike; `sequences`, of the log-rank
             test of the sequences to success; `values`, of the final metric.
-        p_holm: The same, corrected by Holm's method for all tests of the comparison (`correction`).
+        p_holm: The same, corrected by Holm's method for all tests of the comparison (`corrected`).
     """
 
     one: Group
@@ -46,12 +46,9 @@ def contrasts_of(
 ) -> tuple[Contrast, ...]:
     """Return the contrasts, not yet corrected, of groups of the same task and lengths, one of them of several runs.
 
-    Args:
-        groups: The groups.
-        baseline: The heading of the baseline, or a part of it; all pairs when left out, of more than six groups the
-            first with each.
-        table: The groups in rows and columns: without a baseline, the pairs are then those of each row. A table is
-            about success, so that this alone is tested: tests that nobody asked for would weaken those that are shown.
+    They are of each group with the baseline, found by its heading or a part of it; without one of all pairs, of more
+    than six groups the first with each. In a table they are those of each row, of success alone, which it is about:
+    tests that nobody asked for would weaken those that are shown.
 
     Raises:
         UsageError: There is no such baseline, or several groups fit.
@@ -67,6 +64,20 @@ def contrasts_of(
             raise UsageError("no group can be compared with the baseline", where=_OPTION, hint="name more runs")
     several = [pair for pair in pairs if sum(len(group.results) for group in pair) > 2]
     return tuple(_contrast(*pair, success_alone=table is not None) for pair in several)
+
+
+def corrected(contrasts: Sequence[Contrast], table: Pivot | None) -> tuple[tuple[Contrast, ...], Pivot | None]:
+    """Return the contrasts and the table with `p_holm` filled in, the only place where that is done.
+
+    The family is everything that is tested: of each contrast how many solved the task, how fast, and the final metric;
+    in a table, success in each row and over all rows. So the chance that any of its p values is below 0.05 by chance
+    alone is at most 5 %, whichever of them a reader picks out.
+    """
+    overall = table.overall if table else ()
+    left = iter(holm([*(p for one in contrasts for p in one.p.values()), *(one.p for one in overall)]))
+    of_contrasts = tuple(replace(one, p_holm={name: next(left) for name in one.p}) for one in contrasts)
+    of_columns = tuple(replace(one, p_holm=next(left)) for one in overall)
+    return of_contrasts, replace(table, overall=of_columns) if table else None
 
 
 def _alike(groups: Sequence[Group]) -> list[list[Group]]:

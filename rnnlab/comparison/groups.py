@@ -142,12 +142,7 @@ class Group:
 
 
 def groups_of(runs: Sequence[Run], metric: str) -> tuple[Group, ...]:
-    """Return the groups of some runs, in the order of the values in which they differ.
-
-    Args:
-        runs: The runs.
-        metric: The full name of the metric they are measured by.
-    """
+    """Return the groups of some runs, measured by a metric, in the order of the values in which they differ."""
     configs = with_code_labels(run.config for run in runs)
     varying = varying_keys(configs)
     keys = [key for key in varying if key not in _FREE and not key.startswith(_FREE_BLOCKS)]

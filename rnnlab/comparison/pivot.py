@@ -20,11 +20,10 @@ class Overall:
     """Two columns of a pivot, compared over all its rows.
 
     Attributes:
-        one, other: The columns' values.
         pairs: Pairs of runs with equal row and seed.
         only_one, only_other: In how many of them just one solved the task.
         p: Of McNemar's exact test.
-        p_holm: The same, corrected by Holm's method for all tests of the comparison (`correction`); nan before.
+        p_holm: The same, corrected by Holm's method for all tests of the comparison (`corrected`); nan before.
     """
 
     one: Any
@@ -42,8 +41,7 @@ class Pivot:
     """Groups in rows and columns.
 
     Attributes:
-        by: The key whose values are the columns.
-        over: The key whose values are the rows.
+        by, over: The keys whose values are the columns and the rows.
         columns, rows: The values, in order; None where the config lacks the key.
         cells: The groups of each row, from the first column to the last; not all need be there.
         overall: Every pair of columns.

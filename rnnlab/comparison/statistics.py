@@ -74,11 +74,9 @@ def interquartile_mean(ordered: Array) -> Array:
 
 
 def bootstrap(values: Sequence[float], statistic: Callable[[Array], Array]) -> Interval | None:
-    """Return the percentile bootstrap interval of a statistic, None for fewer than two values.
+    """Return the percentile bootstrap interval of a statistic of ascending values, None for fewer than two of them.
 
-    Args:
-        values: One per run; an infinite one is a run that diverged.
-        statistic: A function of ascending values along the last axis, `median` or `interquartile_mean`.
+    An infinite value is a run that diverged.
 
     Source: Efron & Tibshirani 1993, An introduction to the bootstrap, chapter 13.
     """
@@ -225,6 +223,16 @@ def smallest_p(one: int, other: int, *, paired: bool) -> float:
     """
     ways = 2 ** min(one, other) if paired else comb(one + other, one)
     return min(1.0, 2 / ways)
+
+
+def p_text(p: float) -> str:
+    """Return a p value in two digits.
+
+    Example:
+        >>> p_text(0.0004), p_text(0.0079), p_text(1.0)
+        ('< 0.001', '0.0079', '1')
+    """
+    return "< 0.001" if p < 0.001 else f"{p:.2g}"
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from rnnlab.comparison.contrasts import Contrast
 from rnnlab.comparison.groups import Group, seed_of, short_name, value_label
 from rnnlab.comparison.pivot import Pivot
-from rnnlab.comparison.statistics import Interval
+from rnnlab.comparison.statistics import Interval, p_text
 from rnnlab.core.table import UNKNOWN, Cell, Column, Table, table
 from rnnlab.core.text import counted, listed
 from rnnlab.runs.run import Run
@@ -22,12 +22,7 @@ _MOST_COLUMNS = 4  # runs that are columns; more are rows
 
 
 def tables(comparison: "Comparison", most_rows: int | None = None) -> list[Table]:
-    """Return the tables of a comparison: of groups, where runs repeat a config, else of runs.
-
-    Args:
-        comparison: The comparison.
-        most_rows: How many groups or runs are shown; all when left out.
-    """
+    """Return the tables of a comparison: of groups, where runs repeat a config, else of runs; the first `most_rows`."""
     groups = comparison.groups
     if not _shows_groups(comparison):
         of_runs = [_run_differences(comparison, most_rows), run_table(comparison, most_rows)]
@@ -228,13 +223,7 @@ def _contrasts(contrasts: Sequence[Contrast], most: int | None) -> Table:
 
 
 def _p(p: float | None) -> str | None:
-    """Return a p value in two digits.
-
-    Example:
-        >>> _p(0.00012), _p(0.0079), _p(None)
-        ('< 0.001', '0.0079', None)
-    """
-    return None if p is None else "< 0.001" if p < 0.001 else f"{p:.2g}"
+    return None if p is None else p_text(p)
 
 
 def _pivot(found: Pivot, contrasts: Sequence[Contrast], most: int | None) -> Table:
