@@ -64,6 +64,11 @@ class Network:
         reads = self.cell.options.units, self.input_features
         return described | self.output.parameters(reads, self.output_features)
 
+    @property
+    def parameter_count(self) -> int:
+        """How many values all parameters have."""
+        return sum(one.size for one in self.parameters().values())
+
     def shapes(self) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
         """Return shape and dtype of each parameter by full name."""
         return {name: (parameter.shape, self.dtype) for name, parameter in self.parameters().items()}

@@ -36,15 +36,7 @@ def status_fault(status: Status) -> str:
 def summary_faults(
     summary: Summary, *, status: Status, experiment: Experiment, task: AbstractTask | None, records: Sequence[Record]
 ) -> Iterator[str]:
-    """Yield what a summary shows otherwise than the files that it follows from.
-
-    Args:
-        summary: The summary.
-        status: The status, which is of the same process.
-        experiment: What was trained.
-        task: Its task; None where the data of that are not there.
-        records: The training record.
-    """
+    """Yield what a summary shows otherwise than the files that it follows from; a task may lack its data."""
     batch_size = experiment.training.batch_size
     expected: dict[str, object] = {
         "run": status.run,
@@ -63,8 +55,7 @@ def summary_faults(
         **_scores(records, has_diverged=status.state == "diverged"),
     }
     if experiment.is_complete:
-        sizes = (parameter.size for parameter in experiment.network().parameters().values())
-        expected["parameters"] = sum(sizes)
+        expected["parameters"] = experiment.network().parameter_count
     shown = summary.model_dump()
     if status.state == "failed":  # its last evaluation need not be in the record
         expected = {key: value for key, value in expected.items() if key not in _OF_METRICS}

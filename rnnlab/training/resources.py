@@ -140,7 +140,7 @@ def _parameters(experiment: Experiment, network: Network) -> int:
 
 def _once_and_slots(experiment: Experiment, network: Network) -> tuple[int, int]:
     """Return the bytes of all parameters, and how many numbers the optimiser keeps for each."""
-    once = sum(parameter.size for parameter in network.parameters().values()) * network.dtype.itemsize
+    once = network.parameter_count * network.dtype.itemsize
     return once, len(experiment.recipe().optimizer.slot_names())
 
 

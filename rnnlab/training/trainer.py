@@ -65,7 +65,7 @@ class Trainer:
         self.about: dict[str, Any] = {"network": self.network.describe(), "task": experiment.task_name}
         if self.task.scaling:
             self.about["scaling"] = self.task.scaling.describe()
-        self.parameter_count = sum(parameter.size for parameter in self.network.parameters().values())
+        self.parameter_count = self.network.parameter_count
         self.place, self.best = Place(), Best(self.options.stop_on_plateau)
         self._success = Success(self.task.rule(experiment.timesteps), self.options.batch_size)
         self._averages, self._schedule = Averages(), recipe.schedule

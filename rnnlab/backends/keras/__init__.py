@@ -112,7 +112,7 @@ class KerasBackend(AbstractBackend):
         """Return how many networks a program trains that trains this one: by config and engine alone."""
         if self.options.lanes is not None or self.engine != "jax":
             return self.options.lanes or 1
-        numbers = batch_size * sum(parameter.size for parameter in network.parameters().values())
+        numbers = batch_size * network.parameter_count
         return _LANES if numbers <= _SMALL and way(self.options, engine=self.engine).path == "derived" else 1
 
     def build(

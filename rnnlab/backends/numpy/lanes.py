@@ -148,7 +148,7 @@ def _read(network: Network, *, one_hot: bool) -> int:
     """Return how many parameters are read at a step: of symbols, one row of a matrix that takes inputs."""
     if one_hot and can_look_up(network):
         network = replace(network, input_features=1)
-    return sum(parameter.size for parameter in network.parameters().values())
+    return network.parameter_count
 
 
 def train_together(members: Sequence[Member], batches: Sequence[Batch], updates: int) -> list[BlockResult]:
