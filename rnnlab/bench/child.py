@@ -30,15 +30,7 @@ _SIZE, _PRODUCTS = 1024, 8  # of the matrices whose product shows the library's 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What to measure.
-
-    Attributes:
-        contender: The contender by its name in `CONTENDERS`, its engine included.
-        work: What it does.
-        threads: How many it may use.
-        gradients: The npz file for its gradients; not written if it computes another function.
-        device: What it is to compute on.
-    """
+    """What to measure: a contender by its name in `CONTENDERS`, and the npz file for its gradients."""
 
     contender: str
     work: Work

@@ -10,20 +10,11 @@ Device = Literal["cpu", "gpu"]
 _DEV = Path("/dev")
 _HIDDEN = "CUDA_VISIBLE_DEVICES"
 # JAX would choose a processor instead of a GPU that it cannot use. Preallocation would leave none to what runs beside.
-_SETTINGS: Mapping[Device, Mapping[str, str]] = {
+# The variables that make every library compute on a device, where it can.
+SETTINGS: Mapping[Device, Mapping[str, str]] = {
     "cpu": {_HIDDEN: "-1", "JAX_PLATFORMS": "cpu", "TF_CPP_MIN_LOG_LEVEL": "3"},
     "gpu": {"JAX_PLATFORMS": "cuda", "XLA_PYTHON_CLIENT_PREALLOCATE": "false", "TF_CPP_MIN_LOG_LEVEL": "3"},
 }
-
-
-def settings_for(device: Device) -> Mapping[str, str]:
-    """Return the variables that make every library compute on a device, where it can.
-
-    Example:
-        >>> settings_for("gpu")["JAX_PLATFORMS"]
-        'cuda'
-    """
-    return _SETTINGS[device]
 
 
 def require(device: Device, environment: Mapping[str, str]) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 
 from rnnlab.bench.child import Request
 from rnnlab.bench.contenders import Contender
-from rnnlab.bench.devices import Device, settings_for
+from rnnlab.bench.devices import SETTINGS, Device
 from rnnlab.bench.work import TOLERANCE, Figures, Work, largest_difference, reference
 
 TOO_BUSY = 0.2  # processors that other programs may use before a result is marked `loaded`
@@ -39,13 +39,9 @@ class Trial:
     """The result of one child process.
 
     Attributes:
-        work: What was computed.
-        contender: What computed it.
         threads: How many it could use.
-        round: 1, 2, …
         place: The number of this trial, from 1, and how many there are.
-        results: What `rnnlab.bench.child.measure` returned; empty if it failed.
-        failure: Why there are no results.
+        results: What `rnnlab.bench.child.measure` returned; empty if it failed, and `failure` is why.
         cores_of_others: Processors kept busy by other programs meanwhile; None where the system does not report it.
         difference: The largest relative difference from the reference; None for a failure.
         differs: Which value has that difference.
@@ -74,12 +70,6 @@ def measure(
     """Run every contender once per round, one after another, so that other load on the machine affects all equally.
 
     A contender that fails is left out of later rounds.
-
-    Args:
-        entered: The contenders of each work.
-        threads: The numbers of threads to measure with.
-        rounds: How often, at least 1.
-        device: What they are to compute on; one that does not fails.
     """
     total = rounds * len(threads) * sum(map(len, entered.values()))
     place = 0
@@ -150,7 +140,7 @@ def environment_for(threads: int, environment: Mapping[str, str], *, device: Dev
     kept = {name: value for name, value in environment.items() if name not in _REMOVED}
     # A file in the current folder must not be imported instead of a package of that name.
     path = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONSAFEPATH": "1"}
-    return kept | dict.fromkeys(_THREADS, str(threads)) | dict(settings_for(device)) | path
+    return kept | dict.fromkeys(_THREADS, str(threads)) | dict(SETTINGS[device]) | path
 
 
 @contextmanager
@@ -172,13 +162,7 @@ def confined(cpus: int) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A time, and for how long processors had been busy until then; all in seconds.
-
-    Attributes:
-        at: The time.
-        busy: Of the processors that this process may use, since the machine started.
-        own: With this process, and with its children that have ended.
-    """
+    """A time, and for how long until then the processors of this process were busy, with all and with its own work."""
 
     at: float
     busy: float

@@ -57,8 +57,7 @@ class _Pack:
 
     Attributes:
         nodes: The sums.
-        operands: What all of them read besides the inputs.
-        reads_inputs: Whether they read those too.
+        operands: What all of them read besides the inputs, if they read those.
         more: Pairs (sum, what it reads besides).
     """
 
@@ -88,9 +87,6 @@ class Recurrence:
         step: (x, weights, states) -> states, all tuples; x is what `before` returns, at one step.
 
     Args:
-        xp: Of the library.
-        cell: The cell.
-        input_features: I.
         early: Whether products of the inputs are computed before the loop.
     """
 

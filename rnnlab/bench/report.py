@@ -8,26 +8,25 @@ from typing import Any
 from rnnlab.bench.contenders import CONTENDERS, Contender
 from rnnlab.bench.measure import TOO_BUSY, Trial
 from rnnlab.bench.work import Work
+from rnnlab.core.text import counted
 
 _NUMPY = {CONTENDERS["numpy"]: "NumPy", CONTENDERS["compiled"]: "NumPy, compiled,"}
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One contender with one number of threads, over all rounds.
+    """One contender with one number of threads, over all rounds; what is not known is None.
 
     Attributes:
-        contender: What was measured.
-        threads: How many it could use.
         marks: `failed`, `wrong` (gradients) and `loaded` (other programs were busy).
         why: Why it failed, or what differs by how much.
-        median_s: The median over the rounds of each round's median step; None if it failed in the first.
+        median_s: The median over the rounds of each round's median step.
         min_s: The fastest step of all.
         p90_s: The median over the rounds of the 90th percentile of the steps.
         first_s: The same for the first call, with compilation.
         peak_bytes: The most memory of all rounds.
-        times: How many times slower than the fastest; None if it is not ranked.
-        limit: Share of the machine's measured limit, 0 … 1; None if that is unknown.
+        times: How many times slower than the fastest.
+        limit: Share of the machine's measured limit, 0 … 1.
     """
 
     contender: Contender
@@ -102,7 +101,9 @@ class Report:
             ]
             if winners:
                 name = _NUMPY[own.contender]
-                sentences.append(f"{work}: {name} with {_threads(own)} is slower than {', '.join(winners)}")
+                sentences.append(
+                    f"{work}: {name} with {counted(own.threads, 'thread')} is slower than {', '.join(winners)}"
+                )
         return sentences
 
     def advice(self, work: Work) -> str:
@@ -118,11 +119,11 @@ class Report:
         times = [f"{milliseconds(best.seconds)} ms per step"]
         for label, rows in others.items():
             if row := next(rows, None):
-                also = "" if row.threads == best.threads else f" with {_threads(row)}"
+                also = "" if row.threads == best.threads else f" with {counted(row.threads, 'thread')}"
                 times.append(f"{label} {row.contender}{also} {milliseconds(row.seconds)} ms")
         chosen = best.contender
         setting = chosen.setting + (f", engine {chosen.engine}," if chosen.engine else "")
-        return f"for {work}: use {setting} with {_threads(best)} ({'; '.join(times)})"
+        return f"for {work}: use {setting} with {counted(best.threads, 'thread')} ({'; '.join(times)})"
 
     def as_json(self) -> list[dict[str, Any]]:
         """Return everything, work by work, as plain data."""
@@ -168,10 +169,6 @@ def _row(trials: Sequence[Trial]) -> Row:
     peaks = [one["peak_bytes"] for one in results if one["peak_bytes"] is not None]
     medians = {name: statistics.median(one[name] for one in results) for name in ("median_s", "p90_s", "first_s")}
     return replace(row, **medians, min_s=min(one["min_s"] for one in results), peak_bytes=max(peaks, default=None))
-
-
-def _threads(row: Row) -> str:
-    return f"{row.threads} thread{'' if row.threads == 1 else 's'}"
 
 
 def _plain(one: Row | Trial) -> dict[str, Any]:

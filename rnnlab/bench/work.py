@@ -31,14 +31,7 @@ _SEED = 0
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """The sizes of one training step.
-
-    Attributes:
-        timesteps: T, at least 1.
-        batch_size: B, at least 1.
-        input_features: D, at least 1.
-        units: H, at least 1.
-    """
+    """The sizes of one training step, each at least 1: T, B, D and H."""
 
     timesteps: int
     batch_size: int
@@ -84,11 +77,7 @@ class Work:
     """One training step: forward, backward, clipping by the global norm, an Adam update.
 
     The network reads standard normal inputs, and its linear head gives one output from the last step; the loss is the
-    mean squared error. Gradients reach back to the first step. Everything is float32.
-
-    Attributes:
-        cell: The cell's options, its units and layers among them.
-        shape: The sizes; its `units` are the cell's.
+    mean squared error. Gradients reach back to the first step. Everything is float32. The shape's units are the cell's.
     """
 
     cell: CellOptions
@@ -192,12 +181,7 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What a contender computes from the work's parameters and batch.
-
-    Attributes:
-        loss: Mean squared error.
-        gradients: Of every parameter by its full name, unclipped.
-    """
+    """The loss, and the gradient of every parameter by its full name, unclipped, as a contender computes them."""
 
     loss: float
     gradients: Mapping[str, Array]

@@ -28,10 +28,7 @@ def figures_of(comparison: Comparison) -> list[Figure]:
 def figure_of(name: str, found: Mapping[str, Diagnosis], *, note: str = "") -> Figure | None:
     """Return the figure of one diagnosis of some networks, by their headings; None where none has a result.
 
-    Args:
-        name: The diagnosis.
-        found: Heading -> the diagnoses of a network.
-        note: Which runs these are, where that needs to be said.
+    `note` says which runs these are, where that is needed.
     """
     results = {heading: one.results[name] for heading, one in found.items() if name in one.results}
     if not results:
@@ -65,13 +62,7 @@ def _joined(tables: Mapping[str, Table]) -> Table | None:
 @final
 @dataclass(frozen=True, slots=True)
 class Representatives:
-    """The networks that stand for some runs in a figure.
-
-    Attributes:
-        found: Heading -> the diagnoses of a network.
-        faults: Name of a run -> why it has none.
-        note: Which runs they are, where they are not all.
-    """
+    """Networks that stand for some runs: diagnoses by heading, faults by run, and which they are where not all."""
 
     found: Mapping[str, Diagnosis]
     faults: Mapping[str, RnnlabError]
@@ -83,12 +74,8 @@ def diagnose_representatives(
 ) -> Representatives:
     """Diagnose a network of each group: the one in the middle by its final metric.
 
-    The groups are those of the last row of a pivot, where a sweep is hardest, else the first.
-
-    Args:
-        comparison: The runs.
-        names: The diagnoses.
-        is_each: Whether it is every run instead, where they are few and no pivot.
+    The groups are those of the last row of a pivot, where a sweep is hardest, else the first. With `is_each` it is
+    every run instead, where they are few and no pivot.
 
     Raises:
         EnvironmentFault: A package is missing, or the system fails.

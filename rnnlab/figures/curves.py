@@ -1,15 +1,15 @@
 """The figures of compared runs: a metric during training, and how often a sweep solved its task."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import isfinite
+from typing import Any
 
 import numpy as np
 
 from rnnlab.comparison import Comparison
 from rnnlab.comparison.comparability import Description, describe
 from rnnlab.comparison.groups import Group, has_baseline, short_name, value_label
-from rnnlab.comparison.statistics import wilson
 from rnnlab.core.figure import Axis, Figure, Level, Line, Panel, Scale
 from rnnlab.core.table import Table, table
 from rnnlab.runs.run import Run
@@ -54,29 +54,25 @@ def curves(comparison: Comparison, x: str = "step") -> Figure | None:
     is_median = x == "step" and any(len(group.results) > 1 for group in comparison.groups)
     solved = _solved(runs, x) if len(runs) <= _MOST_SOLVED and scale is None and not has_bands else []
     metric = comparison.metric.replace("/", " ")
-    x_axis, y_axis = (
-        Axis(X_AXES[x]),
-        Axis(f"{metric}: {task.loss}" if task else metric, log=_spans_decades(every, levels)),
-    )
-    if len(made) > 1:  # the same axes, to be compared
-        x_axis, y_axis = (
-            replace(x_axis, limits=_around(every, levels, "x")),
-            replace(y_axis, limits=_around(every, levels, "y", log=y_axis.log)),
-        )
+    is_log = _spans_decades(every, levels)
+    several = len(made) > 1  # the same axes, to be compared
+    x_axis = Axis(X_AXES[x], limits=_around(every, levels, "x") if several else None)
+    y_label = f"{metric}: {task.loss}" if task else metric
+    y_axis = Axis(y_label, log=is_log, limits=_around(every, levels, "y", log=is_log) if several else None)
     note = "band: range of the seeds" if has_bands else ""
-    caption = [
-        *(["The line is the median of the seeds."] if is_median and not has_bands else []),
-        *(["The line is the median of the seeds, the band the range from the best to the worst."] if has_bands else []),
-        *([f"The colour is {scale.label}."] if scale else []),
-        *(["The dotted line is the baseline, the loss of the best predictor without memory."] if levels else []),
-        *(["The dash-dotted lines show what a little memory reaches."] if task and task.references else []),
-        *(["A dashed line shows when the task was solved."] if solved else []),
-    ]
+    sentences = {
+        "The line is the median of the seeds.": is_median and not has_bands,
+        "The line is the median of the seeds, the band the range from the best to the worst.": has_bands,
+        f"The colour is {scale.label if scale else ''}.": scale,
+        "The dotted line is the baseline, the loss of the best predictor without memory.": levels,
+        "The dash-dotted lines show what a little memory reaches.": task and task.references,
+        "A dashed line shows when the task was solved.": solved,
+    }
     left_out = sum(len(groups) for groups in parts.values()) - len(comparison.groups)
     return Figure(
         "curves",
         f"{short_name(comparison.metric)} during training".capitalize(),
-        " ".join(caption),
+        " ".join(text for text, is_true in sentences.items() if is_true),
         [
             Panel(x_axis, y_axis, _under(title, lines), levels=[*levels, *solved], scale=scale, title=title, note=note)
             for title, lines in made.items()
@@ -131,14 +127,11 @@ def _shown(comparison: Comparison) -> Sequence[Group]:
 
 
 def _lines(comparison: Comparison, group: Group, colour: int | str, x: str, shown: Sequence[Group]) -> list[Line]:
-    place = colour if isinstance(colour, int) else 0
+    look: Any = {"colour": colour, "dash": colour // 7 if isinstance(colour, int) else 0, "shown": group in shown}
     if x == "step":
-        line = _of_group(comparison.heading(group), group, colour, place // 7, shown=group in shown)
+        line = _of_group(comparison.heading(group), group, look)
         return [line if isinstance(colour, int) else replace(line, low=None, high=None)]  # bands would hide each other
-    return [
-        _of_run(comparison.headings[run.name], run, comparison.metric, x, colour, place // 7, shown=group in shown)
-        for run in group.results
-    ]
+    return [_of_run(comparison.headings[run.name], run, comparison.metric, x, look) for run in group.results]
 
 
 def _around(lines: Sequence[Line], levels: Sequence[Level], axis: str, *, log: bool = False) -> tuple[float, float]:
@@ -153,21 +146,19 @@ def _around(lines: Sequence[Line], levels: Sequence[Level], axis: str, *, log: b
     return low - room, high + room
 
 
-def _of_group(heading: str, group: Group, colour: int | str, dash: int, *, shown: bool) -> Line:
+def _of_group(heading: str, group: Group, look: Mapping[str, Any]) -> Line:
     steps, values = group.curves()
-    if not len(steps):
-        return Line(heading, [], [])
-    if len(values) == 1:
-        return Line(heading, steps, values[0], colour, dash, shown=shown)
+    if len(values) < 2:
+        return Line(heading, steps, values[0] if len(values) else [], **look)
     seeds = f"{group.solved} of {len(values)} seeds solved" if group.decided else f"{len(values)} seeds"
     median, low, high = np.median(values, axis=0), values.min(axis=0), values.max(axis=0)
-    return Line(f"{heading} ({seeds})", steps, median, colour, dash, low=low, high=high, shown=shown)
+    return Line(f"{heading} ({seeds})", steps, median, low=low, high=high, **look)
 
 
-def _of_run(heading: str, run: Run, metric: str, x: str, colour: int | str, dash: int, *, shown: bool) -> Line:
+def _of_run(heading: str, run: Run, metric: str, x: str, look: Mapping[str, Any]) -> Line:
     points = [(record.get(x), record[metric]) for record in run.records if metric in record]
     known = [(float(at), float(y)) for at, y in points if isinstance(at, int | float) and isinstance(y, int | float)]
-    return Line(heading, [at for at, _ in known], [y for _, y in known], colour, dash, shown=shown)
+    return Line(heading, [at for at, _ in known], [y for _, y in known], **look)
 
 
 def _levels(comparison: Comparison, runs: Sequence[Run], task: Description | None) -> list[Level]:
@@ -210,9 +201,8 @@ def success(comparison: Comparison) -> Figure | None:
         name = "the others" if value is None else value_label(pivot.by, value)
         points = []
         for at, (row, group) in enumerate(zip(pivot.rows, pivot.column(place), strict=True)):
-            if group and group.decided:
+            if group and (interval := group.solved_interval):
                 solved, count = group.solved, len(group.decided)
-                interval = wilson(solved, count)
                 points.append((row if pivot.is_ascending else at, solved / count, interval.low, interval.high))
                 rows.append([name, f"{row}", f"{solved}/{count}", f"{interval.low:.0%} to {interval.high:.0%}"])
         x, y, low, high = ([point[n] for point in points] for n in range(4))

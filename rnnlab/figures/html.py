@@ -14,17 +14,10 @@ from rnnlab.core.text import visible_lines
 def rendered(
     template: str, *, generator: str, script: str = "", clean: Callable[[str], str] = str, **values: Any
 ) -> str:
-    """Return the page that a Jinja template makes of values.
+    """Return the page that a Jinja template makes of values; `clean` is applied to all text that is shown.
 
-    In it, `table(one)` shows a table, and `ours` marks text of rnnlab that is HTML already.
-
-    Args:
-        template: It has the style, and the script if there is one, each as a whole element, and the policy that allows
-            these two alone.
-        generator: By which a page is recognised as one of ours.
-        script: Of the page.
-        clean: Applied to all text that is shown.
-        values: What the template shows.
+    The template has the style, and the script if there is one, each as a whole element, and the policy that allows
+    these two alone. In it, `table(one)` shows a table, and `ours` marks text of rnnlab that is HTML already.
 
     Raises:
         EnvironmentFault: Jinja is not installed.

@@ -38,14 +38,7 @@ def write_page(
     notes: Sequence[str] = (),
     commands: Sequence[str] = (),
 ) -> str:
-    """Return the page as HTML; the same runs give the same bytes.
-
-    Args:
-        comparison: The runs.
-        found: Heading -> diagnosis of one of them.
-        title: The page's heading.
-        notes: Further warnings.
-        commands: What repeats all runs, in the folder in which the report was made, where there is such a thing.
+    """Return the page as HTML, the same bytes for the same runs; `commands` repeat all runs where the report was made.
 
     Raises:
         EnvironmentFault: Jinja is not installed.

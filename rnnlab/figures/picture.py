@@ -49,11 +49,7 @@ _RIGHT: dict[str, Any] = {"loc": "center left", "bbox_to_anchor": (1.02, 0.5), "
 
 
 def picture(figure: Figure, ending: str) -> bytes:
-    """Return a figure as the bytes of a file.
-
-    Args:
-        figure: The figure.
-        ending: One of `ENDINGS`.
+    """Return a figure as the bytes of a file with one of the `ENDINGS`.
 
     Raises:
         EnvironmentFault: matplotlib is not installed.
@@ -66,11 +62,7 @@ def picture(figure: Figure, ending: str) -> bytes:
 
 @contextmanager
 def drawn(figure: Figure) -> Iterator[Any]:
-    """Give a matplotlib figure, which can be saved within the context.
-
-    Raises:
-        EnvironmentFault: matplotlib is not installed.
-    """
+    """Give a matplotlib figure, which can be saved within the context; raises as `picture`."""
     try:
         import matplotlib as mpl
         from matplotlib.figure import Figure as Canvas

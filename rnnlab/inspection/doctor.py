@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal, final
+from typing import Literal, final, get_args
 
 from rnnlab.config.experiment import Experiment
 from rnnlab.core.code_files import CodeFile
@@ -11,7 +11,7 @@ from rnnlab.core.errors import EnvironmentFault, RnnlabError, VerificationError
 from rnnlab.core.own_classes import is_known
 from rnnlab.core.text import counted
 from rnnlab.inspection.agreement import has_ended_in_order, status_fault, summary_faults
-from rnnlab.runs.run import Record, Run
+from rnnlab.runs.run import Record, Run, Which
 from rnnlab.runs.unchanged import require_config_as_given, require_own, verified_experiment
 from rnnlab.storage import RunFolder, Status
 from rnnlab.storage.files import is_leftover
@@ -32,12 +32,10 @@ Result = Literal["good", "note", "bad"]
 @final
 @dataclass(frozen=True)
 class Finding:
-    """What was found of one file.
+    """What was found of one file of a run.
 
     Attributes:
-        file: Its path within the run.
         result: `good`; `note`: no fault, but worth knowing; `bad`: missing, damaged, or at odds with another file.
-        detail: In words.
     """
 
     file: str
@@ -48,14 +46,7 @@ class Finding:
 @final
 @dataclass(frozen=True)
 class Report:
-    """The result of an examination.
-
-    Attributes:
-        run: The run.
-        state: The status's own, `stale` where its process is gone, or `unknown` where it cannot be read.
-        step: Steps done when the state was last saved.
-        findings: One for each file, in the order in which they are best read.
-    """
+    """The result of an examination; its state is `stale` where the process is gone, `unknown` where it is damaged."""
 
     run: RunFolder
     state: str
@@ -113,8 +104,7 @@ class _Examination:
             self._check(file, partial(self._read_checkpoint, step))
         if self.run.has_summary() or has_ended_in_order(self.status):
             self._check("summary.json", self._read_summary)
-        weights: tuple[Literal["best", "last"], ...] = ("best", "last")
-        for which in weights:
+        for which in get_args(Which):
             if self._has_written(which) or self.run.has_weights(which):
                 self._check(f"weights/{which}.safetensors", partial(self._read_weights, which))
         self._check("the lock", self._read_lock)
@@ -130,7 +120,7 @@ class _Examination:
                 return
             self._add(file, "bad", fault.problem)
 
-    def _has_written(self, which: Literal["best", "last"]) -> bool:
+    def _has_written(self, which: Which) -> bool:
         """Return whether the process ended in order, and so wrote these weights: the best once any were scored."""
         is_scored = any(record.get(LOSS) is not None for record in self._records or ())
         return has_ended_in_order(self.status) and (which == "last" or is_scored)
@@ -224,7 +214,7 @@ class _Examination:
         self.run.check_metrics(checkpoint.metrics_bytes, self.status.id)
         return f"whole, of attempt {checkpoint.attempt}; {checkpoint.metrics_bytes:,} bytes of metrics belong to it"
 
-    def _read_weights(self, which: Literal["best", "last"]) -> str:
+    def _read_weights(self, which: Which) -> str:
         expected = None
         if self._experiment is not None and self._experiment.is_complete:
             expected = self._experiment.network().shapes()

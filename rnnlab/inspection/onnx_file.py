@@ -44,10 +44,7 @@ _FUNCTIONS = {"tanh": "Tanh", "sigmoid": "Sigmoid", "relu": "Relu"}
 def onnx_file(network: Network, parameters: Arrays, scaling: Scaling | None = None) -> bytes:
     """Return the content of an `.onnx` file, which computes `outputs` from `inputs`, for any batch and time.
 
-    Args:
-        network: What it computes.
-        parameters: Of it, by full name.
-        scaling: Of one series of a file: the model then reads and returns the units of the file.
+    With the scaling of one series of a file, the model reads and returns the units of the file.
 
     Raises:
         EnvironmentFault: The package `onnx` is not installed.

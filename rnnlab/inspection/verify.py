@@ -48,7 +48,6 @@ class Check:
         against: The other side: a backend, or `central differences`.
         difference: Largest absolute difference over the largest absolute value.
         rounding: What rounding the parameters once changes on the reference itself, in the same unit.
-        tolerance: Largest difference allowed.
         kink: Whether the loss has a kink here, so that central differences decide nothing.
     """
 
@@ -84,6 +83,9 @@ def verify(experiment: Experiment, *, steps: int = 20, backends: Sequence[str] |
     source = Source.of(experiment, task)
     batches = [source.batches(step, 1) for step in range(steps)]
 
+    is_named = experiment.engine != DEFAULT_ENGINE
+    labels = {KerasBackend.name: f"{KerasBackend.name} on {experiment.engine}"} if is_named else {}
+
     def figures(backend: str, start: dict[str, Array]) -> dict[str, Array]:
         built = experiment.model_copy(update={"backend": backend}).build_backend()
         with built.running():
@@ -97,18 +99,13 @@ def verify(experiment: Experiment, *, steps: int = 20, backends: Sequence[str] |
                 rounding = _relative(expected[what], rounded[what])
                 raised = min(_ROUNDINGS * rounding, _most(what, expected))
                 tolerance = max(_fixed_tolerance(what, network.precision), raised)
-                yield Check(what, _label(name, experiment), _relative(expected[what], got), rounding, tolerance)
+                yield Check(what, labels.get(name, name), _relative(expected[what], got), rounding, tolerance)
     yield from _central_differences(experiment, network, batches[0])
 
 
 def _recipe(experiment: Experiment) -> Training:
     """Return how parameters are updated, but for the regularizer: its gradient is none of the loss."""
     return replace(experiment.recipe(), gradient_regularizer=None)
-
-
-def _label(backend: str, experiment: Experiment) -> str:
-    is_plain = backend != KerasBackend.name or experiment.engine == DEFAULT_ENGINE
-    return backend if is_plain else f"{backend} on {experiment.engine}"
 
 
 def _figures(model: AbstractModel, batches: list[Batch]) -> dict[str, Array]:

@@ -5,26 +5,37 @@ from typing import Any
 
 import numpy as np
 
-from rnnlab.core.batch import Batch, Lengths
+from rnnlab.core.batch import Array, Batch, Lengths
 from rnnlab.core.losses import LOSSES
 from rnnlab.core.streams import stream
 from rnnlab.tasks.base import AbstractTask
 
-NUMBERS = 2_000_000  # the most input numbers drawn at once
+_NUMBERS = 2_000_000  # the most input numbers drawn at once
 
 
 def draw(
-    task: AbstractTask, timesteps: Lengths | None = None, *, size: int = 32, name: str = "data/train", n: int = 0
+    task: AbstractTask,
+    timesteps: Lengths | None = None,
+    *,
+    size: int = 32,
+    name: str = "data/train",
+    n: int = 0,
+    seed: int = 3,
 ) -> Batch:
     """Return batch `n` of a stream."""
-    return task.sample(stream(3, name, n), batch_size=size, timesteps=timesteps or task.default_timesteps)
+    return task.sample(stream(seed, name, n), batch_size=size, timesteps=timesteps or task.default_timesteps)
 
 
-def batches(task: AbstractTask, timesteps: Lengths, sequences: int) -> Iterator[Batch]:
-    """Yield so many sequences, in batches that fit the memory."""
-    size = max(1, min(sequences, NUMBERS // (timesteps[1] * max(task.input_features, task.output_features))))
+def batches(task: AbstractTask, timesteps: Lengths, sequences: int, **of: Any) -> Iterator[Batch]:
+    """Yield so many sequences, in batches that fit the memory, of a stream as `draw` has it."""
+    size = max(1, min(sequences, _NUMBERS // (timesteps[1] * max(task.input_features, task.output_features))))
     for n, first in enumerate(range(0, sequences, size)):
-        yield draw(task, timesteps, size=min(size, sequences - first), n=n)
+        yield draw(task, timesteps, size=min(size, sequences - first), n=n, **of)
+
+
+def at_scored(task: AbstractTask, values: Array, batch: Batch) -> Array:
+    """Return targets or outputs at the scored steps, (N, …)."""
+    return values[batch.mask] if task.return_sequences else values
 
 
 def lengths_to_try(task: AbstractTask) -> dict[str, Lengths]:
@@ -44,13 +55,10 @@ class Measured:
     def __init__(self) -> None:
         self.sums = np.zeros((2, 0))
 
-    def add(self, task: AbstractTask, outputs: np.ndarray[Any, Any], batch: Batch) -> None:
+    def add(self, task: AbstractTask, outputs: Array, batch: Batch) -> None:
+        """Add the losses of outputs at the scored steps."""
         rows = np.nonzero(batch.mask)[0]
-        values = (
-            LOSSES[task.loss].values(outputs[batch.mask], batch.targets[batch.mask])
-            if task.return_sequences
-            else LOSSES[task.loss].values(outputs, batch.targets)
-        )
+        values = LOSSES[task.loss].values(outputs, at_scored(task, batch.targets, batch))
         sums = [np.bincount(rows, weight, minlength=batch.size) for weight in (values, np.ones(len(rows)))]
         self.sums = np.concatenate([self.sums, sums], axis=1)
 

@@ -4,7 +4,7 @@ Each is fitted to training sequences and scored on validation sequences; a task 
 their own. What it sees is the input of the step that it answers, and nothing of how many steps there were before.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from rnnlab.core.errors import VerificationError
 from rnnlab.core.losses import LOSSES
 from rnnlab.core.streams import stream
 from rnnlab.tasks.base import AbstractTask
-from rnnlab.testing._measuring import NUMBERS, Measured
+from rnnlab.testing._measuring import Measured, at_scored, batches
 
 Predictor = Callable[[Array], Array]  # from what is seen, (N, I), to raw outputs, (N, O)
 
@@ -21,14 +21,7 @@ Predictor = Callable[[Array], Array]  # from what is seen, (N, I), to raw output
 def search(
     task: AbstractTask, timesteps: Lengths, *, fitted: int = 6000, scored: int = 6000, updates: int = 250
 ) -> None:
-    """Pass if no predictor is found that beats the baseline.
-
-    Args:
-        task: The task.
-        timesteps: Shortest and longest sequence.
-        fitted: Scored steps that each is fitted to.
-        scored: Scored steps that each is measured on.
-        updates: Of the network.
+    """Pass if no predictor, each fitted to `fitted` scored steps and measured on `scored` ones, beats the baseline.
 
     Raises:
         VerificationError: One does.
@@ -46,7 +39,7 @@ def search(
     for name, predict in predictors.items():
         found = Measured()
         for batch in _drawn(scoring, timesteps, scored, name="search/score"):
-            found.add(task, _outputs_at_scored(task, predict, batch), batch)
+            found.add(task, predict(batch.inputs[batch.mask]), batch)
         if not found.loss > stated - 3 * found.error - 1e-9:
             problem = f"without memory, a fitted {name} has the loss {found.loss:.6g} ± {found.error:.2g}"
             raise VerificationError(f"{problem}, below the baseline {stated:.6g}", where=type(task).__name__)
@@ -54,33 +47,14 @@ def search(
 
 def _present(task: AbstractTask, timesteps: Lengths, steps: int, *, name: str) -> tuple[Array, Array]:
     """The inputs of scored steps and their targets."""
-    both = [
-        (batch.inputs[batch.mask], _scored_targets(task, batch)) for batch in _drawn(task, timesteps, steps, name=name)
-    ]
-    inputs, targets = zip(*both, strict=True)
+    drawn = _drawn(task, timesteps, steps, name=name)
+    inputs, targets = zip(*((one.inputs[one.mask], at_scored(task, one.targets, one)) for one in drawn), strict=True)
     return np.concatenate(inputs), np.concatenate(targets)
 
 
-def _drawn(task: AbstractTask, timesteps: Lengths, steps: int, *, name: str) -> list[Batch]:
+def _drawn(task: AbstractTask, timesteps: Lengths, steps: int, *, name: str) -> Iterator[Batch]:
     sequences = max(60, steps // timesteps[1]) if task.return_sequences else steps
-    size = max(1, min(sequences, NUMBERS // (timesteps[1] * task.input_features)))
-    return [
-        task.sample(stream(11, name, n), batch_size=min(size, sequences - first), timesteps=timesteps)
-        for n, first in enumerate(range(0, sequences, size))
-    ]
-
-
-def _scored_targets(task: AbstractTask, batch: Batch) -> Array:
-    return batch.targets[batch.mask] if task.return_sequences else batch.targets
-
-
-def _outputs_at_scored(task: AbstractTask, predict: Predictor, batch: Batch) -> Array:
-    found = predict(batch.inputs[batch.mask])
-    if not task.return_sequences:
-        return found
-    outputs = np.zeros((*batch.mask.shape, task.output_features))
-    outputs[batch.mask] = found
-    return outputs
+    return batches(task, timesteps, sequences, name=name, seed=11)
 
 
 def _bins(task: AbstractTask, seen: Array, targets: Array) -> Predictor:

@@ -14,7 +14,7 @@ from rnnlab.core.streams import stream
 from rnnlab.tasks import task_class
 from rnnlab.tasks._contract import check_draws, new_task, require_batch
 from rnnlab.tasks.base import AbstractTask, Evidence, NoRule, Streak, is_largest, mean_loss
-from rnnlab.testing._measuring import Measured, batches, draw, lengths_to_try, short_lengths
+from rnnlab.testing._measuring import Measured, at_scored, batches, draw, lengths_to_try, short_lengths
 from rnnlab.testing._memoryless import search
 
 _MOST_SEQUENCES = 3_000_000
@@ -189,7 +189,7 @@ def check_losses(task: AbstractTask, *, precise: bool = False) -> None:
     for name, loss, predict in stated:
         found = Measured()
         for batch in batches(task, timesteps, _MOST_SEQUENCES if precise and loss > 0 else 2000):
-            found.add(task, predict(batch), batch)
+            found.add(task, at_scored(task, predict(batch), batch), batch)
             if precise and found.error < _PRECISION * found.loss:
                 break
         if precise and name != "oracle" and found.error >= _PRECISION * loss:

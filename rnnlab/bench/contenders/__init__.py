@@ -24,11 +24,10 @@ class Contender:
     """What is known of a contender without importing its library.
 
     Attributes:
-        name: Its name in tables, to which the engine is added.
+        name: Its name in tables, to which the engine of Keras is added, if it has one.
         place: `module:Class` in `rnnlab.bench.contenders`.
         packages: What must be installed, its engine included.
         framework: Its name for `--against`; empty for rnnlab's own backends.
-        engine: The engine of Keras, or empty.
         setting: What a config sets to use it; empty for other libraries.
         only: The values of the cell's options that it computes; an option that is not named may have any.
         gpu: Whether it computes on a GPU too.
@@ -101,10 +100,7 @@ def choose(
 ) -> dict[Work, list[Contender]]:
     """Return the contenders of each work, rnnlab's own first.
 
-    Args:
-        works: What is to be measured.
-        against: The other frameworks to measure, or `none` alone; None for all that are installed.
-        device: What they are to compute on.
+    Of other frameworks, those named in `against`, `none` alone for none; None for all that are installed.
 
     Raises:
         UsageError: An unknown framework, or one that is not measured on this device.

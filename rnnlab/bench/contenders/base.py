@@ -16,11 +16,6 @@ class AbstractContender(ABC):
 
     Attributes:
         calls: Training steps per call of `step`.
-
-    Args:
-        work: The network, the batch and the update.
-        engine: The engine of Keras, or empty.
-        threads: How many threads it may use.
     """
 
     calls: ClassVar[int] = 1
@@ -76,11 +71,7 @@ class AbstractOwn(AbstractContender):
 
 
 class AbstractNumpy(AbstractOwn):
-    """`backend: numpy`; it has as many threads as processors it may run on.
-
-    Attributes:
-        options: The `numpy` block of a config.
-    """
+    """`backend: numpy` with a `numpy` block; it has as many threads as processors it may run on."""
 
     options: ClassVar[NumpyOptions]
 

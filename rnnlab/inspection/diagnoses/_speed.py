@@ -21,14 +21,7 @@ _PROGRESS = 1e-3  # of q in one step; with less the search has ended at a minimu
 @final
 @dataclass(frozen=True, slots=True)
 class Searched:
-    """Where searches ended.
-
-    Attributes:
-        states: (N, S).
-        lengths: (N,) of a step there.
-        has_ended: (N,) whether the search ended by itself.
-        jacobians: How many were computed.
-    """
+    """Where searches ended: states (N, S), lengths (N,) of a step there, whether by itself (N,), how many Jacobians."""
 
     states: Array
     lengths: Numbers
@@ -37,16 +30,10 @@ class Searched:
 
 
 def least_speed(layer: Layer, starts: Array, inputs: Array, most: int) -> Searched:
-    """Return for each start the state where its search ends.
+    """Return for each start, whole states (N, S), where its search ends, with about `most` Jacobians at the most.
 
-    With r(s) = F(s) - s, F one step under the constant input, and J its derivative, each iteration solves
+    With r(s) = F(s) - s, F one step under the constant input (I,), and J its derivative, each iteration solves
     (JᵀJ + λ·1)·d = -Jᵀr and takes s + d if that makes |r| smaller; λ then falls, else it grows.
-
-    Args:
-        layer: The layer.
-        starts: (N, S) whole states.
-        inputs: (I,) the constant input.
-        most: How many Jacobians may be computed, about.
     """
     states, identity = starts.copy(), np.eye(starts.shape[1])
     moved = movement(layer, states, inputs)

@@ -69,8 +69,6 @@ def capacity(layers: tuple[Layer, ...], input_features: int, rng: np.random.Gene
 
     The first input feature is uniform in [-1, 1], the others are 0. The readout is fitted by ridge regression to some
     sequences and scored on others, for delays up to twice the units.
-
-    Source: Jaeger 2001, "Short term memory in echo state networks", GMD report 152.
     """
     delays = np.arange(1, min(2 * layers[-1].network.cell.options.units, _WASHOUT) + 1)
     inputs = np.zeros((_FITTED + _TESTED, _WASHOUT + _STEPS, input_features))

@@ -101,9 +101,7 @@ class SearchedPoints(AbstractDiagnosis[Mapping[str, FixedPoints]]):
 def search(inspected: Inspected, work: int = _WORK) -> dict[str, FixedPoints]:
     """Return the fixed points of each layer; the input is 0 at the first, above it the output at the first point below.
 
-    Args:
-        inspected: The network.
-        work: How much work may be done for a layer, in the unit of S³.
+    At most `work` is done for a layer, in the unit of S³.
     """
     found: dict[str, FixedPoints] = {}
     way, at = inspected.unrolled, inspected.visited(_STARTS, before_end=1)
@@ -154,15 +152,8 @@ def fixed_points(
     """Return the distinct fixed points that are found from states that sequences visit and from states between them.
 
     From each start s, q(s) = ½·|F(s) - s|² is minimised, with F one step of the whole state under the constant input.
-    The first starts are visited states and means of two or three of them; those of the next rounds are means of two or
-    three of the points found, until a round finds none that is new and the index sum is what it must be.
-
-    Args:
-        layer: The layer.
-        visited: (N, S): states that sequences visit.
-        inputs: (I,) the constant input of the layer.
-        rng: Random numbers for the choice of the starts.
-        work: How much work may be done, in the unit of S³.
+    The first starts are visited states (N, S) and means of two or three of them; those of the next rounds are means of
+    two or three of the points found, until a round finds none that is new and the index sum is what it must be.
 
     Source: Sussillo & Barak 2013, Neural Computation 25:626, section 2. The index: the degree of 1 - F is the sum of
         sign det(1 - F') over its zeros, and is 1 where F maps a ball into itself (Brouwer; Poincaré-Hopf).

@@ -57,7 +57,8 @@ class Gradient(AbstractDiagnosis[GradientByLag]):
         for place, (heading, one) in enumerate(found.items()):
             for number, (name, (lags, *parts)) in enumerate(_shares(one).items()):
                 shares, low, high = (np.maximum(part, _LOWEST) for part in parts)
-                lines.append(Line(f"{heading}: {name}", lags, shares, place, number, low=low, high=high))
+                label = f"{heading}: {name}".removeprefix(": ")
+                lines.append(Line(label, lags, shares, place, number, low=low, high=high))
         has_vanished = any(np.nanmin(line.low) <= _LOWEST for line in lines if line.low is not None)
         return [
             Panel(

@@ -91,13 +91,7 @@ def _sizes(singular_values: Numbers) -> tuple[float, float]:
 
 
 def jacobians(layer: Layer, inputs: Array, states: Mapping[str, Array]) -> Array:
-    """Return d state after / d state before of one step, (N, S, S), rows the state after.
-
-    Args:
-        layer: The layer.
-        inputs: (N, I) of the layer.
-        states: The states before the step, each (N, H).
-    """
+    """Return d state after / d state before of one step, (N, S, S), from inputs (N, I) and states (N, H) each."""
     stacked = layer.stacked(states)
     count, size = stacked.shape
     rows = np.empty((count, size, size))
@@ -115,10 +109,7 @@ def jacobians(layer: Layer, inputs: Array, states: Mapping[str, Array]) -> Array
 def visited_jacobians(unrolled: Unrolled, number: int, *, at: Array) -> Jacobian:
     """Return singular values and eigenvalues of a layer's Jacobian at states that sequences visit.
 
-    Args:
-        unrolled: The steps of the network on a batch.
-        number: Which layer.
-        at: (N, 2): sequence and step, of the state before; the next step must be within the sequence.
+    `at` (N, 2) has sequence and step of the state before; the next step must be within the sequence.
     """
     layer, steps = unrolled.layers[number], unrolled.steps[number]
     inputs = np.stack([unrolled.inputs[number][step + 1, row] for row, step in at])

@@ -14,13 +14,7 @@ from rnnlab.inspection.diagnoses.base import AbstractDiagnosis, Inspected, Numbe
 @final
 @dataclass(frozen=True, slots=True)
 class Spectrum:
-    """One recurrent matrix.
-
-    Attributes:
-        eigenvalues: (H,) complex, the largest modulus first.
-        singular_values: (H,), descending.
-        radius: The largest modulus of an eigenvalue.
-    """
+    """One recurrent matrix: eigenvalues, complex, the largest modulus, `radius`, first; singular values, descending."""
 
     eigenvalues: NDArray[np.complex128]
     singular_values: Numbers
