@@ -23,25 +23,22 @@ Scalar = bool | int | float | str | None
 
 
 class ShapeOptions(Options):
-    """The shape of a sequence. What is not given comes from the task; what is given must agree with it."""
+    """The shape of a sequence. What is not given comes from the task; what is given must agree with it.
 
-    timesteps: list[int] | None = Field(
-        None, description="T, a number, or [shortest, longest] to draw the length of each sequence uniformly"
-    )
-    lengths: Literal["per_sequence", "per_batch"] = Field(
-        "per_sequence",
-        description="per_batch: all sequences of a training batch have the same length, drawn anew for each batch; "
-        "those of the validation set still have their own",
-    )
-    input_features: int | None = Field(
-        None, ge=1, le=1_000_000, description="I, inputs per timestep; default: the task's"
-    )
-    output_features: int | None = Field(
-        None, ge=1, le=1_000_000, description="O, outputs per timestep; default: the task's"
-    )
-    return_sequences: bool | None = Field(
-        None, description="whether every timestep is scored, or only the last; default: the task's"
-    )
+    Attributes:
+        timesteps: T, a number, or [shortest, longest] to draw the length of each sequence uniformly
+        lengths: per_batch: all sequences of a training batch have the same length, drawn anew for each batch; those of
+            the validation set still have their own
+        input_features: I, inputs per timestep; default: the task's
+        output_features: O, outputs per timestep; default: the task's
+        return_sequences: whether every timestep is scored, or only the last; default: the task's
+    """
+
+    timesteps: list[int] | None = None
+    lengths: Literal["per_sequence", "per_batch"] = "per_sequence"
+    input_features: int | None = Field(None, ge=1, le=1_000_000)
+    output_features: int | None = Field(None, ge=1, le=1_000_000)
+    return_sequences: bool | None = None
 
     @field_validator("timesteps", mode="plain", json_schema_input_type=int | list[int] | None)
     @classmethod
@@ -67,14 +64,15 @@ class ShapeOptions(Options):
 
 
 class PlateauOptions(Options):
-    """Stop when the validation loss no longer improves."""
+    """Stop when the validation loss no longer improves.
 
-    evaluations: int = Field(
-        ge=1,
-        le=1_000_000,
-        description="number of consecutive evaluations without improvement after which training stops",
-    )
-    min_improvement: float = Field(0.0, ge=0, le=1e9, description="decrease of the loss that counts as an improvement")
+    Attributes:
+        evaluations: number of consecutive evaluations without improvement after which training stops
+        min_improvement: decrease of the loss that counts as an improvement
+    """
+
+    evaluations: int = Field(ge=1, le=1_000_000)
+    min_improvement: float = Field(0.0, ge=0, le=1e9)
 
 
 class CheckpointOptions(Options):
@@ -85,94 +83,79 @@ class CheckpointOptions(Options):
 
 
 class TrainingOptions(StreamingOptions):
-    """How to train."""
+    """How to train.
 
-    batch_size: int = Field(32, ge=1, le=1_048_576, description="B, sequences per step")
-    loss: Literal["sigmoid_mse", "sigmoid_cross_entropy"] | None = Field(
-        None,
-        description="sigmoid_mse: the squared error of the outputs' sigmoids, the mean over outputs, as papers before "
-        "2000 have it; a class is a target of 1 at its output and 0 at the others; sigmoid_cross_entropy: their "
-        "cross-entropy instead, with the same targets; null: the task's own loss",
-    )
-    reduction: Literal["mean", "sum"] = Field(
-        "mean",
-        description="what the gradient is of, where every timestep is scored: mean: the mean loss of all scored "
-        "timesteps; sum: the sum over those of each sequence, as papers before 2000 have it; losses are reported as "
-        "means in any case",
-    )
-    gradient_regularizer: float | None = Field(
-        None,
-        gt=0,
-        le=1e9,
-        description="weight of a regularizer against vanishing gradients, by which the gradient keeps its norm from "
-        "step to step (Pascanu et al. 2013); the simple cell with backend numpy only; null: none",
-    )
-    clip_norm: float | None = Field(
-        None, gt=0, le=1e9, description="maximum of the global norm of the gradient; null: none"
-    )
-    clip_value: float | None = Field(
-        None, gt=0, le=1e9, description="maximum of the absolute value of each gradient; null: none"
-    )
-    bptt_steps: int | None = Field(
-        None,
-        ge=1,
-        le=MOST_TIMESTEPS,
-        description="truncated back-propagation through time, TBPTT(k, k): gradients flow back within windows of this "
-        "many timesteps, counted from the end of each sequence, and all windows make one update; null: no windows",
-    )
-    recompute: Literal["auto", "off", "sqrt"] = Field(
-        "auto",
-        description="sqrt: store only some states and recompute the others in the backward pass: memory grows with the "
-        "square root of the timesteps, training takes a third longer, and results are bit-identical; "
-        "auto: sqrt if storing all states would take more than 1 GiB",
-    )
-    evaluate_every: int = Field(100, ge=1, le=MOST_STEPS, description="steps between evaluations on the validation set")
-    evaluate_at: list[Annotated[int, Field(ge=1, le=MOST_STEPS)]] = Field(
-        [],
-        max_length=1000,
-        description="further steps with an evaluation; a run that was made longer has the former last step here",
-    )
-    success: SuccessOptions | None = Field(
-        None,
-        description="when training has succeeded, in place of the task's own rule: {last: 2000, wrong: 0, loss_below: "
-        "0.01} of the last training sequences, or {validation: {error_rate: 0.01}}; null: the task's own",
-    )
-    stop_when_solved: bool = Field(True, description="stop as soon as the success rule is met")
-    stop_on_plateau: PlateauOptions | None = Field(
-        None, description="stop when the validation loss no longer improves; null: never"
-    )
-    checkpoint: CheckpointOptions = Field(
-        CheckpointOptions(every_steps=None, every_seconds=10.0), description="how often a checkpoint is saved"
-    )
-    record: Literal["gradient"] | None = Field(
-        None,
-        description="gradient: with each evaluation the gradient of the last step's loss by lag, through all steps, "
-        "also where bptt_steps cuts that of the training; null: nothing",
-    )
-    max_seconds: float | None = Field(
-        None, gt=0, le=1e9, description="seconds after which a process saves its state and stops; it can be resumed"
-    )
-    optimizer: Annotated[OptimizerOptions, Member(OPTIMIZERS, "adam")] = Field(EMPTY, description="the update rule")
-    schedule: Annotated[ScheduleOptions, Member(SCHEDULES, "constant")] = Field(
-        EMPTY, description="factor on the learning rate as a function of the step"
-    )
+    Attributes:
+        batch_size: B, sequences per step
+        loss: sigmoid_mse: the squared error of the outputs' sigmoids, the mean over outputs, as papers before 2000 have
+            it; a class is a target of 1 at its output and 0 at the others; sigmoid_cross_entropy: their cross-entropy
+            instead, with the same targets; null: the task's own loss
+        reduction: what the gradient is of, where every timestep is scored: mean: the mean loss of all scored timesteps;
+            sum: the sum over those of each sequence, as papers before 2000 have it; losses are reported as means in any
+            case
+        gradient_regularizer: weight of a regularizer against vanishing gradients, by which the gradient keeps its norm
+            from step to step (Pascanu et al. 2013); the simple cell with backend numpy only; null: none
+        clip_norm: maximum of the global norm of the gradient; null: none
+        clip_value: maximum of the absolute value of each gradient; null: none
+        bptt_steps: truncated back-propagation through time, TBPTT(k, k): gradients flow back within windows of this
+            many timesteps, counted from the end of each sequence, and all windows make one update; null: no windows
+        recompute: sqrt: store only some states and recompute the others in the backward pass: memory grows with the
+            square root of the timesteps, training takes a third longer, and results are bit-identical; auto: sqrt if
+            storing all states would take more than 1 GiB
+        evaluate_every: steps between evaluations on the validation set
+        evaluate_at: further steps with an evaluation; a run that was made longer has the former last step here
+        success: when training has succeeded, in place of the task's own rule: {last: 2000, wrong: 0, loss_below: 0.01}
+            of the last training sequences, or {validation: {error_rate: 0.01}}; null: the task's own
+        stop_when_solved: stop as soon as the success rule is met
+        stop_on_plateau: stop when the validation loss no longer improves; null: never
+        checkpoint: how often a checkpoint is saved
+        record: gradient: with each evaluation the gradient of the last step's loss by lag, through all steps, also
+            where bptt_steps cuts that of the training; null: nothing
+        max_seconds: seconds after which a process saves its state and stops; it can be resumed
+        optimizer: the update rule
+        schedule: factor on the learning rate as a function of the step
+    """
+
+    batch_size: int = Field(32, ge=1, le=1_048_576)
+    loss: Literal["sigmoid_mse", "sigmoid_cross_entropy"] | None = None
+    reduction: Literal["mean", "sum"] = "mean"
+    gradient_regularizer: float | None = Field(None, gt=0, le=1e9)
+    clip_norm: float | None = Field(None, gt=0, le=1e9)
+    clip_value: float | None = Field(None, gt=0, le=1e9)
+    bptt_steps: int | None = Field(None, ge=1, le=MOST_TIMESTEPS)
+    recompute: Literal["auto", "off", "sqrt"] = "auto"
+    evaluate_every: int = Field(100, ge=1, le=MOST_STEPS)
+    evaluate_at: list[Annotated[int, Field(ge=1, le=MOST_STEPS)]] = Field([], max_length=1000)
+    success: SuccessOptions | None = None
+    stop_when_solved: bool = True
+    stop_on_plateau: PlateauOptions | None = None
+    checkpoint: CheckpointOptions = CheckpointOptions(every_steps=None, every_seconds=10.0)
+    record: Literal["gradient"] | None = None
+    max_seconds: float | None = Field(None, gt=0, le=1e9)
+    optimizer: Annotated[OptimizerOptions, Member(OPTIMIZERS, "adam")] = EMPTY
+    schedule: Annotated[ScheduleOptions, Member(SCHEDULES, "constant")] = EMPTY
 
 
 class EvaluationOptions(Options):
-    """The fixed validation set."""
+    """The fixed validation set.
 
-    sequences: int = Field(1000, ge=1, le=10_000_000, description="sequences in the validation set")
-    streams: int = Field(
-        10, ge=1, le=10_000, description="with training.reset never or error, streams that these sequences make up"
-    )
+    Attributes:
+        sequences: sequences in the validation set
+        streams: with training.reset never or error, streams that these sequences make up
+    """
+
+    sequences: int = Field(1000, ge=1, le=10_000_000)
+    streams: int = Field(10, ge=1, le=10_000)
 
 
 class LoggingOptions(Options):
-    """What else is written during training; it does not change results."""
+    """What else is written during training; it does not change results.
 
-    tensorboard: bool = Field(
-        False, description="event files for TensorBoard; needs `pip install 'rnnlab[tensorboard]'`"
-    )
+    Attributes:
+        tensorboard: event files for TensorBoard; needs `pip install 'rnnlab[tensorboard]'`
+    """
+
+    tensorboard: bool = False
 
 
 class Range(Options):
@@ -232,46 +215,32 @@ Axis = Annotated[
 
 
 class SweepOptions(Options):
-    """The trials of a sweep."""
+    """The trials of a sweep.
 
-    axes: dict[Annotated[str, AfterValidator(_check_key)], Axis] = Field(
-        default_factory=dict, max_length=50, description="dotted key -> values to try: a list, or a range"
-    )
-    zip: list[list[str]] = Field(
-        default_factory=list,
-        description="groups of axes that vary together: the first value of each, the second value of each, …",
-    )
-    when: dict[str, dict[str, Scalar | list[Scalar]]] = Field(
-        default_factory=dict,
-        description="axis -> {other axis: value, or list of values}: set only where the other axis has that value",
-    )
-    seeds: int | list[Annotated[int, Field(ge=0, le=LARGEST_SEED)]] | None = Field(
-        None, description="seeds of each combination: 10 for 0 to 9, or a list; default: the config's seed"
-    )
-    method: Method = Field(
-        "grid",
-        description="grid: every combination; random: combinations drawn from the axes; tpe: combinations proposed by "
-        "Optuna from the results so far",
-    )
-    trials: int | None = Field(
-        None,
-        ge=1,
-        le=MOST_TRIALS,
-        description="number of combinations with method: random or tpe; each is trained with all seeds",
-    )
-    pruner: Literal["median", "hyperband"] | None = Field(
-        None,
-        description="with method: tpe, Optuna's pruner, which stops trials that are unlikely to be among the best",
-    )
-    metric: Annotated[MetricOptions, Short("name")] = Field(
-        default_factory=MetricOptions, description="metric by which trials are ordered"
-    )
-    population: Literal["auto", "off"] | Annotated[int, Field(ge=1, le=64)] = Field(
-        "auto",
-        description="number of trials that a process trains side by side, where they differ only in numbers such as "
-        "the seed or the learning rate; results do not change; auto: as many as the backend gains from; "
-        "with method: tpe, always 1",
-    )
+    Attributes:
+        axes: dotted key -> values to try: a list, or a range
+        zip: groups of axes that vary together: the first value of each, the second value of each, …
+        when: axis -> {other axis: value, or list of values}: set only where the other axis has that value
+        seeds: seeds of each combination: 10 for 0 to 9, or a list; default: the config's seed
+        method: grid: every combination; random: combinations drawn from the axes; tpe: combinations proposed by Optuna
+            from the results so far
+        trials: number of combinations with method: random or tpe; each is trained with all seeds
+        pruner: with method: tpe, Optuna's pruner, which stops trials that are unlikely to be among the best
+        metric: metric by which trials are ordered
+        population: number of trials that a process trains side by side, where they differ only in numbers such as the
+            seed or the learning rate; results do not change; auto: as many as the backend gains from; with method: tpe,
+            always 1
+    """
+
+    axes: dict[Annotated[str, AfterValidator(_check_key)], Axis] = Field(default_factory=dict, max_length=50)
+    zip: list[list[str]] = Field(default_factory=list)
+    when: dict[str, dict[str, Scalar | list[Scalar]]] = Field(default_factory=dict)
+    seeds: int | list[Annotated[int, Field(ge=0, le=LARGEST_SEED)]] | None = None
+    method: Method = "grid"
+    trials: int | None = Field(None, ge=1, le=MOST_TRIALS)
+    pruner: Literal["median", "hyperband"] | None = None
+    metric: Annotated[MetricOptions, Short("name")] = Field(default_factory=MetricOptions)
+    population: Literal["auto", "off"] | Annotated[int, Field(ge=1, le=64)] = "auto"
 
     @property
     def seed_list(self) -> list[int] | None:

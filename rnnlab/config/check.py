@@ -38,12 +38,10 @@ EMPTY: Any = {}  # what a `Member` with a default contains that is not given
 @final
 @dataclass(frozen=True)
 class Member:
-    """Marks a field as the options of a class in a registry: its name alone, or a mapping with the name as `type`.
+    """Marks a field as options of a class in a registry: its name alone, or a mapping with the name as `type`.
 
-    Args:
-        registry: Of the classes.
-        default: The type of a mapping that has none; empty: it must have one.
-        find: Returns the class with a name, if that is not `registry.get`; each member is then several classes.
+    Without a type it is that of `default`, if there is one. `find` returns the class with a name, if that is not
+    `registry.get`; each member is then several classes.
     """
 
     registry: Registry
@@ -102,11 +100,7 @@ class Member:
 
 @final
 class Checker:
-    """Checks the blocks of one document and collects the errors.
-
-    Args:
-        document: The config as read.
-    """
+    """Checks the blocks of one document, the config as read, and collects the errors."""
 
     def __init__(self, document: Document) -> None:
         self.document = document
@@ -129,14 +123,7 @@ class Checker:
     def block(
         self, model: type[Model], data: Any, path: KeyPath, *, valid: dict[str, Any] | None = None
     ) -> Model | None:
-        """Return `data` as `model`, or None after its errors were added.
-
-        Args:
-            model: The typed options.
-            data: The block as read.
-            path: The key of the block.
-            valid: Passed to the validators of `model` as their context.
-        """
+        """Return `data` as `model`, or None after its errors were added; its validators get `valid` as context."""
         if not isinstance(data, dict):
             self.add(path, f"got {shown(data)}, expected a mapping")
             return None

@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from rnnlab.backends.base import Training
 from rnnlab.cells import CELLS
 from rnnlab.config.check import Checker
 from rnnlab.config.document import Document, Node
@@ -62,13 +61,9 @@ def check_code(checker: Checker, experiment: Experiment) -> None:
     for block in ("optimizer", "schedule"):
         if block in files:
             with as_errors(checker, "training", block):
-                _try_recipe(experiment.recipe())
-
-
-def _try_recipe(recipe: Training) -> None:
-    """Take the first rate of the schedule that a config has, and trace the update rule."""
-    recipe.optimizer.numbers(1, recipe.learning_rate * recipe.schedule.factor(0))
-    formula_of_rule(recipe.optimizer)
+                recipe = experiment.recipe()
+                recipe.optimizer.numbers(1, recipe.learning_rate * recipe.schedule.factor(0))  # the first rate
+                formula_of_rule(recipe.optimizer)
 
 
 @contextmanager
@@ -89,11 +84,7 @@ def as_errors(checker: Checker, *path: str) -> Iterator[None]:
 def _located(node: Node, path: KeyPath, checker: Checker, registry: Registry | None) -> Node:
     """Return a value with each class in a file as what rnnlab stores.
 
-    Args:
-        node: The value.
-        path: Its key.
-        checker: Takes the errors.
-        registry: What the class must be a member of; None: that follows from the key of the axis.
+    What the class must be a member of, if no registry is given, follows from the key of the axis.
     """
     if registry is None and path[:2] == (SWEEP, "axes") and len(path) > 2:
         registry = next((one for key, one in _REGISTRIES.items() if path[2] in (key, key.removesuffix(".type"))), None)

@@ -18,13 +18,7 @@ DOTTED_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*){0,63}
 @final
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A value of a config and where it is written.
-
-    Args:
-        value: A scalar, a list of nodes, or nodes by key.
-        position: Where the value begins.
-        key_position: Where its key begins; None for the root and for items of a list.
-    """
+    """A value of a config, a scalar, a list of nodes, or nodes by key, and where it and its key begin."""
 
     value: "Scalar | list[Node] | dict[str, Node]"
     position: Position
@@ -44,13 +38,7 @@ class Node:
         return self.value[key] if is_item else None  # type: ignore[index, return-value]
 
     def merged_with(self, over: "Node", in_full: "InFull | None" = None, *, at: tuple[str, ...] = ()) -> "Node":
-        """Return `over` merged into this value: mappings key by key; any other value of `over` replaces this one.
-
-        Args:
-            over: The value.
-            in_full: See `with_value`.
-            at: The path of this value.
-        """
+        """Return `over` merged into this value, at path `at`: mappings key by key, any other value in its place."""
         if not isinstance(over.value, dict):
             return over
         own = self._in_full(in_full, at)
@@ -66,12 +54,8 @@ class Node:
     ) -> "Node":
         """Return a copy with `node` at `path`; mappings on the way are created where there is nothing, or null.
 
-        Args:
-            path: Where to.
-            node: What.
-            in_full: Returns the key that a text at a path is short for, `type` for `cell: simple`: keys are then set
-                beside it. None: there is no such text.
-            at: The path of this value.
+        `in_full` returns the key that a text at a path is short for, `type` for `cell: simple`: keys are set beside it.
+        Without it there is no such text. `at` is the path of this value.
 
         Raises:
             UsageError: A value on the way is not a mapping; `where` is left to the caller.
@@ -106,12 +90,9 @@ def node_of(value: Any, position: Position) -> Node:
 @final
 @dataclass(frozen=True)
 class Document:
-    """A config after `extends` and `--set`.
+    """A config after `extends` and `--set`, and the bytes of the file that was asked for, as given.
 
-    Args:
-        root: The whole, a mapping.
-        raw: The bytes of the file that was asked for, as given.
-        errors: Errors in single values, which must not be used; `check_document` raises them with its own.
+    Errors are those in single values, which must not be used; `check_document` raises them with its own.
     """
 
     root: Node

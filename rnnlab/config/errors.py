@@ -80,12 +80,7 @@ def location(position: Position, path: KeyPath) -> str:
 
 @final
 class LocatedError(UsageError):
-    """An error in one value or key; the rest of the config can be checked nevertheless.
-
-    Attributes:
-        position: Where it is.
-        path: The key.
-    """
+    """An error in one value or key; the rest of the config can be checked nevertheless."""
 
     position: Position
     path: KeyPath

@@ -24,7 +24,8 @@ from rnnlab.config.blocks import (
     SweepOptions,
     TrainingOptions,
 )
-from rnnlab.config.check import EMPTY, Member
+from rnnlab.config.check import EMPTY, Member, short_for
+from rnnlab.config.document import InFull, Node
 from rnnlab.core import activations
 from rnnlab.core.batch import Lengths, range_text
 from rnnlab.core.code_files import CodeFile, all_missing_named, code_files_of, without_path
@@ -105,8 +106,9 @@ class Experiment(Options):
         assert shape.input_features
         assert shape.output_features
         with all_missing_named(self.code_files.values()):
+            kind: type[AbstractCell] = CELLS.get(self.cell.type)
             return Network(
-                cell=self._build_cell(),
+                cell=kind(configured(kind, self.cell)),
                 input_features=shape.input_features,
                 output_features=shape.output_features,
                 return_sequences=bool(shape.return_sequences),
@@ -150,10 +152,6 @@ class Experiment(Options):
         """Return the loss, where the task's own is `own`."""
         chosen = self.training.loss
         return LOSSES[own].with_sigmoids.replace("sigmoid_mse", chosen) if chosen else own
-
-    def _build_cell(self) -> AbstractCell:
-        kind: type[AbstractCell] = CELLS.get(self.cell.type)
-        return kind(configured(kind, self.cell))
 
     def recipe(self) -> Training:
         """Return how parameters are updated."""
@@ -233,3 +231,22 @@ def config_schema() -> dict[str, Any]:
         "anyOf": [{"required": [key]} for key in ("task", "extends", "sweep")],
         "$defs": definitions,
     }
+
+
+def in_full(root: Node) -> InFull:
+    """Return what finds the key that a text in a config is short for, as `cell: simple` for `cell: {type: simple}`.
+
+    Example:
+        >>> from rnnlab.config.reading import document_of_data
+        >>> find = in_full(document_of_data({"cell": "simple", "task": "forecast", "name": "x"}).root)
+        >>> find(("cell",)), find(("task", "csv")), find(("sweep", "metric")), find(("name",))
+        ('type', 'path', 'name', None)
+    """
+
+    def find(path: tuple[str, ...]) -> str | None:
+        data = root.plain()
+        if path[0] == "sweep" and path[1:]:
+            return short_for(SweepOptions, path[1:], data.get("sweep", {}))
+        return short_for(Experiment, path, data)
+
+    return find

@@ -40,11 +40,7 @@ class Loaded:
 
 
 def load_experiment(path: Path, overrides: Sequence[str] = ()) -> Loaded:
-    """Read, override and check a config file.
-
-    Args:
-        path: The YAML file, or the name of a shipped config.
-        overrides: `training.steps=500` and the like; the value is read as YAML.
+    """Read, override and check a config: the path of a YAML file, or the name of a shipped config.
 
     Raises:
         ConfigError: Every error, each with file, line, column and dotted key.
@@ -56,11 +52,8 @@ def load_experiment(path: Path, overrides: Sequence[str] = ()) -> Loaded:
 def check_document(document: Document, *, default_name: str, is_stored: bool = False) -> Experiment:
     """Return the experiment that a document describes.
 
-    Args:
-        document: The config.
-        default_name: The name of the experiment, where the config has none.
-        is_stored: Whether it is the config of a run, which was checked together with the files that the task reads.
-            They need not be there now, and are only read again when the task is built; nor is a file of code imported.
+    The config of a run, `is_stored`, was checked together with the files that its task reads: they need not be there
+    now, and are only read again when the task is built; nor is a file of code imported.
 
     Raises:
         ConfigError: Every error, each with file, line, column and dotted key; those of reading the document included.

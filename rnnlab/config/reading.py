@@ -14,8 +14,8 @@ import numpy as np
 
 from rnnlab.config.document import DOTTED_KEY, Document, Node, node_of
 from rnnlab.config.errors import KeyPath, LocatedError, Position, dotted, kind, location, raise_all, shortened, shown
+from rnnlab.config.experiment import in_full
 from rnnlab.config.shipped import config_path, located, shipped_configs
-from rnnlab.config.short import in_full
 from rnnlab.config.yaml import dump_yaml, parse
 from rnnlab.core.errors import ConfigError, UsageError
 from rnnlab.core.named_files import read_named
@@ -96,11 +96,7 @@ def apply_overrides(document: Document, overrides: Sequence[str]) -> Document:
 
 
 def document_of(text: str, source: str) -> Document:
-    """Return the config in `text`, complete in itself: no other file is read.
-
-    Args:
-        text: YAML.
-        source: Where it comes from, for messages.
+    """Return the config in a YAML text, complete in itself: no other file is read.
 
     Raises:
         ConfigError: Every error that leaves nothing to check; errors of single values are kept in the document.
@@ -109,12 +105,11 @@ def document_of(text: str, source: str) -> Document:
     return Document(root, text.encode(), tuple(errors))
 
 
-def document_of_data(data: Mapping[str, Any], source: str = "config") -> Document:
+def document_of_data(data: Mapping[str, Any]) -> Document:
     """Return the config in Python data.
 
     Args:
         data: Mappings with text keys, lists, tuples, text, paths, int, finite float, bool and None, NumPy's too.
-        source: Where it comes from, for messages.
 
     Raises:
         ConfigError: A key or value is none of these.
@@ -124,20 +119,13 @@ def document_of_data(data: Mapping[str, Any], source: str = "config") -> Documen
         {'task': 'adding', 'shape': {'timesteps': [5, 9]}}
     """
     errors: list[UsageError] = []
-    plain = plain_data(data, (), source=source, errors=errors)
+    plain = plain_data(data, (), source="config", errors=errors)
     raise_all(errors)
-    return Document(node_of(plain, Position(source)), dump_yaml(plain).encode())
+    return Document(node_of(plain, Position("config")), dump_yaml(plain).encode())
 
 
 def plain_data(value: object, path: KeyPath, *, source: str, errors: list[UsageError]) -> Any:
-    """Return what a script naturally has, tuples, paths and NumPy's numbers, as what YAML would have read.
-
-    Args:
-        value: The data.
-        path: Its place in the whole.
-        source: Where it comes from, for messages.
-        errors: To which every error is added.
-    """
+    """Return what a script naturally has, tuples, paths, NumPy's numbers, as YAML would have it; add the errors."""
     value = value.item() if isinstance(value, np.generic) else str(value) if isinstance(value, Path) else value
     if isinstance(value, Mapping):
         if other := [key for key in value if not isinstance(key, str)]:
@@ -164,14 +152,7 @@ def _parsed(text: str, source: str, *, hint: str) -> tuple[Node, list[LocatedErr
 
 
 def _read_file(name: Path, *, where: str, chain: tuple[Path, ...], seen: list[Path]) -> Document:
-    """Return the content of a file merged into that of its bases.
-
-    Args:
-        name: The file, relative to the one that names it; or the name of a shipped config.
-        where: Where it is named.
-        chain: The files that lead to it by `extends`.
-        seen: All files read so far, to which this one is added.
-    """
+    """Return the content of a file, named at `where`, merged into its bases; `chain` leads to it by `extends`."""
     path = name
     try:
         path = located(name, chain[-1].parent if chain else Path())
@@ -231,23 +212,21 @@ def _decode(raw: bytes, source: str) -> str:
 
 
 def _nearest_yaml(path: Path) -> str:
-    shipped = difflib.get_close_matches(path.stem, shipped_configs(), n=1)
+    shipped = ""
+    for name in difflib.get_close_matches(path.stem, shipped_configs(), n=1):
+        shipped = f"did you mean {name}, which comes with rnnlab?"
     try:
         # A folder of ten thousand results must not slow down a message.
         known = sorted(islice((entry.name for entry in path.parent.iterdir() if entry.suffix == ".yaml"), 1000))
     except (OSError, ValueError):
-        if shipped:
-            return f"did you mean {shipped[0]}, which comes with rnnlab?"
-        return f"the folder {path.parent} does not exist or cannot be listed"
+        return shipped or f"the folder {path.parent} does not exist or cannot be listed"
     close = difflib.get_close_matches(path.name, known, n=1) or [name for name in known if Path(name).stem == path.name]
     if close:
         return f"did you mean {path.parent / close[0]}?"
-    if shipped:
-        return f"did you mean {shipped[0]}, which comes with rnnlab?"
     listed = ", ".join(known[:_LISTED]) + ("…" if len(known) > _LISTED else "")
-    return (
-        f"the folder has {listed}" if known else "give the path of a YAML file, or a name that `rnnlab configs` lists"
-    )
+    if shipped or known:
+        return shipped or f"the folder has {listed}"
+    return "give the path of a YAML file, or a name that `rnnlab configs` lists"
 
 
 def _parse_override(override: str, position: Position) -> tuple[tuple[str, ...], Node, list[LocatedError]]:

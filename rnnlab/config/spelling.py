@@ -23,11 +23,7 @@ ENGINES = {"pytorch": "torch", "tf": "tensorflow"}
 
 
 def right_key(wrong: str, known: Iterable[str]) -> str | None:
-    """Return the dotted key that is meant by one that does not exist; None where that is not known.
-
-    Args:
-        wrong: Dotted key, or its last part.
-        known: The dotted keys there are.
+    """Return which of the known dotted keys is meant by one that does not exist, or by its last part; None if unknown.
 
     Example:
         >>> known = ["cell.units", "training.optimizer.learning_rate", "training.steps"]

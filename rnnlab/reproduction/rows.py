@@ -15,9 +15,8 @@ from typing import Any, final
 from rnnlab.config.check import Checker
 from rnnlab.config.document import Document, node_of
 from rnnlab.config.errors import Position, raise_all
-from rnnlab.config.experiment import Experiment
+from rnnlab.config.experiment import Experiment, in_full
 from rnnlab.config.reading import read_document
-from rnnlab.config.short import in_full
 from rnnlab.config.yaml import dump_yaml
 from rnnlab.core.code_files import CodeFile
 from rnnlab.core.errors import ConfigError, UsageError

@@ -15,10 +15,9 @@ from rnnlab.config.code import SWEEP as SECTION
 from rnnlab.config.code import with_code_files
 from rnnlab.config.document import Document, Node, node_of
 from rnnlab.config.errors import KeyPath, Position, kind, raise_all
-from rnnlab.config.experiment import Experiment
+from rnnlab.config.experiment import Experiment, in_full
 from rnnlab.config.load import check_document
 from rnnlab.config.reading import read_document
-from rnnlab.config.short import in_full
 from rnnlab.core.errors import ConfigError, UsageError
 from rnnlab.core.options import check_name
 from rnnlab.sweeps.axes import Values, combinations, faults_of, random_combinations
