@@ -2,10 +2,9 @@
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
-from enum import StrEnum
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -14,6 +13,7 @@ from rnnlab.config.spelling import right_key
 from rnnlab.core.errors import RnnlabError
 from rnnlab.core.named_files import home_expanded
 from rnnlab.runs.find import run_names, runs_root
+from rnnlab.runs.run import Which
 from rnnlab.storage.status import FOLDER_NAME
 
 _OFFERED = 50
@@ -44,6 +44,15 @@ def complete_sweep(context: typer.Context, incomplete: str) -> list[str]:
 def complete_run_or_sweep(context: typer.Context, incomplete: str) -> list[str]:
     """Return the completions where a sweep means all of its runs."""
     return complete_run(context, incomplete) + complete_sweep(context, incomplete)
+
+
+def offering(names: Callable[[], Iterable[str]]) -> Callable[[str], list[str]]:
+    """Return the completions of an argument that is one of some names."""
+
+    def complete(incomplete: str) -> list[str]:
+        return [name for name in names() if name.startswith(incomplete)]
+
+    return complete
 
 
 def complete_config(incomplete: str) -> list[str]:
@@ -117,14 +126,23 @@ ConfigArgument = Annotated[Path, _CONFIG]
 OptionalConfigArgument = Annotated[Path | None, _CONFIG]
 
 
-def path_option(name: str, metavar: str, help: str, **more: Any) -> Any:
+def option(metavar: str | None, help: str, default: str | bool = True, **more: Any) -> Any:
+    """Return an option with a value; `default` is said of one that is left out, or whether its default value is."""
+    return typer.Option(metavar=metavar, help=help, show_default=default, **more)
+
+
+def path_option(metavar: str, help: str, default: str | bool = True, **more: Any) -> Any:
     """Return an option with the path of a file or folder, in which `~` is the home folder."""
-    return typer.Option(name, metavar=metavar, help=help, parser=home_expanded, **more)
+    return option(metavar, help, default, parser=home_expanded, **more)
+
+
+def flag(name: str, help: str) -> Any:
+    """Return an option without a value."""
+    return typer.Option(name, help=help)
 
 
 RunArgument = Annotated[
-    str,
-    argument("RUN", "A run: its path, any unique part of its name, or `latest`.", complete_run),
+    str, argument("RUN", "A run: its path, any unique part of its name, or `latest`.", complete_run)
 ]
 RunsArgument = Annotated[
     list[str],
@@ -134,19 +152,13 @@ RunsArgument = Annotated[
         complete_run_or_sweep,
     ),
 ]
-RunsOption = Annotated[
-    Path | None,
-    path_option("--runs", "DIR", "The folder of the runs.", envvar="RNNLAB_RUNS", show_default="runs"),
-]
+RunsOption = Annotated[Path, path_option("DIR", "The folder of the runs.", envvar="RNNLAB_RUNS")]
+RUNS = Path("runs")
+WeightsOption = Annotated[Which, option(None, "Best by validation loss, or last.")]
+_SETTING = "Override a config value: training.steps=500. Repeatable."
 SetOption = Annotated[
     list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="KEY=VALUE",
-        help="Override a config value: training.steps=500. Repeatable.",
-        show_default=False,
-        autocompletion=complete_setting,
-    ),
+    typer.Option("--set", metavar="KEY=VALUE", help=_SETTING, show_default=False, autocompletion=complete_setting),
 ]
 VerboseOption = Annotated[
     bool,
@@ -154,51 +166,28 @@ VerboseOption = Annotated[
         "--verbose", envvar="RNNLAB_VERBOSE", help="Show the messages of the engine as it starts.", callback=_verbose
     ),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, everything else on stderr.")]
+JsonOption = Annotated[bool, flag("--json", "Print one JSON object on stdout, everything else on stderr.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Show only errors and the result.")]
 
 
-class Format(StrEnum):
-    """How a comparison is written."""
-
-    TABLE = "table"
-    JSON = "json"
-    CSV = "csv"
-    MARKDOWN = "markdown"
-    LATEX = "latex"
-
-
-def whole_number(given: str | int) -> int:
-    """Return a number given on the command line, written as in a config: Python also accepts 1_000 and ٣.
-
-    Raises:
-        typer.BadParameter: It is not a whole number of at least 1.
-    """
-    text = str(given)  # Typer parses a default too
-    if not re.fullmatch(r"[1-9][0-9]{0,17}", text):
-        raise typer.BadParameter(f"got {text[:60]!r}, expected a whole number of at least 1")
-    return int(text)
+Format = Literal["table", "json", "csv", "markdown", "latex"]
 
 
 def whole_number_to(most: int) -> Callable[[str | int], int]:
-    """Return a parser of a whole number from 1 to `most`."""
+    """Return a parser of a whole number from 1 to `most`, written as in a config: Python also accepts 1_000 and ٣."""
 
     def parse(given: str | int) -> int:
-        if (number := whole_number(given)) > most:
+        text = str(given)  # Typer parses a default too
+        if not re.fullmatch(r"[1-9][0-9]{0,17}", text):
+            raise typer.BadParameter(f"got {text[:60]!r}, expected a whole number of at least 1")
+        if (number := int(text)) > most:
             raise typer.BadParameter(f"{number:,} is more than {most:,}")
         return number
 
     return parse
 
 
-WorkersOption = Annotated[
-    int | None,
-    typer.Option(
-        "--workers",
-        "-j",
-        parser=whole_number_to(999_999),
-        metavar="N",
-        help="Worker processes.",
-        show_default="one per available processor",
-    ),
-]
+whole_number = whole_number_to(10**18 - 1)
+
+_WORKERS: Any = {"metavar": "N", "help": "Worker processes.", "show_default": "one per available processor"}
+WorkersOption = Annotated[int | None, typer.Option("--workers", "-j", parser=whole_number_to(999_999), **_WORKERS)]

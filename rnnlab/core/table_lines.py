@@ -9,12 +9,14 @@ from unicodedata import combining, east_asian_width
 from rnnlab.core.table import Table
 from rnnlab.core.text import visible
 
-_GAP = 3  # blanks between two columns
+GAP = 3  # blanks between two columns
 _FOLDED = 16  # letters to which a column of text may be folded to save a second table
 _NARROWEST = 6
 
 
-def table_lines(table: Table, width: int, *, shown: Callable[[str], str] = visible, rule: str = "─") -> list[str]:
+def table_lines(
+    table: Table, width: int, *, shown: Callable[[str], str] = visible, rule: str = "─", gap: int = GAP
+) -> list[str]:
     r"""Return the lines of a table.
 
     A table that is too wide first folds its headings and its columns of text; if that is not enough, it continues below
@@ -24,7 +26,8 @@ def table_lines(table: Table, width: int, *, shown: Callable[[str], str] = visib
         table: The table.
         width: The columns of the terminal.
         shown: Makes a text safe to show.
-        rule: A character of the line below the headings.
+        rule: A character of the line below the headings; without one there is no such line.
+        gap: Blanks between two columns.
 
     Example:
         >>> from rnnlab.core.table import table
@@ -35,9 +38,9 @@ def table_lines(table: Table, width: int, *, shown: Callable[[str], str] = visib
         simple      —
     """
     lines = [shown(table.title)] if table.title else []
-    for number, part in enumerate(_parts(_shown(table, shown), width)):
+    for number, part in enumerate(_parts(_shown(table, shown), width, gap)):
         lines += [""] * (number > 0)
-        lines += _laid_out(part, _widths(part, width), rule)
+        lines += _laid_out(part, _widths(part, width, gap), rule, gap)
     return lines
 
 
@@ -77,34 +80,36 @@ def _wide(text: str) -> int:
     return sum(0 if combining(letter) else 2 if east_asian_width(letter) in "WF" else 1 for letter in text)
 
 
-def _parts(columns: list[_Shown], width: int) -> list[list[_Shown]]:
+def _parts(columns: list[_Shown], width: int, gap: int) -> list[list[_Shown]]:
     """Return the columns that are shown together, the first column in each part."""
-    if len(columns) < 3 or _total([column.least for column in columns]) <= width:
+    if len(columns) < 3 or _total([column.least for column in columns], gap) <= width:
         return [columns]
     first = columns[0]
     parts = [[first]]
     for column in columns[1:]:
         least = [min(first.wide, width // 2), *(one.least for one in (*parts[-1][1:], column))]
-        if len(parts[-1]) > 1 and _total(least) > width:
+        if len(parts[-1]) > 1 and _total(least, gap) > width:
             parts.append([first])
         parts[-1].append(column)
     return parts
 
 
-def _widths(columns: Sequence[_Shown], width: int) -> list[int]:
+def _widths(columns: Sequence[_Shown], width: int, gap: int) -> list[int]:
     """Return the widths of columns: the widest is narrowed first; the first column and numbers only if need be."""
     widths = [column.wide for column in columns]
     for least in ([column.least for column in columns], [_NARROWEST] * len(columns)):
-        while _total(widths) > width and (wide := [place for place, one in enumerate(widths) if one > least[place]]):
+        while _total(widths, gap) > width and (
+            wide := [place for place, one in enumerate(widths) if one > least[place]]
+        ):
             widths[max(wide, key=lambda place: (place > 0, widths[place]))] -= 1
     return widths
 
 
-def _total(widths: Sequence[int]) -> int:
-    return sum(widths) + _GAP * (len(widths) - 1)
+def _total(widths: Sequence[int], gap: int) -> int:
+    return sum(widths) + gap * (len(widths) - 1)
 
 
-def _laid_out(columns: Sequence[_Shown], widths: Sequence[int], rule: str) -> Iterator[str]:
+def _laid_out(columns: Sequence[_Shown], widths: Sequence[int], rule: str, gap: int) -> Iterator[str]:
     for number, row in enumerate(zip(*[column.cells for column in columns], strict=True)):
         folded = [_folded(cell, wide) for cell, wide in zip(row, widths, strict=True)]
         height = max(map(len, folded))
@@ -115,9 +120,9 @@ def _laid_out(columns: Sequence[_Shown], widths: Sequence[int], rule: str) -> It
                 text = cell[place] if 0 <= place < len(cell) else ""
                 blanks = " " * (wide - _wide(text))
                 padded.append(blanks + text if column.is_number else text + blanks)
-            yield (" " * _GAP).join(padded).rstrip()
-        if number == 0:
-            yield rule * _total(widths)
+            yield (" " * gap).join(padded).rstrip()
+        if number == 0 and rule:
+            yield rule * _total(widths, gap)
 
 
 def _folded(text: str, width: int) -> list[str]:

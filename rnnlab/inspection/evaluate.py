@@ -17,6 +17,7 @@ from rnnlab.runs.find import open_run
 from rnnlab.runs.rebuild import flat_description
 from rnnlab.runs.run import Run, Which
 from rnnlab.runs.unchanged import require_same_data
+from rnnlab.storage.fields import storable
 from rnnlab.tasks.base import AbstractTask
 from rnnlab.training.progress import judge
 from rnnlab.training.validation import scored_set
@@ -96,7 +97,8 @@ def evaluate(
     run = open_run(run)
     _ = run.status  # a run whose status is damaged gets no further record
     more = [] if sequences is None else [f"evaluation.sequences={sequences}"]
-    experiment = run.experiment([*override_texts(overrides), *more])
+    asked = override_texts(overrides)
+    experiment = run.experiment([*asked, *more])
     own = run.experiment()  # second, so that the options of a cell in a file are of one class
     task = experiment.build_task()
     network = experiment.network()
@@ -122,11 +124,17 @@ def evaluate(
         "baseline": baseline,
         "solved": solved,
         "seconds": round(seconds, 3),
+        **({"overrides": recorded(asked)} if asked else {}),
     }
     with run.folder.evaluations_writer(run.id) as writer:
         writer.write({**record, **metrics, **(figures or {})})
         writer.sync()
     return Evaluation(run, experiment, weights, arrays.step, on, metrics, baseline, solved, seconds)
+
+
+def recorded(overrides: Overrides) -> str:
+    """Return overrides as a record of an evaluation has them."""
+    return storable(" ".join(override_texts(overrides)))
 
 
 def score(

@@ -1,7 +1,6 @@
 """What must be true of a row before it is trained: its network, its trials and its test are those that were printed."""
 
 from rnnlab.config.document import Document
-from rnnlab.config.experiment import Experiment
 from rnnlab.config.load import check_document
 from rnnlab.config.overrides import override_texts
 from rnnlab.config.reading import apply_overrides
@@ -17,14 +16,7 @@ from rnnlab.sweeps.plan import CheckedSweep
 
 
 def row_faults(published: Published, checked: CheckedSweep, source: Document, *, is_variant: bool) -> list[UsageError]:
-    """Return what is wrong with a row.
-
-    Args:
-        published: What was printed.
-        checked: The trials.
-        source: The config of the sweep with the block, for the places of the errors.
-        is_variant: Whether the network and the trials may be others than those printed.
-    """
+    """Return what is wrong with a row; the network and the trials of a variant may be others than those printed."""
     if checked.plan.is_search:
         where = source.where(("sweep", "method"))
         return [UsageError("got tpe, but the trials of a row are known beforehand", where=where)]
@@ -40,15 +32,10 @@ def row_faults(published: Published, checked: CheckedSweep, source: Document, *,
     return found
 
 
-def parameters_of(experiment: Experiment) -> int:
-    """Return how many parameters a network has."""
-    return sum(one.size for one in experiment.network().parameters().values())
-
-
 def _require_weights(published: Published, checked: CheckedSweep, _: Document) -> None:
     printed = published.weights
-    for count in map(parameters_of, checked.experiments.values()) if printed else ():
-        if count != printed:
+    for experiment in checked.experiments.values() if printed else ():
+        if (count := experiment.network().parameter_count) != printed:
             problem = f"the network has {count:,} parameters, the paper prints {printed:,}"
             raise UsageError(problem, hint="change the network of the row")
 

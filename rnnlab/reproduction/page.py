@@ -8,18 +8,9 @@ from typing import Any
 from rnnlab.core.figure import COLOURS
 from rnnlab.core.table import Table, table
 from rnnlab.figures.html import rendered
+from rnnlab.reproduction import words
 from rnnlab.reproduction.published import SEQUENCES
 from rnnlab.reproduction.results import Result
-from rnnlab.reproduction.words import (
-    authors_of,
-    by_paper,
-    conclusion,
-    facts_of,
-    grouped,
-    machine_of,
-    overview,
-    paragraphs,
-)
 
 GENERATOR = "rnnlab reproduce"  # by which a page is recognised as one of ours
 
@@ -27,28 +18,21 @@ _LEFT, _RIGHT, _LINE, _BELOW = 130.0, 620.0, 26.0, 28.0  # of a picture 640 wide
 
 
 def write_page(results: Sequence[Result]) -> str:
-    """Return the page; the same results give the same bytes.
-
-    Args:
-        results: Rows, each followed by its variants.
-
-    Raises:
-        EnvironmentFault: Jinja is not installed.
-    """
+    """Return the page of rows, each followed by its variants, the same bytes for the same results."""
     shown = [one for one in results if one.trials]
     papers = [
-        {"name": paper, "short": authors_of(paper), "rows": [_row(group) for group in groups]}
-        for paper, groups in by_paper(shown).items()
+        {"name": paper, "short": words.authors_of(paper), "rows": [_row(group) for group in groups]}
+        for paper, groups in words.by_paper(shown).items()
     ]
     return rendered(
         files("rnnlab.reproduction").joinpath("page.html.jinja").read_text(encoding="utf-8"),
         generator=GENERATOR,
         title="Published results, repeated",
         summary=[
-            f"{conclusion(results)}.",
+            f"{words.conclusion(results)}.",
             "Each row states beforehand by which rule it agrees with its paper.",
         ],
-        overview=overview(shown),
+        overview=words.overview(shown),
         papers=papers,
         left=[one.row.title for one in results if not one.trials],
     )
@@ -65,11 +49,11 @@ def _row(group: Sequence[Result]) -> dict[str, Any]:
         "parts": [
             {
                 "name": one.row.variant and f"Variant {one.row.variant}",
-                "facts": grouped([*facts_of(one), *machine_of(one)]),
+                "facts": words.grouped([*words.facts_of(one), *words.machine_of(one)]),
             }
             for one in group
         ],
-        "notes": paragraphs(published.notes),
+        "notes": words.paragraphs(published.notes),
         "runs": _runs(group),
     }
 

@@ -10,7 +10,6 @@ from rnnlab.core.options import Options
 
 BLOCK = "published"
 SEQUENCES, SOLVED, TEST = "sequences", "solved", "test"
-_FIGURE = re.compile(r"[a-z_]+(\.[a-z_]+)+")
 
 
 def _one_line(text: str) -> str:
@@ -25,38 +24,30 @@ def _check_range(bounds: list[float]) -> list[float]:
     return bounds
 
 
-def _measure(text: str) -> str:
-    if text not in {SEQUENCES, SOLVED} and not _FIGURE.fullmatch(text):
-        raise ValueError(f"expected {SEQUENCES}, {SOLVED}, or a figure such as test.error_rate or metrics.loss")
-    return text
-
-
-def _address(text: str) -> str:
-    if not re.fullmatch(r"https://[!-~]+", text):
-        raise ValueError("expected an address that begins with https://")
-    return text
-
-
-def _sentence(text: str) -> str:
-    if text[-1:] != ".":
-        raise ValueError("expected a sentence that ends with a full stop")
-    return text
-
-
-def _variant(name: str) -> str:
-    if not re.fullmatch(r"[a-z][a-z0-9_]{0,29}", name):
-        raise ValueError("expected a name of a-z 0-9 _")
-    return name
-
-
 def _key(key: str) -> str:
     if not DOTTED_KEY.fullmatch(key) or key.split(".")[0] in {BLOCK, "extends"}:
         raise ValueError("expected a dotted key of the config: training.optimizer, cell.units")
     return key
 
 
+def _like(pattern: str, expected: str) -> AfterValidator:
+    """Return a check that a pattern fits the whole of a text."""
+
+    def check(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(f"expected {expected}")
+        return text
+
+    return AfterValidator(check)
+
+
+_MEASURES = f"{SEQUENCES}, {SOLVED}, or a figure such as test.error_rate or metrics.loss"
+
 Text = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_one_line)]
-Sentence = Annotated[Text, AfterValidator(_sentence)]
+Sentence = Annotated[Text, _like(r".*\.", "a sentence that ends with a full stop")]
+Address = Annotated[str, _like(r"https://[!-~]+", "an address that begins with https://")]
+Measure = Annotated[str, _like(rf"{SEQUENCES}|{SOLVED}|[a-z_]+(\.[a-z_]+)+", _MEASURES)]
+Variant = Annotated[str, _like(r"[a-z][a-z0-9_]{0,29}", "a name of a-z 0-9 _")]
 Changes = dict[Annotated[str, AfterValidator(_key)], Any]
 Bounds = Annotated[list[Annotated[float, Field(ge=-1e12, le=1e12)]], AfterValidator(_check_range)]
 
@@ -73,8 +64,7 @@ class FreshTest(Options):
         "set: shape.timesteps, or options of the task",
     )
     diagnosis: str | None = Field(
-        None,
-        description="diagnosis of the trained network whose figures are stored with the scores: fixed-points",
+        None, description="diagnosis of the trained network whose figures are stored with the scores: fixed-points"
     )
 
     @property
@@ -105,10 +95,10 @@ class Published(Options):
 
     title: Text = Field(description="what was trained, in a few words")
     paper: Text = Field(description="authors, year and title")
-    url: Annotated[str, AfterValidator(_address)] = Field(max_length=500, description="where the paper is")
+    url: Address = Field(max_length=500, description="where the paper is")
     place: Text = Field(description="where in the paper: table and row, figure, section")
     result: Text = Field(description="the result as printed, in words")
-    measure: Annotated[str, AfterValidator(_measure)] = Field(
+    measure: Measure = Field(
         description="what is compared: sequences (the mean number until a trial is solved), solved (the share of "
         "trials that are), or the mean of a figure of the test (test.error_rate) or of the summary (metrics.loss)",
     )
@@ -123,7 +113,7 @@ class Published(Options):
     departures: list[Sentence] = Field(
         description="where the row departs from the paper, each a sentence with its reason"
     )
-    variants: dict[Annotated[str, AfterValidator(_variant)], Annotated[Changes, Field(min_length=1)]] = Field(
+    variants: dict[Variant, Annotated[Changes, Field(min_length=1)]] = Field(
         default_factory=dict, max_length=20, description="name -> dotted keys of the config that are set otherwise"
     )
     notes: str = Field("", max_length=10_000, description="what was tried, where ours differs: paragraphs of text")

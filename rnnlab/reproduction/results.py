@@ -9,24 +9,23 @@ from statistics import fmean, median
 from typing import Any, Literal, final
 
 from rnnlab.comparison.statistics import Interval, wilson
-from rnnlab.config.overrides import override_texts
 from rnnlab.core.errors import RnnlabError, UsageError, VerificationError
 from rnnlab.inspection.diagnoses import diagnose, diagnoses
-from rnnlab.inspection.evaluate import evaluate
+from rnnlab.inspection.evaluate import evaluate, recorded
 from rnnlab.reproduction.published import SEQUENCES, SOLVED, TEST
 from rnnlab.reproduction.rows import Row
 from rnnlab.runs.run import Run
 from rnnlab.storage.jsonfile import look_up
-from rnnlab.storage.metrics import EVALUATION
+from rnnlab.storage.metrics import NOT_SCORES
 from rnnlab.storage.summary import Summary
 from rnnlab.sweeps.folder import SweepFolder
 from rnnlab.sweeps.growth import grow
-from rnnlab.sweeps.plan import Plan
 from rnnlab.sweeps.status import SweepStatus, TrialStatus, sweep_status
 
 State = Literal["not run", "partly", "running", "finished", "changed", "damaged"]
 OPEN: frozenset[State] = frozenset({"not run", "partly", "running"})  # something is left to train or to test
 Scores = Mapping[str, Any]
+_WORKERS = 2  # with which `minutes` of a row was measured
 
 
 @final
@@ -35,12 +34,9 @@ class TrialResult:
     """What one trial reached.
 
     Attributes:
-        name: The trial.
-        state: As in the status of a sweep.
         reason: Why it is not completed; may be empty.
         solved: Whether it met the success rule; None where it has not ended, or there is no rule.
         sequences: Training sequences until then.
-        summary: The result of its run; None until it has ended.
         test: Metrics of the test; None where it was not made.
     """
 
@@ -56,13 +52,7 @@ class TrialResult:
 @final
 @dataclass(frozen=True)
 class Machine:
-    """Where and with what some trials were trained; no host name and no path.
-
-    Attributes:
-        processors: Models, each with its number of logical cores.
-        versions: Of rnnlab, each with its commit where that is known.
-        first, last: When the first trial began and the last one ended.
-    """
+    """Where and with what some trials were trained, when the first began and the last ended; no host and no path."""
 
     processors: Sequence[str] = ()
     versions: Sequence[str] = ()
@@ -76,12 +66,10 @@ class Result:
     """What a row, or a variant, has reached.
 
     Attributes:
-        row: Which.
-        state: `changed`: the stored trials are of another version of the row; `damaged`: the stored plan cannot be
-            read. Nothing is then read from them.
+        state: `changed`: the stored trials are of another version of the row, or of another file with its name;
+            `damaged`: the stored plan cannot be read. Nothing is then read from them.
         planned: How many trials it has.
         trials: Those that have a run folder or a stored failure.
-        machine: Where they were trained.
         seconds: How long any of them was trained, those side by side counted once.
         fault: Why it is changed or damaged.
     """
@@ -187,15 +175,20 @@ def result_of(row: Row, root: Path) -> Result:
     if not sweep.is_sweep():
         return Result(row, "not run", len(plan.trials))
     try:
+        row.require_own(root)
+    except VerificationError as fault:
+        return Result(row, "changed", len(plan.trials), fault=fault)
+    try:
         status = sweep_status(sweep)
     except VerificationError as fault:
         return Result(row, "damaged", len(plan.trials), fault=fault)
-    if why := _why_changed(status.plan, plan):
-        problem = f"the results are of another version of the row, and are not used: {why}"
+    try:
+        grow(status.plan, plan)
+    except UsageError as error:
+        problem = f"the results are of another version of the row, and are not used: {error.problem}"
         hint = "delete or rename the folder to train the row again"
-        return Result(
-            row, "changed", len(plan.trials), fault=VerificationError(problem, where=str(sweep.path), hint=hint)
-        )
+        changed = VerificationError(problem, where=str(sweep.path), hint=hint)
+        return Result(row, "changed", len(plan.trials), fault=changed)
     trials = [_trial(row, status, one) for one in status.trials if one.state != "missing"]
     whole = {one.name: one for one in trials if one.state == "completed"}
     runs = [Run(sweep.run(one.trial)) for one in status.trials if one.trial.name in whole]
@@ -210,13 +203,15 @@ def result_of(row: Row, root: Path) -> Result:
     return Result(row, state, len(plan.trials), trials, _machine(runs), _seconds(runs))
 
 
-def _why_changed(stored: Plan, plan: Plan) -> str:
-    """Return why a stored plan is not of this version of a row; empty where it is, or can get what it lacks."""
-    try:
-        grow(stored, plan)
-    except UsageError as error:
-        return error.problem
-    return ""
+def seconds_left(result: Result, *, workers: int) -> float | None:
+    """Return about how long the rest of a row takes, by what ended here or elsewhere; None where that is not known."""
+    left = result.planned - len(result.ended)
+    if result.state not in OPEN or not left:
+        return 0.0
+    if result.ended and result.seconds:
+        return result.seconds / len(result.ended) * left
+    minutes = result.row.published.minutes
+    return minutes and 60 * minutes * _WORKERS / min(workers, left) * left / result.planned
 
 
 def untested(row: Row, root: Path) -> list[Run]:
@@ -257,17 +252,13 @@ def _test(row: Row, run: Run) -> Scores | None:
     """Return the newest score of the test that the row asks for, of the weights that the run has now."""
     if (test := row.published.test) is None:
         return None
-    lengths = run.experiment(override_texts(test.changes)).timesteps if test.changes else run.summary.timesteps
     wanted = {"step": run.summary.steps, "weights": "last", "stream": "test", "sequences": test.sequences}
-    wanted["shortest"], wanted["longest"] = lengths or (None, None)
+    wanted["overrides"] = recorded(test.changes)
     figures = diagnoses()[test.diagnosis].measures if test.diagnosis else ()
-    fitting = [
-        one
-        for one in run.evaluations
-        if all(one.get(key) == value for key, value in wanted.items()) and one.keys() >= set(figures)
-    ]
-    known = {*EVALUATION, "nonfinite"}
-    return {key: value for key, value in fitting[-1].items() if key not in known} if fitting else None
+    for one in reversed(run.evaluations):
+        if all(one.get(key, "") == value for key, value in wanted.items()) and one.keys() >= set(figures):
+            return {key: value for key, value in one.items() if key not in NOT_SCORES}
+    return None
 
 
 def _machine(runs: Sequence[Run]) -> Machine:

@@ -4,6 +4,7 @@
 extend it.
 """
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,12 +20,15 @@ from rnnlab.config.experiment import Experiment, in_full
 from rnnlab.config.reading import read_document
 from rnnlab.config.yaml import dump_yaml
 from rnnlab.core.code_files import CodeFile
-from rnnlab.core.errors import ConfigError, UsageError
+from rnnlab.core.errors import ConfigError, UsageError, VerificationError
 from rnnlab.core.named_files import home_expanded
 from rnnlab.core.options import check_name
 from rnnlab.core.registry import nearest
-from rnnlab.reproduction.checks import parameters_of, row_faults
+from rnnlab.reproduction.checks import row_faults
 from rnnlab.reproduction.published import BLOCK, Published
+from rnnlab.storage.fields import storable
+from rnnlab.storage.files import write_atomic
+from rnnlab.storage.reading import kind, read_text
 from rnnlab.sweeps.expand import check_sweep_document
 from rnnlab.sweeps.plan import CheckedSweep
 from rnnlab.tasks import task_class
@@ -32,6 +36,8 @@ from rnnlab.tasks import task_class
 FOLDER = Path(__file__).parents[1] / "reproduce"
 RESULTS = "reproduce"  # the folder of all results, below the runs
 _ENDINGS = (".yaml", ".yml")
+_OWNER = "row.txt"  # beside the results of a user's row: its file, relative to them
+_LONGEST = 1 << 16  # bytes of that
 
 
 @final
@@ -41,8 +47,7 @@ class Row:
 
     Attributes:
         name: `hs1997/table7_100`.
-        published: What was printed; also of a variant.
-        source: The config of the sweep with that block; of a variant, with what it sets.
+        source: The config of the sweep with the block `published`; of a variant, with what it sets.
         variant: The name of the variant that this is; empty for the row itself.
     """
 
@@ -71,6 +76,26 @@ class Row:
         path = root / RESULTS / self.name
         return path.with_name(f"{path.name}.{self.variant}") if self.variant else path
 
+    def claim(self, root: Path) -> None:
+        """Store beside its results which file they are of: those of a user may have one name in several places."""
+        if self.name not in _shipped():
+            write_atomic(self.folder(root) / _OWNER, self._from_results(root).encode())
+
+    def require_own(self, root: Path) -> None:
+        """Pass if the results in its folder are its own.
+
+        Raises:
+            VerificationError: They are of another file that has the same folder and name.
+        """
+        path = self.folder(root) / _OWNER
+        if kind(path) != "missing" and (other := read_text(path, _LONGEST)) != self._from_results(root):
+            problem = f"the results are of another row with this name, {other}, and are not used"
+            hint = f"rename the file or its folder; if it is that row and was moved, delete {_OWNER} there"
+            raise VerificationError(problem, where=str(path.parent), hint=hint)
+
+    def _from_results(self, root: Path) -> str:
+        return storable(os.path.relpath(self.file, self.folder(root).resolve()), _LONGEST)
+
     @cached_property
     def checked(self) -> CheckedSweep:
         """Its trials, checked.
@@ -96,7 +121,7 @@ class Row:
     @property
     def parameters(self) -> int:
         """How many parameters its network has."""
-        return parameters_of(self.example)
+        return self.example.network().parameter_count
 
     @property
     def variants(self) -> "list[Row]":
@@ -139,11 +164,7 @@ def shipped_row(name: str) -> Row:
 
 
 def rows_of_task(task: str) -> list[str]:
-    """Return the names of the shipped rows for a task, given by its full name.
-
-    Raises:
-        ConfigError: A row has an error.
-    """
+    """Return the names of the shipped rows for a task, given by its full name; raises as `shipped_row`."""
     return [name for name in row_names() if _task(shipped_row(name)) == task]
 
 

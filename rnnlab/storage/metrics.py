@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, final
 
 from rnnlab.core.errors import VerificationError
-from rnnlab.storage.fields import LARGEST_STEP, LARGEST_WHOLE, LONGEST_NAME
+from rnnlab.storage.fields import LARGEST_STEP, LARGEST_WHOLE, LONGEST_NAME, LONGEST_TEXT
 from rnnlab.storage.jsonfile import decode
 from rnnlab.storage.reading import read_lines, read_start
 
@@ -65,6 +65,9 @@ EVALUATION: Fields = {
     "baseline": lambda value: value is None or _is_number(value),
     "solved": lambda value: value is None or type(value) is bool,
 }
+# What an evaluation has where something was set otherwise than in the training, as after `--set`.
+_OVERRIDES: Fields = {"overrides": lambda value: type(value) is str and len(value) <= LONGEST_TEXT}
+NOT_SCORES = {*EVALUATION, *_OVERRIDES, "nonfinite"}  # all in an evaluation that is not a score
 
 
 def encoded(record: Mapping[str, Value], *, id: str, torn_before: bool) -> bytes:
@@ -197,9 +200,10 @@ def _fault(record: Mapping[str, Any], fields: Fields) -> str:
     for name in fields:
         if name not in record:
             return f"it has no `{name}`"
+    known = {**fields, **(_OVERRIDES if fields is EVALUATION else {})}
     for name, value in record.items():
         is_score = name.startswith("validation/") or (fields is EVALUATION and name != "nonfinite")
-        fits = fields.get(name, _is_score if is_score else _is_figure)
+        fits = known.get(name, _is_score if is_score else _is_figure)
         if not fits(value) or len(name) > LONGEST_NAME:
             return f"its `{name[:LONGEST_NAME]}` is no such value as a record has there"
     return ""

@@ -2,18 +2,23 @@ import math
 
 import pytest
 
-from rnnlab.cli.render.curves import Curve, Level, draw
+from rnnlab.cli.render.curves import draw
+from rnnlab.cli.render.curves import line as curve
+from rnnlab.core.figure import Axis, Level, Line, Panel
 
 
-def text(*arguments: object, **options: object) -> list[str]:
-    return [line.plain for line in draw(*arguments, **options)]  # type: ignore[arg-type]
+def text(
+    lines: list[Line], levels: list[Level] | None = None, *, y_label: str, may_log: bool = False, **options: object
+) -> list[str]:
+    panel = Panel(Axis("step"), Axis(y_label, log=may_log), lines, levels or [])
+    return [line.plain for line in draw(panel, **({"width": 80, "braille": True} | options))]  # type: ignore[arg-type]
 
 
 def test_ascii_is_the_curve_in_letters() -> None:
     lines = text(
-        [Curve("down", [(0, 4.0), (38, 0.0)]), Curve("flat", [(0, 1.0), (38, 1.0)])],
+        [curve("down", [(0, 4.0), (38, 0.0)]), curve("flat", [(0, 1.0), (38, 1.0)])],
         y_label="loss",
-        levels=[Level("baseline 0", 0.0)],
+        levels=[Level(0.0, "baseline 0")],
         width=50,
         height=5,
         braille=False,
@@ -32,7 +37,7 @@ def test_ascii_is_the_curve_in_letters() -> None:
 
 
 def test_braille_has_the_letters_too() -> None:
-    lines = text([Curve("up", [(0, 0.0), (1, 1.0)])], y_label="y", width=40, height=4)
+    lines = text([curve("up", [(0, 0.0), (1, 1.0)])], y_label="y", width=40, height=4)
     assert lines == [
         "y over steps",
         "        1 ┤                      ⣀⣀⠤⠤⠒⠒a",
@@ -55,7 +60,7 @@ def test_braille_has_the_letters_too() -> None:
     ],
 )
 def test_a_positive_range_over_20_makes_the_axis_logarithmic(values: list[float], numbers: list[str]) -> None:
-    lines = text([Curve("x", list(enumerate(values)))], y_label="loss", may_log=True)
+    lines = text([curve("x", list(enumerate(values)))], y_label="loss", may_log=True)
     assert lines[0] == "loss over steps" + (", log scale" if numbers[1] == "0.1" else "")
     assert [line[:9].strip() for line in lines if line[10:11] == "┤"] == numbers
 
@@ -63,7 +68,7 @@ def test_a_positive_range_over_20_makes_the_axis_logarithmic(values: list[float]
 @pytest.mark.parametrize("braille", [True, False])
 def test_a_gap_stays_a_gap(braille: bool) -> None:
     points = [(0, 1.0), (10, 1.0), (20, None), (30, 1.0), (40, 1.0)]
-    line = text([Curve("x", points)], y_label="y", height=4, width=51, braille=braille)
+    line = text([curve("x", points)], y_label="y", height=4, width=51, braille=braille)
     row = next(row for row in line[1:5] if "a" in row)[11:]
     assert len(row) == 40
     assert row[12:28].strip() == ""
@@ -71,13 +76,13 @@ def test_a_gap_stays_a_gap(braille: bool) -> None:
 
 
 def test_one_point_and_equal_values_are_drawn() -> None:
-    lines = text([Curve("x", [(5, 3.0)]), Curve("none", [])], y_label="y", height=4, width=40)
+    lines = text([curve("x", [(5, 3.0)]), curve("none", [])], y_label="y", height=4, width=40)
     assert lines[1:5] == ["      3.3 ┤", "          │", "        3 ┤a", "      2.7 ┤"]
     assert lines[-2:] == ["     step  5                           6", "           a x  b none (no record)"]
 
 
 def test_nothing_to_draw_draws_nothing() -> None:
-    assert text([Curve("x", []), Curve("y", [(0, None)])], y_label="y") == []
+    assert text([curve("x", []), curve("y", [(0, None)])], y_label="y") == []
 
 
 @pytest.mark.parametrize(
@@ -93,7 +98,7 @@ def test_nothing_to_draw_draws_nothing() -> None:
     ],
 )
 def test_extreme_values_do_no_harm(values: list[float]) -> None:
-    lines = text([Curve("x", list(enumerate(values)))], y_label="loss", may_log=True, height=6, width=50)
+    lines = text([curve("x", list(enumerate(values)))], y_label="loss", may_log=True, height=6, width=50)
     assert lines[-1] == "           a x"
     assert max(map(len, lines)) <= 50
     assert any("a" in line for line in lines[1:7])
@@ -101,6 +106,6 @@ def test_extreme_values_do_no_harm(values: list[float]) -> None:
 
 def test_a_hundred_thousand_points_keep_their_peak() -> None:
     points = [(n, 5.0 if n == 54_321 else math.sin(n) / 10) for n in range(100_000)]
-    lines = text([Curve("x", points)], y_label="y", width=80, height=8)
+    lines = text([curve("x", points)], y_label="y", width=80, height=8)
     peak = {index for line in lines[1:3] for index, letter in enumerate(line[11:]) if letter != " "}
     assert peak == {round(0.54321 * 69 - 0.5)}

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 import rnnlab as package
-from rnnlab.cli.commands.diagnose import _curves as drawn_curves
+from rnnlab.cli.render.curves import draw
 from rnnlab.inspection.diagnoses import diagnoses
 from tests.cli.program import Result, rnnlab
 from tests.figures.test_page import finding
@@ -78,4 +78,4 @@ def test_what_cannot_be(runs: Path, arguments: tuple[str, ...], code: int, messa
 
 def test_the_lowest_value_of_the_chart_is_marked() -> None:
     panel = diagnoses()["gradient"].panels({"": finding("a", 0.1)["gradient"]})[0]
-    assert "vanished: 10⁻¹² or less, drawn as 10⁻¹²" in "\n".join(str(line) for line in drawn_curves(panel))
+    assert "vanished: 10⁻¹² or less, drawn as 10⁻¹²" in "\n".join(str(line) for line in draw(panel, width=80))

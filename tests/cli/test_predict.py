@@ -112,7 +112,7 @@ def test_what_cannot_be_forecast(sales: package.Run, here: Path) -> None:
     parity = package.train(SMALL, runs=here)
     for arguments, message in {
         (str(parity.path),): "was trained on parity, not on a CSV file",
-        (str(sales.path), "--out", "x.txt"): "x.txt does not end in .csv, .png, .pdf, .svg",
+        (str(sales.path), "--out", "x.txt"): "x.txt does not end in .csv, .png, .pdf or .svg",
         (str(sales.path), "--csv", "none.csv"): "none.csv: no such file",
         (str(sales.path), "--steps", "0"): "expected a whole number of at least 1",
     }.items():

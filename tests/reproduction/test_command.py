@@ -165,6 +165,36 @@ def test_a_test_at_other_lengths_is_made_once(trained: Path) -> None:
     assert everything(Path("runs")) == before
 
 
+def test_another_task_option_is_tested_anew(trained: Path) -> None:
+    losses = []
+    for noise in (0.1, 0.9, 0.9):
+        trained.write_text(ROW.replace("{sequences: 50}", f"{{sequences: 50, changes: {{task.noise: {noise}}}}}"))
+        losses.append(document("paper/row.yaml")["test"]["loss"])
+    assert losses[1] == losses[2]
+    # Inputs that are noisier are as often +1 as -1, and nearer to each other: what the network says is less sure.
+    assert all(noisy > clean for noisy, clean in zip(losses[1], losses[0], strict=True))
+    sweep = SweepFolder(Path(FOLDER))
+    records = [Run(sweep.run(trial)).evaluations for trial in sweep.read_plan().trials]
+    made = [None, "task.noise=0.1", "task.noise=0.9"]
+    assert [[one.get("overrides") for one in several] for several in records] == [made] * 3
+
+
+def test_a_file_elsewhere_with_the_same_name_does_not_get_its_results(row: Path) -> None:
+    assert document("paper/row.yaml")["state"] == "finished"
+    before = everything(Path("runs"))
+    shutil.copytree("paper", "elsewhere/paper")
+    Path("elsewhere/paper/row.yaml").write_text(ROW.replace("value: 40", "value: 50"))
+    other = document("elsewhere/paper/row.yaml")
+    assert (other["code"], other["state"], other["runs"]) == (4, "changed", [])
+    stderr = rnnlab("reproduce", "elsewhere/paper/row.yaml", "-q").stderr
+    assert f"{FOLDER}: the results are of another row with this name, ../../../../paper/row.yaml, and" in stderr
+    assert everything(Path("runs")) == before
+    shutil.move("elsewhere", "moved")
+    shutil.move("runs", "moved/runs")
+    shutil.copy("paper/row.yaml", "moved/paper/row.yaml")
+    assert document("moved/paper/row.yaml", "--runs", "moved/runs")["state"] == "finished"  # moved together
+
+
 def test_a_row_may_be_judged_by_a_diagnosis(trained: Path) -> None:
     """The stable points of one unit: where tanh(u·h + b) - h falls through 0, on a grid."""
     text = ROW.replace("{sequences: 50}", "{sequences: 50, diagnosis: fixed-points}")
@@ -237,8 +267,8 @@ def test_variants_are_trained_where_asked_for_and_shown_beside_the_row(trained: 
     assert not Path(f"{FOLDER}.adam").exists()
     result = rnnlab("reproduce", "paper/row.yaml", "--variants", "-q", "-j", "1", "--markdown", "r.md")
     assert result.code == 0
-    table = result.stdout.split("paper/  Nobody 1999, Nothing\n")[1].splitlines()
-    assert [line.split("  ")[0] for line in table[2:4]] == ["row", "row, adam"]
+    table = [line for line in result.stdout.splitlines() if line.startswith("paper/row") and ": " not in line]
+    assert [line.split("  ")[0] for line in table] == ["paper/row", "paper/row, adam"]
     sweep = SweepFolder(Path(f"{FOLDER}.adam"))
     assert Run(sweep.run(sweep.read_plan().trials[0])).config["training.optimizer.type"] == "adam"
     assert "**Variant adam**" in Path("r.md").read_text()

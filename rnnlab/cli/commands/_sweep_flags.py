@@ -6,17 +6,15 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import Annotated, Any, final
 
-import typer
-
-from rnnlab.cli.options import JsonOption, QuietOption, WorkersOption, whole_number_to
+from rnnlab.cli.options import JsonOption, QuietOption, WorkersOption, flag, option, whole_number_to
 from rnnlab.core.errors import UsageError
 from rnnlab.sweeps.slurm.script import MOST, Request
 
 _number = whole_number_to(MOST)
 
 
-def _slurm(**settings: Any) -> Any:
-    return typer.Option(rich_help_panel="With --slurm", **settings)
+def _slurm(metavar: str, help: str, default: str | bool = True, **more: Any) -> Any:
+    return option(metavar, help, default, rich_help_panel="With --slurm", **more)
 
 
 @final
@@ -26,44 +24,24 @@ class Flags:
 
     workers: WorkersOption = None
     timeout: Annotated[
-        float | None,
-        typer.Option(min=0.001, metavar="SECONDS", help="Save a trial that takes longer, and count it failed."),
+        float | None, option("SECONDS", "Save a trial that takes longer, and count it failed.", min=0.001)
     ] = None
     fail_fast: Annotated[
-        bool, typer.Option("--fail-fast/--keep-going", help="Stop at the first failed trial, or train the others.")
+        bool, flag("--fail-fast/--keep-going", "Stop at the first failed trial, or train the others.")
     ] = False
-    slurm: Annotated[bool, typer.Option("--slurm", help="Submit the trials to Slurm, and return.")] = False
-    partition: Annotated[str | None, _slurm(metavar="NAME", help="Partition.")] = None
-    time: Annotated[
-        str | None,
-        _slurm(metavar="LIMIT", help="Time limit per job, as 2:00:00; longer trials are requeued."),
-    ] = None
-    cpus: Annotated[
-        int | None,
-        _slurm(parser=_number, metavar="N", help="CPUs per trial.", show_default="1"),
-    ] = None
-    mem: Annotated[str | None, _slurm(metavar="SIZE", help="Memory per job, as 2G.")] = None
-    account: Annotated[str | None, _slurm(metavar="NAME", help="Account to charge.")] = None
-    array_limit: Annotated[
-        int | None,
-        _slurm(parser=_number, metavar="N", help="How many trials may run at once."),
-    ] = None
-    extra: Annotated[
-        list[str] | None,
-        _slurm(
-            metavar="'#SBATCH …'",
-            help="Another line of the script. Repeatable.",
-            show_default=False,
-        ),
-    ] = None
+    slurm: Annotated[bool, flag("--slurm", "Submit the trials to Slurm, and return.")] = False
+    partition: Annotated[str | None, _slurm("NAME", "Partition.")] = None
+    time: Annotated[str | None, _slurm("LIMIT", "Time limit per job, as 2:00:00; longer trials are requeued.")] = None
+    cpus: Annotated[int | None, _slurm("N", "CPUs per trial.", "1", parser=_number)] = None
+    mem: Annotated[str | None, _slurm("SIZE", "Memory per job, as 2G.")] = None
+    account: Annotated[str | None, _slurm("NAME", "Account to charge.")] = None
+    array_limit: Annotated[int | None, _slurm("N", "How many trials may run at once.", parser=_number)] = None
+    extra: Annotated[list[str] | None, _slurm("'#SBATCH …'", "Another line of the script. Repeatable.", False)] = None
     json: JsonOption = False
     quiet: QuietOption = False
 
     def request(self, *, slurm: bool) -> Request | None:
-        """Return the resources requested per job, None if none is.
-
-        Args:
-            slurm: Whether the trials are submitted.
+        """Return the resources requested per job, None if none is; they are for trials that are submitted.
 
         Raises:
             UsageError: An option is invalid, or not for where the trials are trained.

@@ -19,11 +19,7 @@ _DEFAULT_ARRAY_SIZE = 1001  # of Slurm's MaxArraySize
 
 
 def require() -> None:
-    """Pass if Slurm is here and answers: otherwise nothing is to be made.
-
-    Raises:
-        EnvironmentFault: It does not.
-    """
+    """Raise `EnvironmentFault` if Slurm is not here or does not answer: otherwise nothing is to be made."""
     max_array_size()
 
 

@@ -15,7 +15,7 @@ are shown in both cases. Ctrl-C stops it and shows the results so far.
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
@@ -25,7 +25,7 @@ from rnnlab.bench.measure import Trial, measure
 from rnnlab.bench.report import Report, milliseconds
 from rnnlab.bench.work import NAMED, TOLERANCE, Shape, Work, read_shape
 from rnnlab.cli.errors import note
-from rnnlab.cli.options import JsonOption, OptionalConfigArgument, QuietOption, SetOption, whole_number_to
+from rnnlab.cli.options import JsonOption, OptionalConfigArgument, QuietOption, SetOption, option, whole_number_to
 from rnnlab.cli.render.bench import as_document
 from rnnlab.cli.render.output import show_text
 from rnnlab.config.load import load_experiment
@@ -37,27 +37,22 @@ from rnnlab.training.resources import in_words, memory_available
 _THREADS = (1, 2)
 
 
-def _list(help: str, default: str) -> Any:
-    """Return an option of names or numbers separated by commas."""
-    return typer.Option(metavar="LIST", help=help, show_default=default)
-
-
 def command(
     config: OptionalConfigArgument = None,
     overrides: SetOption = None,
-    shapes: Annotated[str | None, _list("Shapes, by name or spelled out: M,T5xB4xD2xH3.", "N,S,M,L")] = None,
-    cells: Annotated[str | None, _list("Cells, for each shape, by name or path.", "those of torch.nn")] = None,
+    shapes: Annotated[str | None, option("LIST", "Shapes, by name or spelled out: M,T5xB4xD2xH3.", "N,S,M,L")] = None,
+    cells: Annotated[str | None, option("LIST", "Cells, for each shape, by name or path.", "those of torch.nn")] = None,
     against: Annotated[
-        str | None, _list("Other libraries: torch,jax,tensorflow,keras, or none.", "all that are installed")
+        str | None, option("LIST", "Other libraries: torch,jax,tensorflow,keras, or none.", "all that are installed")
     ] = None,
     threads: Annotated[
-        str | None, _list("How many threads each contender uses.", "1,2 if available; 1 on a GPU")
+        str | None, option("LIST", "How many threads each contender uses.", "1,2 if available; 1 on a GPU")
     ] = None,
     rounds: Annotated[
-        int, typer.Option(parser=whole_number_to(1000), metavar="INTEGER", help="How often each contender is measured.")
+        int, option("INTEGER", "How often each contender is measured.", parser=whole_number_to(1000))
     ] = 3,
-    device: Annotated[Device, typer.Option("--device", help="What contenders compute on.")] = "cpu",
-    format: Annotated[Literal["table", "markdown"], typer.Option("--format", help="How to print.")] = "table",
+    device: Annotated[Device, option(None, "What contenders compute on.")] = "cpu",
+    format: Annotated[Literal["table", "markdown"], option(None, "How to print.")] = "table",
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:

@@ -5,12 +5,10 @@ from collections.abc import Iterable, Sequence
 from math import prod
 from typing import Annotated, Any
 
-import typer
-
 from rnnlab.cells import CELLS
 from rnnlab.cells.base import AbstractCell
 from rnnlab.cli.errors import warn_of_broken
-from rnnlab.cli.options import JsonOption, argument
+from rnnlab.cli.options import JsonOption, argument, flag, offering
 from rnnlab.cli.render.card import facts, option_rows, option_table
 from rnnlab.cli.render.output import show, show_json
 from rnnlab.cli.render.tables import show_table
@@ -25,18 +23,11 @@ from rnnlab.equations.text import plan_text
 Kind = type[AbstractCell]
 
 
-def _complete(incomplete: str) -> list[str]:
-    return [name for name in CELLS.names() if name.startswith(incomplete)]
-
-
 def command(
     name: Annotated[
-        str | None,
-        argument("NAME", "A cell: simple, lstm, ./my_cell.py:MyCell.", _complete),
+        str | None, argument("NAME", "A cell: simple, lstm, ./my_cell.py:MyCell.", offering(CELLS.names))
     ] = None,
-    plan: Annotated[
-        bool, typer.Option("--plan", help="Show how the cell's step and its gradient are computed.")
-    ] = False,
+    plan: Annotated[bool, flag("--plan", "Show how the cell's step and its gradient are computed.")] = False,
     json: JsonOption = False,
 ) -> None:
     if plan and (name is None or json):

@@ -31,7 +31,7 @@ def command(config: ConfigArgument, overrides: SetOption = None) -> None:
         return
     experiment = load_experiment(config, overrides or []).experiment
     task = experiment.build_task()
-    count = sum(parameter.size for parameter in experiment.network().parameters().values())
+    count = experiment.network().parameter_count
     show_text(dump_yaml(experiment.resolved()))
     needed = memory_needed(experiment)  # unknown for Keras
     memory = "" if needed is None else f"about {in_words(needed)} of memory, "

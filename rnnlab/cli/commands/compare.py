@@ -13,95 +13,74 @@ takes it, `val_` being short for `validation/`; `steps`, `sequences`, `seconds`,
 group `median(METRIC)`, `iqm(METRIC)` and `solved_rate`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import isnan, nan
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
 from rnnlab.cli.errors import warn
 from rnnlab.cli.named import run_named
-from rnnlab.cli.options import Format, JsonOption, RunsArgument, RunsOption
-from rnnlab.cli.render.comparison import (
-    comparison_csv,
-    comparison_json,
-    comparison_latex,
-    comparison_markdown,
-    show_comparison,
-)
-from rnnlab.cli.render.output import show_json, show_text
+from rnnlab.cli.options import RUNS, Format, JsonOption, RunsArgument, RunsOption, option
+from rnnlab.cli.render.comparison import show_comparison
 from rnnlab.comparison import Comparison, compare
 from rnnlab.comparison.groups import Group, groups_of, resolve_metric
 from rnnlab.comparison.tables import value_text
 from rnnlab.core.errors import ConditionError, UsageError
 from rnnlab.core.text import listed
 from rnnlab.runs.filter import Filter, Value, parse
-from rnnlab.runs.find import no_collection, runs_root
+from rnnlab.runs.find import no_collection
 from rnnlab.runs.run import Run
 from rnnlab.sweeps.named import runs_named
 
-_WRITERS: dict[Format, Callable[[Comparison], None]] = {
-    Format.TABLE: show_comparison,
-    Format.JSON: lambda comparison: show_json("compare", comparison_json(comparison)),
-    Format.CSV: lambda comparison: show_text(comparison_csv(comparison)),
-    Format.MARKDOWN: lambda comparison: show_text(comparison_markdown(comparison)),
-    Format.LATEX: lambda comparison: show_text(comparison_latex(comparison)),
-}
 _FAIL_IF = "--fail-if"
+_FAIL_IF_HELP = (
+    "Exit with code 9 if this is true of any run: 'val_loss > 0.01 and cell.type = carry'; of any group: "
+    "'solved_rate < 0.8', 'median(loss) > 0.01', 'iqm(loss) > 0.01'. Repeatable."
+)
 _MOST_NAMED = 4
 
 
 def command(
     names: RunsArgument,
     metric: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="The metric: error_rate, train/loss and so on; loss when left out."),
+        str | None, option("NAME", "The metric: error_rate, train/loss and so on; loss when left out.")
     ] = None,
-    by: Annotated[
-        str | None, typer.Option(metavar="KEY", help="Show groups as a table whose columns are this key's values.")
-    ] = None,
-    over: Annotated[str | None, typer.Option(metavar="KEY", help="The config key whose values are its rows.")] = None,
+    by: Annotated[str | None, option("KEY", "Show groups as a table whose columns are this key's values.")] = None,
+    over: Annotated[str | None, option("KEY", "The config key whose values are its rows.")] = None,
     baseline: Annotated[
-        str | None,
-        typer.Option(
-            metavar="GROUP",
-            help="Compare every group with this one: its heading, or a part of it.",
-            show_default="each pair",
-        ),
+        str | None, option("GROUP", "Compare every group with this one: its heading, or a part of it.", "each pair")
     ] = None,
-    fail_if: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="CONDITION",
-            help="Exit with code 9 if this is true of any run: 'val_loss > 0.01 and cell.type = carry'; of any group: "
-            "'solved_rate < 0.8', 'median(loss) > 0.01', 'iqm(loss) > 0.01'. Repeatable.",
-        ),
-    ] = None,
+    fail_if: Annotated[list[str] | None, option("CONDITION", _FAIL_IF_HELP)] = None,
     format: Annotated[
-        Format | None,
-        typer.Option(help="csv has one line per run; markdown and latex have the tables.", show_default="table"),
+        Format | None, option(None, "csv has one line per run; markdown and latex have the tables.", "table")
     ] = None,
-    runs: RunsOption = None,
+    runs: RunsOption = RUNS,
     json: JsonOption = False,
 ) -> None:
-    if json and format not in {None, Format.JSON}:
+    if json and format not in {None, "json"}:
         raise UsageError("--json and another --format", hint="give only one of them")
     conditions = {text: parse(text, option=_FAIL_IF) for text in fail_if or []}
     with no_collection():
-        comparison = compare(
-            runs_named(runs_root(runs), names, find=run_named), metric, by=by, over=over, baseline=baseline
-        )
+        comparison = compared(runs, names, metric, fewest=2, by=by, over=over, baseline=baseline)
         met = {text: found for text, condition in conditions.items() if (found := failures(comparison, condition))}
-        for one in comparison.damaged:
-            warn(f"{one.name} is damaged and left out: {one.reason}")
         for warning in comparison.warnings:
             warn(warning)
-        _WRITERS[Format.JSON if json else format or Format.TABLE](comparison)
+        show_comparison(comparison, "json" if json else format or "table")
     if met:
         problem = "; ".join(f"{text}: {listed(found, _MOST_NAMED)}" for text, found in met.items())
         raise ConditionError(problem, where=_FAIL_IF)
     if comparison.damaged:
         raise typer.Exit(4)
+
+
+def compared(root: Path, names: Sequence[str], metric: str | None, *, fewest: int = 1, **groups: Any) -> Comparison:
+    """Return the comparison of the runs that names mean, with a warning for each that is damaged; see `compare`."""
+    comparison = compare(runs_named(root, names, fewest=fewest, find=run_named), metric, **groups)
+    for one in comparison.damaged:
+        warn(f"{one.name} is damaged and left out: {one.reason}")
+    return comparison
 
 
 def failures(comparison: Comparison, condition: Filter) -> list[str]:

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any
 
-from rnnlab.cli.options import JsonOption, argument
+from rnnlab.cli.options import JsonOption, argument, offering
 from rnnlab.cli.render.card import facts
 from rnnlab.cli.render.output import show, show_json, show_text
 from rnnlab.config.reading import read_document
@@ -17,15 +17,8 @@ from rnnlab.core.errors import UsageError
 from rnnlab.core.registry import nearest
 
 
-def _complete(incomplete: str) -> list[str]:
-    return [name for name in shipped_configs() if name.startswith(incomplete)]
-
-
 def command(
-    name: Annotated[
-        str | None,
-        argument("NAME", "A shipped config: quickstart.", _complete),
-    ] = None,
+    name: Annotated[str | None, argument("NAME", "A shipped config: quickstart.", offering(shipped_configs))] = None,
     json: JsonOption = False,
 ) -> None:
     known = shipped_configs()
@@ -39,10 +32,10 @@ def command(
         show_text(known[name].read_text(encoding="utf-8").partition("\n")[2])
     else:
         show(facts([(one, _line(described(path))) for one, path in known.items()]))
-        show(
-            "",
-            "Times are for one core, of sweeps for two. `rnnlab train NAME` trains it, `rnnlab configs NAME` shows it.",
+        about = (
+            "Times are for one core, of sweeps for two. `rnnlab train NAME` trains it, `rnnlab configs NAME` shows it."
         )
+        show("", about)
 
 
 def described(path: Path) -> dict[str, Any]:

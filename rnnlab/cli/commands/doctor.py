@@ -7,16 +7,15 @@ A run that was killed is not bad: it can be resumed.
 import typer
 
 from rnnlab.cli.named import run_named
-from rnnlab.cli.options import JsonOption, RunArgument, RunsOption
+from rnnlab.cli.options import RUNS, JsonOption, RunArgument, RunsOption
 from rnnlab.cli.render.output import show, show_json
 from rnnlab.cli.render.tables import show_table
 from rnnlab.core.table import table
 from rnnlab.inspection.doctor import examine
-from rnnlab.runs import runs_root
 
 
-def command(run: RunArgument, runs: RunsOption = None, json: JsonOption = False) -> None:
-    report = examine(run_named(runs_root(runs), run).folder)
+def command(run: RunArgument, runs: RunsOption = RUNS, json: JsonOption = False) -> None:
+    report = examine(run_named(runs, run).folder)
     bad = sum(finding.result == "bad" for finding in report.findings)
     if json:
         of_run = {"run": report.run.name, "path": report.run.path, "state": report.state, "step": report.step}

@@ -9,66 +9,52 @@ printed.
 from pathlib import Path
 from typing import Annotated, Literal
 
-import typer
-
 from rnnlab.cli.named import run_named
-from rnnlab.cli.options import JsonOption, RunArgument, RunsOption, path_option
+from rnnlab.cli.options import RUNS, JsonOption, RunArgument, RunsOption, WeightsOption, flag, option, path_option
 from rnnlab.cli.render.output import show, show_json
 from rnnlab.cli.render.tables import show_table
 from rnnlab.core.scaling import FORMULA, scale_table
 from rnnlab.inspection.export import Export, Format, export
-from rnnlab.runs import runs_root
-from rnnlab.runs.run import Which
 
 
 def command(
     run: RunArgument,
     format: Annotated[
         Format,
-        typer.Option(
-            "--format",
-            help="A Keras model, its weights alone, NumPy arrays, or a model for ONNX runtimes or for TensorFlow.",
-            show_default=False,
-        ),
+        option(None, "A Keras model, its weights alone, NumPy arrays, or a model for ONNX runtimes or for TensorFlow."),
     ],
     out: Annotated[
-        Path | None,
-        path_option("--out", "PATH", "Where to write.", show_default="RUN-WEIGHTS.ENDING in the current folder"),
+        Path | None, path_option("PATH", "Where to write.", "RUN-WEIGHTS.ENDING in the current folder")
     ] = None,
-    weights: Annotated[Which, typer.Option(help="Best by validation loss, or last.")] = "best",
+    weights: WeightsOption = "best",
     series: Annotated[
-        str | None,
-        typer.Option(
-            "--series", metavar="NAME", help="Of a file with several series, the one whose scale the model has."
-        ),
+        str | None, option("NAME", "Of a file with several series, the one whose scale the model has.")
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+    force: Annotated[bool, flag("--force", "Replace an existing file.")] = False,
     allow_nonfinite: Annotated[
-        bool, typer.Option("--allow-nonfinite", help="Write weights even if they contain NaN or infinity.")
+        bool, flag("--allow-nonfinite", "Write weights even if they contain NaN or infinity.")
     ] = False,
-    runs: RunsOption = None,
+    runs: RunsOption = RUNS,
     json: JsonOption = False,
 ) -> None:
-    found = run_named(runs_root(runs), run)
+    found = run_named(runs, run)
     done = export(found, format, weights=weights, out=out, series=series, force=force, allow_nonfinite=allow_nonfinite)
     if json:
-        show_json(
-            "export",
-            {
-                "run": found.name,
-                "path": found.path,
-                "weights": done.weights,
-                "steps": done.step,
-                "file": done.path,
-                "file_format": done.format,
-                "bytes": done.bytes,
-                "inputs": {"shape": done.inputs, "dtype": done.dtype},
-                "outputs": {"shape": done.outputs, "dtype": done.dtype},
-                "load": done.load,
-                "in_units": done.in_units,
-                "scaling": done.scaling.describe() if done.scaling else None,
-            },
-        )
+        document = {
+            "run": found.name,
+            "path": found.path,
+            "weights": done.weights,
+            "steps": done.step,
+            "file": done.path,
+            "file_format": done.format,
+            "bytes": done.bytes,
+            "inputs": {"shape": done.inputs, "dtype": done.dtype},
+            "outputs": {"shape": done.outputs, "dtype": done.dtype},
+            "load": done.load,
+            "in_units": done.in_units,
+            "scaling": done.scaling.describe() if done.scaling else None,
+        }
+        show_json("export", document)
         return
     show(
         f"{done.path}: {done.weights} weights (step {done.step:,}), {done.bytes:,} bytes",

@@ -13,12 +13,12 @@ from typing import Annotated
 import typer
 
 from rnnlab.cli.errors import warn
-from rnnlab.cli.options import JsonOption, RunsOption, argument, complete_sweep
+from rnnlab.cli.options import RUNS, JsonOption, RunsOption, argument, complete_sweep, option
 from rnnlab.cli.render.output import console, show, show_json, show_text
+from rnnlab.cli.render.tables import fitting, table_lines
 from rnnlab.core.errors import RunNotFoundError
-from rnnlab.core.table import Column
+from rnnlab.core.table import Column, Table
 from rnnlab.core.text import visible
-from rnnlab.runs import runs_root
 from rnnlab.runs.columns import COLUMNS, choose, order, row
 from rnnlab.runs.filter import Filter, parse
 from rnnlab.runs.find import RunTable, no_collection, read_runs, sweep_path
@@ -26,28 +26,8 @@ from rnnlab.runs.index import Index
 from rnnlab.runs.run import Run
 from rnnlab.storage.status import token_of
 
-_FilterOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--filter",
-        metavar="FILTER",
-        help="Only runs that match: state=completed, 'cell.units>=32 and (task=adding* or loss<0.1)'. Repeatable.",
-        show_default=False,
-    ),
-]
-_SortOption = Annotated[
-    str, typer.Option("--sort", metavar="KEY", help="Order by a column or config key; -KEY: greatest first.")
-]
-_LimitOption = Annotated[
-    int | None,
-    typer.Option(
-        "--limit",
-        metavar="N",
-        min=0,
-        help="At most N runs: the newest, or with --sort the first; 0: all.",
-        show_default="40 on a terminal, else all",
-    ),
-]
+_FILTER = "Only runs that match: state=completed, 'cell.units>=32 and (task=adding* or loss<0.1)'. Repeatable."
+_LIMIT = "At most N runs: the newest, or with --sort the first; 0: all."
 _ON_A_TERMINAL = 40
 
 
@@ -56,15 +36,15 @@ def command(
         str | None,
         argument("SWEEP", "Only the trials of this sweep: its path, or its name below the runs.", complete_sweep),
     ] = None,
-    filters: _FilterOption = None,
-    sort: _SortOption = "started",
-    limit: _LimitOption = None,
-    runs: RunsOption = None,
+    filters: Annotated[
+        list[str] | None, typer.Option("--filter", metavar="FILTER", help=_FILTER, show_default=False)
+    ] = None,
+    sort: Annotated[str, option("KEY", "Order by a column or config key; -KEY: greatest first.")] = "started",
+    limit: Annotated[int | None, option("N", _LIMIT, "40 on a terminal, else all", min=0)] = None,
+    runs: RunsOption = RUNS,
     json: JsonOption = False,
 ) -> None:
-    root = runs_root(runs)
-    if sweep:
-        root = sweep_path(root, sweep) / "trials"
+    root = sweep_path(runs, sweep) / "trials" if sweep else runs
     with no_collection():
         chosen = [parse(text) for text in filters or []]
         _list(root, chosen, sort=sort, limit=limit, json=json)
@@ -87,8 +67,11 @@ def _list(root: Path, filters: list[Filter], *, sort: str, limit: int | None, js
         show_json("list", {"runs": [row(run) for run in chosen], "damaged": damaged})
     else:
         if chosen:
-            cells = [_HEADERS, *map(_cells, chosen)]
-            show_text("\n".join(_lines(cells, console().width)) + "\n")
+            cells = dict(zip(_HEADERS, zip(*map(_cells, chosen), strict=True), strict=True))
+            columns = fitting(cells, console().width, cut=_NARROWEST, drop=_DROPPED, gap=_GAP)
+            heads = [Column(name, is_number=name in _RIGHT) for name in columns]
+            lines = table_lines(Table(tuple(heads), tuple(zip(*columns.values(), strict=True))), rule="", gap=_GAP)
+            show_text("".join(f"{line}\n" for line in lines))
         for line in _notes(table, len(chosen), len(matching), root, newest=newest):
             show(line)
     table.save_index()
@@ -117,10 +100,9 @@ def _notes(table: RunTable, shown: int, matching: int, root: Path, *, newest: bo
 
 _HEADERS = ("run", "name", "task", "cell", "state", "steps", "loss", "solved", "age")
 _RIGHT = {"steps", "loss", "age"}
-_NARROWEST = {"task": 10, "name": 8}  # columns that are shortened, and how far; the first is widened first
+_NARROWEST = {"run": 6, "task": 10, "name": 8}  # columns that are shortened, and how far, the last first
 _DROPPED = ("cell", "solved", "age", "steps", "task")  # columns that are left out then, in this order
-_SHORTEST = 6  # letters of `run` that are always shown
-_GAP = "  "
+_GAP = 2
 _FORM = Column("")
 
 
@@ -142,32 +124,3 @@ def short_age(seconds: float) -> str:
         if seconds >= length:
             return f"{int(seconds // length)}{unit}"
     return f"{max(0, int(seconds))}s"
-
-
-def _lines(cells: list[tuple[str, ...]], width: int) -> list[str]:
-    """Lay the cells out in columns; a table of Rich would take ten seconds for 10,000 runs."""
-    columns = dict(zip(_HEADERS, zip(*cells, strict=True), strict=True))
-    widths = _widths({name: max(map(len, column)) for name, column in columns.items()}, width)
-    rows = zip(*(columns[name] for name in widths), strict=True)
-    return [_GAP.join(map(_fitted, row, widths.values(), widths)).rstrip() for row in rows]
-
-
-def _widths(widths: dict[str, int], width: int) -> dict[str, int]:
-    """Return the columns there is room for, each with its width."""
-    fitted = {name: min(wide, _NARROWEST.get(name, wide)) for name, wide in widths.items()}
-    for name in _DROPPED:
-        if _total(fitted) > width:
-            del fitted[name]
-    for name in (name for name in _NARROWEST if name in fitted):
-        fitted[name] = min(widths[name], fitted[name] + max(0, width - _total(fitted)))
-    fitted["run"] = max(_SHORTEST, fitted["run"] - max(0, _total(fitted) - width))
-    return fitted
-
-
-def _total(widths: dict[str, int]) -> int:
-    return sum(widths.values()) + len(_GAP) * (len(widths) - 1)
-
-
-def _fitted(text: str, width: int, header: str) -> str:
-    text = text if len(text) <= width else text[: width - 1] + "…"
-    return text.rjust(width) if header in _RIGHT else text.ljust(width)

@@ -9,11 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-import typer
-
+from rnnlab.cli.commands.compare import compared
 from rnnlab.cli.errors import warn
-from rnnlab.cli.named import run_named
-from rnnlab.cli.options import RunsArgument, RunsOption, path_option
+from rnnlab.cli.options import RUNS, RunsArgument, RunsOption, offering, option, path_option
+from rnnlab.cli.out_file import ending_of
 from rnnlab.cli.render.output import show
 from rnnlab.comparison import Comparison, compare
 from rnnlab.core.errors import RnnlabError, UsageError
@@ -23,46 +22,31 @@ from rnnlab.figures import OF_COMPARISONS, diagnose_representatives, figure_of
 from rnnlab.figures.curves import curves
 from rnnlab.figures.picture import ENDINGS, picture
 from rnnlab.inspection.diagnoses import diagnoses
-from rnnlab.runs import runs_root
 from rnnlab.storage import RunFolder
 from rnnlab.storage.files import write_atomic
-from rnnlab.storage.reading import kind as kind_of
-from rnnlab.sweeps.named import runs_named
 
 _KINDS = [*OF_COMPARISONS, *(name for name, one in diagnoses().items() if one.title)]
-
-
-def _complete_kind(incomplete: str) -> list[str]:
-    return [name for name in _KINDS if name.startswith(incomplete)]
 
 
 def command(
     names: RunsArgument,
     kind: Annotated[
-        str,
-        typer.Option("--kind", metavar="KIND", help=f"One of {', '.join(_KINDS)}.", autocompletion=_complete_kind),
+        str, option("KIND", f"One of {', '.join(_KINDS)}.", autocompletion=offering(lambda: _KINDS))
     ] = "curves",
     out: Annotated[
-        Path | None,
-        path_option("--out", "PATH", "A .png, .pdf or .svg.", show_default="plots/KIND.png of the run, or KIND.png"),
+        Path | None, path_option("PATH", "A .png, .pdf or .svg.", "plots/KIND.png of the run, or KIND.png")
     ] = None,
-    metric: Annotated[
-        str | None, typer.Option("--metric", metavar="NAME", help="The metric of the curves.", show_default="loss")
-    ] = None,
-    x: Annotated[
-        Literal["step", "sequences", "seconds"], typer.Option("--x", help="The x axis of the curves.")
-    ] = "step",
-    runs: RunsOption = None,
+    metric: Annotated[str | None, option("NAME", "The metric of the curves.", "loss")] = None,
+    x: Annotated[Literal["step", "sequences", "seconds"], option(None, "The x axis of the curves.")] = "step",
+    runs: RunsOption = RUNS,
 ) -> None:
     if kind not in _KINDS:
         hint = nearest(kind, _KINDS)
         if kind in diagnoses():
             hint = f"`rnnlab diagnose RUN --only {kind}` prints it"
         raise UsageError(f"'{kind[:60]}' is not a kind of figure", where="--kind", hint=hint)
-    ending = _ending(out)
-    comparison = compare(runs_named(runs_root(runs), names, fewest=1, find=run_named), metric)
-    for one in comparison.damaged:
-        warn(f"{one.name} is damaged and left out: {one.reason}")
+    ending = ending_of(out, ENDINGS) if out else "png"
+    comparison = compared(runs, names, metric)
     data = picture(_figure(comparison, kind, x), ending)
     if out is None and len(comparison.results) == 1:
         path = comparison.results[0].folder.write_plot(f"{kind}.png", data)
@@ -78,19 +62,6 @@ def draw_ended(run: RunFolder) -> None:
         run.write_plot("curves.png", picture(_figure(compare([run]), "curves", "step"), "png"))
     except (RnnlabError, OSError) as error:
         warn(f"the curves were not drawn: {error}")
-
-
-def _ending(out: Path | None) -> str:
-    if out is None:
-        return "png"
-    ending = out.suffix.removeprefix(".").lower()
-    if ending not in ENDINGS:
-        *most, last = (f".{one}" for one in ENDINGS)
-        problem = f"{out} does not end in {', '.join(most)} or {last}"
-        raise UsageError(problem, where="--out", hint="the ending determines the format")
-    if kind_of(out.absolute().parent, follow=True) != "folder":
-        raise UsageError(f"there is no folder {out.parent}", where="--out", hint="create it first")
-    return ending
 
 
 def _figure(comparison: Comparison, kind: str, x: str) -> Figure:

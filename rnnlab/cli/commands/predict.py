@@ -8,59 +8,36 @@ came: in a table with --out FILE.csv, or with --json.
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
-import typer
-
 from rnnlab.cli.errors import warn
 from rnnlab.cli.named import run_named
-from rnnlab.cli.options import JsonOption, RunArgument, RunsOption, whole_number
+from rnnlab.cli.options import RUNS, JsonOption, RunArgument, RunsOption, WeightsOption, flag, option, whole_number
+from rnnlab.cli.out_file import ending_of
 from rnnlab.cli.render.output import show, show_json
 from rnnlab.cli.render.tables import as_csv, show_table
-from rnnlab.core.errors import EnvironmentFault, UsageError
+from rnnlab.core.errors import EnvironmentFault
 from rnnlab.core.table import Cell, Column, Table, table
 from rnnlab.figures.forecast import figure, time_labels
 from rnnlab.figures.picture import ENDINGS, picture
 from rnnlab.inspection.predict import Forecasts, SeriesForecast, predict
-from rnnlab.runs import runs_root
-from rnnlab.runs.run import Which
 from rnnlab.storage.files import write_atomic
 
 _MOST_SHOWN = 24
+_OUT = "A .csv for all rows; a .png, .pdf or .svg for the plot. Repeatable."
 
 
 def command(
     run: RunArgument,
-    out: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--out",
-            metavar="FILE",
-            help="A .csv for all rows; a .png, .pdf or .svg for the plot. Repeatable.",
-            show_default="plots/forecast.png of the run",
-        ),
-    ] = None,
-    csv: Annotated[
-        Path | None,
-        typer.Option("--csv", metavar="FILE", help="The file to forecast.", show_default="that of the run"),
-    ] = None,
-    steps: Annotated[
-        int | None,
-        typer.Option(
-            "--steps", parser=whole_number, metavar="N", help="Rows past the end.", show_default="the horizon"
-        ),
-    ] = None,
-    weights: Annotated[Which, typer.Option(help="Best by validation loss, or last.")] = "best",
-    no_plots: Annotated[bool, typer.Option("--no-plots", help="Draw nothing.")] = False,
-    runs: RunsOption = None,
+    out: Annotated[list[Path] | None, option("FILE", _OUT, "plots/forecast.png of the run")] = None,
+    csv: Annotated[Path | None, option("FILE", "The file to forecast.", "that of the run")] = None,
+    steps: Annotated[int | None, option("N", "Rows past the end.", "the horizon", parser=whole_number)] = None,
+    weights: WeightsOption = "best",
+    no_plots: Annotated[bool, flag("--no-plots", "Draw nothing.")] = False,
+    runs: RunsOption = RUNS,
     json: JsonOption = False,
 ) -> None:
     for path in out or []:
-        if path.suffix.lower().removeprefix(".") not in ("csv", *ENDINGS):
-            problem = f"{path} does not end in .csv, .{', .'.join(ENDINGS)}"
-            raise UsageError(problem, where="--out", hint="the ending determines the format")
-        if not path.absolute().parent.is_dir():
-            raise UsageError(f"there is no folder {path.parent}", where="--out", hint="create it first")
-    found = predict(run_named(runs_root(runs), run), csv=csv, steps=steps, weights=weights)
+        ending_of(path, ("csv", *ENDINGS))
+    found = predict(run_named(runs, run), csv=csv, steps=steps, weights=weights)
     written = [_write(found, path) for path in out or []]
     if not no_plots and not any(path.suffix.lower() != ".csv" for path in written):
         written += _plotted(found)
@@ -125,23 +102,19 @@ def _all(found: Forecasts) -> Table:
     """Return every row, and those past the end."""
     several, timed = len(found.series) > 1, any(one.times is not None for one in found.series)
     heads = [*(["series"] if several else []), "row", *([found.time] if timed else []), "part", "truth", "forecast"]
-    rows = [
+    rows: list[tuple[Cell, ...]] = [
         (
             *([one.name] if several else []),
             row,
             *([label] if timed else []),
             str(one.parts[row]),
-            _number(one.truth[row]),
-            _number(one.forecast[row]),
+            float(one.truth[row]),
+            float(one.forecast[row]),
         )
         for one in found.series
         for row, label in enumerate(_labels(one))
     ]
     return table(heads, rows)
-
-
-def _number(value: Any) -> float | None:
-    return float(value) if np.isfinite(value) else None
 
 
 def _document(found: Forecasts, written: list[Path]) -> dict[str, Any]:
@@ -162,9 +135,7 @@ def _document(found: Forecasts, written: list[Path]) -> dict[str, Any]:
             {
                 "name": one.name,
                 "times": _labels(one) if one.times is not None else None,
-                "parts": one.parts.tolist(),
-                "truth": [_number(value) for value in one.truth],
-                "forecast": [_number(value) for value in one.forecast],
+                **{key: getattr(one, key) for key in ("parts", "truth", "forecast")},
             }
             for one in found.series
         ],

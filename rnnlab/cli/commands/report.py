@@ -11,64 +11,47 @@ from typing import Annotated
 
 import typer
 
+from rnnlab.cli.commands.compare import compared
 from rnnlab.cli.errors import warn
-from rnnlab.cli.named import run_named
-from rnnlab.cli.options import RunsArgument, RunsOption, path_option
-from rnnlab.cli.own_file import require_own
+from rnnlab.cli.options import RUNS, RunsArgument, RunsOption, flag, option, path_option
+from rnnlab.cli.out_file import require_own
 from rnnlab.cli.render.output import show
-from rnnlab.comparison import compare
 from rnnlab.core.errors import RnnlabError
+from rnnlab.core.text import counted
 from rnnlab.figures import Representatives, diagnose_representatives
 from rnnlab.figures.page import GENERATOR, write_page
 from rnnlab.inspection.diagnoses import diagnoses
-from rnnlab.runs import runs_root
 from rnnlab.storage.files import write_atomic
 from rnnlab.sweeps.folder import find_sweep
-from rnnlab.sweeps.named import runs_named
 
 _MARK = f'name="generator" content="{GENERATOR} '
 
 
 def command(
     names: RunsArgument,
-    out: Annotated[Path, path_option("--out", "PATH", "Where to write the report.")] = Path("report.html"),
-    title: Annotated[
-        str | None,
-        typer.Option("--title", metavar="TEXT", help="The report's heading.", show_default="the names given"),
-    ] = None,
-    metric: Annotated[
-        str | None,
-        typer.Option("--metric", metavar="NAME", help="The metric to draw and to order by.", show_default="loss"),
-    ] = None,
-    by: Annotated[
-        str | None, typer.Option("--by", metavar="KEY", help="As in `rnnlab compare`.", show_default=False)
-    ] = None,
-    over: Annotated[
-        str | None, typer.Option("--over", metavar="KEY", help="As in `rnnlab compare`.", show_default=False)
-    ] = None,
-    diagnose: Annotated[
-        bool, typer.Option("--diagnose/--no-diagnose", help="Diagnose one network of each group.")
-    ] = True,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite a file that is not a report.")] = False,
-    runs: RunsOption = None,
+    out: Annotated[Path, path_option("PATH", "Where to write the report.")] = Path("report.html"),
+    title: Annotated[str | None, option("TEXT", "The report's heading.", "the names given")] = None,
+    metric: Annotated[str | None, option("NAME", "The metric to draw and to order by.", "loss")] = None,
+    by: Annotated[str | None, option("KEY", "As in `rnnlab compare`.")] = None,
+    over: Annotated[str | None, option("KEY", "As in `rnnlab compare`.")] = None,
+    diagnose: Annotated[bool, flag("--diagnose/--no-diagnose", "Diagnose one network of each group.")] = True,
+    force: Annotated[bool, flag("--force", "Overwrite a file that is not a report.")] = False,
+    runs: RunsOption = RUNS,
 ) -> None:
     if not force:
         hint = "choose another place, or add --force to overwrite a file"
         require_own(out, _MARK, option="--out", what="a report", hint=hint)
-    comparison = compare(runs_named(runs_root(runs), names, fewest=1, find=run_named), metric, by=by, over=over)
+    comparison = compared(runs, names, metric, by=by, over=over)
     chosen = [name for name, one in diagnoses().items() if one.is_in_report]
     inside = diagnose_representatives(comparison, chosen) if diagnose else Representatives({}, {}, "")
     notes = [f"{name} was not diagnosed: {fault}" for name, fault in inside.faults.items()]
     heading = title or ", ".join(Path(name).name or name for name in names)
-    commands = _sweeps(runs_root(runs), names)
+    commands = _sweeps(runs, names)
     page = write_page(comparison, inside.found, title=heading, notes=notes, commands=commands).encode()
     write_atomic(out, page, elsewhere="--out PATH")
-    for one in comparison.damaged:
-        warn(f"{one.name} is damaged and left out: {one.reason}")
     for note in notes:
         warn(note)
-    count = f"{len(comparison.results):,} run" + "s" * (len(comparison.results) != 1)
-    show(f"{out}: {count}, {len(page) / 1e6:.2f} MB", comparison.conclusion)
+    show(f"{out}: {counted(len(comparison.results), 'run')}, {len(page) / 1e6:.2f} MB", comparison.conclusion)
     if comparison.damaged:
         raise typer.Exit(4)
 

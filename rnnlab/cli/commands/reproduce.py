@@ -7,7 +7,7 @@ on fresh sequences, and the result is compared with the printed one by a rule th
 
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing
 from itertools import accumulate
 from pathlib import Path
 from threading import Timer
@@ -17,28 +17,29 @@ import typer
 
 from rnnlab.cli.errors import note, warn
 from rnnlab.cli.errors import report as report_error
-from rnnlab.cli.options import JsonOption, QuietOption, RunsOption, WorkersOption, argument, path_option
-from rnnlab.cli.own_file import require_own
+from rnnlab.cli.options import (
+    RUNS,
+    JsonOption,
+    QuietOption,
+    RunsOption,
+    WorkersOption,
+    argument,
+    flag,
+    offering,
+    option,
+    path_option,
+)
+from rnnlab.cli.out_file import require_own
 from rnnlab.cli.render import reproduction as render
-from rnnlab.cli.render import reproduction_page as page
 from rnnlab.cli.render.sweep import shown
 from rnnlab.cli.signals import DEFAULT, asking
-from rnnlab.core.errors import (
-    ConditionError,
-    RnnlabError,
-    StoppedError,
-    TrialsFailedError,
-    UsageError,
-)
+from rnnlab.core.errors import ConditionError, RnnlabError, StoppedError, TrialsFailedError, UsageError
 from rnnlab.core.text import counted, duration, listed
 from rnnlab.core.threads import allotted_cpus
-from rnnlab.reproduction.cost import seconds_left
 from rnnlab.reproduction.page import GENERATOR, write_page
-from rnnlab.reproduction.results import OPEN, Result, result_of, test_trial, untested
+from rnnlab.reproduction.results import OPEN, Result, result_of, seconds_left, test_trial, untested
 from rnnlab.reproduction.rows import Row, row_names, rows_named
-from rnnlab.reproduction.verdict import verdict
-from rnnlab.reproduction.words import state_of
-from rnnlab.runs import runs_root
+from rnnlab.reproduction.words import state_of, verdict
 from rnnlab.storage.files import write_atomic
 from rnnlab.sweeps import SweepFolder
 from rnnlab.sweeps.events import SweepEnded, TrialEnded
@@ -46,15 +47,18 @@ from rnnlab.sweeps.runner import run_sweeps
 from rnnlab.training.stopping import Stop
 
 _MOST_NAMED = 5
+_WITHIN = (
+    "Train the rows that fit into this time by their estimates, the shortest first and those without one last, and "
+    "stop with the state saved when it is over: 30min, 1h. Without ROW, of all rows."
+)
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)(h|min|m|s)?)+")
 _PART = re.compile(r"(\d+(?:\.\d+)?)(h|min|m|s)?")
 _UNITS = {"h": 3600.0, "min": 60.0, "m": 60.0, "s": 1.0, "": 1.0}
 
 
-def _complete(incomplete: str) -> list[str]:
+def _names() -> list[str]:
     names = row_names()
-    papers = [f"{paper}/" for paper in dict.fromkeys(name.partition("/")[0] for name in names)]
-    return [name for name in [*papers, *names] if name.startswith(incomplete)]
+    return [*(f"{paper}/" for paper in dict.fromkeys(name.partition("/")[0] for name in names)), *names]
 
 
 def _seconds(given: str | float) -> float:
@@ -71,39 +75,28 @@ def command(
         argument(
             "ROW",
             "A row, or how the names of several begin: hs1997/table7_100, hs1997; or a row's file, ./my_row.yaml.",
-            _complete,
+            offering(_names),
         ),
     ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="All rows.")] = False,
-    within: Annotated[
-        float | None,
-        typer.Option(
-            "--within", parser=_seconds, metavar="TIME",
-            help="Train the rows that fit into this time by their estimates, the shortest first and those without one "
-            "last, and stop with the state saved when it is over: 30min, 1h. Without ROW, of all rows.",
-        ),
-    ] = None,
-    variants: Annotated[bool, typer.Option("--variants", help="Train the variants of the rows as well.")] = False,
+    everything: Annotated[bool, flag("--all", "All rows.")] = False,
+    within: Annotated[float | None, option("TIME", _WITHIN, parser=_seconds)] = None,
+    variants: Annotated[bool, flag("--variants", "Train the variants of the rows as well.")] = False,
     workers: WorkersOption = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what the rows train and how they are judged; create nothing.")
+        bool, flag("--dry-run", "Show what the rows train and how they are judged; create nothing.")
     ] = False,
     report: Annotated[
-        Path | None,
-        path_option("--report", "FILE", "Write an HTML page of the rows, with what is finished.", show_default=False),
+        Path | None, path_option("FILE", "Write an HTML page of the rows, with what is finished.")
     ] = None,
-    markdown: Annotated[
-        Path | None, path_option("--markdown", "FILE", "Write the same as Markdown.", show_default=False)
-    ] = None,
+    markdown: Annotated[Path | None, path_option("FILE", "Write the same as Markdown.")] = None,
     fail_if: Annotated[
-        Literal["differs"] | None,
-        typer.Option("--fail-if", help="Exit with code 9 if a row is finished and does not agree.", show_default=False),
+        Literal["differs"] | None, option(None, "Exit with code 9 if a row is finished and does not agree.")
     ] = None,
-    runs: RunsOption = None,
+    runs: RunsOption = RUNS,
     json: JsonOption = False,
     quiet: QuietOption = False,
-) -> None:  # fmt: skip
-    root, count = runs_root(runs), workers or allotted_cpus()
+) -> None:
+    count = workers or allotted_cpus()
     is_list = not names and not everything and within is None
     if dry_run and (report or markdown):
         hint = "leave it out, and ROW too where nothing is to be trained"
@@ -114,14 +107,14 @@ def command(
         raise UsageError("needs a ROW, --all or --within", where="--variants")
     _require_own(report, markdown)
     chosen = rows_named(names or row_names())
-    results = [result_of(one, root) for row in chosen for one in (row, *(row.variants if variants else ()))]
+    results = [result_of(one, runs) for row in chosen for one in (row, *(row.variants if variants else ()))]
     costs = {one.row.title: seconds_left(one, workers=count) for one in results}
     if within is not None:
         results = _fitting(results, costs, within)
     reason = ""
     if not is_list and not dry_run:
-        reason = _train_all(results, root, within, workers=count, quiet=quiet)
-        results = [result_of(one.row, root) for one in results]
+        reason = _train_all(results, runs, within, workers=count, quiet=quiet)
+        results = [result_of(one.row, runs) for one in results]
     if json:
         render.show_document(results, costs)
     elif is_list:
@@ -130,20 +123,20 @@ def command(
         render.show_dry_run(results, costs, workers=count)
     else:
         render.show_results(results)
-    _write_pages(chosen, root, report, markdown)
+    _write_pages(chosen, runs, report, markdown)
     if not is_list:
-        _raise_for(results, root, reason, is_tried=not dry_run)
+        _raise_for(results, runs, reason, is_tried=not dry_run)
     for fault in filter(None, (one.fault for one in results)):
         warn(str(fault))
     _raise_if(fail_if, results)
 
 
 def _require_own(report: Path | None, markdown: Path | None) -> None:
-    pages = {"--report": (report, f'name="generator" content="{GENERATOR} '), "--markdown": (markdown, page.MARK)}
-    for option, (path, mark) in pages.items():
+    pages = {"--report": (report, f'name="generator" content="{GENERATOR} '), "--markdown": (markdown, render.MARK)}
+    for name, (path, mark) in pages.items():
         if path is not None:
             hint = "choose another place, or delete the file"
-            require_own(path, mark, option=option, what="a page of results", hint=hint)
+            require_own(path, mark, option=name, what="a page of results", hint=hint)
 
 
 def _write_pages(rows: Sequence[Row], root: Path, report: Path | None, markdown: Path | None) -> None:
@@ -155,7 +148,7 @@ def _write_pages(rows: Sequence[Row], root: Path, report: Path | None, markdown:
     if report is not None:
         write_atomic(report, write_page(results).encode(), elsewhere="--report FILE")
     if markdown is not None:
-        write_atomic(markdown, page.page(results).encode(), elsewhere="--markdown FILE")
+        write_atomic(markdown, render.markdown_page(results).encode(), elsewhere="--markdown FILE")
 
 
 def _fitting(results: Sequence[Result], costs: render.Costs, within: float) -> list[Result]:
@@ -169,21 +162,6 @@ def _fitting(results: Sequence[Result], costs: render.Costs, within: float) -> l
     return [one for one, fit in zip(order, fits, strict=True) if fit]
 
 
-@contextmanager
-def _limited(stop: Stop, within: float | None) -> Iterator[None]:
-    """Ask to stop when the time is over."""
-    if within is None:
-        yield
-        return
-    timer = Timer(within, stop.ask, [f"--within {duration(within)}"])
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-
-
 def _train_all(results: Sequence[Result], root: Path, within: float | None, *, workers: int, quiet: bool) -> str:
     """Train and test what is missing, and print each conclusion; return why it was stopped, if it was."""
     stop, rows = Stop(), dict[Path, Row]()
@@ -192,14 +170,17 @@ def _train_all(results: Sequence[Result], root: Path, within: float | None, *, w
         for one in results:
             if one.state in OPEN and not stop.reason:
                 sweep = SweepFolder.create(one.row.folder(root), one.row.checked)
+                one.row.claim(root)
                 rows[sweep.path] = one.row
                 yield sweep
 
-    with (
-        asking(stop, more=DEFAULT),
-        _limited(stop, within),
-        closing(run_sweeps(sweeps(), workers=workers, stop=stop)) as events,
-    ):
+    events = run_sweeps(sweeps(), workers=workers, stop=stop)
+    with asking(stop, more=DEFAULT), closing(events), ExitStack() as stack:
+        if within is not None:
+            timer = Timer(within, stop.ask, [f"--within {duration(within)}"])
+            timer.daemon = True
+            timer.start()
+            stack.callback(timer.cancel)
         name = (lambda sweep: f"{rows[sweep.path].title}: ") if len(results) > 1 else (lambda _: "")
         for sweep, event in shown(events, name, quiet=quiet):
             if isinstance(event, TrialEnded | SweepEnded):

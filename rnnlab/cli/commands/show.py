@@ -14,14 +14,13 @@ import typer
 
 from rnnlab.cli.errors import warn
 from rnnlab.cli.named import run_named
-from rnnlab.cli.options import JsonOption, RunArgument, RunsOption
+from rnnlab.cli.options import RUNS, JsonOption, RunArgument, RunsOption
 from rnnlab.cli.render.card import facts
 from rnnlab.cli.render.output import show, show_json
 from rnnlab.cli.render.run import Parts, evaluation_table, loss_picture, origin, outline, reference_table, scores
 from rnnlab.cli.render.tables import show_table
 from rnnlab.core.errors import VerificationError
 from rnnlab.core.table import Table, table
-from rnnlab.runs import runs_root
 from rnnlab.runs.run import Run
 from rnnlab.storage.metrics import CUT, TORN
 from rnnlab.storage.provenance import backends
@@ -35,8 +34,8 @@ _READ: dict[str, Callable[[Run], Any]] = {
 }
 
 
-def command(run: RunArgument, runs: RunsOption = None, json: JsonOption = False) -> None:
-    found = run_named(runs_root(runs), run)
+def command(run: RunArgument, runs: RunsOption = RUNS, json: JsonOption = False) -> None:
+    found = run_named(runs, run)
     status = found.status
     parts: dict[str, Any] = {}
     for name, read in _READ.items():
@@ -52,8 +51,7 @@ def command(run: RunArgument, runs: RunsOption = None, json: JsonOption = False)
             parts["provenance"] = parts["provenance"].document()
         show_json("show", of_run | {name: parts.get(name) for name in _READ})
     else:
-        empty: dict[str, Any] = {"summary": None, "provenance": None, "config": {}, "metrics": [], "evaluations": []}
-        _show(Parts(found, **(empty | parts)))
+        _show(Parts(found, **parts))
     if len(parts) < len(_READ) and status.state != "running":
         raise typer.Exit(4)
 

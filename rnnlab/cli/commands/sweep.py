@@ -20,12 +20,15 @@ from rnnlab.cli.commands._sweep_group import ConfigOrCommand
 from rnnlab.cli.errors import note
 from rnnlab.cli.help import Command
 from rnnlab.cli.options import (
+    RUNS,
     ConfigArgument,
     JsonOption,
     RunsOption,
     SetOption,
     argument,
     complete_sweep,
+    flag,
+    option,
     path_option,
 )
 from rnnlab.cli.render.output import show_text
@@ -34,7 +37,6 @@ from rnnlab.cli.signals import DEFAULT, asking
 from rnnlab.core.errors import RunLockedError, StoppedError, TrialsFailedError, UsageError
 from rnnlab.core.registry import nearest
 from rnnlab.core.threads import allotted_cpus
-from rnnlab.runs import runs_root
 from rnnlab.sweeps import SweepFolder, find_sweep
 from rnnlab.sweeps.expand import check_sweep
 from rnnlab.sweeps.runner import run_sweep
@@ -56,10 +58,7 @@ app = typer.Typer(
 )
 
 
-_SweepArgument = Annotated[
-    str,
-    argument("SWEEP", "A sweep: its path, or its name below the runs.", complete_sweep),
-]
+_SweepArgument = Annotated[str, argument("SWEEP", "A sweep: its path, or its name below the runs.", complete_sweep)]
 
 
 @app.callback()
@@ -74,16 +73,12 @@ def run(
     config: ConfigArgument,
     overrides: SetOption = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show every trial and an estimate of the cost; create nothing.")
+        bool, flag("--dry-run", "Show every trial and an estimate of the cost; create nothing.")
     ] = False,
-    into: Annotated[
-        Path | None,
-        path_option("--into", "DIR", "The sweep's own folder.", show_default="NAME below the runs"),
-    ] = None,
-    runs: RunsOption = None,
+    into: Annotated[Path | None, path_option("DIR", "The sweep's own folder.", "NAME below the runs")] = None,
+    runs: RunsOption = RUNS,
     script: Annotated[
-        bool,
-        typer.Option("--script", help="Print one command per trial, for GNU parallel or a scheduler; train nothing."),
+        bool, flag("--script", "Print one command per trial, for GNU parallel or a scheduler; train nothing.")
     ] = False,
 ) -> None:
     """Train all trials of CONFIG; `rnnlab sweep CONFIG` is short for it.
@@ -116,7 +111,7 @@ def run(
         import_optuna()
     if flags.slurm:
         cluster.require()
-    sweep = SweepFolder.create(into or runs_root(runs) / plan.name, checked)
+    sweep = SweepFolder.create(into or runs / plan.name, checked)
     if script:
         for trial in sweep.read_plan().trials:  # each command can be run anywhere, and repeated
             given, made = (shlex.quote(str(path.absolute())) for path in (sweep.config(trial), sweep.run(trial).path))
@@ -130,13 +125,10 @@ def run(
 def resume(
     flags: Flags,
     name: _SweepArgument,
-    runs: RunsOption = None,
-    only: Annotated[
-        list[str] | None,
-        typer.Option("--only", metavar="TRIAL", help="Train this trial. Repeatable.", show_default="all"),
-    ] = None,
+    runs: RunsOption = RUNS,
+    only: Annotated[list[str] | None, option("TRIAL", "Train this trial. Repeatable.", "all")] = None,
     force_unlock: Annotated[
-        bool, typer.Option("--force-unlock", help="Take trials over from the processes that have their locks.")
+        bool, flag("--force-unlock", "Take trials over from the processes that have their locks.")
     ] = False,
 ) -> None:
     """Train the trials of SWEEP that are missing, interrupted or failed.
@@ -144,7 +136,7 @@ def resume(
     Its config is not needed any more. A sweep that was submitted to Slurm is submitted again, by default with the
     options of the last time; with --workers it is trained here.
     """
-    sweep = find_sweep(runs_root(runs), name)
+    sweep = find_sweep(runs, name)
     slurm = flags.slurm or (flags.workers is None and cluster.was_submitted(sweep))
     if slurm and (only or force_unlock):
         raise UsageError("is for this machine", where="--only" if only else "--force-unlock", hint="add --workers 1")
@@ -157,15 +149,15 @@ def resume(
 @app.command("status", cls=Command)
 def status(
     name: _SweepArgument,
-    runs: RunsOption = None,
-    watch: Annotated[bool, typer.Option("--watch", help="Refresh until no trial is running or queued.")] = False,
+    runs: RunsOption = RUNS,
+    watch: Annotated[bool, flag("--watch", "Refresh until no trial is running or queued.")] = False,
     json: JsonOption = False,
 ) -> None:
     """Show how many trials of SWEEP are in each state.
 
     Also why some failed, which is best, and the remaining time.
     """
-    sweep = find_sweep(runs_root(runs), name)
+    sweep = find_sweep(runs, name)
     while True:
         current, jobs = cluster.status_with_jobs(sweep)
         show_status(current, jobs, json=json, clear=watch)
@@ -175,12 +167,12 @@ def status(
 
 
 @app.command("cancel", cls=Command)
-def cancel(name: _SweepArgument, runs: RunsOption = None) -> None:
+def cancel(name: _SweepArgument, runs: RunsOption = RUNS) -> None:
     """Stop SWEEP; running trials save their state.
 
     They may be on another machine. Its Slurm jobs are cancelled.
     """
-    sweep = find_sweep(runs_root(runs), name)
+    sweep = find_sweep(runs, name)
     if cluster.cancel_jobs(sweep):
         return
     before = running = sweep_status(sweep).counts["running"]

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from pydantic import ValidationError
 
 from rnnlab.cli.errors import warn, warn_of_broken
-from rnnlab.cli.options import JsonOption, argument
+from rnnlab.cli.options import JsonOption, argument, offering
 from rnnlab.cli.render.card import draw_example, facts, option_rows, option_table
 from rnnlab.cli.render.output import console, show, show_json
 from rnnlab.cli.render.tables import show_table
@@ -29,14 +29,13 @@ _LEGEND = (
 )
 
 
-def _complete(incomplete: str) -> list[str]:
-    return [name for name in sorted({*TASKS.names(), *task_names()}) if name.startswith(incomplete)]
+def _names() -> list[str]:
+    return sorted({*TASKS.names(), *task_names()})
 
 
 def command(
     name: Annotated[
-        str | None,
-        argument("NAME", "A task: adding, adding@hs1997, ./my_task.py:MyTask.", _complete),
+        str | None, argument("NAME", "A task: adding, adding@hs1997, ./my_task.py:MyTask.", offering(_names))
     ] = None,
     json: JsonOption = False,
 ) -> None:

@@ -17,6 +17,7 @@ import typer
 from rnnlab.cli.errors import note, warn
 from rnnlab.cli.named import run_named
 from rnnlab.cli.options import (
+    RUNS,
     JsonOption,
     OptionalConfigArgument,
     QuietOption,
@@ -24,6 +25,8 @@ from rnnlab.cli.options import (
     SetOption,
     VerboseOption,
     complete_run,
+    flag,
+    option,
     path_option,
 )
 from rnnlab.cli.render.progress import Events, displayed
@@ -32,51 +35,35 @@ from rnnlab.cli.signals import DEFAULT, asking
 from rnnlab.config.load import load_experiment
 from rnnlab.core.errors import DivergedError, StoppedError, UsageError
 from rnnlab.core.options import check_name
-from rnnlab.runs import runs_root
 from rnnlab.runs.run import Run
 from rnnlab.training.events import Finished, Started
 from rnnlab.training.resume import resume, train_into
 from rnnlab.training.stopping import Stop
 from rnnlab.training.train import train
 
+_RESUME = "Resume this run; only its budget, backend, engine and the place of its data can be changed."
+_PLOTS = "Whether to draw plots/curves.png at the end (matplotlib)."
+
 
 def command(
     config: OptionalConfigArgument = None,
     overrides: SetOption = None,
-    name: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Name of the run.", show_default="the config's name")
-    ] = None,
+    name: Annotated[str | None, option("NAME", "Name of the run.", "the config's name")] = None,
     into: Annotated[
-        Path | None,
-        path_option("--into", "DIR", "Folder of the run: a run in it is resumed, else one is started."),
+        Path | None, path_option("DIR", "Folder of the run: a run in it is resumed, else one is started.")
     ] = None,
     resumed: Annotated[
-        str | None,
-        typer.Option(
-            "--resume",
-            metavar="RUN",
-            help="Resume this run; only its budget, backend, engine and the place of its data can be changed.",
-            autocompletion=complete_run,
-        ),
+        str | None, typer.Option("--resume", metavar="RUN", help=_RESUME, autocompletion=complete_run)
     ] = None,
-    runs: RunsOption = None,
-    plots: Annotated[
-        bool,
-        typer.Option(
-            "--plots/--no-plots",
-            envvar="RNNLAB_PLOTS",
-            help="Whether to draw plots/curves.png at the end (matplotlib).",
-        ),
-    ] = True,
+    runs: RunsOption = RUNS,
+    plots: Annotated[bool, typer.Option("--plots/--no-plots", envvar="RNNLAB_PLOTS", help=_PLOTS)] = True,
     json: JsonOption = False,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
     force_unlock: Annotated[
-        bool, typer.Option("--force-unlock", help="Take the run over from the process that has its lock, alive or not.")
+        bool, flag("--force-unlock", "Take the run over from the process that has its lock, alive or not.")
     ] = False,
-    signal: Annotated[
-        str, typer.Option(envvar="RNNLAB_SIGNAL", metavar="NAME", help="A further signal that saves and stops.")
-    ] = DEFAULT,
+    signal: Annotated[str, option("NAME", "A further signal that saves and stops.", envvar="RNNLAB_SIGNAL")] = DEFAULT,
 ) -> None:
     _check_choice(config, resumed=resumed, into=into, name=name, force_unlock=force_unlock)
     naming = [f"name='{_checked(name)}'"] if name is not None else []
@@ -84,7 +71,7 @@ def command(
     with asking(stop, more=signal):
         if config is None:
             events = resume(
-                run_named(runs_root(runs), resumed or "").folder,
+                run_named(runs, resumed or "").folder,
                 overrides=overrides or [],
                 argv=sys.argv,
                 stop=stop,
@@ -95,8 +82,7 @@ def command(
             loaded = load_experiment(config, [*(overrides or []), *naming])
             experiment, raw, beside = loaded.experiment, loaded.document.raw, config.absolute().parent
             if into is None:
-                root = runs_root(runs)
-                events = train(experiment, runs=root, config=raw, argv=sys.argv, beside=beside, stop=stop)
+                events = train(experiment, runs=runs, config=raw, argv=sys.argv, beside=beside, stop=stop)
             else:
                 events = train_into(
                     into,

@@ -8,10 +8,8 @@ rnnlab are.
 from dataclasses import asdict
 from typing import Annotated
 
-import typer
-
 from rnnlab.cells.base import AbstractCell
-from rnnlab.cli.options import ConfigArgument, JsonOption, SetOption, VerboseOption, whole_number_to
+from rnnlab.cli.options import ConfigArgument, JsonOption, SetOption, VerboseOption, option, whole_number_to
 from rnnlab.cli.render.output import show, show_json
 from rnnlab.cli.render.tables import show_table
 from rnnlab.config.load import load_experiment
@@ -28,12 +26,7 @@ def command(
     config: ConfigArgument,
     overrides: SetOption = None,
     steps: Annotated[
-        int,
-        typer.Option(
-            parser=whole_number_to(10_000),
-            metavar="INTEGER",
-            help="Training steps after which the weights are compared.",
-        ),
+        int, option("INTEGER", "Training steps after which the weights are compared.", parser=whole_number_to(10_000))
     ] = 20,
     json: JsonOption = False,
     verbose: VerboseOption = False,

@@ -22,14 +22,7 @@ _LEGEND = {
 
 
 def as_document(report: Report, *, rounds: int, complete: bool, form: Literal["table", "markdown", "json"]) -> str:
-    """Return the report as text.
-
-    Args:
-        report: The report.
-        rounds: How many rounds were requested.
-        complete: Whether all of them were measured.
-        form: How it is written.
-    """
+    """Return the report as text, and with it how many rounds were requested, and whether all of them were measured."""
     if form == "json":
         head = {"complete": complete, "rounds": rounds, "machine": _machine(report), "limits": _limits(report)}
         return as_json("bench", head | {"works": report.as_json()})

@@ -5,8 +5,9 @@ from typing import Any
 from rich.console import RenderableType
 from rich.text import Text
 
-from rnnlab.cli.render.curves import Curve, Level, draw
-from rnnlab.cli.render.output import can_show, console, printable, show
+from rnnlab.cli.options import Format
+from rnnlab.cli.render.curves import draw, line
+from rnnlab.cli.render.output import printable, show, show_json, show_text
 from rnnlab.cli.render.tables import as_csv, as_latex, as_markdown, latex_comment, markdown_text, table_lines
 from rnnlab.comparison import Comparison
 from rnnlab.comparison.comparability import describe
@@ -15,14 +16,31 @@ from rnnlab.comparison.groups import Group, has_baseline, seed_of
 from rnnlab.comparison.pivot import Pivot
 from rnnlab.comparison.tables import notes, record_table, tables
 from rnnlab.core.code_files import without_path
+from rnnlab.core.figure import Axis, Level, Panel
 from rnnlab.runs.run import Run
 
 _MOST_CURVES = 8
 _MOST_ROWS = 60
 
 
-def show_comparison(comparison: Comparison) -> None:
-    """Print the comparison on stdout: tables, curves, conclusion."""
+def show_comparison(comparison: Comparison, format: Format) -> None:
+    """Print the comparison on stdout; as CSV, a line for each run: its group, values in which runs differ, results."""
+    texts = [*notes(comparison), comparison.conclusion]
+    match format:
+        case "table":
+            _show(comparison)
+        case "json":
+            show_json("compare", _document(comparison))
+        case "csv":
+            show_text(as_csv(record_table(comparison)))
+        case "markdown":
+            show_text("\n".join([*map(as_markdown, tables(comparison)), *(f"{markdown_text(one)}\n" for one in texts)]))
+        case "latex":
+            comments = "".join(map(latex_comment, texts))
+            show_text("\n".join([*map(as_latex, tables(comparison)), comments]))
+
+
+def _show(comparison: Comparison) -> None:
     parts: list[RenderableType] = []
     if len(comparison.results) > 1 and not comparison.differences:
         parts += ["The configs are the same.", ""]
@@ -42,37 +60,15 @@ def _curves(comparison: Comparison) -> list[RenderableType]:
     drawn = comparison.results[:_MOST_CURVES]
     metric = comparison.metric
     baselines = dict.fromkeys(comparison.baseline(run) for run in drawn)
-    lines = draw(
-        [Curve(printable(comparison.headings[run.name]), run.curve(metric)) for run in drawn],
-        y_label=printable(metric),
-        levels=[Level(f"baseline {value:.4g}", value) for value in baselines if value is not None],
-        width=console().width,
-        braille=can_show("⣿"),
-        may_log=has_baseline(metric),
-    )
+    curves = [line(comparison.headings[run.name], run.curve(metric)) for run in drawn]
+    levels = [Level(value, f"baseline {value:.4g}") for value in baselines if value is not None]
+    lines = draw(Panel(Axis("step"), Axis(metric, log=has_baseline(metric)), curves, levels))
     if lines and len(comparison.results) > _MOST_CURVES:
         lines.append(Text(f"The first {_MOST_CURVES} of {len(comparison.results):,} runs are drawn."))
     return [*lines, ""] if lines else []
 
 
-def comparison_csv(comparison: Comparison) -> str:
-    """Return one line per run: its group, the values in which runs differ, and its results."""
-    return as_csv(record_table(comparison))
-
-
-def comparison_markdown(comparison: Comparison) -> str:
-    """Return the tables as pipes and dashes, with their notes and the conclusion."""
-    texts = [f"{markdown_text(text)}\n" for text in (*notes(comparison), comparison.conclusion)]
-    return "\n".join([*map(as_markdown, tables(comparison)), *texts])
-
-
-def comparison_latex(comparison: Comparison) -> str:
-    """Return the tables for LaTeX with the package booktabs; notes and conclusion as comments."""
-    texts = "".join(map(latex_comment, (*notes(comparison), comparison.conclusion)))
-    return "\n".join([*map(as_latex, tables(comparison)), texts])
-
-
-def comparison_json(comparison: Comparison) -> dict[str, Any]:
+def _document(comparison: Comparison) -> dict[str, Any]:
     """Return the comparison as one document; its schema is `rnnlab/cli/schemas/compare.json`."""
     return {
         "metric": comparison.metric,

@@ -1,7 +1,7 @@
 """Curves in the terminal: braille dots in colour, a letter on every curve; ASCII where there is no braille."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from string import ascii_letters
@@ -10,6 +10,9 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 from rich.text import Text
+
+from rnnlab.cli.render.output import can_show, console, printable
+from rnnlab.core.figure import Line, Panel
 
 Array = NDArray[np.float64]
 Dots = NDArray[np.bool_]
@@ -25,42 +28,10 @@ _BITS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]])  # of
 
 @final
 @dataclass(frozen=True)
-class Curve:
-    """Points to be joined.
-
-    Args:
-        label: Its name in the legend.
-        points: (x, y), x whole and ascending; y is None where it was not finite, which leaves a gap.
-    """
-
-    label: str
-    points: Sequence[tuple[int, float | None]]
-
-
-@final
-@dataclass(frozen=True)
-class Level:
-    """A value for comparison, drawn as a dashed line.
-
-    Args:
-        label: Its name in the legend.
-        value: Its place on the y axis.
-    """
-
-    label: str
-    value: float
-
-
-@final
-@dataclass(frozen=True)
 class _Frame:
-    """What the canvas covers.
+    """What the canvas covers: the ends of its axes, different, as powers of ten where y is logarithmic; its characters.
 
-    Args:
-        x: The first and the last value on the x axis, different.
-        y: The lowest and the highest on the y axis, different; as powers of ten where it is logarithmic.
-        columns, rows: Characters from left to right, and from top to bottom.
-        braille: Whether a character has 2 dots from left to right and 4 from top to bottom, or is one dot.
+    A character of braille has 2 dots from left to right and 4 from top to bottom, another is one dot.
     """
 
     x: tuple[int, int]
@@ -94,55 +65,53 @@ class _Frame:
         return dots.reshape(self.rows, self.dots[0], self.columns, self.dots[1])
 
 
-def draw(
-    curves: Sequence[Curve],
-    *,
-    y_label: str,
-    levels: Sequence[Level] = (),
-    x_label: str = "step",
-    width: int = 80,
-    height: int = 14,
-    braille: bool = True,
-    may_log: bool = False,
-) -> list[Text]:
+def line(name: str, points: Iterable[tuple[int, float | None]]) -> Line:
+    """Return a curve through points (x, y), x ascending; a y of None leaves a gap."""
+    pairs = np.array([(x, math.nan if y is None else y) for x, y in points], np.float64).reshape(-1, 2)
+    return Line(name, pairs[:, 0], pairs[:, 1])
+
+
+def draw(panel: Panel, *, width: int | None = None, height: int = 14, braille: bool | None = None) -> list[Text]:
     """Return the lines of a picture with axes and a legend; none where no curve has a point.
 
+    A logarithmic y axis is used where the values are positive and span a factor of more than 20.
+
     Args:
-        curves: Drawn in this order, each with its own letter and colour.
-        y_label: What the y axis measures.
-        levels: Dashed lines.
-        x_label: What the x axis measures.
-        width: Columns of the whole picture, at least 40.
+        panel: Its lines, each with its own letter and colour, and its levels, which are dashed.
+        width: Columns of the whole picture, at least 40; those of the terminal when left out.
         height: Rows of the canvas, at least 4.
-        braille: Draw with braille characters; else with letters, in pure ASCII.
-        may_log: Use a logarithmic y axis where the values are positive and span a factor of more than 20.
+        braille: Draw with braille characters, not with letters in pure ASCII; left out, where stdout has them.
     """
-    points = [_points(curve) for curve in curves]
+    width, braille = width or console().width, can_show("⣿") if braille is None else braille
+    points = [_points(one) for one in panel.lines]
+    levels = [level.value for level in panel.levels]
     x, y = np.concatenate([*points, np.empty((0, 2))]).T
-    values = [*y[np.isfinite(y)].tolist(), *(level.value for level in levels)]
+    values = [*y[np.isfinite(y)].tolist(), *levels]
     if len(values) == len(levels):
         return []
     low, high = min(values), max(values)
-    is_log = may_log and low > 0 and high / low > _LOG_FROM
+    is_log = panel.y.log and low > 0 and high / low > _LOG_FROM
     limits = (math.log10(low), math.log10(high)) if is_log else _widened(low, high)
     first, last = int(x.min()), int(x.max())
     frame = _Frame((first, max(last, first + 1)), limits, width - _GUTTER - _EDGE, height, braille)
     dots = [_curve_dots(frame, one[:, 0], np.log10(one[:, 1]) if is_log else one[:, 1]) for one in points]
     dashes = np.zeros(frame.shape, bool)
-    heights = np.array([math.log10(level.value) if is_log else level.value for level in levels])
+    heights = np.log10(levels) if is_log else np.array(levels)
     dashes[frame.down(heights).astype(int)] = np.arange(frame.shape[1]) // frame.dots[1] % 2 == 0
+    x_label = panel.x.label.partition(":")[0]
     return [
-        Text(f"{y_label} over {x_label}s{', log scale' if is_log else ''}"),
+        Text(f"{printable(panel.y.label)} over {x_label}s{', log scale' if is_log else ''}"),
         *_with_y_axis(frame, _canvas(frame, dots, dashes), is_log=is_log),
         *_x_axis(frame, x_label),
-        *_legend(curves, levels, width, braille=braille),
+        *_legend(panel, width, braille=braille),
     ]
 
 
-def _points(curve: Curve) -> Array:
+def _points(curve: Line) -> Array:
     """Return the points as (points, 2), NaN where there is nothing to draw."""
-    points = [(x, math.nan if y is None or abs(y) > _LARGEST else y) for x, y in curve.points]
-    return np.array(points, np.float64).reshape(-1, 2)
+    points = np.column_stack([np.asarray(curve.x, np.float64), np.asarray(curve.y, np.float64)])
+    points[~(np.abs(points[:, 1]) <= _LARGEST), 1] = math.nan
+    return points
 
 
 def _widened(low: float, high: float) -> tuple[float, float]:
@@ -227,12 +196,12 @@ def _x_axis(frame: _Frame, label: str) -> list[Text]:
     ]
 
 
-def _legend(curves: Sequence[Curve], levels: Sequence[Level], width: int, *, braille: bool) -> list[Text]:
+def _legend(panel: Panel, width: int, *, braille: bool) -> list[Text]:
     entries = [
-        Text(f"{ascii_letters[number]} {curve.label}{'' if curve.points else ' (no record)'}", style=_colour(number))
-        for number, curve in enumerate(curves)
+        Text(f"{letter} {printable(one.name)}{'' if len(one.x) else ' (no record)'}", style=_colour(number))
+        for number, (letter, one) in enumerate(zip(ascii_letters, panel.lines, strict=False))
     ]
-    entries += [Text(f"{'┄┄' if braille else '- -'} {level.label}") for level in levels]
+    entries += [Text(f"{'┄┄' if braille else '- -'} {level.label}") for level in panel.levels]
     lines = [Text(" " * _GUTTER)]
     for entry in entries:
         if len(lines[-1].plain.strip()) and lines[-1].cell_len + 2 + entry.cell_len > width:

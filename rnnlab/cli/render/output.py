@@ -62,11 +62,9 @@ def show_text(text: str) -> None:
 
 
 def as_json(format: str | None, value: object) -> str:
-    """Return a JSON document in ASCII: the same bytes whatever the locale.
+    """Return a JSON document in ASCII, the same bytes whatever the locale: what `jsonable` makes of a value.
 
-    Args:
-        format: The name in its first key, `"format": "rnnlab-NAME/1"`; None for a document with a mark of its own.
-        value: What `jsonable` converts; an object where it gets the mark.
+    Its first key is `"format": "rnnlab-NAME/1"`; a `format` of None is for a document with a mark of its own.
 
     Raises:
         ValueError: The value has a `format` already, or is no object to put one into.

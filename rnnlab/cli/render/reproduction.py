@@ -1,67 +1,59 @@
-"""Rows of `rnnlab reproduce` on the terminal and as JSON: the list, what a run would do, and the results."""
+"""Rows of `rnnlab reproduce`: the list, what a run would do, the results, as JSON, and as a page of Markdown.
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+The page is `docs/reproduction.md`.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
 from textwrap import wrap
 from typing import Any
 
+import rnnlab
 from rnnlab.cli.render.card import facts
 from rnnlab.cli.render.output import console, show, show_json
-from rnnlab.cli.render.tables import show_table
+from rnnlab.cli.render.tables import as_markdown, fitting, markdown_text, shortened, show_table
 from rnnlab.core.table import UNKNOWN, table
 from rnnlab.core.text import counted, duration
+from rnnlab.reproduction import words
 from rnnlab.reproduction.results import OPEN, Result, mean_of, median_of
-from rnnlab.reproduction.verdict import measured, verdict
-from rnnlab.reproduction.words import by_paper, conclusion, facts_of, paragraphs, state_of, test_metrics
 
 Costs = Mapping[str, float | None]
-_Cells = dict[str, str]  # heading -> text
 _LEGEND = (
     "printed: the paper's value; a number alone is of training sequences until success. time: what it took, or with ~ "
     "about what is left for {}, by what it took on an AMD EPYC. `rnnlab reproduce PAPER/ROW` trains what is missing; "
     "--dry-run shows the row alone."
 )
-_GAP = 3  # blanks between two columns
-_LEAST = 12  # letters to which a title is cut before it is left out
+MARK = "<!-- Written by `rnnlab reproduce"  # by which a page is recognised as one of ours
+_ABOUT = """\
+# Published results, repeated
+
+{} --markdown`, rnnlab {}: changes to this file will be lost. -->
+
+Each row is a number that a paper prints, trained again by `rnnlab reproduce`: the paper's task, network, training and
+test. The row states beforehand by which rule our result agrees with the printed one, and where it departs from the
+paper. *not reached* means that too few trials solved the task, *partly* that some have not ended. Rows that differ are
+shown like those that agree. Numbers of sequences are means over the trials that solved the task; intervals are at 95 %.
+"""
 
 
 def show_rows(results: Sequence[Result], costs: Costs, *, workers: int) -> None:
-    """Print all rows, a table for each paper, then how many agree."""
-
-    def cells(one: Result) -> _Cells:
-        what = f"{one.row.published.title} ({one.row.example.cell_name})"
-        return {"printed": _value(one, "printed"), "state": state_of(one), "time": _time(one, costs), "what": what}
-
-    _show_by_paper(results, cells, less=["what", "time"])
-    show(*wrap(_LEGEND.format(counted(workers, "worker")), console().width), "", conclusion(results))
-
-
-def _show_by_paper(results: Sequence[Result], cells: Callable[[Result], _Cells], *, less: Iterable[str]) -> None:
-    """Print a table for each paper, a line per row: what has no room is cut or left out, first of `less` first."""
+    """Print all rows, a table for each paper, then how many agree; what a row trains is cut to the room there is."""
     width = console().width
-    for paper, groups in by_paper(results).items():
+    for paper, groups in words.by_paper(results).items():
         found = [one for group in groups for one in group]
         folders = {one.row.name.partition("/")[0] for one in found}
         prefix = f"{folders.pop()}/" if len(folders) == 1 else ""
-        rows = [{"row": one.row.title.removeprefix(prefix), **cells(one)} for one in found]
-        for column in less:
-            room = width - sum(_GAP + _wide(name, rows) for name in rows[0] if name != column)
-            if _wide(column, rows) <= room:
-                break
-            if column == "what" and room >= _LEAST:
-                rows = [{**row, column: _cut(row[column], room)} for row in rows]
-                break
-            rows = [{name: text for name, text in row.items() if name != column} for row in rows]
-        show(_cut(f"{prefix}  {paper}".strip(), width))
-        show_table(table([*rows[0]], [[*row.values()] for row in rows], text=rows[0]))
+        columns = {
+            "row": [one.row.title.removeprefix(prefix) for one in found],
+            "printed": [_printed(one) for one in found],
+            "state": [words.state_of(one) for one in found],
+            "time": [_time(one, costs) for one in found],
+            "what": [f"{one.row.published.title} ({one.row.example.cell_name})" for one in found],
+        }
+        columns = fitting(columns, width, cut={"what": 12}, drop=["what", "time"])
+        show(shortened(f"{prefix}  {paper}".strip(), width))
+        show_table(table([*columns], zip(*columns.values(), strict=True), text=columns))
         show("")
-
-
-def _wide(column: str, rows: Sequence[_Cells]) -> int:
-    return max(len(column), *(len(row[column]) for row in rows))
-
-
-def _cut(text: str, room: int) -> str:
-    return text if len(text) <= room else text[: room - 3].rstrip() + "..."
+    show(*wrap(_LEGEND.format(counted(workers, "worker")), width), "", words.conclusion(results))
 
 
 def show_dry_run(results: Sequence[Result], costs: Costs, *, workers: int) -> None:
@@ -77,18 +69,18 @@ def show_row(result: Result, more: Iterable[tuple[str, str]] = ()) -> None:
     published, row = result.row.published, result.row
     show(f"{row.title}: {published.title}", "")
     source = [] if row.variant else [("source", f"{published.paper}, {published.place}; {published.url}")]
-    notes = [] if row.variant else [("notes", text) for text in paragraphs(published.notes)]
-    show(facts([*source, *facts_of(result), *more, *notes]))
+    notes = [] if row.variant else [("notes", text) for text in words.paragraphs(published.notes)]
+    show(facts([*source, *words.facts_of(result), *more, *notes]))
 
 
 def show_results(results: Sequence[Result]) -> None:
-    """Print each row with its numbers; of several rows, then a table for each paper, and how many agree."""
+    """Print each row with its numbers; of several rows, then a table of all, and how many agree."""
     for one in results:
         show_row(one)
         show("")
     if len(results) > 1:
-        _show_by_paper(results, _numbers, less=["solved", "ratio"])
-        show(conclusion(results))
+        show_table(words.overview(results))
+        show("", words.conclusion(results))
 
 
 def show_document(results: Sequence[Result], costs: Costs) -> None:
@@ -97,7 +89,7 @@ def show_document(results: Sequence[Result], costs: Costs) -> None:
 
 
 def _document(result: Result, costs: Costs) -> dict[str, Any]:
-    row, published, found = result.row, result.row.published, verdict(result)
+    row, published, found = result.row, result.row.published, words.verdict(result)
     experiment, sequences = row.example, result.sequences
     return {
         "name": row.name,
@@ -121,7 +113,7 @@ def _document(result: Result, costs: Costs) -> dict[str, Any]:
             "min": sequences[0] if sequences else None,
             "max": sequences[-1] if sequences else None,
         },
-        "test": {name: result.of_test(name) for name in test_metrics(result)},
+        "test": {name: result.of_test(name) for name in words.test_metrics(result)},
         "conclusion": found.conclusion if found else None,
         "reason": found.reason if found else str(result.fault or ""),
         "seconds": result.seconds,
@@ -134,19 +126,9 @@ def _document(result: Result, costs: Costs) -> dict[str, Any]:
     }
 
 
-def _numbers(result: Result) -> _Cells:
-    return {
-        **{which: _value(result, which) for which in ("printed", "ours")},
-        "solved": f"{len(result.solved)} of {len(result.ended)}" if result.has_rule else UNKNOWN,
-        "ratio": f"{result.ratio:.2f}" if result.ratio is not None else UNKNOWN,
-        "state": state_of(result),
-    }
-
-
-def _value(result: Result, which: str) -> str:
+def _printed(result: Result) -> str:
     published = result.row.published
-    value = published.value if which == "printed" else result.value
-    return measured(published.measure, value).removesuffix(" sequences")
+    return words.measured(published.measure, published.value).removesuffix(" sequences")
 
 
 def _time(result: Result, costs: Costs) -> str:
@@ -179,3 +161,40 @@ def _to_do(result: Result, costs: Costs, workers: int) -> list[tuple[str, str]]:
 
 def _range(bounds: Sequence[float]) -> str:
     return f"from {bounds[0]:g} to {bounds[1]:g}"
+
+
+def markdown_page(results: Sequence[Result]) -> str:
+    """Return the page of rows, each followed by its variants; the same results give the same text."""
+    shown = [one for one in results if one.trials]
+    left = [f"`{one.row.name}`" for one in results if not one.trials and not one.row.variant]
+    parts = [
+        _ABOUT.format(MARK, rnnlab.__version__),
+        f"**{markdown_text(words.conclusion(results))}.**\n",
+        *([as_markdown(words.overview(shown))] if shown else []),
+    ]
+    for paper, groups in words.by_paper(shown).items():
+        parts.append(f"## {markdown_text(paper)}\n")
+        for group in groups:
+            parts += _row_in_markdown(group)
+    if left:
+        parts += ["## Not trained\n", ", ".join(left) + "\n"]
+    return "\n".join(parts)
+
+
+def _row_in_markdown(group: Sequence[Result]) -> list[str]:
+    published, parts = group[0].row.published, []
+    for one in group:
+        if one.row.variant:
+            parts.append(f"**Variant {markdown_text(one.row.variant)}**\n")
+        else:
+            parts.append(f"### `{one.row.name}`: {markdown_text(published.title)}\n")
+            parts.append(f"[{markdown_text(published.place)}]({published.url})\n")
+        found = words.grouped([*words.facts_of(one), *words.machine_of(one)])
+        parts.append("".join(_item(label, list(map(markdown_text, texts))) for label, texts in found))
+    return [*parts, *(f"{markdown_text(text)}\n" for text in words.paragraphs(published.notes))]
+
+
+def _item(label: str, texts: Sequence[str]) -> str:
+    if len(texts) == 1:
+        return f"- {label}: {texts[0]}\n"
+    return f"- {label}:\n" + "".join(f"  - {text}\n" for text in texts)

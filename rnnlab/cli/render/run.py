@@ -1,21 +1,23 @@
 """A run on the terminal: the result of a training; what was trained, how it ended, its scores, its origin."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from shlex import join
 from typing import Any, final
 
 from rich.text import Text
 
-from rnnlab.cli.render.curves import Curve, Level, draw
-from rnnlab.cli.render.output import can_show, console, show, show_json
+from rnnlab.cli.render.curves import draw, line
+from rnnlab.cli.render.output import console, show, show_json
 from rnnlab.cli.render.tables import show_table
 from rnnlab.core.code_files import without_path
 from rnnlab.core.errors import RnnlabError
+from rnnlab.core.figure import Axis, Level, Panel
 from rnnlab.core.own_classes import is_known
 from rnnlab.core.table import Table, table
 from rnnlab.runs.run import Record, Run
 from rnnlab.storage.fields import storable
+from rnnlab.storage.metrics import NOT_SCORES
 from rnnlab.storage.provenance import Provenance, backends
 from rnnlab.storage.repository import Git
 from rnnlab.storage.summary import LOSS, Scores, Summary, best_record, validation_scores
@@ -56,42 +58,23 @@ _STOPPED = {"budget": ": all training steps are done", "plateau": ": the validat
 
 def loss_picture(records: Sequence[Record], baseline: float | None) -> list[Text]:
     """Return the validation loss over the whole training, drawn beside the baseline; nothing where none is known."""
-    return draw(
-        [Curve("validation loss", [(one["step"], one[LOSS]) for one in records if LOSS in one])],
-        y_label="validation loss",
-        levels=[] if baseline is None else [Level("baseline", baseline)],
-        width=min(console().width, 80),
-        height=8,
-        braille=can_show("⣿"),
-        may_log=True,
-    )
-
-
-def figure(value: float | None) -> str:
-    """Return a number in four digits, or a dash."""
-    return "—" if value is None else f"{value:.4g}"
+    lines = [line("validation loss", ((one["step"], one[LOSS]) for one in records if LOSS in one))]
+    levels = [] if baseline is None else [Level(baseline, "baseline")]
+    panel = Panel(Axis("step"), Axis("validation loss", log=True), lines, levels)
+    return draw(panel, width=min(console().width, 80), height=8)
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What can be read of a run; the other parts are empty.
-
-    Attributes:
-        run: The run.
-        summary: Its result; None where it has not ended.
-        provenance: Its origin; None where that cannot be read.
-        config: Its config, by dotted key.
-        metrics: Its training record.
-        evaluations: The evaluations made after training.
-    """
+    """What can be read of a run; what cannot is empty, as is the summary of one that has not ended."""
 
     run: Run
-    summary: Summary | None
-    provenance: Provenance | None
-    config: Mapping[str, Any]
-    metrics: Sequence[Record]
-    evaluations: Sequence[Record]
+    summary: Summary | None = None
+    provenance: Provenance | None = None
+    config: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Sequence[Record] = ()
+    evaluations: Sequence[Record] = ()
 
 
 def outline(parts: Parts) -> Facts:
@@ -172,7 +155,7 @@ def _scores(parts: Parts) -> tuple[Scores, Scores, tuple[int | None, int | None]
 
 def evaluation_table(records: Sequence[Record]) -> Iterator[Table]:
     """Yield the evaluations made after training, a row each."""
-    metrics = [name for name in dict.fromkeys(key for record in records for key in record) if name not in _ABOUT]
+    metrics = [name for name in dict.fromkeys(key for record in records for key in record) if name not in NOT_SCORES]
     rows = []
     for record in records:
         length = "…".join(dict.fromkeys(str(record.get(end, "—")) for end in ("shortest", "longest")))
@@ -182,13 +165,6 @@ def evaluation_table(records: Sequence[Record]) -> Iterator[Table]:
     if rows:
         heads = ["evaluated", "step", "on", "T", "sequences", *metrics, "baseline", "solved"]
         yield table(heads, rows, text=["solved"])
-
-
-# The fields of a line of evaluations.jsonl that are not metrics.
-_ABOUT = (
-    "step", "weights", "task", "shortest", "longest", "sequences", "seed", "stream", "baseline", "solved", "seconds",
-    "nonfinite",
-)  # fmt: skip
 
 
 def origin(provenance: Provenance | None) -> Facts:

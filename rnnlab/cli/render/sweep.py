@@ -14,11 +14,10 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rnnlab.cli.errors import note
 from rnnlab.cli.render.output import console, show, show_json, show_text
 from rnnlab.cli.render.progress import undisturbed
-from rnnlab.cli.render.run import figure
 from rnnlab.cli.render.tables import show_table, table_lines
 from rnnlab.config.blocks import Range
 from rnnlab.core.code_files import without_path
-from rnnlab.core.table import table
+from rnnlab.core.table import Column, table
 from rnnlab.core.text import counted, duration
 from rnnlab.core.threads import allotted_cpus
 from rnnlab.sweeps.estimate import estimate
@@ -34,6 +33,7 @@ from rnnlab.sweeps.status import ORDER, SweepStatus, TrialStatus
 _LINE_SECONDS = 1.0  # between two lines about completed trials
 _REDRAWS_PER_SECOND = 8
 _MOST_LINES = 20
+_VALUE = Column("value")
 
 
 def show_plan(checked: CheckedSweep, *, json: bool) -> None:
@@ -110,14 +110,7 @@ def _text(value: object) -> str:
 
 
 def show_status(status: SweepStatus, jobs: Mapping[str, Job] | None = None, *, json: bool, clear: bool = False) -> None:
-    """Print the status of a sweep.
-
-    Args:
-        status: The status.
-        jobs: The newest Slurm job of each unfinished trial that has one, by the trial's name.
-        json: Print one JSON object.
-        clear: Clear the terminal before.
-    """
+    """Print the status of a sweep, with the newest Slurm job of each unfinished trial that has one, by its name."""
     jobs = jobs or {}
     if json:
         show_json("sweep", _status_json(status, jobs))
@@ -168,7 +161,7 @@ def _status_lines(status: SweepStatus) -> list[str]:
     lines = [f"{status.sweep.path}: {status.in_words}{left}"]
     if best:
         among = " among the solved trials" if best.solved and status.solved < status.counts["completed"] else ""
-        lines.append(f"best {status.plan.options.metric.name}{among}: {figure(best.result)} in {best.trial.name}")
+        lines.append(f"best {status.plan.options.metric.name}{among}: {_VALUE.text(best.result)} in {best.trial.name}")
     lines += [_failure(one) for one in failures[:_MOST_LINES]]
     return [*lines, *_more(len(failures))]
 
@@ -185,12 +178,9 @@ def follow(sweep: SweepFolder, events: Iterator[Event], *, quiet: bool) -> Sweep
 
 
 def shown(events: Iterator[Reported], name: Callable[[SweepFolder], str], *, quiet: bool) -> Iterator[Reported]:
-    """Return the same events, each shown on stderr as it passes.
+    """Return the same events, of one sweep or of several at once, each shown on stderr as it passes.
 
-    Args:
-        events: Of one sweep or of several at once.
-        name: Returns what the names of a sweep's trials begin with; nothing where there is one sweep.
-        quiet: Show nothing.
+    `name` returns what the names of a sweep's trials begin with; nothing where there is one sweep.
     """
     if quiet:
         return events
@@ -217,7 +207,7 @@ def _failure(status: TrialStatus) -> str:
 def _end_line(event: TrialEnded) -> str:
     status = event.status
     seconds = "by another process" if event.seconds is None else f"in {event.seconds:.1f} s"
-    result = f"  {figure(status.result)}" if status.result is not None else ""
+    result = f"  {_VALUE.text(status.result)}" if status.result is not None else ""
     reason = f": {status.reason}" if status.reason else ""
     return f"{status.trial.name} {status.state} {seconds}{result}{'  solved' if status.solved else ''}{reason}"
 
@@ -258,7 +248,7 @@ def _live(events: Iterator[Reported], name: Callable[[SweepFolder], str], screen
                 total, before = total + event.status.plan.total, before + event.status.finished
                 done += event.status.finished
             elif isinstance(event, TrialStepped):
-                loss = f"{event.done:,}/{event.budget:,}  loss {figure(event.loss)}"
+                loss = f"{event.done:,}/{event.budget:,}  loss {_VALUE.text(event.loss)}"
                 progress.update(
                     bars[name(sweep) + event.trial.name], completed=event.done, total=event.budget, text=loss
                 )

@@ -6,11 +6,12 @@ Source: OWASP, "CSV injection", for what a spreadsheet takes for a formula.
 import csv
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import isfinite
 
 from rnnlab.cli.render.output import can_show, console, printable, show_text
 from rnnlab.core.table import Cell, Table
+from rnnlab.core.table_lines import GAP
 from rnnlab.core.table_lines import table_lines as lines_of
 from rnnlab.core.text import visible
 
@@ -20,9 +21,35 @@ def show_table(*tables: Table) -> None:
     show_text("\n".join("".join(f"{line}\n" for line in table_lines(one)) for one in tables))
 
 
-def table_lines(table: Table, width: int | None = None) -> list[str]:
+def table_lines(table: Table, width: int | None = None, *, rule: str = "─", gap: int = GAP) -> list[str]:
     """Return the lines of a table on a terminal, as wide as stdout when no width is given; see `core.table_lines`."""
-    return lines_of(table, width or console().width, shown=printable, rule="─" if can_show("─") else "-")
+    return lines_of(table, width or console().width, shown=printable, rule=rule if can_show(rule) else "-", gap=gap)
+
+
+def fitting(
+    columns: Mapping[str, Sequence[str]], width: int, *, cut: Mapping[str, int], drop: Sequence[str], gap: int = GAP
+) -> dict[str, list[str]]:
+    """Return the columns of text that there is room for, by heading.
+
+    Those in `cut` are shortened to so many letters, the last of them first, then those in `drop` are left out in turn.
+    """
+    widest = {name: max(map(len, [name, *cells])) for name, cells in columns.items()}
+    widths = {name: min(wide, cut.get(name, wide)) for name, wide in widest.items()}
+
+    def room() -> int:
+        return width - sum(widths.values()) - gap * (len(widths) - 1)
+
+    for name in drop:
+        if room() < 0:
+            del widths[name]
+    for name in (name for name in cut if name in widths):
+        widths[name] = min(widest[name], widths[name] + max(0, room()))
+    return {name: [shortened(cell, wide) for cell in columns[name]] for name, wide in widths.items()}
+
+
+def shortened(text: str, width: int) -> str:
+    """Return a text of at most so many letters."""
+    return text if len(text) <= width else f"{text[: width - 1].rstrip()}…"
 
 
 def as_csv(table: Table) -> str:
