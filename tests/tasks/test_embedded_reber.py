@@ -12,7 +12,7 @@ from rnnlab.core.streams import stream
 from rnnlab.tasks._reber import SYMBOLS, language
 from rnnlab.tasks.base import AbstractTask
 from rnnlab.tasks.embedded_reber import EmbeddedReber, EmbeddedReberDistinct, EmbeddedReberOptions
-from tests.tasks.drawing import Measured
+from tests.tasks.drawing import Measured, at_scored
 
 # The grammar as one regular expression, written apart from the automaton; `M` is T or P before the maze, `X` after.
 T_STATE = "T*V"
@@ -100,7 +100,7 @@ def test_nothing_learned_from_the_training_strings_scores_below_the_oracle() -> 
         train = strings(task.part("train"), 2000)
         for context in (1, 4, 50):
             found = Measured()
-            found.add(task, learned(train, batch, task, context=context), batch)
+            found.add(task, at_scored(task, learned(train, batch, task, context=context), batch), batch)
             assert found.loss > oracle - 3 * found.error
 
 

@@ -9,7 +9,7 @@ from rnnlab.core.batch import Array, Batch, last_step_mask
 from rnnlab.core.losses import LOSSES, sigmoid
 from rnnlab.tasks import task_class, task_names
 from rnnlab.tasks.base import AbstractTask, reference_scores
-from rnnlab.testing._measuring import Measured, batches, draw, short_lengths
+from rnnlab.testing._measuring import Measured, at_scored, batches, draw, short_lengths
 from rnnlab.testing._memoryless import search
 
 # Of the many symbols of these a few will do.
@@ -49,7 +49,7 @@ def test_the_references_have_the_squared_errors_that_they_state(name: str) -> No
     for of, loss, predict in stated:
         found = Measured()
         for batch in batches(task, timesteps, 4000):
-            found.add(task, logits(name, predict(batch)), batch)
+            found.add(task, at_scored(task, logits(name, predict(batch)), batch), batch)
         assert found.loss == pytest.approx(loss, abs=4 * found.error + 1e-9), of
     losses = [loss for _, loss, _ in stated]
     assert losses == sorted(losses, reverse=True)
