@@ -119,15 +119,14 @@ def argument(metavar: str, help: str, complete: Callable[..., list[str]], **more
     return typer.Argument(metavar=metavar, help=help, show_default=False, autocompletion=complete, **more)
 
 
-_CONFIG = argument(
-    "CONFIG", "A YAML file, or the name of a shipped config: quickstart.", complete_config, parser=config_path
-)
+_CONFIG_HELP = "A YAML file, or the name of a shipped config: quickstart."
+_CONFIG = argument("CONFIG", _CONFIG_HELP, complete_config, parser=config_path)
 ConfigArgument = Annotated[Path, _CONFIG]
 OptionalConfigArgument = Annotated[Path | None, _CONFIG]
 
 
 def option(metavar: str | None, help: str, default: str | bool = True, **more: Any) -> Any:
-    """Return an option with a value; `default` is said of one that is left out, or whether its default value is."""
+    """Return an option with a value; the help has `default` for one that is left out, with True its own default."""
     return typer.Option(metavar=metavar, help=help, show_default=default, **more)
 
 
@@ -136,22 +135,15 @@ def path_option(metavar: str, help: str, default: str | bool = True, **more: Any
     return option(metavar, help, default, parser=home_expanded, **more)
 
 
-def flag(name: str, help: str) -> Any:
+def flag(name: str, help: str, **more: Any) -> Any:
     """Return an option without a value."""
-    return typer.Option(name, help=help)
+    return typer.Option(name, help=help, **more)
 
 
-RunArgument = Annotated[
-    str, argument("RUN", "A run: its path, any unique part of its name, or `latest`.", complete_run)
-]
-RunsArgument = Annotated[
-    list[str],
-    argument(
-        "RUN",
-        "Runs: each its path, any unique part of its name, or `latest`; a sweep or a folder for all in it.",
-        complete_run_or_sweep,
-    ),
-]
+_RUN = "A run: its path, any unique part of its name, or `latest`."
+_RUNS = "Runs: each its path, any unique part of its name, or `latest`; a sweep or a folder for all in it."
+RunArgument = Annotated[str, argument("RUN", _RUN, complete_run)]
+RunsArgument = Annotated[list[str], argument("RUN", _RUNS, complete_run_or_sweep)]
 RunsOption = Annotated[Path, path_option("DIR", "The folder of the runs.", envvar="RNNLAB_RUNS")]
 RUNS = Path("runs")
 WeightsOption = Annotated[Which, option(None, "Best by validation loss, or last.")]
@@ -160,16 +152,10 @@ SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help=_SETTING, show_default=False, autocompletion=complete_setting),
 ]
-VerboseOption = Annotated[
-    bool,
-    typer.Option(
-        "--verbose", envvar="RNNLAB_VERBOSE", help="Show the messages of the engine as it starts.", callback=_verbose
-    ),
-]
+_VERBOSE = "Show the messages of the engine as it starts."
+VerboseOption = Annotated[bool, flag("--verbose", _VERBOSE, envvar="RNNLAB_VERBOSE", callback=_verbose)]
 JsonOption = Annotated[bool, flag("--json", "Print one JSON object on stdout, everything else on stderr.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Show only errors and the result.")]
-
-
 Format = Literal["table", "json", "csv", "markdown", "latex"]
 
 

@@ -56,7 +56,7 @@ def command(
         str | None, typer.Option("--resume", metavar="RUN", help=_RESUME, autocompletion=complete_run)
     ] = None,
     runs: RunsOption = RUNS,
-    plots: Annotated[bool, typer.Option("--plots/--no-plots", envvar="RNNLAB_PLOTS", help=_PLOTS)] = True,
+    plots: Annotated[bool, flag("--plots/--no-plots", _PLOTS, envvar="RNNLAB_PLOTS")] = True,
     json: JsonOption = False,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
