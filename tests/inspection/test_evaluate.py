@@ -92,6 +92,7 @@ def test_it_adds_a_record_and_changes_nothing_else(fit: Fit) -> None:
         "stream": "test",
         "baseline": result.baseline,
         "solved": False,
+        "overrides": "shape.timesteps=[3, 11] seed=8",
         **result.metrics,
     }
     rnnlab.evaluate(run)
