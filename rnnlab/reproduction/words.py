@@ -82,16 +82,8 @@ def overview(results: Sequence[Result]) -> Table:
         published, found = one.row.published, verdict(one)
         printed, ours = (measured(published.measure, value) for value in (published.value, one.value))
         solved = f"{len(one.solved)} of {len(one.ended)}" if one.has_rule else None
-        rows.append(
-            (
-                one.row.title,
-                printed,
-                solved,
-                ours if one.ended else None,
-                one.ratio,
-                found.conclusion if found else one.state,
-            )
-        )
+        state = found.conclusion if found else one.state
+        rows.append((one.row.title, printed, solved, ours if one.ended else None, one.ratio, state))
     ratio = Column("ratio", is_number=True, form=".2f")
     text = ["printed", "solved", "ours", "conclusion"]
     return table(["row", "printed", "solved", "ours", ratio, "conclusion"], rows, text=text)
