@@ -17,7 +17,7 @@ def _check(kind: type) -> None:
 
 
 def _defaults(kind: type, file: CodeFile) -> dict[str, Any]:
-    return {"title": own_paragraphs(kind)[0], "equations": "", "source": str(file.path)}
+    return {"title": own_paragraphs(kind)[0], "source": str(file.path)}
 
 
 def _check_named(name: str, kind: Any) -> None:

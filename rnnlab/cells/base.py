@@ -16,6 +16,7 @@ from rnnlab.core import activations
 from rnnlab.core.errors import UsageError
 from rnnlab.core.options import Options, Short
 from rnnlab.core.parameters import GlorotUniform, Initializer, Orthogonal, Parameter, VectorInitializer, Zeros
+from rnnlab.core.text import docstring_equations, docstring_section
 
 Array = Any
 Arrays = Mapping[str, Array]
@@ -87,7 +88,8 @@ class AbstractCell(ABC):
         gates: Names of those saved arrays of a step that are an activation's values -> the activation, or the option
             that names it.
         forget: The gate that its memory is multiplied with at each step; empty for a cell without.
-        title, source: For `rnnlab cells`.
+        title: For `rnnlab cells`.
+        equations, source: Likewise; left out, they are the indented lines of the docstring, and its section `Source`.
         memory: How it remembers, for a reader new to it; may be empty.
     """
 
@@ -98,10 +100,15 @@ class AbstractCell(ABC):
     gates: Mapping[str, str] = {}
     forget: str = ""
     title: ClassVar[str]
-    equations: ClassVar[str]
-    source: ClassVar[str]
+    equations: ClassVar[str] = ""
+    source: ClassVar[str] = ""
     memory: ClassVar[str] = ""
     options: CellOptions
+
+    def __init_subclass__(cls) -> None:
+        for name, found in (("equations", docstring_equations(cls)), ("source", docstring_section(cls, "Source"))):
+            if found and name not in vars(cls):
+                setattr(cls, name, found)
 
     def __init__(self, options: CellOptions) -> None:
         self.options = options

@@ -5,33 +5,30 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from rnnlab.cells.base import AbstractDerivedByHand, Array, Arrays, CellOptions, Step, StepGradients
-from rnnlab.core import activations
+from rnnlab.cells._gated import AbstractGatedCell, GateOptions
+from rnnlab.cells.base import AbstractDerivedByHand, Array, Arrays, Step, StepGradients
 from rnnlab.core.parameters import Parameter
 
 
-class CarryOptions(CellOptions):
+class CarryOptions(GateOptions):
     """Options of the carry cell."""
 
     type: Literal["carry"] = "carry"
-    recurrent_activation: str = Field(
-        "sigmoid", description=f"of the gates i and f: {', '.join(activations.names())}; Keras's word"
-    )
     forget_bias: float = Field(
         1.0, ge=-100, le=100, description="added to the initial bf; 1 keeps the carry longer when f is a sigmoid"
     )
 
 
-class Carry(AbstractDerivedByHand):
+class Carry(AbstractGatedCell, AbstractDerivedByHand):
     """A simplified LSTM whose output reads the carry through a full matrix.
 
-    With h the state and c the carry, both (B, H) and zero at the start of every sequence:
+    With the state h and the carry c, both (B, H) and zero at the start of every sequence:
 
-        output_t = activation(h_t·Uo + x_t·Wo + c_t·Vo + bo)
-        i_t = recurrent_activation(h_t·Ui + x_t·Wi + bi)
-        f_t = recurrent_activation(h_t·Uf + x_t·Wf + bf)
-        k_t = activation(h_t·Uk + x_t·Wk + bk)
-        c_{t+1} = i_t·k_t + c_t·f_t,   h_{t+1} = output_t
+        output_t = activation(state_t·Uo + input_t·Wo + c_t·Vo + bo)
+        i_t = recurrent_activation(state_t·Ui + input_t·Wi + bi)
+        f_t = recurrent_activation(state_t·Uf + input_t·Wf + bf)
+        k_t = activation(state_t·Uk + input_t·Wk + bk)
+        c_{t+1} = i_t * k_t + c_t * f_t,   state_{t+1} = output_t
 
     W are (I, H), U and Vo (H, H), b (H,).
 
@@ -57,30 +54,18 @@ class Carry(AbstractDerivedByHand):
 
     name = "carry"
     Options = CarryOptions
+    options: CarryOptions
     states = ("h", "c")
     gates: Mapping[str, str] = {
         "i": "recurrent_activation", "f": "recurrent_activation", "k": "activation", "o": "activation",
     }  # fmt: skip
     forget = "f"
     title = "Carry cell (a simplified LSTM)"
-    equations = (
-        "output_t = activation(state_t·Uo + input_t·Wo + c_t·Vo + bo)\n"
-        "i_t = recurrent_activation(state_t·Ui + input_t·Wi + bi)\n"
-        "f_t = recurrent_activation(state_t·Uf + input_t·Wf + bf)\n"
-        "k_t = activation(state_t·Uk + input_t·Wk + bk)\n"
-        "c_{t+1} = i_t * k_t + c_t * f_t,   state_{t+1} = output_t"
-    )
-    source = "Chollet 2018, Deep learning with Python, section 6.2.2"
     memory = (
         "Besides its last output it has a carry c, which passes through no matrix and no activation: at every step f "
         "sets how much of c is kept, and i how much of k is added. Where f is near 1, the carry hardly changes, and "
         "neither does the gradient through it."
     )
-
-    def __init__(self, options: CarryOptions) -> None:
-        super().__init__(options)
-        self.forget_bias = options.forget_bias
-        self.recurrent_activation = activations.get(options.recurrent_activation)
 
     def parameters(self, input_features: int) -> dict[str, Parameter]:
         units = self.options.units
@@ -90,7 +75,7 @@ class Carry(AbstractDerivedByHand):
             described[f"U{gate}"] = Parameter((units, units), "recurrent_kernel")
             if gate == "o":
                 described["Vo"] = Parameter((units, units), "recurrent_kernel")
-            described[f"b{gate}"] = Parameter((units,), "bias", self.forget_bias if gate == "f" else 0.0)
+            described[f"b{gate}"] = Parameter((units,), "bias", self.options.forget_bias if gate == "f" else 0.0)
         return described
 
     def step(self, xp: Any, parameters: Arrays, inputs: Array, state: Arrays) -> Step:

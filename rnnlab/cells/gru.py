@@ -27,11 +27,11 @@ class Gru(AbstractGatedCell):
 
     With h the state, (B, H) and zero at the start of every sequence:
 
-        z_t = recurrent_activation(x_t·Wz + h_t·Uz + bz)
-        r_t = recurrent_activation(x_t·Wr + h_t·Ur + br)
-        n_t = activation(x_t·Wn + bn + r_t * (h_t·Un + bhn))     or, with `reset_after: false`,
-        n_t = activation(x_t·Wn + bn + (r_t * h_t)·Un)
-        h_{t+1} = output_t = z_t * h_t + (1 - z_t) * n_t
+        z_t = recurrent_activation(input_t·Wz + h_t·Uz + bz)
+        r_t = recurrent_activation(input_t·Wr + h_t·Ur + br)
+        n_t = activation(input_t·Wn + bn + r_t * (h_t·Un + bhn)), if reset_after
+        n_t = activation(input_t·Wn + bn + (r_t * h_t)·Un),        if not
+        output_t = h_{t+1} = z_t * h_t + (1 - z_t) * n_t
 
     W are (I, H), U (H, H), b (H,).
 
@@ -62,14 +62,6 @@ class Gru(AbstractGatedCell):
     }  # fmt: skip
     forget = "z"
     title = "GRU (gated recurrent unit)"
-    equations = (
-        "z_t = recurrent_activation(input_t·Wz + h_t·Uz + bz)\n"
-        "r_t = recurrent_activation(input_t·Wr + h_t·Ur + br)\n"
-        "n_t = activation(input_t·Wn + bn + r_t * (h_t·Un + bhn)), if reset_after\n"
-        "n_t = activation(input_t·Wn + bn + (r_t * h_t)·Un),        if not\n"
-        "output_t = h_{t+1} = z_t * h_t + (1 - z_t) * n_t"
-    )
-    source = "Cho et al. 2014, Learning phrase representations using RNN encoder-decoder"
     memory = (
         "Its output is its memory: at every step z sets how much of it is kept, and the rest comes from the candidate "
         "n, for which r sets how much of the old output is read. Where z is near 1, the output hardly changes."

@@ -32,7 +32,10 @@ class IndrnnOptions(CellOptions):
 
 
 class Indrnn(AbstractCell):
-    """output_t = activation(x_t·W + u * h_t + b),  h_{t+1} = output_t.
+    """The independently recurrent network.
+
+        output_t = activation(input_t·W + u * h_t + b)
+        h_{t+1} = output_t
 
     W is (I, H), u and b (H,); the state `h` is (B, H) and zero at the start of every sequence. With `recurrent_min` or
     `recurrent_max` the size of u is clipped at each step, its sign kept.
@@ -56,8 +59,6 @@ class Indrnn(AbstractCell):
     states = ("h",)
     gates: Mapping[str, str] = {"h": "activation"}
     title = "IndRNN (independent units)"
-    equations = "output_t = activation(input_t·W + u * h_t + b)\nh_{t+1} = output_t"
-    source = "Li et al. 2018, Independently recurrent neural network (IndRNN)"
     memory = (
         "Each unit multiplies its last output by one number u. With the relu a positive value fades or grows as u^t: "
         "with u near 1 it lasts. Units meet in the next layer only."

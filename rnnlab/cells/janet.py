@@ -26,9 +26,10 @@ class Janet(AbstractGatedCell):
 
     With h the state, (B, H) and zero at the start of every sequence:
 
-        a_t = x_t·Wf + h_t·Uf + bf,   f_t = recurrent_activation(a_t)
-        j_t = activation(x_t·Wj + h_t·Uj + bj)
-        h_{t+1} = output_t = f_t * h_t + (1 - recurrent_activation(a_t - beta)) * j_t
+        a_t = input_t·Wf + h_t·Uf + bf,   f_t = recurrent_activation(a_t)
+        j_t = activation(input_t·Wj + h_t·Uj + bj)
+        e_t = 1 - recurrent_activation(a_t - beta)
+        output_t = h_{t+1} = f_t * h_t + e_t * j_t
 
     W are (I, H), U (H, H), b (H,).
 
@@ -57,13 +58,6 @@ class Janet(AbstractGatedCell):
     gates: Mapping[str, str] = {"f": "recurrent_activation", "j": "activation"}
     forget = "f"
     title = "JANET (a forget gate alone)"
-    equations = (
-        "a_t = input_t·Wf + h_t·Uf + bf,   f_t = recurrent_activation(a_t)\n"
-        "j_t = activation(input_t·Wj + h_t·Uj + bj)\n"
-        "e_t = 1 - recurrent_activation(a_t - beta)\n"
-        "output_t = h_{t+1} = f_t * h_t + e_t * j_t"
-    )
-    source = "Van der Westhuizen, Lasenby 2018, The unreasonable effectiveness of the forget gate"
     memory = (
         "Its output is its memory: at every step f sets how much of it is kept. With beta above 0 more of the "
         "candidate is let in than is forgotten, so that values can add up."

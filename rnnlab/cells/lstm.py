@@ -25,11 +25,12 @@ class Lstm(AbstractGatedCell):
 
     With h the output and c the carry, both (B, H) and zero at the start of every sequence:
 
-        i_t = recurrent_activation(x_t·Wi + h_t·Ui + bi)
-        f_t = recurrent_activation(x_t·Wf + h_t·Uf + bf)
-        g_t = activation(x_t·Wg + h_t·Ug + bg)
-        o_t = recurrent_activation(x_t·Wo + h_t·Uo + bo)
-        c_{t+1} = f_t * c_t + i_t * g_t,   h_{t+1} = output_t = o_t * activation(c_{t+1})
+        i_t = recurrent_activation(input_t·Wi + h_t·Ui + bi)
+        f_t = recurrent_activation(input_t·Wf + h_t·Uf + bf)
+        g_t = activation(input_t·Wg + h_t·Ug + bg)
+        o_t = recurrent_activation(input_t·Wo + h_t·Uo + bo)
+        c_{t+1} = f_t * c_t + i_t * g_t
+        output_t = h_{t+1} = o_t * activation(c_{t+1})
 
     W are (I, H), U (H, H), b (H,).
 
@@ -62,15 +63,6 @@ class Lstm(AbstractGatedCell):
     }  # fmt: skip
     forget = "f"
     title = "LSTM"
-    equations = (
-        "i_t = recurrent_activation(input_t·Wi + h_t·Ui + bi)\n"
-        "f_t = recurrent_activation(input_t·Wf + h_t·Uf + bf)\n"
-        "g_t = activation(input_t·Wg + h_t·Ug + bg)\n"
-        "o_t = recurrent_activation(input_t·Wo + h_t·Uo + bo)\n"
-        "c_{t+1} = f_t * c_t + i_t * g_t\n"
-        "output_t = h_{t+1} = o_t * activation(c_{t+1})"
-    )
-    source = "Gers, Schmidhuber, Cummins 2000, Learning to forget"
     memory = (
         "Its carry c passes through no matrix: at every step f sets how much of it is kept, i how much of the "
         "candidate g is added, and o how much of it is shown. Where f is near 1, the carry hardly changes, and neither "

@@ -72,13 +72,16 @@ class Lstm1997(AbstractGatedCell):
     sequence; each of c, i and o has its own W (I, ·), U (H, ·), Vi and Vo (blocks, ·) and b, and a block's gates count
     for each of its cells:
 
-        net_t = x_t·W + y_t·U + i_t·Vi + o_t·Vo + b
-        i_{t+1} = f(net of i),   o_{t+1} = f(net of o),   f = recurrent_activation
-        s_{t+1} = s_t + i_{t+1} * g(net of c),   g(v) = 4·sigmoid(v) - 2
-        y_{t+1} = output_t = o_{t+1} * h(s_{t+1}),   h(v) = 2·sigmoid(v) - 1
+        net_t = input_t·W + y_t·U + i_t·Vi + o_t·Vo + b   for c, i and o each
+        i_{t+1} = recurrent_activation(net of i)
+        o_{t+1} = recurrent_activation(net of o)
+        s_{t+1} = s_t + i_{t+1} * g(net of c),   g = g_scale * activation + g_shift
+        with forget_gate: s_{t+1} = f_{t+1} * s_t + ...,   f_{t+1} = recurrent_activation(net of f)
+        output_t = y_{t+1} = o_{t+1} * h(s_{t+1})
+        h = h_scale * state_activation + h_shift
 
-    With `truncate` no gradient flows back through y_t, i_t and o_t. With `forget_gate` each block has a gate
-    f_{t+1} = f(net of f) too, and s_{t+1} = f_{t+1} * s_t + i_{t+1} * g(net of c).
+    By default g(v) = 4·sigmoid(v) - 2 and h(v) = 2·sigmoid(v) - 1. With `truncate` no gradient flows back through y_t,
+    i_t and o_t.
 
     Source: Hochreiter, Schmidhuber 1997, "Long short-term memory", equations 1 to 9 and appendix A.1; with
         `forget_gate` Gers, Schmidhuber, Cummins 2000, "Learning to forget: continual prediction with LSTM".
@@ -108,16 +111,6 @@ class Lstm1997(AbstractGatedCell):
     states = ("y", "s", "i", "o")
     gates: Mapping[str, str] = {"i": "recurrent_activation", "o": "recurrent_activation"}
     title = "LSTM of 1997 (never forgets)"
-    equations = (
-        "net_t = input_t·W + y_t·U + i_t·Vi + o_t·Vo + b   for c, i and o each\n"
-        "i_{t+1} = recurrent_activation(net of i)\n"
-        "o_{t+1} = recurrent_activation(net of o)\n"
-        "s_{t+1} = s_t + i_{t+1} * g(net of c),   g = g_scale * activation + g_shift\n"
-        "with forget_gate: s_{t+1} = f_{t+1} * s_t + ...,   f_{t+1} = recurrent_activation(net of f)\n"
-        "output_t = y_{t+1} = o_{t+1} * h(s_{t+1})\n"
-        "h = h_scale * state_activation + h_shift"
-    )
-    source = "Hochreiter, Schmidhuber 1997, Long short-term memory"
     memory = (
         "Its state s is a sum to which each step adds: nothing is ever forgotten, and the gradient through s neither "
         "shrinks nor grows. The input gate keeps s from what does not matter, the output gate keeps the rest from s."

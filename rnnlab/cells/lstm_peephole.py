@@ -39,12 +39,12 @@ class LstmPeephole(AbstractGatedCell):
 
     With h the output and c the carry, both (B, H) and zero at the start of every sequence:
 
-        i_t = recurrent_activation(x_t·Wi + h_t·Ui + pi * c_t + bi)
-        f_t = recurrent_activation(x_t·Wf + h_t·Uf + pf * c_t + bf)
-        g_t = activation(x_t·Wg + h_t·Ug + bg)
+        i_t = recurrent_activation(input_t·Wi + h_t·Ui + pi * c_t + bi)
+        f_t = recurrent_activation(input_t·Wf + h_t·Uf + pf * c_t + bf)
+        g_t = activation(input_t·Wg + h_t·Ug + bg)
         c_{t+1} = f_t * c_t + i_t * g_t
-        o_t = recurrent_activation(x_t·Wo + h_t·Uo + po * c_{t+1} + bo)
-        h_{t+1} = output_t = o_t * activation(c_{t+1})
+        o_t = recurrent_activation(input_t·Wo + h_t·Uo + po * c_{t+1} + bo)
+        output_t = h_{t+1} = o_t * activation(c_{t+1})
 
     W are (I, H), U (H, H), p and b (H,). With `truncate` no gradient flows back through h_t.
 
@@ -77,15 +77,6 @@ class LstmPeephole(AbstractGatedCell):
     }  # fmt: skip
     forget = "f"
     title = "LSTM with peepholes"
-    equations = (
-        "i_t = recurrent_activation(input_t·Wi + h_t·Ui + pi * c_t + bi)\n"
-        "f_t = recurrent_activation(input_t·Wf + h_t·Uf + pf * c_t + bf)\n"
-        "g_t = activation(input_t·Wg + h_t·Ug + bg)\n"
-        "c_{t+1} = f_t * c_t + i_t * g_t\n"
-        "o_t = recurrent_activation(input_t·Wo + h_t·Uo + po * c_{t+1} + bo)\n"
-        "output_t = h_{t+1} = o_t * activation(c_{t+1})"
-    )
-    source = "Gers, Schraudolph, Schmidhuber 2002, Learning precise timing with LSTM recurrent networks"
     memory = (
         "As an LSTM it has a carry that passes through no matrix. Its gates see the carry even while o hides it, so "
         "that they can act when it reaches a value: that is how it counts and measures time."

@@ -29,9 +29,10 @@ class Mingru(AbstractGatedCell):
 
     With h the state, (B, H) and zero at the start of every sequence:
 
-        f_t = 1 - recurrent_activation(x_t·Wz + bz)
-        k_t = g(activation(x_t·Wk + bk)),   g(v) = v + 1/2 where v >= 0, else sigmoid(v)
-        h_{t+1} = output_t = f_t * h_t + (1 - f_t) * k_t
+        f_t = 1 - recurrent_activation(input_t·Wz + bz)
+        k_t = g(activation(input_t·Wk + bk))
+        g(v) = v + 1/2 where v >= 0, else sigmoid(v)
+        output_t = h_{t+1} = f_t * h_t + (1 - f_t) * k_t
 
     W are (I, H), b (H,). With `positive: false` g is left out.
 
@@ -60,13 +61,6 @@ class Mingru(AbstractGatedCell):
     gates: Mapping[str, str] = {"f": "recurrent_activation"}
     forget = "f"
     title = "minGRU (gate sees no state)"
-    equations = (
-        "f_t = 1 - recurrent_activation(input_t·Wz + bz)\n"
-        "k_t = g(activation(input_t·Wk + bk))\n"
-        "g(v) = v + 1/2 where v >= 0, else sigmoid(v)\n"
-        "output_t = h_{t+1} = f_t * h_t + (1 - f_t) * k_t"
-    )
-    source = "Feng et al. 2024, Were RNNs all we needed?"
     memory = (
         "Its output is a running mean of candidates, in which the input alone sets how much is kept. One layer cannot "
         "act by what it remembers; a second one can, on what the first one gives."

@@ -14,7 +14,10 @@ class SimpleOptions(CellOptions):
 
 
 class Simple(AbstractDerivedByHand):
-    """output_t = activation(input_t·W + state_t·U + b),  state_{t+1} = output_t.
+    """The simple recurrent cell.
+
+        output_t = activation(input_t·W + state_t·U + b)
+        state_{t+1} = output_t
 
     W is (I, H), U (H, H), b (H,); the state `h` is (B, H) and zero at the start of every sequence.
 
@@ -35,8 +38,6 @@ class Simple(AbstractDerivedByHand):
     states = ("h",)
     gates: Mapping[str, str] = {"h": "activation"}
     title = "Simple cell (a tanh RNN)"
-    equations = "output_t = activation(input_t·W + state_t·U + b)\nstate_{t+1} = output_t"
-    source = "Elman 1990, Finding structure in time"
     memory = (
         "Its only memory is its last output, which is computed anew at every step: multiplied by U and passed through "
         "the activation. What it remembers, and the gradient by which it learns to remember, shrink or grow by a "

@@ -25,16 +25,18 @@ class Slstm(AbstractGatedCell):
     """The scalar memory cell of the xLSTM.
 
     With h the output, c the carry, n its normaliser and m the stabiliser, all (B, H) and zero at the start of every
-    sequence, and i~_t = x_t·Wi + h_t·Ui + bi, f~_t = x_t·Wf + h_t·Uf + bf:
+    sequence:
 
-        z_t = activation(x_t·Wz + h_t·Uz + bz),   o_t = recurrent_activation(x_t·Wo + h_t·Uo + bo)
-        m_{t+1} = max(ln f(f~_t) + m_t, i~_t), and i~_t at the first step, where n_t = 0
+        i~_t = input_t·Wi + h_t·Ui + bi,   f~_t = input_t·Wf + h_t·Uf + bf
+        z_t = activation(input_t·Wz + h_t·Uz + bz)
+        o_t = recurrent_activation(input_t·Wo + h_t·Uo + bo)
+        m_{t+1} = max(ln f(f~_t) + m_t, i~_t)
         i_t = exp(i~_t - m_{t+1}),   f_t = exp(ln f(f~_t) + m_t - m_{t+1})
         c_{t+1} = f_t * c_t + i_t * z_t,   n_{t+1} = f_t * n_t + i_t
-        h_{t+1} = output_t = o_t * c_{t+1} / n_{t+1}
+        output_t = h_{t+1} = o_t * c_{t+1} / n_{t+1}
 
-    W are (I, H), U (H, H), b (H,); f is `forget_activation`. The output does not depend on m, through which no
-    gradient flows: it keeps exp from overflowing.
+    W are (I, H), U (H, H), b (H,); f is `forget_activation`. At the first step, where n_t = 0, m_{t+1} is i~_t. The
+    output does not depend on m, through which no gradient flows: it keeps exp from overflowing.
 
     Source: Beck et al. 2024, "xLSTM: extended long short-term memory", equations 8 to 17.
     Differs: The paper's U are block-diagonal, one block for each head; here there is one head. Its code draws U as
@@ -67,16 +69,6 @@ class Slstm(AbstractGatedCell):
     }  # fmt: skip
     forget = "f"
     title = "sLSTM (exponential gates)"
-    equations = (
-        "i~_t = input_t·Wi + h_t·Ui + bi,   f~_t = input_t·Wf + h_t·Uf + bf\n"
-        "z_t = activation(input_t·Wz + h_t·Uz + bz)\n"
-        "o_t = recurrent_activation(input_t·Wo + h_t·Uo + bo)\n"
-        "m_{t+1} = max(ln f(f~_t) + m_t, i~_t)\n"
-        "i_t = exp(i~_t - m_{t+1}),   f_t = exp(ln f(f~_t) + m_t - m_{t+1})\n"
-        "c_{t+1} = f_t * c_t + i_t * z_t,   n_{t+1} = f_t * n_t + i_t\n"
-        "output_t = h_{t+1} = o_t * c_{t+1} / n_{t+1}"
-    )
-    source = "Beck et al. 2024, xLSTM: extended long short-term memory"
     memory = (
         "Its carry c is a weighted mean of all candidates z, and n the sum of the weights. The weight of a candidate "
         "is an exponential, without an upper bound: one step can outweigh, and so revise, all that came before."

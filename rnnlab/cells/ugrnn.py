@@ -23,9 +23,9 @@ class Ugrnn(AbstractGatedCell):
 
     With h the state, (B, H) and zero at the start of every sequence:
 
-        c_t = activation(x_t·Wc + h_t·Uc + bc)
-        g_t = recurrent_activation(x_t·Wg + h_t·Ug + bg)
-        h_{t+1} = output_t = g_t * h_t + (1 - g_t) * c_t
+        c_t = activation(input_t·Wc + h_t·Uc + bc)
+        g_t = recurrent_activation(input_t·Wg + h_t·Ug + bg)
+        output_t = h_{t+1} = g_t * h_t + (1 - g_t) * c_t
 
     W are (I, H), U (H, H), b (H,).
 
@@ -53,12 +53,6 @@ class Ugrnn(AbstractGatedCell):
     gates: Mapping[str, str] = {"c": "activation", "g": "recurrent_activation"}
     forget = "g"
     title = "UGRNN (update gate RNN)"
-    equations = (
-        "c_t = activation(input_t·Wc + h_t·Uc + bc)\n"
-        "g_t = recurrent_activation(input_t·Wg + h_t·Ug + bg)\n"
-        "output_t = h_{t+1} = g_t * h_t + (1 - g_t) * c_t"
-    )
-    source = "Collins, Sohl-Dickstein, Sussillo 2017, Capacity and trainability in recurrent neural networks"
     memory = (
         "Its output is its memory: at every step g sets how much of it is kept, and the rest comes from the candidate "
         "c. Where g is near 1, the output hardly changes, and neither does the gradient through it."

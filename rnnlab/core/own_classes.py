@@ -98,7 +98,7 @@ def _derived(classes: OwnClasses, file: CodeFile, kind: type, options: type[Opti
     of_options: dict[str, Any] = {"__annotations__": {"type": Literal[text]}, "type": text, "__module__": __name__}
     of_options["__doc__"] = options.__doc__
     defaults = classes.defaults(kind, file) if classes.defaults else {}
-    missing = {key: value for key, value in defaults.items() if not hasattr(kind, key)}
+    missing = {key: value for key, value in defaults.items() if not getattr(kind, key, "")}
     own = {"Options": type("Options", (options,), of_options), "__module__": kind.__module__, "__doc__": kind.__doc__}
     derived = type(file.name, (kind,), missing | own)
     derived.name = classes.name(file)  # type: ignore[attr-defined]  # not earlier: a task with a name makes its options

@@ -8,6 +8,7 @@ from dataclasses import fields, is_dataclass
 from datetime import date
 from enum import Enum
 from pathlib import PurePath
+from textwrap import dedent
 from typing import Any, TypeAlias
 
 # The values that `json.dumps` writes as they are.
@@ -82,6 +83,13 @@ def own_paragraphs(kind: type) -> tuple[str, str]:
     """Return the first two paragraphs of a class's own docstring as lines; the first without the dot, or its name."""
     first, second, *_ = [*inspect.cleandoc(vars(kind).get("__doc__") or kind.__name__).split("\n\n"), ""]
     return " ".join(first.split()).removesuffix("."), " ".join(second.split())
+
+
+def docstring_equations(kind: type) -> str:
+    """Return the first indented lines of a class's own docstring, before its sections; empty if there are none."""
+    text = re.split(r"^[A-Z]\w+:", inspect.cleandoc(vars(kind).get("__doc__") or ""), maxsplit=1, flags=re.MULTILINE)[0]
+    match = re.search(r"\n\n((?: {4}.*(?:\n|\Z))+)", text)
+    return dedent(match[1]).rstrip() if match else ""
 
 
 def docstring_section(kind: type, title: str) -> str:

@@ -24,7 +24,8 @@ def test_the_card_of_carry() -> None:
     assert lines[0] == "carry: Carry cell (a simplified LSTM)"
     for line in (
         *CELLS.get("carry").equations.splitlines(),
-        "source Chollet 2018, Deep learning with Python, section 6.2.2",
+        "f_t = recurrent_activation(state_t·Uf + input_t·Wf + bf)",
+        'source Chollet 2018, "Deep learning with Python", section 6.2.2 (the LSTM in pseudocode).',
         "parameters 4·I·H + 5·H² + 4·H per layer of H units with I inputs: 5,504 for I = 2, H = 32",
         "bf (H,) initializers.bias, plus 1",
         "Vo (H, H) initializers.recurrent_kernel",
