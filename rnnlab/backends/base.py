@@ -131,12 +131,8 @@ class AbstractModel(ABC):
     def predict(self, inputs: Array, lengths: Array | None = None, *, states: bool = False) -> Prediction:
         """Return outputs, and states on request, for inputs (B, T, I) of any T.
 
-        What it gives for steps after a sequence's end means nothing.
-
-        Args:
-            inputs: (B, T, I).
-            lengths: Steps of each sequence, (B,); None when all are T.
-            states: Whether to return every state after every step.
+        `lengths` are the steps of each sequence, (B,); None when all are T. What it gives for later steps means
+        nothing.
         """
 
     def outputs(self, batch: Batch) -> Array:

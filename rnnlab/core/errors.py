@@ -30,8 +30,7 @@ class RnnlabError(Exception):
 class UsageError(RnnlabError):
     """The command line is invalid; nothing was created."""
 
-    exit_code = 2
-    code = "E_USAGE"
+    exit_code, code = 2, "E_USAGE"
 
 
 class ConfigError(RnnlabError):
@@ -41,8 +40,7 @@ class ConfigError(RnnlabError):
         faults: Every fault found, in file order; each is an `RnnlabError` of its own with `where` filled in.
     """
 
-    exit_code = 2
-    code = "E_CONFIG"
+    exit_code, code = 2, "E_CONFIG"
 
     def __init__(self, faults: "list[UsageError]") -> None:
         self.faults = faults
@@ -58,54 +56,46 @@ class ConfigError(RnnlabError):
 class RunNotFoundError(RnnlabError):
     """No such run, not a run folder, or a name that fits several runs."""
 
-    exit_code = 3
-    code = "E_RUN"
+    exit_code, code = 3, "E_RUN"
 
 
 class VerificationError(RnnlabError):
     """Stored data failed verification: cut off, changed, or made for another network."""
 
-    exit_code = 4
-    code = "E_DATA"
+    exit_code, code = 4, "E_DATA"
 
 
 class EnvironmentFault(RnnlabError):
     """A system error: disk full, permission denied, out of memory, a missing package."""
 
-    exit_code = 5
-    code = "E_ENVIRONMENT"
+    exit_code, code = 5, "E_ENVIRONMENT"
 
 
 class RunLockedError(RnnlabError):
     """Another process is training this run."""
 
-    exit_code = 6
-    code = "E_LOCKED"
+    exit_code, code = 6, "E_LOCKED"
 
 
 class StoppedError(RnnlabError):
     """Training stopped on a signal or at its time limit; its state is saved, and it can be resumed."""
 
-    exit_code = 75
-    code = "E_STOPPED"
+    exit_code, code = 75, "E_STOPPED"
 
 
 class DivergedError(RnnlabError):
     """The loss in training is not finite."""
 
-    exit_code = 7
-    code = "E_DIVERGED"
+    exit_code, code = 7, "E_DIVERGED"
 
 
 class ConditionError(RnnlabError):
     """A condition of `compare --fail-if` is true."""
 
-    exit_code = 9
-    code = "E_CONDITION"
+    exit_code, code = 9, "E_CONDITION"
 
 
 class TrialsFailedError(RnnlabError):
     """Some trials of a sweep failed or diverged; the others are complete."""
 
-    exit_code = 8
-    code = "E_TRIALS"
+    exit_code, code = 8, "E_TRIALS"

@@ -57,6 +57,16 @@ class Traced:
     vectors: Mapping[str, int]
 
 
+def _operator(name: str, *, is_reflected: bool = False) -> Callable[["Symbol", Any], "Symbol"]:
+    """Return a method of symbols: the operation of this name, of the other operand first if it is reflected."""
+
+    def apply(self: "Symbol", other: Any) -> "Symbol":
+        operation: Callable[[Any, Any], Symbol] = getattr(self.xp, name)
+        return operation(other, self) if is_reflected else operation(self, other)
+
+    return apply
+
+
 @final
 class Symbol:
     """A value, a vector of parameters or a matrix of the step being traced, with the operators of an array."""
@@ -69,29 +79,13 @@ class Symbol:
         """The features."""
         return (self.xp.node(self).width,)
 
-    def __add__(self, other: Any) -> "Symbol":
-        return self.xp.add(self, other)
-
-    def __radd__(self, other: Any) -> "Symbol":
-        return self.xp.add(other, self)
-
-    def __sub__(self, other: Any) -> "Symbol":
-        return self.xp.subtract(self, other)
-
-    def __rsub__(self, other: Any) -> "Symbol":
-        return self.xp.subtract(other, self)
-
-    def __mul__(self, other: Any) -> "Symbol":
-        return self.xp.multiply(self, other)
-
-    def __rmul__(self, other: Any) -> "Symbol":
-        return self.xp.multiply(other, self)
-
-    def __truediv__(self, other: Any) -> "Symbol":
-        return self.xp.divide(self, other)
-
-    def __rtruediv__(self, other: Any) -> "Symbol":
-        return self.xp.divide(other, self)
+    __add__, __radd__ = _operator("add"), _operator("add", is_reflected=True)
+    __sub__, __rsub__ = _operator("subtract"), _operator("subtract", is_reflected=True)
+    __mul__, __rmul__ = _operator("multiply"), _operator("multiply", is_reflected=True)
+    __truediv__, __rtruediv__ = _operator("divide"), _operator("divide", is_reflected=True)
+    __matmul__ = _operator("matmul")
+    __gt__, __ge__, __lt__, __le__ = map(_operator, ("greater", "greater_equal", "less", "less_equal"))
+    __and__, __or__ = _operator("logical_and"), _operator("logical_or")
 
     def __neg__(self) -> "Symbol":
         return self.xp.negative(self)
@@ -100,27 +94,6 @@ class Symbol:
         if exponent != 2:
             self.xp.fail(f"a power of {exponent!r}", "a product, or xp.exp and xp.log; ** 2 is known")
         return self.xp.square(self)
-
-    def __matmul__(self, other: Any) -> "Symbol":
-        return self.xp.matmul(self, other)
-
-    def __gt__(self, other: Any) -> "Symbol":
-        return self.xp.greater(self, other)
-
-    def __ge__(self, other: Any) -> "Symbol":
-        return self.xp.greater_equal(self, other)
-
-    def __lt__(self, other: Any) -> "Symbol":
-        return self.xp.less(self, other)
-
-    def __le__(self, other: Any) -> "Symbol":
-        return self.xp.less_equal(self, other)
-
-    def __and__(self, other: Any) -> "Symbol":
-        return self.xp.logical_and(self, other)
-
-    def __or__(self, other: Any) -> "Symbol":
-        return self.xp.logical_or(self, other)
 
     def __bool__(self) -> NoReturn:
         self.xp.fail("`if`, `and` or `or` on a value", "xp.where(condition, a, b), & or |")

@@ -24,12 +24,8 @@ def keras_model(network: Network, parameters: Mapping[str, NDArray[Any]], scalin
     """Return the network as a functional model: `Input`, one recurrent layer upon another, `Dense`.
 
     Its layers are called `layers_0` …, `head`, as in the full names of the parameters. It gives raw outputs (logits,
-    for a task of classes), of every step where the network returns sequences, else of the last.
-
-    Args:
-        network: What to build.
-        parameters: Its parameters by full name.
-        scaling: Of one series of a file: the model then reads and returns the units of the file.
+    for a task of classes), of every step where the network returns sequences, else of the last. With the
+    `scaling` of one series of a file it reads and returns the units of the file.
     """
     cell, depth = network.cell, network.cell.options.layers
     inputs = x = keras.Input((None, network.input_features), dtype=network.precision, name="inputs")

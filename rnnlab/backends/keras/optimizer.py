@@ -43,9 +43,7 @@ class KerasOptimizer:
 
     Args:
         array: Returns a tensor of the engine as an array.
-        training: The update rule and the clipping.
         variables: What it updates, in the order of the network's parameters.
-        dtype: Of the variables.
 
     Raises:
         UsageError: The update rule has no counterpart in Keras.

@@ -53,12 +53,9 @@ def rows_in_cache(width: int) -> int:
 def shard_count(batch_size: int, *, width: int) -> int:
     """Return into how many shards a batch is divided where the config leaves it open.
 
-    Two when each has 16 rows and 2048 numbers per step, from which a second processor brings more than it costs; more
-    when each still has enough for its matrix products to run at full speed.
-
-    Args:
-        batch_size: B.
-        width: Numbers that a step computes for a row: units times gates.
+    `width` is how many numbers a step computes for a row: units times gates. Two when each has 16 rows and 2048 numbers
+    per step, from which a second processor brings more than it costs; more when each still has enough for its matrix
+    products to run at full speed.
 
     Example:
         >>> [shard_count(batch_size, width=128) for batch_size in (1, 32, 512)]
@@ -77,11 +74,7 @@ def count_shards(network: Network, shards: int | None, *, batch_size: int) -> in
 
 
 def deal(lengths: Array, count: int) -> list[Rows]:
-    """Return the rows of each shard, longest sequence first, so that all have about the same work.
-
-    Args:
-        lengths: (B,), the steps of each sequence.
-        count: How many shards.
+    """Return the rows of each shard, longest of all lengths (B,) first, so that each has about the same work.
 
     Example:
         >>> [rows.tolist() for rows in deal(np.array([3, 5, 4, 5]), 2)]

@@ -102,11 +102,7 @@ def lanes_of(network: Network, batch_size: int, *, one_hot: bool = False) -> int
 def why_not_in_lanes(network: Network, training: Training, batch_size: int, asked: bool | None) -> str:
     """Return why a network is not trained in a lane; empty where it is. It depends on the config alone.
 
-    Args:
-        network: The network.
-        training: How it is updated.
-        batch_size: B.
-        asked: What the config asks for; None for what is faster for one network alone.
+    `asked` is `numpy.lanes` of the config; None for what is faster for one network alone.
     """
     timesteps = training.longest or _TYPICAL
     if asked is False:

@@ -68,7 +68,6 @@ class AbstractLayer(ABC):
     """One recurrent layer; what it knows of a sequence is on the tapes, so that it can go back through many chunks.
 
     Args:
-        plan: Of the configured cell.
         parameters: Views of this layer's parameters by the cell's names; an update changes them in place.
         gradients: Views of the same shapes; a pass from `begin` to `finish` adds to them.
 

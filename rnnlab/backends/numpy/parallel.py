@@ -26,9 +26,7 @@ class ParallelShards:
     """The shards of one model.
 
     Args:
-        network: What is computed.
         parameters: Views by full name, in shared memory.
-        layer_class: The kernel.
         shards: How many; None for the rule of `count_shards`.
         processes: How many shards may be computed at once.
     """
@@ -56,10 +54,7 @@ class ParallelShards:
     ) -> tuple[float, Array, NamedVector]:
         """Return the mean loss, the raw outputs of the scored steps, and the gradients.
 
-        Args:
-            batch: The batch.
-            training: Where gradients are cut, and whether states are recomputed; None for nowhere, and `auto`.
-            meanwhile: Called once, when the other processes are at work.
+        Without `training` no gradient is cut. `meanwhile` is called once, when the other processes are at work.
         """
         scored, timesteps = int(np.count_nonzero(batch.mask)), int(batch.lengths.max())
         window, asked = (training.bptt_steps, training.recompute) if training else (None, "auto")

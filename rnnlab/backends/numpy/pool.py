@@ -29,12 +29,7 @@ _LENGTH = struct.Struct("q")
 
 
 def shared(shape: tuple[int, ...], dtype: DTypeLike) -> Array:
-    """Return zeros that processes forked from now on see and change too.
-
-    Args:
-        shape: Any, also of no numbers.
-        dtype: Any of a fixed size.
-    """
+    """Return zeros that processes forked from now on see and change too."""
     count, item = int(np.prod(shape)), np.dtype(dtype)
     return np.frombuffer(mmap.mmap(-1, max(1, count * item.itemsize)), item, count).reshape(shape)
 
@@ -116,9 +111,8 @@ class ProcessPool:
     def each(self, given: Any, meanwhile: Callable[[], None] | None = None) -> list[Any]:
         """Run one task in all processes; return the result of each, this process first.
 
-        Args:
-            given: Passed to all of them.
-            meanwhile: Called here once the workers have started: to wake them takes as long as a small task.
+        `meanwhile` is called here once the workers have started: to wake them takes as long as a small task.
+
 
         Raises:
             EnvironmentFault: A worker was ended from outside.

@@ -71,14 +71,7 @@ def step_gradients(
 ) -> StepGradients:
     """Return the gradients of one step: by the cell's own derivative if it has one, else by the derived one.
 
-    Args:
-        cell: The configured cell.
-        parameters: One layer's parameters by name.
-        inputs: (B, I).
-        state: Before the step.
-        step: What it gave.
-        output_gradient: dL/d output, (B, H).
-        state_gradient: dL/d of each array of the state after the step.
+    `state` is that before the step; the other arrays are those of `AbstractDerivedByHand.step_vjp`.
     """
     flowing: dict[str, Any] = {"output_gradient": output_gradient, "state_gradient": state_gradient}
     if isinstance(cell, AbstractDerivedByHand):

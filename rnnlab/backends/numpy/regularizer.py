@@ -25,10 +25,6 @@ class GradientRegularizer:
     Source: Pascanu, Mikolov, Bengio 2013, equation 10, as its code computes it (pascanur/trainingRNNs, RNN.py).
     Differs: From equation 10 as that code does: it is the mean over steps and sequences, not the sum. In equation 9 the
         norms are not squared.
-
-    Args:
-        activation: Of the cell.
-        parameters: Views of the layer's parameters, of which `U` is read.
     """
 
     def __init__(self, activation: AbstractActivation, parameters: Mapping[str, Array]) -> None:

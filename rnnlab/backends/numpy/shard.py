@@ -23,11 +23,6 @@ Array = NDArray[Any]
 class Shard:
     """The layers and the gradients of some rows; parameters are read only, and shared.
 
-    Args:
-        network: What is computed.
-        parameters: Views by full name.
-        layer_class: The kernel.
-
     Attributes:
         gradients: The part of these rows in the gradient of the mean loss, by full name.
     """
@@ -75,12 +70,7 @@ class Shard:
         return total, self._outputs
 
     def predict(self, inputs: Array, lengths: Array) -> Array:
-        """Return the raw outputs, in memory that does not grow with the number of steps.
-
-        Args:
-            inputs: (B, T, I), longest sequence first.
-            lengths: (B,), descending.
-        """
+        """Return the raw outputs, of sequences by descending length; memory does not grow with the number of steps."""
         outputs, state = self.network.empty_outputs(*inputs.shape[:2]), self._begin(len(inputs))
         (cut,) = chunks(lengths, rows_at_once=self._layers[0].chunk_rows())
         reads_inputs = self.network.output.inputs

@@ -51,15 +51,7 @@ class Layer:
     def pulled_back(
         self, inputs: Array, state: Arrays, step: Step, *, state_gradient: Arrays, output_gradient: Array | None = None
     ) -> StepGradients:
-        """Return the gradients before a step from those after it.
-
-        Args:
-            inputs: (B, I).
-            state: Before the step.
-            step: What the step gave.
-            state_gradient: Of each array of the state after it.
-            output_gradient: Of the output, (B, H); None for zero.
-        """
+        """Return the gradients before a step from those after it; `output_gradient` None stands for zero."""
         return step_gradients(
             self.network.cell,
             self.parameters,
@@ -108,12 +100,7 @@ class Unrolled:
 
 
 def layers_of(network: Network, parameters: Mapping[str, Array]) -> tuple[Layer, ...]:
-    """Return the recurrent layers of a network.
-
-    Args:
-        network: The network.
-        parameters: All its parameters by full name, of any precision.
-    """
+    """Return the recurrent layers of a network, from all its parameters by full name, of any precision."""
     layers = []
     for number in range(network.cell.options.layers):
         names = network.layer_parameters(number)
@@ -123,13 +110,7 @@ def layers_of(network: Network, parameters: Mapping[str, Array]) -> tuple[Layer,
 
 
 def unroll(layers: tuple[Layer, ...], inputs: Array, lengths: Array) -> Unrolled:
-    """Return every step of the layers on a batch.
-
-    Args:
-        layers: The layers, the first first.
-        inputs: (B, T, I).
-        lengths: (B,).
-    """
+    """Return every step of the layers, the first first, on inputs (B, T, I) with their lengths, (B,)."""
     below, steps = [np.asarray(inputs, np.float64).swapaxes(0, 1)], list[list[Step]]()
     for layer in layers:
         steps.append(layer.run(below[-1]))

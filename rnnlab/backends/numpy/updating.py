@@ -20,7 +20,6 @@ class Update:
     """One step of a rule, in place.
 
     Args:
-        rule: The update rule.
         vectors: By name `parameters`, `gradients`, `decays` and the rule's slots, each (P,).
     """
 

@@ -25,13 +25,7 @@ ops = keras.ops
 
 @final
 class DerivedLayer:
-    """One recurrent layer on an engine.
-
-    Args:
-        engine: Runs the loop, and takes the gradient given here for its own.
-        cell: The configured cell.
-        input_features: I of this layer.
-    """
+    """One recurrent layer on an engine."""
 
     def __init__(self, engine: AbstractEngine, cell: AbstractCell, *, input_features: int) -> None:
         self.names, plan = list(cell.parameters(input_features)), plan_of(cell, input_features)

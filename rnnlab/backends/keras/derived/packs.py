@@ -14,11 +14,7 @@ ops = keras.ops
 
 @final
 class Pack:
-    """The places of nodes on the last axis of one array.
-
-    Args:
-        nodes: In their order.
-    """
+    """The places of nodes on the last axis of one array."""
 
     def __init__(self, nodes: Iterable[Node]) -> None:
         self.nodes, self.width, self._places = tuple(nodes), 0, dict[Node, slice]()

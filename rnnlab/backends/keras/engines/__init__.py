@@ -27,9 +27,6 @@ def start(engine: str = DEFAULT_ENGINE) -> AbstractEngine:
 
     What the engine's native code writes to stderr as it loads is dropped, unless `RNNLAB_VERBOSE` is set.
 
-    Args:
-        engine: `tensorflow`, `jax` or `torch`.
-
     Raises:
         UsageError: There is no such engine.
         EnvironmentFault: It is not installed, cannot be imported, or this process runs Keras on another engine.

@@ -55,11 +55,7 @@ Block = Callable[[Sequence[Lane], int], list[Results]]
 
 
 class AbstractEngine(ABC):
-    """One engine; to make it is to set it up for this process.
-
-    Args:
-        cpus: Processors that it may use.
-    """
+    """One engine; to make it is to set it up for this process, with so many processors."""
 
     name: ClassVar[str]
 
@@ -97,12 +93,7 @@ class AbstractEngine(ABC):
 
     @abstractmethod
     def with_gradient(self, forward: Forward, backward: Backward) -> Function:
-        """Return a function of tensors with a gradient that is given and not found by the engine.
-
-        Args:
-            forward: The function: its outputs, and what `backward` needs.
-            backward: From that and the outputs' gradients, the gradient of every argument.
-        """
+        """Return a function of tensors with the gradient that `backward` gives, not one that the engine finds."""
 
     @abstractmethod
     def compile_function(self, function: Callable[..., Any], *, xla: bool) -> Callable[..., Any]:

@@ -132,11 +132,8 @@ def _gradients_of(loss: base.Loss) -> base.Gradients:
 def shards(batch_size: int, *, width: int) -> list[slice]:
     """Return the parts into which a batch is split, to be computed side by side and added up in this order.
 
-    A rule of the shape alone: the number of threads at hand changes no number. Small batches stay whole.
-
-    Args:
-        batch_size: B.
-        width: Units of all layers together.
+    `width` are the units of all layers together. A rule of the shape alone: the number of threads at hand changes no
+    number. Small batches stay whole.
 
     Example:
         >>> shards(64, width=32)

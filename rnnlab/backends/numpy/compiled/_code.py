@@ -15,8 +15,6 @@ class Code:
     """One function that takes places and whole numbers, and returns nothing.
 
     Args:
-        module: Where it goes.
-        name: Its name there.
         places: How many places it takes, before the numbers.
         numbers: How many whole numbers it takes.
         precision: Of the numbers at the places, `float32` or `float64`.

@@ -23,9 +23,6 @@ class Head:
     """The output layer and the loss.
 
     Args:
-        code: The function.
-        buffers: Its memory.
-        formula: What they compute.
         layout: Of the layer below.
         inputs: I, of the network.
         shapes: Where the parameters are, by full name.
@@ -72,7 +69,7 @@ class Head:
         }
         if errors:
             wanted[formula["error"]] = [Rows("head", 1 + self.features + self.units, 1)]
-        direction = Order(given, wanted, ones=ones, work=0).direction(stages([*wanted], []))
+        direction = Order(given, wanted, ones=ones).direction(stages([*wanted], []))
         read = {"head.W": h, "head.V": places["inputs"], "head.b": ones}
         operands = {name: rows for name, rows in read.items() if name in shapes}
         ends = [0, *accumulate(rows.count for rows in operands.values())]

@@ -17,8 +17,6 @@ class Items:
     """Writes them into a function.
 
     Args:
-        code: The function.
-        direction: What is computed.
         name: Of its products in the module.
         starts: Where the matrix of each product begins among the weights: a row, where there is one for each lane.
         vectors: Where each vector of parameters begins among the vectors, likewise.

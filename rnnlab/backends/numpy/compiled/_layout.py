@@ -15,7 +15,6 @@ class Layout:
     """The memory and the order of a plan.
 
     Args:
-        plan: The plan.
         lanes: Numbers per vector, to which kept gradients are rounded up.
         inputs_apart: Whether inputs are not on the record but in a buffer of their own.
         also: Nodes of the step that are kept too, besides those that the backward pass reads.
@@ -53,7 +52,7 @@ class Layout:
             self.numbers += size
         forward = stages([*plan.after.values(), *(node for node in also if node.width)], []) if also else plan.forward
         given = self._leaves([*forward, Stage((), (Node("also", tuple(also)),))])
-        self.forward = Order(given, kept, ones=self.ones, work=0).direction(forward)
+        self.forward = Order(given, kept, ones=self.ones).direction(forward)
         self._back(given, {node: rows[0] for node, rows in kept.items()})
 
     def _on_record(self, count: int) -> Rows:
@@ -89,7 +88,7 @@ class Layout:
         self.below = Rows("below", 0, plan.input_features)
         if plan.input_rest is not None:
             wanted.setdefault(plan.input_rest, []).append(self.below)
-        order = Order(known, wanted, ones=self.ones, work=0)
+        order = Order(known, wanted, ones=self.ones)
         self.backward = order.direction(plan.backward, plan.input_products, self.below)
 
     def _gathered(self) -> dict[frozenset[Operand], list[Node]]:

@@ -51,11 +51,7 @@ def _machine() -> Any:
 
 @final
 class Program:
-    """The functions of a module as machine code; it lives as long as this object.
-
-    Args:
-        module: What to compile.
-    """
+    """The functions of a module as machine code; it lives as long as this object."""
 
     def __init__(self, module: ir.Module) -> None:
         module.triple = binding.get_default_triple()

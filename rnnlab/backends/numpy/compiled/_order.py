@@ -48,14 +48,10 @@ class Order:
     Args:
         given: Where nodes are that are known.
         wanted: Where nodes must be when the step is over.
-        ones: Where the ones are.
-        work: Rows of `work` that are taken.
     """
 
-    def __init__(
-        self, given: Mapping[Node, Rows], wanted: Mapping[Node, Sequence[Rows]], *, ones: Rows, work: int
-    ) -> None:
-        self._ones, self._work = ones, work
+    def __init__(self, given: Mapping[Node, Rows], wanted: Mapping[Node, Sequence[Rows]], *, ones: Rows) -> None:
+        self._ones, self._work = ones, 0  # rows of `work` that are taken
         self._written = {node: list(rows) for node, rows in wanted.items()}
         self._rows = dict(given) | {node: rows[0] for node, rows in self._written.items()}
         self._items = list[Product | Loop]()
@@ -66,13 +62,7 @@ class Order:
         to_inputs: Sequence[tuple[Node, str]] = (),
         below: Rows | None = None,
     ) -> Direction:
-        """Return the direction; a product for the gradient of the inputs comes last.
-
-        Args:
-            stages: Its stages.
-            to_inputs: Gradients, and the matrices that take them to the inputs.
-            below: Where that goes.
-        """
+        """Return the direction; last come products of gradients and matrices, `to_inputs`, with the sum in `below`."""
         shares = [self._shares(stage) for stage in stages]
         read_elsewhere = self._read_elsewhere(shares)
         for products, loops in shares:

@@ -27,9 +27,6 @@ class Layer:
     """One recurrent layer.
 
     Args:
-        code: The function.
-        buffers: Its memory.
-        plan: Of the cell.
         name: Of the layer, among others in the module.
         shapes: Where its parameters are, by the cell's names.
         inputs: Where its inputs are, and how many rows after one step's those of the next are.
@@ -144,11 +141,8 @@ class Layer:
     ) -> None:
         """Go back through time, then add to the sums.
 
-        Args:
-            timesteps: T.
-            lengths: Of each column.
-            window: The gradient is cut at every multiple of so many steps before a column's end; 0 for nowhere.
-            from_above: Adds the gradient of a step's output; given the bases, the step, and where it goes.
+        The gradient is cut at every multiple of `window` steps before a column's end, for 0 nowhere. `from_above` adds
+        that of a step's output, given the bases, the step, and where it goes.
         """
         code, layout, width, bases = self._code, self.layout, self._columns, self._back.bases
         clear(code, self._flow, layout.flow * width)

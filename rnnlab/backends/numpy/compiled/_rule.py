@@ -22,9 +22,6 @@ class Rule:
     """Updates all parameters by their gradients.
 
     Args:
-        code: The function.
-        buffers: Its memory.
-        rule: The rule.
         at: Where `parameters`, `decays` and the rule's slots are; and `alive`, the lanes that are updated.
         size: P, how many parameters there are.
 

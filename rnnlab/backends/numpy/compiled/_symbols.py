@@ -55,7 +55,6 @@ class Lookups:
     """Reads rows of parameters, and adds to rows of their gradients.
 
     Args:
-        code: The function.
         shapes: Of each parameter, by the names of the pieces: its first row, its shape.
         parameters, gradients: Where all of them are.
         columns: W.

@@ -34,9 +34,7 @@ class Updates:
     The table has the addresses of what is `GIVEN`, then of the rule's slots, then of the buffers in `sizes`.
 
     Args:
-        network: Of every lane.
         rule: How all are updated; its numbers are given for each update and lane.
-        lanes: How many there are.
         together: How many sequences of a batch are computed at once, S; it divides B.
         of_symbols: Whether the inputs are symbols, one number for each step.
         learns: Whether it goes back and updates; else it finds the outputs alone.

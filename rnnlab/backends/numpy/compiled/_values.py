@@ -15,6 +15,22 @@ _FLAGS = ("contract",)
 Whole = Union["Number", int]
 
 
+def _operation(name: str) -> Callable[["Number", Whole], "Number"]:
+    """Return a method of whole numbers: this instruction of both."""
+
+    def apply(self: "Number", other: Whole) -> "Number":
+        return Number(self._builder, getattr(self._builder, name)(self.value, Number.of(other)))
+
+    return apply
+
+
+def _comparison(how: str) -> Callable[["Number", Whole], Any]:
+    def apply(self: "Number", other: Whole) -> Any:
+        return self._builder.icmp_signed(how, self.value, Number.of(other))
+
+    return apply
+
+
 @final
 class Number:
     """A whole number that is known when the function runs."""
@@ -27,41 +43,17 @@ class Number:
         """Return a whole number as the function has it."""
         return number.value if isinstance(number, Number) else ir.Constant(WHOLE, number)
 
-    def __add__(self, other: Whole) -> "Number":
-        return Number(self._builder, self._builder.add(self.value, self._same(other)))
-
-    def __mul__(self, other: Whole) -> "Number":
-        return Number(self._builder, self._builder.mul(self.value, self._same(other)))
-
-    def __rsub__(self, other: Whole) -> "Number":
-        return Number(self._builder, self._builder.sub(self._same(other), self.value))
-
-    def __sub__(self, other: Whole) -> "Number":
-        return Number(self._builder, self._builder.sub(self.value, self._same(other)))
-
-    def __floordiv__(self, other: Whole) -> "Number":
-        return Number(self._builder, self._builder.udiv(self.value, self._same(other)))
-
     def at_most(self, other: Whole) -> "Number":
         """Return the smaller of the two."""
-        return Number(self._builder, self._builder.select(self < other, self.value, self._same(other)))
+        return Number(self._builder, self._builder.select(self < other, self.value, Number.of(other)))
 
-    def __mod__(self, other: Whole) -> "Number":
-        return Number(self._builder, self._builder.urem(self.value, self._same(other)))
+    def __rsub__(self, other: int) -> "Number":
+        return Number(self._builder, Number.of(other)) - self
 
-    def __le__(self, other: Whole) -> Any:
-        return self._builder.icmp_signed("<=", self.value, self._same(other))
-
-    def __lt__(self, other: Whole) -> Any:
-        return self._builder.icmp_signed("<", self.value, self._same(other))
-
-    def __ge__(self, other: Whole) -> Any:
-        return self._builder.icmp_signed(">=", self.value, self._same(other))
-
-    __radd__, __rmul__ = __add__, __mul__
-
-    def _same(self, other: Whole) -> Any:
-        return Number.of(other)
+    __add__ = __radd__ = _operation("add")
+    __mul__ = __rmul__ = _operation("mul")
+    __sub__, __floordiv__, __mod__ = _operation("sub"), _operation("udiv"), _operation("urem")
+    __le__, __lt__, __ge__ = _comparison("<="), _comparison("<"), _comparison(">=")
 
 
 @final
@@ -161,6 +153,25 @@ class Mask:
         return Mask(self.code, self.code.builder.not_(self.value))
 
 
+def _arithmetic(name: str) -> Callable[["Vector", "Vector | float"], "Vector"]:
+    """Return a method of vectors: this instruction of both, lane by lane."""
+
+    def apply(self: "Vector", other: "Vector | float") -> "Vector":
+        operation = getattr(self.code.builder, name)
+        return Vector(self.code, operation(self.value, self.code.constant(other).value, flags=_FLAGS))
+
+    return apply
+
+
+def _compared(how: str) -> Callable[["Vector", "Vector | float"], Mask]:
+    """Return a method of vectors: where this is true; of what is not a number, nowhere."""
+
+    def apply(self: "Vector", other: "Vector | float") -> Mask:
+        return Mask(self.code, self.code.builder.fcmp_ordered(how, self.value, self.code.constant(other).value))
+
+    return apply
+
+
 @final
 class Vector:
     """As many numbers as fit a register of the processor; operators work lane by lane, as on a NumPy array."""
@@ -168,40 +179,18 @@ class Vector:
     def __init__(self, code: "Code", value: Any) -> None:
         self.code, self.value = code, value
 
-    def __add__(self, other: "Vector | float") -> "Vector":
-        return self._with(self.code.builder.fadd, self, other)
-
-    def __mul__(self, other: "Vector | float") -> "Vector":
-        return self._with(self.code.builder.fmul, self, other)
-
-    def __sub__(self, other: "Vector | float") -> "Vector":
-        return self._with(self.code.builder.fsub, self, other)
+    __add__ = __radd__ = _arithmetic("fadd")
+    __mul__ = __rmul__ = _arithmetic("fmul")
+    __sub__, __truediv__ = _arithmetic("fsub"), _arithmetic("fdiv")
+    __gt__, __lt__, __ge__, __le__ = map(_compared, (">", "<", ">=", "<="))
+    equals, differs = _compared("=="), _compared("!=")
 
     def __rsub__(self, other: float) -> "Vector":
-        return self._with(self.code.builder.fsub, self.code.constant(other), self)
-
-    def __truediv__(self, other: "Vector | float") -> "Vector":
-        return self._with(self.code.builder.fdiv, self, other)
+        return self.code.constant(other) - self
 
     def __pow__(self, exponent: int) -> "Vector":
         assert exponent == 2
         return self * self
-
-    def __gt__(self, other: "Vector | float") -> Mask:
-        return self._compared(">", other)
-
-    def __lt__(self, other: "Vector | float") -> Mask:
-        return self._compared("<", other)
-
-    def __ge__(self, other: "Vector | float") -> Mask:
-        return self._compared(">=", other)
-
-    def __le__(self, other: "Vector | float") -> Mask:
-        return self._compared("<=", other)
-
-    def equals(self, other: "Vector | float") -> Mask:
-        """Return where it is this number."""
-        return self._compared("==", other)
 
     def power_of_two(self) -> "Vector":
         """Return 2ⁿ of a float32 vector whose last bits are the whole number n, from -126 to 127."""
@@ -223,15 +212,3 @@ class Vector:
 
     def _of_bits(self, bits: Any) -> "Vector":
         return Vector(self.code, self.code.builder.bitcast(bits, self.code.vector))
-
-    def differs(self, other: float) -> Mask:
-        """Return where it is not this number."""
-        return self._compared("!=", other)
-
-    __radd__, __rmul__ = __add__, __mul__
-
-    def _with(self, operation: Callable[..., Any], left: "Vector", right: "Vector | float") -> "Vector":
-        return Vector(self.code, operation(left.value, self.code.constant(right).value, flags=_FLAGS))
-
-    def _compared(self, how: str, other: "Vector | float") -> Mask:
-        return Mask(self.code, self.code.builder.fcmp_ordered(how, self.value, self.code.constant(other).value))

@@ -16,7 +16,6 @@ class Buffers:
     """The memory of a function: buffers whose addresses follow each other in a table.
 
     Args:
-        table: The table.
         columns: W, numbers of a row.
 
     Attributes:
@@ -35,16 +34,7 @@ class Buffers:
 
 @final
 class Weights:
-    """The matrices of a direction's products, one for each lane, and the sums of their gradients.
-
-    Args:
-        code: The function.
-        buffers: Its memory.
-        name: Of what it is part of.
-        directions: Whose products.
-        gathers: The sums.
-        shapes: Where the parameters are.
-    """
+    """The matrices of a direction's products, one for each lane, and the sums of their gradients."""
 
     def __init__(
         self,

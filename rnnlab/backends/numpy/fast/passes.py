@@ -21,9 +21,7 @@ _cached_writer = cache(writer)  # the same function for the same activation, so 
 def endings(nodes: Iterable[Node], homes: Collection[Node]) -> dict[Node, Node]:
     """Return for each node into which other one it turns in place: the only one that reads it, of the same size.
 
-    Args:
-        nodes: Each after its operands.
-        homes: Nodes that have a place of their own, and turn into none.
+    Each node comes after its operands; `homes` have a place of their own, and turn into none.
     """
     computed, found = dict.fromkeys(nodes), dict[Node, Node]()
     readers = Counter(operand for node in computed for operand in set(node.operands))
@@ -43,7 +41,6 @@ class Pass:
         nodes: Each after its operands.
         homes: Where leaves are, and where results go.
         rolling: The operation of the leaves that a step gets from the one before: what reads them is in the loop.
-        inputs: The place of the inputs.
         packed: Whether features are rows: else they are columns.
         zeros: Where else 0 is written at the end of a step.
 
