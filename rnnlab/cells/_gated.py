@@ -56,10 +56,5 @@ class GatedOptions(GateOptions):
         return Parameter((self.units,), "bias", initializer=Chrono(longest=self.chrono))
 
     def input_bias(self, keeping: str, offset: float = 0.0) -> Parameter:
-        """Return the bias of the input gate.
-
-        Args:
-            keeping: Name of the bias of the gate that keeps.
-            offset: Added to it.
-        """
+        """Return the bias of the input gate, with `offset` added; `keeping` names that of the gate that keeps."""
         return Parameter((self.units,), "bias", offset, opposite=keeping if self.chrono is not None else "")

@@ -85,10 +85,7 @@ class CodeFile:
         return content
 
     def located(self, folder: Path) -> "CodeFile":
-        """Return a file that a user names, with its full path and its hash, after it was imported.
-
-        Args:
-            folder: To which its path is relative.
+        """Return a file that a user names from `folder`, with its full path and its hash, after it was imported.
 
         Raises:
             UsageError: There is no such file or class, or an error was raised in it.

@@ -198,11 +198,7 @@ class Figure:
 
 
 def stairs(edges: Numbers, values: Numbers) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return x and y, (2 N,) each, of the outline of a histogram.
-
-    Args:
-        edges: (N + 1,) bounds of the bins.
-        values: (N,) heights.
+    """Return x and y, (2 N,) each, of the outline of a histogram of N values between N + 1 edges.
 
     Example:
         >>> x, y = stairs([0, 1, 2], [5, 3])

@@ -35,12 +35,9 @@ class AbstractLoss(ABC):
 
     @abstractmethod
     def value(self, xp: Any, outputs: Any, targets: Any) -> Any:
-        """Return the loss of each row, spelled in functions of `xp`; `targets` is (N, O) in any case.
+        """Return the loss of each row, spelled in functions of `xp`, from outputs (N, O).
 
-        Args:
-            xp: The array namespace.
-            outputs: (N, O).
-            targets: (N, O); of classes a one where the class is.
+        Targets are (N, O) in any case: of classes a one where the class is.
         """
 
     @abstractmethod

@@ -49,12 +49,9 @@ def home_expanded(text: str | Path) -> Path:
 
 
 def read_named(path: Path, limit: int, *, hint: str) -> bytes:
-    """Return the content of the regular file that `path` leads to.
+    """Return the content of the regular file that `path` leads to, if it has `limit` bytes at most.
 
-    Args:
-        path: As the user named it.
-        limit: The most bytes that such a file has.
-        hint: What to do where it cannot be used.
+    `hint` says what to do where it cannot be used.
 
     Raises:
         FileNotFoundError: There is none.
@@ -67,7 +64,7 @@ def read_named(path: Path, limit: int, *, hint: str) -> bytes:
 def sha256_of(path: Path, limit: int, *, hint: str) -> str:
     """Return the SHA-256 of the content, 64 hex digits; a file is read again only once it has changed.
 
-    Args, Raises: See `read_named`.
+    Raises: See `read_named`.
     """
     with _opened(path, limit, hint) as (_, status):
         stamp = status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns

@@ -45,11 +45,7 @@ class Options(BaseModel):
 @final
 @dataclass(frozen=True)
 class Short:
-    """Marks a block of options of which one may be given alone, as text: `csv: x.csv` for `csv: {path: x.csv}`.
-
-    Args:
-        key: That option.
-    """
+    """Marks a block of options of which one may be given alone, as text: `csv: x.csv` for `csv: {path: x.csv}`."""
 
     key: str
 

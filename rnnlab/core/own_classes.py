@@ -58,9 +58,7 @@ class OwnClasses:
     def member(self, name: str, run: bool) -> Any:
         """Return the class that a name takes from a file, or None if it names no file.
 
-        Args:
-            name: The name.
-            run: Whether the file may be run for it. If not, and it was not yet, the class has its name alone.
+        If the file may not be run for it, and was not yet, the class has its name alone.
 
         Raises:
             UsageError: There is no such class, or it is not what it must be.

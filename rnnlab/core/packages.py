@@ -13,12 +13,6 @@ def is_installed(package: str) -> bool:
 def missing_package(problem: str, *, extra: str, where: str = "", instead: str = "") -> EnvironmentFault:
     """Return the error to raise where a package is not installed.
 
-    Args:
-        problem: Which package, and what needs it.
-        extra: That of rnnlab which has it.
-        where: The key or option that needs it.
-        instead: What to do where it cannot be installed.
-
     Example:
         >>> print(missing_package("figures need the package matplotlib", extra="plots"))
         figures need the package matplotlib — pip install 'rnnlab[plots]'

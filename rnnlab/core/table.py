@@ -90,11 +90,7 @@ def table(
 ) -> Table:
     """Return a table.
 
-    Args:
-        columns: The headings, or columns.
-        rows: The cells.
-        title: A heading above the table.
-        text: The headings of columns of text; the first column always is one, and all others are numbers.
+    `text` are the headings of columns of text; the first column always is one, and all others are numbers.
 
     Example:
         >>> made = table(["cell", "loss", "title"], [["janet", 0.01, "simplified LSTM"]], text=["title"])

@@ -11,14 +11,7 @@ from rnnlab.equations.plan import OUTPUT, Plan
 def evaluate(
     ends: Iterable[Node], values: Mapping[Node, Array], *, xp: Any, parameters: Arrays
 ) -> dict[Node, Array | float]:
-    """Return the values of the ends and of all that they are computed from.
-
-    Args:
-        ends: What to compute.
-        values: Of the nodes that are given, each (B, width).
-        xp: The array namespace.
-        parameters: One layer's parameters by name.
-    """
+    """Return the values of the ends and of all that they are computed from; those given are (B, width) each."""
     found: dict[Node, Array | float] = dict(values)
     compute(ordered(ends, values), found, xp=xp, parameters=parameters)
     return found
@@ -41,17 +34,7 @@ def pull_back(
     output_gradient: Array,
     state_gradient: Arrays,
 ) -> StepGradients:
-    """Return the gradients of one step, derived from the cell's equation.
-
-    Args:
-        plan: Of the cell, for inputs of this size.
-        xp: The array namespace.
-        parameters: One layer's parameters by name.
-        inputs: (B, I).
-        state: The state before the step, each (B, its size).
-        output_gradient: dL/d output from outside the recurrence, (B, H).
-        state_gradient: dL/d of each array of the state after the step.
-    """
+    """Return the gradients of one step, derived from the cell's equation; arrays as in a cell's `step_vjp`."""
     flowing = {name: state_gradient[name] for name in plan.after if name != OUTPUT}
     flowing[plan.output] = flowing[plan.output] + output_gradient if plan.output in flowing else output_gradient
     values: dict[Node, Array] = {}

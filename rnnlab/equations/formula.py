@@ -34,10 +34,6 @@ def formula_of_head(loss: AbstractLoss, *, parameters: Mapping[str, Parameter]) 
     where they are classes; and `outputs`, what there is where the step is not scored; and from `number` nodes:
     `scored`, whether it is, and `share`, by which the gradient is multiplied. The results are `outputs`, `value`, the
     loss, `slope`, its gradient by the outputs, `flow`, that by `h`, and `error`, how far an answer is from its target.
-
-    Args:
-        loss: Which loss.
-        parameters: Those of the output layer, by full name.
     """
     graph = Graph()
     xp = _Rows(graph, _file(loss))

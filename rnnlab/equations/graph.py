@@ -206,9 +206,7 @@ def _is(node: Node, value: float) -> bool:
 def ordered(ends: Iterable[Node], given: Iterable[Node] = ()) -> list[Node]:
     """Return the nodes that the ends are computed from and the ends, each after its operands.
 
-    Args:
-        ends: What is wanted.
-        given: Nodes that are known: what these are computed from is left out, they are not.
+    Where some are `given`, what these are computed from is left out, they are not.
     """
     known, found = set(given), dict[Node, None]()
 

@@ -25,10 +25,7 @@ class Stage:
 def kept(step: Collection[Node], wanted: Iterable[Node], known: Collection[Node]) -> tuple[Node, ...]:
     """Return which nodes of a step the backward pass must find: those it reads, but for what is cheap to compute again.
 
-    Args:
-        step: All nodes of the step.
-        wanted: Nodes of the backward pass.
-        known: Nodes of the step that it finds anyway.
+    It finds the `known` ones anyway; `wanted` are its own nodes.
     """
     found, seen = dict[Node, None](), set(known)
 

@@ -118,12 +118,7 @@ class Symbol:
 
 @final
 class Operations:
-    """The array namespace `xp` of a trace.
-
-    Args:
-        graph: Where the nodes go.
-        file: Of the cell, for errors.
-    """
+    """The array namespace `xp` of a trace."""
 
     def __init__(self, graph: Graph, file: str = "") -> None:
         self._graph, self._file = graph, file

@@ -53,13 +53,8 @@ def gradient_by_lag(unrolled: Unrolled, head: Mapping[str, Array], batch: Batch,
 
     Lag 0 is the state after the last scored step itself, lag k the state k steps earlier. Each derivative is total: it
     includes every path from that state to the loss, also through the output of its step where that output is the
-    state. The gradient of the last carry is zero, because nothing reads it before the loss.
-
-    Args:
-        unrolled: The steps of the network on the batch.
-        head: The output layer's parameters by full name, or all of the network.
-        batch: The batch.
-        loss: Key of `rnnlab.core.losses.LOSSES`.
+    state. The gradient of the last carry is zero, because nothing reads it before the loss. `head`
+    has the output layer's parameters by full name, or all of the network.
 
     Source: Hochreiter 1991, diploma thesis, section 3; Bengio, Simard & Frasconi 1994, IEEE TNN 5:157.
 
@@ -150,13 +145,7 @@ def _shares(norms: Array) -> Array:
 
 @final
 class GradientRecorder:
-    """Records the gradient by lag during a training, on the same sequences each time.
-
-    Args:
-        experiment: The training.
-        network: Its network.
-        task: Its task.
-    """
+    """Records the gradient by lag during a training, on the same sequences each time."""
 
     def __init__(self, experiment: Experiment, network: Network, task: AbstractTask) -> None:
         self._network, self._loss = network, task.loss

@@ -76,12 +76,7 @@ class Place(Fields):
 
 
 class Success:
-    """Watches the training stream and the validations for the moment the task's rule is met.
-
-    Args:
-        rule: The task's success rule.
-        batch_size: Sequences per update.
-    """
+    """Watches the training stream and the validations for the moment the task's rule is met."""
 
     def __init__(self, rule: SuccessRule, batch_size: int) -> None:
         self._rule, self._size = rule, batch_size
@@ -161,11 +156,7 @@ def _newest(before: Array, new: Array, count: int) -> Array:
 
 @dataclass
 class Best(Fields):
-    """The lowest validation loss so far, whose weights they were, and how long ago it last improved enough.
-
-    Args:
-        plateau: When to call it a plateau; None for never.
-    """
+    """The lowest validation loss so far, whose weights they were, and how long ago it last improved enough."""
 
     plateau: InitVar[PlateauOptions | None]
     lowest: float | None = None

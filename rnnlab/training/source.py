@@ -22,13 +22,6 @@ _STREAM = "data/train"
 class Source:
     """The batches of a training, in order.
 
-    Args:
-        task: Draws them.
-        batch_size: Sequences per batch.
-        timesteps: The shortest and longest.
-        seed: The run's seed.
-        same_length: Whether all sequences of a batch have the same length.
-
     Attributes:
         unit: How many batches are drawn by one call.
 

@@ -46,10 +46,7 @@ class Halt(Exception):
 
 @final
 class Deadline:
-    """The time budget of one process: near as soon as another step might not fit in.
-
-    Args:
-        max_seconds: The budget, from now on; None for none.
+    """The time budget of one process, from now on: near as soon as another step might not fit in.
 
     Example:
         >>> Deadline(None).is_near(saving=1e9), Deadline(60.0).is_near(saving=1.0), Deadline(60.0).is_near(saving=21.0)
@@ -62,11 +59,7 @@ class Deadline:
         self._longest = 0.0
 
     def is_near(self, *, saving: float) -> bool:
-        """Return whether it is time to stop; called wherever the training could.
-
-        Args:
-            saving: Seconds that it takes to save the training.
-        """
+        """Return whether it is time to stop; called wherever that is possible. To save takes `saving` seconds."""
         if self.max_seconds is None:
             return False
         now = time.perf_counter()

@@ -44,16 +44,7 @@ class StreamSet:
     and `error_free_steps` the mean number of steps before. With `both` each sequence begins in the zero state. Streams
     are scored in stages, of 1/1024, 1/64, 1/8 and then all of their sequences. During training the stage in which one
     of them has an error is the last, and both figures are of what was scored by then: most of the time would else be
-    spent on networks that are nearly perfect.
-
-    Args:
-        task: Draws the sequences.
-        sequences: How many, in all streams.
-        streams: How many streams they make up.
-        timesteps: The shortest and longest sequence.
-        seed: The run's seed.
-        along: How the network is trained along a stream.
-        part: Of the task; `test` is scored whole, each stream to its own first error.
+    spent on networks that are nearly perfect. The part `test` is scored whole, each stream to its own first error.
     """
 
     def __init__(
@@ -76,12 +67,7 @@ class StreamSet:
         self._batch: Batch | None = None  # of streams without an end, where it is small
 
     def score(self, model: AbstractModel, *, between: Callable[[], None] = lambda: None) -> dict[str, float]:
-        """Return `loss`, the mean over all scored steps, and metrics.
-
-        Args:
-            model: The network.
-            between: Called before each prediction; what it raises ends the scoring.
-        """
+        """Return `loss`, the mean over all scored steps, and metrics; `between` as of `ValidationSet.score`."""
         with np.errstate(over="ignore", invalid="ignore"):  # the score of a diverged network is inf or nan
             score = self._score_to_errors if self._along.ends_at_errors else self._score_all
             return score(model, between)

@@ -59,11 +59,7 @@ def train(
 def new_trainer(experiment: Experiment, *, folder: Path, used: int = 0, probed: bool = False) -> Trainer:
     """Return the trainer of an experiment, if there is the memory for it and in `folder` the space.
 
-    Args:
-        experiment: What to train.
-        folder: Where the run is to be stored.
-        used: Bytes that it takes already.
-        probed: Whether it is known that the folder takes files.
+    The run takes `used` bytes there already; `probed` says that the folder is known to take files.
 
     Raises:
         EnvironmentFault: There is not, or a package is missing; nothing was made.
@@ -111,11 +107,7 @@ def begin(
 def train_to_end(trainer: Trainer, store: Store, *, stop: Stop | None = None, notes: Sequence[str] = ()) -> Training:
     """Train until there is a reason to end, and store how it ended; raises what `train` raises.
 
-    Args:
-        trainer: The training, at any step.
-        store: What it is stored in.
-        stop: Through it the training can be asked to stop.
-        notes: What was unusual until now.
+    `notes` are what was unusual until now.
     """
     # The lock ends with the training, and readers of the events need none.
     run, message, stop = RunFolder(store.run.path), "", stop or Stop()

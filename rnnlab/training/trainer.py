@@ -33,9 +33,6 @@ Parameters = dict[str, NDArray[Any]]
 class Trainer:
     """The training of one experiment in this process.
 
-    Args:
-        experiment: What to train.
-
     Attributes:
         deadline: The end of the time that `training.max_seconds` gives this process.
         about: What the weights are of; stored with them and compared when they are loaded.

@@ -23,10 +23,6 @@ class ValidationSet:
     """Sequences drawn from a stream of their own, `data/validation`: the same ones every time they are asked for.
 
     Args:
-        task: Draws and scores them.
-        sequences: How many.
-        timesteps: Shortest and longest.
-        seed: The run's seed.
         part: The part of the task that draws them, which names the stream too; another one is `test`.
     """
 
@@ -42,9 +38,7 @@ class ValidationSet:
     def score(self, model: AbstractModel, *, between: Callable[[], None] = lambda: None) -> dict[str, float]:
         """Return `loss`, the mean over all scored steps, and the task's metrics, of all sequences.
 
-        Args:
-            model: The network.
-            between: Called before each batch; what it raises ends the scoring.
+        What `between` raises, called before each batch, ends the scoring.
         """
         steps = sequences = 0
         totals: dict[str, float] = {}

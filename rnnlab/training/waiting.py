@@ -17,11 +17,6 @@ def silently(_: str) -> None:
 def waiting(path: Path, stop: Stop | None, notify: Notify = silently) -> Pause:
     """Return what to do between two looks at a lock: report the wait, once, and end it when a stop is requested.
 
-    Args:
-        path: The folder.
-        stop: Through it the wait can be asked to stop.
-        notify: Shows the user a sentence.
-
     The function that is returned raises `StoppedError`.
     """
     reported = False

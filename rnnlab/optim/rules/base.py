@@ -67,27 +67,19 @@ class AbstractOptimizer(ABC, Generic[OptionsT]):
 
     @abstractmethod
     def move(self, xp: Any, at: Arrays, numbers: Arrays) -> dict[str, Any]:
-        """Return the parameters and the slots after a step.
+        """Return `parameters` and the slots after a step, by name.
 
         Args:
             xp: The array namespace.
             at: By name `parameters`, `gradients`, `decays` (whether a parameter decays) and the slots, all of one size.
             numbers: What `numbers` returned.
-
-        Returns:
-            `parameters` and the slots, by name.
         """
 
     @final
     def initial_slots(self, size: int, dtype: DTypeLike) -> Slots:
-        """Return the slots before the first step, all zero.
+        """Return the slots before the first step, all zero, for P parameters.
 
-        Args:
-            size: P, the number of parameters.
-            dtype: That of the parameters, float32 or float64.
-
-        Returns:
-            One (P,) vector of `dtype` for each of `slot_names()`, and `step`: (1,) int64, the number of updates done.
+        They are one (P,) vector for each of `slot_names()`, and `step`, (1,) int64, the number of updates done.
         """
         vectors = {name: np.zeros(size, dtype) for name in self.slot_names()}
         return {"step": np.zeros(1, np.int64), **vectors}

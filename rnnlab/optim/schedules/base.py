@@ -27,9 +27,6 @@ class ScheduleOptions(Options):
         """Return these options with a number for `decay_steps`, should it be left out: all steps after the warm-up.
 
         So a run that is made longer keeps the schedule that it began with.
-
-        Args:
-            total_steps: Steps of the whole training.
         """
         if getattr(self, "decay_steps", 0) is not None:
             return self
@@ -50,7 +47,6 @@ class AbstractSchedule(ABC, Generic[OptionsT]):
     gets 1/w, and step w-1 is the first at the full rate. The decay's own clock starts when the warm-up is over.
 
     Args:
-        options: The schedule's numbers.
         total_steps: Steps of the whole training; a decay whose `decay_steps` is left out spans what the warm-up leaves.
 
     Differs: Keras has warm-up in CosineDecay alone; there the rise starts at its initial rate and step w is the first
@@ -70,12 +66,7 @@ class AbstractSchedule(ABC, Generic[OptionsT]):
         """Return the multiplier `step` steps after the warm-up; 1 at step 0."""
 
     def after_evaluation(self, loss: float, *, learning_rate: float) -> None:
-        """Take in the result of an evaluation; most schedules ignore it.
-
-        Args:
-            loss: Of the validation set, finite.
-            learning_rate: The base rate, which `factor` multiplies.
-        """
+        """Take in the loss of an evaluation, finite, at this base rate; most schedules ignore it."""
 
     def state(self) -> dict[str, Any]:
         """Return what is remembered from evaluation to evaluation, as plain data."""
@@ -86,11 +77,7 @@ class AbstractSchedule(ABC, Generic[OptionsT]):
 
     @final
     def factor(self, step: int) -> float:
-        """Return the multiplier of the base learning rate, in [0, 1].
-
-        Args:
-            step: The number of updates already done, 0 or greater.
-        """
+        """Return the multiplier of the base learning rate, in [0, 1], after so many updates."""
         warmup = self.options.warmup_steps
         return (step + 1) / warmup if step < warmup else self.decay(step - warmup)
 
