@@ -54,9 +54,7 @@ class Node:
             `linear` (a `Sum`); `activation` (an `AbstractActivation`); `repeat` (each feature so many times in a row),
             `group_sum` and `group_max` (of so many features in a row); `one_hot` (of a class); or the name of an
             element-wise function of `keras.ops`.
-        operands: What it is computed from.
         width: Features; 0 for a constant.
-        detail: As above.
     """
 
     operation: str

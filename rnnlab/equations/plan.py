@@ -24,8 +24,6 @@ class Plan:
     """How a step is computed, and how a gradient is passed back through it.
 
     Attributes:
-        cell: Of what.
-        input_features: I.
         sizes: Features of each state by name; an output that is no state of the cell is one more, `OUTPUT`.
         output: Name of the state that is the output.
         matrices: Shape of each matrix of parameters, (in, out), by name.

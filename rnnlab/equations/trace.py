@@ -41,8 +41,6 @@ class Traced:
     """A step as a graph.
 
     Attributes:
-        graph: Made of these nodes.
-        output: The output.
         states: Each state after the step, by name.
         sizes: Features of each state, by name.
         matrices: Shape of each parameter that is a matrix, (in, out), by name.

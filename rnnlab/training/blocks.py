@@ -25,11 +25,8 @@ class Request:
     """A request for a block of updates.
 
     Attributes:
-        backend: Of the model.
-        model: Whose weights are updated.
         batch: `updates` batches.
         updates: How many; the answer may have fewer.
-        meanwhile: See `AbstractModel.train_block`.
     """
 
     backend: AbstractBackend

@@ -16,8 +16,6 @@ class Started:
     """The run folder exists and training begins.
 
     Attributes:
-        run: The folder.
-        experiment: What is trained.
         task: The task, with its baseline.
         parameters: How many numbers are trained.
         step: Steps done by earlier processes.
@@ -69,7 +67,6 @@ class Finished:
     """Training is over and everything is stored.
 
     Attributes:
-        run: The folder.
         summary: The result, as stored.
         already: Whether the run was complete before, so that there was nothing to do.
     """

@@ -24,11 +24,7 @@ _LINE = 64  # bytes of a line of the cache
 
 @final
 class Tape:
-    """What a layer keeps of one chunk until it goes back through it; its memory is used again for the next batch.
-
-    Attributes:
-        kept: Whatever the layer wants to find again.
-    """
+    """What a layer keeps of one chunk until it goes back through it; its memory is used again for the next batch."""
 
     kept: Any = None
 

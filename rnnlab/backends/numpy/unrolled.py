@@ -21,8 +21,6 @@ class Layer:
     """One recurrent layer.
 
     Attributes:
-        network: The network it is of.
-        number: Which layer, from 0.
         parameters: By the cell's own names, float64.
     """
 
@@ -79,9 +77,7 @@ class Unrolled:
     """Every step of a network on a batch.
 
     Attributes:
-        layers: The layers.
         inputs: What each layer reads, (T, B, its features).
-        steps: For each layer the T steps.
         lengths: (B,) the steps of each sequence; those after its end are padding.
     """
 

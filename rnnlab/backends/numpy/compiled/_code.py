@@ -21,9 +21,6 @@ class Code:
         lanes: Numbers per vector; as many as a register has if left out.
 
     Attributes:
-        places: The places.
-        numbers: The whole numbers.
-        lanes: Numbers per vector.
         size: Bytes of one.
     """
 

@@ -27,7 +27,6 @@ class Layout:
         gathers: How the gradients of the parameters are found after all steps.
         kept: Rows of the gradients that are kept of all steps.
         below: Where the gradient of the inputs is.
-        forward, backward: The two directions.
     """
 
     def __init__(self, plan: Plan, lanes: int, *, inputs_apart: bool = False, also: Sequence[Node] = ()) -> None:

@@ -37,9 +37,7 @@ class Piece:
 
     Attributes:
         name: Of the parameter.
-        transposed: Whether it lies there as its transpose.
-        rows: Where.
-        columns: Where.
+        transposed: Whether it is there as its transpose.
     """
 
     name: str

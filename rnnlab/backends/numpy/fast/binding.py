@@ -26,11 +26,8 @@ class Arrays:
 
     Attributes:
         packed: Whether arrays are (…, feature, B), else (…, B, feature).
-        timesteps: T.
         of_kind: By kind of place; those of each step have T as their first axis. Of gradients of states there are two
             of each, in turn `given` to a step and `passed` by it.
-        matrices: The packed ones.
-        parameters: By name.
     """
 
     packed: bool
