@@ -3,13 +3,11 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
-import numpy as np
-
 from rnnlab.config.experiment import Experiment
 from rnnlab.runs.run import Record
 from rnnlab.storage import Status
 from rnnlab.storage.summary import LOSS, Summary, best_record, mean_speed, validation_scores
-from rnnlab.tasks.base import AbstractTask, Evidence, NoRule, Threshold
+from rnnlab.tasks.base import AbstractTask, NoRule, Threshold
 from rnnlab.training.progress import Best
 from rnnlab.training.stopping import EXIT_CODES
 
@@ -115,8 +113,7 @@ def _solved_faults(
     solved, steps = summary.solved_at, summary.steps
     rule = task.rule(experiment.timesteps) if task else None
     if isinstance(rule, Threshold):  # a rule over the training stream cannot be applied again
-        nothing = np.zeros(0, bool)
-        met = [one for one in records if one["step"] and rule.is_met(Evidence(_numbers(one), nothing, math.inf))]
+        met = [one for one in records if one["step"] and rule.is_met(_numbers(one))]
         step = met[0]["step"] if met else None
         if (solved.step if solved else None) != step:
             yield f"solved_at is {solved.step if solved else None}, the other files give {step}"

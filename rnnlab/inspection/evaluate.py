@@ -18,8 +18,7 @@ from rnnlab.runs.rebuild import flat_description
 from rnnlab.runs.run import Run, Which
 from rnnlab.runs.unchanged import require_same_data
 from rnnlab.storage.fields import storable
-from rnnlab.tasks.base import AbstractTask
-from rnnlab.training.progress import judge
+from rnnlab.tasks.base import AbstractTask, NoRule
 from rnnlab.training.validation import scored_set
 
 Stream = Literal["test", "validation"]
@@ -150,7 +149,9 @@ def score(
     sequences = scored_set(experiment, task, on)
     with experiment.build_backend().running():
         metrics = sequences.score(model)
-    return metrics, chosen.baseline(experiment.timesteps), judge(chosen.rule(experiment.timesteps), metrics, count)
+    rule = chosen.rule(experiment.timesteps)
+    solved = None if isinstance(rule, NoRule) else rule.is_met(metrics, count)
+    return metrics, chosen.baseline(experiment.timesteps), solved
 
 
 def require_same_training(own: Experiment, asked: Experiment) -> None:

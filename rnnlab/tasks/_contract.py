@@ -16,7 +16,7 @@ from rnnlab.core.losses import LOSSES
 from rnnlab.core.registry import nearest
 from rnnlab.core.streams import stream
 from rnnlab.core.symbols import Symbols
-from rnnlab.tasks.base import AbstractTask, Evidence, Reference, Streak, TaskOptions, Threshold, mean_loss
+from rnnlab.tasks.base import AbstractTask, Reference, Streak, TaskOptions, Threshold, mean_loss
 
 SIZE = 4  # sequences of the batches drawn here
 _FLOAT, _WHOLE, _BOOL = "float64", "integers", "bool"
@@ -169,7 +169,7 @@ def check_predictors(task: AbstractTask, batch: Batch, timesteps: Lengths) -> No
     if isinstance(rule, Threshold):
         if unknown := sorted(rule.at_most.keys() - {"loss", *metrics}):
             raise UsageError(f"the success rule of {type(task).__name__} has {unknown[0]!r}, which is no metric of it")
-        rule.is_met(Evidence({"loss": 0.0, **metrics}, np.zeros(0, bool), 0.0))
+        rule.is_met({"loss": 0.0, **metrics})
 
 
 def _check_outputs(task: AbstractTask, outputs: Any, batch: Batch, what: str) -> None:

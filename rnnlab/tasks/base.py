@@ -20,7 +20,7 @@ from rnnlab.core.own_classes import without_place
 from rnnlab.core.scaling import Scaling
 from rnnlab.core.text import own_paragraphs
 from rnnlab.tasks._card import Card, Published, Reference
-from rnnlab.tasks._success import Evidence, NoRule, Streak, SuccessRule, Threshold
+from rnnlab.tasks._success import NoRule, Streak, SuccessRule, Threshold
 
 __all__ = [
     "CERTAIN",
@@ -28,7 +28,6 @@ __all__ = [
     "Array",
     "Batch",
     "Card",
-    "Evidence",
     "Lengths",
     "NoRule",
     "Part",

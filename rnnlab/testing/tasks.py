@@ -13,7 +13,7 @@ from rnnlab.core.losses import LOSSES
 from rnnlab.core.streams import stream
 from rnnlab.tasks import task_class
 from rnnlab.tasks._contract import check_draws, new_task, require_batch
-from rnnlab.tasks.base import AbstractTask, Evidence, NoRule, Streak, is_largest, mean_loss
+from rnnlab.tasks.base import AbstractTask, NoRule, Streak, is_largest, mean_loss
 from rnnlab.testing._measuring import Measured, at_scored, batches, draw, lengths_to_try, short_lengths
 from rnnlab.testing._memoryless import search
 
@@ -138,10 +138,10 @@ def check_rule(task: AbstractTask) -> None:
     """The oracle meets the success rule, and the first reference does not."""
     # A streak is counted in thousands of sequences, whose length does not matter to the rule.
     timesteps = short_lengths(task) if isinstance(task.solved, Streak) else task.default_timesteps
-    if task.solved.is_met(_evidence(task, task.references(timesteps)[0].predict, timesteps)):
+    if task.solved.is_met(*_scored(task, task.references(timesteps)[0].predict, timesteps)):
         _fail(task, f"the success rule, {task.solved}, is met by {task.references(timesteps)[0].name!r}")
     is_solvable = task.has_oracle and not isinstance(task.solved, NoRule)
-    if is_solvable and not task.solved.is_met(_evidence(task, task.oracle, timesteps)):
+    if is_solvable and not task.solved.is_met(*_scored(task, task.oracle, timesteps)):
         _fail(task, f"the success rule, {task.solved}, is not met by the oracle")
 
 
@@ -199,22 +199,24 @@ def check_losses(task: AbstractTask, *, precise: bool = False) -> None:
             _fail(task, f"{name!r} states the loss {loss:.6g}, measured {measured}")
 
 
-def _evidence(task: AbstractTask, predict: Callable[[Batch], Any], timesteps: Lengths) -> Evidence:
+def _scored(task: AbstractTask, predict: Callable[[Batch], Any], timesteps: Lengths) -> tuple[dict[str, float], int]:
+    """Return the metrics of a predictor, and on how many sequences."""
     rule = task.solved
-    right, losses, metrics = [], [], []
+    sizes, losses, metrics = [], [], []
     for batch in batches(task, timesteps, rule.sequences if isinstance(rule, Streak) else 2560):
         outputs = predict(batch)
-        answers = LOSSES[task.loss].answers(outputs)
-        correct = task.correct(answers, batch)
-        right.append(np.zeros(0, bool) if correct is None else correct)
+        sizes.append(batch.size)
         losses.append(mean_loss(task, outputs, batch))
-        metrics.append(task.metrics(answers, batch))
-    validation = {
-        name: float((np.max if is_largest(name) else np.mean)([found[name] for found in metrics]))
+        metrics.append(task.metrics(LOSSES[task.loss].answers(outputs), batch))
+    found = {
+        name: float(
+            np.max([one[name] for one in metrics])
+            if is_largest(name)
+            else np.average([one[name] for one in metrics], weights=sizes)
+        )
         for name in metrics[0]
     }
-    loss = float(np.mean(losses))
-    return Evidence({"loss": loss, **validation}, np.concatenate(right), loss)
+    return {"loss": float(np.mean(losses)), **found}, sum(sizes)
 
 
 def _oracle(task: AbstractTask, batch: Batch) -> Array:

@@ -13,7 +13,7 @@ from rnnlab.config.blocks import PlateauOptions
 from rnnlab.storage.fields import LARGEST_STEP, Seconds, Step
 from rnnlab.storage.summary import SolvedAt
 from rnnlab.storage.weights import list_differences
-from rnnlab.tasks.base import Evidence, NoRule, Streak, SuccessRule, Threshold
+from rnnlab.tasks.base import Streak, SuccessRule, Threshold
 
 Array = NDArray[Any]
 
@@ -135,7 +135,7 @@ class Success:
 
     def is_met_by(self, metrics: Mapping[str, float]) -> bool:
         """Return whether the rule is met by these metrics of a validation."""
-        return isinstance(self._rule, Threshold) and self._rule.is_met(Evidence(metrics, self._recent, inf))
+        return isinstance(self._rule, Threshold) and self._rule.is_met(metrics)
 
 
 def _may_be_below(losses: Array, bound: float, *, newest: int) -> Array:
@@ -212,22 +212,3 @@ class Averages(Fields):
         means = {name: total / self.count for name, total in self.totals.items()}
         self.totals, self.count = {}, 0
         return means
-
-
-def judge(rule: SuccessRule, metrics: Mapping[str, float], sequences: int) -> bool | None:
-    """Return whether scored sequences meet a success rule outside training; None where there is no rule.
-
-    A rule over the newest training sequences is applied to these, in proportion to their number.
-
-    Example:
-        >>> judge(Streak(sequences=2000, wrong=140), {"error_rate": 0.07, "loss": 0.1}, 1000)
-        True
-        >>> judge(Streak(sequences=2000), {"error_rate": 0.001, "loss": 0.1}, 1000)
-        False
-    """
-    if isinstance(rule, NoRule):
-        return None
-    if not isinstance(rule, Streak):
-        return rule.is_met(Evidence(metrics, np.zeros(0, bool), metrics["loss"]))
-    wrong = round(metrics["error_rate"] * sequences)
-    return wrong * rule.sequences <= rule.wrong * sequences and metrics["loss"] < rule.loss_below

@@ -2,43 +2,37 @@
 
 import math
 
-import numpy as np
 import pytest
 
-from rnnlab.tasks.base import Evidence, Streak, SuccessRule, Threshold
-
-
-def newest(bits: str, loss: float = 0.0) -> Evidence:
-    """Return the evidence of these training sequences, oldest first: `1` right, `0` wrong."""
-    return Evidence(None, np.array([bit == "1" for bit in bits], bool), loss)
-
-
-def scored(**metrics: float) -> Evidence:
-    return Evidence(metrics, np.zeros(0, bool), math.inf)
+from rnnlab.tasks.base import NoRule, Streak, SuccessRule, Threshold
 
 
 @pytest.mark.parametrize(
-    ("rule", "evidence", "is_met"),
+    ("rule", "metrics", "sequences", "is_met"),
     [
-        (Streak(3), newest("0111"), True),
-        (Streak(3), newest("1101"), False),
-        (Streak(3), newest("11"), False),
-        (Streak(3, wrong=1), newest("1101"), True),
-        (Streak(3, wrong=1), newest("11"), False),
-        (Streak(3, loss_below=0.5), newest("111", loss=0.49), True),
-        (Streak(3, loss_below=0.5), newest("111", loss=0.5), False),
-        (Streak(3), newest("111", loss=math.nan), False),
-        (Threshold({"loss": 0.5}), scored(loss=0.5), True),
-        (Threshold({"loss": 0.5}), scored(loss=math.nextafter(0.5, 1)), False),
-        (Threshold({"loss": 0.5}), scored(loss=math.nan), False),
-        (Threshold({"loss": 0.5}), newest("111"), False),
-        (Threshold({"loss": 1.0, "mae": 2.0}), scored(loss=1.0, mae=2.0), True),
-        (Threshold({"loss": 1.0, "mae": 2.0}), scored(loss=1.0, mae=2.1), False),
-        (Threshold({"loss": 1.0, "mae": 2.0}), newest("111"), False),
+        (Streak(3), {"loss": 0.0, "error_rate": 0.0}, 3, True),
+        (Streak(3), {"loss": 0.0, "error_rate": 1 / 3}, 3, False),
+        (Streak(3, wrong=1), {"loss": 0.0, "error_rate": 1 / 3}, 3, True),
+        (Streak(3, wrong=1), {"loss": 0.0, "error_rate": 2 / 3}, 3, False),
+        (Threshold({"error_rate": 0.01}), {"loss": 9.0, "error_rate": 0.01}, 10, True),
+        (Threshold({"error_rate": 0.01}), {"loss": 0.0, "error_rate": 0.011}, 10, False),
+        (Threshold({"loss": 1, "mae": 2}), {"loss": 1.0, "mae": 2.1}, 10, False),
+        (Threshold({"loss": 1, "mae": 2}), {"loss": 1.0, "mae": 2.0}, 10, True),
+        (Streak(100), {"loss": 0.0, "error_rate": 0.0}, 7, True),
+        (Streak(100), {"loss": 0.0, "error_rate": 1 / 7}, 7, False),
+        (Streak(100, wrong=10), {"loss": 0.0, "error_rate": 0.1}, 50, True),
+        (Streak(100, wrong=10), {"loss": 0.0, "error_rate": 0.12}, 50, False),
+        (Streak(100, loss_below=0.5), {"loss": 0.5, "error_rate": 0.0}, 50, False),
+        (Streak(100, loss_below=0.5), {"loss": 0.49, "error_rate": 0.0}, 50, True),
+        (Streak(100), {"loss": math.nan, "error_rate": 0.0}, 50, False),
+        (Threshold({"loss": 0.5}), {"loss": math.nan, "error_rate": 0.0}, 50, False),
+        (Threshold({"loss": 0.5}), {"loss": 0.5}, 50, True),
+        (Threshold({"loss": 0.5}), {"loss": math.nextafter(0.5, 1)}, 50, False),
+        (NoRule(), {"loss": 0.0, "error_rate": 0.0}, 50, False),
     ],
 )
-def test_a_rule_at_its_edge(rule: SuccessRule, evidence: Evidence, is_met: bool) -> None:
-    assert rule.is_met(evidence) is is_met
+def test_a_rule_at_its_edge(rule: SuccessRule, metrics: dict[str, float], sequences: int, is_met: bool) -> None:
+    assert rule.is_met(metrics, sequences) is is_met
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from rnnlab.config.blocks import PlateauOptions
-from rnnlab.tasks.base import Streak, SuccessRule, Threshold
+from rnnlab.tasks.base import Streak, Threshold
 from rnnlab.training.events import record_line
-from rnnlab.training.progress import Averages, Best, Success, judge
+from rnnlab.training.progress import Averages, Best, Success
 
 
 def follow(rule: Streak, batches: list[str], losses: list[float] | None = None) -> list[bool]:
@@ -95,27 +95,6 @@ def test_averages_begin_anew() -> None:
     assert averages.take() == {"loss": 3.0, "norm": 6.0}
     averages.add({"loss": np.array([5.0])})
     assert averages.take() == {"loss": 5.0}
-
-
-@pytest.mark.parametrize(
-    ("rule", "metrics", "sequences", "solved"),
-    [
-        (Threshold({"error_rate": 0.01}), {"loss": 9.0, "error_rate": 0.01}, 10, True),
-        (Threshold({"error_rate": 0.01}), {"loss": 0.0, "error_rate": 0.011}, 10, False),
-        (Threshold({"loss": 1, "mae": 2}), {"loss": 1.0, "mae": 2.1}, 10, False),
-        (Threshold({"loss": 1, "mae": 2}), {"loss": 1.0, "mae": 2.0}, 10, True),
-        (Streak(100), {"loss": 0.0, "error_rate": 0.0}, 7, True),
-        (Streak(100), {"loss": 0.0, "error_rate": 1 / 7}, 7, False),
-        (Streak(100, wrong=10), {"loss": 0.0, "error_rate": 0.1}, 50, True),
-        (Streak(100, wrong=10), {"loss": 0.0, "error_rate": 0.12}, 50, False),
-        (Streak(100, loss_below=0.5), {"loss": 0.5, "error_rate": 0.0}, 50, False),
-        (Streak(100, loss_below=0.5), {"loss": 0.49, "error_rate": 0.0}, 50, True),
-        (Streak(100), {"loss": math.nan, "error_rate": 0.0}, 50, False),
-        (Threshold({"loss": 0.5}), {"loss": math.nan, "error_rate": 0.0}, 50, False),
-    ],
-)
-def test_judge(rule: SuccessRule, metrics: dict[str, float], sequences: int, solved: bool) -> None:
-    assert judge(rule, metrics, sequences) is solved
 
 
 def test_a_record_in_words() -> None:
