@@ -5,10 +5,10 @@ Driven alone, each request is answered at once. Those of a population are answer
 
 import time
 from collections.abc import Callable, Generator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import wraps
-from typing import ParamSpec, final
+from typing import Any, ParamSpec, TypeVar, final
 
 from rnnlab.backends.base import AbstractBackend, AbstractModel, BlockResult, nothing
 from rnnlab.core.batch import Batch
@@ -16,6 +16,7 @@ from rnnlab.training.events import Event
 
 BLOCK_SECONDS = 0.05  # that a block should last: little enough to stop soon, much enough to cost nothing
 P = ParamSpec("P")
+T = TypeVar("T")
 _GROWTH = 4  # of a block, compared with the one before
 
 
@@ -60,22 +61,22 @@ def answered(training: Training) -> Generator[Event, None, None]:
 
     An error while a block is computed is raised in the training, which stores how it ended.
     """
-    with closing(training):
-        try:
-            item = next(training)
-            while True:
-                if not isinstance(item, Request):
-                    yield item
-                    item = next(training)
-                    continue
-                try:
-                    answer = _compute(item)
-                except BaseException as error:
-                    item = training.throw(error)
-                else:
-                    item = training.send(answer)
-        except StopIteration:
-            return
+    answer: Answer | BaseException | None = None
+    with closing(training), suppress(StopIteration):
+        while True:
+            item, answer = resumed(training, answer), None
+            if not isinstance(item, Request):
+                yield item
+                continue
+            try:
+                answer = _compute(item)
+            except BaseException as error:
+                answer = error
+
+
+def resumed(training: Generator[T, Answer | None, Any], answer: Answer | BaseException | None) -> T:
+    """Return what a training yields next, given the answer to its last request; an error is raised in it."""
+    return training.throw(answer) if isinstance(answer, BaseException) else training.send(answer)
 
 
 def answering(begin: Callable[P, Training]) -> Callable[P, Generator[Event, None, None]]:

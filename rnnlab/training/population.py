@@ -2,10 +2,10 @@
 
 import time
 from collections.abc import Callable, Generator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Generic, TypeVar, final
 
-from rnnlab.training.blocks import Answer, Request, Training
+from rnnlab.training.blocks import Answer, Request, Training, resumed
 from rnnlab.training.events import Event, Finished
 
 R = TypeVar("R")
@@ -51,7 +51,7 @@ class Population(Generic[R]):
 
     def _advance(self, training: Ongoing[R], answer: Answer | Exception | None) -> R | None:
         try:
-            request = training.throw(answer) if isinstance(answer, Exception) else training.send(answer)
+            request = resumed(training, answer)
         except StopIteration as end:
             result: R = end.value
             return result
@@ -88,21 +88,17 @@ def _compute(requests: list[Request]) -> Sequence[Answer | Exception]:
 
 def watched(training: Training, watch: Callable[[Event], None]) -> Ongoing[Finished | None]:
     """Yield the requests of a training, hand its events to `watch`, and return the last one."""
-    finished = None
-    with closing(training):
-        try:
-            item = next(training)
-            while True:
-                if isinstance(item, Request):
-                    try:
-                        answer = yield item
-                    except Exception as error:
-                        item = training.throw(error)
-                    else:
-                        item = training.send(answer)
-                else:
-                    watch(item)
-                    finished = item if isinstance(item, Finished) else None
-                    item = next(training)
-        except StopIteration:
-            return finished
+    finished: Finished | None = None
+    answer: Answer | Exception | None = None
+    with closing(training), suppress(StopIteration):
+        while True:
+            item, answer = resumed(training, answer), None
+            if not isinstance(item, Request):
+                watch(item)
+                finished = item if isinstance(item, Finished) else None
+                continue
+            try:
+                answer = yield item
+            except Exception as error:
+                answer = error
+    return finished

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rnnlab.backends.numpy.fast import FastLayer
+from rnnlab.backends.numpy.fast.layer import FastLayer
 from rnnlab.cells.base import StepGradients
 from rnnlab.cells.carry import Carry
 from rnnlab.equations import plan

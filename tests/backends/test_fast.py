@@ -5,7 +5,7 @@ import pytest
 
 from rnnlab.backends.base import Network
 from rnnlab.backends.numpy import NumpyBackend
-from rnnlab.backends.numpy.fast import FastLayer
+from rnnlab.backends.numpy.fast.layer import FastLayer
 from rnnlab.backends.numpy.layer import Tape
 from rnnlab.cells.base import AbstractCell
 from rnnlab.equations.plan import plan_of

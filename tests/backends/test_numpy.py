@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rnnlab.backends.numpy.layer import writer
+from rnnlab.backends.numpy.fast.passes import _writer as writer
 from rnnlab.backends.numpy.pool import NamedVector
 from rnnlab.core import activations
 

@@ -8,6 +8,7 @@ import pytest
 from rnnlab.backends.numpy import updating
 from rnnlab.backends.numpy.updating import Update
 from rnnlab.optim.rules import OPTIMIZERS
+from tests.rule_steps import update
 
 RULES: list[tuple[str, dict[str, Any]]] = [
     ("sgd", {}), ("sgd", {"momentum": 0.9}), ("sgd", {"momentum": 0.9, "nesterov": True}),
@@ -28,10 +29,10 @@ def test_steps_are_those_of_the_equation(
     parameters, gradients = rng.normal(size=size).astype(dtype), np.empty(size, dtype)
     slots, decays = rule.initial_slots(size, dtype), rng.random(size) < 0.5
     own = {"parameters": parameters.copy(), **{name: slot.copy() for name, slot in slots.items()}}
-    update = Update(rule, {**own, "gradients": gradients, "decays": decays})
+    calls = Update(rule, {**own, "gradients": gradients, "decays": decays})
     for number in range(1, 6):
         gradients[:] = rng.normal(size=size)
-        rule.update(parameters, gradients, slots, learning_rate=0.1 / number, decays=decays)
-        update.step(number, 0.1 / number)
+        update(rule, parameters, gradients, slots, learning_rate=0.1 / number, decays=decays)
+        calls.step(number, 0.1 / number)
         for which, right in {"parameters": parameters, **slots}.items():
             assert which == "step" or np.array_equal(own[which], right), which

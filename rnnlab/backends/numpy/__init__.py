@@ -26,7 +26,7 @@ from rnnlab.backends.base import (
 )
 from rnnlab.backends.numpy.compiled import compiled_layer, describe_compiler
 from rnnlab.backends.numpy.continual import ContinualModel
-from rnnlab.backends.numpy.fast import FastLayer
+from rnnlab.backends.numpy.fast.layer import FastLayer
 from rnnlab.backends.numpy.lanes import Form, Member, lanes_of, outputs_in_lanes, train_together, why_not_in_lanes
 from rnnlab.backends.numpy.layer import AbstractLayer
 from rnnlab.backends.numpy.parallel import ParallelShards
@@ -114,7 +114,7 @@ class NumpyBackend(AbstractBackend):
         self.processes = processes or allotted_cpus()
 
     def facts(self, network: Network, training: Training | None = None, *, batch_size: int = 1) -> dict[str, Any]:
-        path, _ = self._layer_class(network)
+        path, _ = self._layer_class()
         if training and training.stream and why_not_in_lanes(network, training, batch_size, self._lanes):
             path = "reference"  # the steps of the equations, one by one
         facts = {"name": self.name, "path": path, "processes": self.processes}
@@ -134,7 +134,7 @@ class NumpyBackend(AbstractBackend):
     def build(
         self, network: Network, *, parameters: Mapping[str, Array], training: Training | None = None
     ) -> AbstractModel:
-        _, layer_class = self._layer_class(network)
+        _, layer_class = self._layer_class()
         own = NamedVector({name: described.shape for name, described in network.parameters().items()}, network.dtype)
         own.fill_from(parameters)
         shards = ParallelShards(
@@ -173,8 +173,8 @@ class NumpyBackend(AbstractBackend):
     def _lanes(self) -> bool | None:
         return self.options.lanes if self.options.compiled and not self.reference else False
 
-    def _layer_class(self, network: Network) -> tuple[str, type[AbstractLayer]]:
-        """Return which way this network is computed, and the layer that does."""
+    def _layer_class(self) -> tuple[str, type[AbstractLayer]]:
+        """Return which way networks are computed, and the layer that does."""
         if self.reference:
             return "reference", ReferenceLayer
         if self.options.compiled:

@@ -12,7 +12,6 @@ from typing import Any, ClassVar, final
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from rnnlab.core.activations import AbstractActivation, Tanh
 from rnnlab.equations.plan import Plan
 
 Array = NDArray[Any]
@@ -122,18 +121,3 @@ class AbstractLayer(ABC):
     @abstractmethod
     def chunk_rows(self) -> int:
         """Return how many rows (steps times sequences) a chunk had best have."""
-
-
-def writer(activation: AbstractActivation) -> Callable[[Array, Array], Any]:
-    """Return the function of (x, out) that writes f(x) to `out`, which may be `x` itself.
-
-    It computes what `rnnlab.core.activations` defines; tanh and sigmoid, which nearly every network uses, need no
-    temporary array.
-    """
-    if isinstance(activation, Tanh):
-        return np.tanh
-
-    def write(x: Array, out: Array) -> None:
-        out[...] = activation(np, x)
-
-    return write

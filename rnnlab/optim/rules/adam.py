@@ -71,12 +71,10 @@ class Adam(AbstractAdam[AdamOptions]):
         double precision: Keras rounds β₁ and β₂ to float32 on the way, which puts η_t off by about 1e-5 of itself.
 
     Example:
-        >>> import numpy
         >>> rule = Adam(AdamOptions(beta_1=0.75, beta_2=0.75, epsilon=1.0))
-        >>> weights, slots = numpy.array([1.0]), rule.initial_slots(1, "float64")
-        >>> rule.update(weights, numpy.array([2.0]), slots, learning_rate=0.5)  # m = 0.5, v = 1, η_t = 0.5·0.5/0.25
-        >>> weights.tolist()
-        [0.75]
+        >>> at = {"parameters": 1.0, "gradients": 2.0, "momentum": 0.0, "velocity": 0.0}
+        >>> float(rule.move(np, at, rule.numbers(1, 0.5))["parameters"])  # m = 0.5, v = 1, η_t = 0.5·0.5/0.25
+        0.75
     """
 
     name, keras_name = "adam", "Adam"

@@ -39,10 +39,9 @@ class Adamw(AbstractAdam[AdamwOptions]):
     Example:
         >>> import numpy
         >>> rule = Adamw(AdamwOptions(beta_1=0.75, beta_2=0.75, epsilon=1.0, weight_decay=0.25))
-        >>> weights, slots = numpy.array([1.0]), rule.initial_slots(1, "float64")
-        >>> rule.update(weights, numpy.array([2.0]), slots, learning_rate=0.5)  # 1 - 0.5·0.25, then Adam's 0.25
-        >>> weights.tolist()
-        [0.625]
+        >>> at = {"parameters": 1.0, "gradients": 2.0, "momentum": 0.0, "velocity": 0.0, "decays": True}
+        >>> float(rule.move(numpy, at, rule.numbers(1, 0.5))["parameters"])  # 1 - 0.5·0.25, then Adam's 0.25
+        0.625
     """
 
     name, keras_name = "adamw", "AdamW"

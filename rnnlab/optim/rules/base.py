@@ -2,7 +2,7 @@
 
 All parameters of a network lie in one contiguous vector of P numbers, and so do their gradients: a step is a dozen
 array operations at most, whatever the number of layers. The equation is written once, against an array namespace `xp`
-as that of a cell is: NumPy computes it here, and machine code is made of it.
+as that of a cell is: NumPy's calls and machine code are made of it.
 """
 
 from abc import ABC, abstractmethod
@@ -16,7 +16,6 @@ from pydantic import Field
 from rnnlab.core.options import Options
 
 Vector = NDArray[np.floating[Any]]
-Mask = NDArray[np.bool_]
 Slots = dict[str, NDArray[Any]]
 Arrays = Mapping[str, Any]
 
@@ -83,38 +82,3 @@ class AbstractOptimizer(ABC, Generic[OptionsT]):
         """
         vectors = {name: np.zeros(size, dtype) for name in self.slot_names()}
         return {"step": np.zeros(1, np.int64), **vectors}
-
-    @final
-    def update(
-        self,
-        parameters: Vector,
-        gradients: Vector,
-        slots: Slots,
-        *,
-        learning_rate: float,
-        decays: Mask | None = None,
-    ) -> None:
-        """Do one step: change `parameters` and `slots` in place, leave `gradients` as they are.
-
-        Args:
-            parameters: (P,) float32 or float64. Every operation runs in this dtype.
-            gradients: (P,) of the same dtype, clipped already if they are to be.
-            slots: From `initial_slots`, or a copy of them saved earlier.
-            learning_rate: The rate of this step: base rate times the schedule's factor, 0 or greater.
-            decays: (P,), which parameters a rule with weight decay shrinks; None for all.
-
-        Raises:
-            ValueError: Parameters and gradients differ in shape or dtype (a bug of the caller, never of a config).
-        """
-        if gradients.dtype != parameters.dtype or gradients.shape != parameters.shape:
-            raise ValueError(
-                f"gradients are {gradients.dtype} {gradients.shape}, parameters {parameters.dtype} {parameters.shape}; "
-                "expected the same dtype and shape"
-            )
-        slots["step"] += 1
-        # A NumPy float64 scalar would lift float32 arithmetic to float64; a Python number does not.
-        numbers = {name: float(one) for name, one in self.numbers(int(slots["step"][0]), learning_rate).items()}
-        vectors = {"parameters": parameters, **{name: slots[name] for name in self.slot_names()}}
-        at = {**vectors, "gradients": gradients, "decays": True if decays is None else decays}
-        for name, new in self.move(np, at, numbers).items():
-            vectors[name][...] = new

@@ -39,10 +39,9 @@ class Rmsprop(AbstractOptimizer[RmspropOptions]):
     Example:
         >>> import numpy
         >>> rule = Rmsprop(RmspropOptions(rho=0.75, epsilon=1.25))
-        >>> weights, slots = numpy.array([1.0]), rule.initial_slots(1, "float64")
-        >>> rule.update(weights, numpy.array([2.0]), slots, learning_rate=0.375)  # 1 - 0.375·2/√(0.25·4 + 1.25)
-        >>> weights.tolist()
-        [0.5]
+        >>> at = {"parameters": 1.0, "gradients": 2.0, "velocity": 0.0}
+        >>> float(rule.move(numpy, at, rule.numbers(1, 0.375))["parameters"])  # 1 - 0.375·2/√(0.25·4 + 1.25)
+        0.5
     """
 
     name, keras_name = "rmsprop", "RMSprop"

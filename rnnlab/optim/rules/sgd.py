@@ -45,18 +45,15 @@ class Sgd(AbstractOptimizer[SgdOptions]):
 
     Example:
         >>> import numpy
-        >>> rule = Sgd(SgdOptions(momentum=0.5))
-        >>> weights, slots = numpy.array([1.0]), rule.initial_slots(1, "float64")
-        >>> rule.update(weights, numpy.array([2.0]), slots, learning_rate=0.25)  # v = -0.5
-        >>> rule.update(weights, numpy.array([2.0]), slots, learning_rate=0.25)  # v = -0.25 - 0.5
-        >>> weights.tolist()
-        [-0.25]
+        >>> rule, at = Sgd(SgdOptions(momentum=0.5)), {"parameters": 1.0, "momentum": 0.0}
+        >>> for step, rate in enumerate((0.25, 0.25, 0.125)):  # v = -0.5, then -0.25 - 0.5, then -0.375 - 0.25
+        ...     at = rule.move(numpy, {**at, "gradients": 2.0}, rule.numbers(step + 1, rate))
+        ...     print(at["parameters"])
+        0.5
+        -0.25
+        -0.875
 
-        At half the rate, v = -0.375 - 0.25; with the rate outside, v would be 0.5·3 + 2 and the move -0.125·3.5:
-
-        >>> rule.update(weights, numpy.array([2.0]), slots, learning_rate=0.125)
-        >>> weights.tolist()
-        [-0.875]
+        With the rate outside, at half the rate v would be 0.5·3 + 2 and the move -0.125·3.5.
     """
 
     name, keras_name = "sgd", "SGD"

@@ -10,12 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnlab.backends.numpy.fast.calls import OF_EACH_STEP, Call, Packed, Place, joined, products
-from rnnlab.backends.numpy.layer import writer
-from rnnlab.core.activations import AbstractScaledTanh
+from rnnlab.core.activations import AbstractActivation, AbstractScaledTanh
 from rnnlab.equations.graph import Node
 
 Array = NDArray[Any]
-_cached_writer = cache(writer)  # the same function for the same activation, so that calls of it can be joined
 
 
 def endings(nodes: Iterable[Node], homes: Collection[Node]) -> dict[Node, Node]:
@@ -163,7 +161,7 @@ class Pass:
     def _activate(self, node: Node, given: Any, out: Place) -> list[Call]:
         function, (operand,) = node.activation, node.operands
         if not isinstance(function, AbstractScaledTanh):
-            return [Call(_cached_writer(function), (given,), out)]
+            return [Call(_writer(function), (given,), out)]
         calls = [Call(np.tanh, (given,), out)]
         if function.inner != 1 and not (operand.operation == "linear" and self._inner(operand) == function.inner):
             calls = [Call(np.multiply, (given, function.inner), out), Call(np.tanh, (out,), out)]
@@ -172,6 +170,14 @@ class Pass:
         if function.shift != 0:
             calls.append(Call(np.add, (out, function.shift), out))
         return calls
+
+
+@cache  # the same function for the same activation, so that calls of it can be joined
+def _writer(activation: AbstractActivation) -> Callable[[Array, Array], None]:
+    def write(x: Array, out: Array) -> None:
+        out[...] = activation(np, x)
+
+    return write
 
 
 def _copy(x: Array, out: Array) -> None:
