@@ -8,10 +8,9 @@ from numpy.typing import NDArray
 
 from rnnlab.backends._output import OutputOptions
 from rnnlab.cells.base import AbstractCell
+from rnnlab.core.batch import Array
 from rnnlab.core.losses import LOSSES, AbstractLoss
 from rnnlab.core.parameters import Parameter, draw_parameters
-
-Array = NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,16 +1,14 @@
 """The output layer: its options, its parameters, and its equation."""
 
 from collections.abc import Mapping
-from typing import Any, final
+from typing import final
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
+from rnnlab.core.batch import Array
 from rnnlab.core.options import Options
 from rnnlab.core.parameters import Parameter
-
-Array = NDArray[Any]
 
 
 @final

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from rnnlab.backends._network import Network
 from rnnlab.backends._recipe import Training
-from rnnlab.core.batch import Batch
+from rnnlab.core.batch import Array, Batch
 from rnnlab.core.symbols import Symbols
 
 __all__ = [
@@ -30,7 +30,6 @@ __all__ = [
     "nothing",
 ]
 
-Array = NDArray[Any]
 _MOST_NUMBERS = 4_000_000  # of one-hot vectors at a time
 
 

@@ -9,12 +9,10 @@ from abc import ABC, abstractmethod
 from typing import Any, ClassVar, final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rnnlab.core.activations import Sigmoid
+from rnnlab.core.batch import Array
 from rnnlab.core.namespace import NUMPY
-
-Array = NDArray[Any]
 
 
 class AbstractLoss(ABC):

@@ -3,11 +3,9 @@
 from typing import Any, final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rnnlab.core.activations import Relu, Sigmoid, Softsign
-
-Array = NDArray[Any]
+from rnnlab.core.batch import Array
 
 
 @final

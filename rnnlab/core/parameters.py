@@ -145,10 +145,7 @@ class Zeros(Options):
 
 
 # A bias is a vector: it cannot be orthogonal or the identity.
-VectorInitializer = Annotated[
-    GlorotUniform | Uniform | UniformBetween | Normal | Zeros,
-    Field(discriminator="type"),
-]
+VectorInitializer = Annotated[GlorotUniform | Uniform | UniformBetween | Normal | Zeros, Field(discriminator="type")]
 Initializer = Annotated[
     GlorotUniform | Orthogonal | Identity | Uniform | UniformBetween | Normal | Sparse | Zeros,
     Field(discriminator="type"),

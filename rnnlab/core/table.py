@@ -82,11 +82,7 @@ class Table:
 
 
 def table(
-    columns: Sequence[str | Column],
-    rows: Iterable[Sequence[Cell]],
-    title: str = "",
-    *,
-    text: Iterable[str] = (),
+    columns: Sequence[str | Column], rows: Iterable[Sequence[Cell]], title: str = "", *, text: Iterable[str] = ()
 ) -> Table:
     """Return a table.
 

@@ -93,14 +93,7 @@ def _begins_again(pd: Any, frame: Any, others: Sequence[int], cuts: Array) -> bo
 
 
 def check_order(
-    pd: Any,
-    frame: Any,
-    layout: Layout,
-    unused: Sequence[int],
-    file: CsvFile,
-    *,
-    numbers: Array,
-    groups: Array | None,
+    pd: Any, frame: Any, layout: Layout, unused: Sequence[int], file: CsvFile, *, numbers: Array, groups: Array | None
 ) -> None:
     """Raise if the rows are not in the order of a column that has times, though none was named as their time."""
     if file.time is not None:

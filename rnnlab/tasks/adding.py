@@ -6,17 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from rnnlab.core.batch import Array, Batch, Lengths, draw_lengths, last_step_mask, within_lengths
-from rnnlab.tasks.base import (
-    AbstractTask,
-    Card,
-    Published,
-    Reference,
-    Streak,
-    Threshold,
-    always,
-    last_step,
-    too_short,
-)
+from rnnlab.tasks.base import AbstractTask, Card, Published, Reference, Streak, Threshold, always, last_step, too_short
 
 SECOND = "remembers the second number"
 OF_2013 = (

@@ -18,8 +18,7 @@ class DelayedBernoulliOptions(TaskOptions):
     """The lags of the two dependencies."""
 
     lags: Annotated[tuple[Lag, Lag], Field(strict=False)] = Field(
-        (3, 8),
-        description="how many flips back the two dependencies lie: of weight +1/2, of weight -1/4",
+        (3, 8), description="how many flips back the two dependencies lie: of weight +1/2, of weight -1/4"
     )
     tau: int = Field(1, ge=1, le=10_000, description="number of steps for which every flip and its target are repeated")
 

@@ -54,12 +54,7 @@ class Multiplication(AbstractMarkedPairs):
         mean, square = (1 + p) / 2, (1 + 2 * p) / 3
         return (
             Reference("memoryless: always the mean", square / 3 - (mean / 2) ** 2, always(mean / 2)),
-            Reference(
-                SECOND,
-                (square - mean**2) / 3,
-                lambda batch: mean * last_marked(batch),
-                needs_memory=True,
-            ),
+            Reference(SECOND, (square - mean**2) / 3, lambda batch: mean * last_marked(batch), needs_memory=True),
         )
 
     def _combine(self, one: Array, other: Array) -> Array:

@@ -9,16 +9,7 @@ import numpy as np
 from rnnlab.core.batch import Array, Batch, Lengths, draw_lengths, last_step_mask, within_lengths
 from rnnlab.core.losses import LOSSES
 from rnnlab.tasks._within import AbstractWithinTolerance
-from rnnlab.tasks.base import (
-    CERTAIN,
-    Card,
-    Published,
-    Reference,
-    Streak,
-    SuccessRule,
-    Threshold,
-    too_short,
-)
+from rnnlab.tasks.base import CERTAIN, Card, Published, Reference, Streak, SuccessRule, Threshold, too_short
 
 SYMBOLS = "EBabcdXY"
 START, TRIGGER, FIRST_DISTRACTOR, FIRST_MARK, NOTHING = 0, 1, 2, 6, 8

@@ -8,16 +8,7 @@ from pydantic import Field
 
 from rnnlab.core.batch import Array, Batch, Lengths, draw_lengths, last_step_mask, within_lengths
 from rnnlab.core.losses import sigmoid
-from rnnlab.tasks.base import (
-    AbstractTask,
-    Card,
-    Published,
-    Reference,
-    TaskOptions,
-    Threshold,
-    always,
-    too_short,
-)
+from rnnlab.tasks.base import AbstractTask, Card, Published, Reference, TaskOptions, Threshold, always, too_short
 
 VARIANCE = 0.2
 

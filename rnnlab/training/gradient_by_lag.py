@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isfinite
-from typing import Any, final
+from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from rnnlab.backends._output import raw_outputs
 from rnnlab.backends.base import Network
 from rnnlab.backends.numpy.unrolled import Unrolled, layers_of, unroll
 from rnnlab.config.experiment import Experiment
-from rnnlab.core.batch import Batch
+from rnnlab.core.batch import Array, Batch
 from rnnlab.core.losses import LOSSES
 from rnnlab.core.streams import stream
 from rnnlab.tasks.base import AbstractTask
@@ -20,7 +20,6 @@ from rnnlab.tasks.base import AbstractTask
 PREFIX = "gradient/"  # of the names in a record
 LAGS = f"{PREFIX}lags"
 
-Array = NDArray[Any]
 
 _SEQUENCES = 16
 _MOST_LAGS = 128

@@ -6,16 +6,14 @@ from math import fsum, inf
 from typing import Annotated, Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import AfterValidator, Field, TypeAdapter
 
 from rnnlab.config.blocks import PlateauOptions
+from rnnlab.core.batch import Array
 from rnnlab.storage.fields import LARGEST_STEP, Seconds, Step
 from rnnlab.storage.summary import SolvedAt
 from rnnlab.storage.weights import list_differences
 from rnnlab.tasks.base import Streak, SuccessRule, Threshold
-
-Array = NDArray[Any]
 
 State = Mapping[str, Any]  # arrays, and data that JSON can represent
 

@@ -4,16 +4,14 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rnnlab.backends._recipe import Stream
 from rnnlab.backends.base import AbstractModel
-from rnnlab.core.batch import Batch, Lengths, within_lengths
+from rnnlab.core.batch import Array, Batch, Lengths, within_lengths
 from rnnlab.core.losses import LOSSES, too_far
 from rnnlab.core.streams import stream
 from rnnlab.tasks.base import AbstractTask, Part, mean_loss
 
-Array = NDArray[Any]
 _STAGES = (1024, 64, 8, 1)  # parts of a stream that are scored first: most networks err early
 _KEPT_BYTES = 32 << 20  # of a stage
 

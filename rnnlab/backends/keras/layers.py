@@ -20,11 +20,7 @@ from rnnlab.core.registry import nearest
 
 Tensor = Any
 ops = keras.ops
-_ROLES = {
-    "kernel": "kernel_initializer",
-    "recurrent_kernel": "recurrent_initializer",
-    "bias": "bias_initializer",
-}
+_ROLES = {"kernel": "kernel_initializer", "recurrent_kernel": "recurrent_initializer", "bias": "bias_initializer"}
 _OF_LAYER = ("name", "dtype", "trainable", "autocast", "activity_regularizer")
 _OF_RNN = ("return_sequences", "return_state", "go_backwards", "stateful", "unroll", "zero_output_for_mask")
 # Arguments of Keras's own recurrent layers that no cell has -> what to write instead.

@@ -5,13 +5,12 @@ from typing import Any, final
 
 import keras
 import numpy as np
-from numpy.typing import NDArray
 
 from rnnlab.backends.base import Training
+from rnnlab.core.batch import Array
 from rnnlab.core.errors import UsageError
 from rnnlab.optim.rules.base import AbstractOptimizer
 
-Array = NDArray[Any]
 Tensor = Any
 ops = keras.ops
 

@@ -6,13 +6,12 @@ from typing import Any, final
 
 import keras
 import numpy as np
-from numpy.typing import NDArray
 
 from rnnlab.backends.base import Network
 from rnnlab.backends.keras.layers import EquationRNN
 from rnnlab.cells.base import AbstractCell
+from rnnlab.core.batch import Array
 
-Array = NDArray[Any]
 Tensor = Any
 ops = keras.ops
 _HEAD = ("head.W", "head.b", "head.V")  # in the order of the output layer's weights

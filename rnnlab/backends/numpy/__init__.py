@@ -11,7 +11,6 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, ValidationInfo, field_validator
 
 from rnnlab.backends.base import (
@@ -34,12 +33,10 @@ from rnnlab.backends.numpy.pool import NamedVector
 from rnnlab.backends.numpy.reference import ReferenceLayer
 from rnnlab.backends.numpy.shard import below
 from rnnlab.backends.numpy.updating import Update
-from rnnlab.core.batch import Batch, checked_inputs
+from rnnlab.core.batch import Array, Batch, checked_inputs
 from rnnlab.core.options import Options
 from rnnlab.core.threads import allotted_cpus
 from rnnlab.optim.clipping import clip_by_global_norm, clip_by_value
-
-Array = NDArray[Any]
 
 
 class NumpyOptions(Options):

@@ -8,15 +8,14 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 from math import isqrt
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rnnlab.backends.base import Network
+from rnnlab.core.batch import Array
 from rnnlab.equations.plan import Plan, plan_of
 
-Array = NDArray[Any]
 Rows = Array | slice
 Recompute = Literal["auto", "off", "sqrt"]
 _MOST_SHARDS = 8

@@ -6,19 +6,17 @@ from functools import cache
 from typing import Any, final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rnnlab.backends._recipe import Stream
 from rnnlab.backends.base import BlockResult, Network, Training
 from rnnlab.backends.numpy.chunks import should_recompute
-from rnnlab.core.batch import Batch
+from rnnlab.core.batch import Array, Batch
 from rnnlab.core.symbols import Symbols
 from rnnlab.equations.formula import formula_of_rule
 from rnnlab.equations.graph import text_of
 from rnnlab.equations.plan import plan_of
 from rnnlab.optim.rules.base import AbstractOptimizer
 
-Array = NDArray[Any]
 _LARGE = range(1000, 4000)  # parameters
 _TYPICAL = 100  # time steps, where it is not known how many there will be
 

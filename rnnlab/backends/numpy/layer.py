@@ -10,11 +10,11 @@ from math import prod
 from typing import Any, ClassVar, final
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
+from rnnlab.core.batch import Array
 from rnnlab.equations.plan import Plan
 
-Array = NDArray[Any]
 State = dict[str, Array]
 # The gradient that reaches each step's output from above: (B, H), or None where nothing is scored.
 OutputGradients = Sequence[Array | None]

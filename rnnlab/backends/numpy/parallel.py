@@ -6,16 +6,14 @@ from math import prod
 from typing import Any, final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rnnlab.backends.base import Network, Training, nothing
 from rnnlab.backends.numpy.chunks import count_shards, deal, reach, should_recompute
 from rnnlab.backends.numpy.layer import AbstractLayer
 from rnnlab.backends.numpy.pool import NamedVector, ProcessPool, can_fork, shared
 from rnnlab.backends.numpy.shard import Shard
-from rnnlab.core.batch import Batch
+from rnnlab.core.batch import Array, Batch
 
-Array = NDArray[Any]
 Arrays = dict[str, Array]
 Learning = dict[str, Any]  # the arguments of `Shard.learn` beside the batch: plain values, sent to other processes
 Layouts = dict[str, tuple[tuple[int, ...], np.dtype[Any]]]  # shape and dtype of each array in shared memory

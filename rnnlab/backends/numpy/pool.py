@@ -18,11 +18,11 @@ from itertools import pairwise
 from typing import Any, final
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
+from rnnlab.core.batch import Array
 from rnnlab.core.errors import EnvironmentFault
 
-Array = NDArray[Any]
 _HANDLED_BY_THE_PARENT = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2")  # not all are there on Windows
 _Worker = tuple[int, int, int]  # process id, pipe to write to it, pipe to read from it
 _LENGTH = struct.Struct("q")

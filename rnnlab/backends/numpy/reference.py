@@ -3,15 +3,13 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rnnlab.backends.numpy.layer import AbstractLayer, OutputGradients, State, Tape
 from rnnlab.cells.base import AbstractCell, AbstractDerivedByHand, Arrays, Step, StepGradients
+from rnnlab.core.batch import Array
 from rnnlab.core.namespace import NUMPY
 from rnnlab.equations.evaluate import pull_back
 from rnnlab.equations.plan import plan_of
-
-Array = NDArray[Any]
 
 
 class ReferenceLayer(AbstractLayer):

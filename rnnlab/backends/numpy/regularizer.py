@@ -1,15 +1,14 @@
 """A term of the gradient by which the gradient of the state keeps its norm from step to step."""
 
 from collections.abc import Mapping
-from typing import Any, final
+from typing import final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rnnlab.backends.numpy.layer import OutputGradients, Tape
 from rnnlab.core.activations import AbstractActivation
+from rnnlab.core.batch import Array
 
-Array = NDArray[Any]
 _LEAST = 1e-20  # of |δ|²: below, a step is left out
 
 

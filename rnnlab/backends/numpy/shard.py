@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import Any, final
+from typing import final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rnnlab.backends._output import raw_outputs
 from rnnlab.backends.base import Network
@@ -13,10 +12,8 @@ from rnnlab.backends.numpy.chunks import Chunk, chunks, groups
 from rnnlab.backends.numpy.layer import AbstractLayer, OutputGradients, State, Tape
 from rnnlab.backends.numpy.pool import NamedVector
 from rnnlab.backends.numpy.regularizer import GradientRegularizer
-from rnnlab.core.batch import Batch
+from rnnlab.core.batch import Array, Batch
 from rnnlab.equations.plan import plan_of
-
-Array = NDArray[Any]
 
 
 @final

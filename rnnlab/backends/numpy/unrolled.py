@@ -2,17 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, final
+from typing import final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rnnlab.backends.base import Network
 from rnnlab.backends.numpy.reference import step_gradients
 from rnnlab.cells.base import Arrays, Step, StepGradients
+from rnnlab.core.batch import Array
 from rnnlab.core.namespace import NUMPY
-
-Array = NDArray[Any]
 
 
 @final

@@ -5,13 +5,12 @@ from functools import partial
 from typing import Any, final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rnnlab.core.batch import Array
 from rnnlab.equations.formula import Formula, formula_of_rule
 from rnnlab.equations.graph import Node, ordered
 from rnnlab.optim.rules.base import AbstractOptimizer
 
-Array = NDArray[Any]
 _PIECE = 2**16  # numbers computed at a time: a piece of each vector, and all that lies between, fits a second cache
 
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, final
 
 import numpy as np
-from numpy.typing import NDArray
+
+from rnnlab.core.batch import Array
 
 if TYPE_CHECKING:
     from rnnlab.backends.keras.optimizer import KerasOptimizer  # which imports Keras
 
-Array = NDArray[Any]
 Tensor = Any
 Tensors = Sequence[Tensor]
 Scanned = tuple[list[Tensor], list[Tensor]]

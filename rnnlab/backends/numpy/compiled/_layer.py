@@ -8,7 +8,6 @@ from typing import Any, final
 
 import numpy as np
 from llvmlite import ir
-from numpy.typing import NDArray
 
 from rnnlab.backends.numpy.chunks import rows_in_cache
 from rnnlab.backends.numpy.compiled._code import Code
@@ -18,9 +17,9 @@ from rnnlab.backends.numpy.compiled._places import Product, Rows
 from rnnlab.backends.numpy.compiled._product import pack, padded
 from rnnlab.backends.numpy.compiled._steps import BACK, FORTH, PACK, Back, Forth
 from rnnlab.backends.numpy.layer import AbstractLayer, OutputGradients, State, Tape
+from rnnlab.core.batch import Array
 from rnnlab.equations.plan import Plan
 
-Array = NDArray[Any]
 Function = Callable[..., None]
 
 

@@ -57,10 +57,7 @@ class Order:
         self._items = list[Product | Loop]()
 
     def direction(
-        self,
-        stages: Sequence[Stage],
-        to_inputs: Sequence[tuple[Node, str]] = (),
-        below: Rows | None = None,
+        self, stages: Sequence[Stage], to_inputs: Sequence[tuple[Node, str]] = (), below: Rows | None = None
     ) -> Direction:
         """Return the direction; last come products of gradients and matrices, `to_inputs`, with the sum in `below`."""
         shares = [self._shares(stage) for stage in stages]

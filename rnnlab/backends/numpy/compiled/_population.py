@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, final
+from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,12 +11,11 @@ from rnnlab.backends.base import BlockResult, Network, Training
 from rnnlab.backends.numpy.compiled._kernel import Kernel, side_by_side
 from rnnlab.backends.numpy.compiled._updates import GIVEN, Updates
 from rnnlab.backends.numpy.lanes import Form, Member, can_look_up, lanes_of
-from rnnlab.core.batch import Batch
+from rnnlab.core.batch import Array, Batch
 from rnnlab.core.symbols import Symbols
 from rnnlab.optim.rules import OPTIMIZERS
 from rnnlab.optim.schedules import SCHEDULES
 
-Array = NDArray[Any]
 _PLAIN = Training(
     OPTIMIZERS.get("sgd")(OPTIMIZERS.get("sgd").Options()),
     learning_rate=0.1,

@@ -10,12 +10,11 @@ from itertools import repeat
 from typing import Any, final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rnnlab.backends.numpy.fast.calls import OF_EACH_STEP, Call, Packed, Place
 from rnnlab.backends.numpy.fast.passes import Pass
+from rnnlab.core.batch import Array
 
-Array = NDArray[Any]
 Bound = tuple[Callable[..., Any], tuple[Any, ...]]
 
 

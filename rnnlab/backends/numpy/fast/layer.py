@@ -5,16 +5,14 @@ from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rnnlab.backends.numpy.chunks import rows_in_cache, width_of
 from rnnlab.backends.numpy.fast.binding import Arrays, Bound, as_rows
 from rnnlab.backends.numpy.fast.calls import Packed, Place
 from rnnlab.backends.numpy.fast.layout import Layout
 from rnnlab.backends.numpy.layer import AbstractLayer, OutputGradients, State, Tape
+from rnnlab.core.batch import Array
 from rnnlab.equations.plan import Plan
-
-Array = NDArray[Any]
 
 
 @final

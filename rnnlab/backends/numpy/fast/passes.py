@@ -7,13 +7,11 @@ from functools import cache, partial
 from typing import Any, final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rnnlab.backends.numpy.fast.calls import OF_EACH_STEP, Call, Packed, Place, joined, products
 from rnnlab.core.activations import AbstractActivation, AbstractScaledTanh
+from rnnlab.core.batch import Array
 from rnnlab.equations.graph import Node
-
-Array = NDArray[Any]
 
 
 def endings(nodes: Iterable[Node], homes: Collection[Node]) -> dict[Node, Node]:
