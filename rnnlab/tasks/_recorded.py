@@ -179,7 +179,7 @@ class Recorded:
         return ", ".join(f"{self._count(part):,} {part}" for part in PARTS) + f" rows{more}"
 
     def _last(self, batch: Batch) -> Array:
-        return np.asarray(batch.inputs[np.arange(batch.size), batch.lengths - 1, self.target])[:, None]
+        return last_step(batch)[:, self.target, None]
 
     def _seasonal(self, lag: int) -> Callable[[Batch], Array]:
         def predict(batch: Batch) -> Array:

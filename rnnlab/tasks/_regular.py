@@ -27,7 +27,6 @@ class AbstractRegular(AbstractTask):
     symbols: ClassVar[str]
     loss = "cross_entropy"
     follows_loss = True
-    return_sequences = False
     default_timesteps = (2, 41)
     solved = Threshold({"error_rate": 0.1})
 

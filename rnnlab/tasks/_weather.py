@@ -173,9 +173,9 @@ class Weather:
         return np.asarray(self.year[(hour + self.horizon) % YEAR, 0] + KEEP**self.horizon * weather)[:, None]
 
 
-def last_value(batch: Batch, column: int = 0) -> Array:
-    """Return (B, 1): the last input of one column."""
-    return np.asarray(batch.inputs[np.arange(batch.size), batch.lengths - 1, column])[:, None]
+def last_value(batch: Batch) -> Array:
+    """Return (B, 1): the last input of station 0."""
+    return last_step(batch)[:, :1]
 
 
 def _year() -> Array:

@@ -23,7 +23,6 @@ class AbstractMarkedNumbers(AbstractTask):
 
     tolerance: ClassVar[float] = 0.04
     loss = "mse"
-    return_sequences = False
     input_features = 2
     output_features = 1
     input_names, output_names = ("value", "marker"), ("answer",)
@@ -39,6 +38,16 @@ class AbstractMarkedNumbers(AbstractTask):
         marked = np.nonzero(batch.inputs[:, :, 1] == 1)
         one, other = batch.inputs[*marked, 0].reshape(batch.size, 2).T
         return self._combine(one, other)[:, None]
+
+    def _batch(self, values: Array, lengths: Array, one: Array, other: Array, *, ends: float = 0.0) -> Batch:
+        """Return the batch of values, (B, T), in which two steps are marked; `ends` marks the first and the last."""
+        rows = np.arange(len(values))
+        inputs = np.zeros((*values.shape, 2))
+        inputs[:, :, 0] = values * within_lengths(lengths, values.shape[1])
+        inputs[:, 0, 1] = inputs[rows, lengths - 1, 1] = ends
+        inputs[rows, one, 1] = inputs[rows, other, 1] = 1.0
+        targets = self._combine(inputs[rows, one, 0], inputs[rows, other, 0])
+        return Batch(inputs, targets[:, None], last_step_mask(lengths, values.shape[1]), lengths)
 
     @abstractmethod
     def _combine(self, one: Array, other: Array) -> Array:
@@ -89,15 +98,9 @@ class AddingURNN(AbstractMarkedNumbers):
         return too_short(timesteps, 2, "one for each marked number")
 
     def sample(self, rng: np.random.Generator, *, batch_size: int, timesteps: Lengths) -> Batch:
-        longest = timesteps[1]
         lengths = draw_lengths(rng, batch_size, timesteps)
-        rows = np.arange(batch_size)
-        inputs = np.zeros((batch_size, longest, 2))
-        inputs[:, :, 0] = rng.random((batch_size, longest)) * (np.arange(longest) < lengths[:, None])
-        first, second = rng.integers(0, lengths // 2), rng.integers(lengths // 2, lengths)
-        inputs[rows, first, 1] = inputs[rows, second, 1] = 1.0
-        targets = self._combine(inputs[rows, first, 0], inputs[rows, second, 0])
-        return Batch(inputs, targets[:, None], last_step_mask(lengths, longest), lengths)
+        values = rng.random((batch_size, timesteps[1]))
+        return self._batch(values, lengths, rng.integers(0, lengths // 2), rng.integers(lengths // 2, lengths))
 
     def references(self, timesteps: Lengths) -> tuple[Reference, ...]:
         lengths = np.arange(timesteps[0], timesteps[1] + 1)
@@ -137,20 +140,13 @@ class AbstractMarkedPairs(AbstractMarkedNumbers):
         return too_short(timesteps, 4, "two marked pairs in the first half")
 
     def sample(self, rng: np.random.Generator, *, batch_size: int, timesteps: Lengths) -> Batch:
-        longest, rows = timesteps[1], np.arange(batch_size)
         lengths = draw_lengths(rng, batch_size, timesteps)
-        values = self.lowest + (1 - self.lowest) * rng.random((batch_size, longest))
+        values = self.lowest + (1 - self.lowest) * rng.random((batch_size, timesteps[1]))
         early, half = _windows(timesteps[0])
         one, other = rng.integers(0, early, batch_size), rng.integers(0, half - 1, batch_size)
         other += other >= one
         values[(one == 0) | (other == 0), 0] = self.neutral
-
-        inputs = np.zeros((batch_size, longest, 2))
-        inputs[:, :, 0] = values * within_lengths(lengths, longest)
-        inputs[:, 0, 1] = inputs[rows, lengths - 1, 1] = -1.0
-        inputs[rows, one, 1] = inputs[rows, other, 1] = 1.0
-        targets = self._combine(inputs[rows, one, 0], inputs[rows, other, 0])
-        return Batch(inputs, targets[:, None], last_step_mask(lengths, longest), lengths)
+        return self._batch(values, lengths, one, other, ends=-1.0)
 
 
 class AddingHS1997(AbstractMarkedPairs):
@@ -214,14 +210,9 @@ class AbstractOwnLength(AbstractMarkedNumbers):
         return too_short(timesteps, 10, "a step in the first tenth")
 
     def sample(self, rng: np.random.Generator, *, batch_size: int, timesteps: Lengths) -> Batch:
-        longest, rows = timesteps[1], np.arange(batch_size)
         lengths = draw_lengths(rng, batch_size, timesteps)
         one, other = rng.integers(0, lengths // 10), rng.integers(lengths // 10, lengths // 2)
-        inputs = np.zeros((batch_size, longest, 2))
-        inputs[:, :, 0] = rng.random((batch_size, longest)) * within_lengths(lengths, longest)
-        inputs[rows, one, 1] = inputs[rows, other, 1] = 1.0
-        targets = self._combine(inputs[rows, one, 0], inputs[rows, other, 0])
-        return Batch(inputs, targets[:, None], last_step_mask(lengths, longest), lengths)
+        return self._batch(rng.random((batch_size, timesteps[1])), lengths, one, other)
 
 
 class AddingPascanu(AbstractOwnLength):

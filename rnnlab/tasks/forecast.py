@@ -83,7 +83,6 @@ class Forecast(AbstractTask):
     name = "forecast"
     Options = ForecastOptions
     loss = "mse"
-    return_sequences = False
     output_features = 1
     card = Card(
         title="Forecast one column of a series",

@@ -57,7 +57,6 @@ class Parity(AbstractTask):
     options: ParityOptions
     loss = "binary_cross_entropy"
     follows_loss = True
-    return_sequences = False
     input_features = 1
     output_features = 1
     default_timesteps = (1, 40)

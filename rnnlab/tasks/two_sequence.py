@@ -38,7 +38,6 @@ class AbstractTwoSequence(AbstractTask):
     target_noise: ClassVar[float] = 0.0
     tolerance: ClassVar[float] = 0.2
     loss = "mse"
-    return_sequences = False
     input_features = 1
     output_features = 1
 
