@@ -9,7 +9,6 @@ from rnnlab.backends.numpy.compiled._items import Items
 from rnnlab.backends.numpy.compiled._layout import Layout
 from rnnlab.backends.numpy.compiled._order import Order
 from rnnlab.backends.numpy.compiled._places import Gather, Piece, Rows
-from rnnlab.backends.numpy.compiled._product import outer
 from rnnlab.backends.numpy.compiled._symbols import Lookups, parted, with_lookups
 from rnnlab.backends.numpy.compiled._values import Place, Vector
 from rnnlab.backends.numpy.compiled._weights import Buffers, Shapes, Weights, add
@@ -77,13 +76,11 @@ class Head:
             Piece(name, False, slice(*edges), slice(0, self.features))
             for name, edges in zip(operands, pairwise(ends), strict=True)
         )
-        self._gather, self._looked_up = Gather(tuple(operands.values()), 0, self.features, pieces), tuple[Piece, ...]()
+        gather, self._looked_up = Gather(tuple(operands.values()), 0, self.features, pieces), tuple[Piece, ...]()
         if lookups:
             direction = with_lookups(direction)
-            self._gather, self._looked_up = parted(self._gather)
-        self.weights = Weights(
-            code, buffers, name="head", directions=[direction], gathers=[self._gather], shapes=shapes
-        )
+            gather, self._looked_up = parted(gather)
+        self.weights = Weights(code, buffers, name="head", directions=[direction], gathers=[gather], shapes=shapes)
         self._items = Items(
             code,
             direction,
@@ -102,19 +99,9 @@ class Head:
         )
         self._items.bases |= {"weights": self.weights.joint, "work": work, "head": self._own}
         self._items.bases |= {"scored": self._scored, "share": self.share}
-        self._outer = [
-            outer(
-                code.function.module,
-                f"head {part}",
-                (rows.count, self.features),
-                columns=columns,
-                strides=(0, 0),
-                precision=code.precision,
-                lanes=code.lanes,
-                adds=not every_step,
-            )
-            for part, rows in enumerate(self._gather.operands)
-        ]
+        self._add_gradients = self.weights.gathering(
+            "head ", columns=columns, strides=lambda _: (0, 0), adds=not every_step
+        )
 
     def step(self, bases: Mapping[str, Place], to: Place, scored: Sequence[Vector], **given: Place) -> None:
         """Do a step if some column has it scored.
@@ -136,10 +123,6 @@ class Head:
             self._items.step()
             add(code, self.loss, self._own, width)
             add(code, to, self._own + (1 + self.features) * width, self.units * width)
-            start = 0
-            for rows, function in zip(self._gather.operands, self._outer, strict=True):
-                places = [self._items.place(rows), self._own + width, self.weights.sums + start * code.lanes]
-                code.call(function, places, (1,))
-                start += rows.count * self.features
+            self._add_gradients(self._items.place, lambda _: self._own + width, 1)
             if self._lookups and self._looked_up:
                 self._lookups.add(self._looked_up, given["inputs"], self._own + width)

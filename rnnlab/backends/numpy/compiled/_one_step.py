@@ -8,7 +8,6 @@ from rnnlab.backends.numpy.compiled import _functions as functions
 from rnnlab.backends.numpy.compiled._code import Code
 from rnnlab.backends.numpy.compiled._items import Items
 from rnnlab.backends.numpy.compiled._layout import Layout
-from rnnlab.backends.numpy.compiled._product import outer
 from rnnlab.backends.numpy.compiled._values import Mask, Number, Place, Vector
 from rnnlab.backends.numpy.compiled._weights import Buffers, Shapes, Weights, clear
 from rnnlab.equations.plan import Plan
@@ -61,20 +60,7 @@ class OneStep:
         self.bases |= {"weights": self.weights.joint, "vectors": at["parameters"]}
         for items in (self._forth, self._back):
             items.bases = self.bases
-        self._outer = [
-            outer(
-                code.function.module,
-                f"{number} {part}",
-                (rows.count, one.count),
-                columns=code.lanes,
-                strides=(0, 0),
-                precision=code.precision,
-                lanes=code.lanes,
-                adds=False,
-            )
-            for number, one in enumerate(layout.gathers)
-            for part, rows in enumerate(one.operands)
-        ]
+        self._add_gradients = self.weights.gathering("", columns=code.lanes, strides=lambda _: (0, 0), adds=False)
         ends = accumulate((rows * units for rows, units in traces.shapes.values()), initial=0)
         self._starts = dict(zip(traces.shapes, ends, strict=False))
 
@@ -91,13 +77,8 @@ class OneStep:
 
     def backward(self) -> None:
         """Let the sums of the weights be the gradient through this step."""
-        code, lanes, start, functions_left = self._code, self._code.lanes, 0, iter(self._outer)
         self._back.step(False)
-        for one in self.layout.gathers:
-            for rows in one.operands:
-                places = [self._back.place(rows), self.bases["kept"] + one.start * lanes]
-                code.call(next(functions_left), [*places, self.weights.sums + start * lanes], (1,))
-                start += rows.count * one.count
+        self._add_gradients(self._back.place, lambda one: self.bases["kept"] + one.start * self._code.lanes, 1)
 
     def move(self, gradients: Place, *, fresh: Mask, on: Mask) -> None:
         """Add the gradient through the steps before, and take the traces to those after the step.

@@ -13,7 +13,6 @@ from rnnlab.backends.numpy.compiled._code import Code
 from rnnlab.backends.numpy.compiled._items import Items
 from rnnlab.backends.numpy.compiled._layout import Layout
 from rnnlab.backends.numpy.compiled._places import Gather, Piece, Product, Rows
-from rnnlab.backends.numpy.compiled._product import outer
 from rnnlab.backends.numpy.compiled._symbols import Lookups, parted, with_lookups
 from rnnlab.backends.numpy.compiled._values import Mask, Number, Place
 from rnnlab.backends.numpy.compiled._weights import Buffers, Shapes, Weights, clear
@@ -63,9 +62,10 @@ class Layer:
         if lookups:
             directions[0] = with_lookups(layout.forward)
             gathers = [parted(one) for one in layout.gathers]
-        self._sums = [one for one, _ in gathers]
         self._looked_up = [(one.start, pieces) for one, pieces in gathers if pieces]
-        self.weights = Weights(code, buffers, name=name, directions=directions, gathers=self._sums, shapes=shapes)
+        self.weights = Weights(
+            code, buffers, name=name, directions=directions, gathers=[one for one, _ in gathers], shapes=shapes
+        )
         vectors = {parameter: first for parameter, (first, _) in shapes.items()}
         self._forth, self._back = (
             Items(
@@ -90,20 +90,11 @@ class Layer:
         output = layout.states[plan.output]
         self._output = Rows("flow", output.start, output.count)
         self.outputs = self._record + (layout.record + output.start) * columns, layout.record
-        module, precision = code.function.module, code.precision
-        self._gathers = [
-            outer(
-                module,
-                f"{name} {number} {part}",
-                (rows.count, one.count),
-                columns=columns,
-                strides=(inputs[1] if rows.buffer == "inputs" else layout.record, layout.kept),
-                precision=precision,
-                lanes=code.lanes,
-            )
-            for number, one in enumerate(self._sums)
-            for part, rows in enumerate(one.operands)
-        ]
+        self._add_gradients = self.weights.gathering(
+            f"{name} ",
+            columns=columns,
+            strides=lambda rows: (inputs[1] if rows.buffer == "inputs" else layout.record, layout.kept),
+        )
 
     def begin(self, parameters: Place, timesteps: Number) -> None:
         """Let both directions read these parameters, and write the ones of every step's record."""
@@ -195,21 +186,17 @@ class Layer:
 
     def _gather(self, timesteps: Number) -> None:
         code, layout, width = self._code, self.layout, self._columns
-        functions_left, start = iter(self._gathers), 0
-        row = width * code.size
-        at_once = max(1, _BLOCK // ((layout.record + layout.kept) * row))  # steps
+        at_once = max(1, _BLOCK // ((layout.record + layout.kept) * width * code.size))  # steps
         first = {"record": self._record, "next": self._record + layout.record * width, "inputs": self._inputs[0]}
         strides = {"record": layout.record, "next": layout.record, "inputs": self._inputs[1]}
         with code.loop((timesteps + (at_once - 1)) // at_once) as block:
             step = block * at_once
             count = (timesteps - step).at_most(at_once)
-            for one in self._sums:
-                kept = self._kept + (step * layout.kept + one.start) * width
-                for rows in one.operands:
-                    operand = first[rows.buffer] + (step * strides[rows.buffer] + rows.start) * width
-                    places = operand, kept, self.weights.sums + start * code.lanes
-                    code.call(next(functions_left), places, (count,))
-                    start += rows.count * one.count
+            self._add_gradients(
+                lambda rows: first[rows.buffer] + (step * strides[rows.buffer] + rows.start) * width,
+                lambda one: self._kept + (step * layout.kept + one.start) * width,
+                count,
+            )
             if self._lookups and self._looked_up:
                 with code.loop(count) as number:
                     symbols = self._inputs[0] + (step + number) * width

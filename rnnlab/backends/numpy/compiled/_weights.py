@@ -1,12 +1,13 @@
 """The memory of a function for many networks, and their parameters in the form in which products read them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from typing import final
 
 from rnnlab.backends.numpy.compiled._code import Code
-from rnnlab.backends.numpy.compiled._places import Direction, Gather, Piece, Product
-from rnnlab.backends.numpy.compiled._values import Place
+from rnnlab.backends.numpy.compiled._places import Direction, Gather, Piece, Product, Rows
+from rnnlab.backends.numpy.compiled._product import outer
+from rnnlab.backends.numpy.compiled._values import Place, Whole
 
 Shapes = Mapping[str, tuple[int, tuple[int, ...]]]  # of each parameter: its first row, its shape
 
@@ -84,6 +85,40 @@ class Weights:
                 self._move((self.sums, here, (one.count, 1)), to, shape, adds=adds or piece.name in taken)
                 taken.add(piece.name)
             start += one.depth * one.count
+
+    def gathering(
+        self, name: str, *, columns: int, strides: Callable[[Rows], tuple[int, int]], adds: bool = True
+    ) -> Callable[[Callable[[Rows], Place], Callable[[Gather], Place], Whole], None]:
+        """Return what writes the products that are added to the sums, given where all are at the first of some steps.
+
+        `columns` are W, `strides` how many rows after those of one step the operands and gradients of the next are.
+        Without `adds` the sums are those of the last call alone.
+        """
+        code = self._code
+        functions = [
+            outer(
+                code.function.module,
+                f"{name}{number} {part}",
+                (rows.count, one.count),
+                columns=columns,
+                strides=strides(rows),
+                precision=code.precision,
+                lanes=code.lanes,
+                adds=adds,
+            )
+            for number, one in enumerate(self._gathers)
+            for part, rows in enumerate(one.operands)
+        ]
+
+        def write(operands: Callable[[Rows], Place], gradients: Callable[[Gather], Place], steps: Whole) -> None:
+            start, left = 0, iter(functions)
+            for one in self._gathers:
+                kept = gradients(one)
+                for rows in one.operands:
+                    code.call(next(left), [operands(rows), kept, self.sums + start * code.lanes], (steps,))
+                    start += rows.count * one.count
+
+        return write
 
     def _piece(self, piece: Piece) -> tuple[int, tuple[int, int]]:
         first, shape = self._shapes[piece.name]
