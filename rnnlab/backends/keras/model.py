@@ -10,10 +10,10 @@ import numpy as np
 
 from rnnlab.backends.base import AbstractModel, BlockResult, Network, Prediction, Training, nothing
 from rnnlab.backends.keras import Way
-from rnnlab.backends.keras.engines.base import AbstractEngine, Array, Block, Lane, Results
+from rnnlab.backends.keras.engines.base import AbstractEngine, Block, Lane, Results
 from rnnlab.backends.keras.form import Form, compiled
 from rnnlab.backends.keras.optimizer import KerasOptimizer
-from rnnlab.core.batch import Batch, checked_inputs
+from rnnlab.core.batch import Array, Batch, checked_inputs
 
 _PREDICT_STEPS = 256  # predictions run in stretches of this many steps, so that their memory does not grow with T
 _PREDICT_ROWS = 64  # larger batches are filled up to a multiple: those of a validation set then have one shape

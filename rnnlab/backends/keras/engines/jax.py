@@ -10,9 +10,9 @@ import keras
 import numpy as np
 
 from rnnlab.backends.keras.engines import base
-from rnnlab.backends.keras.engines.base import AbstractEngine, Array, Lane, Tensor, Tensors
+from rnnlab.backends.keras.engines.base import AbstractEngine, Lane, Tensor, Tensors
 from rnnlab.backends.keras.optimizer import KerasOptimizer
-from rnnlab.core.batch import batches_per_unit
+from rnnlab.core.batch import Array, batches_per_unit
 
 _MOST_FORMS = 16  # of which the compiled programs are kept
 # Values of the variables, whether all was finite so far, losses, outputs and norms of the updates.

@@ -8,8 +8,9 @@ import numpy as np
 import tensorflow as tf
 
 from rnnlab.backends.keras.engines import base
-from rnnlab.backends.keras.engines.base import AbstractEngine, Array, Tensor, Tensors
+from rnnlab.backends.keras.engines.base import AbstractEngine, Tensor, Tensors
 from rnnlab.backends.keras.optimizer import KerasOptimizer
+from rnnlab.core.batch import Array
 
 
 @final
