@@ -15,25 +15,15 @@ from rnnlab.core.parameters import Parameter, draw_parameters
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """Stacked recurrent layers and an output layer: all that defines the function computed.
+    """Stacked recurrent layers and an output layer: all that defines the function computed."""
 
-    Attributes:
-        cell: The cell of every layer, configured.
-        input_features: I.
-        output_features: O.
-        return_sequences: Whether the output layer reads every step or only each sequence's last.
-        loss: Key of `rnnlab.core.losses.LOSSES`.
-        precision: `float32` or `float64`.
-        output: What the output layer has.
-    """
-
-    cell: AbstractCell
-    input_features: int
-    output_features: int
-    return_sequences: bool
-    loss: str
-    precision: str
-    output: OutputOptions = field(default_factory=OutputOptions)
+    cell: AbstractCell  # the cell of every layer, configured
+    input_features: int  # I
+    output_features: int  # O
+    return_sequences: bool  # whether the output layer reads every step or only each sequence's last
+    loss: str  # key of `rnnlab.core.losses.LOSSES`
+    precision: str  # `float32` or `float64`
+    output: OutputOptions = field(default_factory=OutputOptions)  # what the output layer has
 
     @property
     def dtype(self) -> np.dtype[Any]:

@@ -37,17 +37,11 @@ _HINT = "name a file and a class in it: ./my_cell.py:MyCell"
 @final
 @dataclass(frozen=True, slots=True)
 class CodeFile:
-    """A class in a file.
-
-    Attributes:
-        path: The file.
-        name: The class.
-        sha256: Of the file; empty where a user names it.
-    """
+    """A class in a file."""
 
     path: Path
     name: str
-    sha256: str = ""
+    sha256: str = ""  # of the file; empty where a user names it
 
     @classmethod
     def of(cls, text: str) -> Self | None:

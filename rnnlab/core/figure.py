@@ -24,92 +24,62 @@ Numbers = Sequence[float] | NDArray[Any]
 @final
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """One axis.
+    """One axis."""
 
-    Attributes:
-        label: What it measures, with its unit.
-        log: Whether its scale is logarithmic.
-        percent: Whether its values are shares, shown as percentages.
-        limits: Its ends; those of the values when None.
-        ticks: Where it has ticks, if they are given.
-        tick_labels: What they are called.
-    """
-
-    label: str
-    log: bool = False
-    percent: bool = False
-    limits: tuple[float, float] | None = None
-    ticks: Numbers = ()
-    tick_labels: Sequence[str] = ()
+    label: str  # what it measures, with its unit
+    log: bool = False  # whether its scale is logarithmic
+    percent: bool = False  # whether its values are shares, shown as percentages
+    limits: tuple[float, float] | None = None  # its ends; those of the values when None
+    ticks: Numbers = ()  # where it has ticks, if they are given
+    tick_labels: Sequence[str] = ()  # what they are called
 
 
 @final
 @dataclass(frozen=True, slots=True, eq=False)
 class Line:
-    """Points in a plane, joined or not; a point whose x or y is not finite is a gap.
+    """Points in a plane, joined or not; a point whose x or y is not finite is a gap."""
 
-    Attributes:
-        name: Its name in the legend; when empty, it is one of many thin lines and not in the legend.
-        x, y: (N,) each.
-        colour: Index into `COLOURS`, from 0 again after the last; or `GREY`; or a colour of `Scale.colour`.
-        dash: Index into `DASHES`, likewise; None for points that are not joined.
-        marker: Whether and how points are marked: an index from 0 to 5, likewise.
-        low, high: (N,) the ends of an interval around each y.
-        bars: Whether the intervals are drawn as error bars; else as a band. Lines with bars are drawn side by side, a
-            few points apart, so that those with equal values can be distinguished.
-        fill: The y down to which the area is filled; None where it is not.
-        shown: Whether it is drawn from the start; a page offers the others in its legend.
-    """
-
-    name: str
+    name: str  # its name in the legend; when empty, it is one of many thin lines and not in the legend
+    # x, y: (N,) each
     x: Numbers
     y: Numbers
-    colour: int | str = 0
-    dash: int | None = 0
-    marker: int | None = None
+    colour: int | str = 0  # index into `COLOURS`, from 0 again after the last; or `GREY`; or a colour of `Scale.colour`
+    dash: int | None = 0  # index into `DASHES`, likewise; None for points that are not joined
+    marker: int | None = None  # whether and how points are marked: an index from 0 to 5, likewise
+    # low, high: (N,) the ends of an interval around each y
     low: Numbers | None = None
     high: Numbers | None = None
+    # whether the intervals are drawn as error bars; else as a band. Lines with bars are drawn side by side, a few
+    # points apart, so that those with equal values can be distinguished
     bars: bool = False
-    fill: float | None = None
-    shown: bool = True
+    fill: float | None = None  # the y down to which the area is filled; None where it is not
+    shown: bool = True  # whether it is drawn from the start; a page offers the others in its legend
 
 
 @final
 @dataclass(frozen=True, slots=True, eq=False)
 class Heat:
-    """A map of colours.
+    """A map of colours."""
 
-    Attributes:
-        x, y: (X,) and (Y,) centres of the cells.
-        values: (Y, X); NaN where there is none.
-        label: What the colours mean.
-        limits: The values of the first and the last colour.
-    """
-
+    # x, y: (X,) and (Y,) centres of the cells
     x: Numbers
     y: Numbers
-    values: NDArray[Any]
-    label: str
-    limits: tuple[float | None, float | None] = (None, None)
+    values: NDArray[Any]  # (Y, X); NaN where there is none
+    label: str  # what the colours mean
+    limits: tuple[float | None, float | None] = (None, None)  # the values of the first and the last colour
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """What the colours of lines mean that belong to increasing values of one quantity.
+    """What the colours of lines mean that belong to increasing values of one quantity."""
 
-    Attributes:
-        label: The quantity, with its unit.
-        low, high: The values of the first and the last of `SHADES`.
-        log: Whether the colours are even steps of its logarithm.
-        ticks: The values that are written beside the colours; the ends when empty.
-    """
-
-    label: str
+    label: str  # the quantity, with its unit
+    # low, high: the values of the first and the last of `SHADES`
     low: float
     high: float
-    log: bool = False
-    ticks: Sequence[float] = ()
+    log: bool = False  # whether the colours are even steps of its logarithm
+    ticks: Sequence[float] = ()  # the values that are written beside the colours; the ends when empty
 
     def colour(self, value: float) -> str:
         """Return the colour of a value.
@@ -133,68 +103,42 @@ class Scale:
 @final
 @dataclass(frozen=True, slots=True)
 class Level:
-    """A straight line for reference, labelled where it is drawn.
+    """A straight line for reference, labelled where it is drawn."""
 
-    Attributes:
-        value: Where it crosses the axis.
-        label: What it is.
-        axis: The axis that it crosses.
-        colour: Index into `COLOURS`, or `GREY`.
-        dash: Index into `DASHES`.
-    """
-
-    value: float
-    label: str = ""
-    axis: Literal["x", "y"] = "y"
-    colour: int = GREY
-    dash: int = 2
+    value: float  # where it crosses the axis
+    label: str = ""  # what it is
+    axis: Literal["x", "y"] = "y"  # the axis that it crosses
+    colour: int = GREY  # index into `COLOURS`, or `GREY`
+    dash: int = 2  # index into `DASHES`
 
 
 @final
 @dataclass(frozen=True, slots=True, eq=False)
 class Panel:
-    """One pair of axes and what is drawn on them.
-
-    Attributes:
-        x, y: The axes.
-        lines, levels, heat: What is drawn.
-        scale: What the colours of the lines mean, where they are values of one quantity.
-        title: What it shows, where a figure has several panels.
-        note: What the legend adds, for example what the bands mean.
-        is_square: Whether a unit is equally long on both axes.
-    """
+    """One pair of axes and what is drawn on them."""
 
     x: Axis
     y: Axis
     lines: Sequence[Line] = ()
     levels: Sequence[Level] = ()
     heat: Heat | None = None
-    scale: Scale | None = None
-    title: str = ""
-    note: str = ""
-    is_square: bool = False
+    scale: Scale | None = None  # what the colours of the lines mean, where they are values of one quantity
+    title: str = ""  # what it shows, where a figure has several panels
+    note: str = ""  # what the legend adds, for example what the bands mean
+    is_square: bool = False  # whether a unit is equally long on both axes
 
 
 @final
 @dataclass(frozen=True, slots=True, eq=False)
 class Figure:
-    """Panels that show one thing.
+    """Panels that show one thing."""
 
-    Attributes:
-        name: Plain letters and dashes.
-        title: What it shows.
-        caption: What a reader who has never seen such a figure should look for.
-        panels: At least one.
-        table: The same as a table, for a page.
-        note: What of the runs it shows: which weights, which are left out.
-    """
-
-    name: str
-    title: str
-    caption: str
-    panels: Sequence[Panel]
-    table: Table | None = None
-    note: str = ""
+    name: str  # plain letters and dashes
+    title: str  # what it shows
+    caption: str  # what a reader who has never seen such a figure should look for
+    panels: Sequence[Panel]  # at least one
+    table: Table | None = None  # the same as a table, for a page
+    note: str = ""  # what of the runs it shows: which weights, which are left out
 
 
 def stairs(edges: Numbers, values: Numbers) -> tuple[NDArray[Any], NDArray[Any]]:

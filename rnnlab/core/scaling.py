@@ -17,17 +17,14 @@ FORMULA = "scaled = (value - mean) / deviation; a deviation of 0: value - mean"
 class Scale:
     """Mean and standard deviation of columns, those of the training part; of a column that never changes there 0.
 
-    Attributes:
-        names: (I,) of the columns.
-        mean, deviation: (G, I), float64: a row per series of the file.
-
     Example:
         >>> one = Scale(("load", "setpoint"), np.array([[10.0, 7.0]]), np.array([[2.0, 0.0]]))
         >>> one.scaled(np.array([[14.0, 8.0]])).tolist(), one.in_units(np.array([[2.0, 1.0]])).tolist()
         ([[2.0, 1.0]], [[14.0, 8.0]])
     """
 
-    names: tuple[str, ...]
+    names: tuple[str, ...]  # (I,) of the columns
+    # mean, deviation: (G, I), float64: a row per series of the file
     mean: Array
     deviation: Array
 
@@ -58,14 +55,9 @@ class Scale:
 @final
 @dataclass(frozen=True, slots=True, eq=False)
 class Scaling:
-    """The scale of a network's inputs and outputs, for each of the G series that it was trained on.
+    """The scale of a network's inputs and outputs, for each of the G series that it was trained on."""
 
-    Attributes:
-        series: (G,) names of the series; `""` where a file has only one.
-        inputs, outputs: Their scales.
-    """
-
-    series: tuple[str, ...]
+    series: tuple[str, ...]  # (G,) names of the series; `""` where a file has only one
     inputs: Scale
     outputs: Scale
 

@@ -14,10 +14,6 @@ Array = NDArray[Any]
 class Symbols:
     """Sequences of symbols, of which a network reads one-hot vectors.
 
-    Attributes:
-        codes: (B, T), whole numbers: which feature is 1; -1 where none is.
-        features: I.
-
     Raises:
         ValueError: The codes are not such numbers: machine code takes them for rows of a matrix as they are.
 
@@ -26,8 +22,8 @@ class Symbols:
         [[[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]]
     """
 
-    codes: Array
-    features: int
+    codes: Array  # (B, T), whole numbers: which feature is 1; -1 where none is
+    features: int  # I
 
     def __post_init__(self) -> None:
         codes = self.codes

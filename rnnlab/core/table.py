@@ -13,17 +13,12 @@ Cell = str | int | float | bool | None
 @final
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column.
+    """One column."""
 
-    Attributes:
-        name: Its heading.
-        is_number: Whether its cells are aligned right.
-        form: How its numbers are written, a format specification such as `.3g`; `,` for integers and `.4g` for others
-            when empty.
-    """
-
-    name: str
-    is_number: bool = False
+    name: str  # its heading
+    is_number: bool = False  # whether its cells are aligned right
+    # how its numbers are written, a format specification such as `.3g`; `,` for integers and `.4g` for others
+    # when empty
     form: str = ""
 
     def text(self, value: Cell) -> str:
@@ -47,17 +42,11 @@ class Column:
 @final
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table; each renderer escapes the text for its own format.
+    """A table; each renderer escapes the text for its own format."""
 
-    Attributes:
-        columns: The columns, from left to right.
-        rows: The cells, as many per row as there are columns; None where a value is unknown.
-        title: A heading above the table, or nothing.
-    """
-
-    columns: tuple[Column, ...]
-    rows: tuple[tuple[Cell, ...], ...]
-    title: str = ""
+    columns: tuple[Column, ...]  # the columns, from left to right
+    rows: tuple[tuple[Cell, ...], ...]  # the cells, as many per row as there are columns; None where a value is unknown
+    title: str = ""  # a heading above the table, or nothing
 
     @property
     def head(self) -> list[str]:

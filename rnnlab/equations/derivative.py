@@ -17,20 +17,14 @@ Factors = dict[Node, Node]  # gradient -> what it is multiplied by
 @final
 @dataclass(frozen=True, slots=True)
 class Gradients:
-    """What flows out of a step in the backward pass.
+    """What flows out of a step on the way back."""
 
-    Attributes:
-        states: By name, of the state before the step.
-        inputs: Of the inputs; None where they have no influence.
-        matrices: By name, pairs (operand, gradient of the sum it goes into): operandᵀ·gradient is added up over all
-            steps and sequences.
-        vectors: By name, what is added up over all steps and sequences.
-    """
-
-    states: Mapping[str, Node]
-    inputs: Node | None
+    states: Mapping[str, Node]  # by name, of the state before the step
+    inputs: Node | None  # of the inputs; None where they have no influence
+    # by name, pairs (operand, gradient of the sum it goes into): operandᵀ·gradient is added up over all steps and
+    # sequences
     matrices: Mapping[str, Sequence[tuple[Node, Node]]]
-    vectors: Mapping[str, Sequence[Node]]
+    vectors: Mapping[str, Sequence[Node]]  # by name, what is added up over all steps and sequences
 
 
 def differentiate(traced: Traced) -> Gradients:

@@ -30,36 +30,26 @@ _FOLDED: dict[str, Callable[[float, float], float]] = {
 @final
 @dataclass(frozen=True, slots=True)
 class Sum:
-    """What a `linear` node adds up: each operand times its matrix, and vectors of parameters.
+    """What a `linear` node adds up: each operand times its matrix, and vectors of parameters."""
 
-    Attributes:
-        matrices: For each operand the name of its matrix.
-        transposed: Whether it is the matrix's transpose.
-        biases: Names of vectors.
-    """
-
-    matrices: tuple[str, ...]
-    transposed: bool
-    biases: tuple[str, ...] = ()
+    matrices: tuple[str, ...]  # for each operand the name of its matrix
+    transposed: bool  # whether it is the matrix's transpose
+    biases: tuple[str, ...] = ()  # names of vectors
 
 
 @final
 @dataclass(frozen=True, slots=True, eq=False)
 class Node:
-    """One value.
+    """One value."""
 
-    Attributes:
-        operation: `input`; `state` (`detail`: its name); `gradient` of the loss by a state after the step (its name);
-            `parameter`, a vector (its name); `constant` (the number); `number`, known when it is computed (its name);
-            `linear` (a `Sum`); `activation` (an `AbstractActivation`); `repeat` (each feature so many times in a row),
-            `group_sum` and `group_max` (of so many features in a row); `one_hot` (of a class); or the name of an
-            element-wise function of `keras.ops`.
-        width: Features; 0 for a constant.
-    """
-
+    # `input`; `state` (`detail`: its name); `gradient` of the loss by a state after the step (its name);
+    # `parameter`, a vector (its name); `constant` (the number); `number`, known when it is computed (its name);
+    # `linear` (a `Sum`); `activation` (an `AbstractActivation`); `repeat` (each feature so many times in a row),
+    # `group_sum` and `group_max` (of so many features in a row); `one_hot` (of a class); or the name of an
+    # element-wise function of `keras.ops`
     operation: str
     operands: "tuple[Node, ...]" = ()
-    width: int = 0
+    width: int = 0  # features; 0 for a constant
     detail: Any = None
 
     @property

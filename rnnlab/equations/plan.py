@@ -21,38 +21,28 @@ OUTPUT = ""  # the name of the state that an output gets which is none of the ce
 @final
 @dataclass(frozen=True, slots=True, eq=False)
 class Plan:
-    """How a step is computed, and how a gradient is passed back through it.
-
-    Attributes:
-        sizes: Features of each state by name; an output that is no state of the cell is one more, `OUTPUT`.
-        output: Name of the state that is the output.
-        matrices: Shape of each matrix of parameters, (in, out), by name.
-        vectors: Size of each vector of parameters, by name.
-        forward: The stages of a step.
-        after: The node of each state after the step, by name; no two are the same, and none is a leaf.
-        saved: Nodes of the step that the backward pass reads, besides inputs, states before and states after.
-        backward: The stages of the backward pass; they read `gradient` nodes, those of the states after the step.
-        before: The gradient of each state before the step, by name; none for a state that has no influence.
-        matrix_gradients: By name of the matrix, pairs (operand, gradient): its own is the sum of operandᵀ·gradient over
-            all steps and sequences.
-        vector_gradients: By name of the vector, nodes whose sum over all steps and sequences is its own.
-        input_products: Pairs (gradient, matrix): the gradient of the inputs is the sum of gradient·matrixᵀ,
-        input_rest: plus this node, if there is one.
-    """
+    """How a step is computed, and how a gradient is passed back through it."""
 
     cell: AbstractCell
     input_features: int
+    # features of each state by name; an output that is no state of the cell is one more, `OUTPUT`
     sizes: Mapping[str, int]
-    output: str
-    matrices: Mapping[str, tuple[int, int]]
-    vectors: Mapping[str, int]
-    forward: tuple[Stage, ...]
-    after: Mapping[str, Node]
-    saved: tuple[Node, ...]
+    output: str  # name of the state that is the output
+    matrices: Mapping[str, tuple[int, int]]  # shape of each matrix of parameters, (in, out), by name
+    vectors: Mapping[str, int]  # size of each vector of parameters, by name
+    forward: tuple[Stage, ...]  # the stages of a step
+    after: Mapping[str, Node]  # the node of each state after the step, by name; no two are the same, and none is a leaf
+    saved: tuple[Node, ...]  # nodes of the step that the way back reads, besides inputs, states before and states after
+    # the stages of the way back; they read `gradient` nodes, those of the states after the step
     backward: tuple[Stage, ...]
+    # the gradient of each state before the step, by name; none for a state that has no influence
     before: Mapping[str, Node]
+    # by name of the matrix, pairs (operand, gradient): its own is the sum of operandᵀ·gradient over all steps and
+    # sequences
     matrix_gradients: Mapping[str, Sequence[tuple[Node, Node]]]
+    # by name of the vector, nodes whose sum over all steps and sequences is its own
     vector_gradients: Mapping[str, Sequence[Node]]
+    # pairs (gradient, matrix): the gradient of the inputs is the sum of gradient·matrixᵀ, plus `input_rest`
     input_products: Sequence[tuple[Node, str]]
     input_rest: Node | None
 

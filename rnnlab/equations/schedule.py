@@ -10,16 +10,12 @@ from rnnlab.equations.graph import CHEAP, Node, ordered
 @final
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Products, and then what is element-wise.
+    """Products, and then what is element-wise."""
 
-    Attributes:
-        products: `linear` nodes, none of which reads another's result. Those that read the same operands follow each
-            other, and among them those with the same activation.
-        block: The other nodes, each after its operands.
-    """
-
+    # `linear` nodes, none of which reads another's result. Those that read the same operands follow each other,
+    # and among them those with the same activation
     products: tuple[Node, ...]
-    block: tuple[Node, ...]
+    block: tuple[Node, ...]  # the other nodes, each after its operands
 
 
 def kept(step: Collection[Node], wanted: Iterable[Node], known: Collection[Node]) -> tuple[Node, ...]:

@@ -38,21 +38,14 @@ _NAMES = (
 @final
 @dataclass(frozen=True, slots=True)
 class Traced:
-    """A step as a graph.
-
-    Attributes:
-        states: Each state after the step, by name.
-        sizes: Features of each state, by name.
-        matrices: Shape of each parameter that is a matrix, (in, out), by name.
-        vectors: Size of each parameter that is a vector, by name.
-    """
+    """A step as a graph."""
 
     graph: Graph
     output: Node
-    states: Mapping[str, Node]
-    sizes: Mapping[str, int]
-    matrices: Mapping[str, tuple[int, int]]
-    vectors: Mapping[str, int]
+    states: Mapping[str, Node]  # each state after the step, by name
+    sizes: Mapping[str, int]  # features of each state, by name
+    matrices: Mapping[str, tuple[int, int]]  # shape of each parameter that is a matrix, (in, out), by name
+    vectors: Mapping[str, int]  # size of each parameter that is a vector, by name
 
 
 def _operator(name: str, *, is_reflected: bool = False) -> Callable[["Symbol", Any], "Symbol"]:

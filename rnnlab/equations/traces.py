@@ -27,18 +27,12 @@ from rnnlab.equations.plan import plan_of, step_of
 @final
 @dataclass(frozen=True, slots=True, eq=False)
 class Source:
-    """A sum of products with parameters that states depend on; or a vector of parameters that is read by itself.
+    """A sum of products with parameters that states depend on; or a vector of parameters that is read by itself."""
 
-    Attributes:
-        products: Pairs (operand, name of its matrix).
-        vectors: Names of what is added, or of the vector itself.
-        width: Features of the sum.
-        slopes: By state, its derivative by the sum, unit by unit; none for a state that does not depend on it.
-    """
-
-    products: Sequence[tuple[Node, str]]
-    vectors: Sequence[str]
-    width: int
+    products: Sequence[tuple[Node, str]]  # pairs (operand, name of its matrix)
+    vectors: Sequence[str]  # names of what is added, or of the vector itself
+    width: int  # features of the sum
+    # by state, its derivative by the sum, unit by unit; none for a state that does not depend on it
     slopes: Mapping[str, Node]
 
     @property
@@ -50,16 +44,12 @@ class Source:
 @final
 @dataclass(frozen=True, slots=True, eq=False)
 class Traces:
-    """Which numbers are kept, and how they follow from those of the step before.
+    """Which numbers are kept, and how they follow from those of the step before."""
 
-    Attributes:
-        keeps: By states (after, before): the derivative of the one by the other, unit by unit.
-        sources: What has traces.
-        shapes: By source and state, the shape of its traces, (R, H): those that can be other than zero.
-    """
-
+    # by states (after, before): the derivative of the one by the other, unit by unit
     keeps: Mapping[tuple[str, str], Node]
-    sources: tuple[Source, ...]
+    sources: tuple[Source, ...]  # what has traces
+    # by source and state, the shape of its traces, (R, H): those that can be other than zero
     shapes: Mapping[tuple[int, str], tuple[int, int]]
 
     @property

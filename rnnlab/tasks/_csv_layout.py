@@ -24,21 +24,13 @@ _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
 @final
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """One way to read a file.
+    """One way to read a file."""
 
-    Attributes:
-        delimiter: What separates cells; `SINGLE` where a line is a cell.
-        decimal: The decimal separator.
-        numeric: Of each column, whether it has numbers, judged by rows from all over the file.
-        names: Of the columns; empty text where there is none.
-        name_rows: How many lines have names.
-    """
-
-    delimiter: str
-    decimal: str
-    numeric: tuple[bool, ...]
-    names: tuple[str, ...] = ()
-    name_rows: int = 0
+    delimiter: str  # what separates cells; `SINGLE` where a line is a cell
+    decimal: str  # the decimal separator
+    numeric: tuple[bool, ...]  # of each column, whether it has numbers, judged by rows from all over the file
+    names: tuple[str, ...] = ()  # of the columns; empty text where there is none
+    name_rows: int = 0  # how many lines have names
 
 
 def fault(path: Path, problem: str, *, line: int | None = None, hint: str = "") -> UsageError:

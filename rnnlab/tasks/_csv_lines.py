@@ -36,20 +36,14 @@ def is_number(cell: str, decimal: str) -> bool:
 @final
 @dataclass(frozen=True, slots=True, eq=False)
 class Lines:
-    """The lines that are rows or names: not empty, and no comments. A line break in quotes ends none.
+    """The lines that are rows or names: not empty, and no comments. A line break in quotes ends none."""
 
-    Attributes:
-        content: The file, in UTF-8.
-        numbers: (N,) of the lines in the file, from 1.
-        starts, ends: (N,) of the lines in `content`.
-        quoted: Which bytes of `content` are in quotes; None where there are none.
-    """
-
-    content: bytes
-    numbers: Array
+    content: bytes  # the file, in UTF-8
+    numbers: Array  # (N,) of the lines in the file, from 1
+    # starts, ends: (N,) of the lines in `content`
     starts: Array
     ends: Array
-    quoted: Array | None
+    quoted: Array | None  # which bytes of `content` are in quotes; None where there are none
 
     @classmethod
     def of(cls, content: bytes, comment: str | None) -> "Lines":

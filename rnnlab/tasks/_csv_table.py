@@ -30,31 +30,18 @@ _KEPT = 4  # tables that a process remembers
 @final
 @dataclass(frozen=True, slots=True, eq=False)
 class Table:
-    """Numbers in columns; the rows of each series are together and in order. It is shared: nothing may change it.
+    """Numbers in columns; the rows of each series are together and in order. It is shared: nothing may change it."""
 
-    Attributes:
-        names: One per kept column: from the header, else `column 0`, `column 1`, …
-        values: (rows, kept columns), float64, finite.
-        target: Which of the kept columns is to be predicted.
-        series: Name and rows of each series; one called `""` where there is no `group`.
-        times: (rows,) datetime64 or float64, where a column has the times.
-        gaps: Where rows are missing, by the times.
-        filled: How many missing cells were filled, by column.
-        is_recorded: (rows,) whether the target is in the file, and was not filled.
-        was_sorted: Whether the rows came in the order of their times.
-        sha256: Of the bytes of the file.
-    """
-
-    names: tuple[str, ...]
-    values: Array
-    target: int
-    series: tuple[tuple[str, slice], ...]
-    times: Array | None
-    gaps: tuple[Gap, ...]
-    filled: dict[str, int]
-    is_recorded: Array
-    was_sorted: bool
-    sha256: str
+    names: tuple[str, ...]  # one per kept column: from the header, else `column 0`, `column 1`, …
+    values: Array  # (rows, kept columns), float64, finite
+    target: int  # which of the kept columns is to be predicted
+    series: tuple[tuple[str, slice], ...]  # name and rows of each series; one called `""` where there is no `group`
+    times: Array | None  # (rows,) datetime64 or float64, where a column has the times
+    gaps: tuple[Gap, ...]  # where rows are missing, by the times
+    filled: dict[str, int]  # how many missing cells were filled, by column
+    is_recorded: Array  # (rows,) whether the target is in the file, and was not filled
+    was_sorted: bool  # whether the rows came in the order of their times
+    sha256: str  # of the bytes of the file
 
 
 def read_table(file: CsvFile) -> Table:

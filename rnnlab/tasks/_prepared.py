@@ -24,21 +24,13 @@ _LARGEST = 1e150  # its square is finite
 @final
 @dataclass(frozen=True, slots=True, eq=False)
 class Prepared:
-    """A table, scaled and cut; computed once per process for a table, and shared.
+    """A table, scaled and cut; computed once per process for a table, and shared."""
 
-    Attributes:
-        table: As read.
-        scaling: Of each series.
-        values: (rows, I), scaled.
-        parts: The rows of each series, by part.
-        stretches: The same, cut at gaps.
-    """
-
-    table: Table
-    scaling: Scaling
-    values: Array
-    parts: dict[Part, Rows]
-    stretches: dict[Part, Rows]
+    table: Table  # as read
+    scaling: Scaling  # of each series
+    values: Array  # (rows, I), scaled
+    parts: dict[Part, Rows]  # the rows of each series, by part
+    stretches: dict[Part, Rows]  # the same, cut at gaps
 
 
 @lru_cache(maxsize=4)

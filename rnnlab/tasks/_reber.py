@@ -44,19 +44,12 @@ LEGAL_IN_A_ROW = LEGAL | (np.arange(len(NEXT)) == _END)[:, None] & (np.arange(le
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Language:
-    """The strings of a range of lengths, each as likely as at even odds among the strings of that range.
+    """The strings of a range of lengths, each as likely as at even odds among the strings of that range."""
 
-    Attributes:
-        odds: (N, states, 7): the probability of each next symbol in each state after n symbols.
-        mean_steps: The mean of the steps, which are one less than the symbols.
-        pairs: (7, 7): how often, per string, each symbol is followed by each other.
-        allowed: (7, 7): how often, per string, each symbol is there and may be followed by each, the last one by B.
-    """
-
-    odds: Array
-    mean_steps: float
-    pairs: Array
-    allowed: Array
+    odds: Array  # (N, states, 7): the probability of each next symbol in each state after n symbols
+    mean_steps: float  # the mean of the steps, which are one less than the symbols
+    pairs: Array  # (7, 7): how often, per string, each symbol is followed by each other
+    allowed: Array  # (7, 7): how often, per string, each symbol is there and may be followed by each, the last one by B
 
     def draw(self, rng: np.random.Generator, count: int) -> tuple[Array, Array]:
         """Return strings: codes, (count, N), zero beyond the end, and steps, (count,)."""

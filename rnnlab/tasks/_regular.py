@@ -18,13 +18,9 @@ PUBLISHED = (
 
 
 class AbstractRegular(AbstractTask):
-    """n symbols, then an empty one, one-hot; the class is asked for at the last step. `timesteps` is n + 1.
+    """n symbols, then an empty one, one-hot; the class is asked for at the last step. `timesteps` is n + 1."""
 
-    Attributes:
-        symbols: Names of the symbols but the empty one.
-    """
-
-    symbols: ClassVar[str]
+    symbols: ClassVar[str]  # names of the symbols but the empty one
     loss = "cross_entropy"
     follows_loss = True
     default_timesteps = (2, 41)

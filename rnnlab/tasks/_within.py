@@ -10,14 +10,10 @@ from rnnlab.tasks.base import AbstractTask
 
 
 class AbstractWithinTolerance(AbstractTask):
-    """Classes; a sequence is right when the probability of each class is within `tolerance` of 0 or 1.
-
-    Attributes:
-        judged: Of sequences with a target at each step, the steps that are looked at.
-    """
+    """Classes; a sequence is right when the probability of each class is within `tolerance` of 0 or 1."""
 
     tolerance: ClassVar[float]
-    judged: ClassVar[slice] = slice(None)
+    judged: ClassVar[slice] = slice(None)  # of sequences with a target at each step, the steps that are looked at
     loss = "cross_entropy"
     follows_loss = True
     maximised = frozenset({"accuracy"})

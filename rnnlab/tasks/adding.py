@@ -126,14 +126,10 @@ class AbstractMarkedPairs(AbstractMarkedNumbers):
     With T the shortest length, one of the first 10 pairs is marked, then one of the first T/2 - 1 pairs that are still
     unmarked; the first and the last pair carry the marker -1 unless they are marked. A marked first pair has its value
     set to the neutral element of the combination, so that ignoring it changes nothing.
-
-    Attributes:
-        lowest: The least value; the greatest is 1.
-        neutral: What a marked first pair's value is set to.
     """
 
-    lowest: ClassVar[float]
-    neutral: ClassVar[float]
+    lowest: ClassVar[float]  # the least value; the greatest is 1
+    neutral: ClassVar[float]  # what a marked first pair's value is set to
     default_timesteps = (100, 110)
 
     def timesteps_fault(self, timesteps: Lengths) -> str | None:

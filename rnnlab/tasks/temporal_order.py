@@ -16,12 +16,9 @@ START, TRIGGER, FIRST_DISTRACTOR, FIRST_MARK, NOTHING = 0, 1, 2, 6, 8
 
 
 class AbstractTemporalOrder(AbstractWithinTolerance):
-    """k symbols X or Y are far apart among distractors; the class at the end is their order, Σ 2ᵏ⁻ʲ·[markⱼ is Y].
+    """k symbols X or Y are far apart among distractors; the class at the end is their order, Σ 2ᵏ⁻ʲ·[markⱼ is Y]."""
 
-    Attributes:
-        windows: The first and last position of each mark, in per cent of the shortest length, step 0 being E.
-    """
-
+    # the first and last position of each mark, in per cent of the shortest length, step 0 being E
     windows: ClassVar[tuple[tuple[int, int], ...]]
     tolerance = 0.3
     input_features = len(SYMBOLS)

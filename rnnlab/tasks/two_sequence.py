@@ -22,20 +22,14 @@ class TwoSequenceOptions(TaskOptions):
 
 
 class AbstractTwoSequence(AbstractTask):
-    """One input: the first N elements are 1 (class 1) or -1 (class 2), the rest N(0, 0.2); a real target at the end.
-
-    Attributes:
-        levels: The noise-free targets of class 1 and class 2.
-        noisy_elements: Whether N(0, 0.2) is added to the first N elements too.
-        target_noise: The variance of the Gaussian noise on the targets.
-        tolerance: The absolute difference from the noise-free target at which a sequence counts as misclassified.
-    """
+    """One input: the first N elements are 1 (class 1) or -1 (class 2), the rest N(0, 0.2); a real target at the end."""
 
     Options = TwoSequenceOptions
     options: TwoSequenceOptions
-    levels: ClassVar[tuple[float, float]] = (1.0, 0.0)
-    noisy_elements: ClassVar[bool] = False
-    target_noise: ClassVar[float] = 0.0
+    levels: ClassVar[tuple[float, float]] = (1.0, 0.0)  # the noise-free targets of class 1 and class 2
+    noisy_elements: ClassVar[bool] = False  # whether N(0, 0.2) is added to the first N elements too
+    target_noise: ClassVar[float] = 0.0  # the variance of the Gaussian noise on the targets
+    # the absolute difference from the noise-free target at which a sequence counts as misclassified
     tolerance: ClassVar[float] = 0.2
     loss = "mse"
     input_features = 1

@@ -23,17 +23,12 @@ _GROWTH = 4  # of a block, compared with the one before
 @final
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request for a block of updates.
-
-    Attributes:
-        batch: `updates` batches.
-        updates: How many; the answer may have fewer.
-    """
+    """A request for a block of updates."""
 
     backend: AbstractBackend
     model: AbstractModel
-    batch: Batch
-    updates: int
+    batch: Batch  # `updates` batches
+    updates: int  # how many; the answer may have fewer
     meanwhile: Callable[[], None] = nothing
 
     @property

@@ -28,21 +28,18 @@ _MOST_LAGS = 128
 @final
 @dataclass(frozen=True, slots=True)
 class GradientByLag:
-    """How much of the gradient of the last scored step's loss is left at the steps before it.
+    """How much of the gradient of the last scored step's loss is left at the steps before it."""
 
-    Attributes:
-        lags: (K,) integers from 0: steps before the last scored one, as far as half of the sequences reach.
-        median: State -> (K,): the median over sequences of the L2 norm, over units, of dL/d state at that lag. A
-            sequence without such a step is not counted.
-        share: State -> (K,): the median over sequences of that norm as a share of the same sequence's at the nearest
-            lag with a gradient: a loss near 0 makes all of a sequence's gradients small, and that is no vanishing. NaN
-            before that lag.
-        low, high: As `share`, the 10th and the 90th percentile.
-    """
-
+    # (K,) integers from 0: steps before the last scored one, as far as half of the sequences reach
     lags: NDArray[np.int64]
+    # state -> (K,): the median over sequences of the L2 norm, over units, of dL/d state at that lag. A sequence
+    # without such a step is not counted
     median: Mapping[str, NDArray[np.float64]]
+    # state -> (K,): the median over sequences of that norm as a share of the same sequence's at the nearest lag
+    # with a gradient: a loss near 0 makes all of a sequence's gradients small, and that is no vanishing. NaN
+    # before that lag
     share: Mapping[str, NDArray[np.float64]]
+    # low, high: as `share`, the 10th and the 90th percentile
     low: Mapping[str, NDArray[np.float64]]
     high: Mapping[str, NDArray[np.float64]]
 

@@ -20,19 +20,12 @@ _HEAD = ("head.W", "head.b", "head.V")  # in the order of the output layer's wei
 @final
 @dataclass(frozen=True)
 class _Stock:
-    """A layer of Keras.
+    """A layer of Keras."""
 
-    Attributes:
-        layer: Its class in `keras.layers`.
-        options: Those of the cell that are its arguments too.
-        weights: For each of its weights, which parameters lie side by side there.
-        second: The names of a second row of the last of them; zeros where one is empty.
-    """
-
-    layer: str
-    options: tuple[str, ...]
-    weights: tuple[list[str], ...]
-    second: tuple[str, ...] = ()
+    layer: str  # its class in `keras.layers`
+    options: tuple[str, ...]  # those of the cell that are its arguments too
+    weights: tuple[list[str], ...]  # for each of its weights, which parameters lie side by side there
+    second: tuple[str, ...] = ()  # the names of a second row of the last of them; zeros where one is empty
 
 
 def _stock(cell: AbstractCell) -> _Stock | None:

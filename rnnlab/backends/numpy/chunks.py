@@ -26,17 +26,11 @@ _TOO_MUCH = 2**30  # bytes
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Some steps of the longest sequences of a shard.
+    """Some steps of the longest sequences of a shard."""
 
-    Attributes:
-        start: First step.
-        stop: The step after the last.
-        rows: How many sequences are not over by `start`; the others take no time.
-    """
-
-    start: int
-    stop: int
-    rows: int
+    start: int  # first step
+    stop: int  # the step after the last
+    rows: int  # how many sequences are not over by `start`; the others take no time
 
 
 def rows_in_cache(width: int) -> int:

@@ -66,20 +66,13 @@ class Form:
 @final
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A network that is trained beside others.
+    """A network that is trained beside others."""
 
-    Attributes:
-        form: What it shares with them.
-        training: How it is updated.
-        parameters: (P,), changed in place.
-        slots: Of the update rule, likewise, and `step`.
-        along: Where updates are made at every step of a stream: what is remembered from step to step, likewise.
-    """
-
-    form: Form
-    training: Training
-    parameters: Array
-    slots: Mapping[str, Array]
+    form: Form  # what it shares with them
+    training: Training  # how it is updated
+    parameters: Array  # (P,), changed in place
+    slots: Mapping[str, Array]  # of the update rule, likewise, and `step`
+    # where updates are made at every step of a stream: what is remembered from step to step, likewise
     along: Mapping[str, Array] = field(default_factory=dict)
 
 

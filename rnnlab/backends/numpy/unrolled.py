@@ -16,15 +16,11 @@ from rnnlab.core.namespace import NUMPY
 @final
 @dataclass(frozen=True)
 class Layer:
-    """One recurrent layer.
-
-    Attributes:
-        parameters: By the cell's own names, float64.
-    """
+    """One recurrent layer."""
 
     network: Network
     number: int
-    parameters: Mapping[str, Array]
+    parameters: Mapping[str, Array]  # by the cell's own names, float64
 
     @property
     def name(self) -> str:
@@ -72,17 +68,12 @@ class Layer:
 @final
 @dataclass(frozen=True)
 class Unrolled:
-    """Every step of a network on a batch.
-
-    Attributes:
-        inputs: What each layer reads, (T, B, its features).
-        lengths: (B,) the steps of each sequence; those after its end are padding.
-    """
+    """Every step of a network on a batch."""
 
     layers: tuple[Layer, ...]
-    inputs: tuple[Array, ...]
+    inputs: tuple[Array, ...]  # what each layer reads, (T, B, its features)
     steps: tuple[list[Step], ...]
-    lengths: Array
+    lengths: Array  # (B,) the steps of each sequence; those after its end are padding
 
     def states(self, layer: int, name: str) -> Array:
         """Return one state of a layer after each step, (B, T, H)."""

@@ -23,21 +23,13 @@ ops = keras.ops
 
 @dataclass(frozen=True, slots=True)
 class _StepStage:
-    """A stage of a step.
+    """A stage of a step."""
 
-    Attributes:
-        operands: What is multiplied here, for this stage and later ones.
-        direct: Sums to which nothing is applied but a scaled tanh, side by side.
-        activated: The values of that.
-        others: The other sums.
-        block: What is element-wise, without `activated`.
-    """
-
-    operands: tuple[Node, ...]
-    direct: Pack
-    activated: Pack
-    others: tuple[Node, ...]
-    block: tuple[Node, ...]
+    operands: tuple[Node, ...]  # what is multiplied here, for this stage and later ones
+    direct: Pack  # sums to which nothing is applied but a scaled tanh, side by side
+    activated: Pack  # the values of that
+    others: tuple[Node, ...]  # the other sums
+    block: tuple[Node, ...]  # what is element-wise, without `activated`
 
 
 @final

@@ -37,17 +37,11 @@ Results = tuple[Array, Array, Array]
 @final
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """A block of updates of one network.
+    """A block of updates of one network."""
 
-    Attributes:
-        updater: Changes its variables in place.
-        arrays: Of the batches, (K, …) each.
-        rates: The learning rate of each update, (K,), float64.
-    """
-
-    updater: "KerasOptimizer"
-    arrays: Sequence[Array]
-    rates: Array
+    updater: "KerasOptimizer"  # changes its variables in place
+    arrays: Sequence[Array]  # of the batches, (K, …) each
+    rates: Array  # the learning rate of each update, (K,), float64
 
 
 # (some networks, how many the program is for) -> the results of each

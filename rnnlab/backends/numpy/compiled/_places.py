@@ -33,15 +33,10 @@ class Rows:
 @final
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Where a parameter is in a larger matrix.
+    """Where a parameter is in a larger matrix."""
 
-    Attributes:
-        name: Of the parameter.
-        transposed: Whether it is there as its transpose.
-    """
-
-    name: str
-    transposed: bool
+    name: str  # of the parameter
+    transposed: bool  # whether it is there as its transpose
     rows: slice
     columns: slice
 
@@ -49,23 +44,14 @@ class Piece:
 @final
 @dataclass(frozen=True, slots=True, eq=False)
 class Product:
-    """Several products of the same operands as one.
+    """Several products of the same operands as one."""
 
-    Attributes:
-        to: Where the result goes.
-        operands: Where they are, each with as many rows as the next rows of the matrix.
-        pieces: The parameters in the matrix, (rows of the operands, rows of the result).
-        transposed: Whether they are transposes.
-        of_inputs: Whether it gives the gradient of the inputs, which is not always wanted.
-        adds: Whether it is added to what is there.
-    """
-
-    to: Rows
-    operands: tuple[Rows, ...]
-    pieces: tuple[Piece, ...]
-    transposed: bool
-    of_inputs: bool = False
-    adds: bool = False
+    to: Rows  # where the result goes
+    operands: tuple[Rows, ...]  # where they are, each with as many rows as the next rows of the matrix
+    pieces: tuple[Piece, ...]  # the parameters in the matrix, (rows of the operands, rows of the result)
+    transposed: bool  # whether they are transposes
+    of_inputs: bool = False  # whether it gives the gradient of the inputs, which is not always wanted
+    adds: bool = False  # whether it is added to what is there
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -76,15 +62,10 @@ class Product:
 @final
 @dataclass(frozen=True, slots=True, eq=False)
 class Lookup:
-    """A product with inputs of which one is 1 and the others are 0; see `_symbols`.
+    """A product with inputs of which one is 1 and the others are 0; see `_symbols`."""
 
-    Attributes:
-        to: Where the result goes.
-        pieces: The parameters that have a row for each input.
-    """
-
-    to: Rows
-    pieces: tuple[Piece, ...]
+    to: Rows  # where the result goes
+    pieces: tuple[Piece, ...]  # the parameters that have a row for each input
 
 
 @final
@@ -99,19 +80,12 @@ class Loop:
 @final
 @dataclass(frozen=True, slots=True, eq=False)
 class Gather:
-    """The gradients of all parameters that multiply the same operands.
+    """The gradients of all parameters that multiply the same operands."""
 
-    Attributes:
-        operands: Where these are.
-        start: The first row of the gradients among those that are kept.
-        count: How many rows.
-        pieces: The parameters in the product, (rows of the operands, gradients).
-    """
-
-    operands: tuple[Rows, ...]
-    start: int
-    count: int
-    pieces: tuple[Piece, ...]
+    operands: tuple[Rows, ...]  # where these are
+    start: int  # the first row of the gradients among those that are kept
+    count: int  # how many rows
+    pieces: tuple[Piece, ...]  # the parameters in the product, (rows of the operands, gradients)
 
     @property
     def depth(self) -> int:
@@ -122,16 +96,9 @@ class Gather:
 @final
 @dataclass(frozen=True, slots=True, eq=False)
 class Direction:
-    """A step forward, or back.
+    """A step forward, or back."""
 
-    Attributes:
-        items: What is computed, in order.
-        rows: Where the value of a node is read.
-        written: Where that of a node of a loop is written.
-        work: How many rows `work` has.
-    """
-
-    items: tuple[Product | Loop | Lookup, ...]
-    rows: Mapping[Node, Rows]
-    written: Mapping[Node, Sequence[Rows]]
-    work: int
+    items: tuple[Product | Loop | Lookup, ...]  # what is computed, in order
+    rows: Mapping[Node, Rows]  # where the value of a node is read
+    written: Mapping[Node, Sequence[Rows]]  # where that of a node of a loop is written
+    work: int  # how many rows `work` has

@@ -21,16 +21,12 @@ Bound = tuple[Callable[..., Any], tuple[Any, ...]]
 @final
 @dataclass(frozen=True, slots=True)
 class Arrays:
-    """The memory of a chunk.
+    """The memory of a chunk."""
 
-    Attributes:
-        packed: Whether arrays are (…, feature, B), else (…, B, feature).
-        of_kind: By kind of place; those of each step have T as their first axis. Of gradients of states there are two
-            of each, in turn `given` to a step and `passed` by it.
-    """
-
-    packed: bool
+    packed: bool  # whether arrays are (…, feature, B), else (…, B, feature)
     timesteps: int
+    # by kind of place; those of each step have T as their first axis. Of gradients of states there are two of
+    # each, in turn `given` to a step and `passed` by it
     of_kind: Mapping[str, Sequence[Array]]
     matrices: Mapping[Packed, Array]
     parameters: Mapping[str, Array]

@@ -14,23 +14,16 @@ OF_EACH_STEP = {"before", "after", "saved", "kept", "swept"}
 @final
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a value is: features of an array.
+    """Where a value is: features of an array."""
 
-    Attributes:
-        kind: `before` and `after` a step: states, a one, the inputs; `saved` for the backward pass; `kept` until it is
-            over; `swept`, computed for all steps at once; `work`, of one step; `given` and `passed`, gradients
-            of states after and before a step.
-        number: Which array of this kind.
-        start: First feature.
-        stop: The feature after the last.
-        copies: How many values of one size these are, all combined with the same one.
-    """
-
+    # `before` and `after` a step: states, a one, the inputs; `saved` for the way back; `kept` until the way back
+    # is over; `swept`, computed for all steps at once; `work`, of one step; `given` and `passed`, gradients of
+    # states after and before a step
     kind: str
-    number: int
-    start: int
-    stop: int
-    copies: int = 1
+    number: int  # which array of this kind
+    start: int  # first feature
+    stop: int  # the feature after the last
+    copies: int = 1  # how many values of one size these are, all combined with the same one
 
     def touches(self, other: "Place") -> bool:
         """Whether the other begins where this one ends."""
