@@ -22,9 +22,6 @@ _STREAM = "data/train"
 class Source:
     """The batches of a training, in order.
 
-    Attributes:
-        unit: How many batches are drawn by one call.
-
     Example:
         >>> from rnnlab.tasks.parity import Parity
         >>> source = Source(Parity(Parity.Options()), batch_size=2, timesteps=(4, 4), seed=0)
@@ -37,6 +34,7 @@ class Source:
     ) -> None:
         self._task, self._size, self._timesteps, self._seed = task.part("train"), batch_size, timesteps, seed
         self._same_length = same_length
+        # how many batches are drawn by one call
         self.unit = batches_per_unit(batch_size * timesteps[1] * numbers_per_step(task))
         self._drawn: dict[int, Batch] = {}  # unit -> its batches
 

@@ -26,14 +26,10 @@ def state_of(stopped: Reason) -> State:
 
 @final
 class Stop:
-    """A request that a training stop; a signal handler may do no more than call `ask`.
-
-    Attributes:
-        reason: Why, as in "stopped by `reason`"; empty while there is no request.
-    """
+    """A request that a training stop; a signal handler may do no more than call `ask`."""
 
     def __init__(self) -> None:
-        self.reason = ""
+        self.reason = ""  # why, as in "stopped by `reason`"; empty while there is no request
 
     def ask(self, reason: str) -> None:
         """Ask the training to stop; the first reason counts."""

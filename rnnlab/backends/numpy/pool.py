@@ -37,10 +37,6 @@ def shared(shape: tuple[int, ...], dtype: DTypeLike) -> Array:
 class NamedVector:
     """A flat shared vector and named views into it: clipping and updating are a few operations whatever the network.
 
-    Attributes:
-        flat: (P,) contiguous; P is the number of values in all arrays.
-        views: Name to a view of the array's own shape. Writing to a view writes to `flat`.
-
     Example:
         >>> vector = NamedVector({"W": (2, 2), "b": (2,)}, "f8")
         >>> vector.views["b"][:] = 7
@@ -50,8 +46,9 @@ class NamedVector:
 
     def __init__(self, shapes: Mapping[str, tuple[int, ...]], dtype: DTypeLike) -> None:
         sizes = [int(np.prod(shape)) for shape in shapes.values()]
-        self.flat: Array = shared((sum(sizes),), dtype)
+        self.flat: Array = shared((sum(sizes),), dtype)  # (P,) contiguous; P is the number of values in all arrays
         parts = np.split(self.flat, np.cumsum(sizes)[:-1])
+        # name to a view of the array's own shape. Writing to a view writes to `flat`
         self.views: dict[str, Array] = {
             name: part.reshape(shape) for (name, shape), part in zip(shapes.items(), parts, strict=True)
         }

@@ -18,14 +18,11 @@ from rnnlab.equations.plan import plan_of
 
 @final
 class Shard:
-    """The layers and the gradients of some rows; parameters are read only, and shared.
-
-    Attributes:
-        gradients: The part of these rows in the gradient of the mean loss, by full name.
-    """
+    """The layers and the gradients of some rows; parameters are read only, and shared."""
 
     def __init__(self, network: Network, parameters: Mapping[str, Array], layer_class: type[AbstractLayer]) -> None:
         self.network, self._parameters = network, parameters
+        # the part of these rows in the gradient of the mean loss, by full name
         self.gradients = NamedVector({name: array.shape for name, array in parameters.items()}, network.dtype)
         self._layers = [
             layer_class(

@@ -19,16 +19,13 @@ class Code:
         numbers: How many whole numbers it takes.
         precision: Of the numbers at the places, `float32` or `float64`.
         lanes: Numbers per vector; as many as a register has if left out.
-
-    Attributes:
-        size: Bytes of one.
     """
 
     def __init__(
         self, module: ir.Module, name: str, *, places: int, numbers: int, precision: str, lanes: int = 0
     ) -> None:
         self.scalar = ir.FloatType() if precision == "float32" else ir.DoubleType()
-        self.size = 4 if precision == "float32" else 8
+        self.size = 4 if precision == "float32" else 8  # bytes of one
         self.lanes = lanes or vector_bytes() // self.size
         self.vector, self.precision = ir.VectorType(self.scalar, self.lanes), precision
         kind = ir.FunctionType(ir.VoidType(), [POINTER] * places + [WHOLE] * numbers)

@@ -24,9 +24,6 @@ class Items:
         adds: Whether the gradient of the inputs is added to what is there.
         per_lane: Whether each lane of a vector has parameters of its own.
         lookups: What reads rows of parameters, where inputs are symbols.
-
-    Attributes:
-        bases: Where the buffers are, besides `weights` and `vectors`.
     """
 
     def __init__(
@@ -43,7 +40,7 @@ class Items:
         lookups: Lookups | None = None,
     ) -> None:
         self.code, self.direction, self.columns, self._lookups = code, direction, columns, lookups
-        self.bases = dict[str, Place]()
+        self.bases = dict[str, Place]()  # where the buffers are, besides `weights` and `vectors`
         self._starts, self._vectors, self._each = starts, vectors, code.lanes if per_lane else 1
         self._products = {
             item: product(

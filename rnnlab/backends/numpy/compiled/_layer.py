@@ -25,29 +25,18 @@ Function = Callable[..., None]
 
 @dataclass(frozen=True, slots=True)
 class _Chunk:
-    """The arrays of a chunk; P panels of W columns, S features of a state.
+    """The arrays of a chunk; P panels of W columns, S features of a state."""
 
-    Attributes:
-        columns: W.
-        rows: Which sequence of the batch each column has, (P·W,); the last one again beyond them.
-        first, states: Each state before the chunk, (P, S, W), and after each step, (P, T, S, W), by name.
-        outputs: (T, P·W, H), a row being as long as whole vectors.
-        flow: The gradients of the states after the chunk, and before it, (P, S, W) each, by name.
-        below: The gradients of the inputs, (T, P·W, I).
-        forth, back: Addresses and sizes for the two functions, beside those of weights, inputs and gradients.
-        memory: All that the addresses lead to.
-    """
-
-    columns: int
-    rows: Array
-    first: State
-    states: State
-    outputs: Array
-    flow: tuple[State, State]
-    below: Array
-    places: Mapping[str, int]
+    columns: int  # W
+    rows: Array  # which sequence of the batch each column has, (P·W,); the last one again beyond them
+    first: State  # each state before the chunk, (P, S, W), by name
+    states: State  # and after each step, (P, T, S, W)
+    outputs: Array  # (T, P·W, H), a row being as long as whole vectors
+    flow: tuple[State, State]  # the gradients of the states after the chunk, and before it, (P, S, W) each, by name
+    below: Array  # the gradients of the inputs, (T, P·W, I)
+    places: Mapping[str, int]  # addresses for the two functions, beside those of weights, inputs and gradients
     sizes: tuple[int, int]
-    memory: tuple[Array, ...]
+    memory: tuple[Array, ...]  # all that the addresses lead to
 
 
 @final

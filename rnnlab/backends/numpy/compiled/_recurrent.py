@@ -32,11 +32,6 @@ class Layer:
         columns: W.
         is_first: Whether nobody wants the gradient of its inputs.
         lookups: What reads rows of its parameters, where inputs are symbols.
-
-    Attributes:
-        weights: Its matrices.
-        outputs: Where its outputs are, as `inputs`.
-        below: Where the gradients of its inputs are, I rows for each step.
     """
 
     def __init__(
@@ -86,9 +81,11 @@ class Layer:
         self._flow = buffers.new(f"flow {name}", 2 * layout.flow)
         self._work = buffers.new(f"work {name}", max(layout.forward.work, layout.backward.work))
         is_written = not is_first or plan.input_rest is not None
+        # where the gradients of its inputs are, I rows for each step
         self.below = buffers.new(f"below {name}", 0, plan.input_features if is_written else 0)
         output = layout.states[plan.output]
         self._output = Rows("flow", output.start, output.count)
+        # where its outputs are, as `inputs`
         self.outputs = self._record + (layout.record + output.start) * columns, layout.record
         self._add_gradients = self.weights.gathering(
             f"{name} ",

@@ -38,10 +38,6 @@ class Updates:
         together: How many sequences of a batch are computed at once, S; it divides B.
         of_symbols: Whether the inputs are symbols, one number for each step.
         learns: Whether it goes back and updates; else it finds the outputs alone.
-
-    Attributes:
-        sizes: By name, how many numbers a buffer has, and how many more for each time step.
-        numbers: The names of the numbers of an update, in order.
     """
 
     def __init__(
@@ -61,7 +57,7 @@ class Updates:
         given = (*GIVEN, *rule.slot_names())
         self._at = {name: table.read_place(number) for number, name in enumerate(given)}
         self._buffers = Buffers(table + len(given) * (8 // code.size), columns)
-        self.sizes = self._buffers.sizes
+        self.sizes = self._buffers.sizes  # by name, how many numbers a buffer has, and how many more for each time step
         shapes, self._size = dict[str, tuple[int, tuple[int, ...]]](), 0
         for name, parameter in network.parameters().items():
             shapes[name], self._size = (self._size, parameter.shape), self._size + parameter.size
@@ -70,7 +66,7 @@ class Updates:
         self._inputs = self._buffers.new("inputs", 0, self._features)
         below, self._layers = (self._inputs, self._features), list[Layer]()
         self._rule = Rule(code, self._buffers, rule, at=self._at, size=self._size)
-        self.numbers = self._rule.numbers
+        self.numbers = self._rule.numbers  # the names of the numbers of an update, in order
         places = {"parameters": self._at["parameters"], "gradients": self._rule.gradients}
         for number in range(network.cell.options.layers):
             prefix = f"layers.{number}."
