@@ -27,7 +27,6 @@ class OwnClasses:
         options: The class that its `Options` derive from, which they are if it has none.
         command: What has those that there are, to learn from: `rnnlab cells`, or a package.
         check: Raises a TypeError if something that is no method is missing in a class.
-        name: Its `name`.
         defaults: Returns what it has of attributes that it lacks.
     """
 

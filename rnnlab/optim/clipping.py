@@ -8,17 +8,13 @@ from rnnlab.optim.rules.base import Vector
 
 
 def clip_by_global_norm(gradients: Vector, limit: float) -> float:
-    """Scale the gradients down, in place, if their Euclidean norm is above `limit`.
+    """Scale the gradients down, in place, if their Euclidean norm is above `limit`, which is above 0.
 
         g ← g · min(1, limit/‖g‖)
 
     Finite gradients always give a finite scale: where the squares would overflow or vanish (in float32 beyond about
     1e19 or below 1e-15), the norm is taken of g/max|g|. If a gradient is nan or infinite there is no direction to keep:
     the vector is left as it is, and the norm returned (nan, or inf) shows that it must not be used.
-
-    Args:
-        gradients: (P,) float32 or float64.
-        limit: Greater than 0.
 
     Returns:
         The norm before clipping, 0 or greater, or nan.
@@ -48,10 +44,6 @@ def clip_by_value(gradients: Vector, limit: float) -> None:
     """Bring every gradient into [-limit, limit], in place: g ← min(max(g, -limit), limit).
 
     A nan stays nan; an infinite gradient becomes ±limit, so look at the loss, not here, for divergence.
-
-    Args:
-        gradients: (P,) float32 or float64.
-        limit: Greater than 0.
 
     Source: Keras, `clipvalue`.
 

@@ -32,7 +32,6 @@ class Recorded:
     seasonal one is that of the training part, see `rnnlab.tasks._naive.best_lag`.
 
     Args:
-        train_fraction: Share of the rows used for training.
         scaling: The scaling of a network that was trained on another file; left out, that of this one.
 
     Raises:

@@ -54,11 +54,7 @@ class Form:
 
 @final
 class Compiled:
-    """The compiled functions of networks of one form.
-
-    Args:
-        form: Their form.
-    """
+    """The compiled functions of networks of one form."""
 
     def __init__(self, form: Form) -> None:
         engine = form.engine

@@ -26,7 +26,6 @@ class ParallelShards:
     Args:
         parameters: Views by full name, in shared memory.
         shards: How many; None for the rule of `count_shards`.
-        processes: How many shards may be computed at once.
     """
 
     def __init__(

@@ -53,11 +53,7 @@ class Pack:
 
 @final
 class Namespace:
-    """`keras.ops`, with Python's own operators, which on eager PyTorch take a fraction of the time.
-
-    Args:
-        dtype: Of numbers, where an operation has nothing else.
-    """
+    """`keras.ops`, with Python's own operators, which on eager PyTorch take a fraction of the time."""
 
     add, subtract, multiply, divide = operator.add, operator.sub, operator.mul, operator.truediv
     greater, greater_equal, less, less_equal = operator.gt, operator.ge, operator.lt, operator.le

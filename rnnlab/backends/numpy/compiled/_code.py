@@ -17,7 +17,6 @@ class Code:
     Args:
         places: How many places it takes, before the numbers.
         numbers: How many whole numbers it takes.
-        precision: Of the numbers at the places, `float32` or `float64`.
         lanes: Numbers per vector; as many as a register has if left out.
     """
 

@@ -22,10 +22,6 @@ class Head:
     """The output layer and the loss.
 
     Args:
-        layout: Of the layer below.
-        inputs: I, of the network.
-        shapes: Where the parameters are, by full name.
-        columns: W.
         errors: Whether to find how far outputs are from their targets.
         lookups: What reads rows of its parameters, where inputs are symbols.
         every_step: Whether the sums of gradients are of one step alone.

@@ -17,10 +17,8 @@ class Items:
     """Writes them into a function.
 
     Args:
-        name: Of its products in the module.
         starts: Where the matrix of each product begins among the weights: a row, where there is one for each lane.
         vectors: Where each vector of parameters begins among the vectors, likewise.
-        columns: W.
         adds: Whether the gradient of the inputs is added to what is there.
         per_lane: Whether each lane of a vector has parameters of its own.
         lookups: What reads rows of parameters, where inputs are symbols.

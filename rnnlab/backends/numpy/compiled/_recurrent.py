@@ -26,10 +26,7 @@ class Layer:
     """One recurrent layer.
 
     Args:
-        name: Of the layer, among others in the module.
-        shapes: Where its parameters are, by the cell's names.
         inputs: Where its inputs are, and how many rows after one step's those of the next are.
-        columns: W.
         is_first: Whether nobody wants the gradient of its inputs.
         lookups: What reads rows of its parameters, where inputs are symbols.
     """

@@ -57,7 +57,6 @@ class Lookups:
     Args:
         shapes: Of each parameter, by the names of the pieces: its first row, its shape.
         parameters, gradients: Where all of them are.
-        columns: W.
     """
 
     def __init__(
@@ -109,7 +108,6 @@ class _LaneRows:
 
     Args:
         symbols: Which rows, from 1 on; 0 for none.
-        width: Numbers of a row.
     """
 
     def __init__(self, symbols: Vector, width: int) -> None:
