@@ -64,7 +64,7 @@ class Batch:
         return Batch(self.given[part], self.targets[part], self.mask[part], self.lengths[part])
 
     def padded(self, timesteps: int) -> "Batch":
-        """Return the same sequences in arrays of so many steps.
+        """Return the same sequences in arrays of so many steps; the batch itself where it has them.
 
         Example:
             >>> some = Batch(np.ones((1, 2, 3)), np.array([4]), np.array([[False, True]]), np.array([2]))
@@ -72,6 +72,8 @@ class Batch:
             ([[False, True, False]], [4])
         """
         more = timesteps - self.mask.shape[1]
+        if not more:
+            return self
 
         def longer(array: Array) -> Array:
             return np.pad(array, [(0, 0), (0, more)] + [(0, 0)] * (array.ndim - 2))

@@ -138,16 +138,15 @@ class KerasModel(AbstractModel):
 
         One shape for all batches: an engine compiles a step anew for every shape it meets.
         """
-        timesteps = batch.inputs.shape[1]
-        padding = max(0, ((self.training and self.training.longest) or timesteps) - timesteps)
-        dtype = self.network.dtype
+        longest, dtype = (self.training and self.training.longest) or 0, self.network.dtype
+        batch = batch.padded(max(longest, batch.mask.shape[1]))
         divisors = self._divisors(batch, updates).reshape(updates, 1, 1)
-        inputs = _padded(batch.inputs.astype(dtype, copy=False), padding)
+        inputs = batch.inputs.astype(dtype, copy=False)
         kind = "int32" if self.network.loss_function.integer_targets else dtype
         targets = batch.targets.astype(kind)
         if self.network.return_sequences:
-            shares = batch.mask.reshape(updates, -1, timesteps) / divisors.astype(dtype)
-            arrays = [inputs, _padded(targets, padding), _padded(shares.reshape(batch.mask.shape), padding)]
+            shares = batch.mask.reshape(updates, -1, batch.mask.shape[1]) / divisors.astype(dtype)
+            arrays = [inputs, targets, shares.reshape(batch.mask.shape)]
         else:
             arrays = [inputs, targets, np.repeat(1 / divisors, batch.size // updates).astype(dtype)]
         arrays += [batch.lengths.astype("int32")] if ends else []
@@ -225,8 +224,3 @@ def _train_alone(model: KerasModel, batch: Batch, updates: int) -> BlockResult:
 def _joined(parts: Sequence[BlockResult]) -> BlockResult:
     each = [(one.losses, one.gradient_norms, one.learning_rates, one.outputs) for one in parts]
     return BlockResult(*(np.concatenate(same) for same in zip(*each, strict=True)))
-
-
-def _padded(array: Array, steps: int) -> Array:
-    """Return a (B, T, …) array with this many zero steps after its own."""
-    return np.pad(array, [(0, 0), (0, steps)] + [(0, 0)] * (array.ndim - 2)) if steps else array

@@ -230,9 +230,7 @@ class NumpyModel(AbstractModel):
 
     @np.errstate(over="ignore", invalid="ignore")  # the caller sees divergence in the result
     def _train_once(self, batch: Batch, meanwhile: Callable[[], None]) -> StepResult:
-        if self.training is None:
-            raise RuntimeError("this model was built without `training`")
-        training = self.training
+        training = self._member.training
         loss, outputs, gradients = self._shards.learn(batch, training, meanwhile)
         norm = clip_by_global_norm(gradients.flat, training.clip_norm if training.clip_norm is not None else np.inf)
         if training.clip_value is not None:

@@ -32,13 +32,11 @@ def train_population(members: Sequence[Member], batches: Sequence[Batch], update
     form, training = members[0].form, members[0].training
     network, dtype = form.network, form.network.dtype
     batch_size = batches[0].size // updates
-    symbols = [one.given for one in batches if isinstance(one.given, Symbols)]
-    of_symbols = len(symbols) == len(batches) and can_look_up(network)
+    of_symbols = all(isinstance(one.given, Symbols) for one in batches) and can_look_up(network)
     lanes = lanes_of(network, batch_size, one_hot=training.one_hot)
     together = next(count for count in _TOGETHER if batch_size % count == 0)
     kernel = _kernel(form, lanes, together, of_symbols=of_symbols)
-    inputs = [_numbers_of(one) for one in symbols] if of_symbols else [one.inputs for one in batches]
-    data = _Data(batches, inputs, network, training, updates, lanes=lanes, together=together)
+    data = _Data(batches, network, training, updates, lanes=lanes, together=together, of_symbols=of_symbols)
     vectors = {name: side_by_side([one.slots[name] for one in members], lanes) for name in kernel.slots}
     vectors["parameters"] = side_by_side([one.parameters for one in members], lanes)
     schedules = [(one.training, int(one.slots["step"][0])) for one in members]
@@ -85,8 +83,7 @@ def outputs_of_symbols(network: Network, parameters: Array, batch: Batch) -> Arr
         Batch(Symbols(batch.given.codes[own, :longest], batch.given.features), targets[own], mask, batch.lengths[own])
         for own, mask in ((own, batch.mask[own, :longest]) for own in order.T)
     ]
-    inputs = [_numbers_of(one.given) for one in shares if isinstance(one.given, Symbols)]
-    data = _Data(shares, inputs, network, _PLAIN, 1, lanes=lanes, together=1)
+    data = _Data(shares, network, _PLAIN, 1, lanes=lanes, together=1, of_symbols=True)
     outputs = np.zeros((rows, *network.empty_outputs(0, longest).shape[1:], lanes), dtype)
     nothing = dict.fromkeys([*GIVEN, *_PLAIN.optimizer.slot_names()], np.zeros(lanes, dtype))
     given = nothing | data.arrays | {"parameters": side_by_side([parameters], lanes), "outputs": outputs}
@@ -98,10 +95,6 @@ def outputs_of_symbols(network: Network, parameters: Array, batch: Batch) -> Arr
     filled = found[:, :longest] if network.return_sequences else found
     filled[order] = np.moveaxis(outputs, -1, 1)
     return found
-
-
-def _numbers_of(symbols: Symbols) -> Array:
-    return np.add(symbols.codes[:, :, None], 1, dtype=np.int32)  # the largest of int8 has no next one
 
 
 @final
@@ -117,41 +110,42 @@ class _Data:
     def __init__(
         self,
         batches: Sequence[Batch],
-        inputs: Sequence[Array],
         network: Network,
         training: Training,
         updates: int,
         *,
         lanes: int,
         together: int,
+        of_symbols: bool,
     ) -> None:
         self.rows, self.timesteps = batches[0].size, max(one.mask.shape[1] for one in batches)
+        batches = [one.padded(self.timesteps) for one in batches]
         lengths = side_by_side([one.lengths for one in batches], lanes)
         self._kept: list[Array] = []
         self.arrays: dict[str, Array] = {
-            "inputs by lane": self._table([self._padded(one) for one in inputs], lanes),
+            "inputs by lane": self._table([_inputs(one, of_symbols=of_symbols) for one in batches], lanes),
             "ends": lengths.reshape(-1, together * lanes).max(axis=1).astype(np.int64),
             "lengths": lengths.astype(network.dtype),
         }
-        targets, masks = [one.targets for one in batches], [one.mask for one in batches]
-        if network.return_sequences:
-            targets, masks = [self._padded(one) for one in targets], [self._padded(one) for one in masks]
-        self.arrays["targets by lane"] = self._table(targets, lanes)
-        self.arrays["mask by lane"] = self._table(masks if network.return_sequences else [], lanes)
+        self.arrays["targets by lane"] = self._table([one.targets for one in batches], lanes)
+        masks = [one.mask for one in batches] if network.return_sequences else []
+        self.arrays["mask by lane"] = self._table(masks, lanes)
         scored = [one.mask.reshape(updates, -1).sum(axis=1, dtype=np.int64) for one in batches]
         divisors = [np.full(updates, self.rows // updates)] * len(scored) if training.sums_steps else scored
         for name, counts in (("share", divisors), ("share of the loss", scored)):
             self.arrays[name] = (1 / side_by_side(counts, lanes)).astype(network.dtype)
-
-    def _padded(self, array: Array) -> Array:
-        missing = self.timesteps - array.shape[1]
-        return np.pad(array, [(0, 0), (0, missing), *[(0, 0)] * (array.ndim - 2)]) if missing else array
 
     def _table(self, arrays: Sequence[Array], lanes: int) -> Array:
         doubles = [np.ascontiguousarray(array, np.float64) for array in arrays]
         self._kept += doubles
         addresses = [array.ctypes.data for array in doubles] or [0]
         return np.array(addresses + addresses[:1] * (lanes - len(addresses)), np.int64)
+
+
+def _inputs(batch: Batch, *, of_symbols: bool) -> Array:
+    if of_symbols and isinstance(batch.given, Symbols):
+        return np.add(batch.given.codes[:, :, None], 1, dtype=np.int32)  # the largest of int8 has no next one
+    return batch.inputs
 
 
 @lru_cache(maxsize=32)
