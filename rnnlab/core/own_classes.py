@@ -20,21 +20,15 @@ from rnnlab.core.options import Options
 @final
 @dataclass(frozen=True)
 class OwnClasses:
-    """What a class in a file must be, so that it is a member of a registry.
+    """What a class in a file must be, so that it is a member of a registry."""
 
-    Args:
-        abstract: The class that it derives from.
-        options: The class that its `Options` derive from, which they are if it has none.
-        command: What has those that there are, to learn from: `rnnlab cells`, or a package.
-        check: Raises a TypeError if something that is no method is missing in a class.
-        defaults: Returns what it has of attributes that it lacks.
-    """
-
-    abstract: type
-    options: type[Options]
-    command: str
+    abstract: type  # the class that it derives from
+    options: type[Options]  # the class that its `Options` derive from, which they are if it has none
+    command: str  # what has those that there are, to learn from: `rnnlab cells`, or a package
+    # raises a TypeError if something that is no method is missing in a class
     check: Callable[[type], None] | None = None
     name: Callable[[CodeFile], str] = attrgetter("name")
+    # returns what it has of attributes that it lacks
     defaults: Callable[[type, CodeFile], dict[str, Any]] | None = None
 
     def require(self, kind: Any) -> None:

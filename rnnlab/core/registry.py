@@ -34,21 +34,15 @@ def nearest(name: str, known: Iterable[str]) -> str:
 @final
 @dataclass(frozen=True)
 class Registry:
-    """The members of one kind: one module each in `package`, or an entry point in the group `package`.
+    """The members of one kind: one module each in `package`, or an entry point in the group `package`."""
 
-    Args:
-        package: The folder, e.g. `rnnlab.cells`; also the entry-point group for other packages.
-        attribute: The name each module exports, e.g. `CELL`.
-        kind: What a member is called in messages, e.g. `cell`.
-        check: Called with the name and the object of an entry point; raises if that is no such member.
-        of_file: Returns what a name takes from a file, `./my_cell.py:MyCell`, or None if it names no file; and whether
-            that file may be run.
-    """
-
-    package: str
-    attribute: str
-    kind: str
+    package: str  # the folder, e.g. `rnnlab.cells`; also the entry-point group for other packages
+    attribute: str  # the name each module exports, e.g. `CELL`
+    kind: str  # what a member is called in messages, e.g. `cell`
+    # called with the name and the object of an entry point; raises if that is no such member
     check: Callable[[str, Any], None] | None = None
+    # returns what a name takes from a file, `./my_cell.py:MyCell`, or None if it names no file; and whether that
+    # file may be run
     of_file: Callable[[str, bool], Any] | None = None
 
     def names(self) -> list[str]:
