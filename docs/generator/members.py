@@ -59,7 +59,7 @@ def _task_row(name: str) -> tuple[str, ...]:
     kind = task_class(name)
     task = kind(kind.Options(type=kind.name))
     steps = range_text(task.default_timesteps)
-    return code(name), escaped(task.card.title), steps, f"{task.baseline(task.default_timesteps):.4g}"
+    return code(name), escaped(task.title), steps, f"{task.baseline(task.default_timesteps):.4g}"
 
 
 def _task(name: str) -> str:

@@ -43,7 +43,7 @@ _RESULTS = (
 _BASES = {
     "Cells": ("cells.base.AbstractCell", "cells.base.CellOptions", "cells.base.Step", "core.parameters.Parameter"),
     "Tasks": (
-        "tasks.base.AbstractTask", "tasks.base.TaskOptions", "tasks.base.Card", "tasks.base.Published",
+        "tasks.base.AbstractTask", "tasks.base.TaskOptions", "tasks.base.Published",
         "tasks.base.Reference", "core.batch.Batch",
     ),
     "Optimisers": ("optim.rules.base.AbstractOptimizer", "optim.rules.base.OptimizerOptions"),

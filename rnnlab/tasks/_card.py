@@ -31,18 +31,3 @@ class Published:
 
     result: str
     source: str
-
-
-@dataclass(frozen=True, slots=True)
-class Card:
-    """The description of a task: what a reader needs to cite and judge it.
-
-    Attributes:
-        title: One line.
-        definition: The generator in words: inputs, distributions, target, which steps are scored.
-        published: Results published for this definition.
-    """
-
-    title: str
-    definition: str
-    published: tuple[Published, ...] = ()

@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from rnnlab.core.batch import Array, Batch, Lengths, draw_lengths, last_step_mask, within_lengths
-from rnnlab.tasks.base import AbstractTask, Card, Published, Reference, Streak, Threshold, always, last_step, too_short
+from rnnlab.tasks.base import AbstractTask, Published, Reference, Streak, Threshold, always, last_step, too_short
 
 SECOND = "remembers the second number"
 OF_2013 = (
@@ -55,12 +55,14 @@ class AbstractMarkedNumbers(AbstractTask):
 
 
 class AddingURNN(AbstractMarkedNumbers):
-    """Two inputs per step: a value u ~ U[0, 1] and a marker; the target at the last step is the sum of the two marked.
+    """Add two marked numbers.
 
-    One marker is in the first half, one in the second, each uniform there. The best constant is 1; its loss is
-    Var(u₁ + u₂) = 2/12 = 1/6. Remembering one of the two leaves Var(u) = 1/12. The second marker is at the last step
-    itself with the probability q = E[1/⌈T/2⌉]; who sees only that step then knows one number, which makes the baseline
-    1/6 - q/12.
+    Inputs: value U[0,1] and a marker that is 1 at one step of the first half and one step of the second half, else
+    0. Target: the sum of the two marked values, scored at the last step only.
+
+    The best constant is 1; its loss is Var(u₁ + u₂) = 2/12 = 1/6. Remembering one of the two numbers leaves Var(u) =
+    1/12. The second marker is at the last step itself with the probability q = E[1/⌈T/2⌉]; who sees only that step then
+    knows one number, which makes the baseline 1/6 - q/12.
 
     Source: Arjovsky, Shah, Bengio 2016, "Unitary evolution recurrent neural networks", section 5.2 and its code; after
         Le, Jaitly, Hinton 2015.
@@ -79,18 +81,11 @@ class AddingURNN(AbstractMarkedNumbers):
     name = "adding@urnn"
     default_timesteps = (100, 100)
     solved = Threshold({"loss": 0.005})
-    card = Card(
-        title="Add two marked numbers",
-        definition="Inputs: value U[0,1] and a marker that is 1 at one step of the first half and one step of the "
-        "second half, else 0. Target: the sum of the two marked values, scored at the last step only.",
-        published=(
-            Published(
-                "baseline of a constant, 1/6 (some README files print 0.1767, a copied error)", "variance of a sum"
-            ),
-            Published(
-                "set-up: 100,000 sequences, batch 20, RMSprop 1e-3, LSTM and tanh RNN clipped at 1, 20,000 iterations",
-                "code of Arjovsky et al. 2016",
-            ),
+    published = (
+        Published("baseline of a constant, 1/6 (some README files print 0.1767, a copied error)", "variance of a sum"),
+        Published(
+            "set-up: 100,000 sequences, batch 20, RMSprop 1e-3, LSTM and tanh RNN clipped at 1, 20,000 iterations",
+            "code of Arjovsky et al. 2016",
         ),
     )
 
@@ -146,11 +141,15 @@ class AbstractMarkedPairs(AbstractMarkedNumbers):
 
 
 class AddingHS1997(AbstractMarkedPairs):
-    """Values x ~ U[-1, 1] with markers; the target at the last step is ½ + (x₁ + x₂)/4 of the two marked.
+    """Add two marked numbers (1997).
 
-    With p the probability that the first pair is marked (its value is then 0) and Var(x) = 1/3, the loss of the best
-    constant, ½, is (2 - p)/48; the second number alone leaves (1 - p)/48. At T = 100 these are 0.0392 and 0.0184; they
-    tend to 1/24 and 1/48 as p tends to 0.
+    Inputs: value U[-1,1] and a marker: 1 at one of the first 10 steps and at one of the first T/2 - 1 steps still
+    unmarked (T the shortest length), -1 at the first and last step, else 0; a marked first value is 0. Target: 0.5
+    + (sum of the two marked)/4, scored at the last step only. Right when within 0.04.
+
+    With p the probability that the first pair is marked and Var(x) = 1/3, the loss of the best constant, ½, is (2 -
+    p)/48; the second number alone leaves (1 - p)/48. At T = 100 these are 0.0392 and 0.0184; they tend to 1/24 and 1/48
+    as p tends to 0.
 
     Source: Hochreiter, Schmidhuber 1997, "Long short-term memory", section 5.4 and table 7.
     Differs: A linear output; `training: {loss: sigmoid_mse}` is the paper's sigmoid. Below a shortest length T of 20
@@ -169,19 +168,13 @@ class AddingHS1997(AbstractMarkedPairs):
     solved = Streak(2000, wrong=0, loss_below=0.01)
     lowest = -1.0
     neutral = 0.0
-    card = Card(
-        title="Add two marked numbers (1997)",
-        definition="Inputs: value U[-1,1] and a marker: 1 at one of the first 10 steps and at one of the first T/2 - 1 "
-        "steps still unmarked (T the shortest length), -1 at the first and last step, else 0; a marked first value is "
-        "0. Target: 0.5 + (sum of the two marked)/4, scored at the last step only. Right when within 0.04.",
-        published=tuple(
-            Published(
-                f"LSTM, 2 blocks of 2 cells, 93 weights, learning rate 0.5, T = {timesteps}: solved after {sequences} "
-                f"sequences (mean of 10 trials), then {wrong} of 2,560 test sequences wrong",
-                "Hochreiter, Schmidhuber 1997, table 7",
-            )
-            for timesteps, sequences, wrong in ((100, "74,000", 1), (500, "209,000", 0), (1000, "853,000", 1))
-        ),
+    published = tuple(
+        Published(
+            f"LSTM, 2 blocks of 2 cells, 93 weights, learning rate 0.5, T = {timesteps}: solved after {sequences} "
+            f"sequences (mean of 10 trials), then {wrong} of 2,560 test sequences wrong",
+            "Hochreiter, Schmidhuber 1997, table 7",
+        )
+        for timesteps, sequences, wrong in ((100, "74,000", 1), (500, "209,000", 0), (1000, "853,000", 1))
     )
 
     def references(self, timesteps: Lengths) -> tuple[Reference, ...]:
@@ -212,10 +205,12 @@ class AbstractOwnLength(AbstractMarkedNumbers):
 
 
 class AddingPascanu(AbstractOwnLength):
-    """Values u ~ U[0, 1] with markers; the target at the last step is the mean of the two marked, (u₁ + u₂)/2.
+    """Average two marked numbers (2013).
 
-    Of L steps, 50 to 200, one in [0, 0.1 L) and one in [0.1 L, 0.5 L) is marked. The loss of the best constant, ½, is
-    Var(u)/2 = 1/24; remembering one of the two leaves 1/48.
+    Inputs: value U[0,1] and a marker: 1 at one step in [0, 0.1) and at one in [0.1, 0.5) of the length, else 0.
+    Target: half the sum of the two marked values, scored at the last step only. Wrong when off by more than 0.2.
+
+    Of 50 to 200 steps. The loss of the best constant, ½, is Var(u)/2 = 1/24; remembering one of the two leaves 1/48.
 
     Source: Pascanu, Mikolov, Bengio 2013, "On the difficulty of training recurrent neural networks", and its code.
     Differs: Each sequence has a length of its own, uniform; in the paper all of a batch have the same,
@@ -231,13 +226,7 @@ class AddingPascanu(AbstractOwnLength):
     """
 
     name = "adding@pascanu2013"
-    card = Card(
-        title="Average two marked numbers (2013)",
-        definition="Inputs: value U[0,1] and a marker: 1 at one step in [0, 0.1) and at one in [0.1, 0.5) of the "
-        "length, else 0. Target: half the sum of the two marked values, scored at the last step only. Wrong when off "
-        "by more than 0.2.",
-        published=OF_2013,
-    )
+    published = OF_2013
 
     def references(self, timesteps: Lengths) -> tuple[Reference, ...]:
         return (

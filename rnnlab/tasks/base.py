@@ -19,7 +19,7 @@ from rnnlab.core.options import Options
 from rnnlab.core.own_classes import without_place
 from rnnlab.core.scaling import Scaling
 from rnnlab.core.text import own_paragraphs
-from rnnlab.tasks._card import Card, Published, Reference
+from rnnlab.tasks._card import Published, Reference
 from rnnlab.tasks._success import NoRule, Streak, SuccessRule, Threshold
 
 __all__ = [
@@ -27,7 +27,6 @@ __all__ = [
     "AbstractTask",
     "Array",
     "Batch",
-    "Card",
     "Lengths",
     "NoRule",
     "Part",
@@ -83,13 +82,15 @@ class TaskOptions(Options):
 class AbstractTask(ABC):
     """A synthetic task: it draws batches, and gives reference scores for them.
 
-    The sections `Source` and `Differs` of a task's docstring are shown on its card: author, year and section, and where
-    this definition departs from it and why. What does not depend on the options can be a class attribute.
+    A task's docstring is its card: a title; a paragraph that defines it, with inputs, distributions, the target and
+    which steps are scored; and the sections `Source` and `Differs`, with author, year and section, and where this
+    definition departs from it and why. What does not depend on the options can be a class attribute.
 
     Attributes:
         name: Full name of the definition, `<stem>` or `<stem>@<source>`.
         Options: Its options: a subclass of `TaskOptions` if it has any besides the length.
-        card: Its title, definition and published results; left out, the title and the definition are its docstring.
+        title, definition: The first two paragraphs of its docstring.
+        published: Results published for this definition.
         input_features: I, the features of one step.
         output_features: O, the raw outputs of one scored step.
         input_names, output_names: What each is, such as a symbol or a column, for pictures.
@@ -109,7 +110,9 @@ class AbstractTask(ABC):
 
     name: ClassVar[str]
     Options: ClassVar[type[TaskOptions]] = TaskOptions
-    card: ClassVar[Card]
+    title: ClassVar[str]
+    definition: ClassVar[str]
+    published: ClassVar[tuple[Published, ...]] = ()
     input_features: int
     output_features: int
     input_names: Sequence[str] = ()
@@ -127,8 +130,8 @@ class AbstractTask(ABC):
     asked: SuccessRule | None = None
 
     def __init_subclass__(cls) -> None:
-        if not hasattr(cls, "card"):
-            cls.card = Card(*own_paragraphs(cls))
+        if cls.__doc__ or not hasattr(cls, "title"):
+            cls.title, cls.definition = own_paragraphs(cls)
         if "name" in cls.__dict__:
             described = cls.Options.__doc__ if cls.Options is not TaskOptions else "No options besides the length."
             field: Any = (Literal[cls.name], cls.name)  # pydantic finds the class by it

@@ -7,21 +7,23 @@ import numpy as np
 from rnnlab.core.batch import Array, Batch, Lengths, within_lengths
 from rnnlab.core.losses import too_far
 from rnnlab.tasks._reber import BRANCH, LEGAL_IN_A_ROW, LONGEST, SHORTEST, SYMBOLS, language, states
-from rnnlab.tasks.base import AbstractTask, Card, Published, Reference, Threshold
+from rnnlab.tasks.base import AbstractTask, Published, Reference, Threshold
 
 _CERTAIN = 50.0  # a raw output whose sigmoid is 1
 
 
 class ContinualReber(AbstractTask):
-    """Which of seven symbols may follow, at every step of embedded Reber strings one after another.
+    """Next symbols of embedded Reber strings in a row.
+
+    Strings B, T or P, a Reber string, the same T or P, E, one after another without a mark; seven one-hot symbols,
+    both branches equally likely. Target: 1 for each symbol that may come next, else 0, at every step. Wrong: an
+    output off by more than 0.49.
 
         stream:  … E | B (T|P) <inner> (the same T|P) E | B (T|P) …         inner:  B … E from the Reber grammar
 
-    A sequence is one string, its symbols one-hot in the order BTPSXVE, (B, T, 7), 12 in the mean. The target is 1 for
-    each symbol that may come next and 0 for the others, (B, T, 7), scored at every step; after the last E it is B of
-    the next string. So strings drawn one by one make up a stream without a mark between them: the network runs through
-    with `training: {reset: error}`, or `never`. A step is wrong where an output is off by more than 0.49; a stream
-    ends at its first wrong step.
+    A sequence is one string, its symbols in the order BTPSXVE, (B, T, 7), 12 in the mean; after the last E the target
+    is B of the next string. So strings drawn one by one make up a stream without a mark between them: the network runs
+    through with `training: {reset: error}`, or `never`. A stream ends at its first wrong step.
 
     Without memory the loss is 0.1077: the mean variance of a target given the symbol alone. With the grammar, but not
     the second symbol, two targets are unknown once in a string: 0.5/(7·12) = 0.0060.
@@ -48,18 +50,12 @@ class ContinualReber(AbstractTask):
     default_timesteps = (SHORTEST + 1, 51)
     maximised = frozenset({"error_free_steps"})
     solved = Threshold({"error_rate": 0.0})
-    card = Card(
-        title="Next symbols of embedded Reber strings in a row",
-        definition="Strings B, T or P, a Reber string, the same T or P, E, one after another without a mark; seven "
-        "one-hot symbols, both branches equally likely. Target: 1 for each symbol that may come next, else 0, at every "
-        "step. Wrong: an output off by more than 0.49.",
-        published=(
-            Published(
-                "LSTM with forget gates, 4 blocks of 2 cells, 424 weights, learning rate 0.5: 18 % of 100 networks "
-                "without an error in 10 streams of 100,000 symbols; with a learning rate that falls by 0.99 per step "
-                "62 %; without forget gates 0 %",
-                "Gers, Schmidhuber, Cummins 2000, table 2",
-            ),
+    published = (
+        Published(
+            "LSTM with forget gates, 4 blocks of 2 cells, 424 weights, learning rate 0.5: 18 % of 100 networks "
+            "without an error in 10 streams of 100,000 symbols; with a learning rate that falls by 0.99 per step "
+            "62 %; without forget gates 0 %",
+            "Gers, Schmidhuber, Cummins 2000, table 2",
         ),
     )
 

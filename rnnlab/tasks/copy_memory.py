@@ -8,7 +8,7 @@ from pydantic import Field
 
 from rnnlab.core.batch import Array, Batch, Lengths, draw_lengths, within_lengths
 from rnnlab.core.losses import LOSSES
-from rnnlab.tasks.base import AbstractTask, Card, Published, Reference, TaskOptions, Threshold, too_short
+from rnnlab.tasks.base import AbstractTask, Published, Reference, TaskOptions, Threshold, too_short
 
 
 class CopyMemoryOptions(TaskOptions):
@@ -19,19 +19,22 @@ class CopyMemoryOptions(TaskOptions):
 
 
 class CopyMemory(AbstractTask):
-    """K = 10 symbols out of A = 8, blanks, a delimiter, K blanks; the targets are blanks, then the K symbols.
+    """Copy ten symbols over a delay.
 
-    With `timesteps` = T + 2K, where T is the delay that the paper varies:
+    Ten symbols out of eight, T - 1 blanks, a delimiter, ten blanks; timesteps = T + 20. Target: blank for T + 10
+    steps, then the ten symbols. Cross-entropy over all steps.
+
+    With T the delay that the paper varies, K = 10 and A = 8:
 
         step      0 … K-1    K … K+T-2   K+T-1       K+T … T+2K-1
         input     symbols    blank       delimiter   blank
         target    blank      blank       blank       the symbols, in order
 
-    Inputs are one-hot, (B, timesteps, A + 2): 0 blank, 1 … A symbols, A + 1 delimiter. Targets are classes 0 blank,
-    1 … A. Every step is scored. The loss of counting the steps without remembering a symbol, which the paper calls its
-    baseline, is K·ln A / timesteps; each symbol remembered reduces it by ln A / timesteps. A predictor without memory
-    cannot count: of the n = timesteps - K - 1 blanks it does not know which K are to be answered by a symbol, and its
-    loss, the baseline here, is higher by n·H(K/n) / timesteps, H the entropy of a coin in nats.
+    Inputs are one-hot, (B, timesteps, A + 2): 0 blank, 1 … A symbols, A + 1 delimiter. Targets are classes 0 blank, 1 …
+    A. The loss of counting the steps without remembering a symbol, which the paper calls its baseline, is K·ln A /
+    timesteps; each symbol remembered reduces it by ln A / timesteps. A predictor without memory cannot count: of the n
+    = timesteps - K - 1 blanks it does not know which K are to be answered by a symbol, and its loss, the baseline here,
+    is higher by n·H(K/n) / timesteps, H the entropy of a coin in nats.
 
     Source: Arjovsky, Shah, Bengio 2016, "Unitary evolution recurrent neural networks", section 5.1 and its code.
     Differs: The paper gives no success rule; all symbols right in 99 % of the sequences is ours. The code draws its
@@ -55,19 +58,14 @@ class CopyMemory(AbstractTask):
     return_sequences = True
     maximised = frozenset({"recall_accuracy"})
     solved = Threshold({"error_rate": 0.01})
-    card = Card(
-        title="Copy ten symbols over a delay",
-        definition="Ten symbols out of eight, T - 1 blanks, a delimiter, ten blanks; timesteps = T + 20. Target: blank "
-        "for T + 10 steps, then the ten symbols. Cross-entropy over all steps.",
-        published=(
-            Published(
-                "baseline 10·ln 8/(T + 20), which counts the steps: 0.1733 at T=100, 0.0204 at T=1000",
-                "entropy of ten symbols",
-            ),
-            Published(
-                "set-up: 100,000 sequences, batch 20, RMSprop 1e-3, LSTM and tanh RNN clipped at 1, 20,000 iterations",
-                "code of Arjovsky et al. 2016",
-            ),
+    published = (
+        Published(
+            "baseline 10·ln 8/(T + 20), which counts the steps: 0.1733 at T=100, 0.0204 at T=1000",
+            "entropy of ten symbols",
+        ),
+        Published(
+            "set-up: 100,000 sequences, batch 20, RMSprop 1e-3, LSTM and tanh RNN clipped at 1, 20,000 iterations",
+            "code of Arjovsky et al. 2016",
         ),
     )
     # A logit so low that its softmax is exactly zero, in float32 too.

@@ -7,7 +7,7 @@ import numpy as np
 from pydantic import Field
 
 from rnnlab.core.batch import Array, Batch, Lengths, within_lengths
-from rnnlab.tasks.base import CERTAIN, AbstractTask, Card, Reference, TaskOptions, Threshold
+from rnnlab.tasks.base import CERTAIN, AbstractTask, Reference, TaskOptions, Threshold
 
 LETTERS = "abcdefgh"
 # The two parameters of each beta-binomial distribution of n.
@@ -25,13 +25,16 @@ class CountingOptions(TaskOptions):
 
 
 class Counting(AbstractTask):
-    """A string aⁿbⁿ, or aⁿbⁿcⁿ, or aⁿbⁿcⁿdⁿ; at every step, which symbols may come next?
+    """Count the letters of a string.
 
-    Inputs are the letters one-hot, (B, T, K); outputs are logits of the letters and of the end, (B, T, K + 1). Targets
-    are 1 for each legal next symbol, else 0: a and b after an a; after another letter, that letter until there are n,
-    then the next one, at last the end. `timesteps` are K·n; n is drawn from those in the range, 1 to 50 by default:
-    low + Binomial(high - low, p), p of a beta distribution with parameters α, β: 1, 1 (uniform), 1/4, 1/4 (u_shaped),
-    1, 5 (right_tailed) or 5, 1 (left_tailed).
+    Strings aⁿbⁿ (or aⁿbⁿcⁿ, aⁿbⁿcⁿdⁿ), n from 1 to 50, uniform unless an option changes it, letters one-hot. Target
+    at every step: 1 for each symbol that may come next, the letters and the end, else 0; squared error over
+    sigmoids. A string is accepted when at every step just the legal symbols are above 0.5.
+
+    Inputs are (B, T, K); outputs are logits of the letters and of the end, (B, T, K + 1). After an a the targets are a
+    and b; after another letter, that letter until there are n, then the next one, at last the end. `timesteps` are K·n;
+    n is drawn from those in the range: low + Binomial(high - low, p), p of a beta distribution with parameters α, β: 1,
+    1 (uniform), 1/4, 1/4 (u_shaped), 1, 5 (right_tailed) or 5, 1 (left_tailed).
 
     Only the n-th b, c or d differs from those before it, and a predictor without memory knows the share q = 1/E[n] of
     them alone. With two outputs uncertain, at (K - 1)/K of the steps, its loss is (K - 1)/K · 2q(1 - q)/(K + 1).
@@ -60,12 +63,6 @@ class Counting(AbstractTask):
     return_sequences = True
     solved = Threshold({"error_rate": 0.0})
     most: ClassVar[int] = 50
-    card = Card(
-        title="Count the letters of a string",
-        definition="Strings aⁿbⁿ (or aⁿbⁿcⁿ, aⁿbⁿcⁿdⁿ), n from 1 to 50, uniform unless an option changes it, letters "
-        "one-hot. Target at every step: 1 for each symbol that may come next, the letters and the end, else 0; squared "
-        "error over sigmoids. A string is accepted when at every step just the legal symbols are above 0.5.",
-    )
 
     def __init__(self, options: CountingOptions) -> None:
         super().__init__(options)

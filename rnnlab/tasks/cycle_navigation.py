@@ -5,17 +5,19 @@ import numpy as np
 from rnnlab.core.batch import Array, Batch, Lengths, within_lengths
 from rnnlab.core.losses import LOSSES
 from rnnlab.tasks._regular import PUBLISHED, AbstractRegular
-from rnnlab.tasks.base import CERTAIN, Card, Reference
+from rnnlab.tasks.base import CERTAIN, Reference
 
 PLACES = 5
 
 
 class CycleNavigation(AbstractRegular):
-    """n moves, back, none or forth, equally likely, then an empty symbol: the class is the place, of 5, from 0 on.
+    """Where does a walk on a circle end?
 
-    Inputs are one-hot: -1, 0, +1, and the empty symbol. After few moves the places are not equally likely: the loss of
-    the best constant is the entropy of the exact distribution over the lengths. One who misses the first move has three
-    places left, ln 3.
+    1 to 40 moves -1, 0 or +1, one-hot, equally likely, then an empty symbol. Target at the empty symbol: the sum of
+    the moves modulo 5.
+
+    After few moves the places are not equally likely: the loss of the best constant is the entropy of the exact
+    distribution over the lengths. One who misses the first move has three places left, ln 3.
 
     Source: Delétang et al. 2023, "Neural networks and the Chomsky hierarchy", and its code.
     Differs: As `parity@deletang2023`.
@@ -33,12 +35,7 @@ class CycleNavigation(AbstractRegular):
     symbols = "-0+"
     output_features = PLACES
     output_names = "01234"
-    card = Card(
-        title="Where does a walk on a circle end?",
-        definition="1 to 40 moves -1, 0 or +1, one-hot, equally likely, then an empty symbol. Target at the empty "
-        "symbol: the sum of the moves modulo 5.",
-        published=PUBLISHED,
-    )
+    published = PUBLISHED
 
     def references(self, timesteps: Lengths) -> tuple[Reference, ...]:
         loss = float(LOSSES[self.loss].least(np.eye(PLACES)[:3].mean(axis=0)))

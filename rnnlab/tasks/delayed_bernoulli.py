@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from rnnlab.core.batch import Array, Batch, Lengths, draw_lengths, within_lengths
 from rnnlab.core.losses import LOSSES, softmax
-from rnnlab.tasks.base import AbstractTask, Card, Published, Reference, TaskOptions, Threshold, too_short
+from rnnlab.tasks.base import AbstractTask, Published, Reference, TaskOptions, Threshold, too_short
 
 Lag = Annotated[int, Field(ge=1, le=100_000)]
 
@@ -30,9 +30,10 @@ class DelayedBernoulliOptions(TaskOptions):
 
 
 class DelayedBernoulli(AbstractTask):
-    """Inputs x_n are fair coin flips; the target y_n is a flip of a coin whose odds depend on x_{n-3} and x_{n-8}.
+    """Coin flips that depend on earlier flips.
 
-        P(y_n = 1) = 1/2 + x_{n-3}/2 - x_{n-8}/4
+    Inputs: fair coin flips x. Target: a flip that is 1 with probability 1/2 + x_{n-3}/2 - x_{n-8}/4, scored at
+    every step whose past is in the sequence. Cross-entropy in nats.
 
     One-hot inputs (B, T, 2), classes as targets. With `tau` above 1 every flip, and its target, is repeated for that
     many steps. Flips whose past lies before the sequence are not scored, so these losses are exact at every length;
@@ -67,15 +68,8 @@ class DelayedBernoulli(AbstractTask):
     output_features = 2
     input_names = output_names = ("0", "1")
     solved = Threshold({"excess_loss": 0.01})
-    card = Card(
-        title="Coin flips that depend on earlier flips",
-        definition="Inputs: fair coin flips x. Target: a flip that is 1 with probability 1/2 + x_{n-3}/2 - x_{n-8}/4, "
-        "scored at every step whose past is in the sequence. Cross-entropy in nats.",
-        published=(
-            Published(
-                "0.66, 0.52 and 0.45 nats without memory, with the first dependency, and with both", "Pitis 2016"
-            ),
-        ),
+    published = (
+        Published("0.66, 0.52 and 0.45 nats without memory, with the first dependency, and with both", "Pitis 2016"),
     )
 
     def __init__(self, options: DelayedBernoulliOptions) -> None:

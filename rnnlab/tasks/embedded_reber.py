@@ -12,7 +12,7 @@ from rnnlab.core.batch import Array, Batch, Lengths, within_lengths
 from rnnlab.core.losses import LOSSES
 from rnnlab.core.streams import stream
 from rnnlab.tasks._reber import BRANCH, LEGAL, LONGEST, SHORTEST, SYMBOLS, Language, language, states
-from rnnlab.tasks.base import AbstractTask, Card, Part, Published, Reference, TaskOptions, Threshold
+from rnnlab.tasks.base import AbstractTask, Part, Published, Reference, TaskOptions, Threshold
 
 SIZE = 256
 # Logits: of an impossible symbol, whose exponential is exactly zero, and of one that is possible and never comes.
@@ -91,19 +91,21 @@ class AbstractEmbeddedReber(AbstractTask):
 
 
 class EmbeddedReber(AbstractEmbeddedReber):
-    """Predict the next of seven symbols at every step; the last but one repeats the second.
+    """Next symbol of an embedded Reber string.
+
+    Strings B, T or P, a Reber string, the same T or P, E; seven one-hot symbols, both branches equally likely.
+    Target: the next symbol at every step. Training draws from 256 strings, drawn once and with repetitions;
+    validation from the whole language.
 
         string:  B (T|P) <inner> (the same T|P) E           inner:  B … E from the Reber grammar
 
-    At every branch of the grammar both ways are equally likely. Symbols are one-hot in the order BTPSXVE, (B, T, 7);
-    the target is the class of the next symbol. A string of n symbols, 12 in the mean, has n - 1 scored steps, at n - 5
-    of which two symbols are legal: with the grammar and the long memory the loss is 7 ln 2/11 = 0.4411, which nothing
-    falls below; without the long memory it is 8 ln 2/11 = 0.5041.
+    Symbols are in the order BTPSXVE, (B, T, 7); the target is the class of the next symbol. A string of n symbols, 12
+    in the mean, has n - 1 scored steps, at n - 5 of which two symbols are legal: with the grammar and the long memory
+    the loss is 7 ln 2/11 = 0.4411, which nothing falls below; without the long memory it is 8 ln 2/11 = 0.5041.
 
-    Training draws from a set of 256 strings, drawn once from the language, repetitions included, as named by
-    `set_seed`; a network that memorizes them has a lower loss on them. Validation and test draw from the language.
-    Strings of more than 50 steps, of which there are two in a million, are left out. Other `timesteps` select strings:
-    the branches are then no longer even, and the oracle, which does not know the selection, is not the best possible.
+    `set_seed` names the set; a network that memorizes it has a lower loss on it. Strings of more than 50 steps, of
+    which there are two in a million, are left out. Other `timesteps` select strings: the branches are then no longer
+    even, and the oracle, which does not know the selection, is not the best possible.
 
     Source: Hochreiter, Schmidhuber 1997, "Long short-term memory", section 5.1, experiment 1; the grammar embedded by
         Cleeremans, Servan-Schreiber, McClelland 1989, after Reber 1967.
@@ -127,20 +129,12 @@ class EmbeddedReber(AbstractEmbeddedReber):
 
     name = "embedded_reber@hs1997"
     default_timesteps = (SHORTEST, 50)
-    card = Card(
-        title="Next symbol of an embedded Reber string",
-        definition="Strings B, T or P, a Reber string, the same T or P, E; seven one-hot symbols, both branches "
-        "equally likely. Target: the next symbol at every step. Training draws from 256 strings, drawn once and with "
-        "repetitions; validation from the whole language.",
-        published=(
-            Published(
-                "LSTM, 3 blocks of 2 cells, learning rate 0.5: 8,440 strings, 100 % success", "H&S 1997, Table 1"
-            ),
-            Published("LSTM, 4 blocks of 1 cell, learning rate 0.5: 9,500 strings, 97 % success", "H&S 1997, Table 1"),
-            Published("RTRL, 12 units: 25,000 strings, some fraction succeeds", "H&S 1997, Table 1"),
-            Published("recurrent cascade correlation: 182,000 strings, 50 % success", "H&S 1997, Table 1"),
-            Published("Elman network: none in 200,000 strings", "H&S 1997, Table 1"),
-        ),
+    published = (
+        Published("LSTM, 3 blocks of 2 cells, learning rate 0.5: 8,440 strings, 100 % success", "H&S 1997, Table 1"),
+        Published("LSTM, 4 blocks of 1 cell, learning rate 0.5: 9,500 strings, 97 % success", "H&S 1997, Table 1"),
+        Published("RTRL, 12 units: 25,000 strings, some fraction succeeds", "H&S 1997, Table 1"),
+        Published("recurrent cascade correlation: 182,000 strings, 50 % success", "H&S 1997, Table 1"),
+        Published("Elman network: none in 200,000 strings", "H&S 1997, Table 1"),
     )
     _part: Part = "validation"
 
@@ -173,13 +167,14 @@ class EmbeddedReber(AbstractEmbeddedReber):
 
 
 class EmbeddedReberDistinct(AbstractEmbeddedReber):
-    """As `embedded_reber@hs1997` with sets of 256 strings of which no two are equal.
+    """Next symbol of embedded Reber strings, each once.
 
-    768 different strings, the first of a stream named by `set_seed`, are shuffled and cut in three: for training,
-    validation and test. Training, validation and test draw from theirs, uniformly. Since every string counts once, long
-    ones are more frequent than in the language, and the branches are not even. Following the grammar at even odds is
-    therefore not the best: the oracle knows the strings of the set it is asked about, and has the loss
-    ln 256/mean steps. `timesteps` selects strings.
+    As embedded_reber@hs1997, but all strings are different: 256 for training, 256 others for validation, 256 others
+    for a test. Long strings are therefore more frequent, and branches not even.
+
+    768 different strings, the first of a stream named by `set_seed`, are shuffled and cut in three; each part draws
+    from its own, uniformly. Following the grammar at even odds is therefore not the best: the oracle knows the strings
+    of the set it is asked about, and has the loss ln 256/mean steps. `timesteps` selects strings.
 
     Source: A reading of Hochreiter, Schmidhuber 1997, section 5.1, in which the 512 strings are different.
     Differs: The paper does not say so, and `embedded_reber@hs1997` is the likely reading: compare the paper with that.
@@ -193,11 +188,6 @@ class EmbeddedReberDistinct(AbstractEmbeddedReber):
 
     name = "embedded_reber@distinct"
     follows_loss = False  # the loss of the oracle depends on which strings of its set are drawn
-    card = Card(
-        title="Next symbol of embedded Reber strings, each once",
-        definition="As embedded_reber@hs1997, but all strings are different: 256 for training, 256 others for "
-        "validation, 256 others for a test. Long strings are therefore more frequent, and branches not even.",
-    )
 
     def __init__(self, options: EmbeddedReberOptions) -> None:
         super().__init__(options)

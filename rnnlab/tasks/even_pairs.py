@@ -4,15 +4,16 @@ import numpy as np
 
 from rnnlab.core.batch import Array, Lengths
 from rnnlab.tasks._regular import PUBLISHED, AbstractRegular
-from rnnlab.tasks.base import Card
 
 
 class EvenPairs(AbstractRegular):
-    """n random bits, then an empty symbol: class 0 if the pairs 01 and 10 in the string are even in number, else 1.
+    """Are the first and the last bit the same?
 
-    They are even just when the first bit is the last. Inputs are one-hot, 0, 1 and the empty symbol. A single bit has
-    no pair: if those are a share q of all strings, even has the probability (1 + q)/2, and the loss of the best
-    constant is H((1 + q)/2), H the entropy of a coin in nats.
+    1 to 40 random bits, one-hot, then an empty symbol. Target at the empty symbol: 0 if the pairs 01 and 10 are
+    even in number, which they are if the first bit is the last, else 1.
+
+    A single bit has no pair: if those are a share q of all strings, even has the probability (1 + q)/2, and the loss of
+    the best constant is H((1 + q)/2), H the entropy of a coin in nats.
 
     Source: Delétang et al. 2023, "Neural networks and the Chomsky hierarchy", and its code.
     Differs: As `parity@deletang2023`.
@@ -30,12 +31,7 @@ class EvenPairs(AbstractRegular):
     symbols = "01"
     output_features = 2
     output_names = ("even", "odd")
-    card = Card(
-        title="Are the first and the last bit the same?",
-        definition="1 to 40 random bits, one-hot, then an empty symbol. Target at the empty symbol: 0 if the pairs 01 "
-        "and 10 are even in number, which they are if the first bit is the last, else 1.",
-        published=PUBLISHED,
-    )
+    published = PUBLISHED
 
     def _answers(self, codes: Array, n: Array) -> Array:
         return np.asarray(codes[:, 0] ^ codes[np.arange(len(codes)), n - 1])

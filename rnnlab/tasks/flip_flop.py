@@ -6,7 +6,7 @@ import numpy as np
 from pydantic import Field
 
 from rnnlab.core.batch import Array, Batch, Lengths, draw_lengths, within_lengths
-from rnnlab.tasks.base import AbstractTask, Card, Published, Reference, TaskOptions, Threshold, too_short
+from rnnlab.tasks.base import AbstractTask, Published, Reference, TaskOptions, Threshold, too_short
 
 
 class FlipFlopOptions(TaskOptions):
@@ -19,14 +19,17 @@ class FlipFlopOptions(TaskOptions):
 
 
 class FlipFlop(AbstractTask):
-    """Each input is a pulse of -1 or +1 with probability p = 0.5 per step, else 0; the target is the last pulse's sign.
+    """Three-bit flip-flop memory.
 
-    The first step always has a pulse. Every step and bit is scored, (B, T, bits). A predictor that sees only the last
-    k + 1 steps, and answers 0 if there was no pulse in them, is off by 1 exactly then:
+    Three inputs; each is a pulse of -1 or +1 with probability 0.5 per step, else 0, with a pulse at the first step.
+    Target of each: the sign of its last pulse, scored at all 64 steps. A constant 0 has loss 1.
+
+    Every step and bit is scored, (B, T, bits). With p the probability of a pulse, a predictor that sees only the last k
+    + 1 steps, and answers 0 if there was no pulse in them, is off by 1 exactly then:
 
         E[loss] = (1 - p)^(k+1) · E[max(L - k - 1, 0)] / E[L]        L the length
 
-    which for k = 0, the input copied, is 0.4922 at L = 64. The loss of a constant 0 is 1.
+    which for k = 0, the input copied, is 0.4922 at L = 64.
 
     Source: Sussillo, Barak 2013, "Opening the black box", the three-bit memory; generator and stopping loss of the
         example of fixed-point-finder (Golub, Sussillo 2018).
@@ -49,16 +52,9 @@ class FlipFlop(AbstractTask):
     default_timesteps = (64, 64)
     maximised = frozenset({"bit_accuracy"})
     solved = Threshold({"loss": 1e-4})
-    card = Card(
-        title="Three-bit flip-flop memory",
-        definition="Three inputs; each is a pulse of -1 or +1 with probability 0.5 per step, else 0, with a pulse at "
-        "the first step. Target of each: the sign of its last pulse, scored at all 64 steps. A constant 0 has loss 1.",
-        published=(
-            Published("a 16-unit LSTM: 8 stable fixed points, one per case, and saddles between", "fixed-point-finder"),
-            Published(
-                "set-up of the example: GRU of 32 units, batch 512, until the loss is 1e-4", "fixed-point-finder"
-            ),
-        ),
+    published = (
+        Published("a 16-unit LSTM: 8 stable fixed points, one per case, and saddles between", "fixed-point-finder"),
+        Published("set-up of the example: GRU of 32 units, batch 512, until the loss is 1e-4", "fixed-point-finder"),
     )
 
     def __init__(self, options: FlipFlopOptions) -> None:

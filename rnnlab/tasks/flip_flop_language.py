@@ -7,7 +7,7 @@ from pydantic import Field
 
 from rnnlab.core.batch import Array, Batch, Lengths, within_lengths
 from rnnlab.core.losses import LOSSES
-from rnnlab.tasks.base import CERTAIN, AbstractTask, Card, Published, Reference, TaskOptions, Threshold
+from rnnlab.tasks.base import CERTAIN, AbstractTask, Published, Reference, TaskOptions, Threshold
 
 TOKENS = "wir01"
 WRITE, IGNORE, READ = 0, 1, 2
@@ -22,12 +22,15 @@ class FlipFlopLanguageOptions(TaskOptions):
 
 
 class FlipFlopLanguage(AbstractTask):
-    """Instructions w, i or r, each followed by a bit; the bit after r is that after the last w, the others are random.
+    """Read the bit that was written last.
 
-    The first instruction is w, the last r, those between i with the probability pᵢ = 0.8 and w or r with (1 - pᵢ)/2
-    each. Tokens are one-hot in the order `wir01`; `timesteps` are the tokens, 2 per instruction. The bit is asked for
-    at each r, class 0 or 1, where a predictor without memory has the loss ln 2. One who sees the two tokens before
-    knows the bit unless they are an i with its bit, which has the probability pᵢ except right after the first w.
+    256 pairs of an instruction and a bit, 512 tokens of 5, one-hot: first write, last read, between ignore with the
+    probability 0.8, write and read with 0.1 each. Target at each read: the bit that was written last. A sequence is
+    right when all its reads are.
+
+    Tokens are in the order `wir01`; `timesteps` are the tokens, 2 per instruction: with the probability pᵢ = 0.8
+    ignore, i, else write, w, or read, r. A predictor without memory has the loss ln 2. One who sees the two tokens
+    before knows the bit unless they are an i with its bit, which has the probability pᵢ except right after the first w.
 
     Source: Liu, Ash, Goel, Krishnamurthy, Zhang 2023, "Exposing attention glitches with flip-flop language modeling".
     Differs: Only the bits after r are predicted, as in the paper's clean mode; there are two outputs, as no other token
@@ -55,16 +58,10 @@ class FlipFlopLanguage(AbstractTask):
     default_timesteps = (512, 512)
     maximised = frozenset({"read_accuracy"})
     solved = Threshold({"error_rate": 0.0})
-    card = Card(
-        title="Read the bit that was written last",
-        definition="256 pairs of an instruction and a bit, 512 tokens of 5, one-hot: first write, last read, between "
-        "ignore with the probability 0.8, write and read with 0.1 each. Target at each read: the bit that was written "
-        "last. A sequence is right when all its reads are.",
-        published=(
-            Published(
-                "LSTM, 1 layer of 128 units: 100 of 100 networks right at every read, with ignore at 0.8, 0.98 and 0.1",
-                "Liu et al. 2023",
-            ),
+    published = (
+        Published(
+            "LSTM, 1 layer of 128 units: 100 of 100 networks right at every read, with ignore at 0.8, 0.98 and 0.1",
+            "Liu et al. 2023",
         ),
     )
 

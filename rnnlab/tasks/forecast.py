@@ -13,7 +13,7 @@ from rnnlab.core.scaling import Scaling
 from rnnlab.tasks._csv_options import Column, CsvFile
 from rnnlab.tasks._recorded import Recorded
 from rnnlab.tasks._weather import Weather
-from rnnlab.tasks.base import AbstractTask, Card, Part, Reference, SuccessRule, TaskOptions
+from rnnlab.tasks.base import AbstractTask, Part, Reference, SuccessRule, TaskOptions
 
 
 class ForecastOptions(TaskOptions):
@@ -52,16 +52,21 @@ class ForecastOptions(TaskOptions):
 
 
 class Forecast(AbstractTask):
-    """From T steps of all columns, predict one column `horizon` steps after the last: real (B, 1), squared error.
+    """Forecast one column of a series.
 
-    Without `csv`, the built-in weather of `rnnlab.tasks._weather.Weather`: 14 features, hourly, target station 0. The
-    loss of the oracle is known; it needs the neighbour's weather of three hours before. With `csv`, the windows of
-    `rnnlab.tasks._recorded.Recorded`; a loss is then in units of the target's variance in the training part.
+    Inputs: 120 hourly steps of 14 features: 12 stations with a daily cycle, a yearly cycle and autoregressive
+    weather, and two clocks; the weather of station 1 reaches station 0 three hours later. Target: station 0,
+    `horizon` steps after the last. Or the rows of a CSV file: the first for training, half of the others for
+    validation, the last for a test; several series are cut each.
+
+    Without `csv`, the weather of `rnnlab.tasks._weather.Weather`; the loss of the oracle is known; it needs the
+    neighbour's weather of three hours before. With `csv`, the windows of `rnnlab.tasks._recorded.Recorded`; a loss is
+    then in units of the target's variance in the training part.
 
     The target has mean 0 and variance 1, so a loss is the share of the variance left unexplained. The baseline is the
     best of the references that use the last step alone: the constant, the last value again (persistence) and the best
-    forecast from all its features, for a file one that is fitted to the training part. Of a file the value a
-    season ago is among them, though it needs the window: the baseline is the best naive forecast of all.
+    forecast from all its features, for a file one that is fitted to the training part. Of a file the value a season ago
+    is among them, though it needs the window: the baseline is the best naive forecast of all.
 
     Raises:
         UsageError: The file cannot be used, or the built-in weather is asked for another column.
@@ -84,13 +89,6 @@ class Forecast(AbstractTask):
     Options = ForecastOptions
     loss = "mse"
     output_features = 1
-    card = Card(
-        title="Forecast one column of a series",
-        definition="Inputs: 120 hourly steps of 14 features: 12 stations with a daily cycle, a yearly cycle and "
-        "autoregressive weather, and two clocks; the weather of station 1 reaches station 0 three hours later. Target: "
-        "station 0, `horizon` steps after the last. Or the rows of a CSV file: the first for training, half of the "
-        "others for validation, the last for a test; several series are cut each.",
-    )
 
     def __init__(self, options: ForecastOptions) -> None:
         super().__init__(options)

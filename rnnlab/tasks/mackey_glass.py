@@ -9,7 +9,7 @@ from pydantic import Field
 
 from rnnlab.core.batch import Array, Batch, Lengths, draw_lengths, within_lengths
 from rnnlab.tasks._fitted import Predictor, fitted
-from rnnlab.tasks.base import AbstractTask, Card, Part, Published, Reference, TaskOptions, Threshold, too_short
+from rnnlab.tasks.base import AbstractTask, Part, Published, Reference, TaskOptions, Threshold, too_short
 
 DELAY = 17
 GAIN, DECAY = 0.2, 0.1
@@ -32,7 +32,10 @@ class MackeyGlassOptions(TaskOptions):
 
 
 class MackeyGlass(AbstractTask):
-    """Input x(t), target x(t + 84), at every step from the 35th on; x is normalised, so that a loss is an NRMSE².
+    """Mackey-Glass series, 84 steps ahead.
+
+    Input: the normalised Mackey-Glass series (delay 17, one sample a unit of time) from a random place of a long
+    series. Target: its value 84 steps later, at every step from the 35th on. The loss is NRMSE².
 
         x'(t) = 0.2·x(t-17)/(1 + x(t-17)¹⁰) - 0.1·x(t),   x(t) = 1.2 for t ≤ 0,   one sample a unit of time
 
@@ -66,14 +69,7 @@ class MackeyGlass(AbstractTask):
     input_names = output_names = ("x",)
     default_timesteps = (WARM_UP + 100, WARM_UP + 100)
     solved = Threshold({"loss": 0.01})
-    card = Card(
-        title="Mackey-Glass series, 84 steps ahead",
-        definition="Input: the normalised Mackey-Glass series (delay 17, one sample a unit of time) from a random "
-        "place of a long series. Target: its value 84 steps later, at every step from the 35th on. The loss is NRMSE².",
-        published=(
-            Published("Evolino: NRMSE 1.9e-3 at 84 steps; a NumPy re-run reached 0.291", "schmidhuber-problems"),
-        ),
-    )
+    published = (Published("Evolino: NRMSE 1.9e-3 at 84 steps; a NumPy re-run reached 0.291", "schmidhuber-problems"),)
 
     def __init__(self, options: MackeyGlassOptions) -> None:
         super().__init__(options)

@@ -6,7 +6,7 @@ import numpy as np
 from pydantic import Field
 
 from rnnlab.core.batch import Array, Batch, Lengths, draw_lengths, last_step_mask
-from rnnlab.tasks.base import AbstractTask, Card, Published, Reference, TaskOptions, Threshold, too_short
+from rnnlab.tasks.base import AbstractTask, Published, Reference, TaskOptions, Threshold, too_short
 
 
 class MemoryThroughputOptions(TaskOptions):
@@ -16,11 +16,12 @@ class MemoryThroughputOptions(TaskOptions):
 
 
 class MemoryThroughput(AbstractTask):
-    """N = 64 random numbers are shown at the first step, then nothing; at the last step all are to be reproduced.
+    """Store a vector of random numbers.
 
-    Inputs are a vector of N numbers from N(0,1) at the first step and 0 after it, (B, T, N). The target is that vector,
-    (B, N), with the mean squared error; a constant 0, the best answer without memory, has loss 1.
+    64 numbers from N(0,1) at the first step, then zeros. Target at the last step: the numbers. A network with H
+    units, read linearly, has a mean squared error of at least (64 - H)/64.
 
+    Inputs are (B, T, N), N = 64, the target is (B, N). A constant 0, the best answer without memory, has loss 1.
     Outputs that are linear in H units lie in a subspace of dimension H, so that of N numbers that are not correlated
     and have variance 1 an error of at least (N - H)/N remains, whatever the cell does: networks with H < N cannot solve
     the task, and one that stores H numbers has just this loss.
@@ -45,14 +46,7 @@ class MemoryThroughput(AbstractTask):
     loss = "mse"
     default_timesteps = (5, 5)
     solved = Threshold({"loss": 0.01})
-    card = Card(
-        title="Store a vector of random numbers",
-        definition="64 numbers from N(0,1) at the first step, then zeros. Target at the last step: the numbers. A "
-        "network with H units, read linearly, has a mean squared error of at least (64 - H)/64.",
-        published=(
-            Published("a vector is reproduced if and only if there are as many units as numbers", "section 2.2"),
-        ),
-    )
+    published = (Published("a vector is reproduced if and only if there are as many units as numbers", "section 2.2"),)
 
     def __init__(self, options: MemoryThroughputOptions) -> None:
         super().__init__(options)

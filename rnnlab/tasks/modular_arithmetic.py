@@ -5,19 +5,22 @@ import numpy as np
 from rnnlab.core.batch import Array, Batch, Lengths
 from rnnlab.core.losses import LOSSES
 from rnnlab.tasks._regular import PUBLISHED, AbstractRegular
-from rnnlab.tasks.base import CERTAIN, Card, Reference, too_short
+from rnnlab.tasks.base import CERTAIN, Reference, too_short
 
 MODULUS = 5
 PLUS, MINUS, TIMES = 5, 6, 7
 
 
 class ModularArithmetic(AbstractRegular):
-    """An expression such as 3-2×4, then an empty symbol: the class is its value modulo 5; × goes before + and -.
+    """Compute sums and products modulo 5.
 
-    Digits 0 to 4 and operators are equally likely, symbols one-hot in the order `01234+-×` and the empty one. n symbols
-    have odd n, so that `timesteps`, n + 1, are even. A product with a 0 is 0, which makes 0 the most frequent value:
-    the loss of the best constant is the entropy of the exact distribution. One who misses the last digit knows the
-    value where it is multiplied by 0, else nothing: with p₀ the probability of that, (1 - p₀) ln 5.
+    Digits 0-4 and the operators + - × in turn, equally likely, 1 to 39 symbols, one-hot, then an empty symbol.
+    Target at the empty symbol: the value modulo 5, products first.
+
+    Symbols are in the order `01234+-×` and the empty one. Expressions have an odd number of symbols, so that
+    `timesteps`, one more, are even. A product with a 0 is 0, which makes 0 the most frequent value: the loss of the
+    best constant is the entropy of the exact distribution. One who misses the last digit knows the value where it is
+    multiplied by 0, else nothing: with p₀ the probability of that, (1 - p₀) ln 5.
 
     Source: Delétang et al. 2023, "Neural networks and the Chomsky hierarchy", and its code.
     Differs: Each sequence has a length of its own, uniform over the odd ones; in the paper all of a batch have the
@@ -37,12 +40,7 @@ class ModularArithmetic(AbstractRegular):
     output_features = MODULUS
     output_names = "01234"
     default_timesteps = (2, 40)
-    card = Card(
-        title="Compute sums and products modulo 5",
-        definition="Digits 0-4 and the operators + - × in turn, equally likely, 1 to 39 symbols, one-hot, then an "
-        "empty symbol. Target at the empty symbol: the value modulo 5, products first.",
-        published=PUBLISHED,
-    )
+    published = PUBLISHED
 
     def timesteps_fault(self, timesteps: Lengths) -> str | None:
         low, high = _digits(timesteps)

@@ -10,7 +10,7 @@ from rnnlab.core.batch import Array, Batch, Lengths, last_step_mask
 from rnnlab.core.losses import LOSSES
 from rnnlab.core.symbols import Symbols
 from rnnlab.tasks._within import AbstractWithinTolerance
-from rnnlab.tasks.base import CERTAIN, Card, Published, Reference, Streak, TaskOptions, always, too_short
+from rnnlab.tasks.base import CERTAIN, Published, Reference, Streak, TaskOptions, always, too_short
 
 # The smallest probability, so that its logarithm is finite; in a softmax it is 0 to 300 digits.
 TINY = 1e-300
@@ -91,9 +91,13 @@ class AbstractNoiseFreeLag(AbstractWithinTolerance):
 
 
 class NoiseFreeLag2a(AbstractNoiseFreeLag):
-    """The middle counts up, a1 a2 … : every symbol but the last follows from the one before it.
+    """Remember one symbol over a counted lag.
 
-    Without memory only the last of the T steps is uncertain: ln 2/T.
+    Inputs: p + 1 one-hot symbols a1 … a(p-1), x, y; the string x a1 … a(p-1) x or y a1 … a(p-1) y. Target: the next
+    symbol, scored at every step. A string is right when every output is within 0.25.
+
+    Every symbol but the last follows from the one before it: without memory only the last of the T steps is uncertain,
+    ln 2/T.
 
     Source: Hochreiter, Schmidhuber 1997, "Long short-term memory", section 5.2, task 2a and table 2.
     Differs: Cross-entropy over a softmax, to which the paper's limit of 0.25 on every output applies; `training: {loss:
@@ -110,19 +114,14 @@ class NoiseFreeLag2a(AbstractNoiseFreeLag):
     """
 
     name = "noise_free_lag@hs1997_2a"
-    card = Card(
-        title="Remember one symbol over a counted lag",
-        definition="Inputs: p + 1 one-hot symbols a1 … a(p-1), x, y; the string x a1 … a(p-1) x or y a1 … a(p-1) y. "
-        "Target: the next symbol, scored at every step. A string is right when every output is within 0.25.",
-        published=tuple(
-            Published(result, "Hochreiter, Schmidhuber 1997, table 2")
-            for result in (
-                "LSTM, p = 100, 1 cell, learning rate 1.0: 100 % of 18 trials solved, mean after 5,040 sequences",
-                "sequence chunker, p = 100: 33 % of 18 trials solved, mean after 32,400 sequences",
-                "RTRL, p = 4: 78 % of 18 trials solved, mean after 1,043,000 sequences; p = 10: none in 5,000,000",
-                "back-propagation through time, p = 100: none of 18 trials solved in 5,000,000 sequences",
-            )
-        ),
+    published = tuple(
+        Published(result, "Hochreiter, Schmidhuber 1997, table 2")
+        for result in (
+            "LSTM, p = 100, 1 cell, learning rate 1.0: 100 % of 18 trials solved, mean after 5,040 sequences",
+            "sequence chunker, p = 100: 33 % of 18 trials solved, mean after 32,400 sequences",
+            "RTRL, p = 4: 78 % of 18 trials solved, mean after 1,043,000 sequences; p = 10: none in 5,000,000",
+            "back-propagation through time, p = 100: none of 18 trials solved in 5,000,000 sequences",
+        )
     )
 
     def timesteps_fault(self, timesteps: Lengths) -> str | None:
@@ -146,11 +145,14 @@ class NoiseFreeLag2a(AbstractNoiseFreeLag):
 
 
 class NoiseFreeLag2b(AbstractNoiseFreeLag):
-    """The middle is random over a1 … a(p-1): only the last symbol can be predicted, from the first.
+    """Remember one symbol over a random lag.
 
-    With q = 1/(T - 1) and H(q) the entropy of a coin, the mean losses times T are: without memory
-    (T - 1)·ln(p - 1) + ln 2 + (T - 1)·H(q); remembering the first symbol takes off ln 2, counting the steps
-    (T - 1)·H(q), and both leave (T - 1)·ln(p - 1), which cannot be predicted.
+    As noise_free_lag@hs1997_2a with p - 1 random symbols of a1 … a(p-1) in the middle. A string is right when every
+    output at its last step is within 0.25.
+
+    Only the last symbol can be predicted, from the first. With q = 1/(T - 1) and H(q) the entropy of a coin, the mean
+    losses times T are: without memory (T - 1)·ln(p - 1) + ln 2 + (T - 1)·H(q); remembering the first symbol takes off
+    ln 2, counting the steps (T - 1)·H(q), and both leave (T - 1)·ln(p - 1), which cannot be predicted.
 
     Source: Hochreiter, Schmidhuber 1997, "Long short-term memory", section 5.2, task 2b and the text around table 2.
     Differs: Cross-entropy over a softmax, to which the paper's limit of 0.25 on every output at the end of the string
@@ -167,16 +169,11 @@ class NoiseFreeLag2b(AbstractNoiseFreeLag):
 
     name = "noise_free_lag@hs1997_2b"
     judged = slice(-1, None)
-    card = Card(
-        title="Remember one symbol over a random lag",
-        definition="As noise_free_lag@hs1997_2a with p - 1 random symbols of a1 … a(p-1) in the middle. A string is "
-        "right when every output at its last step is within 0.25.",
-        published=(
-            Published(
-                "LSTM, p = 100, 1 cell, learning rate 1.0: 100 % of 18 trials solved, mean after 5,680 sequences; "
-                "back-propagation through time, RTRL and the sequence chunker never",
-                "Hochreiter, Schmidhuber 1997, section 5.2",
-            ),
+    published = (
+        Published(
+            "LSTM, p = 100, 1 cell, learning rate 1.0: 100 % of 18 trials solved, mean after 5,680 sequences; "
+            "back-propagation through time, RTRL and the sequence chunker never",
+            "Hochreiter, Schmidhuber 1997, section 5.2",
         ),
     )
 
@@ -215,11 +212,13 @@ class DistractorsOptions(TaskOptions):
 
 
 class NoiseFreeLag2c(AbstractWithinTolerance):
-    """b, then x or y, q random distractors a1 … ap or more, then e: which of x and y was it?
+    """Remember one symbol over a lag of unknown length.
 
-    After the q distractors each step is one more with the probability 9/10, else e, the last of T steps. Only the
-    answer at e is scored: without memory ln 2. There are T = q + 3 steps or more, q + 12 in the mean. Input features
-    in the order a1 … ap, b, e, x, y; classes x, y.
+    Inputs: p + 4 one-hot symbols; b, x or y, q random ones of a1 … ap, one more at each step with the probability
+    9/10, then e. Target: the x or y, scored at e only. A sequence is right when both outputs are within 0.2.
+
+    Without memory the loss is ln 2. There are T = q + 3 steps or more, q + 12 in the mean. Input features in the order
+    a1 … ap, b, e, x, y; classes x, y.
 
     Source: Hochreiter, Schmidhuber 1997, "Long short-term memory", section 5.2, task 2c and table 3.
     Differs: Cross-entropy over a softmax, to which the paper's limit of 0.2 on every output applies; `training: {loss:
@@ -243,29 +242,23 @@ class NoiseFreeLag2c(AbstractWithinTolerance):
     output_features = 2
     output_names = ("x", "y")
     solved = Streak(10_000)
-    card = Card(
-        title="Remember one symbol over a lag of unknown length",
-        definition="Inputs: p + 4 one-hot symbols; b, x or y, q random ones of a1 … ap, one more at each step with the "
-        "probability 9/10, then e. Target: the x or y, scored at e only. A sequence is right when both outputs are "
-        "within 0.2.",
-        published=tuple(
-            Published(
-                f"LSTM, 2 blocks of 1 cell, {weights:,} weights, learning rate 0.01, q = {q}, p = {p}: solved after "
-                f"{sequences} sequences (mean of 20 trials)",
-                "Hochreiter, Schmidhuber 1997, table 3",
-            )
-            for q, p, weights, sequences in (
-                (50, 50, 364, "30,000"),
-                (100, 100, 664, "31,000"),
-                (200, 200, 1264, "33,000"),
-                (500, 500, 3064, "38,000"),
-                (1000, 1000, 6064, "49,000"),
-                (1000, 500, 3064, "49,000"),
-                (1000, 200, 1264, "75,000"),
-                (1000, 100, 664, "135,000"),
-                (1000, 50, 364, "203,000"),
-            )
-        ),
+    published = tuple(
+        Published(
+            f"LSTM, 2 blocks of 1 cell, {weights:,} weights, learning rate 0.01, q = {q}, p = {p}: solved after "
+            f"{sequences} sequences (mean of 20 trials)",
+            "Hochreiter, Schmidhuber 1997, table 3",
+        )
+        for q, p, weights, sequences in (
+            (50, 50, 364, "30,000"),
+            (100, 100, 664, "31,000"),
+            (200, 200, 1264, "33,000"),
+            (500, 500, 3064, "38,000"),
+            (1000, 1000, 6064, "49,000"),
+            (1000, 500, 3064, "49,000"),
+            (1000, 200, 1264, "75,000"),
+            (1000, 100, 664, "135,000"),
+            (1000, 50, 364, "203,000"),
+        )
     )
 
     def __init__(self, options: DistractorsOptions) -> None:

@@ -11,7 +11,6 @@ from rnnlab.tasks._regular import PUBLISHED, AbstractRegular
 from rnnlab.tasks.base import (
     CERTAIN,
     AbstractTask,
-    Card,
     Published,
     Reference,
     TaskOptions,
@@ -30,7 +29,10 @@ class ParityOptions(TaskOptions):
 
 
 class Parity(AbstractTask):
-    """One input per step, -1 or +1, equally likely; the target at the last step is 1 if the count of +1 is odd, else 0.
+    """Is the number of ones odd?
+
+    One input per step, -1 or +1, equally likely, optionally with uniform noise. Target at the last step: 1 if the
+    number of +1 is odd, else 0.
 
     One output, a logit. The parity of all bits but one carries no information, so a predictor that misses a single bit
     has the loss ln 2 = 0.6931 and is right half the time: there is no reference between no memory and the oracle. The
@@ -61,20 +63,15 @@ class Parity(AbstractTask):
     output_features = 1
     default_timesteps = (1, 40)
     solved = Threshold({"error_rate": 0.01})
-    card = Card(
-        title="Is the number of ones odd?",
-        definition="One input per step, -1 or +1, equally likely, optionally with uniform noise. Target at the last "
-        "step: 1 if the number of +1 is odd, else 0.",
-        published=(
-            Published(
-                "random weight guessing: 2,906 trials (one architecture), 250 (one without self-connections), 41,400 "
-                "with input noise of 0.2",
-                "Schmidhuber, Hochreiter, Bengio 2001",
-            ),
-            Published(
-                "simulated annealing: 810,000 trials for 25 to 50 steps",
-                "Bengio et al. 1994, as quoted by Schmidhuber et al. 2001",
-            ),
+    published = (
+        Published(
+            "random weight guessing: 2,906 trials (one architecture), 250 (one without self-connections), 41,400 "
+            "with input noise of 0.2",
+            "Schmidhuber, Hochreiter, Bengio 2001",
+        ),
+        Published(
+            "simulated annealing: 810,000 trials for 25 to 50 steps",
+            "Bengio et al. 1994, as quoted by Schmidhuber et al. 2001",
         ),
     )
 
@@ -108,9 +105,12 @@ def _by_last(logits: Array, batch: Batch) -> Array:
 
 
 class ParityDeletang(AbstractRegular):
-    """n random bits, then an empty symbol: class 1 if the number of ones is odd, else 0.
+    """Is the number of ones odd? One-hot, then a blank.
 
-    Inputs are one-hot, 0, 1 and the empty symbol. One who misses a bit knows nothing: ln 2.
+    1 to 40 random bits, one-hot, then an empty symbol. Target at the empty symbol: 1 if the number of ones is odd,
+    else 0.
+
+    One who misses a bit knows nothing: ln 2.
 
     Source: Delétang et al. 2023, "Neural networks and the Chomsky hierarchy", and its code.
     Differs: Each sequence has a length of its own, uniform; in the paper all of a batch have the same,
@@ -127,12 +127,7 @@ class ParityDeletang(AbstractRegular):
     symbols = "01"
     output_features = 2
     output_names = ("even", "odd")
-    card = Card(
-        title="Is the number of ones odd? One-hot, then a blank",
-        definition="1 to 40 random bits, one-hot, then an empty symbol. Target at the empty symbol: 1 if the number of "
-        "ones is odd, else 0.",
-        published=PUBLISHED,
-    )
+    published = PUBLISHED
 
     def _answers(self, codes: Array, n: Array) -> Array:
         return np.asarray((codes * within_lengths(n, codes.shape[1])).sum(axis=1) % 2)

@@ -9,7 +9,7 @@ import numpy as np
 from rnnlab.core.batch import Array, Batch, Lengths, draw_lengths, last_step_mask, within_lengths
 from rnnlab.core.losses import LOSSES
 from rnnlab.tasks._within import AbstractWithinTolerance
-from rnnlab.tasks.base import CERTAIN, Card, Published, Reference, Streak, SuccessRule, Threshold, too_short
+from rnnlab.tasks.base import CERTAIN, Published, Reference, Streak, SuccessRule, Threshold, too_short
 
 SYMBOLS = "EBabcdXY"
 START, TRIGGER, FIRST_DISTRACTOR, FIRST_MARK, NOTHING = 0, 1, 2, 6, 8
@@ -84,10 +84,14 @@ class AbstractTemporalOrder(AbstractWithinTolerance):
 
 
 class TemporalOrder(AbstractTemporalOrder):
-    """Two marks, four classes: XX → 0, XY → 1, YX → 2, YY → 3.
+    """Tell the order of two symbols.
 
-    E, distractors a-d with one X or Y at t₁ in [10, 20] and one at t₂ in [50, 60], then B; 100 to 110 steps. Input
-    features in the order `EBabcdXY`. Without memory, which sees only B: ln 4; with the second mark alone: ln 2.
+    Inputs: 8 one-hot symbols E B a b c d X Y. E first, B last, random a-d between, and X or Y at one step in [10 %,
+    20 %] and at one in [50 %, 60 %] of the shortest length. Target: one of 4 classes, the two marks in order,
+    scored at the last step only. A sequence is right when every output is within 0.3.
+
+    XX → 0, XY → 1, YX → 2, YY → 3; 100 to 110 steps. Without memory, which sees only B: ln 4; with the second mark
+    alone: ln 2.
 
     Source: Hochreiter, Schmidhuber 1997, "Long short-term memory", section 5.6, task 6a and table 9.
     Differs: Cross-entropy over a softmax, to which the paper's limits, 0.3 on every output and 0.1 on the mean training
@@ -104,26 +108,22 @@ class TemporalOrder(AbstractTemporalOrder):
 
     name = "temporal_order@hs1997"
     windows = ((10, 20), (50, 60))
-    card = Card(
-        title="Tell the order of two symbols",
-        definition="Inputs: 8 one-hot symbols E B a b c d X Y. E first, B last, random a-d between, and X or Y at one "
-        "step in [10 %, 20 %] and at one in [50 %, 60 %] of the shortest length. Target: one of 4 classes, the two "
-        "marks in order, scored at the last step only. A sequence is right when every output is within 0.3.",
-        published=(
-            Published(
-                "LSTM, 2 blocks of 2 cells, 156 weights, learning rate 0.5: solved after 31,390 sequences (mean of 20 "
-                "trials), then 1 of 2,560 test sequences wrong",
-                "Hochreiter, Schmidhuber 1997, table 9",
-            ),
+    published = (
+        Published(
+            "LSTM, 2 blocks of 2 cells, 156 weights, learning rate 0.5: solved after 31,390 sequences (mean of 20 "
+            "trials), then 1 of 2,560 test sequences wrong",
+            "Hochreiter, Schmidhuber 1997, table 9",
         ),
     )
 
 
 class TemporalOrder3(AbstractTemporalOrder):
-    """Three marks, eight classes: XXX → 0, XXY → 1, XYX → 2, … YYY → 7.
+    """Tell the order of three symbols.
 
-    As `temporal_order@hs1997` with t₁ in [10, 20], t₂ in [33, 43], t₃ in [66, 76]. Without memory: ln 8; with the
-    last mark alone: ln 4; with the last two: ln 2.
+    As temporal_order@hs1997 with three marks, in [10 %, 20 %], [33 %, 43 %] and [66 %, 76 %] of the shortest
+    length, and 8 classes.
+
+    XXX → 0, XXY → 1, XYX → 2, … YYY → 7. Without memory: ln 8; with the last mark alone: ln 4; with the last two: ln 2.
 
     Source: Hochreiter, Schmidhuber 1997, "Long short-term memory", section 5.6, task 6b and table 9.
     Differs: As `temporal_order@hs1997`.
@@ -138,16 +138,11 @@ class TemporalOrder3(AbstractTemporalOrder):
 
     name = "temporal_order@hs1997_3"
     windows = ((10, 20), (33, 43), (66, 76))
-    card = Card(
-        title="Tell the order of three symbols",
-        definition="As temporal_order@hs1997 with three marks, in [10 %, 20 %], [33 %, 43 %] and [66 %, 76 %] of the "
-        "shortest length, and 8 classes.",
-        published=(
-            Published(
-                "LSTM, 3 blocks of 2 cells, 308 weights, learning rate 0.1: solved after 571,100 sequences (mean of "
-                "10 trials), then 2 of 2,560 test sequences wrong",
-                "Hochreiter, Schmidhuber 1997, table 9",
-            ),
+    published = (
+        Published(
+            "LSTM, 3 blocks of 2 cells, 308 weights, learning rate 0.1: solved after 571,100 sequences (mean of "
+            "10 trials), then 2 of 2,560 test sequences wrong",
+            "Hochreiter, Schmidhuber 1997, table 9",
         ),
     )
 
@@ -178,10 +173,13 @@ class AbstractOwnLength(AbstractTemporalOrder):
 
 
 class TemporalOrderPascanu(AbstractOwnLength):
-    """Two marks A or B among random c-f, four classes: AA → 0, AB → 1, BA → 2, BB → 3.
+    """Tell the order of two symbols (2013).
 
-    Of L steps one in [0.1 L, 0.2 L) and one in [0.5 L, 0.6 L) is a mark; 50 to 200 steps. Input features in the order
-    `cdefAB`. Without memory: ln 4; with the second mark alone: ln 2.
+    Inputs: 6 one-hot symbols, random c d e f, and A or B at one step in [0.1, 0.2) and at one in [0.5, 0.6) of the
+    length. Target: one of 4 classes, the two marks in order, scored at the last step only.
+
+    AA → 0, AB → 1, BA → 2, BB → 3; 50 to 200 steps. Input features in the order `cdefAB`. Without memory: ln 4; with
+    the second mark alone: ln 2.
 
     Source: Pascanu, Mikolov, Bengio 2013, "On the difficulty of training recurrent neural networks", and its code.
     Differs: Each sequence has a length of its own, uniform; in the paper all of a batch have the same,
@@ -198,25 +196,22 @@ class TemporalOrderPascanu(AbstractOwnLength):
 
     name = "temporal_order@pascanu2013"
     windows = ((10, 20), (50, 60))
-    card = Card(
-        title="Tell the order of two symbols (2013)",
-        definition="Inputs: 6 one-hot symbols, random c d e f, and A or B at one step in [0.1, 0.2) and at one in "
-        "[0.5, 0.6) of the length. Target: one of 4 classes, the two marks in order, scored at the last step only.",
-        published=(
-            Published(
-                "tanh RNN, 50 units, SGD 0.01, gradient clipped at 1, with a regulariser of the gradient's norm, "
-                "lengths 50-200: 5 of 5 seeds without an error, also at 250 to 5,000 steps",
-                "Pascanu, Mikolov, Bengio 2013",
-            ),
+    published = (
+        Published(
+            "tanh RNN, 50 units, SGD 0.01, gradient clipped at 1, with a regulariser of the gradient's norm, "
+            "lengths 50-200: 5 of 5 seeds without an error, also at 250 to 5,000 steps",
+            "Pascanu, Mikolov, Bengio 2013",
         ),
     )
 
 
 class TemporalOrderPascanu3(AbstractOwnLength):
-    """Three marks, eight classes: AAA → 0, AAB → 1, ABA → 2, … BBB → 7.
+    """Tell the order of three symbols (2013).
 
-    As `temporal_order@pascanu2013` with marks in [0.1 L, 0.2 L), [0.3 L, 0.4 L) and [0.6 L, 0.7 L). Without memory:
-    ln 8; with the last mark alone: ln 4; with the last two: ln 2.
+    As temporal_order@pascanu2013 with three marks, in [0.1, 0.2), [0.3, 0.4) and [0.6, 0.7) of the length, and 8
+    classes.
+
+    AAA → 0, AAB → 1, ABA → 2, … BBB → 7. Without memory: ln 8; with the last mark alone: ln 4; with the last two: ln 2.
 
     Source: Pascanu, Mikolov, Bengio 2013, "On the difficulty of training recurrent neural networks", and its code.
     Differs: As `temporal_order@pascanu2013`.
@@ -231,15 +226,10 @@ class TemporalOrderPascanu3(AbstractOwnLength):
 
     name = "temporal_order@pascanu2013_3"
     windows = ((10, 20), (30, 40), (60, 70))
-    card = Card(
-        title="Tell the order of three symbols (2013)",
-        definition="As temporal_order@pascanu2013 with three marks, in [0.1, 0.2), [0.3, 0.4) and [0.6, 0.7) of the "
-        "length, and 8 classes.",
-        published=(
-            Published(
-                "tanh RNN, 50 units, set-up as for two marks, one model for lengths up to 200: 100 % success",
-                "Pascanu, Mikolov, Bengio 2013",
-            ),
+    published = (
+        Published(
+            "tanh RNN, 50 units, set-up as for two marks, one model for lengths up to 200: 100 % success",
+            "Pascanu, Mikolov, Bengio 2013",
         ),
     )
 

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from rnnlab.core.batch import Array, Batch, Lengths, draw_lengths, last_step_mask, within_lengths
 from rnnlab.core.losses import sigmoid
-from rnnlab.tasks.base import AbstractTask, Card, Published, Reference, TaskOptions, Threshold, always, too_short
+from rnnlab.tasks.base import AbstractTask, Published, Reference, TaskOptions, Threshold, always, too_short
 
 VARIANCE = 0.2
 
@@ -106,7 +106,12 @@ class AbstractTwoSequence(AbstractTask):
 
 
 class TwoSequence3a(AbstractTwoSequence):
-    """Exact elements, targets 1 (class 1) and 0 (class 2). Without memory: the constant ½, squared error 1/4.
+    """Tell two classes apart by their first elements.
+
+    One input; the first N elements are 1 (class 1) or -1 (class 2), the rest N(0, variance 0.2). Target: 1 or 0,
+    scored at the last step only. Misclassified when off by 0.2 or more.
+
+    Without memory: the constant ½, squared error 1/4.
 
     Source: Hochreiter, Schmidhuber 1997, "Long short-term memory", section 5.3, task 3a and table 4; after Bengio,
         Simard, Frasconi 1994.
@@ -123,36 +128,33 @@ class TwoSequence3a(AbstractTwoSequence):
 
     name = "two_sequence@hs1997_3a"
     solved = Threshold({"error_rate": 0.0, "mae": 0.01})
-    card = Card(
-        title="Tell two classes apart by their first elements",
-        definition="One input; the first N elements are 1 (class 1) or -1 (class 2), the rest N(0, variance "
-        "0.2). Target: 1 or 0, scored at the last step only. Misclassified when off by 0.2 or more.",
-        published=(
-            *(
-                Published(
-                    f"LSTM, 3 cells, 102 weights, learning rate 1.0, {setting}: none misclassified after {first} "
-                    f"sequences, and mean absolute error below 0.01 after {second} (means of 10 trials)",
-                    "Hochreiter, Schmidhuber 1997, table 4",
-                )
-                for setting, first, second in (
-                    ("T = 100, N = 3", "27,380", "39,850"),
-                    ("T = 100, N = 1", "58,370", "64,330"),
-                    ("T = 1000, N = 3", "446,850", "452,460"),
-                )
-            ),
+    published = (
+        *(
             Published(
-                "guessing weights at random solves it faster than LSTM or any method with published results",
-                "Hochreiter, Schmidhuber 1997, section 5.3",
-            ),
+                f"LSTM, 3 cells, 102 weights, learning rate 1.0, {setting}: none misclassified after {first} "
+                f"sequences, and mean absolute error below 0.01 after {second} (means of 10 trials)",
+                "Hochreiter, Schmidhuber 1997, table 4",
+            )
+            for setting, first, second in (
+                ("T = 100, N = 3", "27,380", "39,850"),
+                ("T = 100, N = 1", "58,370", "64,330"),
+                ("T = 1000, N = 3", "446,850", "452,460"),
+            )
+        ),
+        Published(
+            "guessing weights at random solves it faster than LSTM or any method with published results",
+            "Hochreiter, Schmidhuber 1997, section 5.3",
         ),
     )
 
 
 class TwoSequence3b(AbstractTwoSequence):
-    """As 3a with N(0, 0.2) added to the first N elements too, so that the class of some sequences cannot be known.
+    """Tell two classes apart by noisy first elements.
 
-    The best output is the probability of class 1 given the sum of the first N elements, 1/(1 + exp(-2·Σ/0.2)). Without
-    memory: squared error 1/4.
+    As two_sequence@hs1997_3a with N(0, variance 0.2) added to the first N elements too.
+
+    The class of some sequences cannot be known. The best output is the probability of class 1 given the sum of the
+    first N elements, 1/(1 + exp(-2·Σ/0.2)). Without memory: squared error 1/4.
 
     Source: Hochreiter, Schmidhuber 1997, "Long short-term memory", section 5.3, task 3b and table 5.
     Differs: A linear output; `training: {loss: sigmoid_mse}` is the paper's sigmoid. The rule is the paper's: fewer
@@ -171,27 +173,26 @@ class TwoSequence3b(AbstractTwoSequence):
     name = "two_sequence@hs1997_3b"
     noisy_elements = True
     solved = Threshold({"error_rate": 5 / 256, "mae": 0.04})
-    card = Card(
-        title="Tell two classes apart by noisy first elements",
-        definition="As two_sequence@hs1997_3a with N(0, variance 0.2) added to the first N elements too.",
-        published=tuple(
-            Published(
-                f"LSTM, 3 cells, 102 weights, learning rate 1.0, {setting}: fewer than 6 of 256 misclassified after "
-                f"{first} sequences, and mean absolute error below 0.04 after {second}, then {share} of 2,560 "
-                "misclassified (means of 10 trials)",
-                "Hochreiter, Schmidhuber 1997, table 5",
-            )
-            for setting, first, second, share in (
-                ("T = 100, N = 3", "41,740", "43,250", "0.83 %"),
-                ("T = 100, N = 1", "74,950", "78,430", "1.5 %"),
-                ("T = 1000, N = 1", "481,060", "485,080", "1.2 %"),
-            )
-        ),
+    published = tuple(
+        Published(
+            f"LSTM, 3 cells, 102 weights, learning rate 1.0, {setting}: fewer than 6 of 256 misclassified after "
+            f"{first} sequences, and mean absolute error below 0.04 after {second}, then {share} of 2,560 "
+            "misclassified (means of 10 trials)",
+            "Hochreiter, Schmidhuber 1997, table 5",
+        )
+        for setting, first, second, share in (
+            ("T = 100, N = 3", "41,740", "43,250", "0.83 %"),
+            ("T = 100, N = 1", "74,950", "78,430", "1.5 %"),
+            ("T = 1000, N = 1", "481,060", "485,080", "1.2 %"),
+        )
     )
 
 
 class TwoSequence3c(AbstractTwoSequence):
-    """Exact elements, targets 0.2 (class 1) and 0.8 (class 2) with noise N(0, 0.1): learn a conditional expectation.
+    """Learn the mean of two classes of noisy targets.
+
+    Inputs as two_sequence@hs1997_3a. Target: 0.2 (class 1) or 0.8 (class 2) plus N(0, variance 0.1), scored at the
+    last step only. Misclassified when off the noise-free target by 0.1 or more.
 
     Without memory: the constant ½, squared error 0.3² + 0.1 = 0.19; the best possible is the noise, 0.1.
 
@@ -215,21 +216,16 @@ class TwoSequence3c(AbstractTwoSequence):
     target_noise = 0.1
     tolerance = 0.1
     solved = Threshold({"error_rate": 0.0, "mae": 0.015})
-    card = Card(
-        title="Learn the mean of two classes of noisy targets",
-        definition="Inputs as two_sequence@hs1997_3a. Target: 0.2 (class 1) or 0.8 (class 2) plus N(0, variance 0.1), "
-        "scored at the last step only. Misclassified when off the noise-free target by 0.1 or more.",
-        published=tuple(
-            Published(
-                f"LSTM, 3 cells, 102 weights, learning rate 0.1, T = 100, N = {informative}: solved after {sequences} "
-                f"sequences, then {share} of 2,560 misclassified, mean difference {difference} (means of 10 trials)",
-                "Hochreiter, Schmidhuber 1997, table 6",
-            )
-            for informative, sequences, share, difference in (
-                (3, "269,650", "0.56 %", 0.014),
-                (1, "565,640", "0.44 %", 0.012),
-            )
-        ),
+    published = tuple(
+        Published(
+            f"LSTM, 3 cells, 102 weights, learning rate 0.1, T = 100, N = {informative}: solved after {sequences} "
+            f"sequences, then {share} of 2,560 misclassified, mean difference {difference} (means of 10 trials)",
+            "Hochreiter, Schmidhuber 1997, table 6",
+        )
+        for informative, sequences, share, difference in (
+            (3, "269,650", "0.56 %", 0.014),
+            (1, "565,640", "0.44 %", 0.012),
+        )
     )
 
 

@@ -42,11 +42,10 @@ def test_options_and_card(task: AbstractTask) -> None:
     assert type(task).Options.model_validate_json(json.dumps(plain)) == options == type(task).Options(**plain)
     fields = {name: field for name, field in type(task).Options.model_fields.items() if name != "type"}
     assert [name for name, field in fields.items() if len(field.description or "") < 10] == []
-    card = task.card
-    assert len(card.title) > 10
-    assert len(card.definition) > 60
+    assert len(task.title) > 10
+    assert len(task.definition) > 60
     assert len(docstring_section(type(task), "Source")) > 5
-    assert all(result.result and result.source for result in card.published)
+    assert all(result.result and result.source for result in task.published)
     assert str(task.solved).isprintable()
 
 

@@ -100,7 +100,7 @@ def _show_card(task: AbstractTask, card: dict[str, Any], name: str) -> None:
     show("", "An example that fits here (bars: from the lowest to the highest value of a row):")
     show(*(f"  {line}" for line in draw_example(task, min(console().width, 100) - 2)), "")
     show("In a config:", *(f"  {line}" for line in card["config"].replace(task.options.type, name).splitlines()))
-    others = [f"{name} ({task_class(name).card.title})" for name in card["other_definitions"]]
+    others = [f"{name} ({task_class(name).title})" for name in card["other_definitions"]]
     if others:
         show("", f"Other definitions: {'; '.join(others)}")
 
@@ -108,7 +108,7 @@ def _show_card(task: AbstractTask, card: dict[str, Any], name: str) -> None:
 def _summary(task: AbstractTask) -> dict[str, Any]:
     return {
         "name": task.name,
-        "title": task.card.title,
+        "title": task.title,
         "loss": task.loss,
         "baseline": task.baseline(task.default_timesteps),
         "timesteps": task.default_timesteps,
@@ -117,11 +117,11 @@ def _summary(task: AbstractTask) -> dict[str, Any]:
 
 def described(task: AbstractTask) -> dict[str, Any]:
     """Return all that is known of a task, as plain data."""
-    card, kind, (low, high) = task.card, type(task), task.default_timesteps
+    kind, (low, high) = type(task), task.default_timesteps
     shape = {"timesteps": low if low == high else [low, high]}
     return {
         **_summary(task),
-        "definition": card.definition,
+        "definition": task.definition,
         "source": docstring_section(kind, "Source"),
         "differs": docstring_section(kind, "Differs"),
         "input_features": task.input_features,
@@ -134,7 +134,7 @@ def described(task: AbstractTask) -> dict[str, Any]:
             for one in task.references((low, high))
         ],
         "oracle_loss": task.oracle_loss((low, high)) if task.has_oracle else None,
-        "published": card.published,
+        "published": task.published,
         "rows": rows_of_task(task.name),
         "options": option_rows(kind.Options),
         "config": dump_yaml({"task": task.options.model_dump(), "shape": shape}),

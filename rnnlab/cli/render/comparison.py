@@ -51,7 +51,7 @@ def _show(comparison: Comparison) -> None:
         parts += _curves(comparison)
     if explained and (found := describe(comparison.results)):
         task = found.task
-        explained = [f"Task {task.name}: {task.card.title}. Success rule: {found.rule}.", *explained]
+        explained = [f"Task {task.name}: {task.title}. Success rule: {found.rule}.", *explained]
     # As texts of Rich, which are folded in a file as well.
     show(*parts, *(Text(printable(text)) for text in (*explained, comparison.conclusion)))
 
