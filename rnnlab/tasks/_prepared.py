@@ -35,14 +35,10 @@ class Prepared:
 
 @lru_cache(maxsize=4)
 def prepare(table: Table, path: Path, train_fraction: float, horizon: int, scaling: Scaling | None) -> Prepared:
-    """Return a table, scaled and cut into parts.
+    """Return the table of a file, scaled and cut into parts.
 
-    Args:
-        table: As read.
-        path: Of the file, for messages.
-        train_fraction: Share of each series for training; half of the rest is for validation.
-        horizon: Each part must have more rows.
-        scaling: That of a network; left out, that of the training part.
+    Of each series `train_fraction` is for training, half of the rest for validation; each part must have more rows than
+    `horizon`. The scaling is that of a network, or that of the training part.
 
     Raises:
         UsageError: A series is too short, or the rows between gaps are; its target never changes; or the scaling is of

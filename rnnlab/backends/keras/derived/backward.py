@@ -56,15 +56,10 @@ class BackwardPass:
         every_step: bool,
         cuts: Sequence[Tensor],
     ) -> tuple[dict[str, Tensor], Tensor]:
-        """Return the gradient of every parameter and of the inputs.
+        """Return the gradient of every parameter, by name, and of the inputs, (T, B, I).
 
-        Args:
-            parameters: By the cell's names.
-            inputs: (T, B, I).
-            kept: What `ForwardPass.run` gave.
-            gradient: dL/d outputs, (T, B, H), or dL/d last output, (B, H).
-            every_step: Which of the two.
-            cuts: One array by which the states' gradients are multiplied, step by step, or none.
+        `kept` is what `ForwardPass.run` gave; `gradient` is dL/d outputs, (T, B, H), or, unless `every_step`, dL/d last
+        output, (B, H). `cuts` has one array by which the states' gradients are multiplied, step by step, or none.
         """
         plan, forward, xp = self._plan, self._forward, Namespace(inputs.dtype)
         fixed = dict[Node, Any]()

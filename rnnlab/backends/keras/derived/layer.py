@@ -41,18 +41,12 @@ class DerivedLayer:
         every_step: bool,
         flows: Tensor | None = None,
     ) -> tuple[Tensor, list[Tensor]]:
-        """Run all steps.
+        """Return the outputs of inputs (T, B, I), and the state after them.
 
-        Args:
-            parameters: This layer's, in the order of the cell's own.
-            inputs: (T, B, I).
-            state: Each array of the state, (B, its size); no gradient flows into it.
-            every_step: Whether to give the outputs of all steps or of the last alone.
-            flows: Of each step, 1 where its gradient flows to the step before and 0 where it is cut: (T, B, 1), or
-                (T, 1, 1) for the whole batch; None where it always does.
-
-        Returns:
-            The outputs, (T, B, H) or (B, H), and the state after the last step, through which no gradient flows.
+        The parameters are in the order of the cell's own. The outputs are those of all steps, (T, B, H), or, unless
+        `every_step`, of the last, (B, H). No gradient flows into the state before, nor through that after. `flows` has
+        of each step 1 where its gradient flows to the step before and 0 where it is cut: (T, B, 1), or (T, 1, 1) for
+        the whole batch; None where it always does.
         """
         count, cuts = len(self.names), [] if flows is None else [flows]
         arguments = [*parameters, inputs, *state, *cuts]

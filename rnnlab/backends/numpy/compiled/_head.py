@@ -100,13 +100,9 @@ class Head:
         )
 
     def step(self, bases: Mapping[str, Place], to: Place, scored: Sequence[Vector], **given: Place) -> None:
-        """Do a step if some column has it scored.
+        """Do a step if some column has it scored, which `scored` says, 1 or 0; add to the gradient of the outputs.
 
-        Args:
-            bases: Those of the layer below.
-            to: The gradient of its outputs, to which is added.
-            scored: Whether a column is scored, 1 or 0.
-            given: Where `targets`, `outputs` and the network's `inputs` are.
+        `bases` are those of the layer below; `given` are the `targets`, `outputs` and the network's `inputs`.
         """
         code, width = self._code, self._columns
         condition = code.any(scored[0].differs(0.0))

@@ -79,16 +79,9 @@ def product(
 ) -> Code:
     """Return the function (a, c, x …) for a matrix of this shape, x being as many parts as there are `operands`.
 
-    Args:
-        module: Where it goes.
-        name: Its name there.
-        shape: M and K.
-        operands: The rows of each part of x; K in all.
-        columns: W.
-        adds: Whether the product is added to c.
-        precision: `float32` or `float64`.
-        lanes: Numbers per vector where each lane has a matrix of its own, (K, M, lanes); else it is as `pack` lays it
-            out.
+    The shape is M and K, `operands` are the rows of each part of x, K in all. If `adds`, the product is added to c.
+    With `lanes`, each lane of vectors of so many numbers has a matrix of its own, (K, M, lanes); else the matrix is as
+    `pack` lays it out.
     """
     code = Code(module, f"product {name}", places=2 + len(operands), numbers=0, precision=precision, lanes=lanes)
     code.function.linkage = "internal"
