@@ -1,7 +1,7 @@
 """The fixed streams that a network is scored on which runs from sequence to sequence without a reset."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, final
+from typing import NamedTuple, final
 
 import numpy as np
 
