@@ -17,7 +17,7 @@ Factors = dict[Node, Node]  # gradient -> what it is multiplied by
 @final
 @dataclass(frozen=True, slots=True)
 class Gradients:
-    """What flows out of a step on the way back."""
+    """What flows out of a step in the backward pass."""
 
     states: Mapping[str, Node]  # by name, of the state before the step
     inputs: Node | None  # of the inputs; None where they have no influence

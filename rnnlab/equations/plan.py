@@ -32,8 +32,9 @@ class Plan:
     vectors: Mapping[str, int]  # size of each vector of parameters, by name
     forward: tuple[Stage, ...]  # the stages of a step
     after: Mapping[str, Node]  # the node of each state after the step, by name; no two are the same, and none is a leaf
-    saved: tuple[Node, ...]  # nodes of the step that the way back reads, besides inputs, states before and states after
-    # the stages of the way back; they read `gradient` nodes, those of the states after the step
+    # nodes of the step that the backward pass reads, besides inputs, states before and states after
+    saved: tuple[Node, ...]
+    # the stages of the backward pass; they read `gradient` nodes, those of the states after the step
     backward: tuple[Stage, ...]
     # the gradient of each state before the step, by name; none for a state that has no influence
     before: Mapping[str, Node]

@@ -16,8 +16,8 @@ OF_EACH_STEP = {"before", "after", "saved", "kept", "swept"}
 class Place:
     """Where a value is: features of an array."""
 
-    # `before` and `after` a step: states, a one, the inputs; `saved` for the way back; `kept` until the way back
-    # is over; `swept`, computed for all steps at once; `work`, of one step; `given` and `passed`, gradients of
+    # `before` and `after` a step: states, a one, the inputs; `saved` for the backward pass; `kept` until it is
+    # over; `swept`, computed for all steps at once; `work`, of one step; `given` and `passed`, gradients of
     # states after and before a step
     kind: str
     number: int  # which array of this kind

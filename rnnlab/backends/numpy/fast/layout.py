@@ -32,7 +32,7 @@ class Layout:
         after: Where each state is after a step, by name.
         given: Where the gradient of each state after a step is.
         in_place: Numbers of those that a step may overwrite by that before the step.
-        weights: Products after the way back; `out` is where the gradient of a sum is, the other place its operand.
+        weights: Products after the backward pass; `out` is where the gradient of a sum is, the other place its operand.
         vectors: Pairs of a vector's name and where that is whose sum is its gradient.
         spans: Of each kind the part in which the places of `weights` are, if packed.
         below: Products whose sum is the gradient of the inputs.
