@@ -20,8 +20,8 @@ def table_lines(
     r"""Return the lines of a table.
 
     A table that is too wide first folds its headings and its columns of text; if that is not enough, it continues below
-    with its first column repeated. `shown` makes a text safe to show, `rule` is a character of the line below the headings,
-    without which there is none, and `gap` are the blanks between two columns.
+    with its first column repeated. `shown` makes a text safe to show, `rule` is a character of the line below the
+    headings, without which there is none, and `gap` are the blanks between two columns.
 
     Example:
         >>> from rnnlab.core.table import table
