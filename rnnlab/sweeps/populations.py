@@ -16,8 +16,9 @@ from rnnlab.sweeps.plan import CheckedSweep, Plan, Trial
 
 # Keys of which another number changes no shape and no equation.
 _NUMBERS = (
-    "training.optimizer.", "training.schedule.", "training.clip_", "training.steps", "training.evaluate_",
-    "training.stop_", "training.checkpoint.", "training.max_seconds", "cell.initializers.", "evaluation.", "logging.",
+    "training.optimizer.", "training.schedule.", "training.clip_", "training.steps", "training.stream",
+    "training.evaluate_", "training.stop_", "training.checkpoint.", "training.max_seconds", "cell.initializers.",
+    "evaluation.", "logging.",
 )  # fmt: skip
 
 
