@@ -11,38 +11,28 @@ MOST_STEPS = 1_000_000_000
 
 
 class StreamingOptions(Options):
-    """How many updates there are, when they are made, and when the state becomes zero."""
+    """How many updates there are, when they are made, and when the state becomes zero.
 
-    steps: int = Field(1000, ge=1, le=MOST_STEPS, description="maximum number of updates")
-    update: Literal["sequence", "step"] = Field(
-        "sequence",
-        description="step: an update after each scored timestep, by the gradient through all steps since the reset, "
-        "where that flows unit by unit (lstm_1997 with truncate), or with bptt_steps: 1 through this step alone; "
-        "needs batch_size: 1, and `steps` then counts sequences",
-    )
-    reset: Reset = Field(
-        "sequence",
-        description="with update: step, when the state becomes zero and a stream ends: before each sequence; never, so "
-        "that all sequences are one stream; after an error, and the rest of that sequence is left out; both: a stream "
-        "ends at an error, and within it the state becomes zero before each sequence",
-    )
-    stream_decay: float = Field(
-        1.0, gt=0, le=1, description="with update: step, factor on the learning rate at each timestep since the reset"
-    )
-    stream_steps: int | None = Field(
-        None,
-        ge=1,
-        le=MOST_STEPS,
-        description="with update: step, timesteps after which a stream ends with its sequence; null: never",
-    )
+    Attributes:
+        steps: maximum number of updates
+        update: step: an update after each scored timestep, by the gradient through all steps since the reset, where
+            that flows unit by unit (lstm_1997 with truncate), or with bptt_steps: 1 through this step alone; needs
+            batch_size: 1, and `steps` then counts sequences
+        reset: with update: step, when the state becomes zero and a stream ends: before each sequence; never, so that
+            all sequences are one stream; after an error, and the rest of that sequence is left out; both: a stream ends
+            at an error, and within it the state becomes zero before each sequence
+        stream_decay: with update: step, factor on the learning rate at each timestep since the reset
+        stream_steps: with update: step, timesteps after which a stream ends with its sequence; null: never
+        streams: with update: step, number of streams after which training ends; `evaluate_every` then counts streams,
+            each evaluation is between two, and `steps`, left out, is no limit; null: no limit
+    """
 
-    streams: int | None = Field(
-        None,
-        ge=1,
-        le=MOST_STEPS,
-        description="with update: step, number of streams after which training ends; `evaluate_every` then counts "
-        "streams, each evaluation is between two, and `steps`, left out, is no limit; null: no limit",
-    )
+    steps: int = Field(1000, ge=1, le=MOST_STEPS)
+    update: Literal["sequence", "step"] = "sequence"
+    reset: Reset = "sequence"
+    stream_decay: float = Field(1.0, gt=0, le=1)
+    stream_steps: int | None = Field(None, ge=1, le=MOST_STEPS)
+    streams: int | None = Field(None, ge=1, le=MOST_STEPS)
 
     @model_validator(mode="before")
     @classmethod
