@@ -153,14 +153,14 @@ MUTATIONS = (
     ),
     Mutation(
         "fsync of the folder after a rename",
-        "storage/files.py:write_atomic",
+        "storage/files.py:write_together",
         (without_call("sync_folder"),),
         f"{POWER}::test_power_cut[nothing]",
     ),
     Mutation(
-        "fsync of the names before the status",
-        "storage/folder.py:write_status",
-        (without_call("sync_folder"),),
+        "fsync of the names before that of the status",
+        "storage/files.py:write_together",
+        (instead("(paths[:-1], paths[-1:])", "(paths,)"),),
         f"{FOLDER}::test_a_status_is_there_only_with_what_was_written_before",
     ),
     Mutation(
@@ -171,7 +171,7 @@ MUTATIONS = (
     ),
     Mutation(
         "fsync of the metrics before a checkpoint counts them",
-        "training/store.py:save",
+        "training/store.py:_saving",
         (without_call("sync"),),
         f"{POWER}::test_what_is_finished_is_there[nothing]",
     ),
@@ -183,10 +183,10 @@ MUTATIONS = (
     ),
     Mutation(
         "the temporary file",
-        "storage/files.py:write_atomic",
+        "storage/files.py:write_together",
         (
             without_call("rename"),
-            instead("write_new(temporary, data)", "[path.exists() and disk.unlink(path), write_new(path, data)]"),
+            instead("write_new(new[path], data)", "[path.exists() and disk.unlink(path), write_new(path, data)]"),
         ),
         f"{FILES}::test_killed_at_each_call_leaves_old_or_new_and_the_next_write_works",
     ),
@@ -366,12 +366,8 @@ MUTATIONS = (
             f"{FOLDER}::test_a_process_that_was_overtaken_changes_nothing",
         )
         for function, call in (
-            ("write_config", "write_atomic"),
-            ("write_resolved", "write_atomic"),
-            ("write_provenance", "write_json"),
-            ("write_status", "write_json"),
-            ("cut_metrics", "write_atomic"),
-            ("save_weights", "save_arrays"),
+            ("_write", "write_atomic"),
+            ("together", "write_together"),
             ("checkpoints", "Checkpoints"),
         )
     ),
