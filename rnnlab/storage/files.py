@@ -18,7 +18,7 @@ import re
 import secrets
 import shutil
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from rnnlab.core.errors import EnvironmentFault
@@ -58,8 +58,16 @@ def write_together(
     """
     new, paths = {path: _beside(path) for path in files}, list(files)
     try:
-        for path, data in files.items():
-            write_new(new[path], data)
+        with ExitStack() as opened:
+            descriptors: dict[Path, int] = {}
+            for path, data in files.items():
+                descriptors[path] = disk.open_new(new[path])
+                opened.callback(disk.close, descriptors[path])
+                write_all(descriptors[path], data)
+                disk.begin_sync(descriptors[path])
+            for path in files:
+                # Once only: after a failed fsync the system forgets the lost pages, and a second one would succeed.
+                disk.fsync(descriptors[path])
         guard()
         for some in (paths[:-1], paths[-1:]):
             for path in some:
@@ -120,7 +128,6 @@ def write_new(path: Path, data: bytes) -> None:
     descriptor = disk.open_new(path)
     try:
         write_all(descriptor, data)
-        # Once only: after a failed fsync the system forgets the lost pages, and a second one would succeed.
         disk.fsync(descriptor)
     finally:
         disk.close(descriptor)

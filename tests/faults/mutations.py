@@ -141,7 +141,7 @@ class Mutation:
 MUTATIONS = (
     Mutation(
         "fsync of a new file",
-        "storage/files.py:write_new",
+        "storage/files.py:write_together",
         (without_call("fsync"),),
         f"{POWER}::test_power_cut[nothing]",
     ),
@@ -186,7 +186,7 @@ MUTATIONS = (
         "storage/files.py:write_together",
         (
             without_call("rename"),
-            instead("write_new(new[path], data)", "[path.exists() and disk.unlink(path), write_new(path, data)]"),
+            instead("disk.open_new(new[path])", "[path.exists() and disk.unlink(path), disk.open_new(path)][1]"),
         ),
         f"{FILES}::test_killed_at_each_call_leaves_old_or_new_and_the_next_write_works",
     ),

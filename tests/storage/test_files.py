@@ -83,8 +83,9 @@ def test_of_files_written_together_the_last_is_new_only_once_all_are(
     """Wherever it ends: the names of the others, in two folders, are on the disk before the last one changes."""
     (tmp_path / "inner").mkdir()
     paths = [tmp_path / "a", tmp_path / "inner" / "b", tmp_path / "c"]
-    content, name = WRITE[:4], WRITE[5:]
-    calls = [*content, *content, *content, "rename", "rename", *name, *name, "rename", *name]
+    name = WRITE[5:]
+    contents = [*WRITE[:2] * 3, *WRITE[2:3] * 3, *WRITE[3:4] * 3]
+    calls = [*contents, "rename", "rename", *name, *name, "rename", *name]
     for n in range(1, len(calls) + 1):
         for path in paths:
             path.write_bytes(OLD)
@@ -101,7 +102,7 @@ def test_of_files_written_together_the_last_is_new_only_once_all_are(
 
 
 def test_the_error_names_the_file_that_it_is_about(tmp_path: Path, faults: Faults) -> None:
-    faults.arm(6)
+    faults.arm(8)
     with pytest.raises(EnvironmentFault, match="cannot write 2 bytes: ") as caught:
         write_together({tmp_path / "a": b"1", tmp_path / "b": b"12", tmp_path / "c": b"123"})
     assert caught.value.where == str(tmp_path / "b")

@@ -246,8 +246,8 @@ def test_a_status_is_there_only_with_what_was_written_before(run: RunFolder, fau
         files.write_summary(SUMMARY)
         files.write_status(Status.start("demo"))
         assert (faults.calls, run.has_summary()) == ([], False)
-    content, names = ["open_new", "write", "fsync", "close"], ["open_folder", "fsync", "close"]
-    assert faults.calls == [*content, *content, *content, "rename", "rename", *names, "rename", *names]
+    contents, names = [*["open_new", "write"] * 3, *["fsync"] * 3, *["close"] * 3], ["open_folder", "fsync", "close"]
+    assert faults.calls == [*contents, "rename", "rename", *names, "rename", *names]
     assert (run.read_config(), run.read_summary()) == (b"task: parity", SUMMARY)
 
 
