@@ -43,9 +43,10 @@ if TYPE_CHECKING:  # imported where it is used, so that runs can be listed witho
 Which = Literal["best", "last"]
 CODE = ("cell.py", "task.py", "optimizer.py", "schedule.py")
 
-_BEGUN = ("config.yaml", *CODE, "resolved.yaml", "provenance.json", "metrics.jsonl", "log.txt", "status.json")
-# The former of a run that has just begun; these of any, without its locks.
-OWN = (*_BEGUN, "evaluations.jsonl", "summary.json", "checkpoints", "weights", "plots", "tensorboard")
+_BEGUN = (
+    "config.yaml", *CODE, "resolved.yaml", "provenance.json", "metrics.jsonl", "log.txt", "tensorboard", "status.json",
+)  # fmt: skip
+OWN = (*_BEGUN, "evaluations.jsonl", "summary.json", "checkpoints", "weights", "plots")  # of any run; without its locks
 
 LARGEST_TEXT, _TRIES = 1 << 22, 100  # bytes of a config, which has at most 2^20 as given; names to try
 
