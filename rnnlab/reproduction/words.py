@@ -93,7 +93,8 @@ def facts_of(result: Result) -> list[Fact]:
     """Return what is known of a row, the printed result first."""
     published, row = result.row.published, result.row
     experiment, found = row.example, verdict(result)
-    network = f"{experiment.cell_name}, {row.parameters:,} weights" + " (as printed)" * (published.weights is not None)
+    as_printed = " (as printed)" * (row.parameters == published.weights)
+    network = f"{experiment.cell_name}, {row.parameters:,} weights{as_printed}"
     facts: list[Fact] = [] if row.variant else [("printed", published.result)]
     facts += [("variant", f"{key}: {value}") for key, value in flatten(dict(row.changes))]
     facts.append(("network", f"{network}, on {experiment.task_name}"))
