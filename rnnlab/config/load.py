@@ -149,7 +149,7 @@ def _check_ends(checker: Checker, experiment: Experiment, network: Network) -> N
         hint = "set reset: never, or take a task with `tolerance`, not of classes"
         checker.add(("training", "reset"), problem, hint=hint)
     if training.streams is not None and training.reset == "never" and training.stream_steps is None:
-        hint = "set stream_steps, or reset: error or sequence"
+        hint = "set stream_steps, or reset: sequence, error or both"
         checker.add(("training", "streams"), "is no limit, for with reset: never a stream never ends", hint=hint)
 
 

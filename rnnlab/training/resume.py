@@ -140,7 +140,8 @@ def _made_longer(before: Experiment, now: Experiment, status: Status) -> Experim
         problem = f"under schedule {training.schedule.type} of {steps:,} steps, the learning rate of more steps is 0"
         hint = "start a new run with this number of steps, or with a training.schedule that does not end at 0"
         raise UsageError(problem, where=f"--set training.steps={training.steps}", hint=hint)
-    if training.steps > steps == status.step and steps % training.evaluate_every:
+    is_due = training.streams is None and steps % training.evaluate_every == 0
+    if training.steps > steps == status.step and not is_due:
         update = {"evaluate_at": sorted({*training.evaluate_at, steps})}  # where the training was evaluated at its end
         return now.model_copy(update={"training": training.model_copy(update=update)})
     return now
@@ -152,8 +153,8 @@ def _resume(run: RunFolder, experiment: Experiment, argv: Sequence[str], stop: S
         hint = "resuming would only repeat it: lower the learning rate or set training.clip_norm, in a new run"
         raise DivergedError(status.message, where=str(run.path), hint=hint)
     if status.state == "completed":
-        summary = Run(run).summary
-        is_longer = experiment.training.streams is None and experiment.training.steps > summary.steps
+        summary, steps = Run(run).summary, Run(run).config["training.steps"]
+        is_longer = steps == summary.steps < experiment.training.steps  # not one that ended with a stream
         if summary.stopped != "budget" or not is_longer:
             yield Finished(RunFolder(run.path), summary, already=True)
             return

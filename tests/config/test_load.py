@@ -95,7 +95,7 @@ task: parity; training: {streams: 3}
     2:21 training.streams: has no effect with update: sequence — add `update: step`
 task: continual_reber; cell: mingru; training: {update: step, batch_size: 1, reset: never, streams: 3}
     3:64 training.streams: is no limit, for with reset: never a stream never ends — \
-set stream_steps, or reset: error or sequence
+set stream_steps, or reset: sequence, error or both
 task: adding; cell: lstm; training: {update: step, batch_size: 1}
     3:20 training.update: the gradient of the cell lstm flows from step to step through Uo, not unit by unit — \
 set training.bptt_steps: 1, which cuts the gradient to the step, or take a cell like lstm_1997

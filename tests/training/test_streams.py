@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import rnnlab
 from rnnlab.backends._recipe import Reset, Stream
 from rnnlab.backends.base import Network
 from rnnlab.backends.numpy import NumpyBackend
@@ -55,6 +56,10 @@ def test_steps_that_are_given_are_a_limit_too(experiment: Make, tmp_path: Path, 
     run = begin(experiment(*STREAMS, "training.steps=3"), tmp_path / "run")
     assert (run.read_summary().steps, run.read_summary().stopped) == (3, "budget")
     assert not [finding for finding in examine(run).findings if finding.result == "bad"]
+    longer = rnnlab.resume(run.path, ["training.steps=12"])
+    assert (longer.summary.steps, longer.config["training.evaluate_at"]) == (12, [3])
+    again = rnnlab.train(run.path / "resolved.yaml", runs=tmp_path)
+    assert account(again.folder) == account(longer.folder)
 
 
 @pytest.mark.parametrize("reset", ["error", "both"])
