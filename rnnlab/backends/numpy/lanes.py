@@ -99,8 +99,7 @@ def why_not_in_lanes(network: Network, training: Training, batch_size: int, aske
     if asked is False:
         return "machine code of whole updates is off: set numpy.compiled, and not numpy.lanes: false"
     if training.stream is not None:
-        changes = training.optimizer.numbers(1, 1.0) != training.optimizer.numbers(2, 1.0)
-        return f"the numbers of {training.optimizer.name} differ from step to step" if changes else ""
+        return "" if _has_one_rate(training.optimizer) else "numbers of the update rule differ from step to step"
     if training.gradient_regularizer:
         return "training.gradient_regularizer is set"
     # The states of one sequence of 16 networks are there at once.
@@ -109,6 +108,19 @@ def why_not_in_lanes(network: Network, training: Training, batch_size: int, aske
     if asked is None and not is_faster_alone(network, batch_size, timesteps, one_hot=training.one_hot):
         return "one network alone is faster otherwise; numpy.lanes: true trains many together"
     return ""
+
+
+def _has_one_rate(rule: AbstractOptimizer[Any]) -> bool:
+    """Return whether of a rule's numbers only `rate` differs from step to step, and is the learning rate.
+
+    Given arrays, numbers that depend on them are arrays too, or they cannot be computed, as with `if step > 5`.
+    """
+    rates = np.array([0.5, 1.0])
+    try:
+        numbers = rule.numbers(np.array([1, 2]), rates)
+    except (TypeError, ValueError):
+        return False
+    return numbers.pop("rate", None) is rates and not any(map(np.ndim, numbers.values()))
 
 
 @cache  # called at every block

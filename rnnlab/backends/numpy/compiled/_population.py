@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import final
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from rnnlab.backends.numpy.lanes import Form, Member, can_look_up, lanes_of
 from rnnlab.core.batch import Array, Batch
 from rnnlab.core.symbols import Symbols
 from rnnlab.optim.rules import OPTIMIZERS
+from rnnlab.optim.rules.base import AbstractOptimizer
 from rnnlab.optim.schedules import SCHEDULES
 
 _PLAIN = Training(
@@ -160,9 +161,18 @@ def _numbers(member: Member, rates: NDArray[np.float64], names: Sequence[str]) -
     """Return the numbers of each update, (K, N)."""
     training, steps = member.training, int(member.slots["step"][0]) + 1 + np.arange(len(rates))
     clip = {"clip_norm": training.clip_norm, "clip_value": training.clip_value}
-    own = training.optimizer.numbers(steps, rates) | {
+    own = _own_numbers(training.optimizer, steps, rates) | {
         name: np.inf if one is None else one for name, one in clip.items()
     }
     return np.stack([np.broadcast_to(own[name], rates.shape) for name in names], axis=1).astype(
         member.form.network.dtype
     )
+
+
+def _own_numbers(rule: AbstractOptimizer[Any], steps: Array, rates: NDArray[np.float64]) -> dict[str, Any]:
+    """Return the numbers of a rule at some steps, arrays or the same at each."""
+    try:
+        return rule.numbers(steps, rates)
+    except (TypeError, ValueError):  # a rule that asks about one step, such as `if step > 5`
+        each = [rule.numbers(int(step), float(rate)) for step, rate in zip(steps, rates, strict=True)]
+        return {name: np.array([one[name] for one in each]) for name in each[0]}
