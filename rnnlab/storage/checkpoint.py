@@ -13,7 +13,6 @@ import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, fields
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, final
 
@@ -24,7 +23,7 @@ from rnnlab.core.errors import VerificationError
 from rnnlab.core.system_errors import reported
 from rnnlab.storage import disk
 from rnnlab.storage.description import CheckpointDescription
-from rnnlab.storage.files import always, make_folder, write_atomic
+from rnnlab.storage.files import always
 from rnnlab.storage.jsonfile import Json, fitting
 from rnnlab.storage.weights import load_arrays, save_arrays
 
@@ -116,12 +115,9 @@ class Checkpoints:
             EnvironmentFault: A system error, or the disk did not give back what was written; the older ones are kept.
         """
         path = self._path(checkpoint.step, checkpoint.attempt)
-        with suppress(FileExistsError):
-            make_folder(self._folder.parent, self._folder.name, sync=False)
         arrays, plain = _parted(checkpoint.state)
         facts = {field.name: getattr(checkpoint, field.name) for field in fields(checkpoint)}
-        description = {**facts, "kind": "checkpoint", "state": plain}
-        save_arrays(path, arrays, description, read_back=True, write=partial(write_atomic, guard=self._guard))
+        save_arrays(path, arrays, {**facts, "kind": "checkpoint", "state": plain}, read_back=True, guard=self._guard)
         self._good[checkpoint.step] = path
         self._prune(checkpoint.attempt)
 

@@ -6,7 +6,6 @@ fail, cut short or kill at the N-th call; a call that went round this module wou
 
 import os
 import time
-from contextlib import suppress
 from pathlib import Path
 
 # Absent on some systems, where they are not needed either; without O_BINARY, Windows would change the ends of lines.
@@ -60,16 +59,6 @@ def read(descriptor: int, count: int) -> bytes:
 def write(descriptor: int, data: bytes | memoryview) -> int:
     """Write as much of `data` as the system takes, and return how many bytes that was."""
     return os.write(descriptor, data)
-
-
-def begin_sync(descriptor: int) -> None:
-    """Let the system begin to write the content to the disk, where it can be asked to; `fsync` waits for the end.
-
-    Of several files whose writing has begun, ext4 needs about one commit in all, and else one each.
-    """
-    if hasattr(os, "posix_fadvise"):
-        with suppress(OSError):  # only a hint
-            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def fsync(descriptor: int) -> None:

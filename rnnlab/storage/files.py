@@ -1,9 +1,8 @@
 """The one writer of whole files: a file has its old content or its new content, never a mix.
 
 A write goes to a new name beside the target, is pushed to the disk, takes the target's name in one step, and then the
-folder is pushed to the disk too, because a rename alone does not survive a power cut. Of files that are written
-together each step is done for all before the next. What a killed process leaves behind is named
-`.<target>.<16 hex digits>.tmp`; no reader looks at such a file.
+folder is pushed to the disk too, because a rename alone does not survive a power cut. What a killed process leaves
+behind is named `.<target>.<16 hex digits>.tmp`; no reader looks at such a file.
 
 A whole folder is written likewise. No system can put a folder in the place of one with content in one step, so a folder
 that is replaced is first moved aside: a kill in that instant leaves both beside the target, whole, the old one as
@@ -18,7 +17,7 @@ import re
 import secrets
 import shutil
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from rnnlab.core.errors import EnvironmentFault
@@ -36,54 +35,43 @@ def always() -> None:
     """Allow every write."""
 
 
-def write_atomic(path: Path, data: bytes, *, elsewhere: str = ELSEWHERE, guard: Callable[[], None] = always) -> None:
-    """Make `data` the content of `path`, or leave `path` as it was; see `write_together`."""
-    write_together({path: data}, elsewhere=elsewhere, guard=guard)
-
-
-def write_together(
-    files: Mapping[Path, bytes], *, elsewhere: str = ELSEWHERE, guard: Callable[[], None] = always
+def write_atomic(
+    path: Path,
+    data: bytes,
+    *,
+    elsewhere: str = ELSEWHERE,
+    guard: Callable[[], None] = always,
+    sync: bool = True,
 ) -> None:
-    """Make each content that of its file, now and after a power cut; that of the last file only once all others are.
+    """Make `data` the content of `path`, now and after a power cut, or leave `path` as it was.
 
-    A file's mode follows the umask. A link in the place of a file is replaced, not followed.
+    The file's mode follows the umask. A link at `path` is replaced, not followed.
 
     Args:
-        files: Path to new content.
+        path: The file.
+        data: Its new content.
         elsewhere: How the user chooses another place, for the hint.
-        guard: Called when only the renames are left to do; raises if this process may no longer write the files.
+        guard: Called when only the rename is left to do; raises if this process may no longer write the file.
+        sync: Whether to push the name to the disk too; otherwise the next sync of the folder does.
 
     Raises:
-        EnvironmentFault: A system error; in place are old contents or new ones, whole, and nothing beside them.
+        EnvironmentFault: A system error; in place is the old content or the new, whole, and nothing beside it.
     """
-    new, paths = {path: _beside(path) for path in files}, list(files)
-    try:
-        with ExitStack() as opened:
-            descriptors: dict[Path, int] = {}
-            for path, data in files.items():
-                descriptors[path] = disk.open_new(new[path])
-                opened.callback(disk.close, descriptors[path])
-                write_all(descriptors[path], data)
-                disk.begin_sync(descriptors[path])
-            for path in files:
-                # Once only: after a failed fsync the system forgets the lost pages, and a second one would succeed.
-                disk.fsync(descriptors[path])
-        guard()
-        for some in (paths[:-1], paths[-1:]):
-            for path in some:
-                disk.rename(new[path], path)
-            for folder in dict.fromkeys(one.parent for one in some):
-                sync_folder(folder)
-    except BaseException as fault:
-        # An open that reports failure may still have made the file (NFS), so this covers the open as well.
-        for temporary in new.values():
+    temporary = _beside(path)
+    with reported(f"write {len(data):,} bytes", path, elsewhere=elsewhere):
+        try:
+            write_new(temporary, data)
+            guard()
+            disk.rename(temporary, path)
+        except BaseException as fault:
+            # An open that reports failure may still have made the file (NFS), so this covers the open as well.
             with suppress(OSError):
                 disk.unlink(temporary)
-        if isinstance(fault, FileNotFoundError):  # who takes a run over removes such files (see `lock`)
-            guard()
-        if isinstance(fault, OSError):
-            raise system_error(f"write {len(files[path]):,} bytes", path, fault, elsewhere=elsewhere) from fault
-        raise
+            if isinstance(fault, FileNotFoundError):  # who takes a run over removes such files (see `lock`)
+                guard()
+            raise
+        if sync:
+            sync_folder(path.parent)
 
 
 def create_whole(path: Path, data: bytes, *, elsewhere: str = ELSEWHERE, sync: bool = True) -> None:
@@ -128,6 +116,7 @@ def write_new(path: Path, data: bytes) -> None:
     descriptor = disk.open_new(path)
     try:
         write_all(descriptor, data)
+        # Once only: after a failed fsync the system forgets the lost pages, and a second one would succeed.
         disk.fsync(descriptor)
     finally:
         disk.close(descriptor)
@@ -269,3 +258,41 @@ def sweep(folder: Path) -> None:
     for path in leftovers:
         with reported("delete an unfinished file", path), suppress(FileNotFoundError, IsADirectoryError):
             disk.unlink(path)
+
+
+def probe(folder: Path) -> None:
+    """Find out now whether `folder` takes files, rather than after hours of work.
+
+    A file is written, synced, renamed, replaced by another, appended to and deleted: some network and FUSE file systems
+    refuse one of these.
+
+    Raises:
+        EnvironmentFault: It does not.
+    """
+    path = folder / f".probe.{secrets.token_hex(8)}.tmp"
+    newer = _beside(path)
+    try:
+        write_atomic(path, _PROBE)
+        with reported("replace a file", folder):
+            write_new(newer, _PROBE)
+            disk.rename(newer, path)
+        with reported("append to a file", folder):
+            _append(path, _PROBE)
+        with reported("delete a file", folder):
+            disk.unlink(path)
+    except BaseException:
+        for left in (newer, path):
+            with suppress(OSError):
+                disk.unlink(left)
+        raise
+
+
+_PROBE = b"rnnlab\n"
+
+
+def _append(path: Path, data: bytes) -> None:
+    descriptor = disk.open_append(path)
+    try:
+        write_all(descriptor, data)
+    finally:
+        disk.close(descriptor)

@@ -24,14 +24,14 @@ from rnnlab.core.errors import EnvironmentFault, RunNotFoundError, VerificationE
 from rnnlab.core.options import check_name
 from rnnlab.core.system_errors import ELSEWHERE, reported
 from rnnlab.storage.append import AppendFile
-from rnnlab.storage.files import always, ensure_folder, is_leftover, make_folder, write_atomic, write_together
+from rnnlab.storage.files import always, ensure_folder, is_leftover, make_folder, sync_folder, write_atomic
 from rnnlab.storage.holder import Pause, is_lock, wait_a_moment
-from rnnlab.storage.jsonfile import Json, sealed
+from rnnlab.storage.jsonfile import Json, write_json
 from rnnlab.storage.lock import Lock, acquire
 from rnnlab.storage.metrics import EVALUATION, Metrics, check_prefix, read_metrics, read_prefix
 from rnnlab.storage.reading import kind, read_bytes
 from rnnlab.storage.run_id import read_own
-from rnnlab.storage.sealed_yaml import parse_sealed, read_sealed, sealed_text
+from rnnlab.storage.sealed_yaml import parse_sealed, read_sealed, sealed
 from rnnlab.storage.status import Status, folder_name, is_ours, label_of, read_status
 from rnnlab.storage.summary import Summary
 
@@ -43,10 +43,9 @@ if TYPE_CHECKING:  # imported where it is used, so that runs can be listed witho
 Which = Literal["best", "last"]
 CODE = ("cell.py", "task.py", "optimizer.py", "schedule.py")
 
-_BEGUN = (
-    "config.yaml", *CODE, "resolved.yaml", "provenance.json", "metrics.jsonl", "log.txt", "tensorboard", "status.json",
-)  # fmt: skip
-OWN = (*_BEGUN, "evaluations.jsonl", "summary.json", "checkpoints", "weights", "plots")  # of any run; without its locks
+_BEGUN = ("config.yaml", *CODE, "resolved.yaml", "provenance.json", "metrics.jsonl", "log.txt")
+# The former of a new folder, before it is a run; these of a run, without its locks.
+OWN = (*_BEGUN, "status.json", "evaluations.jsonl", "summary.json", "checkpoints", "weights", "plots", "tensorboard")
 
 LARGEST_TEXT, _TRIES = 1 << 22, 100  # bytes of a config, which has at most 2^20 as given; names to try
 
@@ -58,16 +57,15 @@ class RunFolder:
 
     Reading raises `VerificationError` where a file is missing or not what it should be; reading and writing raise
     `EnvironmentFault` on a system error. What is read must be of the run with the id `of`, where that is known.
+    After a power cut the folder has all files that were written before the status that is found there.
 
     Args:
         path: The folder.
         lock: The lock, where `locked` returned it; each file is changed only while this process still has that.
-        waiting: What is to be written, where `together` returned it.
     """
 
     path: Path
     lock: Lock | None = field(default=None, compare=False, repr=False)
-    waiting: dict[Path, bytes] | None = field(default=None, compare=False, repr=False)
 
     @classmethod
     def create(cls, root: Path, name: str, *, now: datetime | None = None) -> Self:
@@ -105,7 +103,12 @@ class RunFolder:
 
     @classmethod
     def ensure(cls, path: Path) -> Self:
-        """Return the folder at `path`, which is made where it is missing, a run or not; raises as `create`."""
+        """Return the folder at `path`, which is made where it is missing, a run or not.
+
+        Raises:
+            UsageError: Its name cannot be a run's name.
+            EnvironmentFault: A system error, or something that is no folder has the name.
+        """
         check_name(path.absolute().name)
         ensure_folder(path)
         return cls(path)
@@ -121,9 +124,10 @@ class RunFolder:
 
     def strangers(self) -> list[str]:
         """Return the names in this folder that a run would not have before its status: none in a new one."""
+        begun = {*_BEGUN, "status.json", "checkpoints"}
         with reported("look at", self.path):
             names = sorted(path.name for path in self.path.iterdir())
-        return [name for name in names if name not in _BEGUN and not is_lock(name) and not is_leftover(name)]
+        return [name for name in names if name not in begun and not is_lock(name) and not is_leftover(name)]
 
     @property
     def name(self) -> str:
@@ -142,7 +146,7 @@ class RunFolder:
 
     def write_config(self, data: bytes, name: str = "config.yaml") -> None:
         """Store the config exactly as the user wrote it, or a file of code, which is never run."""
-        self._write(self.path / name, data)
+        write_atomic(self.path / name, data, guard=self._guard, sync=False)
 
     def read_config(self, name: str = "config.yaml") -> bytes:
         """Return the config exactly as the user wrote it, or a file of code."""
@@ -150,7 +154,7 @@ class RunFolder:
 
     def write_resolved(self, data: Mapping[str, Any], id: str) -> None:
         """Store the complete experiment of the run with this id."""
-        self._write(self.path / "resolved.yaml", sealed_text(dump_yaml(data), id))
+        write_atomic(self.path / "resolved.yaml", sealed(dump_yaml(data), id), guard=self._guard, sync=False)
 
     def read_resolved(self, of: str | None = None) -> dict[str, Any]:
         """Return the complete experiment as plain data, in the order of the file."""
@@ -162,7 +166,7 @@ class RunFolder:
 
     def write_provenance(self, value: "Provenance") -> None:
         """Store where the run comes from."""
-        self._write(self.path / "provenance.json", sealed(value.document()))
+        write_json(self.path / "provenance.json", value.document(), guard=self._guard, sync=False)
 
     def read_provenance(self, of: str | None = None) -> "Provenance":
         """Return where the run comes from."""
@@ -172,7 +176,12 @@ class RunFolder:
 
     def write_status(self, status: Status) -> None:
         """Store the state of the run; from the first time on, the folder is a run."""
-        self._write(self._status, sealed(status.model_dump(mode="json")))
+
+        def guard() -> None:
+            sync_folder(self.path)  # what it describes first
+            self._guard()
+
+        write_json(self._status, status.model_dump(mode="json"), guard=guard)
 
     def read_status(self) -> Status:
         """Return the state of the run."""
@@ -180,7 +189,7 @@ class RunFolder:
 
     def write_summary(self, summary: Summary) -> None:
         """Store the result in figures."""
-        self._write(self.path / "summary.json", sealed(summary.model_dump()))
+        write_json(self.path / "summary.json", summary.model_dump(), guard=self._guard, sync=False)
 
     def read_summary(self, of: str | None = None) -> Summary:
         """Return the result in figures."""
@@ -204,7 +213,7 @@ class RunFolder:
 
     def cut_metrics(self, size: int) -> None:
         """Keep the first `size` bytes of the training record, in a new file: what is written to the old one is lost."""
-        self._write(path := self.path / "metrics.jsonl", read_prefix(path, size))
+        write_atomic(path := self.path / "metrics.jsonl", read_prefix(path, size), guard=self._guard)
 
     def evaluations_writer(self, id: str) -> AppendFile:
         """Open the record of evaluations of the run with this id, made after training, to append to it."""
@@ -217,14 +226,14 @@ class RunFolder:
 
     def open_log(self) -> AppendFile:
         """Open the log, to append lines to it; made if missing."""
-        return AppendFile(self.path / "log.txt", sync=False)
+        return AppendFile(self.path / "log.txt", guard=self._guard, sync=False)
 
     def save_weights(self, which: Which, arrays: "Arrays", description: Mapping[str, Json]) -> str:
         """Store the weights and return their SHA-256; see `weights.save_arrays`."""
         from rnnlab.storage.weights import save_arrays
 
         path = self.inner("weights", make=True) / f"{which}.safetensors"
-        return save_arrays(path, arrays, description, write=self._write)
+        return save_arrays(path, arrays, description, guard=self._guard)
 
     def load_weights(
         self, which: Which, expected: "Expected | None" = None, *, allow_nonfinite: bool = False, keep: bool = True
@@ -239,20 +248,24 @@ class RunFolder:
         """Return whether there are such weights, good or bad."""
         return kind(self.path / "weights" / f"{which}.safetensors") != "missing"
 
-    def checkpoints(self) -> "Checkpoints":
-        """Return what there is to resume from; it takes more."""
+    def checkpoints(self, *, make: bool = False) -> "Checkpoints":
+        """Return what there is to resume from; with `make`, ready to take more."""
         from rnnlab.storage.checkpoint import Checkpoints
 
-        return Checkpoints(self.inner("checkpoints"), guard=self._guard)
+        return Checkpoints(self.inner("checkpoints", make=make), guard=self._guard)
 
     def write_plot(self, name: str, data: bytes) -> Path:
         """Store a picture under `plots/` and return its path; `name` must be a name that a run could have."""
         check_name(name)
-        self._write(path := self.inner("plots", make=True) / name, data)
+        write_atomic(path := self.inner("plots", make=True) / name, data, guard=self._guard)
         return path
 
     def inner(self, name: str, *, make: bool = False) -> Path:
-        """Return the folder `name`, made on request, without a sync; raise `VerificationError` where it leads out."""
+        """Return the folder `name` in this one, made on request, without a sync; never one that leads out of the run.
+
+        Raises:
+            VerificationError: A link or a file has the name.
+        """
         path = self.path / name
         found = kind(path)
         if found in {"file", "other"}:
@@ -261,19 +274,6 @@ class RunFolder:
             with suppress(FileExistsError):
                 make_folder(self.path, name, sync=False)
         return path
-
-    @contextmanager
-    def together(self) -> Iterator[Self]:
-        """Enter with the run that writes at the end of the block, and what is given last, a status, after the rest."""
-        waiting: dict[Path, bytes] = {}
-        yield replace(self, waiting=waiting)
-        write_together(waiting, guard=self._guard)
-
-    def _write(self, path: Path, data: bytes) -> None:
-        if self.waiting is None:
-            write_atomic(path, data, guard=self._guard)
-        else:
-            self.waiting[path] = data
 
     @contextmanager
     def locked(self, *, force: bool = False, pause: Pause = wait_a_moment) -> Iterator[Self]:

@@ -9,7 +9,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from rnnlab.core.errors import VerificationError
-from rnnlab.storage.files import write_atomic
+from rnnlab.storage.files import always, write_atomic
 from rnnlab.storage.reading import CHANGED, read_bytes
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -27,14 +27,14 @@ _MOST_FAULTS = 4
 LIMIT = 1 << 24  # bytes; the largest of these files has a diff of at most one mebibyte
 
 
-def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Write `value` to `path` atomically, sealed.
+def write_json(path: Path, value: Mapping[str, Any], *, guard: Callable[[], None] = always, sync: bool = True) -> None:
+    """Write `value` to `path` atomically, sealed; for the options, see `write_atomic`.
 
     Raises:
         ValueError: A number in `value` is not finite.
         EnvironmentFault: A system error.
     """
-    write_atomic(path, sealed(value))
+    write_atomic(path, sealed(value), guard=guard, sync=sync)
 
 
 def sealed(value: Mapping[str, Any]) -> bytes:

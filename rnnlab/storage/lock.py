@@ -6,13 +6,13 @@ To take the lock is to create the file of a number not used before, which only o
 counts. So the lock of a dead process is not broken but overtaken. A process that was only thought dead, because it was
 frozen or cut off, may wake at any instant, also in the middle of a write. The order of the steps makes that harmless:
 
-    to write        (1) create temporary files, (2) check the lock, (3) rename the files
+    to write        (1) create a temporary file, (2) check the lock, (3) rename the file
     to take over    (A) create the lock of a higher number, (B) remove all temporary files, (C) only then read the run
 
-If 1 comes before B, then 3 finds no file from then on, as if the process had been killed. If 1 comes after B, then 2
-finds the lock of A. A process that has ended leaves no lock, so 2 reads the status too: its attempt is the number of
-the lock, and an attempt that resumes a run writes the status before it changes anything else. Nothing but a later
-attempt ends a process here: a lock of its own that somebody deleted is made again.
+If 1 comes before B, then 3 finds no file. If 1 comes after B, then 2 finds the lock of A. A process that has ended
+leaves no lock, so 2 reads the status too: its attempt is the number of the lock, and an attempt that resumes a run
+writes the status before it changes anything else. Nothing but a later attempt ends a process here: a lock of its own
+that somebody deleted is made again.
 
 What is not renamed is harmless in other ways: metrics are appended to a file that the next attempt has replaced, where
 the lock was checked once after the file was opened; for checkpoints that are deleted see `checkpoint`; event files have

@@ -18,7 +18,7 @@ from rnnlab.storage.run_id import require_id
 _SEAL = re.compile(rb"# run ([0-9a-f]{16}), SHA-256 of the lines above: ([0-9a-f]{64})\n")
 
 
-def sealed_text(text: str, id: str) -> bytes:
+def sealed(text: str, id: str) -> bytes:
     """Return the lines of `text`, and the comment for the run with this id."""
     data = text.encode()
     return data + f"# run {id}, SHA-256 of the lines above: {hashlib.sha256(data).hexdigest()}\n".encode()

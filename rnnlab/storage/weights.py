@@ -28,7 +28,7 @@ from numpy.typing import DTypeLike, NDArray
 from rnnlab.core.errors import EnvironmentFault, VerificationError
 from rnnlab.core.system_errors import reported
 from rnnlab.storage import disk
-from rnnlab.storage.files import write_atomic
+from rnnlab.storage.files import always, write_atomic
 from rnnlab.storage.jsonfile import parse
 from rnnlab.storage.layout import Header, encode
 from rnnlab.storage.reading import CHANGED, kind, opened, read_full
@@ -51,16 +51,16 @@ def save_arrays(
     description: Mapping[str, Any],
     *,
     read_back: bool = False,
-    write: Callable[[Path, bytes], None] = write_atomic,
+    guard: Callable[[], None] = always,
 ) -> str:
-    """Write `arrays` with their `description` to `path`, and return their SHA-256 (64 hex digits).
+    """Write `arrays` with their `description` to `path` atomically, and return their SHA-256 (64 hex digits).
 
     Args:
         path: The file.
         arrays: Any shape; floats, integers and bools.
         description: JSON data.
         read_back: Also read the file again and compare it with what was to be written.
-        write: Writes the file.
+        guard: See `files.write_atomic`.
 
     Raises:
         TypeError: A dtype is not float, integer or bool of at most 64 bits.
@@ -78,7 +78,7 @@ def save_arrays(
         digest.update(piece)
     sha256 = digest.hexdigest()
     data = b"".join([header.replace(_UNSEALED, sha256.encode(), 1), *pieces])
-    write(path, data)
+    write_atomic(path, data, guard=guard)
     if read_back:
         _require_written(path, memoryview(data))
     return sha256

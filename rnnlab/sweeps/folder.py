@@ -12,7 +12,7 @@
 No file contains a path of another, so a sweep may be moved.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,11 +25,10 @@ from rnnlab.core.system_errors import reported
 from rnnlab.runs.find import sweep_path
 from rnnlab.storage import RunFolder, disk
 from rnnlab.storage.fields import storable
-from rnnlab.storage.files import ensure_folder, is_leftover, nearest_folder, write_atomic, write_together
+from rnnlab.storage.files import ensure_folder, is_leftover, nearest_folder, probe, write_atomic
 from rnnlab.storage.holder import Pause, wait_a_moment
 from rnnlab.storage.jsonfile import LIMIT, read_model, sealed, write_json
 from rnnlab.storage.lock import acquire
-from rnnlab.storage.probe import probe
 from rnnlab.storage.reading import kind
 from rnnlab.sweeps.growth import grow
 from rnnlab.sweeps.plan import CheckedSweep, Plan, Trial
@@ -39,7 +38,6 @@ if TYPE_CHECKING:
     from rnnlab.config.experiment import Experiment
 
 _FOLDERS = ("configs", "trials", "failures", "study", "slurm")
-_AT_ONCE = 50  # configs that are written together
 _PARTS = ("sweep.yaml", "configs", "study")  # written before plan.json
 
 
@@ -74,7 +72,8 @@ class SweepFolder:
             data = _encoded(plan)
             sweep._require_empty()
             write_atomic(path / "sweep.yaml", checked.config)
-            sweep.write_configs({trial.name: checked.experiments[trial.name] for trial in plan.trials})
+            for trial in plan.trials:
+                sweep.write_config(trial, checked.experiments[trial.name])
             write_atomic(path / "plan.json", data)
         elif not sweep.read_plan().same_as(plan):
             sweep._grow(checked)
@@ -111,13 +110,10 @@ class SweepFolder:
         """Return the config file of a trial."""
         return self.path / "configs" / f"{trial.name}.yaml"
 
-    def write_configs(self, experiments: "Mapping[str, Experiment]") -> None:
-        """Store the configs of trials, given by name; some at a time, so that a kill leaves few unfinished files."""
-        ensure_folder(folder := self.path / "configs")
-        names = list(experiments)
-        for some in (names[start : start + _AT_ONCE] for start in range(0, len(names), _AT_ONCE)):
-            texts = {name: dump_yaml(experiments[name].resolved(folder)) for name in some}
-            write_together({folder / f"{name}.yaml": text.encode() for name, text in texts.items()})
+    def write_config(self, trial: Trial, experiment: "Experiment") -> None:
+        """Store the config of a trial."""
+        ensure_folder(self.path / "configs")
+        write_atomic(self.config(trial), dump_yaml(experiment.resolved(self.path / "configs")).encode())
 
     def run(self, trial: Trial) -> RunFolder:
         """Return the run of a trial, which need not exist."""
@@ -197,8 +193,9 @@ class SweepFolder:
                 problem = f"already has another sweep: {error.problem}"
                 hint = "choose another folder with --into DIR, or resume the one there: `rnnlab sweep resume SWEEP`"
                 raise UsageError(problem, where=str(self.path), hint=hint) from None
-            added = {trial.name: checked.experiments[name] for trial, name in growth.added}
-            self.write_configs({name: one.model_copy(update={"name": name}) for name, one in added.items()})
+            for trial, name in growth.added:
+                experiment = checked.experiments[name].model_copy(update={"name": trial.name})
+                self.write_config(trial, experiment)
             data = _encoded(growth.plan)
             write_atomic(self.path / "sweep.yaml", checked.config)
             write_atomic(self.path / "plan.json", data)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import final
 
 from rnnlab.core.errors import EnvironmentFault
-from rnnlab.storage.probe import probe
+from rnnlab.storage.files import probe
 from rnnlab.sweeps.events import Event, SweepEnded, SweepStarted, TrialEnded, TrialStarted
 from rnnlab.sweeps.folder import SweepFolder
 from rnnlab.sweeps.plan import Trial

@@ -21,7 +21,6 @@ from types import ModuleType
 from typing import TYPE_CHECKING, final
 
 from rnnlab.config.blocks import LARGEST_SEED, Range
-from rnnlab.config.experiment import Experiment
 from rnnlab.config.load import check_document
 from rnnlab.config.reading import document_of
 from rnnlab.core.errors import ConfigError, RnnlabError, VerificationError
@@ -169,17 +168,16 @@ class Search:
         """Store and return the trials of a combination; none if the combination is invalid."""
         seeds = self._options.seed_list
         trials: list[Trial] = []
-        experiments: dict[str, Experiment] = {}
         for each in [values] if seeds is None else [{**values, "seed": seed} for seed in seeds]:
             number = len(self.plan.trials) + len(trials) + 1
             name = trial_name(number, each, total=self.plan.total)
             try:
-                experiments[name] = check_document(trial_document(self._base, name, each), default_name=name)
+                experiment = check_document(trial_document(self._base, name, each), default_name=name)
             except ConfigError:  # an invalid combination is reported to Optuna as failed
                 return []
-            trial = Trial(number=number, name=name, values=each, sha256=experiments[name].sha256(), proposal=proposal)
+            trial = Trial(number=number, name=name, values=each, sha256=experiment.sha256(), proposal=proposal)
+            self._sweep.write_config(trial, experiment)
             trials.append(trial)
-        self._sweep.write_configs(experiments)
         self.plan = self.plan.with_trials(trials)
         self._sweep.write_plan(self.plan)
         return trials

@@ -14,8 +14,7 @@ from rnnlab.core.errors import EnvironmentFault
 from rnnlab.core.system_errors import ELSEWHERE, reported
 from rnnlab.equations.traces import traces_of
 from rnnlab.storage.checkpoint import KEPT
-from rnnlab.storage.files import nearest_folder
-from rnnlab.storage.probe import probe
+from rnnlab.storage.files import nearest_folder, probe
 from rnnlab.tasks.base import Streak
 from rnnlab.training.validation import batch_sizes
 
@@ -97,23 +96,21 @@ def space_needed(experiment: Experiment) -> int:
 
     P parameters, D bytes per number; of checkpoints, and of weights, one more than is kept exists while it is replaced.
     """
-    network = experiment.network()
-    once, slots = _once_and_slots(experiment, network)
+    once, slots = _once_and_slots(experiment, experiment.network())
     records = 2 + experiment.training.budget[0] // experiment.training.evaluate_every
     # A long budget is seldom spent: for records no more is asked than a day of them could take.
-    checkpoints = (KEPT + 1) * (once * (2 + slots) + _along(experiment, network))
+    checkpoints = (KEPT + 1) * (once * (2 + slots) + _along(experiment))
     return checkpoints + 3 * once + 2 * _RECORD * min(records, 100_000) + _OTHER
 
 
 def checkpoint_bytes(experiment: Experiment) -> int:
     """Return how many bytes the arrays of a checkpoint have at most: P·D·(2 + slots), and the newest losses."""
-    network = experiment.network()
-    once, slots = _once_and_slots(experiment, network)
+    once, slots = _once_and_slots(experiment, experiment.network())
     asked = experiment.training.success
     # A file may not be there; what is learnt from one has no rule of its own over training sequences.
     rule = asked.rule() if asked else None if experiment.task.files else experiment.build_task().solved
     window = max(rule.sequences if isinstance(rule, Streak) else 0, experiment.training.batch_size)
-    return once * (2 + slots) + window * (1 + _FLOAT64) + _along(experiment, network) + _OTHER
+    return once * (2 + slots) + window * (1 + _FLOAT64) + _along(experiment) + _OTHER
 
 
 def memory_available() -> int | None:
@@ -147,9 +144,9 @@ def _once_and_slots(experiment: Experiment, network: Network) -> tuple[int, int]
     return once, len(experiment.recipe().optimizer.slot_names())
 
 
-def _along(experiment: Experiment, network: Network) -> int:
+def _along(experiment: Experiment) -> int:
     """Return the bytes of the states and traces that are carried on along a stream."""
-    training = experiment.training
+    training, network = experiment.training, experiment.network()
     if training.update == "sequence":
         return 0
     numbers = sum(network.cell.state_sizes().values())

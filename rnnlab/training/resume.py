@@ -165,12 +165,10 @@ def _resume(run: RunFolder, experiment: Experiment, argv: Sequence[str], stop: S
     status = status.again(attempt=run.attempt, step=step, saved=checkpoint.step if checkpoint else None)
     with beginning(run, status):
         run.write_status(status)  # first: a process that was overtaken finds it (see `lock`)
-        with run.together() as files:
-            notes += _note_attempt(files, trainer, status=status, argv=argv)
-            # What was measured later is measured again.
-            files.cut_metrics(checkpoint.metrics_bytes if checkpoint else 0)
-        note, processes = f"resumed at step {step}, attempt {run.attempt}", run.read_provenance(status.id).processes
-        store = Store(run, status=status, trainer=trainer, processes=processes, resumed_from=checkpoint, note=note)
+        notes += _note_attempt(run, trainer, status=status, argv=argv)
+        run.cut_metrics(checkpoint.metrics_bytes if checkpoint else 0)  # what was measured later is measured again
+        note = f"resumed at step {step}, attempt {run.attempt}"
+        store = Store(run, status=status, trainer=trainer, resumed_from=checkpoint, note=note)
     yield from train_to_end(trainer, store, stop=stop, notes=notes)
 
 

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from typing import Any, final
+from typing import Any, Literal, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,6 @@ from rnnlab.core.system_errors import reported
 from rnnlab.storage import RunFolder, Status, disk
 from rnnlab.storage.checkpoint import Checkpoint, Part
 from rnnlab.storage.fields import storable
-from rnnlab.storage.folder import Which
 from rnnlab.storage.metrics import Value
 from rnnlab.storage.provenance import Process
 from rnnlab.storage.summary import Summary
@@ -33,9 +32,8 @@ class Store:
 
     Args:
         run: The folder, with the lock on it.
-        status: Of the run.
+        status: As it was just written.
         trainer: What is stored.
-        processes: That trained the run, this one too.
         resumed_from: The checkpoint that the training resumes from, if any.
         note: The first line of this process in the log.
     """
@@ -46,7 +44,6 @@ class Store:
         *,
         status: Status,
         trainer: Trainer,
-        processes: Sequence[Process],
         resumed_from: Checkpoint | None = None,
         note: str = "",
     ) -> None:
@@ -54,17 +51,17 @@ class Store:
         self._status, self._trainer = status, trainer
         self._often = trainer.options.checkpoint
         self._events: EventFile | None = None
-        self._written: dict[Which, int] = {}  # the step of each file of weights
+        self._written: dict[str, int] = {}  # the step of each file of weights
         self._saved_at: tuple[int, int] | None = None
         self._saved, self._began_at = time.perf_counter(), trainer.place.step
         with ExitStack() as opened:  # closed again where not all can be opened
             self._metrics = opened.enter_context(self.run.metrics_writer(status.id))
             self._log = opened.enter_context(self.run.open_log())
-            self._checkpoints = self.run.checkpoints()
+            self._checkpoints = self.run.checkpoints(make=True)
             if note:
                 self._log.append(note.encode())
             if trainer.experiment.logging.tensorboard:
-                self._events = EventFile(run, run.read_metrics().records, processes)
+                self._events = EventFile(run, run.read_metrics().records, run.read_provenance(status.id).processes)
                 opened.callback(self._events.close)
             self._files = opened.pop_all()
         if resumed_from:
@@ -92,40 +89,17 @@ class Store:
             or (last is None and since >= FIRST_SECONDS)
         )
 
-    def save(self, state: Mapping[str, Part]) -> None:
+    def save(self, state: Mapping[str, Part] | None, *, closing: bool = False) -> None:
         """Write a checkpoint, the best weights if any were scored, the last good ones, and the step reached.
 
         Args:
-            state: What to resume from.
+            state: What to resume from; None where the training is in the middle of a step, or has diverged.
+            closing: Whether `close` follows, which writes the step reached.
 
         Raises:
             RunLockedError: Another process has taken the run over; nothing was written.
             EnvironmentFault: A system error.
         """
-        with self._saving(state) as run:
-            run.write_status(self._status)
-
-    def close(self, stopped: Reason, state: Mapping[str, Part] | None, *, summary: Summary, message: str) -> None:
-        """Save, and write the summary and, last, the status, which has how the training ended.
-
-        Args:
-            stopped: Why it ended.
-            state: What to resume from; None where the training is in the middle of a step, or has diverged.
-            summary: The result.
-            message: A sentence for the reader.
-        """
-        step, status = self._trainer.place.step, state_of(stopped)
-        self._log.append(f"{stopped} at step {step} {message}".rstrip().encode())
-        with self._saving(state) as run:
-            run.write_summary(summary)
-            if stopped != "failed":
-                run.write_status(
-                    self._status.changed(state=status, step=step, exit_code=EXIT_CODES[status], message=message)
-                )
-
-    @contextmanager
-    def _saving(self, state: Mapping[str, Part] | None) -> Iterator[RunFolder]:
-        """Save all but the status, which is to be written in the block."""
         began = time.perf_counter()
         self._metrics.sync()  # before the checkpoint, which counts its bytes
         place, best = self._trainer.place, self._trainer.best
@@ -133,19 +107,25 @@ class Store:
         if state is not None and at != self._saved_at and _is_finite(state):
             self._checkpoints.save(self._checkpoint(place.step, state))
             self._saved_at = at
+        if best.parameters:
+            self._save_weights("best", best.step, best.parameters)
+        self._save_weights("last", *self._trainer.good)
         if self._saved_at is not None:
             self._status = self._status.changed(step=self._saved_at[0], saved=self._saved_at[0])
-        weights: dict[Which, tuple[int, Mapping[str, NDArray[Any]]]] = {"last": self._trainer.good}
-        if best.parameters:
-            weights["best"] = best.step, best.parameters
-        with self.run.together() as run:
-            for which, (step, parameters) in weights.items():
-                if self._written.get(which) != step:
-                    run.save_weights(which, parameters, {"id": self._status.id, **self._trainer.about, "step": step})
-            yield run
-        self._written = {which: step for which, (step, _) in weights.items()}
+            if not closing:
+                self.run.write_status(self._status)
         self._saved = time.perf_counter()
         self.save_seconds = max(self.save_seconds, self._saved - began)
+
+    def close(self, stopped: Reason, *, summary: Summary, message: str) -> None:
+        """Write the summary and, last, the status, which has how the training ended."""
+        step = self._trainer.place.step
+        self.run.write_summary(summary)
+        self._log.append(f"{stopped} at step {step} {message}".rstrip().encode())
+        if stopped != "failed":
+            state = state_of(stopped)
+            ended = self._status.changed(state=state, step=step, exit_code=EXIT_CODES[state], message=message)
+            self.run.write_status(ended)
 
     def fail(self, error: BaseException) -> None:
         """Write the status of a training that an error has ended, whatever else could be written.
@@ -182,6 +162,12 @@ class Store:
             about=self._trainer.about,
             state=state,
         )
+
+    def _save_weights(self, which: Literal["best", "last"], step: int, parameters: Mapping[str, NDArray[Any]]) -> None:
+        if self._written.get(which) != step:
+            about = {"id": self._status.id, **self._trainer.about, "step": step}
+            self.run.save_weights(which, parameters, about)
+            self._written[which] = step
 
 
 def require_tensorboard() -> None:

@@ -83,6 +83,10 @@ def begin(
     """Write what is known before the first step: the config, the provenance, and last the status."""
     status, experiment = Status.start(run.name).changed(attempt=run.attempt), trainer.experiment
     with beginning(run, status):
+        run.write_config(config)
+        for block, file in experiment.code_files.items():
+            run.write_config(file.source, f"{block}.py")
+        run.write_resolved(experiment.resolved(run.path), status.id)
         with trainer.backend.running():  # so that the provenance has the number of threads that training has
             process = trainer.process(argv, attempt=run.attempt)
         about = provenance.Provenance(
@@ -93,14 +97,10 @@ def begin(
             git=(describe or repository.describe_repository)(beside or Path()),
             task=trainer.task.facts(),
         )
-        store = Store(run, status=status, trainer=trainer, processes=about.processes)
-        with store.closed_on_error(), run.together() as files:
-            files.write_config(config)
-            for block, file in experiment.code_files.items():
-                files.write_config(file.source, f"{block}.py")
-            files.write_resolved(experiment.resolved(run.path), status.id)
-            files.write_provenance(about)
-            files.write_status(status)
+        run.write_provenance(about)
+        store = Store(run, status=status, trainer=trainer)
+        with store.closed_on_error():
+            run.write_status(status)
         return store
 
 
@@ -170,23 +170,27 @@ def _steps(trainer: Trainer, store: Store, stop: Stop) -> Generator[Event | Requ
         if reason := trainer.reason_to_end():
             return reason
         if store.is_due(trainer.place.step):
-            trainer.keep()
-            store.save(trainer.state())
+            _save(trainer, store)
         if should_stop():
             return "interrupted"
         yield (yield from trainer.train_block())
 
 
+def _save(trainer: Trainer, store: Store, *, closing: bool = False) -> None:
+    trainer.keep()
+    store.save(trainer.state(), closing=closing)
+
+
 def _close(trainer: Trainer, store: Store, stopped: Reason, *, message: str = "") -> Summary:
     """Store everything, and return the summary."""
-    state = None
     if trainer.is_whole and not trainer.bad:
-        trainer.keep()
-        state = trainer.state()
-    elif stopped != "failed":  # an error may have left the weights half updated
-        trainer.keep_if_finite()
+        _save(trainer, store, closing=True)
+    else:
+        if stopped != "failed":  # an error may have left the weights half updated
+            trainer.keep_if_finite()
+        store.save(None, closing=True)
     summary = _summarize(trainer, stopped, store.status)
-    store.close(stopped, state, summary=summary, message=message)
+    store.close(stopped, summary=summary, message=message)
     return summary
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from rnnlab.core.errors import EnvironmentFault
 from rnnlab.storage import RunFolder, disk
-from rnnlab.storage.sealed_yaml import sealed_text
+from rnnlab.storage.sealed_yaml import sealed
 from tests.cli.jobs import BEST, EVALUATE, EXPORT, INTO, RESUME, Harm, everything
 from tests.cli.program import DIVERGING, rnnlab
 from tests.cli.test_bad_input import error_lines
@@ -89,7 +89,7 @@ def test_a_stored_config_that_was_changed(job: Path, content: str | None, proble
     path = job / "resolved.yaml"
     run = RunFolder(job)
     text = content if content is not None else run.read_resolved_text().replace("seed: 0", "seed: 1")
-    path.write_bytes(sealed_text(text, run.read_status().id))
+    path.write_bytes(sealed(text, run.read_status().id))
     before = everything(Path())
     for command in (RESUME, INTO, *([EVALUATE, EXPORT] if content is not None else [])):
         result = rnnlab(*command)

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from rnnlab.storage.jsonfile import flatten
-from rnnlab.storage.sealed_yaml import sealed_text
+from rnnlab.storage.sealed_yaml import sealed
 from tests.stored_runs import CONFIG, SUMMARY, provenance, rnnlab, store
 
 SOLVED = {"solved": True, "stopped": "solved", "solved_at": {"step": 2000, "sequences": 64000, "seconds": 5.5}}
@@ -145,8 +145,8 @@ def test_half_a_record_at_the_end_is_reported(tmp_path: Path, state: str) -> Non
         ("provenance.json", b"[]", "provenance.json:1: is a list, expected an object", "started"),
         ("metrics.jsonl", b"{}\n", "metrics.jsonl:1: the record is damaged", "validation loss over steps"),
         ("resolved.yaml", b"a: 1\n", "resolved.yaml: was changed since it was written", "trained"),
-        ("resolved.yaml", sealed_text("a: [\n", "0" * 16), "resolved.yaml: invalid YAML", "trained"),
-        ("resolved.yaml", sealed_text("- 1\n", "0" * 16), "resolved.yaml: is not the config of a run", "trained"),
+        ("resolved.yaml", sealed("a: [\n", "0" * 16), "resolved.yaml: invalid YAML", "trained"),
+        ("resolved.yaml", sealed("- 1\n", "0" * 16), "resolved.yaml: is not the config of a run", "trained"),
     ],
 )
 def test_a_damaged_part_is_named_and_the_rest_shown(

@@ -141,7 +141,7 @@ class Mutation:
 MUTATIONS = (
     Mutation(
         "fsync of a new file",
-        "storage/files.py:write_together",
+        "storage/files.py:write_new",
         (without_call("fsync"),),
         f"{POWER}::test_power_cut[nothing]",
     ),
@@ -153,14 +153,14 @@ MUTATIONS = (
     ),
     Mutation(
         "fsync of the folder after a rename",
-        "storage/files.py:write_together",
+        "storage/files.py:write_atomic",
         (without_call("sync_folder"),),
         f"{POWER}::test_power_cut[nothing]",
     ),
     Mutation(
-        "fsync of the names before that of the status",
-        "storage/files.py:write_together",
-        (instead("(paths[:-1], paths[-1:])", "(paths,)"),),
+        "fsync of the names before the status",
+        "storage/folder.py:write_status",
+        (without_call("sync_folder"),),
         f"{FOLDER}::test_a_status_is_there_only_with_what_was_written_before",
     ),
     Mutation(
@@ -171,7 +171,7 @@ MUTATIONS = (
     ),
     Mutation(
         "fsync of the metrics before a checkpoint counts them",
-        "training/store.py:_saving",
+        "training/store.py:save",
         (without_call("sync"),),
         f"{POWER}::test_what_is_finished_is_there[nothing]",
     ),
@@ -183,10 +183,10 @@ MUTATIONS = (
     ),
     Mutation(
         "the temporary file",
-        "storage/files.py:write_together",
+        "storage/files.py:write_atomic",
         (
             without_call("rename"),
-            instead("disk.open_new(new[path])", "[path.exists() and disk.unlink(path), disk.open_new(path)][1]"),
+            instead("write_new(temporary, data)", "[path.exists() and disk.unlink(path), write_new(path, data)]"),
         ),
         f"{FILES}::test_killed_at_each_call_leaves_old_or_new_and_the_next_write_works",
     ),
@@ -366,8 +366,12 @@ MUTATIONS = (
             f"{FOLDER}::test_a_process_that_was_overtaken_changes_nothing",
         )
         for function, call in (
-            ("_write", "write_atomic"),
-            ("together", "write_together"),
+            ("write_config", "write_atomic"),
+            ("write_resolved", "write_atomic"),
+            ("write_provenance", "write_json"),
+            ("write_status", "write_json"),
+            ("cut_metrics", "write_atomic"),
+            ("save_weights", "save_arrays"),
             ("checkpoints", "Checkpoints"),
         )
     ),

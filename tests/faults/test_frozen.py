@@ -30,7 +30,7 @@ training: {steps: 4, batch_size: 4, evaluate_every: 2, stop_when_solved: false,
   checkpoint: {every_steps: 2, every_seconds: null}}
 evaluation: {sequences: 20}
 """
-UPSET = 110  # a call within the first save
+UPSET = 150  # a call within the first save
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def half(small: Bench) -> Path:
     """A run that was killed within its last save."""
     for at in range(10_000):
         folder = small.place / f"half-{at}"
-        process = small.launcher.start(*small.into(folder.name), freeze=Freeze(210 + 8 * at))
+        process = small.launcher.start(*small.into(folder.name), freeze=Freeze(290 + 8 * at))
         assert small.launcher.is_frozen(process)
         os.kill(process, signal.SIGKILL)
         small.launcher.wait(process)
@@ -118,7 +118,7 @@ WAYS = {
 @pytest.mark.parametrize("way", WAYS)
 def test_frozen_overtaken_and_woken(small: Bench, half: Path, way: str) -> None:
     template = half if way == "is resumed" else None
-    numbers = {"begins": (26, 57, 115, 165), "is resumed": (55, 90, 130)}.get(way, (UPSET + 9, UPSET + 16))
+    numbers = {"begins": (26, 67, 142, 198), "is resumed": (55, 90, 130)}.get(way, (UPSET + 9, UPSET + 16))
     for freeze, ctrl_c in points(*WAYS[way], numbers):
         assert overtaken(small, freeze, template=template, ctrl_c=ctrl_c)
 

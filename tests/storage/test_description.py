@@ -44,8 +44,7 @@ def test_any_field_with_any_value(
     monkeypatch.setattr(disk, "fsync", lambda _: None)
     refused = 0
     run = RunFolder(tmp_path)
-    weights, _ = run.inner("weights", make=True) / "best.safetensors", run.inner("checkpoints", make=True)
-    checkpoints = run.checkpoints()
+    weights, checkpoints = run.inner("weights", make=True) / "best.safetensors", run.checkpoints(make=True)
     for name, changed in islice(edited(document), 0, None, each):
         path = checkpoints.path(7) if document is CHECKPOINT else weights
         save_arrays(path, ARRAYS, changed)

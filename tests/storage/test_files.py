@@ -9,8 +9,7 @@ import pytest
 
 from rnnlab.core.errors import EnvironmentFault
 from rnnlab.storage import disk
-from rnnlab.storage.files import ensure_folder, make_folder, write_atomic, write_together
-from rnnlab.storage.probe import probe
+from rnnlab.storage.files import ensure_folder, make_folder, probe, write_atomic
 from tests.disk_faults import Faults, Killed
 
 OLD, NEW = b"old " * 1000, b"new " * 1500
@@ -73,39 +72,6 @@ def test_killed_at_each_call_leaves_old_or_new_and_the_next_write_works(
         assert all(re.fullmatch(r"a|\.a\.[0-9a-f]{16}\.tmp", name) for name in names(tmp_path))
     write_atomic(path, b"x")
     assert path.read_bytes() == b"x"
-
-
-@pytest.mark.parametrize("late", [False, True])
-@pytest.mark.parametrize("error", [OSError(errno.EIO, "x"), Killed()], ids=["error", "kill"])
-def test_of_files_written_together_the_last_is_new_only_once_all_are(
-    tmp_path: Path, faults: Faults, error: BaseException, late: bool
-) -> None:
-    """Wherever it ends: the names of the others, in two folders, are on the disk before the last one changes."""
-    (tmp_path / "inner").mkdir()
-    paths = [tmp_path / "a", tmp_path / "inner" / "b", tmp_path / "c"]
-    name = WRITE[5:]
-    contents = [*WRITE[:2] * 3, *WRITE[2:3] * 3, *WRITE[3:4] * 3]
-    calls = [*contents, "rename", "rename", *name, *name, "rename", *name]
-    for n in range(1, len(calls) + 1):
-        for path in paths:
-            path.write_bytes(OLD)
-        faults.arm(n, error=error, once=not isinstance(error, Killed), late=late)
-        with pytest.raises(Killed if isinstance(error, Killed) else EnvironmentFault):
-            write_together(dict.fromkeys(paths, NEW))
-        faults.disarm()
-        found = [path.read_bytes() == NEW for path in paths]
-        done = n if late else n - 1
-        assert found == [done >= calls.index("rename") + 1, done >= calls.index("rename") + 2, done >= len(calls) - 3]
-        assert isinstance(error, Killed) or names(tmp_path) == ["a", "c", "inner"]
-    write_together(dict.fromkeys(paths, NEW))
-    assert faults.calls == calls
-
-
-def test_the_error_names_the_file_that_it_is_about(tmp_path: Path, faults: Faults) -> None:
-    faults.arm(8)
-    with pytest.raises(EnvironmentFault, match="cannot write 2 bytes: ") as caught:
-        write_together({tmp_path / "a": b"1", tmp_path / "b": b"12", tmp_path / "c": b"123"})
-    assert caught.value.where == str(tmp_path / "b")
 
 
 def test_interrupt_removes_the_temporary(tmp_path: Path, faults: Faults) -> None:

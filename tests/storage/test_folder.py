@@ -1,5 +1,4 @@
 import itertools
-import math
 import os
 import subprocess
 import sys
@@ -16,7 +15,6 @@ from rnnlab.core.errors import EnvironmentFault, RunLockedError, RunNotFoundErro
 from rnnlab.storage import RunFolder, Status, disk, status
 from rnnlab.storage.checkpoint import Checkpoint
 from rnnlab.storage.metrics import Value
-from rnnlab.storage.reading import kind
 from rnnlab.storage.summary import Summary
 from tests.disk_faults import Faults
 from tests.networks import network
@@ -221,17 +219,11 @@ def require_harmless(run: RunFolder, overtaken: RunFolder, arrays: dict[str, Any
         lambda: overtaken.write_provenance(provenance()),
         lambda: overtaken.save_weights("best", {"w": np.ones(3)}, {}),
         lambda: checkpoints.save(checkpoint),
-        lambda: write_together(),
+        lambda: log.append(b"line"),
         lambda: metrics.write(RECORD),
     ]
-
-    def write_together() -> None:
-        with overtaken.together() as files:
-            files.write_config(b"task: parity")
-            files.write_summary(SUMMARY)
-
-    checkpoints = overtaken.checkpoints()
-    with overtaken.metrics_writer("0" * 16) as metrics:
+    checkpoints = overtaken.checkpoints(make=True)
+    with overtaken.open_log() as log, overtaken.metrics_writer("0" * 16) as metrics:
         before = {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
         for write in writes:
             with pytest.raises(RunLockedError):
@@ -240,27 +232,13 @@ def require_harmless(run: RunFolder, overtaken: RunFolder, arrays: dict[str, Any
 
 
 def test_a_status_is_there_only_with_what_was_written_before(run: RunFolder, faults: Faults) -> None:
-    """All other names are pushed to the disk first, so that no power cut leaves a status without its summary."""
-    with run.together() as files:
-        files.write_config(b"task: parity")
-        files.write_summary(SUMMARY)
-        files.write_status(Status.start("demo"))
-        assert (faults.calls, run.has_summary()) == ([], False)
-    contents, names = [*["open_new", "write"] * 3, *["fsync"] * 3, *["close"] * 3], ["open_folder", "fsync", "close"]
-    assert faults.calls == [*contents, "rename", "rename", *names, "rename", *names]
-    assert (run.read_config(), run.read_summary()) == (b"task: parity", SUMMARY)
-
-
-def test_where_an_error_ends_the_block_nothing_is_written(run: RunFolder) -> None:
-    def write() -> None:
-        with run.together() as files:
-            files.write_summary(SUMMARY)
-            files.write_resolved({}, "")
-            files.save_weights("best", {}, {"loss": math.nan})
-
-    with pytest.raises(ValueError, match="not JSON compliant"):
-        write()
-    assert (run.has_summary(), kind(run.path / "resolved.yaml")) == (False, "missing")
+    """The names are pushed to the disk first, so that no power cut leaves a status without its summary."""
+    run.write_summary(SUMMARY)
+    assert faults.calls == ["open_new", "write", "fsync", "close", "rename"]
+    faults.calls.clear()
+    run.write_status(Status.start("demo"))
+    names = ["open_folder", "fsync", "close"]
+    assert faults.calls == ["open_new", "write", "fsync", "close", *names, "rename", *names]
 
 
 def test_the_lock_is_checked_at_the_first_append_alone(run: RunFolder) -> None:
@@ -279,7 +257,7 @@ def test_where_an_unfinished_file_cannot_be_deleted_the_run_is_not_taken_over(
     run: RunFolder, monkeypatch: pytest.MonkeyPatch, folder: str
 ) -> None:
     run.save_weights("best", {"w": np.zeros(3)}, {})
-    run.inner("checkpoints", make=True)
+    run.checkpoints(make=True)
     path = run.path / folder / ".last.safetensors.0123456789abcdef.tmp"
     path.write_bytes(b"x")
     real = disk.unlink

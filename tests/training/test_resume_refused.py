@@ -7,7 +7,7 @@ import pytest
 
 from rnnlab.core.errors import DivergedError, RnnlabError, UsageError, VerificationError
 from rnnlab.storage import RunFolder
-from rnnlab.storage.sealed_yaml import sealed_text
+from rnnlab.storage.sealed_yaml import sealed
 from rnnlab.training.resume import resume
 from tests.training.resuming import Make, begin, damage, resumed, to_the_end
 from tests.training.test_endings import EXPLODES
@@ -78,7 +78,7 @@ def test_a_config_that_was_edited(experiment: Make, tmp_path: Path) -> None:
     reported = refusal(VerificationError, run)
     problem = "was changed since the run began: provenance.json has the hash of another config"
     assert reported.startswith(f"/resolved.yaml: {problem}")
-    (run.path / "resolved.yaml").write_bytes(sealed_text("seed: [\n", run.read_status().id))
+    (run.path / "resolved.yaml").write_bytes(sealed("seed: [\n", run.read_status().id))
     assert refusal(VerificationError, run).startswith("/resolved.yaml: is damaged: ")
 
 
