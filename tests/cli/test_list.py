@@ -84,6 +84,15 @@ def test_lines_fit(tmp_path: Path, columns: int) -> None:
     assert ("n" * 60 in shown, "delayed_bernoulli@pitis2016" in shown) == (columns == 200, columns == 200)
 
 
+@pytest.mark.parametrize("columns", [60, 80])
+def test_the_name_of_a_trial_can_be_copied(tmp_path: Path, columns: int) -> None:
+    names = ["0001-seed0", "0002-lr0.01-seed0"]
+    for name in names:
+        store(tmp_path, "trial").path.rename(tmp_path / name)
+    lines = rnnlab("list", "--runs", tmp_path, columns=columns).lines[1:3]
+    assert sorted(line.split()[0] for line in lines) == names
+
+
 def test_a_name_cannot_steer_the_terminal(tmp_path: Path) -> None:
     store(tmp_path, "x-aaaaaa", summary={"task": "[red]\x1b[31m"})
     assert r"[red]\x1b[31m" in rnnlab("list", "--runs", tmp_path, columns=120).out

@@ -100,7 +100,7 @@ def _notes(table: RunTable, shown: int, matching: int, root: Path, *, newest: bo
 
 _HEADERS = ("run", "name", "task", "cell", "state", "steps", "loss", "solved", "age")
 _RIGHT = {"steps", "loss", "age"}
-_NARROWEST = {"run": 6, "task": 10, "name": 8}  # columns that are shortened, and how far, the last first
+_NARROWEST = {"run": 24, "task": 10, "name": 8}  # columns that are shortened, and how far, the last first
 _DROPPED = ("cell", "solved", "age", "steps", "task")  # columns that are left out then, in this order
 _GAP = 2
 _FORM = Column("")
