@@ -7,7 +7,7 @@ from rnnlab.optim.rules.base import AbstractOptimizer
 from rnnlab.optim.schedules.base import AbstractSchedule
 
 Reset = Literal["sequence", "never", "error", "both"]
-_NEVER = 2**62  # streams
+_NO_LIMIT = 2**62  # streams
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Stream:
         decay: What the learning rate is multiplied by at each step since the last reset.
         steps: After so many steps a stream ends with the sequence that it is in; None for never.
         tolerance: A step is wrong where an output differs from its target by more than this; None for no such rule.
-        every: A block of updates ends with every so-manieth stream; None where streams end no block.
+        every: A block of updates ends where the number of streams is a multiple of this; None: streams end no block.
         most: A block ends with this stream, which is the last; None for no limit.
     """
 
@@ -47,7 +47,7 @@ class Stream:
             >>> [Stream(every=10, most=25).left(ended) for ended in (0, 9, 10, 20, 24)]
             [10, 1, 10, 5, 1]
         """
-        of_all = _NEVER if self.most is None else max(1, self.most - ended)
+        of_all = _NO_LIMIT if self.most is None else max(1, self.most - ended)
         return of_all if self.every is None else min(of_all, self.every - ended % self.every)
 
 

@@ -9,8 +9,8 @@ from rnnlab.core.errors import EnvironmentFault
 Device = Literal["cpu", "gpu"]
 _DEV = Path("/dev")
 _HIDDEN = "CUDA_VISIBLE_DEVICES"
-# JAX would choose a processor instead of a GPU that it cannot use. Preallocation would leave none to what runs beside.
-# The variables that make every library compute on a device, where it can.
+# The variables that make every library compute on a device, where it can. JAX would else choose a processor where it
+# cannot use the GPU. Preallocation would leave no memory to what runs beside.
 SETTINGS: Mapping[Device, Mapping[str, str]] = {
     "cpu": {_HIDDEN: "-1", "JAX_PLATFORMS": "cpu", "TF_CPP_MIN_LOG_LEVEL": "3"},
     "gpu": {"JAX_PLATFORMS": "cuda", "XLA_PYTHON_CLIENT_PREALLOCATE": "false", "TF_CPP_MIN_LOG_LEVEL": "3"},

@@ -269,7 +269,7 @@ def _machine(runs: Sequence[Run]) -> Machine:
         for one in run.provenance.processes:
             cores = f", {one.cpu.logical_cores} logical cores" if one.cpu.logical_cores else ""
             processors[f"{one.cpu.model or one.machine}{cores}"] = None
-            versions[f"rnnlab {one.versions.get('rnnlab')}{commit}"] = None
+            versions[" ".join(filter(None, ("rnnlab", one.versions.get("rnnlab")))) + commit] = None
     first = min((run.status.started for run in runs), default=None)
     last = max((run.status.updated for run in runs), default=None)
     return Machine([*processors], [*versions], first, last)

@@ -1,5 +1,9 @@
 """A row so small that its result can be worked out: one weight decides, in fractions of a second."""
 
+import json
+
+from tests.cli.program import rnnlab
+
 ROW = """\
 task: parity
 shape: {timesteps: 1}
@@ -23,3 +27,12 @@ published:
   variants:
     adam: {training.optimizer: {type: adam, learning_rate: 0.1}}
 """
+
+FOLDER = "runs/reproduce/paper/row"
+
+
+def document(*arguments: str) -> dict[str, object]:
+    """Return what `rnnlab reproduce` has of one row as JSON, and its exit code."""
+    result = rnnlab("reproduce", *arguments, "--json", "--quiet", "--workers", "1")
+    (found,) = json.loads(result.stdout)["rows"]
+    return {**found, "code": result.code}

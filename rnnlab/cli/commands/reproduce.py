@@ -39,7 +39,8 @@ from rnnlab.core.threads import allotted_cpus
 from rnnlab.reproduction.page import GENERATOR, write_page
 from rnnlab.reproduction.results import OPEN, Result, result_of, seconds_left, test_trial, untested
 from rnnlab.reproduction.rows import Row, row_names, rows_named
-from rnnlab.reproduction.words import state_of, verdict
+from rnnlab.reproduction.verdict import verdict
+from rnnlab.reproduction.words import state_of
 from rnnlab.storage.files import write_atomic
 from rnnlab.sweeps import SweepFolder
 from rnnlab.sweeps.events import SweepEnded, TrialEnded

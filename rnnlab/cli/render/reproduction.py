@@ -15,6 +15,7 @@ from rnnlab.core.table import UNKNOWN, table
 from rnnlab.core.text import counted, duration
 from rnnlab.reproduction import words
 from rnnlab.reproduction.results import OPEN, Result, mean_of, median_of
+from rnnlab.reproduction.verdict import verdict
 
 Costs = Mapping[str, float | None]
 _LEGEND = (
@@ -89,7 +90,7 @@ def show_document(results: Sequence[Result], costs: Costs) -> None:
 
 
 def _document(result: Result, costs: Costs) -> dict[str, Any]:
-    row, published, found = result.row, result.row.published, words.verdict(result)
+    row, published, found = result.row, result.row.published, verdict(result)
     experiment, sequences = row.example, result.sequences
     return {
         "name": row.name,
